@@ -1,0 +1,105 @@
+"""Asyncio streaming from Amazon Bedrock.
+
+    from bedrock_stream import stream
+
+    async with stream("us.anthropic.claude-sonnet-4-5-20250929-v1:0", "Hello") as answer:
+        async for text in answer.text_stream:
+            print(text, end="", flush=True)
+
+This module is the shop window: names only, each loaded from its room when it is first asked for.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from ._version import __version__
+
+if TYPE_CHECKING:
+    from .assembly import Response as Response
+    from .attachments import Audio as Audio
+    from .attachments import Document as Document
+    from .attachments import Image as Image
+    from .attachments import Video as Video
+    from .auth.credentials import Credentials as Credentials
+    from .client import Client as Client
+    from .client import generate as generate
+    from .client import stream as stream
+    from .clocks import Timeouts as Timeouts
+    from .events import BlockStop as BlockStop
+    from .events import Citation as Citation
+    from .events import CitationDelta as CitationDelta
+    from .events import Event as Event
+    from .events import ImageDelta as ImageDelta
+    from .events import ImageStart as ImageStart
+    from .events import MessageStart as MessageStart
+    from .events import MessageStop as MessageStop
+    from .events import Metadata as Metadata
+    from .events import ReasoningDelta as ReasoningDelta
+    from .events import TextDelta as TextDelta
+    from .events import ToolCallDelta as ToolCallDelta
+    from .events import ToolCallEnd as ToolCallEnd
+    from .events import ToolCallStart as ToolCallStart
+    from .events import ToolResultDelta as ToolResultDelta
+    from .events import ToolResultStart as ToolResultStart
+    from .events import UnknownEvent as UnknownEvent
+    from .events import Usage as Usage
+    from .messages import CachePoint as CachePoint
+    from .messages import CitedText as CitedText
+    from .messages import Json as Json
+    from .messages import Message as Message
+    from .messages import Raw as Raw
+    from .messages import Reasoning as Reasoning
+    from .messages import Text as Text
+    from .messages import ToolCall as ToolCall
+    from .messages import ToolResult as ToolResult
+    from .streaming import Stream as Stream
+    from .tools import Tool as Tool
+
+_ROOMS = {
+    "assembly": ("Response",),
+    "attachments": ("Audio", "Document", "Image", "Video"),
+    "auth.credentials": ("Credentials",),
+    "client": ("Client", "generate", "stream"),
+    "clocks": ("Timeouts",),
+    "events": (
+        "BlockStop",
+        "Citation",
+        "CitationDelta",
+        "Event",
+        "ImageDelta",
+        "ImageStart",
+        "MessageStart",
+        "MessageStop",
+        "Metadata",
+        "ReasoningDelta",
+        "TextDelta",
+        "ToolCallDelta",
+        "ToolCallEnd",
+        "ToolCallStart",
+        "ToolResultDelta",
+        "ToolResultStart",
+        "UnknownEvent",
+        "Usage",
+    ),
+    "messages": ("CachePoint", "CitedText", "Json", "Message", "Raw", "Reasoning", "Text", "ToolCall", "ToolResult"),
+    "streaming": ("Stream",),
+    "tools": ("Tool",),
+}
+_ROOM_OF = {name: room for room, names in _ROOMS.items() for name in names}
+
+__all__ = ("__version__", *_ROOM_OF)
+
+
+def __getattr__(name: str) -> Any:
+    room = _ROOM_OF.get(name)
+    if room is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(importlib.import_module(f".{room}", __name__), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,161 @@
+"""One call until its answer's headers: slot, credentials, signature, sending, status.
+
+The signature is made last, with the slot held, just before the bytes leave: a request that queued for minutes is still
+valid. Every attempt signs anew. An answer that is not what was asked for becomes its error here, whether a service
+error, a proxy's page or a redirect.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+
+import msgspec
+
+from .auth.credentials import ApiKey, Identity
+from .auth.sigv4 import sign
+from .clocks import Timeouts
+from .dialects import Dialect
+from .errors import BedrockStreamError, IdleTimeout, NotAnEventStream, service_error
+from .request import EVENT_STREAM, Request
+from .transport import Answer, Transport
+
+__all__ = ("Call", "open_answer", "read_whole", "request_id")
+
+_ERROR_BODY = 64 * 1024  # more of an error's body than anybody reads
+_SLICE = 192 * 1024
+
+
+class Call(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything that is fixed about one call before anything is sent."""
+
+    request: Request
+    dialect: Dialect
+    model: str
+    region: str
+    timeouts: Timeouts
+    keep: bool
+    transport: Callable[[], Awaitable[Transport]]
+    """Gives the running loop's transport."""
+    identity: Callable[[], Awaitable[Identity]]
+    """Asked once for each attempt."""
+
+    def describe(self, error: BedrockStreamError, request_id: str | None = None) -> None:
+        """Put on an error what is known of the call."""
+        error.model, error.region = self.model, self.region
+        error.request_id = error.request_id or request_id
+
+
+async def open_answer(call: Call) -> Answer:
+    """Make one attempt and return the answer, whose status is 200 and whose content type is what was asked for.
+
+    Raises `TransportError`, `ServiceError`, `NotAnEventStream`, `MissingCredentials`, `ConfigurationError`.
+    """
+    transport = await call.transport()
+    timeouts = call.timeouts
+    try:
+        answer = await transport.open(
+            call.request,
+            lambda: _authorize(call),
+            pool=timeouts.pool,
+            connect=timeouts.connect,
+            headers_within=timeouts.first_event,
+        )
+    except BedrockStreamError as error:
+        call.describe(error)
+        raise
+    try:
+        await _check(call, answer)
+    except BaseException as error:
+        answer.close()
+        if isinstance(error, BedrockStreamError):
+            call.describe(error, request_id(answer))
+        raise
+    return answer
+
+
+def request_id(answer: Answer) -> str | None:
+    """The service's id of the request."""
+    return answer.header("x-amzn-RequestId")
+
+
+async def _authorize(call: Call) -> dict[str, str]:
+    identity = await call.identity()
+    if isinstance(identity, ApiKey):
+        return {"Authorization": f"Bearer {identity.token}"}
+    request = call.request
+    digest = await _hash(request.body)
+    return sign(
+        request.method,
+        request.url,
+        request.headers,
+        request.body,
+        credentials=identity,
+        region=call.region,
+        now=datetime.now(UTC),
+        payload_hash=digest,
+    )
+
+
+async def _hash(body: bytes) -> str:
+    """SHA-256 in slices, with the loop visited in between: a large body must not hold up the other streams."""
+    digest = hashlib.sha256(body[:_SLICE])
+    for start in range(_SLICE, len(body), _SLICE):
+        await asyncio.sleep(0)
+        digest.update(body[start : start + _SLICE])
+    return digest.hexdigest()
+
+
+async def _check(call: Call, answer: Answer) -> None:
+    content_type = answer.header("Content-Type")
+    kind = (content_type or "").partition(";")[0].strip().lower()
+    if answer.status >= 400:
+        body = await _read_some(answer, _ERROR_BODY, call.timeouts.idle)
+        raise _http_error(answer, body)
+    expected = EVENT_STREAM if ("Accept", EVENT_STREAM) in call.request.headers else "application/json"
+    if answer.status != 200 or kind not in ("", expected):  # a proxy may have dropped the header
+        body = await _read_some(answer, 200, call.timeouts.idle)
+        raise NotAnEventStream(answer.status, content_type, body[:200])
+
+
+async def read_whole(call: Call, answer: Answer) -> bytes:
+    """A whole body. Raises `StreamInterrupted` where it broke off, `IdleTimeout` where nothing comes any more."""
+    parts: list[bytes] = []
+    idle = call.timeouts.idle
+    try:
+        while True:
+            async with asyncio.timeout(idle):
+                data = await answer.read()
+            if not data:
+                return b"".join(parts)
+            parts.append(data)
+    except TimeoutError:
+        raise IdleTimeout(idle or 0, idle or 0, answer.bytes_received) from None
+
+
+async def _read_some(answer: Answer, enough: int, seconds: float | None) -> bytes:
+    """The beginning of a body; whatever has come when it breaks off or dawdles."""
+    body = b""
+    try:
+        async with asyncio.timeout(seconds):
+            while len(body) < enough and (data := await answer.read()):
+                body += data
+    except (BedrockStreamError, TimeoutError):
+        pass  # the status alone tells enough
+    return body
+
+
+def _http_error(answer: Answer, body: bytes) -> BedrockStreamError:
+    """A service error of an HTTP answer. Type: header, then body; a proxy may have left neither."""
+    try:
+        facts = msgspec.json.decode(body)
+    except (msgspec.DecodeError, RecursionError):
+        facts = None
+    if not isinstance(facts, dict):
+        facts = {"message": body[:200].decode("utf-8", "replace")}
+    named = answer.header("x-amzn-ErrorType") or facts.get("code") or facts.get("__type") or ""
+    code = str(named).partition(":")[0].rpartition("#")[2].partition(",")[0].strip()
+    message = facts.get("message") or facts.get("Message") or ""
+    return service_error(code or None, str(message), answer.status, extra=facts)

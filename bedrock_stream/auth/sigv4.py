@@ -1,0 +1,184 @@
+"""AWS Signature Version 4 for headers, as its named stages.
+
+    canonical_request -> string_to_sign -> signing_key -> signature
+
+Pure: the clock is handed in, nothing is awaited, nothing is logged. What is signed is what will be sent: the URL must
+be the exact text of the request line, since its path is percent-encoded once more here (every service but S3 does).
+Source: "Signing AWS API requests" in the IAM user guide; the published test suite is in the tests of AWS's own signers.
+"""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from functools import lru_cache
+from hashlib import sha256
+from typing import Protocol
+from urllib.parse import quote, unquote_to_bytes, urlsplit
+
+__all__ = ("SigningKeys", "canonical_request", "hash_payload", "sign", "signing_key", "string_to_sign")
+
+_ALGORITHM = "AWS4-HMAC-SHA256"
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+
+# Proxies and tracers add or change these on the way, so a signature over them would break.
+_UNSIGNED = frozenset(
+    {
+        "accept-encoding",
+        "authorization",
+        "baggage",
+        "connection",
+        "expect",
+        "keep-alive",
+        "proxy-authenticate",
+        "proxy-authorization",
+        "te",
+        "traceparent",
+        "tracestate",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+        "user-agent",
+        "x-amzn-trace-id",
+    }
+)
+
+
+class SigningKeys(Protocol):
+    """What signing needs of credentials."""
+
+    @property
+    def access_key_id(self) -> str: ...
+    @property
+    def secret_access_key(self) -> str: ...
+    @property
+    def session_token(self) -> str | None: ...
+
+
+def sign(
+    method: str,
+    url: str,
+    headers: Iterable[tuple[str, str]],
+    body: bytes,
+    *,
+    credentials: SigningKeys,
+    region: str,
+    service: str = "bedrock",
+    now: datetime,
+    payload_hash: str | None = None,
+) -> dict[str, str]:
+    """Return the headers to add: `X-Amz-Date`, `Authorization` and, with a session token, `X-Amz-Security-Token`.
+
+    `url` is exactly as it will be sent. `headers` are pairs; a name may repeat. A missing `Host` is taken from the URL.
+    `now` is aware, or naive UTC. `payload_hash` is the body's SHA-256 in hex where the caller has it already; an
+    `X-Amz-Content-SHA256` among the headers goes before both.
+    """
+    if now.tzinfo is not None:
+        now = now.astimezone(UTC)
+    added = {"X-Amz-Date": now.strftime("%Y%m%dT%H%M%SZ")}
+    if credentials.session_token:
+        added["X-Amz-Security-Token"] = credentials.session_token
+    # What is added replaces what is there: the headers of an earlier attempt may be signed again.
+    merged = _merge(headers) | _merge(added.items())
+    if "host" not in merged:
+        merged["host"] = _host(url)
+    digest = merged.get("x-amz-content-sha256") or payload_hash or hash_payload(body)
+    names = _signed_names(merged)
+    canonical = _canonical(method, url, merged, names, digest)
+    text = string_to_sign(canonical, now=now, region=region, service=service)
+    key = signing_key(credentials.secret_access_key, now.strftime("%Y%m%d"), region, service)
+    signature = hmac.digest(key, text.encode(), "sha256").hex()
+    scope = _scope(now, region, service)
+    added["Authorization"] = (
+        f"{_ALGORITHM} Credential={credentials.access_key_id}/{scope}, SignedHeaders={names}, Signature={signature}"
+    )
+    return added
+
+
+def hash_payload(body: bytes) -> str:
+    """The SHA-256 of a body in lower-case hex."""
+    return sha256(body).hexdigest()
+
+
+def canonical_request(method: str, url: str, headers: Iterable[tuple[str, str]], payload_hash: str) -> str:
+    """The request in the one form that both sides agree on: six parts joined by line feeds."""
+    merged = _merge(headers)
+    return _canonical(method, url, merged, _signed_names(merged), payload_hash)
+
+
+def string_to_sign(canonical: str, *, now: datetime, region: str, service: str = "bedrock") -> str:
+    """Algorithm, date, scope and the canonical request's hash. `now` is UTC."""
+    digest = sha256(canonical.encode()).hexdigest()
+    return f"{_ALGORITHM}\n{now.strftime('%Y%m%dT%H%M%SZ')}\n{_scope(now, region, service)}\n{digest}"
+
+
+@lru_cache(maxsize=256)
+def signing_key(secret: str, date: str, region: str, service: str = "bedrock") -> bytes:
+    """The key derived from the secret for one day (`YYYYMMDD`), region and service: four HMACs, so kept for the day."""
+    key = f"AWS4{secret}".encode()
+    for part in (date, region, service, "aws4_request"):
+        key = hmac.digest(key, part.encode(), "sha256")
+    return key
+
+
+def _scope(now: datetime, region: str, service: str) -> str:
+    return f"{now.strftime('%Y%m%d')}/{region}/{service}/aws4_request"
+
+
+def _merge(headers: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """Lower-case names, white space trimmed and folded, repeated names joined by commas in the order they came."""
+    merged: dict[str, str] = {}
+    for name, value in headers:
+        name = name.strip().lower()
+        if name not in _UNSIGNED:
+            value = " ".join(value.split())
+            merged[name] = f"{merged[name]},{value}" if name in merged else value
+    return merged
+
+
+def _signed_names(merged: dict[str, str]) -> str:
+    return ";".join(sorted(merged))
+
+
+def _canonical(method: str, url: str, merged: dict[str, str], names: str, payload_hash: str) -> str:
+    parts = urlsplit(url)
+    block = "".join(f"{name}:{merged[name]}\n" for name in sorted(merged))
+    path, query = _canonical_path(parts.path), _canonical_query(parts.query)
+    return f"{method.upper()}\n{path}\n{query}\n{block}\n{names}\n{payload_hash}"
+
+
+def _host(url: str) -> str:
+    parts = urlsplit(url)
+    host = parts.netloc.rpartition("@")[2]
+    if parts.port is not None and parts.port == _DEFAULT_PORTS.get(parts.scheme):
+        host = host.rpartition(":")[0]
+    return host
+
+
+@lru_cache(maxsize=1024)
+def _canonical_path(path: str) -> str:
+    """Dot segments and empty segments resolved, then percent-encoded again: `%3A` becomes `%253A`."""
+    kept: list[str] = []
+    for segment in path.split("/"):
+        if segment == "..":
+            if kept:
+                kept.pop()
+        elif segment not in ("", "."):
+            kept.append(segment)
+    normal = "/" + "/".join(kept)
+    if kept and path.endswith(("/", "/.", "/..")):
+        normal += "/"
+    return quote(normal, safe="/~")
+
+
+def _canonical_query(query: str) -> str:
+    if not query:
+        return ""
+    pairs = (part.partition("=") for part in query.split("&") if part)
+    encoded = ((_encode_query(name), _encode_query(value)) for name, _, value in pairs)
+    return "&".join(f"{name}={value}" for name, value in sorted(encoded))
+
+
+def _encode_query(text: str) -> str:
+    return quote(unquote_to_bytes(text), safe="~")

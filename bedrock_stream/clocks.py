@@ -1,0 +1,150 @@
+"""The time limits of a call, and the one timer that watches a stream.
+
+The waiting clocks run only while the reader waits for bytes: a consumer may work for minutes on one event. The unread
+clock is the other way round: it runs while nobody reads. No event pays for any of it: a wait notes the time once, and
+progress is told by a counter that the stream keeps anyway. The timer holds its watch weakly and the watch its stream,
+so neither keeps a dropped stream alive.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import msgspec
+
+from .errors import ConfigurationError, TimeLimitError, UnreadTimeout
+
+__all__ = ("Timeouts", "Watch", "Watched")
+
+
+class Timeouts(msgspec.Struct, frozen=True, kw_only=True):
+    """Limits in seconds; None switches one off. Each has an error of its own name."""
+
+    connect: float | None = 10
+    """Name lookup, TCP and TLS together."""
+    pool: float | None = 60
+    """Waiting for one of the client's connection slots."""
+    first_event: float | None = 300
+    """From sending to the first event."""
+    idle: float | None = 300
+    """Between two reads of bytes."""
+    unread: float | None = 600
+    """A stream that nobody reads gives its connection back, between this and an eighth more."""
+
+    def __post_init__(self) -> None:
+        for name in self.__struct_fields__:
+            limit = getattr(self, name)
+            if limit is not None and (isinstance(limit, bool) or not isinstance(limit, int | float) or not limit > 0):
+                raise ConfigurationError(f"Timeouts.{name}", f"{limit!r} is no time limit", "give seconds, or None")
+
+
+class Watched(Protocol):
+    """What a watch looks at."""
+
+    @property
+    def delivered(self) -> int:
+        """Grows with each event that reaches the caller."""
+
+    def expire(self, kind: type[TimeLimitError], limit: float, elapsed: float) -> None:
+        """A limit was reached."""
+
+
+class _Loop(Protocol):
+    def time(self) -> float: ...
+    def call_later(self, delay: float, callback: Callable[..., Any], *args: Any) -> Any: ...
+
+
+class Watch:
+    """One re-arming timer. `begin_wait` and `end_wait` stand around each wait for bytes, `stop` ends it."""
+
+    __slots__ = (
+        "__weakref__",
+        "_deadline",
+        "_due",
+        "_handle",
+        "_kind",
+        "_limit",
+        "_loop",
+        "_progress",
+        "_progress_at",
+        "_since",
+        "_unread",
+        "_watched",
+    )
+
+    def __init__(self, loop: _Loop, watched: Watched, unread: float | None) -> None:
+        self._loop = loop
+        self._watched = weakref.ref(watched)
+        self._unread = unread
+        self._progress = watched.delivered
+        self._progress_at = loop.time()
+        self._deadline: float | None = None  # of the wait that is going on
+        self._since = 0.0
+        self._kind: type[TimeLimitError] = TimeLimitError
+        self._limit = 0.0
+        self._handle: Any = None
+        self._due = float("inf")
+        if unread is not None:
+            self._arm(self._progress_at + unread / 8)
+
+    def begin_wait(self, kind: type[TimeLimitError], limit: float | None, spent: float = 0.0) -> None:
+        """A wait of at most `limit` seconds begins, `spent` of which have gone before."""
+        now = self._loop.time()
+        self._since = now - spent
+        if limit is None:
+            self._deadline = float("inf")
+            return
+        self._kind, self._limit = kind, limit
+        self._deadline = deadline = self._since + limit
+        if deadline < self._due:
+            self._arm(deadline)
+
+    def end_wait(self) -> float:
+        """The wait is over; returns how long it took, with what had gone before."""
+        self._deadline = None
+        return self._loop.time() - self._since
+
+    def stop(self) -> None:
+        """No more ticks."""
+        if self._handle is not None:
+            self._handle.cancel()
+            self._handle = None
+
+    def _arm(self, due: float) -> None:
+        self.stop()
+        self._due = due
+        self._handle = self._loop.call_later(max(due - self._loop.time(), 0), _tick, weakref.ref(self))
+
+    def tick(self) -> None:
+        """The timer fired: has a limit been reached, and when to look next?"""
+        watched = self._watched()
+        if watched is None:
+            return
+        self._handle = None
+        now = self._loop.time()
+        due = float("inf")
+        if self._deadline is not None:
+            if now >= self._deadline:
+                watched.expire(self._kind, self._limit, now - self._since)
+                return
+            self._progress_at = now
+            due = self._deadline
+        if self._unread is not None:
+            if watched.delivered != self._progress:
+                self._progress, self._progress_at = watched.delivered, now
+            idle = now - self._progress_at
+            if idle >= self._unread:
+                watched.expire(UnreadTimeout, self._unread, idle)
+                return
+            due = min(due, now + self._unread / 8)
+        self._due = due
+        if due != float("inf"):
+            self._arm(due)
+
+
+def _tick(reference: weakref.ref[Watch]) -> None:
+    watch = reference()
+    if watch is not None:
+        watch.tick()

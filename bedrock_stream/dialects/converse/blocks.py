@@ -1,0 +1,211 @@
+"""Content blocks between their typed form and Converse's JSON, both ways.
+
+What came in goes back out: signatures, redacted bytes, citations, and blocks that this version does not know. Bytes
+stay bytes here; the JSON encoder writes them as base64.
+"""
+
+from __future__ import annotations
+
+import binascii
+from base64 import b64decode
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from ...attachments import Attachment, Audio, Document, Image, Video
+from ...errors import ConfigurationError, InvalidFrame
+from ...events import Citation
+from ...messages import Block, CachePoint, CitedText, Json, Raw, Reasoning, Text, ToolCall, ToolResult
+
+__all__ = ("read_block", "read_citation", "write_block")
+
+_Wire = dict[str, Any]
+
+
+# ------------------------------------------------------------------------------------------------------------- writing
+
+
+def write_block(block: Block | Json) -> _Wire:
+    """A block as Converse takes it."""
+    return _WRITERS[type(block)](block)
+
+
+def _write_tool_call(block: ToolCall) -> _Wire:
+    call: _Wire = {"toolUseId": block.id, "name": block.name, "input": block.input, **block.extra}
+    if block.server:
+        call["type"] = "server_tool_use"
+    return {"toolUse": call}
+
+
+def _write_tool_result(block: ToolResult) -> _Wire:
+    result: _Wire = {"toolUseId": block.id, "content": [write_block(item) for item in block.content]}
+    if block.status is not None:
+        result["status"] = block.status
+    if block.kind is not None:
+        result["type"] = block.kind
+    return {"toolResult": result}
+
+
+def _write_reasoning(block: Reasoning) -> _Wire:
+    if block.redacted is not None:
+        return {"reasoningContent": {"redactedContent": block.redacted}}
+    text = {"text": block.text}  # sent even where empty: a signature alone is refused
+    if block.signature is not None:
+        text["signature"] = block.signature
+    return {"reasoningContent": {"reasoningText": text}}
+
+
+def _write_cited_text(block: CitedText) -> _Wire:
+    citations = [_write_citation(citation) for citation in block.citations]
+    return {"citationsContent": {"content": [{"text": text} for text in block.texts], "citations": citations}}
+
+
+def _write_citation(citation: Citation) -> _Wire:
+    wire: _Wire = dict(citation.extra)
+    if citation.title is not None:
+        wire["title"] = citation.title
+    if citation.source is not None:
+        wire["source"] = citation.source
+    if citation.source_content:
+        wire["sourceContent"] = [{"text": text} for text in citation.source_content]
+    if citation.location is not None:
+        wire["location"] = citation.location
+    return wire
+
+
+def _write_attachment(block: Attachment) -> _Wire:
+    if block.s3_uri is not None:
+        owner = {"bucketOwner": block.bucket_owner} if block.bucket_owner else {}
+        source: _Wire = {"s3Location": {"uri": block.s3_uri, **owner}}
+    else:
+        source = {"bytes": block.data}
+    body: _Wire = {"format": block.format, "source": source}
+    if isinstance(block, Document):
+        body["name"] = block.name
+        if block.context is not None:
+            body["context"] = block.context
+        if block.citations:
+            body["citations"] = {"enabled": True}
+    return {type(block).__name__.lower(): body}
+
+
+_WRITERS: dict[type, Callable[[Any], _Wire]] = {
+    Text: lambda block: {"text": block.text},
+    CitedText: _write_cited_text,
+    Reasoning: _write_reasoning,
+    ToolCall: _write_tool_call,
+    ToolResult: _write_tool_result,
+    Json: lambda block: {"json": block.value},
+    Raw: lambda block: block.value,
+    CachePoint: lambda block: {"cachePoint": {"type": "default", **({"ttl": block.ttl} if block.ttl else {})}},
+    Image: _write_attachment,
+    Document: _write_attachment,
+    Video: _write_attachment,
+    Audio: _write_attachment,
+}
+
+
+# ------------------------------------------------------------------------------------------------------------- reading
+
+
+def read_block(wire: Any) -> Block:
+    """A block of an answer. What this version does not know, wholly or in part, stays `Raw`."""
+    if not isinstance(wire, Mapping):
+        raise InvalidFrame(f"a content block is a {type(wire).__name__}, not an object")
+    wire = dict(wire)
+    if len(wire) == 1:
+        ((key, value),) = wire.items()
+        read = _READERS.get(key)
+        block = None if read is None else read(value)
+        if block is not None and (isinstance(block, Text | ToolCall) or _covers(wire, block)):
+            return block
+    return Raw(wire)
+
+
+def _covers(wire: _Wire, block: Block) -> bool:
+    """Whether the typed form says all that the wire said."""
+    back = write_block(block)
+    if isinstance(block, Reasoning) and block.redacted is not None:
+        return set(wire["reasoningContent"]) == {"redactedContent"}  # base64 there, bytes here
+    return back == wire
+
+
+def _read_text(value: Any) -> Text | None:
+    return Text(value) if isinstance(value, str) else None
+
+
+def _read_tool_call(value: Any) -> ToolCall | None:
+    match value:
+        case {"toolUseId": str(id), "name": str(name), "input": dict(arguments)}:
+            known = {"toolUseId", "name", "input"}
+            extra = {key: member for key, member in value.items() if key not in known}
+            kind = extra.get("type")
+            if kind in ("tool_use", "server_tool_use"):  # answers say the first of every call, requests may not
+                del extra["type"]
+            return ToolCall(id, name, arguments, kind == "server_tool_use", extra)
+    return None
+
+
+def _read_tool_result(value: Any) -> ToolResult | None:
+    match value:
+        case {"toolUseId": str(id), "content": list(content)}:
+            try:
+                return ToolResult(id, content, value.get("status"), value.get("type"))
+            except ConfigurationError:  # a status of tomorrow
+                return None
+    return None
+
+
+def _read_reasoning(value: Any) -> Reasoning | None:
+    match value:
+        case {"reasoningText": {"text": str(text), "signature": str(signature)}}:
+            return Reasoning(text, signature)
+        case {"reasoningText": {"text": str(text)}}:
+            return Reasoning(text)
+        case {"redactedContent": str(data)}:
+            try:
+                return Reasoning(redacted=b64decode(data, validate=True))
+            except binascii.Error:
+                return None
+    return None
+
+
+def _read_cited_text(value: Any) -> CitedText | None:
+    match value:
+        case {"content": list(content), "citations": list(citations)} if all(map(_is_text, content)):
+            return CitedText(tuple(item["text"] for item in content), tuple(map(read_citation, citations)))
+    return None
+
+
+def _is_text(item: Any) -> bool:
+    return isinstance(item, dict) and set(item) == {"text"} and isinstance(item["text"], str)
+
+
+def read_citation(wire: Any) -> Citation:
+    """A citation of a stream or of a whole answer."""
+    if not isinstance(wire, dict):
+        raise InvalidFrame(f"a citation is a {type(wire).__name__}, not an object")
+    extra = dict(wire)
+    content = extra.get("sourceContent")
+    texts: tuple[str, ...] = ()
+    if isinstance(content, list) and all(map(_is_text, content)):
+        texts = tuple(item["text"] for item in extra.pop("sourceContent"))
+    return Citation(
+        title=_take(extra, "title", str),
+        source=_take(extra, "source", str),
+        source_content=texts,
+        location=_take(extra, "location", dict),
+        extra=extra,
+    )
+
+
+def _take(wire: _Wire, key: str, kind: type) -> Any:
+    return wire.pop(key) if isinstance(wire.get(key), kind) else None
+
+
+_READERS: dict[str, Callable[[Any], Block | None]] = {
+    "text": _read_text,
+    "toolUse": _read_tool_call,
+    "toolResult": _read_tool_result,
+    "reasoningContent": _read_reasoning,
+    "citationsContent": _read_cited_text,
+}

@@ -1,0 +1,107 @@
+"""The request body of Converse and ConverseStream.
+
+Source: ConverseRequest and ConverseStreamRequest in the Bedrock Runtime service model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from ...messages import CachePoint, Message, Raw, Text, ToolCall, ToolResult
+from ...options import Options
+from ...tools import Tool
+from .blocks import write_block
+
+__all__ = ("write_body",)
+
+
+def write_body(messages: Sequence[Message], options: Options) -> dict[str, Any]:
+    """The body, with nothing in it that the caller did not ask for; `extra` has the last word."""
+    body: dict[str, Any] = {"messages": _messages(messages)}
+    if options.system:
+        body["system"] = [_system(item) for item in options.system]
+    if inference := _inference(options):
+        body["inferenceConfig"] = inference
+    if tools := _tool_config(messages, options):
+        body["toolConfig"] = tools
+    if options.additional_model_request_fields is not None:
+        body["additionalModelRequestFields"] = options.additional_model_request_fields
+    if options.response_field_paths:
+        body["additionalModelResponseFieldPaths"] = options.response_field_paths
+    if options.guardrail is not None:
+        body["guardrailConfig"] = options.guardrail
+    if options.performance is not None:
+        body["performanceConfig"] = {"latency": options.performance}
+    if options.service_tier is not None:
+        body["serviceTier"] = {"type": options.service_tier}
+    if options.request_metadata is not None:
+        body["requestMetadata"] = options.request_metadata
+    return {**body, **options.extra}
+
+
+def _messages(messages: Iterable[Message]) -> list[dict[str, Any]]:
+    """The turns in Converse's shape; tool results that follow each other share one user turn, as Bedrock demands."""
+    written: list[dict[str, Any]] = []
+    results_open = False
+    for message in messages:
+        content = [write_block(block) for block in message.content]
+        results = message.role == "user" and all(_is_result(block) for block in message.content)
+        if results and results_open:
+            written[-1]["content"] += content
+        else:
+            written.append({"role": message.role, "content": content})
+        results_open = results
+    return written
+
+
+def _is_result(block: Any) -> bool:
+    return isinstance(block, ToolResult) or (isinstance(block, Raw) and "toolResult" in block.value)
+
+
+def _is_call(block: Any) -> bool:
+    return isinstance(block, ToolCall) or (isinstance(block, Raw) and "toolUse" in block.value)
+
+
+def _system(item: Text | CachePoint | dict[str, Any]) -> dict[str, Any]:
+    return item if isinstance(item, dict) else write_block(item)
+
+
+def _inference(options: Options) -> dict[str, Any]:
+    fields = {
+        "maxTokens": options.max_tokens,
+        "temperature": options.temperature,
+        "topP": options.top_p,
+        "stopSequences": options.stop_sequences or None,
+    }
+    return {name: value for name, value in fields.items() if value is not None}
+
+
+def _tool_config(messages: Iterable[Message], options: Options) -> dict[str, Any] | None:
+    """There is no choice "none" in Converse: without tools in the history, leaving the tools out says the same."""
+    if not options.tools:
+        return None
+    if options.tool_choice == "none" and not any(
+        _is_call(block) or _is_result(block) for message in messages for block in message.content
+    ):
+        return None
+    config: dict[str, Any] = {"tools": [_tool(tool) for tool in options.tools]}
+    choice = options.tool_choice
+    if isinstance(choice, dict):
+        config["toolChoice"] = choice
+    elif choice in ("auto", "any"):
+        config["toolChoice"] = {choice: {}}
+    elif choice is not None and choice != "none":
+        config["toolChoice"] = {"tool": {"name": choice}}
+    return config
+
+
+def _tool(tool: Tool | dict[str, Any]) -> dict[str, Any]:
+    if isinstance(tool, dict):
+        return tool
+    spec: dict[str, Any] = {"name": tool.name, "inputSchema": {"json": tool.input_schema}}
+    if tool.description:
+        spec["description"] = tool.description
+    if tool.strict is not None:
+        spec["strict"] = tool.strict
+    return {"toolSpec": spec}

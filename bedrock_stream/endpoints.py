@@ -1,0 +1,150 @@
+"""Where a request goes: region, partition, and what overrides them.
+
+    https://bedrock-runtime[-fips].{region}.{suffix of the partition}
+
+Pure: environment and profile settings are handed in. The region builds the host that we sign for, so it must be one
+host label. Source: the endpoint rule set of the Bedrock Runtime service model.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Mapping
+from urllib.parse import urlsplit
+
+import msgspec
+
+from .errors import ConfigurationError
+
+__all__ = ("DEFAULT_REGION", "Endpoint", "check_region", "resolve_endpoint", "resolve_region")
+
+DEFAULT_REGION = "us-east-1"
+
+_LABEL = re.compile(r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
+
+
+class _Partition(msgspec.Struct, frozen=True):
+    regions: str
+    suffix: str
+    dual_stack_suffix: str
+
+
+_PARTITIONS = (
+    _Partition(r"(us|eu|ap|sa|ca|me|af|il|mx)-\w+-\d+", "amazonaws.com", "api.aws"),
+    _Partition(r"cn-\w+-\d+", "amazonaws.com.cn", "api.amazonwebservices.com.cn"),
+    _Partition(r"us-gov-\w+-\d+", "amazonaws.com", "api.aws"),
+    _Partition(r"eusc-(de)-\w+-\d+", "amazonaws.eu", "api.amazonwebservices.eu"),
+    _Partition(r"us-iso-\w+-\d+", "c2s.ic.gov", "api.aws.ic.gov"),
+    _Partition(r"us-isob-\w+-\d+", "sc2s.sgov.gov", "api.aws.scloud"),
+    _Partition(r"eu-isoe-\w+-\d+", "cloud.adc-e.uk", "api.cloud-aws.adc-e.uk"),
+    _Partition(r"us-isof-\w+-\d+", "csp.hci.ic.gov", "api.aws.hci.ic.gov"),
+)
+
+
+class Endpoint(msgspec.Struct, frozen=True):
+    """An address and where it was found."""
+
+    url: str
+    """Scheme, host and base path, without a slash at the end."""
+    source: str
+    """`region`, or the name of the argument, variable or setting that gave it."""
+
+
+def resolve_region(explicit: str | None, environ: Mapping[str, str], settings: Mapping[str, str]) -> str:
+    """Argument > `AWS_REGION` > `AWS_DEFAULT_REGION` > profile > `us-east-1`."""
+    if explicit is not None:
+        return check_region(explicit, "region")
+    for source in ("AWS_REGION", "AWS_DEFAULT_REGION"):
+        if environ.get(source):
+            return check_region(environ[source], source)
+    if settings.get("region"):
+        return check_region(settings["region"], "region of the profile")
+    return DEFAULT_REGION
+
+
+def check_region(region: str, argument: str) -> str:
+    """The region, if it can stand in a host name."""
+    if not isinstance(region, str) or not _LABEL.fullmatch(region):
+        raise ConfigurationError(argument, f"{region!r} is no region", f"use a name like {DEFAULT_REGION!r}")
+    return region
+
+
+def resolve_endpoint(
+    region: str,
+    environ: Mapping[str, str],
+    settings: Mapping[str, str],
+    *,
+    endpoint_url: str | None = None,
+    use_fips: bool | None = None,
+    use_dual_stack: bool | None = None,
+    allow_http: bool = False,
+) -> Endpoint:
+    """Argument > `AWS_ENDPOINT_URL_BEDROCK_RUNTIME` > `AWS_ENDPOINT_URL` > profile > the region's own host.
+
+    Plain http away from this machine would send the request, and with an API key the key itself, for all to read:
+    refused unless `allow_http`.
+    """
+    fips = _switch(use_fips, "AWS_USE_FIPS_ENDPOINT", "use_fips_endpoint", environ, settings)
+    dual_stack = _switch(use_dual_stack, "AWS_USE_DUALSTACK_ENDPOINT", "use_dualstack_endpoint", environ, settings)
+    custom = _custom(endpoint_url, environ, settings)
+    if custom is None:
+        return Endpoint(_regional(region, fips=fips, dual_stack=dual_stack), "region")
+    if fips or dual_stack:
+        kind = "FIPS" if fips else "dual-stack"
+        raise ConfigurationError(custom.source, f"a custom endpoint and {kind} exclude each other", "drop one of them")
+    _check_url(custom, allow_http)
+    return custom
+
+
+def _regional(region: str, *, fips: bool, dual_stack: bool) -> str:
+    partition = next((p for p in _PARTITIONS if re.fullmatch(p.regions, region)), _PARTITIONS[0])
+    suffix = partition.dual_stack_suffix if dual_stack else partition.suffix
+    return f"https://bedrock-runtime{'-fips' if fips else ''}.{region}.{suffix}"
+
+
+def _custom(explicit: str | None, environ: Mapping[str, str], settings: Mapping[str, str]) -> Endpoint | None:
+    if explicit is not None:
+        return Endpoint(explicit.rstrip("/"), "endpoint_url")
+    if _switch(None, "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "ignore_configured_endpoint_urls", environ, settings):
+        return None
+    for name in ("AWS_ENDPOINT_URL_BEDROCK_RUNTIME", "AWS_ENDPOINT_URL"):
+        if environ.get(name):
+            return Endpoint(environ[name].rstrip("/"), name)
+    for name in ("bedrock_runtime.endpoint_url", "endpoint_url"):
+        if settings.get(name):
+            return Endpoint(settings[name].rstrip("/"), f"{name} of the profile")
+    return None
+
+
+def _switch(
+    explicit: bool | None, variable: str, setting: str, environ: Mapping[str, str], settings: Mapping[str, str]
+) -> bool:
+    if explicit is not None:
+        return explicit
+    return (environ.get(variable) or settings.get(setting) or "").strip().lower() == "true"
+
+
+def _check_url(endpoint: Endpoint, allow_http: bool) -> None:
+    try:
+        parts = urlsplit(endpoint.url)
+        host, _ = parts.hostname, parts.port
+    except ValueError:
+        host = None
+    if not host or parts.scheme not in ("http", "https") or parts.query or parts.fragment or parts.username:
+        raise ConfigurationError(endpoint.source, f"{endpoint.url!r} is no endpoint", "use https://host[:port][/path]")
+    if parts.scheme == "http" and not allow_http and not _is_loopback(host):
+        raise ConfigurationError(
+            endpoint.source,
+            f"{endpoint.url!r} would send credentials unencrypted",
+            "use https, or Client(allow_http=True)",
+        )
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

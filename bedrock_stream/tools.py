@@ -1,0 +1,158 @@
+"""Tools that a model may call: a name, what it is for, and the JSON Schema of its input.
+
+A tool can be written out, or made from a Python function or from a pydantic or msgspec model. Schemas come from msgspec
+and pydantic; nothing of them is written again here.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+import typing
+from collections.abc import Callable, Mapping
+from typing import Any, TypeAlias
+
+import msgspec
+
+from .errors import ConfigurationError
+
+__all__ = ("Tool", "ToolLike", "read_tools")
+
+_NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
+
+
+class Tool(msgspec.Struct, frozen=True, kw_only=True):
+    """One tool."""
+
+    name: str
+    """1 to 64 of `a-z A-Z 0-9 _ -`."""
+    description: str = ""
+    """When and how to use it: what the model goes by."""
+    input_schema: dict[str, Any] = msgspec.field(default_factory=lambda: {"type": "object", "properties": {}})
+    """JSON Schema of the input, an object."""
+    strict: bool | None = None
+    """Whether the service holds the model to the schema, where the family can."""
+    function: Callable[..., Any] | None = None
+    """What to run when the model calls it."""
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.name, str) or not _NAME.fullmatch(self.name):
+            problem = f"{self.name!r} cannot be a tool's name" if self.name else "a tool needs a name"
+            raise ConfigurationError("Tool.name", problem, "use 1 to 64 of a-z A-Z 0-9 _ -")
+        if not isinstance(self.input_schema, dict):
+            raise ConfigurationError(
+                f"Tool({self.name!r}).input_schema",
+                f"a {type(self.input_schema).__name__} is no JSON Schema",
+                "use a dict",
+            )
+
+    @classmethod
+    def from_function(cls, function: Callable[..., Any], *, name: str = "", description: str = "") -> Tool:
+        """A tool of a function: annotations give the types, the docstring's first paragraph the description.
+
+        `Annotated[str, "what it means"]` describes a parameter. A parameter without an annotation takes any JSON value.
+        """
+        hints = typing.get_type_hints(function, include_extras=True)
+        fields: list[Any] = []
+        for parameter in inspect.signature(function).parameters.values():
+            if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
+                raise ConfigurationError(
+                    "tools", f"{function.__name__}() takes *{parameter.name}", "name each parameter"
+                )
+            annotation = _described(hints.get(parameter.name, Any))
+            required = parameter.default is parameter.empty
+            fields.append((parameter.name, annotation) if required else (parameter.name, annotation, parameter.default))
+        model = msgspec.defstruct(function.__name__, fields, kw_only=True)
+        return cls(
+            name=name or function.__name__,
+            description=description or _first_paragraph(function),
+            input_schema=_schema(model),
+            function=function,
+        )
+
+    @classmethod
+    def from_model(cls, model: type, *, name: str = "", description: str = "") -> Tool:
+        """A tool whose input is a pydantic model, a msgspec struct, a dataclass or a TypedDict."""
+        return cls(
+            name=name or model.__name__,
+            description=description or _first_paragraph(model),
+            input_schema=_schema(model),
+        )
+
+
+ToolLike: TypeAlias = Tool | Mapping[str, Any] | Callable[..., Any]
+"""A Tool; a dict (`name`, `description`, `input_schema`, or Converse's own shape); a function; a model class."""
+
+
+def read_tools(tools: Any) -> tuple[Tool | dict[str, Any], ...]:
+    """Every accepted form of `tools=`. A dict in Converse's own shape stays as it came."""
+    if isinstance(tools, str | Mapping) or not hasattr(tools, "__iter__"):
+        raise ConfigurationError("tools", f"a {type(tools).__name__} is no list of tools", "give a list")
+    return tuple(_read_tool(tool, f"tools[{place}]") for place, tool in enumerate(tools))
+
+
+def _read_tool(tool: Any, place: str) -> Tool | dict[str, Any]:
+    if isinstance(tool, Tool):
+        return tool
+    if isinstance(tool, Mapping):
+        return _read_dict(dict(tool), place)
+    if isinstance(tool, type):
+        return Tool.from_model(tool)
+    if callable(tool):
+        return Tool.from_function(tool)
+    raise ConfigurationError(place, f"a {type(tool).__name__} is no tool", "use Tool, a dict, a function or a model")
+
+
+def _read_dict(tool: dict[str, Any], place: str) -> Tool | dict[str, Any]:
+    if len(tool) == 1 and "name" not in tool:
+        (kind,) = tool
+        if kind == "toolSpec" and not (isinstance(tool[kind], Mapping) and tool[kind].get("name")):
+            raise ConfigurationError(f"{place}.toolSpec.name", "a tool needs a name")
+        return tool
+    unknown = set(tool) - set(Tool.__struct_fields__)
+    if unknown or not tool.get("name"):
+        problem = f"unknown key {min(unknown, key=str)!r}" if unknown else "a tool needs a name"
+        raise ConfigurationError(place, problem, "use name, description, input_schema")
+    return Tool(**tool)
+
+
+def _described(annotation: Any) -> Any:
+    """`Annotated[T, "text"]` with the text where msgspec looks for descriptions."""
+    metadata = getattr(annotation, "__metadata__", ())
+    text = next((item for item in metadata if isinstance(item, str)), None)
+    if text is None:
+        return annotation
+    return typing.Annotated[annotation.__origin__, *metadata, msgspec.Meta(description=text)]
+
+
+def _first_paragraph(thing: Any) -> str:
+    return re.split(r"\n\s*\n", inspect.getdoc(thing) or "")[0].replace("\n", " ")
+
+
+def _schema(model: type) -> dict[str, Any]:
+    """The JSON Schema of a type, its own object at the top."""
+    if hasattr(model, "model_json_schema"):
+        schema: dict[str, Any] = model.model_json_schema()
+        return schema
+    try:
+        (schema,), definitions = msgspec.json.schema_components(
+            [model], schema_hook=_foreign_schema, ref_template="#/$defs/{name}"
+        )
+    except TypeError as error:
+        raise ConfigurationError(
+            "tools", f"{model.__name__}: {error}", "annotate with types that JSON can hold"
+        ) from None
+    # An input schema must be an object at the top, not a reference to one.
+    definitions = dict(definitions)
+    schema = definitions.pop(schema["$ref"].rpartition("/")[2]) if "$ref" in schema else schema
+    if definitions:
+        schema["$defs"] = definitions
+    return schema
+
+
+def _foreign_schema(kind: type) -> dict[str, Any]:
+    """A pydantic model among a function's parameters."""
+    if hasattr(kind, "model_json_schema"):
+        schema: dict[str, Any] = kind.model_json_schema()
+        return schema
+    raise NotImplementedError(kind)
