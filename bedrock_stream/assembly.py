@@ -31,7 +31,7 @@ from .events import (
     ToolResultStart,
     Usage,
 )
-from .messages import Block, CitedText, Message, Reasoning, Text, ToolCall, ToolResult
+from .messages import Block, CitedText, Json, Message, Raw, Reasoning, Text, ToolCall, ToolResult
 
 __all__ = ("Assembly", "Response", "build_response", "tool_input_error")
 
@@ -101,6 +101,7 @@ class _Part:
         "fragments",
         "image",
         "image_format",
+        "image_place",
         "reasoning",
         "redacted",
         "result",
@@ -121,6 +122,7 @@ class _Part:
         self.result: tuple[ToolResultStart | None, list[Any]] | None = None
         self.image_format = ""
         self.image: bytes | None = None
+        self.image_place: dict[str, Any] = {}
 
     def block(self) -> Block | None:
         """The block, or None where there is nothing that could go back."""
@@ -134,11 +136,11 @@ class _Part:
             return None
         if self.result is not None:
             start, content = self.result
-            return None if start is None else ToolResult(start.id, content, start.status, start.kind)
+            return None if start is None else _tool_result(start, content)
         if self.reasoning or self.signature or self.redacted is not None:
             return Reasoning(str(self.reasoning), str(self.signature) if self.signature else None, self.redacted)
-        if self.image is not None:
-            return _image(self.image, self.image_format)
+        if self.image is not None or self.image_place:
+            return _image(self.image, self.image_place, self.image_format)
         text = str(self.text)
         return CitedText((text,), tuple(self.citations)) if self.citations else Text(text)
 
@@ -151,9 +153,19 @@ class _Part:
         return ToolCallEnd(index, self.call.id, self.call.name, None, str(self.fragments), self.call.server)
 
 
-def _image(data: bytes, format: str) -> Image | None:
+def _tool_result(start: ToolResultStart, content: list[Any]) -> Block:
+    """Its items in the service's own shape, as they came."""
     try:
-        return Image(data, format)
+        items = [Raw(item) if isinstance(item, dict) else Json(item) for item in content]
+        return ToolResult(start.id, items, start.status, start.kind)
+    except ConfigurationError:  # a status of tomorrow
+        kind = {"type": start.kind} if start.kind else {}
+        return Raw({"toolResult": {"toolUseId": start.id, "content": content, "status": start.status, **kind}})
+
+
+def _image(data: bytes | None, place: dict[str, Any], format: str) -> Image | None:
+    try:
+        return Image(data, format, place.get("uri"), place.get("bucketOwner"))
     except ConfigurationError:  # a format that this version does not know: the events had it
         return None
 
@@ -200,9 +212,10 @@ class Assembly:
                 part.result[1].extend(event.content)
             case ImageStart():
                 self._part(event.index).image_format = event.format
-            case ImageDelta(data=bytes(data)):
+            case ImageDelta(data=data, s3_location=place):
                 part = self._part(event.index)
-                part.image = (part.image or b"") + data
+                part.image = part.image if data is None else (part.image or b"") + data
+                part.image_place = place or part.image_place
             case MessageStop():
                 self._stop = event
             case Metadata():
@@ -245,7 +258,7 @@ def build_response(
     """A `Response` of an answer's blocks, its end, and what the service says about it."""
     blocks = tuple(blocks)
     texts = [block for block in blocks if isinstance(block, Text | CitedText)]
-    message = Message("assistant", [b for b in blocks if not (isinstance(b, Text) and not b.text.strip())])
+    message = Message("assistant", [b for b in blocks if not isinstance(b, Text | CitedText) or b.text.strip()])
     return Response(
         message=message,
         text="".join(block.text for block in texts),
@@ -281,4 +294,5 @@ def _merged(known: Metadata, later: Metadata) -> Metadata:
     facts = {name: value for name in Metadata.__struct_fields__ if (value := getattr(later, name)) not in (None, {})}
     if known.usage is not None and later.usage is not None:
         facts["usage"] = known.usage.merged(later.usage)
+    facts["extra"] = {**known.extra, **later.extra}
     return msgspec.structs.replace(known, **facts)

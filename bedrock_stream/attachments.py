@@ -5,6 +5,7 @@ A file is read only by `from_path`; a str is never taken for a path. Limits and 
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import ClassVar, TypeVar
 
@@ -16,6 +17,7 @@ __all__ = ("Attachment", "Audio", "Document", "Image", "Video")
 
 _A = TypeVar("_A", bound="Attachment")
 
+_NOT_IN_NAMES = re.compile(r"[^a-zA-Z0-9()\[\]-]")
 _ALIASES = {"jpg": "jpeg", "htm": "html", "markdown": "md", "text": "txt", "3gp": "three_gp"}
 
 
@@ -45,8 +47,8 @@ class Attachment(msgspec.Struct, frozen=True, tag_field="type", omit_defaults=Tr
             )
         if bool(self.data) == bool(self.s3_uri):
             raise ConfigurationError(kind, "exactly one of data and s3_uri is needed", "data must not be empty")
-        if self.s3_uri and not self.s3_uri.startswith("s3://"):
-            raise ConfigurationError(f"{kind}.s3_uri", f"{self.s3_uri!r} is no s3:// address")
+        if self.s3_uri and not (isinstance(self.s3_uri, str) and self.s3_uri.startswith("s3://")):
+            raise ConfigurationError(f"{kind}.s3_uri", f"{self.s3_uri!r} is no address in S3", "use s3://bucket/key")
         name = self.format or _sniff(self.data or b"") or _suffix(self.s3_uri or "")
         name = _ALIASES.get(name, name)
         if name not in self.formats:
@@ -64,7 +66,8 @@ class Attachment(msgspec.Struct, frozen=True, tag_field="type", omit_defaults=Tr
         data = path.read_bytes()
         fields.setdefault("format", _sniff(data) or _suffix(path.name))
         if "name" in cls.__struct_fields__:
-            fields.setdefault("name", path.stem)
+            # Bedrock refuses any other character in a document's name.
+            fields.setdefault("name", " ".join(_NOT_IN_NAMES.sub(" ", path.stem).split())[:200] or "document")
         return cls(data=data, **fields)  # type: ignore[arg-type]
 
     def __repr__(self) -> str:

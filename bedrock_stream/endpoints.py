@@ -105,6 +105,8 @@ def _regional(region: str, *, fips: bool, dual_stack: bool) -> str:
 
 def _custom(explicit: str | None, environ: Mapping[str, str], settings: Mapping[str, str]) -> Endpoint | None:
     if explicit is not None:
+        if not isinstance(explicit, str):
+            raise ConfigurationError("endpoint_url", f"a {type(explicit).__name__} is no address", "use a str")
         return Endpoint(explicit.rstrip("/"), "endpoint_url")
     if _switch(None, "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "ignore_configured_endpoint_urls", environ, settings):
         return None
@@ -126,17 +128,20 @@ def _switch(
 
 
 def _check_url(endpoint: Endpoint, allow_http: bool) -> None:
+    url = endpoint.url
     try:
-        parts = urlsplit(endpoint.url)
+        parts = urlsplit(url)
         host, _ = parts.hostname, parts.port
     except ValueError:
         host = None
-    if not host or parts.scheme not in ("http", "https") or parts.query or parts.fragment or parts.username:
-        raise ConfigurationError(endpoint.source, f"{endpoint.url!r} is no endpoint", "use https://host[:port][/path]")
+    # What else could stand in a URL has no place here, least of all a password or a line break.
+    if not host or parts.scheme not in ("http", "https") or not url.isprintable() or set(url) & set(" ?#@"):
+        shown = re.sub("//.*@", "//...@", url)
+        raise ConfigurationError(endpoint.source, f"{shown!r} is no endpoint", "use https://host[:port][/path]")
     if parts.scheme == "http" and not allow_http and not _is_loopback(host):
         raise ConfigurationError(
             endpoint.source,
-            f"{endpoint.url!r} would send credentials unencrypted",
+            f"{url!r} would send credentials unencrypted",
             "use https, or Client(allow_http=True)",
         )
 

@@ -207,8 +207,10 @@ def read_prompt(prompt: Prompt) -> tuple[Message, ...]:
             "prompt", f"a {type(prompt).__name__} is no prompt", "use a str, a Message, or a sequence of messages"
         )
     messages = tuple(_read_message(item, f"messages[{place}]") for place, item in enumerate(prompt))
-    # An answer can be empty, a turn of the history cannot.
-    messages = tuple(message for message in messages if message.content or message.role != "assistant")
+    for place, message in enumerate(messages):
+        if not message.content and message.role != "assistant":
+            raise ConfigurationError(f"messages[{place}].content", "it has no blocks", "leave the message out")
+    messages = tuple(message for message in messages if message.content)  # an answer can be empty, a turn cannot
     if not messages:
         raise ConfigurationError("prompt", "it has no messages", "give at least one user message")
     return messages
@@ -244,11 +246,12 @@ def _block(item: Any, place: str) -> Block:
         item = Text(item)
     elif isinstance(item, Mapping):
         if len(item) != 1:
-            raise ConfigurationError(place, f"a block has one key, this has {len(item)}: {sorted(item)}")
+            raise ConfigurationError(
+                place, f"a block has one key, this has {len(item)}: {sorted(map(str, item))}", "make it one block each"
+            )
         item = Raw(dict(item))
     if not isinstance(item, Block):
         raise ConfigurationError(place, f"a {type(item).__name__} is no block", "use Text, Image, ... or a dict")
-    text = item.text if isinstance(item, Text) else item.value.get("text") if isinstance(item, Raw) else None
-    if text == "":
+    if item in (Text(""), Raw({"text": ""})):
         raise ConfigurationError(place, "the text is empty", "leave the block out")
     return item

@@ -83,7 +83,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
         return f"Options({', '.join(shown)})"
 
 
-_SECRETS = frozenset({"api_key", "access_key_id", "secret_access_key", "session_token"})
+_SECRETS = frozenset({"api_key", "access_key_id", "secret_access_key", "session_token", "provider_options"})
 
 
 def read_options(given: Mapping[str, Any]) -> Options:
@@ -105,7 +105,7 @@ def read_options(given: Mapping[str, Any]) -> Options:
 
 
 def _unknown(name: str) -> ConfigurationError:
-    near = difflib.get_close_matches(name, _CHECKS, 1)
+    near = difflib.get_close_matches(str(name), _CHECKS, 1)
     remedy = f"did you mean {near[0]}?" if near else f"known are {', '.join(_CHECKS)}; extra={{...}} is sent as it is"
     return ConfigurationError(name, "unknown option", remedy)
 

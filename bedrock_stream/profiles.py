@@ -19,9 +19,9 @@ Settings = Mapping[str, str]
 
 
 def read_settings(environ: Mapping[str, str]) -> Settings:
-    """The settings of the profile that `AWS_PROFILE` names, or of `default`; empty where there is no file.
+    """The settings of the profile that `AWS_PROFILE` names, or of `default`; empty where there is none of that name.
 
-    Raises `ConfigurationError` for a profile that was named and is not there, and for a file that cannot be read.
+    Raises `ConfigurationError` for a file that cannot be read.
     """
     named = environ.get("AWS_PROFILE") or environ.get("AWS_DEFAULT_PROFILE")
     path = Path(environ.get("AWS_CONFIG_FILE") or "~/.aws/config").expanduser()
@@ -30,14 +30,14 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
         with path.open(encoding="utf-8") as file:
             parser.read_file(file)
     except FileNotFoundError:
-        return {}  # a named profile may live in the credentials file alone
+        return {}
     except (OSError, UnicodeDecodeError, configparser.Error) as error:
         reason = str(error).splitlines()[0]
         raise ConfigurationError("AWS_CONFIG_FILE", f"{path} cannot be read: {reason}", "mend or remove it") from None
     for section in (f"profile {named}", named) if named else ("default", "profile default"):
         if parser.has_section(section):
             return _flatten(parser, section)
-    return {}
+    return {}  # a named profile may live in the credentials file alone
 
 
 def _flatten(parser: configparser.RawConfigParser, section: str) -> dict[str, str]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import inspect
 import re
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeAlias
 
 import msgspec
@@ -52,20 +52,26 @@ class Tool(msgspec.Struct, frozen=True, kw_only=True):
 
         `Annotated[str, "what it means"]` describes a parameter. A parameter without an annotation takes any JSON value.
         """
-        hints = typing.get_type_hints(function, include_extras=True)
+        called = getattr(function, "__name__", "") or type(function).__name__
+        try:
+            hints = typing.get_type_hints(function, include_extras=True)
+            parameters = inspect.signature(function).parameters.values()
+        except (NameError, TypeError, ValueError) as error:
+            raise ConfigurationError("tools", f"{called}: {error}", "give a function with annotations") from None
         fields: list[Any] = []
-        for parameter in inspect.signature(function).parameters.values():
+        for parameter in parameters:
             if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
-                raise ConfigurationError(
-                    "tools", f"{function.__name__}() takes *{parameter.name}", "name each parameter"
-                )
+                raise ConfigurationError("tools", f"{called}() takes *{parameter.name}", "name each parameter")
             annotation = _described(hints.get(parameter.name, Any))
             required = parameter.default is parameter.empty
             fields.append((parameter.name, annotation) if required else (parameter.name, annotation, parameter.default))
-        model = msgspec.defstruct(function.__name__, fields, kw_only=True)
+        try:
+            model = msgspec.defstruct(called, fields, kw_only=True)
+        except TypeError as error:  # a mutable default
+            raise ConfigurationError("tools", f"{called}: {error}", "default to None") from None
         return cls(
-            name=name or function.__name__,
-            description=description or _first_paragraph(function),
+            name=name or called,
+            description=description or _first_paragraph(inspect.getdoc(function) or ""),
             input_schema=_schema(model),
             function=function,
         )
@@ -73,11 +79,10 @@ class Tool(msgspec.Struct, frozen=True, kw_only=True):
     @classmethod
     def from_model(cls, model: type, *, name: str = "", description: str = "") -> Tool:
         """A tool whose input is a pydantic model, a msgspec struct, a dataclass or a TypedDict."""
-        return cls(
-            name=name or model.__name__,
-            description=description or _first_paragraph(model),
-            input_schema=_schema(model),
-        )
+        schema = _schema(model)
+        # Not the docstring: without one of its own, a model has that of its base class.
+        description = description or _first_paragraph(schema.get("description", ""))
+        return cls(name=name or model.__name__, description=description, input_schema=schema)
 
 
 ToolLike: TypeAlias = Tool | Mapping[str, Any] | Callable[..., Any]
@@ -86,7 +91,7 @@ ToolLike: TypeAlias = Tool | Mapping[str, Any] | Callable[..., Any]
 
 def read_tools(tools: Any) -> tuple[Tool | dict[str, Any], ...]:
     """Every accepted form of `tools=`. A dict in Converse's own shape stays as it came."""
-    if isinstance(tools, str | Mapping) or not hasattr(tools, "__iter__"):
+    if isinstance(tools, str | bytes | Mapping) or not isinstance(tools, Iterable):
         raise ConfigurationError("tools", f"a {type(tools).__name__} is no list of tools", "give a list")
     return tuple(_read_tool(tool, f"tools[{place}]") for place, tool in enumerate(tools))
 
@@ -104,10 +109,9 @@ def _read_tool(tool: Any, place: str) -> Tool | dict[str, Any]:
 
 
 def _read_dict(tool: dict[str, Any], place: str) -> Tool | dict[str, Any]:
-    if len(tool) == 1 and "name" not in tool:
-        (kind,) = tool
-        if kind == "toolSpec" and not (isinstance(tool[kind], Mapping) and tool[kind].get("name")):
-            raise ConfigurationError(f"{place}.toolSpec.name", "a tool needs a name")
+    if len(tool) == 1 and isinstance(next(iter(tool.values())), Mapping):
+        if "toolSpec" in tool and not tool["toolSpec"].get("name"):
+            raise ConfigurationError(f"{place}.toolSpec.name", "a tool needs a name", "use 1 to 64 of a-z A-Z 0-9 _ -")
         return tool
     unknown = set(tool) - set(Tool.__struct_fields__)
     if unknown or not tool.get("name"):
@@ -125,34 +129,40 @@ def _described(annotation: Any) -> Any:
     return typing.Annotated[annotation.__origin__, *metadata, msgspec.Meta(description=text)]
 
 
-def _first_paragraph(thing: Any) -> str:
-    return re.split(r"\n\s*\n", inspect.getdoc(thing) or "")[0].replace("\n", " ")
+def _first_paragraph(text: str) -> str:
+    return re.split(r"\n\s*\n", text)[0].replace("\n", " ")
 
 
 def _schema(model: type) -> dict[str, Any]:
     """The JSON Schema of a type, its own object at the top."""
-    if hasattr(model, "model_json_schema"):
-        schema: dict[str, Any] = model.model_json_schema()
-        return schema
+    definitions: dict[str, Any] = {}
+
+    def foreign(kind: type) -> dict[str, Any]:
+        """A pydantic model; what it refers to moves to the top, where its references look for it."""
+        if not hasattr(kind, "model_json_schema"):
+            raise NotImplementedError(kind)
+        found: dict[str, Any] = kind.model_json_schema()
+        definitions.update(found.pop("$defs", {}))
+        return found
+
     try:
-        (schema,), definitions = msgspec.json.schema_components(
-            [model], schema_hook=_foreign_schema, ref_template="#/$defs/{name}"
+        (schema,), components = msgspec.json.schema_components(
+            [model], schema_hook=foreign, ref_template="#/$defs/{name}"
         )
     except TypeError as error:
+        reason = str(error).splitlines()[-1]
         raise ConfigurationError(
-            "tools", f"{model.__name__}: {error}", "annotate with types that JSON can hold"
+            "tools", f"{model.__name__}: {reason}", "annotate with types that JSON can hold"
         ) from None
+    definitions.update(components)
     # An input schema must be an object at the top, not a reference to one.
-    definitions = dict(definitions)
-    schema = definitions.pop(schema["$ref"].rpartition("/")[2]) if "$ref" in schema else schema
+    if reference := schema.get("$ref", ""):
+        name = reference.rpartition("/")[2]
+        schema = dict(definitions[name])
+        if repr(reference) not in repr(definitions):  # only a recursive model is needed twice
+            del definitions[name]
+    if schema.get("type") != "object":
+        raise ConfigurationError("tools", f"{model.__name__} is no object in JSON", "use a model with fields")
     if definitions:
         schema["$defs"] = definitions
     return schema
-
-
-def _foreign_schema(kind: type) -> dict[str, Any]:
-    """A pydantic model among a function's parameters."""
-    if hasattr(kind, "model_json_schema"):
-        schema: dict[str, Any] = kind.model_json_schema()
-        return schema
-    raise NotImplementedError(kind)

@@ -20,6 +20,7 @@ import weakref
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
 from time import monotonic
+from typing import Any
 
 import aiohttp
 import anyio

@@ -86,10 +86,10 @@ def check_api_key(key: Any) -> str:
     """The key as it goes into a header."""
     if not isinstance(key, str) or not key.strip():
         raise ConfigurationError("api_key", "it is blank", "give a Bedrock API key, or leave it out")
-    key = str(key).strip()
-    if not key.isascii() or not key.isprintable():
+    stripped: str = key.strip()
+    if not stripped.isascii() or not stripped.isprintable():
         raise ConfigurationError("api_key", "it holds characters that no key has", "copy it again")
-    return key
+    return stripped
 
 
 def _pair(access_key_id: str | None, secret_access_key: str | None, session_token: str | None) -> Credentials:

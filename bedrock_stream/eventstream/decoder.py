@@ -13,6 +13,7 @@ Pure: no I/O, no clock, no asyncio.
 from __future__ import annotations
 
 from struct import Struct
+from typing import TypeVar
 from zlib import crc32
 
 from ..errors import (
@@ -33,13 +34,24 @@ MAX_FRAME = 24 * 1024 * 1024
 MAX_HEADERS = 128 * 1024
 """The longest header block, in bytes."""
 
+_T = TypeVar("_T")
+
 _PRELUDE = Struct(">III")
-_CRC = Struct(">I")
+_unpack_crc = Struct(">I").unpack_from
 _SMALLEST = 16  # prelude and message checksum, with nothing between
 
-# A stream repeats a handful of header blocks, so each is parsed once. Bounded, since a peer may never repeat one.
-_CACHED_BLOCKS = 256
-_CACHED_BLOCK_SIZE = 512
+# Streams repeat a few dozen preludes and header blocks for hours. What was checked and parsed once is remembered by its
+# bytes, for all decoders together, so that a stream costs no memory for it. Bounded, since a peer may never repeat one.
+_MEMO_ENTRIES = 1024
+_MEMO_HEAD = 512
+_preludes: dict[bytes, tuple[int, int, int]] = {}  # -> frame length, length of prelude and headers, prelude checksum
+_heads: dict[bytes, tuple[int, Headers]] = {}  # prelude and headers -> checksum up to there, headers
+
+
+def _remember(memo: dict[bytes, _T], key: bytes, value: _T) -> None:
+    if len(memo) >= _MEMO_ENTRIES:
+        memo.clear()
+    memo[key] = value
 
 
 class Decoder:
@@ -48,15 +60,14 @@ class Decoder:
     `max_frame` and `max_headers` are limits in bytes on what a prelude may declare.
     """
 
-    __slots__ = ("_blocks", "_max_frame", "_max_headers", "_needed", "_offset", "_tail", "error")
+    __slots__ = ("_max_frame", "_max_head", "_needed", "_offset", "_tail", "error")
 
     def __init__(self, *, max_frame: int = MAX_FRAME, max_headers: int = MAX_HEADERS) -> None:
         self._max_frame = max_frame
-        self._max_headers = max_headers
+        self._max_head = 12 + max_headers
         self._tail = bytearray()  # the beginning of a frame whose rest has not come
         self._needed = 0  # how long the tail must grow before looking at it again is worth it
         self._offset = 0  # bytes of whole frames behind us
-        self._blocks: dict[bytes, Headers] = {}
         self.error: BedrockStreamError | None = None
         """What broke the stream. Frames in front of the damage were delivered; every later call raises this."""
 
@@ -107,44 +118,57 @@ class Decoder:
 
     def _walk(self, data: bytes, frames: list[Frame]) -> int:
         """Append every whole frame in `data`; return where the rest begins."""
+        # Locals, since this loop runs once for every event of every stream.
+        preludes, heads, max_frame, max_head, unpack_crc = (
+            _preludes,
+            _heads,
+            self._max_frame,
+            self._max_head,
+            _unpack_crc,
+        )
         size = len(data)
         position = 0
-        blocks = self._blocks
-        view = memoryview(data)
         while size - position >= 12:
-            length, headers_length, expected = _PRELUDE.unpack_from(data, position)
-            computed = crc32(view[position : position + 8])
-            if computed != expected:
-                raise ChecksumMismatch("prelude", expected, computed, offset=self._offset + position)
-            room = min(length - _SMALLEST, self._max_headers)
-            if length > self._max_frame or not 0 <= headers_length <= room:
-                raise self._bad_size(length, headers_length, position)
+            prelude = data[position : position + 12]
+            length, head_length, checksum = preludes.get(prelude) or self._check_prelude(prelude, position)
+            if length > max_frame or head_length > max_head:
+                raise self._bad_size(length, head_length - 12, position)
             end = position + length
             if end > size:
                 self._needed = length
                 return position
+            payload_start = position + head_length
+            payload = data[payload_start : end - 4]
+            head = data[position:payload_start]
+            known = heads.get(head)
             # The prelude's checksum covers the first eight bytes, so the message's goes on from there.
-            computed = crc32(view[position + 8 : end - 4], expected)
-            (expected,) = _CRC.unpack_from(data, end - 4)
+            computed = crc32(payload, crc32(head[8:], checksum) if known is None else known[0])
+            (expected,) = unpack_crc(data, end - 4)
             if computed != expected:
                 raise ChecksumMismatch("message", expected, computed, offset=self._offset + position)
-            payload_start = position + 12 + headers_length
-            block = data[position + 12 : payload_start]
-            headers = blocks.get(block)
-            if headers is None:
-                headers = self._parse(block, position)
-            frames.append(Frame(headers, data[payload_start : end - 4]))
+            frames.append(Frame(self._parse(head, checksum, position) if known is None else known[1], payload))
             position = end
         self._needed = 12
         return position
 
-    def _parse(self, block: bytes, position: int) -> Headers:
+    def _check_prelude(self, prelude: bytes, position: int) -> tuple[int, int, int]:
+        length, headers_length, expected = _PRELUDE.unpack(prelude)
+        computed = crc32(prelude[:8])
+        if computed != expected:
+            raise ChecksumMismatch("prelude", expected, computed, offset=self._offset + position)
+        if length < _SMALLEST or headers_length > length - _SMALLEST:
+            raise self._bad_size(length, headers_length, position)
+        checked = (length, 12 + headers_length, expected)
+        _remember(_preludes, prelude, checked)
+        return checked
+
+    def _parse(self, head: bytes, checksum: int, position: int) -> Headers:
         try:
-            headers = decode_headers(block)
+            headers = decode_headers(head[12:])
         except InvalidHeader as error:
             raise InvalidHeader(str(error), offset=self._offset + position) from None
-        if len(block) <= _CACHED_BLOCK_SIZE and len(self._blocks) < _CACHED_BLOCKS:
-            self._blocks[block] = headers
+        if len(head) <= _MEMO_HEAD:
+            _remember(_heads, head, (crc32(head[8:], checksum), headers))
         return headers
 
     def _bad_size(self, length: int, headers_length: int, position: int) -> FrameSizeError:
@@ -153,7 +177,7 @@ class Decoder:
             return FrameSizeError(f"a frame declares {length} bytes; {_SMALLEST} is the least", offset=offset)
         if length > self._max_frame:
             return FrameSizeError(f"a frame declares {length} bytes; the limit is {self._max_frame}", offset=offset)
-        limit = min(length - _SMALLEST, self._max_headers)
+        limit = min(length - _SMALLEST, self._max_head - 12)
         return FrameSizeError(
             f"a frame of {length} bytes declares {headers_length} bytes of headers; {limit} is the most", offset=offset
         )

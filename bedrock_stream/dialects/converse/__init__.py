@@ -14,6 +14,7 @@ from ...messages import Block, Message, Raw
 from ...options import Options
 from .blocks import read_block
 from .body import write_body
+from .members import pop
 from .reader import ConverseReader, read_metadata, read_stop
 
 __all__ = ("Converse",)
@@ -38,11 +39,11 @@ class Converse:
         """See `dialects.Dialect`. Source: ConverseResponse in the Bedrock Runtime service model."""
         try:
             wire = msgspec.json.decode(body)
-            content = wire.pop("output")["message"]["content"]
-            blocks = [read_block(block) for block in content]
+            message = pop(pop(wire, "output", dict), "message", dict)
+            blocks = [read_block(block) for block in pop(message, "content", list)]
             stop = read_stop(wire)
             metadata = read_metadata(wire)
-        except (msgspec.DecodeError, AttributeError, KeyError, TypeError, RecursionError) as error:
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise InvalidFrame(f"the answer is not as the service describes it: {error!r}") from None
         broken = tuple(_broken_call(index, block) for index, block in enumerate(blocks))
         calls = tuple(call for call in broken if call is not None)
@@ -55,8 +56,9 @@ class Converse:
             model=model,
             route=self.route,
         )
-        if calls:
-            raise tool_input_error(calls[0], response)
+        for call in calls:
+            if not call.server:
+                raise tool_input_error(call, response)
         return response
 
 

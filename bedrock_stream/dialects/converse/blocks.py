@@ -6,8 +6,7 @@ stay bytes here; the JSON encoder writes them as base64.
 
 from __future__ import annotations
 
-import binascii
-from base64 import b64decode
+from base64 import b64decode, b64encode
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -15,6 +14,7 @@ from ...attachments import Attachment, Audio, Document, Image, Video
 from ...errors import ConfigurationError, InvalidFrame
 from ...events import Citation
 from ...messages import Block, CachePoint, CitedText, Json, Raw, Reasoning, Text, ToolCall, ToolResult
+from .members import take
 
 __all__ = ("read_block", "read_citation", "write_block")
 
@@ -125,7 +125,7 @@ def _covers(wire: _Wire, block: Block) -> bool:
     """Whether the typed form says all that the wire said."""
     back = write_block(block)
     if isinstance(block, Reasoning) and block.redacted is not None:
-        return set(wire["reasoningContent"]) == {"redactedContent"}  # base64 there, bytes here
+        back = {"reasoningContent": {"redactedContent": b64encode(block.redacted).decode()}}  # bytes here, base64 there
     return back == wire
 
 
@@ -149,7 +149,8 @@ def _read_tool_result(value: Any) -> ToolResult | None:
     match value:
         case {"toolUseId": str(id), "content": list(content)}:
             try:
-                return ToolResult(id, content, value.get("status"), value.get("type"))
+                items = [Raw(item) if isinstance(item, dict) else Json(item) for item in content]
+                return ToolResult(id, items, value.get("status"), value.get("type"))
             except ConfigurationError:  # a status of tomorrow
                 return None
     return None
@@ -164,7 +165,7 @@ def _read_reasoning(value: Any) -> Reasoning | None:
         case {"redactedContent": str(data)}:
             try:
                 return Reasoning(redacted=b64decode(data, validate=True))
-            except binascii.Error:
+            except ValueError:
                 return None
     return None
 
@@ -187,19 +188,15 @@ def read_citation(wire: Any) -> Citation:
     extra = dict(wire)
     content = extra.get("sourceContent")
     texts: tuple[str, ...] = ()
-    if isinstance(content, list) and all(map(_is_text, content)):
+    if content and isinstance(content, list) and all(map(_is_text, content)):
         texts = tuple(item["text"] for item in extra.pop("sourceContent"))
     return Citation(
-        title=_take(extra, "title", str),
-        source=_take(extra, "source", str),
+        title=take(extra, "title", str),
+        source=take(extra, "source", str),
         source_content=texts,
-        location=_take(extra, "location", dict),
+        location=take(extra, "location", dict),
         extra=extra,
     )
-
-
-def _take(wire: _Wire, key: str, kind: type) -> Any:
-    return wire.pop(key) if isinstance(wire.get(key), kind) else None
 
 
 _READERS: dict[str, Callable[[Any], Block | None]] = {

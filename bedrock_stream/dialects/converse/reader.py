@@ -1,8 +1,8 @@
 """ConverseStream frames into events.
 
-The frame that comes hundreds of times, a text or tool-input delta, is decoded straight into a struct that knows exactly
-its members. Whatever does not fit that struct takes the generic way, where every known member becomes its event and
-every unknown one an `UnknownEvent`: nothing is lost, and nobody pays for it on each delta.
+The frame that comes hundreds of times, a delta of text, tool input or reasoning, is decoded straight into a struct that
+knows exactly its members. Whatever does not fit that struct takes the generic way, where every known member becomes its
+event and every unknown one an `UnknownEvent`: nothing is lost, and nobody pays for it on each delta.
 
 Text, reasoning and citation blocks have no start event; blocks are keyed by `contentBlockIndex`. `metadata` follows
 `messageStop`. The top-level `p` is padding against traffic analysis and is dropped.
@@ -41,6 +41,7 @@ from ...events import (
 from ...eventstream import Frame
 from ...tool_input import ToolInputs
 from .blocks import read_citation
+from .members import keep, members, pop, pop_if, present, take, take_in
 
 __all__ = ("ConverseReader", "read_metadata", "read_stop")
 
@@ -92,15 +93,17 @@ class ConverseReader:
             if kind == "contentBlockDelta" and headers.get(":message-type") == "event":
                 try:
                     wire = _decode_delta(frame.payload)
-                except msgspec.DecodeError:  # rare, new or broken: the generic way tells which
+                except ValueError:  # rare, new or broken: the generic way tells which
                     pass
                 else:
-                    if (text := wire.delta.text) is not None:
-                        events.append(TextDelta(wire.index, text))
-                        continue
-                    if wire.delta.tool is not None:
-                        self._tool_delta(wire.index, wire.delta.tool.input, events)
-                        continue
+                    delta = wire.delta
+                    if delta.text is not None:
+                        events.append(TextDelta(wire.index, delta.text))
+                    if delta.tool is not None:
+                        self._tool_delta(wire.index, delta.tool.input, events)
+                    if delta.reasoning is not None:
+                        _reasoning_delta(wire.index, delta.reasoning, events)
+                    continue
             self._feed_any(frame, kind, events)
 
     def _feed_any(self, frame: Frame, kind: object, events: deque[Event]) -> None:
@@ -123,53 +126,57 @@ class ConverseReader:
     # Each handler takes what it knows out of `wire`; what stays behind is passed on as unknown.
 
     def _message_start(self, wire: _Wire, events: deque[Event]) -> None:
-        events.append(MessageStart(_pop(wire, "role", str)))
+        events.append(MessageStart(pop(wire, "role", str)))
 
     def _block_start(self, wire: _Wire, events: deque[Event]) -> None:
-        index, start = _pop(wire, "contentBlockIndex", int), _pop(wire, "start", dict)
+        index, start = pop(wire, "contentBlockIndex", int), members(wire, "start")
         if "toolUse" in start:
-            tool = _pop(start, "toolUse", dict)
-            server = tool.get("type") == "server_tool_use"
-            event = ToolCallStart(index, _pop(tool, "toolUseId", str), _pop(tool, "name", str), server)
-            self._tools.start(event)
-            events.append(event)
-            if tool.get("type") in ("tool_use", "server_tool_use"):
+            tool = members(start, "toolUse")
+            kind = tool.get("type")
+            call = ToolCallStart(index, pop(tool, "toolUseId", str), pop(tool, "name", str), kind == "server_tool_use")
+            self._tools.start(call)
+            events.append(call)
+            if kind in ("tool_use", "server_tool_use"):
                 del tool["type"]
-            if tool:
-                start["toolUse"] = tool
+            keep(start, "toolUse", tool)
         if "toolResult" in start:
-            result = _pop(start, "toolResult", dict)
-            events.append(
-                ToolResultStart(index, _get(result, "toolUseId", str), result.get("type"), result.get("status"))
-            )
+            result = members(start, "toolResult")
+            kind, status = pop_if(result, "type", str), pop_if(result, "status", str)
+            events.append(ToolResultStart(index, pop(result, "toolUseId", str), kind, status))
+            keep(start, "toolResult", result)
         if "image" in start:
-            events.append(ImageStart(index, _get(start.pop("image"), "format", str)))
+            image = members(start, "image")
+            events.append(ImageStart(index, pop(image, "format", str)))
+            keep(start, "image", image)
         if start:
             wire.update(contentBlockIndex=index, start=start)
 
     def _block_delta(self, wire: _Wire, events: deque[Event]) -> None:
-        index, delta = _pop(wire, "contentBlockIndex", int), _pop(wire, "delta", dict)
+        index, delta = pop(wire, "contentBlockIndex", int), members(wire, "delta")
         if "text" in delta:
-            events.append(TextDelta(index, _pop(delta, "text", str)))
+            events.append(TextDelta(index, pop(delta, "text", str)))
         if "toolUse" in delta:
-            tool = _pop(delta, "toolUse", dict)
-            self._tool_delta(index, _pop(tool, "input", str), events)
-            if tool:
-                delta["toolUse"] = tool
+            tool = members(delta, "toolUse")
+            self._tool_delta(index, pop(tool, "input", str), events)
+            keep(delta, "toolUse", tool)
         if "reasoningContent" in delta:
-            reasoning = msgspec.convert(delta.pop("reasoningContent"), _ReasoningDelta)
-            events.append(ReasoningDelta(index, reasoning.text, reasoning.signature, reasoning.redacted))
+            reasoning = members(delta, "reasoningContent")
+            known = {key: reasoning.pop(key) for key in _ReasoningDelta.__struct_encode_fields__ if key in reasoning}
+            _reasoning_delta(index, msgspec.convert(known, _ReasoningDelta), events)
+            keep(delta, "reasoningContent", reasoning)
         if "toolResult" in delta:
-            events.append(ToolResultDelta(index, _pop(delta, "toolResult", list)))
+            events.append(ToolResultDelta(index, pop(delta, "toolResult", list)))
         if "citation" in delta:
             events.append(CitationDelta(index, read_citation(delta.pop("citation"))))
         if "image" in delta:
-            events.append(_image_delta(index, _pop(delta, "image", dict)))
+            image = members(delta, "image")
+            events.append(_image_delta(index, image))
+            keep(delta, "image", image)
         if delta:
             wire.update(contentBlockIndex=index, delta=delta)
 
     def _block_stop(self, wire: _Wire, events: deque[Event]) -> None:
-        index = _pop(wire, "contentBlockIndex", int)
+        index = pop(wire, "contentBlockIndex", int)
         end = self._tools.stop(index)
         if end is not None:
             self._tool_end(end, events)
@@ -210,21 +217,20 @@ _HANDLERS: dict[str, Callable[[ConverseReader, _Wire, deque[Event]], None]] = {
 
 def read_stop(wire: _Wire) -> MessageStop:
     """Take stop reason and additional fields out of a `messageStop` event or a whole answer."""
-    reason = _pop(wire, "stopReason", str)
+    reason = pop(wire, "stopReason", str)
     return MessageStop(reason, additional_fields=wire.pop("additionalModelResponseFields", None))
 
 
 def read_metadata(wire: _Wire) -> Metadata:
     """A `metadata` event, or what a whole answer says about itself."""
-    extra = dict(wire)
-    usage, metrics = extra.pop("usage", None), extra.pop("metrics", None)
-    performance, tier = extra.pop("performanceConfig", None), extra.pop("serviceTier", None)
+    extra = present(wire)
+    usage = take(extra, "usage", dict)
     return Metadata(
-        usage=_usage(usage) if isinstance(usage, dict) else None,
-        latency_ms=metrics.get("latencyMs") if isinstance(metrics, dict) else None,
-        trace=extra.pop("trace", None),
-        performance=performance.get("latency") if isinstance(performance, dict) else None,
-        service_tier=tier.get("type") if isinstance(tier, dict) else None,
+        usage=None if usage is None else _usage(present(usage)),
+        latency_ms=take_in(extra, "metrics", "latencyMs", int),
+        trace=take(extra, "trace", dict),
+        performance=take_in(extra, "performanceConfig", "latency", str),
+        service_tier=take_in(extra, "serviceTier", "type", str),
         extra=extra,
     )
 
@@ -239,47 +245,49 @@ _USAGE = {
 
 
 def _usage(wire: _Wire) -> Usage:
-    counts = {name: wire[key] for key, name in _USAGE.items() if isinstance(wire.get(key), int)}
-    details = msgspec.convert(
-        [{"ttl": d["ttl"], "input_tokens": d["inputTokens"]} for d in wire.get("cacheDetails") or ()],
-        tuple[CacheDetail, ...],
-    )
-    extra = {key: value for key, value in wire.items() if key not in _USAGE and key != "cacheDetails"}
-    return Usage(**counts, cache_details=details, extra=extra)
+    counts = {name: take(wire, key, int) for key, name in _USAGE.items()}
+    details = wire.get("cacheDetails")
+    if isinstance(details, list) and all(map(_is_cache_detail, details)):
+        details = [CacheDetail(detail["ttl"], detail["inputTokens"]) for detail in wire.pop("cacheDetails")]
+    else:
+        details = ()
+    return Usage(**counts, cache_details=tuple(details), extra=wire)
+
+
+def _is_cache_detail(wire: Any) -> bool:
+    match wire:
+        case {"ttl": str(), "inputTokens": int(), **rest}:
+            return not rest
+    return False
+
+
+def _reasoning_delta(index: int, delta: _ReasoningDelta, events: deque[Event]) -> None:
+    if delta.text is not None or delta.signature is not None or delta.redacted is not None:
+        events.append(ReasoningDelta(index, delta.text, delta.signature, delta.redacted))
 
 
 def _image_delta(index: int, image: _Wire) -> ImageDelta:
-    error = image.get("error")
-    source = image.get("source") or {}
-    return ImageDelta(
+    source, error = pop_if(image, "source", dict) or {}, pop_if(image, "error", dict)
+    data = pop_if(source, "bytes", str)
+    event = ImageDelta(
         index,
-        data=msgspec.convert(source["bytes"], bytes) if "bytes" in source else None,
-        s3_location=source.get("s3Location"),
-        error=None if error is None else str(error.get("message", error)),
+        data=None if data is None else msgspec.convert(data, bytes),
+        s3_location=pop_if(source, "s3Location", dict),
+        error=None if error is None else pop_if(error, "message", str) or "",
     )
+    keep(image, "source", source)
+    keep(image, "error", error or {})
+    return event
 
 
 def _object(payload: bytes, kind: str) -> _Wire:
     try:
         wire = _decode_any(payload)
-    except (msgspec.DecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         raise InvalidFrame(f"the payload of a {kind} event is not JSON: {error}") from None
     if not isinstance(wire, dict):
         raise InvalidFrame(f"the payload of a {kind} event is a {type(wire).__name__}, not an object")
     return wire
-
-
-def _get(wire: _Wire, key: str, kind: type) -> Any:
-    value = wire[key]
-    if not isinstance(value, kind):
-        raise TypeError(f"{key} is a {type(value).__name__}")
-    return value
-
-
-def _pop(wire: _Wire, key: str, kind: type) -> Any:
-    value = _get(wire, key, kind)
-    del wire[key]
-    return value
 
 
 def _failure(frame: Frame) -> Exception:
@@ -287,7 +295,7 @@ def _failure(frame: Frame) -> Exception:
     headers = frame.headers
     try:
         body = msgspec.json.decode(frame.payload) if frame.payload else {}
-    except (msgspec.DecodeError, RecursionError):
+    except (ValueError, RecursionError):
         body = {"message": frame.payload[:200].decode("utf-8", "replace")}
     if not isinstance(body, dict):
         body = {"message": str(body)[:200]}

@@ -1,0 +1,36 @@
+"""What every test stands on: an environment without AWS in it, an emulator, and a client that talks to it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator
+
+import pytest
+
+from bedrock_stream import Client, Credentials
+from bedrock_stream.testing import ACCESS_KEY_ID, REGION, SECRET_ACCESS_KEY, Emulator
+
+KEYS = Credentials(ACCESS_KEY_ID, SECRET_ACCESS_KEY)
+
+
+@pytest.fixture(autouse=True)
+def _no_aws_around(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever runs the tests may have keys and profiles of their own; no test may see them."""
+    for name in list(os.environ):
+        if name.startswith("AWS_"):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_CONFIG_FILE", os.devnull)
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", os.devnull)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+
+
+@pytest.fixture
+async def emulator() -> AsyncIterator[Emulator]:
+    async with Emulator() as running:
+        yield running
+
+
+@pytest.fixture
+async def client(emulator: Emulator) -> AsyncIterator[Client]:
+    async with Client(region=REGION, endpoint_url=emulator.url, credentials=KEYS) as made:
+        yield made

@@ -1,0 +1,444 @@
+"""The incremental reader: every sample every way, every damage, and work that grows no faster than the bytes."""
+
+from __future__ import annotations
+
+import copy
+import itertools
+import pickle
+import tracemalloc
+import zlib
+from collections.abc import Iterator
+from typing import Any
+from unittest import mock
+
+import pytest
+from botocore.eventstream import EventStreamBuffer
+from frame_samples import (
+    CHUNK,
+    EVENT,
+    SAMPLES,
+    Outcome,
+    crc32,
+    cut_places,
+    frames,
+    plain,
+    read,
+    read_every_way,
+    sealed,
+)
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bedrock_stream.errors import (
+    BedrockStreamError,
+    ChecksumMismatch,
+    FrameSizeError,
+    InvalidFrame,
+    InvalidHeader,
+    StreamInterrupted,
+)
+from bedrock_stream.eventstream import MAX_FRAME, MAX_HEADERS, Decoder, Frame, encode_frame, encode_headers
+from bedrock_stream.eventstream import decoder as decoder_module
+
+
+def write(*many: Frame) -> bytes:
+    return b"".join(encode_frame(frame, crc=crc32) for frame in many)
+
+
+# -------------------------------------------------------------------------------------------- the same answer every way
+
+
+@pytest.mark.parametrize(("data", "frame"), SAMPLES.values(), ids=SAMPLES)
+def test_golden_frames_are_read_every_way(data: bytes, frame: Frame) -> None:
+    assert read_every_way(data, [3, 12, 40, 90]) == Outcome([plain(frame)], None, "")
+
+
+def test_all_golden_frames_in_one_stream_are_read_every_way() -> None:
+    stream = b"".join(data for data, _ in SAMPLES.values())
+    expected = [plain(frame) for _, frame in SAMPLES.values()]
+    assert read_every_way(stream, range(0, len(stream), 7)).frames == expected
+
+
+@pytest.mark.parametrize("place", range(len(EVENT) + len(CHUNK) + 1))
+def test_two_frames_may_be_cut_at_any_place(place: int) -> None:
+    data = EVENT + CHUNK
+    expected = [plain(SAMPLES["event"][1]), plain(SAMPLES["chunk"][1])]
+    assert read([data[:place], data[place:]]).frames == expected
+
+
+@settings(max_examples=60)
+@given(st.lists(frames, max_size=4), cut_places)
+def test_any_frames_cut_anywhere_are_the_frames_that_were_written(many: list[Frame], cuts: list[int]) -> None:
+    assert read_every_way(write(*many), cuts) == Outcome([plain(frame) for frame in many], None, "")
+
+
+@given(st.lists(frames, min_size=1, max_size=4), cut_places, st.data())
+def test_damage_is_the_same_damage_however_it_is_cut(many: list[Frame], cuts: list[int], data: st.DataObject) -> None:
+    stream = bytearray(write(*many))
+    place = data.draw(st.integers(0, len(stream) - 1))
+    stream[place] ^= data.draw(st.integers(1, 255))
+    outcome = read_every_way(bytes(stream), cuts)
+    assert outcome.error is not None
+    assert outcome.frames == [plain(frame) for frame in many[: len(outcome.frames)]]
+
+
+@given(st.lists(frames, max_size=3))
+def test_another_parser_reads_the_same_payloads_and_names(many: list[Frame]) -> None:
+    buffer = EventStreamBuffer()
+    buffer.add_data(write(*many))
+    theirs = [(list(message.headers), message.payload) for message in buffer]
+    assert theirs == [(list(frame.headers), frame.payload) for frame in Decoder().feed(write(*many))]
+
+
+def test_frames_are_handed_out_as_soon_as_their_last_byte_is_in() -> None:
+    decoder = Decoder()
+    assert decoder.feed(EVENT[:-1]) == []
+    assert decoder.pending == len(EVENT) - 1
+    assert decoder.feed(EVENT[-1:] + CHUNK[:5]) == [SAMPLES["event"][1]]
+    assert decoder.pending == 5
+    assert decoder.feed(CHUNK[5:]) == [SAMPLES["chunk"][1]]
+    assert decoder.pending == 0
+
+
+def test_the_callers_buffer_may_be_used_again_after_feed() -> None:
+    decoder = Decoder()
+    buffer = bytearray(EVENT)
+    (first,) = decoder.feed(buffer)
+    buffer[:] = bytes(len(buffer))
+    assert first == SAMPLES["event"][1]
+    part = bytearray(EVENT[:50])
+    decoder.feed(part)
+    part[:] = bytes(50)
+    part.extend(b"more")
+    assert decoder.feed(EVENT[50:]) == [SAMPLES["event"][1]]
+
+
+# -------------------------------------------------------------------------------------------------------------- the end
+
+
+def test_a_stream_may_end_between_frames() -> None:
+    for pieces in ([], [b""], [EVENT], [EVENT + CHUNK]):
+        assert read(pieces).error is None
+
+
+@pytest.mark.parametrize("size", range(1, len(EVENT)))
+def test_an_end_inside_a_frame_is_an_interruption(size: int) -> None:
+    needed = 12 if size < 12 else len(EVENT)
+    assert read_every_way(EVENT[:size], [size // 3]) == Outcome(
+        [],
+        StreamInterrupted,
+        f"the stream ended inside a frame: {size} bytes of it came, {needed} are needed",
+    )
+
+
+def test_after_an_interruption_every_call_raises_it() -> None:
+    decoder = Decoder()
+    decoder.feed(EVENT[:20])
+    with pytest.raises(StreamInterrupted) as caught:
+        decoder.finish()
+    assert decoder.error is caught.value
+    for again in (decoder.finish, lambda: decoder.feed(EVENT[20:])):
+        with pytest.raises(StreamInterrupted) as later:
+            again()
+        assert later.value is caught.value
+
+
+# --------------------------------------------------------------------------------------------------------------- damage
+
+
+@pytest.mark.parametrize("name", SAMPLES)
+def test_no_flipped_bit_gets_through(name: str) -> None:
+    data, _ = SAMPLES[name]
+    for place, bit in itertools.product(range(len(data)), range(8)):
+        damaged = bytearray(data)
+        damaged[place] ^= 1 << bit
+        outcome = read([bytes(damaged)])
+        assert outcome.frames == [], (place, bit)
+        assert outcome.error is ChecksumMismatch, (place, bit)
+        assert outcome.sentence.startswith("prelude" if place < 12 else "message"), (place, bit)
+
+
+def test_the_prelude_is_checked_as_soon_as_its_twelve_bytes_are_in() -> None:
+    damaged = bytearray(EVENT[:12])
+    damaged[3] ^= 1
+    decoder = Decoder()
+    for place in range(11):
+        assert decoder.feed(damaged[place : place + 1]) == []
+    with pytest.raises(ChecksumMismatch, match="prelude checksum is 0xc37babff, computed 0x") as caught:
+        decoder.feed(damaged[11:12])
+    assert caught.value.part == "prelude"
+    assert caught.value.expected == 0xC37BABFF
+    assert caught.value.computed == crc32(bytes(damaged[:8]))
+    assert caught.value.offset == 0
+
+
+@pytest.mark.parametrize(
+    ("length", "headers", "sentence"),
+    [
+        (0, 0, "a frame declares 0 bytes; 16 is the least"),
+        (8, 0, "a frame declares 8 bytes; 16 is the least"),
+        (15, 0, "a frame declares 15 bytes; 16 is the least"),
+        (15, 1 << 31, "a frame declares 15 bytes; 16 is the least"),
+        (MAX_FRAME + 1, 0, f"a frame declares {MAX_FRAME + 1} bytes; the limit is {MAX_FRAME}"),
+        ((1 << 32) - 1, 0, f"a frame declares 4294967295 bytes; the limit is {MAX_FRAME}"),
+        (16, 1, "a frame of 16 bytes declares 1 bytes of headers; 0 is the most"),
+        (100, 85, "a frame of 100 bytes declares 85 bytes of headers; 84 is the most"),
+        (100, (1 << 32) - 1, "a frame of 100 bytes declares 4294967295 bytes of headers; 84 is the most"),
+        (
+            MAX_FRAME,
+            MAX_HEADERS + 1,
+            f"a frame of {MAX_FRAME} bytes declares {MAX_HEADERS + 1} bytes of headers; {MAX_HEADERS} is the most",
+        ),
+    ],
+)
+def test_an_impossible_length_is_refused_at_twelve_bytes(length: int, headers: int, sentence: str) -> None:
+    prelude = sealed(length=length, headers=headers)[:12]
+    assert read_every_way(prelude, [5]) == Outcome([], FrameSizeError, f"{sentence} (frame at byte 0 of the stream)")
+    decoder = Decoder()
+    decoder.feed(EVENT + prelude[:11])
+    with pytest.raises(FrameSizeError, match=f"frame at byte {len(EVENT)} of the stream") as caught:
+        decoder.feed(prelude[11:])
+    assert caught.value.offset == len(EVENT)
+    assert decoder.pending == 0
+
+
+def test_the_longest_frame_that_may_be_declared_is_waited_for() -> None:
+    decoder = Decoder()
+    assert decoder.feed(sealed(length=MAX_FRAME, headers=MAX_HEADERS)[:12]) == []
+    assert decoder.error is None
+    assert decoder.pending == 12
+
+
+def test_the_limits_can_be_chosen() -> None:
+    assert len(Decoder(max_frame=len(EVENT), max_headers=0x57).feed(EVENT)) == 1
+    with pytest.raises(FrameSizeError, match=f"declares {len(EVENT)} bytes; the limit is {len(EVENT) - 1}"):
+        Decoder(max_frame=len(EVENT) - 1).feed(EVENT[:12])
+    with pytest.raises(FrameSizeError, match="declares 87 bytes of headers; 86 is the most"):
+        Decoder(max_headers=0x56).feed(EVENT[:12])
+
+
+@pytest.mark.parametrize(
+    "block",
+    [
+        "00 07 0001 61",
+        "01 61 00 01 61 01",
+        "01 61 0a",
+        "01 61 04 000000",
+        "01 61 07 0001 ff",
+        "02 c328 00",
+        "01 61 06 0003 0000",
+        "01 61 08 7fffffffffffffff",
+        "05 61",
+    ],
+)
+def test_a_broken_header_block_under_good_checksums_is_an_invalid_header(block: str) -> None:
+    outcome = read_every_way(sealed(bytes.fromhex(block), b'{"a":1}'), [13, 15])
+    assert outcome.frames == []
+    assert outcome.error is InvalidHeader
+    assert outcome.sentence.endswith("(frame at byte 0 of the stream)")
+
+
+def test_no_header_borrows_bytes_from_the_payload() -> None:
+    block = b"\x01a\x07\x00\x05he"
+    assert read([sealed(block, b"llo")]).error is InvalidHeader
+    assert read([sealed(block + b"llo", b"")]).error is None
+
+
+def test_intact_frames_in_front_of_damage_come_first_and_then_the_damage_stands() -> None:
+    damaged = bytearray(CHUNK)
+    damaged[60] ^= 0x10
+    decoder = Decoder()
+    delivered = decoder.feed(EVENT + EVENT + bytes(damaged) + EVENT)
+    assert delivered == [SAMPLES["event"][1]] * 2
+    error = decoder.error
+    assert isinstance(error, ChecksumMismatch)
+    assert error.part == "message"
+    assert error.offset == 2 * len(EVENT)
+    assert decoder.pending == 0
+    for again in (lambda: decoder.feed(EVENT), lambda: decoder.feed(b""), decoder.finish, lambda: decoder.feed(EVENT)):
+        with pytest.raises(ChecksumMismatch) as caught:
+            again()
+        assert caught.value is error
+
+
+def test_damage_with_nothing_in_front_raises_at_once_and_ever_after() -> None:
+    decoder = Decoder()
+    with pytest.raises(InvalidFrame) as caught:
+        decoder.feed(b"HTTP/1.1 502 Bad Gateway\r\n")
+    for again in (decoder.finish, lambda: decoder.feed(EVENT)):
+        with pytest.raises(InvalidFrame) as later:
+            again()
+        assert later.value is caught.value is decoder.error
+
+
+# ------------------------------------------------------------------------------------------ nothing else is ever raised
+
+
+@st.composite
+def mutated_streams(draw: st.DrawFn) -> bytes:
+    """A valid stream after a few changes; header blocks change under good checksums, or nothing would reach them."""
+    parts: list[bytes] = []
+    for frame in draw(st.lists(frames, min_size=1, max_size=3)):
+        block = bytearray(encode_headers(frame.headers))
+        if block and draw(st.booleans()):
+            place = draw(st.integers(0, len(block) - 1))
+            block[place : place + draw(st.integers(0, 3))] = draw(st.binary(max_size=3))
+            length = draw(st.none() | st.integers(0, (1 << 32) - 1))
+            headers = draw(st.none() | st.integers(0, len(block) + 20))
+            parts.append(sealed(bytes(block), frame.payload, length=length, headers=headers))
+        else:
+            parts.append(write(frame))
+    stream = bytearray(b"".join(parts))
+    if draw(st.booleans()):
+        place = draw(st.integers(0, len(stream)))
+        stream[place : place + draw(st.integers(0, 20))] = draw(st.binary(max_size=20))
+    return bytes(stream)
+
+
+@settings(max_examples=300)
+@given(st.binary(max_size=300) | mutated_streams(), cut_places)
+def test_any_bytes_in_any_pieces_raise_only_this_librarys_errors(data: bytes, cuts: list[int]) -> None:
+    outcome = read_every_way(data, cuts)  # lets everything but a BedrockStreamError out
+    assert outcome.error is None or issubclass(outcome.error, BedrockStreamError)
+
+
+# --------------------------------------------------------------------------------------------------------- header cache
+
+
+def test_frames_with_the_same_header_block_share_their_headers() -> None:
+    first, second, third = Decoder().feed(EVENT + CHUNK + EVENT)
+    assert first.headers is third.headers
+    assert first.headers is not second.headers
+
+
+def test_shared_headers_cannot_be_changed_through_one_frame() -> None:
+    first, second = Decoder().feed(EVENT + EVENT)
+    with pytest.raises(TypeError):
+        first.headers[":event-type"] = "messageStop"
+    assert second.headers[":event-type"] == "contentBlockDelta"
+
+
+def test_decoded_frames_survive_pickle_and_copy() -> None:
+    (frame,) = Decoder().feed(SAMPLES["all ten types"][0])
+    for twin in (pickle.loads(pickle.dumps(frame)), copy.copy(frame), copy.deepcopy(frame)):  # noqa: S301  # ours
+        assert plain(twin) == plain(frame)
+
+
+def retained(many: Iterator[bytes]) -> int:
+    """Memory that stays behind after `many` frames have been read and dropped."""
+    decoder = Decoder()
+    tracemalloc.start()
+    try:
+        for data in many:
+            (_,) = decoder.feed(data)
+        return tracemalloc.get_traced_memory()[0]
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_peer_that_never_repeats_a_header_block_cannot_fill_the_memory() -> None:
+    # Keeping all of these would take more than 10 MB.
+    assert retained(write(Frame({"n": f"{number:0400}"})) for number in range(10_000)) < 4_000_000
+
+
+def test_long_header_blocks_are_not_kept() -> None:
+    # The same here, although they are few.
+    assert retained(write(Frame({"n": f"{number:020000}"})) for number in range(300)) < 2_000_000
+
+
+def test_a_frame_that_others_have_read_is_still_checked() -> None:
+    for _ in range(3):
+        Decoder().feed(EVENT)
+    for place in (len(EVENT) - 1, len(EVENT) - 10, 20):
+        damaged = bytearray(EVENT)
+        damaged[place] ^= 1
+        with pytest.raises(ChecksumMismatch, match="message checksum"):
+            Decoder().feed(damaged)
+    with pytest.raises(FrameSizeError):
+        Decoder(max_frame=len(EVENT) - 1).feed(EVENT)
+    with pytest.raises(FrameSizeError):
+        Decoder(max_headers=0x56).feed(EVENT)
+
+
+# ---------------------------------------------------------------------------------- work grows no faster than the bytes
+
+
+class Meter(Decoder):
+    """Counts the bytes that are looked at, which is what time would be spent on."""
+
+    walked = 0
+
+    def _walk(self, data: bytes, frames: list[Frame]) -> int:
+        self.walked += len(data)
+        return super()._walk(data, frames)
+
+
+def work(data: bytes, size: int) -> tuple[int, int]:
+    """Bytes compacted and walked, bytes hashed, for feeding `data` in pieces of `size`."""
+    hashed = 0
+
+    def counting_crc32(part: memoryview, start: int = 0) -> int:
+        nonlocal hashed
+        hashed += len(part)
+        return zlib.crc32(part, start)
+
+    decoder = Meter()
+    with mock.patch.object(decoder_module, "crc32", counting_crc32):
+        for start in range(0, len(data), size):
+            decoder.feed(data[start : start + size])
+        decoder.finish()
+    return decoder.walked, hashed
+
+
+def peak(pieces: Iterator[bytes]) -> int:
+    """The most memory that feeding `pieces` needed at any time."""
+    decoder = Decoder()
+    frames: list[Frame] = []
+    tracemalloc.start()
+    try:
+        for piece in pieces:
+            frames += decoder.feed(piece)
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize("megabytes", [2, 4])
+def test_many_frames_in_one_feed_are_looked_at_once(megabytes: int) -> None:
+    data = EVENT * (megabytes * 1_000_000 // len(EVENT))
+    walked, hashed = work(data, len(data))
+    assert walked == len(data)
+    assert hashed <= len(data)
+
+
+@pytest.mark.parametrize("megabytes", [2, 4])
+@pytest.mark.parametrize("size", [100, 1_000, 65_536])
+def test_a_large_frame_in_small_pieces_is_looked_at_a_fixed_number_of_times(megabytes: int, size: int) -> None:
+    data = write(Frame({":event-type": "chunk"}, bytes(megabytes * 1_000_000)))
+    walked, hashed = work(data, size)
+    assert walked <= len(data) + 2 * size, "once when it is whole, and once for its beginning"
+    assert hashed <= len(data) + 100
+
+
+@pytest.mark.parametrize("size", [1, 13, 100, 1_500])
+def test_small_frames_in_small_pieces_are_looked_at_a_fixed_number_of_times(size: int) -> None:
+    data = EVENT * 500
+    walked, hashed = work(data, size)
+    assert walked <= 3 * len(data)
+    assert hashed <= 2 * len(data)
+
+
+def test_a_feed_of_many_megabytes_needs_its_frames_and_no_second_copy() -> None:
+    frame = write(Frame({":event-type": "chunk"}, bytes(100_000)))
+    assert peak(iter([frame * 40])) < 1.3 * len(frame * 40)
+
+
+def test_a_large_frame_in_small_pieces_needs_memory_in_proportion() -> None:
+    def pieces(size: int) -> Iterator[Any]:
+        data = write(Frame({}, bytes(size)))
+        view = memoryview(data)
+        return (view[start : start + 4_096] for start in range(0, len(data), 4_096))
+
+    once, twice = peak(pieces(2_000_000)), peak(pieces(4_000_000))
+    assert once < 4 * 2_000_000
+    assert twice < 2.3 * once

@@ -1,0 +1,152 @@
+"""The house itself: floors look down only, doors are what they promise, and the shop window costs nothing."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import pkgutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import bedrock_stream
+
+ROOT = Path(bedrock_stream.__file__).parent
+
+# A module imports only from floors below its own. The shop window, the test kit and the command line stand outside:
+# nothing in the house imports them.
+FLOORS: dict[str, int] = {
+    "_version": 0,
+    "errors": 0,
+    "eventstream": 1,
+    "auth.sigv4": 1,
+    "clocks": 1,
+    "events": 1,
+    "models": 1,
+    "profiles": 1,
+    "endpoints": 1,
+    "attachments": 1,
+    "tools": 1,
+    "messages": 2,
+    "tool_input": 2,
+    "assembly": 3,
+    "options": 3,
+    "dialects": 4,
+    "dialects.converse": 5,
+    "request": 6,
+    "transport": 7,
+    "auth.credentials": 7,
+    "attempt": 8,
+    "streaming": 9,
+    "client": 10,
+}
+OUTSIDE = ("testing", "cli")
+PURE = [name for name, floor in FLOORS.items() if floor <= 6]
+FOREIGN_TO_PURE = {"aiohttp", "anyio", "asyncio", "socket", "ssl", "threading", "time", "os", "botocore", "crcmod"}
+
+
+def modules() -> dict[str, Path]:
+    """Every module of the house by its name below `bedrock_stream`."""
+    found = {}
+    for path in ROOT.rglob("*.py"):
+        parts = list(path.relative_to(ROOT).with_suffix("").parts)
+        if parts[-1] == "__init__":
+            parts.pop()
+        found[".".join(parts)] = path
+    return found
+
+
+def floor_of(name: str) -> int | None:
+    """The floor of a module: its own, or that of the room around it."""
+    while name:
+        if name in FLOORS:
+            return FLOORS[name]
+        name = name.rpartition(".")[0]
+    return None
+
+
+def room_of(name: str) -> str:
+    while name not in FLOORS and "." in name:
+        name = name.rpartition(".")[0]
+    return name
+
+
+def imports(name: str, path: Path) -> set[str]:
+    """Absolute names of what a module imports, function bodies included."""
+    package = name.split(".") if path.name == "__init__.py" else name.split(".")[:-1]
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            base = [part for part in package if part]
+            base = base[: len(base) - (node.level - 1)] if node.level else []
+            prefix = ".".join(["bedrock_stream", *base] if node.level else [])
+            target = ".".join(part for part in (prefix, node.module or "") if part)
+            found |= {target} if node.module else {f"{target}.{alias.name}" for alias in node.names}
+    return found
+
+
+HOUSE = {name: path for name, path in modules().items() if name and not name.startswith(OUTSIDE) and name != "auth"}
+
+
+@pytest.mark.parametrize("name", sorted(HOUSE))
+def test_a_module_imports_only_from_floors_below(name: str) -> None:
+    floor = floor_of(name)
+    assert floor is not None, f"{name} stands on no floor: give it one"
+    for target in imports(name, HOUSE[name]):
+        if target.startswith("bedrock_stream"):
+            inside = target.removeprefix("bedrock_stream").lstrip(".")
+            below = floor_of(inside)
+            assert below is not None, f"{name} imports {target}, which stands outside the house"
+            assert below < floor or room_of(inside) == room_of(name), f"{name} looks up to {target}"
+
+
+@pytest.mark.parametrize("name", sorted(name for name in HOUSE if room_of(name) in PURE))
+def test_pure_rooms_know_no_network_no_clock_and_no_loop(name: str) -> None:
+    roots = {target.partition(".")[0] for target in imports(name, HOUSE[name])}
+    assert not roots & FOREIGN_TO_PURE
+
+
+def test_aiohttp_is_known_in_one_file() -> None:
+    knowing = [name for name, path in HOUSE.items() if any(t.startswith("aiohttp") for t in imports(name, path))]
+    assert knowing == ["transport"]
+
+
+def test_every_floor_has_its_module() -> None:
+    assert set(FLOORS) <= set(modules())
+
+
+def test_the_doors_open() -> None:
+    for info in pkgutil.walk_packages(bedrock_stream.__path__, "bedrock_stream."):
+        module = importlib.import_module(info.name)
+        for name in getattr(module, "__all__", ()):
+            assert hasattr(module, name), f"{info.name}.{name}"
+
+
+def test_the_shop_window_shows_what_type_checkers_see() -> None:
+    tree = ast.parse((ROOT / "__init__.py").read_text())
+    block = next(node for node in tree.body if isinstance(node, ast.If))
+    seen = {alias.asname for node in ast.walk(block) if isinstance(node, ast.ImportFrom) for alias in node.names}
+    assert seen == set(bedrock_stream.__all__) - {"__version__"}
+    assert set(bedrock_stream.__all__) <= set(dir(bedrock_stream))
+    with pytest.raises(AttributeError, match="nothing_of_the_kind"):
+        _ = bedrock_stream.nothing_of_the_kind
+
+
+@pytest.mark.parametrize("name", ["", *sorted(HOUSE)])
+def test_each_module_can_be_imported_first(name: str) -> None:
+    target = f"bedrock_stream.{name}".rstrip(".")
+    run_alone(f"import {target}")
+
+
+def test_the_shop_window_loads_nothing_heavy() -> None:
+    heavy = "{'aiohttp', 'anyio', 'asyncio', 'ssl', 'botocore', 'crcmod', 'typer', 'rich'}"
+    run_alone(f"import sys, bedrock_stream; assert not {heavy} & set(sys.modules), {heavy} & set(sys.modules)")
+    run_alone("import sys; from bedrock_stream import TextDelta; assert 'aiohttp' not in sys.modules")
+
+
+def run_alone(code: str) -> None:
+    subprocess.run([sys.executable, "-W", "error", "-c", code], check=True, timeout=50)  # noqa: S603 - this interpreter

@@ -1,0 +1,415 @@
+"""Every error: its exact sentence, its facts, its way through pickle, and which service code becomes which class."""
+
+from __future__ import annotations
+
+import copy
+import inspect
+import pickle
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from bedrock_stream import errors
+from bedrock_stream.errors import BedrockStreamError, ServiceError, service_error
+
+Make = Callable[[], BedrockStreamError]
+
+# One or more of every class: how it is made, its sentence, its facts.
+TABLE: list[tuple[Make, str, dict[str, Any]]] = [
+    (lambda: BedrockStreamError("any sentence"), "any sentence", {}),
+    (
+        lambda: errors.ConfigurationError("max_tokens", "must be at least 1, got 0"),
+        "max_tokens: must be at least 1, got 0",
+        {"argument": "max_tokens", "problem": "must be at least 1, got 0", "remedy": ""},
+    ),
+    (
+        lambda: errors.ConfigurationError("max_token", "unknown option", "did you mean max_tokens?"),
+        "max_token: unknown option; did you mean max_tokens?",
+        {"argument": "max_token", "problem": "unknown option", "remedy": "did you mean max_tokens?"},
+    ),
+    (
+        lambda: errors.MissingCredentials("credentials", "none found", "set AWS_BEARER_TOKEN_BEDROCK"),
+        "credentials: none found; set AWS_BEARER_TOKEN_BEDROCK",
+        {"argument": "credentials", "problem": "none found", "remedy": "set AWS_BEARER_TOKEN_BEDROCK"},
+    ),
+    (
+        lambda: errors.UnsupportedOperation("model", "cannot count tokens"),
+        "model: cannot count tokens",
+        {"argument": "model", "problem": "cannot count tokens"},
+    ),
+    (lambda: errors.TransportError("the connection was lost"), "the connection was lost", {}),
+    (lambda: errors.ConnectionFailed("connection refused"), "connection refused", {}),
+    (lambda: errors.ClientClosed("the client was closed"), "the client was closed", {}),
+    (
+        lambda: errors.TimeLimitError(1, 2),
+        "time limit of 1 s reached after 2.0 s, 0 bytes received",
+        {"limit": 1, "elapsed": 2, "bytes_received": 0, "clock": "time"},
+    ),
+    (
+        lambda: errors.PoolTimeout(5.0, 5.01, detail="100 slots, all taken"),
+        "pool limit of 5 s reached after 5.0 s, 0 bytes received: 100 slots, all taken",
+        {"limit": 5.0, "elapsed": 5.01, "bytes_received": 0, "clock": "pool"},
+    ),
+    (
+        lambda: errors.ConnectTimeout(10.0, 10.04),
+        "connect limit of 10 s reached after 10.0 s, 0 bytes received",
+        {"clock": "connect"},
+    ),
+    (
+        lambda: errors.FirstEventTimeout(60.0, 60.26),
+        "first_event limit of 60 s reached after 60.3 s, 0 bytes received",
+        {"clock": "first_event"},
+    ),
+    (
+        lambda: errors.FirstContentTimeout(0.25, 0.3, 159),
+        "first_content limit of 0.25 s reached after 0.3 s, 159 bytes received",
+        {"clock": "first_content", "bytes_received": 159},
+    ),
+    (
+        lambda: errors.IdleTimeout(30.0, 30.0, 4_096),
+        "idle limit of 30 s reached after 30.0 s, 4096 bytes received",
+        {"clock": "idle", "bytes_received": 4_096},
+    ),
+    (
+        lambda: errors.TotalTimeout(600.0, 600.0, 12),
+        "total limit of 600 s reached after 600.0 s, 12 bytes received",
+        {"clock": "total"},
+    ),
+    (
+        lambda: errors.UnreadTimeout(600.0, 601.0, 12),
+        "unread limit of 600 s reached after 601.0 s, 12 bytes received",
+        {"clock": "unread"},
+    ),
+    (lambda: errors.InvalidFrame("no payload"), "no payload", {"offset": None}),
+    (
+        lambda: errors.InvalidFrame("no payload", offset=0),
+        "no payload (frame at byte 0 of the stream)",
+        {"offset": 0},
+    ),
+    (
+        lambda: errors.ChecksumMismatch("prelude", 0xAB, 0xDEADBEEF),
+        "prelude checksum is 0x000000ab, computed 0xdeadbeef",
+        {"part": "prelude", "expected": 0xAB, "computed": 0xDEADBEEF, "offset": None},
+    ),
+    (
+        lambda: errors.ChecksumMismatch("message", 1, 2, offset=318),
+        "message checksum is 0x00000001, computed 0x00000002 (frame at byte 318 of the stream)",
+        {"part": "message", "expected": 1, "computed": 2, "offset": 318},
+    ),
+    (
+        lambda: errors.FrameSizeError("a frame declares 8 bytes; 16 is the least", offset=16),
+        "a frame declares 8 bytes; 16 is the least (frame at byte 16 of the stream)",
+        {"offset": 16},
+    ),
+    (lambda: errors.InvalidHeader("header 'a' appears twice"), "header 'a' appears twice", {"offset": None}),
+    (
+        lambda: errors.NotAnEventStream(200, "text/html", b"<html>"),
+        "expected Bedrock's answer, got HTTP 200 with content type 'text/html': b'<html>'",
+        {"status": 200, "content_type": "text/html", "body": b"<html>"},
+    ),
+    (
+        lambda: errors.NotAnEventStream(502, None, b""),
+        "expected Bedrock's answer, got HTTP 502 with content type None: b''",
+        {"status": 502, "content_type": None, "body": b""},
+    ),
+    (lambda: errors.StreamInterrupted("ended before messageStop"), "ended before messageStop", {}),
+    (
+        lambda: errors.ToolInputError("weather", "tooluse_1", '{"city": "Par', "max_tokens", {"output": 16}),
+        "input of tool call 'weather' (tooluse_1) is not a JSON object: '{\"city\": \"Par' (stop reason 'max_tokens')",
+        {
+            "name": "weather",
+            "call_id": "tooluse_1",
+            "raw": '{"city": "Par',
+            "stop_reason": "max_tokens",
+            "usage": {"output": 16},
+        },
+    ),
+    (
+        lambda: ServiceError("NovelException", "something new", 418),
+        "NovelException (HTTP 418): something new",
+        {
+            "code": "NovelException",
+            "message": "something new",
+            "status": 418,
+            "mid_stream": False,
+            "retryable": False,
+            "original_status": None,
+            "original_message": None,
+            "resource_name": None,
+        },
+    ),
+]
+
+RETRYABLE = {
+    errors.Throttled,
+    errors.ModelNotReady,
+    errors.ModelTimeout,
+    errors.ModelStreamError,
+    errors.InternalServerError,
+    errors.ServiceUnavailable,
+}
+
+
+def descendants(base: type[ServiceError]) -> Iterator[type[ServiceError]]:
+    for cls in base.__subclasses__():
+        yield cls
+        yield from descendants(cls)
+
+
+def refusal(cls: type[ServiceError]) -> Make:
+    extra = {"originalStatusCode": 500, "originalMessage": "boom", "resourceName": "a-model", "more": 1}
+    return lambda: cls("SomeException", "said the service", 400, mid_stream=True, extra=extra)
+
+
+TABLE += [
+    (
+        refusal(cls),
+        "SomeException (HTTP 400): said the service",
+        {
+            "code": "SomeException",
+            "message": "said the service",
+            "status": 400,
+            "mid_stream": True,
+            "retryable": cls in RETRYABLE,
+            "original_status": 500,
+            "original_message": "boom",
+            "resource_name": "a-model",
+        },
+    )
+    for cls in descendants(ServiceError)
+]
+ids = [type(make()).__name__ for make, _, _ in TABLE]
+
+
+@pytest.mark.parametrize(("make", "sentence", "facts"), TABLE, ids=ids)
+def test_every_error_says_exactly_this_sentence_and_carries_these_facts(
+    make: Make, sentence: str, facts: dict[str, Any]
+) -> None:
+    error = make()
+    assert str(error) == sentence
+    assert error.args == (sentence,)
+    assert {name: getattr(error, name) for name in facts} == facts
+
+
+@pytest.mark.parametrize(("make", "sentence", "_facts"), TABLE, ids=ids)
+def test_every_error_survives_pickle_and_copy_with_its_facts(make: Make, sentence: str, _facts: Any) -> None:
+    error = make()
+    error.request_id = "5c1d"
+    error.model = "anthropic.claude-3-sonnet-20240229-v1:0"
+    error.region = "us-east-1"
+    error.events_received = 7
+    error.partial = {"text": "Hel"}
+    error.add_note("seen in a worker")
+    pickled = [pickle.loads(pickle.dumps(error, protocol)) for protocol in range(6)]  # noqa: S301  # ours
+    for twin in (*pickled, copy.copy(error), copy.deepcopy(error)):
+        assert type(twin) is type(error)
+        assert str(twin) == sentence
+        assert twin.args == error.args
+        assert vars(twin) == vars(error)
+
+
+def test_the_table_leaves_no_class_out() -> None:
+    classes = [value for value in vars(errors).values() if inspect.isclass(value)]
+    public = {cls.__name__ for cls in classes if issubclass(cls, BaseException)}
+    assert public == set(ids)
+    assert public | {"service_error"} == set(errors.__all__)
+
+
+def test_what_is_known_of_the_answer_is_nothing_until_it_is_set() -> None:
+    error = BedrockStreamError("early")
+    assert (error.request_id, error.model, error.region, error.events_received, error.partial) == (None,) * 3 + (
+        0,
+        None,
+    )
+
+
+def test_every_error_is_caught_by_the_branch_it_hangs_on() -> None:
+    family: dict[type[BedrockStreamError], list[type[BedrockStreamError]]] = {
+        errors.ConfigurationError: [errors.MissingCredentials, errors.UnsupportedOperation],
+        errors.TransportError: [errors.ConnectionFailed, errors.TimeLimitError, errors.ClientClosed],
+        errors.TimeLimitError: [
+            errors.ConnectTimeout,
+            errors.PoolTimeout,
+            errors.FirstEventTimeout,
+            errors.FirstContentTimeout,
+            errors.IdleTimeout,
+            errors.TotalTimeout,
+            errors.UnreadTimeout,
+        ],
+        errors.InvalidFrame: [errors.ChecksumMismatch, errors.FrameSizeError, errors.InvalidHeader],
+        errors.InvalidSignature: [errors.SignatureExpired],
+        errors.ValidationFailed: [errors.ContextWindowExceeded],
+        BedrockStreamError: [
+            errors.ConfigurationError,
+            errors.TransportError,
+            errors.InvalidFrame,
+            errors.NotAnEventStream,
+            errors.StreamInterrupted,
+            errors.ToolInputError,
+            ServiceError,
+        ],
+    }
+    for branch, members in family.items():
+        for member in members:
+            assert member.__bases__ == (branch,)
+
+
+def test_a_long_tool_input_is_cut_in_the_sentence_and_kept_in_the_fact() -> None:
+    error = errors.ToolInputError("n", "id", "x" * 10_000, None)
+    assert len(str(error)) < 300
+    assert len(error.raw) == 10_000
+
+
+def test_a_long_foreign_body_is_cut_to_its_beginning() -> None:
+    error = errors.NotAnEventStream(200, "text/html", b"<" + b"x" * 10_000)
+    assert error.body == b"<" + b"x" * 199
+    assert len(str(error)) < 300
+
+
+# -------------------------------------------------------------------------------------------------------- code to class
+
+CODES = [
+    ("AccessDeniedException", errors.AccessDenied, 403),
+    ("UnrecognizedClientException", errors.AccessDenied, 403),
+    ("MissingAuthenticationTokenException", errors.AccessDenied, 403),
+    ("ExpiredTokenException", errors.ExpiredToken, 403),
+    ("ExpiredToken", errors.ExpiredToken, 403),
+    ("InvalidSignatureException", errors.InvalidSignature, 403),
+    ("SignatureDoesNotMatch", errors.InvalidSignature, 403),
+    ("IncompleteSignatureException", errors.InvalidSignature, 403),
+    ("RequestTimeTooSkewed", errors.SignatureExpired, 403),
+    ("RequestExpired", errors.SignatureExpired, 403),
+    ("RequestInTheFuture", errors.SignatureExpired, 403),
+    ("ValidationException", errors.ValidationFailed, 400),
+    ("ConflictException", errors.ValidationFailed, 400),
+    ("ResourceNotFoundException", errors.ResourceNotFound, 404),
+    ("ServiceQuotaExceededException", errors.QuotaExceeded, 400),
+    ("ThrottlingException", errors.Throttled, 429),
+    ("TooManyRequestsException", errors.Throttled, 429),
+    ("ModelNotReadyException", errors.ModelNotReady, 429),
+    ("ModelTimeoutException", errors.ModelTimeout, 408),
+    ("ModelErrorException", errors.ModelError, 424),
+    ("ModelStreamErrorException", errors.ModelStreamError, 424),
+    ("InternalServerException", errors.InternalServerError, 500),
+    ("InternalFailure", errors.InternalServerError, 500),
+    ("InternalError", errors.InternalServerError, 500),
+    ("ServiceUnavailableException", errors.ServiceUnavailable, 503),
+]
+
+
+@pytest.mark.parametrize(("code", "cls", "status"), CODES, ids=[code for code, _, _ in CODES])
+def test_a_code_becomes_its_class_as_a_status_and_inside_a_stream(
+    code: str, cls: type[ServiceError], status: int
+) -> None:
+    at_first = service_error(code, "words", status)
+    assert type(at_first) is cls
+    assert (at_first.code, at_first.message, at_first.status, at_first.mid_stream) == (code, "words", status, False)
+    later = service_error(code[0].lower() + code[1:], "words", mid_stream=True)
+    assert type(later) is cls
+    assert (later.code, later.message, later.status, later.mid_stream) == (code, "words", status, True)
+    assert later.retryable is at_first.retryable is (cls in RETRYABLE)
+
+
+def test_the_status_on_the_wire_goes_before_the_modelled_one() -> None:
+    error = service_error("ThrottlingException", "slow down", 503)
+    assert type(error) is errors.Throttled
+    assert error.status == 503
+
+
+def test_an_unknown_code_keeps_its_name_and_words() -> None:
+    error = service_error("novelException", "something new", mid_stream=True)
+    assert type(error) is ServiceError
+    assert (error.code, error.message, error.status) == ("NovelException", "something new", 500)
+    assert str(error) == "NovelException (HTTP 500): something new"
+
+
+@pytest.mark.parametrize("code", ["UnknownOperationException", None, ""])
+@pytest.mark.parametrize(
+    ("status", "cls"),
+    [
+        (400, errors.ValidationFailed),
+        (401, errors.AccessDenied),
+        (403, errors.AccessDenied),
+        (404, errors.ResourceNotFound),
+        (408, errors.ModelTimeout),
+        (424, errors.ModelError),
+        (429, errors.Throttled),
+        (500, errors.InternalServerError),
+        (502, errors.ServiceUnavailable),
+        (503, errors.ServiceUnavailable),
+        (504, errors.ServiceUnavailable),
+        (418, ServiceError),
+        (599, ServiceError),
+    ],
+)
+def test_where_no_known_code_is_given_the_status_decides(
+    code: str | None, status: int, cls: type[ServiceError]
+) -> None:
+    error = service_error(code, "words", status)
+    assert type(error) is cls
+    assert (error.code, error.status) == (code or "Unknown", status)
+
+
+def test_neither_code_nor_status_is_an_unnamed_failure_of_the_other_side() -> None:
+    error = service_error(None, "")
+    assert type(error) is ServiceError
+    assert str(error) == "Unknown (HTTP 500): "
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "Input is too long for requested model.",
+        "input length and `max_tokens` exceed context limit: 190000 + 20000 > 200000",
+        "Too many total text bytes: 30000000 > 25000000",
+        "The model returned the following errors: prompt is too long: 210000 tokens > 200000 maximum",
+    ],
+)
+def test_an_input_beyond_the_context_is_known_by_its_phrase(message: str) -> None:
+    for error in (
+        service_error("ValidationException", message, 400),
+        service_error("validationException", message, mid_stream=True),
+        service_error(None, message, 400),
+    ):
+        assert type(error) is errors.ContextWindowExceeded
+        assert error.message == message
+        assert not error.retryable
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "Signature expired: 20250130T203827Z is now earlier than 20250130T204131Z (20250130T204631Z - 5 min.)",
+        "Signature not yet current: 20250130T205300Z is still later than 20250130T205131Z (20250130T204631Z + 5 min.)",
+    ],
+)
+@pytest.mark.parametrize("code", ["InvalidSignatureException", "SignatureDoesNotMatch"])
+def test_a_clock_that_is_off_is_known_by_its_phrase(code: str, message: str) -> None:
+    error = service_error(code, message, 403)
+    assert type(error) is errors.SignatureExpired
+    assert error.code == code
+
+
+@pytest.mark.parametrize(
+    ("code", "message", "cls"),
+    [
+        ("ThrottlingException", "Too many tokens, please wait before trying again.", errors.Throttled),
+        ("throttlingException", "Input is too long for requested model.", errors.Throttled),
+        ("AccessDeniedException", "Signature expired: never mind", errors.AccessDenied),
+        ("InvalidSignatureException", "The request signature we calculated does not match.", errors.InvalidSignature),
+        ("ValidationException", "The provided model identifier is invalid.", errors.ValidationFailed),
+    ],
+)
+def test_a_phrase_means_nothing_under_another_code(code: str, message: str, cls: type[ServiceError]) -> None:
+    assert type(service_error(code, message)) is cls
+
+
+def test_extra_members_of_the_errors_body_are_facts() -> None:
+    error = service_error(
+        "modelStreamErrorException",
+        "the model failed",
+        mid_stream=True,
+        extra={"message": "the model failed", "originalStatusCode": 503, "originalMessage": "overloaded"},
+    )
+    assert (error.original_status, error.original_message, error.resource_name) == (503, "overloaded", None)
