@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 import pytest
 
@@ -11,6 +12,21 @@ from bedrock_stream import Client, Credentials
 from bedrock_stream.testing import ACCESS_KEY_ID, REGION, SECRET_ACCESS_KEY, Emulator
 
 KEYS = Credentials(ACCESS_KEY_ID, SECRET_ACCESS_KEY)
+
+
+# What touches sockets runs on both loops that people use.
+ON_EVERY_LOOP = {"test_client.py", "test_streaming.py", "test_transport.py", "test_ways_out.py"}
+
+
+def pytest_asyncio_loop_factories(item: pytest.Item) -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:
+    loops: dict[str, Callable[[], asyncio.AbstractEventLoop]] = {"asyncio": asyncio.new_event_loop}
+    if item.path.name in ON_EVERY_LOOP:
+        try:
+            import uvloop
+        except ImportError:
+            return loops
+        loops["uvloop"] = uvloop.new_event_loop
+    return loops
 
 
 @pytest.fixture(autouse=True)

@@ -8,7 +8,7 @@ import socket
 import struct
 from collections.abc import Callable, Coroutine
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, cast
 
 from bedrock_stream.eventstream import Frame, encode_frame
 
@@ -160,8 +160,7 @@ class _Peer(asyncio.Protocol):
         self._answering: set[asyncio.Task[None]] = set()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self.transport = transport
+        self.transport = cast(asyncio.Transport, transport)
         self._server.peers.add(self)
 
     def data_received(self, data: bytes) -> None:

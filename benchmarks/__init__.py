@@ -1,0 +1,1 @@
+"""Questions about cost, one script each: `python -m benchmarks.cpu_per_event`."""
