@@ -276,9 +276,9 @@ class ServiceError(BedrockStreamError):
     def __init__(
         self, code: str, message: str, status: int, *, mid_stream: bool = False, extra: Mapping[str, Any] | None = None
     ) -> None:
-        super().__init__(f"{code} (HTTP {status}): {message}")
+        super().__init__(f"{code} (HTTP {status}): {message}" if code else f"HTTP {status}: {message}")
         self.code = code
-        """The service's name of the error, `ThrottlingException`."""
+        """The service's name of the error, `ThrottlingException`; empty where nothing named it."""
         self.message = message
         """The service's own words."""
         self.status = status
@@ -435,7 +435,7 @@ def service_error(
     lowered = message.lower()
     if cls is ValidationFailed and any(phrase in lowered for phrase in _CONTEXT_OVERFLOW):
         cls = ContextWindowExceeded
-    elif cls is InvalidSignature and lowered.startswith(("signature expired", "signature not yet current")):
+    elif (cls is InvalidSignature or (cls is AccessDenied and not name)) and lowered.startswith(("signature expired", "signature not yet current")):
         cls = SignatureExpired
     # 500 where neither the wire nor the model knows: an unnamed failure of the other side.
-    return cls(name or "Unknown", message, status or modelled or 500, mid_stream=mid_stream, extra=extra)
+    return cls(name, message, status or modelled or 500, mid_stream=mid_stream, extra=extra)

@@ -133,7 +133,7 @@ async def test_secrets_stay_out_of_errors_and_reprs(emulator: Emulator) -> None:
     async with Client(
         region="us-east-1", endpoint_url=emulator.url, credentials=Credentials("AKIDEXAMPLE", secret, secret)
     ) as client:
-        live = client.stream(MODEL, "Hi", api_key=None)
+        live = client.stream(MODEL, "Hi")
         with pytest.raises(errors.ServiceError) as caught:
             await live.open()
         shown = [repr(live), repr(client), repr(caught.value), str(caught.value), repr(caught.value.__dict__)]

@@ -348,13 +348,13 @@ def test_where_no_known_code_is_given_the_status_decides(
 ) -> None:
     error = service_error(code, "words", status)
     assert type(error) is cls
-    assert (error.code, error.status) == (code or "Unknown", status)
+    assert (error.code, error.status) == (code or "", status)
 
 
 def test_neither_code_nor_status_is_an_unnamed_failure_of_the_other_side() -> None:
     error = service_error(None, "")
     assert type(error) is ServiceError
-    assert str(error) == "Unknown (HTTP 500): "
+    assert str(error) == "HTTP 500: "
 
 
 @pytest.mark.parametrize(

@@ -338,9 +338,12 @@ async def test_a_stream_that_ran_to_its_end_leaves_its_connection_for_the_next(s
 async def test_256_streams_wait_for_their_first_event_on_one_thread() -> None:
     together = 256
     everybody = asyncio.Event()
+    waiting = 0
 
     async def slow(connection: Connection) -> None:
-        if len(server.connections) == together:
+        nonlocal waiting
+        waiting += 1
+        if waiting == together:
             everybody.set()
         await everybody.wait()
         await asyncio.sleep(0.5)  # what the model thinks

@@ -111,7 +111,7 @@ def _from_environment(environ: Mapping[str, str]) -> Identity:
         return Credentials(key, secret, environ.get("AWS_SESSION_TOKEN", "").strip() or None)
     raise MissingCredentials(
         "credentials",
-        "none found: looked at the call's api_key and access_key_id, the client's api_key and credentials, and the "
+        "none were found in the call's api_key and access_key_id, the client's api_key and credentials, and the "
         "variables AWS_BEARER_TOKEN_BEDROCK and AWS_ACCESS_KEY_ID with AWS_SECRET_ACCESS_KEY",
         "give one of them",
     )

@@ -106,7 +106,7 @@ class Decoder:
         """Say that the input has ended. Raises `error`, or `StreamInterrupted` where it ended inside a frame."""
         if self.error is None and self._tail:
             self.error = StreamInterrupted(
-                f"the stream ended inside a frame: {len(self._tail)} bytes of it came, {self._needed} are needed"
+                f"the stream ended inside a frame: {len(self._tail)} bytes of it came, at least {self._needed} are needed"
             )
         if self.error is not None:
             raise self.error

@@ -127,7 +127,7 @@ def test_an_end_inside_a_frame_is_an_interruption(size: int) -> None:
     assert read_every_way(EVENT[:size], [size // 3]) == Outcome(
         [],
         StreamInterrupted,
-        f"the stream ended inside a frame: {size} bytes of it came, {needed} are needed",
+        f"the stream ended inside a frame: {size} bytes of it came, at least {needed} are needed",
     )
 
 

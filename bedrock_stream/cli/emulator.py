@@ -1,0 +1,100 @@
+"""`bedrock-stream emulator`, and the emulator inside the commands that need no AWS."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from datetime import datetime
+from typing import Any
+
+from rich.console import Console
+from rich.text import Text
+
+from ..auth.credentials import Credentials
+from ..client import Client
+from ..endpoints import check_region
+from ..errors import ConfigurationError
+from ..testing import ACCESS_KEY_ID, API_KEY, CREDENTIALS, REGION, SECRET_ACCESS_KEY, Emulator, ReceivedRequest
+from .terminal import make_console, one_line
+
+__all__ = ("local_bedrock", "serve")
+
+
+@asynccontextmanager
+async def local_bedrock(
+    *, region: str | None = None, pace: float = 0.0, script: Callable[[ReceivedRequest], Any] | None = None
+) -> AsyncIterator[tuple[Emulator, Client]]:
+    """An emulator in this process and a client that talks to it, whatever the environment says of AWS."""
+    region = check_region(region or REGION, "region")
+    async with (
+        Emulator(region=region, pace=pace, script=script) as emulator,
+        Client(
+            region=region,
+            endpoint_url=emulator.url,
+            credentials=Credentials(ACCESS_KEY_ID, SECRET_ACCESS_KEY),
+            use_fips=False,
+            use_dual_stack=False,
+        ) as client,
+    ):
+        yield emulator, client
+
+
+async def serve(*, host: str, port: int, region: str, pace: float, api_key: str | None) -> None:
+    """Serve until cancelled, telling of each request."""
+    try:
+        emulator = Emulator(
+            host=host,
+            port=port,
+            region=check_region(region, "region"),
+            pace=pace,
+            credentials=CREDENTIALS if api_key is None else None,
+            api_key=API_KEY if api_key is None else api_key,
+        )
+    except ConfigurationError as error:
+        if error.argument == "host":
+            raise ConfigurationError("host", error.problem, "give --api-key with a key of your own") from None
+        raise
+    console = make_console(sys.stdout)
+    async with emulator:
+        console.print(_welcome(emulator.url, region, api_key), soft_wrap=True)
+        try:
+            while True:
+                await emulator.wait_for_requests(1, timeout=None)
+                _tell(emulator.requests, console)
+        finally:
+            _tell(emulator.requests, console)
+
+
+def _welcome(url: str, region: str, api_key: str | None) -> Text:
+    text = Text("A local Amazon Bedrock Runtime listens on ").append(url, "bold cyan").append("; Ctrl-C ends it.\n")
+    text.append("Any AWS client reaches it with these variables:\n\n")
+    variables = {"AWS_ENDPOINT_URL_BEDROCK_RUNTIME": url, "AWS_REGION": region}
+    if api_key is None:
+        variables |= {"AWS_ACCESS_KEY_ID": ACCESS_KEY_ID, "AWS_SECRET_ACCESS_KEY": SECRET_ACCESS_KEY}
+    for name, value in variables.items():
+        _export(text, name, value)
+    if api_key is None:
+        text.append("# or, in place of the key pair (all are published examples):\n", "dim")
+    _export(text, "AWS_BEARER_TOKEN_BEDROCK", api_key or API_KEY)
+    return text
+
+
+def _export(text: Text, name: str, value: str) -> None:
+    text.append("export ", "dim").append(name, "cyan").append(f"={value}\n")
+
+
+def _tell(requests: list[ReceivedRequest], console: Console) -> None:
+    """Say what arrived, and forget it: an emulator may serve for days."""
+    for request in requests:
+        console.print(_told(request), soft_wrap=True)
+    requests.clear()
+
+
+def _told(request: ReceivedRequest) -> Text:
+    text = Text(f"{datetime.now().astimezone():%H:%M:%S}  ", "dim")
+    text.append(f"{request.operation or one_line(request.method)}", "bold")
+    text.append(f"  {one_line(request.model or request.target)}")
+    if request.auth is None:
+        return text.append("  refused", "red")
+    return text.append(f"  {request.auth}", "dim")

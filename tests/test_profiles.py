@@ -1,0 +1,121 @@
+"""The shared config file: which section speaks, what its service block says, and what happens without one."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from refusals import refused
+
+from bedrock_stream.profiles import read_settings
+
+CONFIG = """\
+# a comment
+[default]
+region = eu-central-1
+
+[profile work]
+region = eu-west-1
+use_fips_endpoint = true
+services = local
+endpoint_url = https://everything.example
+
+[services local]
+s3 =
+  endpoint_url = http://localhost:9000
+bedrock_runtime =
+  endpoint_url = http://localhost:8080/base
+  # a comment among the keys
+  endpoint_discovery
+
+[profile lost]
+services = nowhere
+[profile empty]
+services = other
+[services other]
+s3 =
+  endpoint_url = http://localhost:9000
+"""
+
+
+def settings(tmp_path: Path, text: str = CONFIG, **environ: str) -> dict[str, str]:
+    path = tmp_path / "config"
+    path.write_text(text, encoding="utf-8")
+    return dict(read_settings({"AWS_CONFIG_FILE": str(path), **environ}))
+
+
+def test_without_a_name_the_default_section_speaks(tmp_path: Path) -> None:
+    assert settings(tmp_path) == {"region": "eu-central-1"}
+
+
+def test_the_default_section_may_be_called_a_profile(tmp_path: Path) -> None:
+    assert settings(tmp_path, "[profile default]\nregion = ap-south-1\n") == {"region": "ap-south-1"}
+
+
+@pytest.mark.parametrize("variable", ["AWS_PROFILE", "AWS_DEFAULT_PROFILE"])
+def test_a_named_profile_brings_its_service_block(tmp_path: Path, variable: str) -> None:
+    assert settings(tmp_path, **{variable: "work"}) == {
+        "region": "eu-west-1",
+        "use_fips_endpoint": "true",
+        "services": "local",
+        "endpoint_url": "https://everything.example",
+        "bedrock_runtime.endpoint_url": "http://localhost:8080/base",
+    }
+
+
+def test_the_first_variable_wins_and_a_blank_one_is_absent(tmp_path: Path) -> None:
+    assert settings(tmp_path, AWS_PROFILE="work", AWS_DEFAULT_PROFILE="lost")["region"] == "eu-west-1"
+    assert settings(tmp_path, AWS_PROFILE="", AWS_DEFAULT_PROFILE="work")["region"] == "eu-west-1"
+
+
+@pytest.mark.parametrize("name", ["lost", "empty"])
+def test_a_profile_without_a_service_block_for_bedrock_has_its_own_keys_only(tmp_path: Path, name: str) -> None:
+    assert list(settings(tmp_path, AWS_PROFILE=name)) == ["services"]
+
+
+def test_a_section_without_the_word_profile_is_found_too(tmp_path: Path) -> None:
+    assert settings(tmp_path, "[work]\nregion = eu-west-2\n", AWS_PROFILE="work") == {"region": "eu-west-2"}
+
+
+def test_a_profile_that_is_not_there_says_nothing(tmp_path: Path) -> None:
+    assert settings(tmp_path, AWS_PROFILE="elsewhere") == {}
+    assert settings(tmp_path, "") == {}
+
+
+def test_no_file_says_nothing(tmp_path: Path) -> None:
+    assert read_settings({"AWS_CONFIG_FILE": str(tmp_path / "none")}) == {}
+    assert read_settings({"AWS_CONFIG_FILE": os.devnull}) == {}
+
+
+def test_the_file_is_looked_for_at_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    (tmp_path / ".aws").mkdir()
+    (tmp_path / ".aws" / "config").write_text("[default]\nregion = sa-east-1\n")
+    assert read_settings({}) == {"region": "sa-east-1"}
+    assert read_settings({"AWS_CONFIG_FILE": ""}) == {"region": "sa-east-1"}
+
+
+def test_a_percent_sign_is_only_a_percent_sign(tmp_path: Path) -> None:
+    assert settings(tmp_path, "[default]\nx = %(y)s 100%\n") == {"x": "%(y)s 100%"}
+
+
+@pytest.mark.parametrize(
+    ("data", "value"),
+    [
+        (b"region = eu-west-1\n", "File contains no section headers"),
+        (b"[default\nregion\n", "File contains no section headers"),
+        (b"[default]\nregion = \xff\n", "can't decode byte 0xff"),
+    ],
+)
+def test_a_file_that_cannot_be_read_is_refused(tmp_path: Path, data: bytes, value: str) -> None:
+    path = tmp_path / "config"
+    path.write_bytes(data)
+    with refused("AWS_CONFIG_FILE", value, "mend or remove it"):
+        read_settings({"AWS_CONFIG_FILE": str(path)})
+
+
+def test_a_folder_in_place_of_the_file_is_refused(tmp_path: Path) -> None:
+    with refused("AWS_CONFIG_FILE", f"{tmp_path} cannot be read", "mend or remove it"):
+        read_settings({"AWS_CONFIG_FILE": str(tmp_path)})
