@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from .events import ToolResultStart as ToolResultStart
     from .events import UnknownEvent as UnknownEvent
     from .events import Usage as Usage
+    from .explanation import Explanation as Explanation
     from .messages import CachePoint as CachePoint
     from .messages import CitedText as CitedText
     from .messages import Json as Json
@@ -54,7 +55,10 @@ if TYPE_CHECKING:
     from .messages import Text as Text
     from .messages import ToolCall as ToolCall
     from .messages import ToolResult as ToolResult
+    from .pricing import Price as Price
+    from .streaming import RawStream as RawStream
     from .streaming import Stream as Stream
+    from .toolloop import ToolRun as ToolRun
     from .tools import Tool as Tool
 
 _ROOMS = {
@@ -83,8 +87,11 @@ _ROOMS = {
         "UnknownEvent",
         "Usage",
     ),
+    "explanation": ("Explanation",),
     "messages": ("CachePoint", "CitedText", "Json", "Message", "Raw", "Reasoning", "Text", "ToolCall", "ToolResult"),
-    "streaming": ("Stream",),
+    "pricing": ("Price",),
+    "streaming": ("RawStream", "Stream"),
+    "toolloop": ("ToolRun",),
     "tools": ("Tool",),
 }
 _ROOM_OF = {name: room for room, names in _ROOMS.items() for name in names}

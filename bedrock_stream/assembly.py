@@ -33,7 +33,7 @@ from .events import (
 )
 from .messages import Block, CitedText, Json, Message, Raw, Reasoning, Text, ToolCall, ToolResult
 
-__all__ = ("Assembly", "Response", "build_response", "tool_input_error")
+__all__ = ("Assembly", "Response", "build_response", "tool_input_error", "whole_response")
 
 
 class Response(msgspec.Struct, frozen=True, kw_only=True):
@@ -55,12 +55,18 @@ class Response(msgspec.Struct, frozen=True, kw_only=True):
     raw_stop_reason: str | None = None
     usage: Usage | None = None
     """None where the service did not say."""
+    cost: float | None = None
+    """By the client's price table; None where anything that it needs is unknown."""
     latency_ms: int | None = None
     """The service's own measure, in milliseconds."""
     additional_fields: Any = None
     trace: dict[str, Any] | None = None
     performance: str | None = None
     service_tier: str | None = None
+    parsed: Any = None
+    """The value that `output_schema` asked for; None where there is none."""
+    parse_error: str | None = None
+    """Why the answer does not fit `output_schema`; `text` and `message` are as they came."""
     extra: dict[str, Any] = {}
     """Members of the answer that this version does not know, as they came."""
     request_id: str | None = None
@@ -219,7 +225,7 @@ class Assembly:
             case MessageStop():
                 self._stop = event
             case Metadata():
-                self._metadata = _merged(self._metadata, event)
+                self._metadata = self._metadata.merged(event)
             case _:
                 pass  # what this version does not know has no place in a message
 
@@ -281,18 +287,26 @@ def build_response(
     )
 
 
+def whole_response(
+    blocks: Iterable[Block | ToolCallEnd], stop: MessageStop | None, metadata: Metadata, **call: str | None
+) -> Response:
+    """A `Response` of an answer that came whole, in which a broken call stands as its `ToolCallEnd`.
+
+    Raises `ToolInputError` for a broken call of the caller's, as a stream does at its end.
+    """
+    blocks = tuple(blocks)
+    broken = tuple(block for block in blocks if isinstance(block, ToolCallEnd))
+    sound = [block for block in blocks if not isinstance(block, ToolCallEnd)]
+    response = build_response(sound, stop, metadata, broken=broken, **call)
+    for end in broken:
+        if not end.server:
+            raise tool_input_error(end, response)
+    return response
+
+
 def tool_input_error(call: ToolCallEnd, response: Response | None) -> ToolInputError:
     """The error for a call whose input is not a JSON object, once its message has ended."""
     stop_reason, usage = (None, None) if response is None else (response.stop_reason, response.usage)
     error = ToolInputError(call.name, call.id, call.raw, stop_reason, usage)
     error.partial = response
     return error
-
-
-def _merged(known: Metadata, later: Metadata) -> Metadata:
-    """Later facts join, they do not wipe out."""
-    facts = {name: value for name in Metadata.__struct_fields__ if (value := getattr(later, name)) not in (None, {})}
-    if known.usage is not None and later.usage is not None:
-        facts["usage"] = known.usage.merged(later.usage)
-    facts["extra"] = {**known.extra, **later.extra}
-    return msgspec.structs.replace(known, **facts)

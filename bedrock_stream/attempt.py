@@ -8,12 +8,12 @@ error, a proxy's page or a redirect.
 from __future__ import annotations
 
 import asyncio
-import hashlib
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 
 import msgspec
 
+from .assembly import Response
 from .auth.credentials import ApiKey, Identity
 from .auth.sigv4 import sign
 from .clocks import Timeouts
@@ -25,7 +25,6 @@ from .transport import Answer, Transport
 __all__ = ("Call", "open_answer", "read_whole", "request_id")
 
 _ERROR_BODY = 64 * 1024  # more of an error's body than anybody reads
-_SLICE = 192 * 1024
 
 
 class Call(msgspec.Struct, frozen=True, kw_only=True):
@@ -37,10 +36,16 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     region: str
     timeouts: Timeouts
     keep: bool
+    finish: Callable[[Response], Response] | None = None
+    """The last touch on a whole response."""
     transport: Callable[[], Awaitable[Transport]]
     """Gives the running loop's transport."""
     identity: Callable[[], Awaitable[Identity]]
     """Asked once for each attempt."""
+
+    def finished(self, response: Response) -> Response:
+        """The response with the last touch."""
+        return response if self.finish is None else self.finish(response)
 
     def describe(self, error: BedrockStreamError, request_id: str | None = None) -> None:
         """Put on an error what is known of the call."""
@@ -55,6 +60,8 @@ async def open_answer(call: Call) -> Answer:
     """
     transport = await call.transport()
     timeouts = call.timeouts
+    for _ in call.request.body.steps():
+        await asyncio.sleep(0)  # a large body must not hold up the other streams
     try:
         answer = await transport.open(
             call.request,
@@ -86,26 +93,16 @@ async def _authorize(call: Call) -> dict[str, str]:
     if isinstance(identity, ApiKey):
         return {"Authorization": f"Bearer {identity.token}"}
     request = call.request
-    digest = await _hash(request.body)
     return sign(
         request.method,
         request.url,
         request.headers,
-        request.body,
+        b"",
         credentials=identity,
         region=call.region,
         now=datetime.now(UTC),
-        payload_hash=digest,
+        payload_hash=request.body.digest,
     )
-
-
-async def _hash(body: bytes) -> str:
-    """SHA-256 in slices, with the loop visited in between: a large body must not hold up the other streams."""
-    digest = hashlib.sha256(body[:_SLICE])
-    for start in range(_SLICE, len(body), _SLICE):
-        await asyncio.sleep(0)
-        digest.update(body[start : start + _SLICE])
-    return digest.hexdigest()
 
 
 async def _check(call: Call, answer: Answer) -> None:
@@ -151,7 +148,7 @@ def _http_error(answer: Answer, body: bytes) -> BedrockStreamError:
     """A service error of an HTTP answer. Type: header, then body; a proxy may have left neither."""
     try:
         facts = msgspec.json.decode(body)
-    except (msgspec.DecodeError, RecursionError):
+    except (ValueError, RecursionError):
         facts = None
     if not isinstance(facts, dict):
         facts = {"message": body[:200].decode("utf-8", "replace")}

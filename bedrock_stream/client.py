@@ -1,38 +1,55 @@
 """The client: what is shared by many calls, and the module-level `stream` and `generate`.
 
-One client per process is enough: it keeps the connections of each event loop apart, and those of a loop close when the
-loop shuts its asynchronous generators down, as `asyncio.run` does. So a script that never closes anything ends without
-a warning, and a client made at import serves any number of `asyncio.run` calls.
+One client per process is enough: it keeps the connections of each event loop apart (see `loops`). What a call means is
+decided in `plan`, how it is sent in `attempt`; here the two meet.
 """
 
 from __future__ import annotations
 
-import asyncio
 import os
 import ssl as ssl_module
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from types import TracebackType
-from typing import Any, Unpack
+from typing import Any, Self, TypeVar, Unpack
+
+import msgspec
 
 from .assembly import Response
 from .attempt import Call, open_answer, read_whole, request_id
-from .auth.credentials import ApiKeySource, Credentials, Identity, Provider, check_api_key, find_identity
+from .auth.credentials import (
+    ApiKeySource,
+    Credentials,
+    Identity,
+    Place,
+    Provider,
+    ask,
+    check_api_key,
+    find_place,
+)
 from .clocks import Timeouts
-from .dialects import Dialect
-from .dialects.converse import Converse
-from .endpoints import check_region, resolve_endpoint, resolve_region
-from .errors import BedrockStreamError, ClientClosed, ConfigurationError, UnsupportedOperation
+from .dialects.payloads import decode_object
+from .dialects.raw import Raw
+from .endpoints import DEFAULT_REGION, Endpoint, check_region, resolve_endpoint, resolve_region
+from .errors import BedrockStreamError, ConfigurationError, InvalidFrame
+from .explanation import Explanation
+from .loops import Transports
 from .messages import Prompt, read_prompt
-from .models import normalize
+from .models import Model, describe
 from .options import CallOptions, Options, read_options
+from .plan import Plan, make_plan
+from .pricing import Price, cost_of, price_for
 from .profiles import Settings, read_settings
-from .request import EVENT_STREAM, build_request
-from .streaming import Stream
+from .request import EVENT_STREAM, Request, build_request
+from .streaming import RawStream, Stream
+from .toolloop import ToolRun
 from .transport import Transport
 
 __all__ = ("Client", "generate", "stream")
 
-_CONVERSE = Converse()
+_T = TypeVar("_T")
+
+_RAW = Raw()
+_RAW_OPTIONS = frozenset({"region", "api_key", "access_key_id", "secret_access_key", "session_token", "timeouts"})
 
 
 class Client:
@@ -42,8 +59,9 @@ class Client:
     `api_key`: a Bedrock API key, or an (async) callable that is asked before each request.
     `credentials`: `Credentials`, or an (async) callable that returns them, asked before each request.
     `max_connections`: how many answers may be open at once per event loop; more wait in line.
-    `timeouts`: limits in seconds. `ssl`: a context in place of the default. `proxy`: an http:// address.
-    `use_fips`, `use_dual_stack`: as the variables of the AWS SDKs. `allow_http`: plain http away from this machine.
+    `prices`: what tokens cost, by model id; see `pricing`. `timeouts`: limits in seconds. `ssl`: a context in place of
+    the default. `proxy`: an http:// address. `use_fips`, `use_dual_stack`: as the variables of the AWS SDKs.
+    `allow_http`: plain http away from this machine.
     """
 
     def __init__(
@@ -55,6 +73,7 @@ class Client:
         endpoint_url: str | None = None,
         max_connections: int = 256,
         timeouts: Timeouts | None = None,
+        prices: Mapping[str, Price] | None = None,
         ssl: ssl_module.SSLContext | None = None,
         proxy: str | None = None,
         use_fips: bool | None = None,
@@ -75,46 +94,97 @@ class Client:
         self._endpoint_url = endpoint_url
         self._max_connections = max_connections
         self._timeouts = timeouts or Timeouts()
+        self._prices = dict(prices or {})
         self._ssl = ssl
         self._proxy = proxy
         self._use_fips = use_fips
         self._use_dual_stack = use_dual_stack
         self._allow_http = allow_http
-        self._closed = False
         self._settings: tuple[tuple[str | None, ...], Settings] | None = None
-        self._transports: dict[asyncio.AbstractEventLoop, tuple[Transport, AsyncGenerator[None]]] = {}
+        self._transports = Transports(self._new_transport)
         if endpoint_url is not None:
-            self._endpoint(self._region or "us-east-1")  # a bad address is told here, not at the first call
+            self._endpoint(self._region or DEFAULT_REGION)  # a bad address is told here, not at the first call
 
     def stream(self, model: str, prompt: Prompt, **options: Unpack[CallOptions]) -> Stream:
         """Stream an answer. Argument errors are raised here; nothing is sent before the first await."""
-        return Stream(self._call(model, prompt, options, stream=True))
+        return Stream(self._call(make_plan(model, prompt, options, stream=True)))
 
     async def generate(self, model: str, prompt: Prompt, **options: Unpack[CallOptions]) -> Response:
         """The whole answer at once. Raises what reading a stream would."""
-        call = self._call(model, prompt, options, stream=False)
-        answer = await open_answer(call)
-        try:
-            body = await read_whole(call, answer)
-            return call.dialect.answer(body, request_id=request_id(answer), model=call.model)
-        except BedrockStreamError as error:
-            call.describe(error, request_id(answer))
-            raise
-        finally:
-            answer.close()
+        call = self._call(make_plan(model, prompt, options, stream=False))
+
+        def read(body: bytes, request_id: str | None) -> Response:
+            return call.finished(call.dialect.answer(body, request_id=request_id, model=call.model))
+
+        return await _whole(call, read)
+
+    def run_tools(self, model: str, prompt: Prompt, *, max_rounds: int = 10, **options: Unpack[CallOptions]) -> ToolRun:
+        """Stream an answer, run the functions that it calls, feed their results back, until it calls none.
+
+        `tools` are functions, or `Tool`s that have one. The model is asked at most `max_rounds` times.
+        """
+        if isinstance(max_rounds, bool) or not isinstance(max_rounds, int) or max_rounds < 1:
+            raise ConfigurationError("max_rounds", f"{max_rounds!r} is no number of rounds", "give 1 or more")
+        read = read_options(options)
+        tools = read.tools
+        if not tools:
+            raise ConfigurationError("tools", "there are none to run", "give functions, or use stream()")
+        if not read.keep:
+            raise ConfigurationError("keep", "False keeps nothing to find calls in", "leave keep=False out")
+        offered: Any = {**options, "tools": tools}
+        return ToolRun(lambda messages: self.stream(model, messages, **offered), read_prompt(prompt), tools, max_rounds)
+
+    def invoke_stream(self, model: str, body: Mapping[str, Any], **options: Any) -> RawStream:
+        """Stream any model's own JSON: `body` is sent as it is, each document comes as a dict.
+
+        `options`: `region`, the keys, `timeouts`. Bedrock marks no end that all families share, so only a torn body
+        is told from a finished one.
+        """
+        headers = (("Accept", EVENT_STREAM), ("X-Amzn-Bedrock-Accept", "application/json"))
+        return RawStream(self._raw_call(describe(model), _RAW.stream_operation, body, headers, _raw_options(options)))
+
+    async def invoke(self, model: str, body: Mapping[str, Any], **options: Any) -> dict[str, Any]:
+        """The whole answer of any model in its own JSON. `options` as for `invoke_stream`."""
+        headers = (("Accept", "application/json"),)
+        call = self._raw_call(describe(model), _RAW.operation, body, headers, _raw_options(options))
+        return await _whole(call, lambda body, _id: decode_object(body, "the answer"))
+
+    async def count_tokens(self, model: str, prompt: Prompt, **options: Unpack[CallOptions]) -> int:
+        """How many input tokens a prompt has for a model, as the service counts. Few models can be asked."""
+        plan = make_plan(model, prompt, {**options, "use_converse": True}, stream=False)
+        counted = ("messages", "system", "toolConfig", "additionalModelRequestFields")
+        body = {"input": {"converse": {name: plan.body[name] for name in counted if name in plan.body}}}
+        # The operation takes no inference profiles, but the models behind them.
+        asked = describe(plan.model.base)
+        call = self._raw_call(asked, "count-tokens", body, (("Accept", "application/json"),), plan.options)
+        return await _whole(call, lambda body, _id: _token_count(body))
+
+    def explain(self, model: str, prompt: Prompt, **options: Unpack[CallOptions]) -> Explanation:
+        """What `stream` would send, where and why, secrets masked. Sends nothing and asks no provider for keys."""
+        plan = make_plan(model, prompt, options, stream=True)
+        region, endpoint, request = self._request(plan)
+        _check_keys(plan.options)
+        place = self._place(plan.options)
+        masked = "Bearer ..." if place.scheme == "bearer" else "AWS4-HMAC-SHA256 Credential=..., Signature=..."
+        return Explanation(
+            model=plan.model.id,
+            family=plan.model.family,
+            route=plan.route.dialect.route,
+            reason=plan.route.reason,
+            region=region,
+            method=request.method,
+            url=request.url,
+            endpoint_source=endpoint.source,
+            auth=f"{place.scheme}, {place.name}",
+            headers={**dict(request.headers), "Authorization": masked},
+            body=msgspec.json.decode(request.body.data),
+        )
 
     async def aclose(self) -> None:
         """Close every connection of every loop. Streams that are open end with `ClientClosed`."""
-        self._closed = True
-        here = asyncio.get_running_loop()
-        for loop, (_, keeper) in list(self._transports.items()):
-            if loop is here:
-                await keeper.aclose()
-            elif not loop.is_closed():
-                asyncio.run_coroutine_threadsafe(keeper.aclose(), loop)
-        self._transports.pop(here, None)
+        await self._transports.aclose()
 
-    async def __aenter__(self) -> Client:
+    async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(
@@ -122,48 +192,78 @@ class Client:
     ) -> None:
         await self.aclose()
 
-    def _call(self, model: str, prompt: Prompt, given: Mapping[str, Any], *, stream: bool) -> Call:
-        """Everything that can be known, and can be wrong, before anything is sent."""
-        name = normalize(model)
-        options = read_options(given)
-        messages = read_prompt(prompt)
-        dialect = _route(options)
-        region = options.region or resolve_region(self._region, os.environ, self._profile())
-        request = build_request(
-            self._endpoint(region),
-            name,
-            dialect.stream_operation if stream else dialect.operation,
-            dialect.body(messages, options),
-            accept=EVENT_STREAM if stream else "application/json",
-        )
+    # ------------------------------------------------------------------------------------------------ what it rests on
+
+    def _call(self, plan: Plan) -> Call:
+        region, _, request = self._request(plan)
+        price = price_for(plan.model, self._prices)
+
+        def finish(response: Response) -> Response:
+            if price is not None:
+                response = msgspec.structs.replace(response, cost=cost_of(response.usage, price))
+            return response if plan.output is None else plan.output.read(response)
+
         return Call(
             request=request,
-            dialect=dialect,
-            model=name,
+            dialect=plan.route.dialect,
+            model=plan.model.id,
             region=region,
-            timeouts=options.timeouts or self._timeouts,
-            keep=options.keep,
-            transport=self._transport,
-            identity=self._identity_for(options),
+            timeouts=plan.options.timeouts or self._timeouts,
+            keep=plan.options.keep,
+            finish=finish if price is not None or plan.output is not None else None,
+            transport=self._transports.here,
+            identity=self._identity(plan.options),
         )
 
-    def _identity_for(self, options: Options) -> Any:
+    def _raw_call(
+        self,
+        model: Model,
+        operation: str,
+        body: Mapping[str, Any],
+        headers: tuple[tuple[str, str], ...],
+        options: Options,
+    ) -> Call:
+        if not isinstance(body, Mapping):
+            raise ConfigurationError("body", f"a {type(body).__name__} is no body", "give a dict")
+        region = self._region_for(options)
+        return Call(
+            request=build_request(self._endpoint(region).url, model.id, operation, body, headers=headers),
+            dialect=_RAW,
+            model=model.id,
+            region=region,
+            timeouts=options.timeouts or self._timeouts,
+            keep=False,
+            transport=self._transports.here,
+            identity=self._identity(options),
+        )
+
+    def _request(self, plan: Plan) -> tuple[str, Endpoint, Request]:
+        region = self._region_for(plan.options)
+        endpoint = self._endpoint(region)
+        request = build_request(endpoint.url, plan.model.id, plan.operation, plan.body, headers=plan.headers)
+        return region, endpoint, request
+
+    def _place(self, options: Options) -> Place:
         keys = {
             "api_key": options.api_key,
             "access_key_id": options.access_key_id,
             "secret_access_key": options.secret_access_key,
             "session_token": options.session_token,
         }
-        if bool(options.access_key_id) != bool(options.secret_access_key) and not options.api_key:
-            missing = "secret_access_key" if options.access_key_id else "access_key_id"
-            raise ConfigurationError(missing, "half of a key pair is missing", "give both keys, or neither")
+        return find_place(keys, self._api_key, self._credentials, os.environ)
+
+    def _identity(self, options: Options) -> Callable[[], Awaitable[Identity]]:
+        _check_keys(options)
 
         async def identity() -> Identity:
-            return await find_identity(keys, self._api_key, self._credentials, os.environ)
+            return await ask(self._place(options))
 
         return identity
 
-    def _endpoint(self, region: str) -> str:
+    def _region_for(self, options: Options) -> str:
+        return options.region or resolve_region(self._region, os.environ, self._profile())
+
+    def _endpoint(self, region: str) -> Endpoint:
         return resolve_endpoint(
             region,
             os.environ,
@@ -172,7 +272,7 @@ class Client:
             use_fips=self._use_fips,
             use_dual_stack=self._use_dual_stack,
             allow_http=self._allow_http,
-        ).url
+        )
 
     def _profile(self) -> Settings:
         """The config file's settings, read once for each file and profile that the environment names."""
@@ -182,33 +282,45 @@ class Client:
             self._settings = (key, read_settings(os.environ))
         return self._settings[1]
 
-    async def _transport(self) -> Transport:
-        """The running loop's connections."""
-        if self._closed:
-            raise ClientClosed("the client is closed")
-        loop = asyncio.get_running_loop()
-        entry = self._transports.get(loop)
-        if entry is None:
-            for other in [other for other in self._transports if other.is_closed()]:
-                del self._transports[other]  # a loop that ended without shutting its generators down
-            transport = Transport(max_connections=self._max_connections, ssl_context=self._ssl, proxy=self._proxy)
-            entry = self._transports[loop] = (transport, self._keep(loop, transport))
-            # Once started, the generator belongs to the loop, which closes it at its own end.
-            await anext(entry[1])
-        return entry[0]
-
-    async def _keep(self, loop: asyncio.AbstractEventLoop, transport: Transport) -> AsyncGenerator[None]:
-        try:
-            yield
-        finally:
-            self._transports.pop(loop, None)
-            await transport.close()
+    def _new_transport(self) -> Transport:
+        return Transport(max_connections=self._max_connections, ssl_context=self._ssl, proxy=self._proxy)
 
 
-def _route(options: Options) -> Dialect:
-    if options.use_converse is False:
-        raise UnsupportedOperation("use_converse", "False: the native route is not offered yet", "leave it out")
-    return _CONVERSE
+def _check_keys(options: Options) -> None:
+    if bool(options.access_key_id) != bool(options.secret_access_key) and not options.api_key:
+        missing = "secret_access_key" if options.access_key_id else "access_key_id"
+        raise ConfigurationError(missing, "half of a key pair is missing", "give both keys, or neither")
+    if options.session_token and not options.access_key_id:
+        raise ConfigurationError("session_token", "it belongs to a key pair, and none is given", "give both keys too")
+
+
+def _raw_options(given: Mapping[str, Any]) -> Options:
+    """Those options that say something about a call whose body is the caller's."""
+    options = read_options(given)
+    unknown = {*given, *(given.get("provider_options") or ())} - _RAW_OPTIONS - {"provider_options"}
+    if unknown:
+        known = ", ".join(sorted(_RAW_OPTIONS))
+        raise ConfigurationError(min(unknown), "it has no meaning for a raw call", f"known are {known}")
+    return options
+
+
+async def _whole(call: Call, read: Callable[[bytes, str | None], _T]) -> _T:
+    """Send, read the whole body and make something of it; the connection is given back on every way out."""
+    answer = await open_answer(call)
+    try:
+        return read(await read_whole(call, answer), request_id(answer))
+    except BedrockStreamError as error:
+        call.describe(error, request_id(answer))
+        raise
+    finally:
+        answer.close()
+
+
+def _token_count(body: bytes) -> int:
+    count = decode_object(body, "the answer").get("inputTokens")
+    if type(count) is not int:
+        raise InvalidFrame("the answer holds no inputTokens")
+    return count
 
 
 _shared: Client | None = None

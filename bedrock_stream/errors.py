@@ -14,6 +14,7 @@
     ├── NotAnEventStream            the answer is something else: a proxy's page, a wrong endpoint
     ├── StreamInterrupted           the answer had begun and ended before the message did
     ├── ToolInputError              the message ended, but a tool call's input is not a JSON object
+    ├── ToolRoundsExceeded          the model still calls tools after as many rounds as it may
     └── ServiceError                Bedrock said no, as an HTTP status or inside the stream: the same class either way
         ├── AccessDenied, ExpiredToken, InvalidSignature (SignatureExpired)
         ├── ValidationFailed (ContextWindowExceeded), ResourceNotFound
@@ -62,6 +63,7 @@ __all__ = (
     "Throttled",
     "TimeLimitError",
     "ToolInputError",
+    "ToolRoundsExceeded",
     "TotalTimeout",
     "TransportError",
     "UnreadTimeout",
@@ -264,6 +266,14 @@ class ToolInputError(BedrockStreamError):
         self.usage = usage
 
 
+class ToolRoundsExceeded(BedrockStreamError):
+    """`run_tools` has asked as often as it may, and the model still calls tools; `partial` is its last answer."""
+
+    def __init__(self, rounds: int) -> None:
+        super().__init__(f"the model still calls tools after {rounds} rounds")
+        self.rounds = rounds
+
+
 # ------------------------------------------------------------------------------------------------- the service said no
 
 
@@ -415,6 +425,8 @@ _CONTEXT_OVERFLOW = (
     "prompt is too long",
 )
 
+_CLOCK_APART = ("signature expired", "signature not yet current")
+
 
 def service_error(
     code: str | None,
@@ -435,7 +447,7 @@ def service_error(
     lowered = message.lower()
     if cls is ValidationFailed and any(phrase in lowered for phrase in _CONTEXT_OVERFLOW):
         cls = ContextWindowExceeded
-    elif (cls is InvalidSignature or (cls is AccessDenied and not name)) and lowered.startswith(("signature expired", "signature not yet current")):
+    elif lowered.startswith(_CLOCK_APART) and (cls is InvalidSignature or not name):
         cls = SignatureExpired
     # 500 where neither the wire nor the model knows: an unnamed failure of the other side.
     return cls(name, message, status or modelled or 500, mid_stream=mid_stream, extra=extra)

@@ -219,6 +219,15 @@ class Metadata(_Event, frozen=True):
     extra: dict[str, Any] = {}
     """Members that this version does not know, as they came."""
 
+    def merged(self, later: Metadata) -> Metadata:
+        """These facts with those of `later`: later facts join, they do not wipe out."""
+        facts = {name: value for name in self.__struct_fields__ if (value := getattr(later, name)) not in (None, {})}
+        if self.usage is not None and later.usage is not None:
+            facts["usage"] = self.usage.merged(later.usage)
+        if "extra" in facts:
+            facts["extra"] = {**self.extra, **later.extra}
+        return msgspec.structs.replace(self, **facts)
+
 
 class UnknownEvent(_Event, frozen=True):
     """An event, or members of one, that this version does not know, as they came."""

@@ -150,7 +150,16 @@ Content: TypeAlias = str | Block | Mapping[str, Any]
 
 
 class Message(msgspec.Struct, frozen=True):
-    """One turn: a role and its blocks."""
+    """One turn: a role and its blocks.
+
+    >>> Message("user", "Hello") == Message.user(Text("Hello")) == Message("user", ["Hello"])
+    True
+    >>> message = Message.user("What is this?", Image(b"GIF89a..."))
+    >>> message.text
+    'What is this?'
+    >>> Message.from_json(message.to_json()) == message
+    True
+    """
 
     role: str
     """`user`, `assistant`, or `system` (a system message inside the conversation)."""
@@ -174,6 +183,18 @@ class Message(msgspec.Struct, frozen=True):
     def assistant(cls, *content: Content) -> Message:
         """The model's turn."""
         return cls("assistant", content)
+
+    def to_json(self) -> bytes:
+        """The message as JSON, for whoever keeps conversations; `from_json` gives it back exactly."""
+        return msgspec.json.encode(self)
+
+    @classmethod
+    def from_json(cls, data: bytes | str) -> Message:
+        """What `to_json` wrote. Raises `ConfigurationError` for anything else."""
+        try:
+            return msgspec.json.decode(data, type=cls)
+        except (ValueError, RecursionError) as error:
+            raise ConfigurationError("data", f"it is no message: {error}", "give what to_json() wrote") from None
 
     @property
     def text(self) -> str:

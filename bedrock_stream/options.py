@@ -18,7 +18,7 @@ from .errors import ConfigurationError
 from .messages import CachePoint, Text
 from .tools import Tool, ToolLike, read_tools
 
-__all__ = ("CallOptions", "Options", "read_options")
+__all__ = ("EFFORTS", "CallOptions", "Options", "read_options")
 
 
 class CallOptions(TypedDict, total=False):
@@ -30,7 +30,10 @@ class CallOptions(TypedDict, total=False):
     max_tokens: int
     temperature: float
     top_p: float
+    top_k: int
     stop_sequences: Sequence[str]
+    reasoning: str | int
+    output_schema: Mapping[str, Any] | type
     api_key: str
     region: str
     access_key_id: str
@@ -39,6 +42,11 @@ class CallOptions(TypedDict, total=False):
     use_converse: bool
     additional_model_request_fields: Mapping[str, Any]
     response_field_paths: Sequence[str]
+    anthropic_prompt_cache: bool
+    anthropic_prompt_cache_ttl: str
+    anthropic_cache_messages: bool | int
+    anthropic_beta: Sequence[str]
+    prompt_variables: Mapping[str, str]
     guardrail: Mapping[str, Any]
     performance: str
     service_tier: str
@@ -59,7 +67,12 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     max_tokens: int | None = None
     temperature: float | None = None
     top_p: float | None = None
+    top_k: int | None = None
     stop_sequences: tuple[str, ...] = ()
+    reasoning: str | int | None = None
+    """A word of effort, `none` included, or a budget of tokens."""
+    output_schema: Any = None
+    """JSON Schema or a type; see `output`."""
     api_key: str | None = None
     region: str | None = None
     access_key_id: str | None = None
@@ -68,6 +81,12 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     use_converse: bool | None = None
     additional_model_request_fields: dict[str, Any] | None = None
     response_field_paths: tuple[str, ...] = ()
+    anthropic_prompt_cache: bool | None = None
+    anthropic_prompt_cache_ttl: str | None = None
+    anthropic_cache_messages: bool | int | None = None
+    """The index of a message behind which a cache point goes; True means the last."""
+    anthropic_beta: tuple[str, ...] = ()
+    prompt_variables: dict[str, str] | None = None
     guardrail: dict[str, Any] | None = None
     performance: str | None = None
     service_tier: str | None = None
@@ -82,6 +101,9 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
         shown = (f"{name}={getattr(self, name)!r}" for name in self.__struct_fields__ if name not in _SECRETS)
         return f"Options({', '.join(shown)})"
 
+
+EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
+"""What `reasoning` takes besides a budget; which of them a model takes is its family's affair."""
 
 _SECRETS = frozenset({"api_key", "access_key_id", "secret_access_key", "session_token", "provider_options"})
 
@@ -167,6 +189,34 @@ def _texts(name: str, value: Any) -> tuple[str, ...]:
     return tuple(value)
 
 
+def _reasoning(name: str, value: Any) -> str | int:
+    if isinstance(value, int) and not isinstance(value, bool):
+        return _count(name, value)
+    if value not in EFFORTS:
+        raise ConfigurationError(name, f"{value!r} is not usable", f"use {', '.join(EFFORTS)}, or a budget of tokens")
+    return str(value)
+
+
+def _ttl(name: str, value: Any) -> str:
+    if value not in ("5m", "1h"):
+        raise ConfigurationError(name, f"{value!r} is not offered", 'use "5m" or "1h"')
+    return str(value)
+
+
+def _place(name: str, value: Any) -> bool | int:
+    if not isinstance(value, int):
+        raise ConfigurationError(name, f"{value!r} is no place", "give the index of a message, or True for the last")
+    return value
+
+
+def _schema(name: str, value: Any) -> Any:
+    if not isinstance(value, Mapping | type):
+        raise ConfigurationError(
+            name, f"a {type(value).__name__} is no schema", "give JSON Schema as a dict, or a model class"
+        )
+    return value
+
+
 def _metadata(name: str, value: Any) -> dict[str, str]:
     pairs = _mapping(name, value)
     for key, text in pairs.items():
@@ -224,7 +274,10 @@ _CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "max_tokens": _count,
     "temperature": _share,
     "top_p": _share,
+    "top_k": _count,
     "stop_sequences": _texts,
+    "reasoning": _reasoning,
+    "output_schema": _schema,
     "api_key": _text,
     "region": _region,
     "access_key_id": _text,
@@ -233,6 +286,11 @@ _CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "use_converse": _flag,
     "additional_model_request_fields": _mapping,
     "response_field_paths": _texts,
+    "anthropic_prompt_cache": _flag,
+    "anthropic_prompt_cache_ttl": _ttl,
+    "anthropic_cache_messages": _place,
+    "anthropic_beta": _texts,
+    "prompt_variables": _metadata,
     "guardrail": _mapping,
     "performance": _text,
     "service_tier": _text,

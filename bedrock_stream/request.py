@@ -11,7 +11,7 @@ from urllib.parse import quote
 import msgspec
 
 from ._version import __version__
-from .errors import ConfigurationError
+from .body import Body, encode_body
 
 __all__ = ("EVENT_STREAM", "Request", "build_request")
 
@@ -31,14 +31,12 @@ class Request(msgspec.Struct, frozen=True):
     method: str
     url: str
     headers: tuple[tuple[str, str], ...]
-    body: bytes
+    body: Body
 
 
-def build_request(endpoint_url: str, model: str, operation: str, body: dict[str, Any], *, accept: str) -> Request:
-    """POST `/model/{model}/{operation}` below the endpoint's own path."""
+def build_request(
+    endpoint_url: str, model: str, operation: str, body: Any, *, headers: tuple[tuple[str, str], ...]
+) -> Request:
+    """POST `/model/{model}/{operation}` below the endpoint's own path, with these headers and the fixed ones."""
     url = f"{endpoint_url}/model/{quote(model, safe='')}/{operation}"
-    try:
-        data = msgspec.json.encode(body)
-    except (TypeError, ValueError, RecursionError, msgspec.MsgspecError) as error:
-        raise ConfigurationError("request", f"its body cannot become JSON: {error}", "use JSON values") from None
-    return Request("POST", url, (("Accept", accept), *_FIXED), data)
+    return Request("POST", url, (*headers, *_FIXED), encode_body(body))

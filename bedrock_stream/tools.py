@@ -16,7 +16,7 @@ import msgspec
 
 from .errors import ConfigurationError
 
-__all__ = ("Tool", "ToolLike", "read_tools")
+__all__ = ("Tool", "ToolLike", "read_tools", "signature_model")
 
 _NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 
@@ -51,26 +51,17 @@ class Tool(msgspec.Struct, frozen=True, kw_only=True):
         """A tool of a function: annotations give the types, the docstring's first paragraph the description.
 
         `Annotated[str, "what it means"]` describes a parameter. A parameter without an annotation takes any JSON value.
+
+        >>> def add(a: int, b: int = 1) -> int:
+        ...     "Add two numbers."
+        ...     return a + b
+        >>> tool = Tool.from_function(add)
+        >>> tool.name, tool.description, tool.input_schema["required"]
+        ('add', 'Add two numbers.', ['a'])
         """
-        called = getattr(function, "__name__", "") or type(function).__name__
-        try:
-            hints = typing.get_type_hints(function, include_extras=True)
-            parameters = inspect.signature(function).parameters.values()
-        except (NameError, TypeError, ValueError) as error:
-            raise ConfigurationError("tools", f"{called}: {error}", "give a function with annotations") from None
-        fields: list[Any] = []
-        for parameter in parameters:
-            if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
-                raise ConfigurationError("tools", f"{called}() takes *{parameter.name}", "name each parameter")
-            annotation = _described(hints.get(parameter.name, Any))
-            required = parameter.default is parameter.empty
-            fields.append((parameter.name, annotation) if required else (parameter.name, annotation, parameter.default))
-        try:
-            model = msgspec.defstruct(called, fields, kw_only=True)
-        except TypeError as error:  # a mutable default
-            raise ConfigurationError("tools", f"{called}: {error}", "default to None") from None
+        model = signature_model(function)
         return cls(
-            name=name or called,
+            name=name or model.__name__,
             description=description or _first_paragraph(inspect.getdoc(function) or ""),
             input_schema=_schema(model),
             function=function,
@@ -83,6 +74,27 @@ class Tool(msgspec.Struct, frozen=True, kw_only=True):
         # Not the docstring: without one of its own, a model has that of its base class.
         description = description or _first_paragraph(schema.get("description", ""))
         return cls(name=name or model.__name__, description=description, input_schema=schema)
+
+
+def signature_model(function: Callable[..., Any]) -> type[msgspec.Struct]:
+    """A struct with a field for each parameter. Raises `ConfigurationError` for a signature that JSON cannot fill."""
+    called = getattr(function, "__name__", "") or type(function).__name__
+    try:
+        hints = typing.get_type_hints(function, include_extras=True)
+        parameters = inspect.signature(function).parameters.values()
+    except (NameError, TypeError, ValueError) as error:
+        raise ConfigurationError("tools", f"{called}: {error}", "give a function with annotations") from None
+    fields: list[Any] = []
+    for parameter in parameters:
+        if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
+            raise ConfigurationError("tools", f"{called}() takes *{parameter.name}", "name each parameter")
+        annotation = _described(hints.get(parameter.name, Any))
+        required = parameter.default is parameter.empty
+        fields.append((parameter.name, annotation) if required else (parameter.name, annotation, parameter.default))
+    try:
+        return msgspec.defstruct(called, fields, kw_only=True)
+    except TypeError as error:  # a mutable default
+        raise ConfigurationError("tools", f"{called}: {error}", "default to None") from None
 
 
 ToolLike: TypeAlias = Tool | Mapping[str, Any] | Callable[..., Any]

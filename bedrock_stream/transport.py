@@ -103,13 +103,14 @@ class Transport:
         self, request: Request, added: Mapping[str, str], connect: float | None, headers_within: float | None
     ) -> aiohttp.ClientResponse:
         began = monotonic()
+        body = request.body.data
         try:
             with anyio.fail_after(headers_within):
                 return await self._session.request(
                     request.method,
                     URL(request.url, encoded=True),
                     # aiohttp warns of a large bytes body, and takes the same bytes as a file in pieces
-                    data=request.body if len(request.body) < _LARGE_BODY else io.BytesIO(request.body),
+                    data=body if len(body) < _LARGE_BODY else io.BytesIO(body),
                     headers=[*request.headers, *added.items()],
                     allow_redirects=False,
                     proxy=self._proxy,

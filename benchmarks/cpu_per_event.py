@@ -26,7 +26,7 @@ from typing import Any
 
 from bedrock_stream.eventstream import Frame, encode_frame
 
-MODEL = "anthropic.claude-3-sonnet-20240229-v1:0"
+MODEL = "amazon.nova-lite-v1:0"
 READ = 4096
 PADDING = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
 Result = tuple[str, int, float]  # text's hash, events, CPU seconds
@@ -35,10 +35,9 @@ Result = tuple[str, int, float]  # text's hash, events, CPU seconds
 def answer(events: int) -> bytes:
     """A recorded-looking answer: text deltas of some 180 bytes a frame."""
     frames = [_frame("messageStart", {"role": "assistant"})]
-    frames += [
-        _frame("contentBlockDelta", {"contentBlockIndex": 0, "delta": {"text": f" word{number}"}, "p": PADDING[: number % 62]})
-        for number in range(events)
-    ]
+    for number in range(events):
+        delta = {"contentBlockIndex": 0, "delta": {"text": f" word{number}"}, "p": PADDING[: number % 62]}
+        frames.append(_frame("contentBlockDelta", delta))
     frames.append(_frame("contentBlockStop", {"contentBlockIndex": 0}))
     frames.append(_frame("messageStop", {"stopReason": "end_turn"}))
     usage = {"inputTokens": 1, "outputTokens": events, "totalTokens": events + 1}
@@ -59,7 +58,7 @@ def _hash(pieces: list[str]) -> str:
     return hashlib.sha256("".join(pieces).encode()).hexdigest()[:16]
 
 
-# ------------------------------------------------------------------------------------------------------------ contenders
+# ----------------------------------------------------------------------------------------------------------- contenders
 
 
 def decode_ours(events: int, _url: str) -> Result:
@@ -155,7 +154,7 @@ PAIRS = [
     ("whole client, burst", "client_ours", "client_aiobotocore"),
 ]
 
-# ---------------------------------------------------------------------------------------------------------------- server
+# --------------------------------------------------------------------------------------------------------------- server
 
 
 def serve(events: int, port: Any) -> None:
@@ -183,7 +182,7 @@ def serve(events: int, port: Any) -> None:
     asyncio.run(run())
 
 
-# --------------------------------------------------------------------------------------------------------------- the run
+# -------------------------------------------------------------------------------------------------------------- the run
 
 
 def child(name: str, events: int, url: str) -> Result:
@@ -231,7 +230,8 @@ def main() -> None:
     for question, ours, theirs in PAIRS:
         figures[question] = row = compare(ours, theirs, given.events, given.rounds, url)
         other = theirs.partition("_")[2]
-        print(f"{question:22} ours {row['ours_us']:6.2f} us   {other} {row['theirs_us']:6.2f} us   x {row['ratio']:.1f}")
+        costs = f"ours {row['ours_us']:6.2f} us   {other} {row['theirs_us']:6.2f} us"
+        print(f"{question:22} {costs}   x {row['ratio']:.1f}")
     server.terminate()
     server.join()
     if given.json:

@@ -1,4 +1,4 @@
-"""A plain socket server that says exactly what a test tells it, and sees exactly what arrives and when a peer leaves."""
+"""A plain socket server that says what a test tells it, and sees exactly what arrives and when a peer leaves."""
 
 from __future__ import annotations
 
@@ -160,7 +160,7 @@ class _Peer(asyncio.Protocol):
         self._answering: set[asyncio.Task[None]] = set()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self.transport = cast(asyncio.Transport, transport)
+        self.transport = cast("asyncio.Transport", transport)
         self._server.peers.add(self)
 
     def data_received(self, data: bytes) -> None:

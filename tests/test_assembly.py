@@ -152,7 +152,7 @@ SHAPES: dict[str, tuple[list[Event], Any, dict[str, Any]]] = {
     "tool result of another type": (
         [ToolResultStart(0, "id"), ToolResultDelta(0, [5])],
         ToolResult("id", [Json(5)]),
-        {"toolResult": {"toolUseId": "id", "content": [{"json": 5}]}},
+        {"toolResult": {"toolUseId": "id", "content": [{"text": "5"}]}},
     ),
     "tool result with a status of tomorrow": (
         [ToolResultStart(0, "id", "k", "unsure"), ToolResultDelta(0, [{"text": "a"}])],

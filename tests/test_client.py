@@ -17,7 +17,7 @@ from bedrock_stream import Client, Credentials, Message, Text, Timeouts, errors,
 from bedrock_stream.testing import ACCESS_KEY_ID, API_KEY, SECRET_ACCESS_KEY, Emulator
 from bedrock_stream.testing import text as say
 
-MODEL = "anthropic.claude-3-sonnet-20240229-v1:0"
+MODEL = "amazon.nova-lite-v1:0"
 
 # ------------------------------------------------------------------------------------------- refused before it is sent
 
@@ -39,8 +39,10 @@ BAD_CALLS: list[tuple[dict[str, Any], str]] = [
     ({"region": "evil.example.com/"}, "region: 'evil.example.com/' is no region"),
     ({"api_key": " "}, "api_key: it is blank"),
     ({"access_key_id": "AKID"}, "secret_access_key: half of a key pair is missing"),
+    ({"session_token": "t"}, "session_token: it belongs to a key pair, and none is given; give both keys too"),
+    ({"model": ".."}, "model: '..' names no model"),
     ({"secret_access_key": "s"}, "access_key_id: half of a key pair is missing"),
-    ({"use_converse": False}, "use_converse: False: the native route is not offered yet"),
+    ({"use_converse": False}, "use_converse: False, but 'amazon.nova-lite-v1:0' has no native form here"),
     ({"extra": {"a": {1, 2}, "b": object()}}, "request: its body cannot become JSON"),
     ({"timeouts": 5}, r"timeouts: 5 is not usable; give Timeouts\(...\)"),
 ]
@@ -192,7 +194,7 @@ def test_one_client_serves_many_loops_one_after_another() -> None:
         client = Client(region="us-east-1", endpoint_url=url, credentials=KEYS)
         for _ in range(10):
             assert asyncio.run(client.generate(MODEL, "Hi")).text
-            assert client._transports == {}
+            assert len(client._transports) == 0
 
 
 def test_one_client_serves_two_loops_in_two_threads() -> None:
@@ -210,7 +212,7 @@ def test_one_client_serves_two_loops_in_two_threads() -> None:
         for thread in threads:
             thread.join()
     assert len(texts) == 10
-    assert client._transports == {}
+    assert len(client._transports) == 0
 
 
 def test_closing_a_client_reaches_the_loops_of_other_threads() -> None:
@@ -248,11 +250,11 @@ def test_a_loop_that_ended_without_cleaning_up_is_forgotten() -> None:
         client = Client(region="us-east-1", endpoint_url=url, credentials=KEYS)
         loop = asyncio.new_event_loop()
         loop.run_until_complete(client.generate(MODEL, "Hi"))
-        (transport, _) = client._transports[loop]
+        (transport,) = client._transports
         loop.run_until_complete(transport.close())
         loop.close()
         asyncio.run(client.generate(MODEL, "Hi"))
-        assert client._transports == {}
+        assert len(client._transports) == 0
 
 
 SCRIPT = """

@@ -125,6 +125,7 @@ TABLE: list[tuple[Make, str, dict[str, Any]]] = [
             "usage": {"output": 16},
         },
     ),
+    (lambda: errors.ToolRoundsExceeded(5), "the model still calls tools after 5 rounds", {"rounds": 5}),
     (
         lambda: ServiceError("NovelException", "something new", 418),
         "NovelException (HTTP 418): something new",

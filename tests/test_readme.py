@@ -14,7 +14,7 @@ from test_client import Beside
 from bedrock_stream.testing import API_KEY
 
 README = Path(__file__).parents[1] / "README.md"
-PROGRAMS = re.findall(r"```python\n(.*?)```", README.read_text(encoding="utf-8"), flags=re.S)
+PROGRAMS = re.findall(r"```python\n(.*?)```", README.read_text(encoding="utf-8"), flags=re.DOTALL)
 
 
 def test_the_first_program_has_at_most_twelve_lines() -> None:

@@ -54,7 +54,7 @@ from bedrock_stream.testing import (
 )
 from bedrock_stream.testing import text as say
 
-MODEL = "anthropic.claude-3-sonnet-20240229-v1:0"
+MODEL = "amazon.nova-lite-v1:0"
 
 
 @asynccontextmanager
@@ -385,6 +385,18 @@ async def test_an_error_page_without_json_keeps_its_status_and_words() -> None:
         with pytest.raises(errors.ServiceUnavailable, match="no luck") as caught:
             await client.stream(MODEL, "Hi").open()
         assert (caught.value.status, caught.value.code) == (502, "")
+
+
+@pytest.mark.parametrize(
+    "body", [b'{"a": "\xff"}', b"[1]", b"{", b'{"message": null}', b'{"__type": "ns#ThrottlingException"}']
+)
+async def test_an_error_whatever_its_body_is_a_service_error(body: bytes) -> None:
+    async def answer(connection: Connection) -> None:
+        connection.write(b"HTTP/1.1 429 No\r\ncontent-length: %d\r\n\r\n%s" % (len(body), body))
+
+    async with talking_to(answer) as (_, client):
+        with pytest.raises(errors.Throttled):
+            await client.stream(MODEL, "Hi").open()
 
 
 async def test_an_error_whose_body_dawdles_is_told_by_its_status() -> None:

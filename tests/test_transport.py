@@ -38,7 +38,7 @@ async def test_the_request_line_is_exactly_what_was_signed(model: str, base: str
         SocketServer(whole) as server,
         Client(region="eu-west-1", endpoint_url=server.url + base, credentials=credentials) as client,
     ):
-        await client.stream(model, "Hi").response()
+        await client.stream(model, "Hi", use_converse=True).response()
         (connection,) = server.connections
     target = f"{base}/model/{quote(model, safe='')}/converse-stream"
     assert connection.request_line == f"POST {target} HTTP/1.1"

@@ -20,7 +20,7 @@ from socket_server import END, START, Connection, SocketServer, begin_and_wait, 
 
 from bedrock_stream import Client, MessageStart, Stream, Timeouts, errors
 
-MODEL = "anthropic.claude-3-sonnet-20240229-v1:0"
+MODEL = "amazon.nova-lite-v1:0"
 SLOTS = 3
 ROUNDS = 10 * SLOTS
 SOON = 0.25  # seconds in which the server must see the socket close

@@ -17,7 +17,17 @@ import msgspec
 
 from ..errors import ConfigurationError, MissingCredentials
 
-__all__ = ("ApiKey", "ApiKeySource", "Credentials", "Identity", "Provider", "check_api_key", "find_identity")
+__all__ = (
+    "ApiKey",
+    "ApiKeySource",
+    "Credentials",
+    "Identity",
+    "Place",
+    "Provider",
+    "ask",
+    "check_api_key",
+    "find_place",
+)
 
 
 class Credentials(msgspec.Struct, frozen=True):
@@ -34,6 +44,10 @@ class Credentials(msgspec.Struct, frozen=True):
             value = getattr(self, name)
             if not isinstance(value, str) or not value.strip():
                 raise ConfigurationError(name, "it is blank", "give both keys of the pair, or neither")
+        for name in ("access_key_id", "secret_access_key", "session_token"):
+            value = getattr(self, name)
+            if value is not None and (not isinstance(value, str) or not value.isascii() or not value.isprintable()):
+                raise ConfigurationError(name, "it holds characters that no key has", "copy it again")
 
     def __repr__(self) -> str:
         return f"Credentials(access_key_id='{self.access_key_id[:4]}...', secret_access_key='...')"
@@ -57,29 +71,57 @@ Provider: TypeAlias = Credentials | Callable[[], "Credentials | Awaitable[Creden
 ApiKeySource: TypeAlias = str | Callable[[], "str | Awaitable[str]"]
 
 
-async def find_identity(
+class Place(msgspec.Struct, frozen=True):
+    """Where an identity was found, before anything is asked for it."""
+
+    name: str
+    """The place in words, never its content."""
+    scheme: str
+    """`bearer` or `sigv4`."""
+    source: Any
+    """An identity, or a callable that gives the key or the credentials."""
+
+    def __repr__(self) -> str:
+        return f"Place({self.scheme}, {self.name})"
+
+
+def find_place(
     call: Mapping[str, str | None],
     api_key: ApiKeySource | None,
     credentials: Provider | None,
     environ: Mapping[str, str],
-) -> Identity:
-    """The identity for one attempt.
+) -> Place:
+    """The first place that has an identity.
 
     `call` holds the call's own `api_key`, `access_key_id`, `secret_access_key`, `session_token`; `api_key` and
-    `credentials` are the client's. Callables are asked each time, plain ones in a thread. Raises `MissingCredentials`.
+    `credentials` are the client's. Raises `MissingCredentials`.
     """
     if call.get("api_key"):
-        return ApiKey(check_api_key(call["api_key"]))
+        return Place("the call's api_key", "bearer", ApiKey(check_api_key(call["api_key"])))
     if call.get("access_key_id") or call.get("secret_access_key"):
-        return _pair(call.get("access_key_id"), call.get("secret_access_key"), call.get("session_token"))
+        pair = _pair(call.get("access_key_id"), call.get("secret_access_key"), call.get("session_token"))
+        return Place("the call's access_key_id", "sigv4", pair)
     if api_key is not None:
-        return ApiKey(check_api_key(await _ask(api_key) if callable(api_key) else api_key))
+        return Place("the client's api_key", "bearer", api_key if callable(api_key) else ApiKey(check_api_key(api_key)))
     if credentials is not None:
-        found = await _ask(credentials) if callable(credentials) else credentials
-        if not isinstance(found, Credentials):
-            raise ConfigurationError("credentials", f"the provider gave a {type(found).__name__}", "return Credentials")
-        return found
-    return _from_environment(environ)
+        if not isinstance(credentials, Credentials) and not callable(credentials):
+            kind = type(credentials).__name__
+            raise ConfigurationError("credentials", f"a {kind} is none", "give Credentials, or a callable")
+        return Place("the client's credentials", "sigv4", credentials)
+    return _in_environment(environ)
+
+
+async def ask(place: Place) -> Identity:
+    """The identity of a place, for one attempt. Callables are asked each time, plain ones in a thread."""
+    source = place.source
+    if isinstance(source, Credentials | ApiKey):
+        return source
+    found = await _call(source)
+    if place.scheme == "bearer":
+        return ApiKey(check_api_key(found))
+    if not isinstance(found, Credentials):
+        raise ConfigurationError("credentials", f"the provider gave a {type(found).__name__}", "return Credentials")
+    return found
 
 
 def check_api_key(key: Any) -> str:
@@ -99,16 +141,17 @@ def _pair(access_key_id: str | None, secret_access_key: str | None, session_toke
     return Credentials(access_key_id, secret_access_key, session_token)
 
 
-def _from_environment(environ: Mapping[str, str]) -> Identity:
+def _in_environment(environ: Mapping[str, str]) -> Place:
     token = environ.get("AWS_BEARER_TOKEN_BEDROCK", "").strip()
     if token:
-        return ApiKey(check_api_key(token))
+        return Place("AWS_BEARER_TOKEN_BEDROCK", "bearer", ApiKey(check_api_key(token)))
     key, secret = environ.get("AWS_ACCESS_KEY_ID", "").strip(), environ.get("AWS_SECRET_ACCESS_KEY", "").strip()
     if bool(key) != bool(secret):
         missing = "AWS_SECRET_ACCESS_KEY" if key else "AWS_ACCESS_KEY_ID"
         raise ConfigurationError(missing, "half of a key pair is missing", "set both variables, or neither")
     if key:
-        return Credentials(key, secret, environ.get("AWS_SESSION_TOKEN", "").strip() or None)
+        pair = Credentials(key, secret, environ.get("AWS_SESSION_TOKEN", "").strip() or None)
+        return Place("AWS_ACCESS_KEY_ID", "sigv4", pair)
     raise MissingCredentials(
         "credentials",
         "none were found in the call's api_key and access_key_id, the client's api_key and credentials, and the "
@@ -117,7 +160,7 @@ def _from_environment(environ: Mapping[str, str]) -> Identity:
     )
 
 
-async def _ask(source: Callable[[], Any]) -> Any:
+async def _call(source: Callable[[], Any]) -> Any:
     """Call a provider without blocking the loop: a plain function runs in a thread."""
     from anyio import to_thread
 

@@ -73,6 +73,14 @@ def sign(
     `url` is exactly as it will be sent. `headers` are pairs; a name may repeat. A missing `Host` is taken from the URL.
     `now` is aware, or naive UTC. `payload_hash` is the body's SHA-256 in hex where the caller has it already; an
     `X-Amz-Content-SHA256` among the headers goes before both.
+
+    >>> from bedrock_stream import Credentials
+    >>> added = sign(
+    ...     "POST", "https://bedrock-runtime.us-east-1.amazonaws.com/model/x/converse", [], b"{}",
+    ...     credentials=Credentials("AKIDEXAMPLE", "secret"), region="us-east-1", now=datetime(2025, 7, 1, 12),
+    ... )
+    >>> added["X-Amz-Date"], added["Authorization"][:50]
+    ('20250701T120000Z', 'AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/20250701/u')
     """
     if now.tzinfo is not None:
         now = now.astimezone(UTC)

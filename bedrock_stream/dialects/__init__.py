@@ -25,6 +25,8 @@ class Reader(Protocol):
     """The message's own end has been seen."""
     settled: bool
     """Nothing more is expected after it."""
+    unmarked: bool
+    """The form marks no end of a message: the body's own end is all there is."""
     broken_tool: ToolCallEnd | None
     """The first tool call whose input is not a JSON object."""
 

@@ -58,6 +58,15 @@ class Decoder:
     """Reads frames out of a byte stream that arrives in arbitrary pieces.
 
     `max_frame` and `max_headers` are limits in bytes on what a prelude may declare.
+
+    >>> from bedrock_stream.eventstream import Frame, encode_frame
+    >>> data = encode_frame(Frame({":event-type": "chunk"}, b"{}"))
+    >>> decoder = Decoder()
+    >>> decoder.feed(data[:20])
+    []
+    >>> decoder.feed(data[20:])
+    [Frame(headers={':event-type': 'chunk'}, payload=b'{}')]
+    >>> decoder.finish()
     """
 
     __slots__ = ("_max_frame", "_max_head", "_needed", "_offset", "_tail", "error")
@@ -106,7 +115,8 @@ class Decoder:
         """Say that the input has ended. Raises `error`, or `StreamInterrupted` where it ended inside a frame."""
         if self.error is None and self._tail:
             self.error = StreamInterrupted(
-                f"the stream ended inside a frame: {len(self._tail)} bytes of it came, at least {self._needed} are needed"
+                f"the stream ended inside a frame: {len(self._tail)} bytes of it came, "
+                f"at least {self._needed} are needed"
             )
         if self.error is not None:
             raise self.error

@@ -34,7 +34,8 @@ def answer(body: dict[str, Any], model: str) -> list[Step]:
     prompt = " ".join(block["text"] for block in last if "text" in block)
     content: list[Content] = []
     if _reasons(body):
-        content.append(reasoning(f'The user says: "{_quote(prompt)}". A short answer will do.'))
+        thought = f'The user says: "{_quote(prompt)}". A short answer will do.'
+        content.append(reasoning([] if _hides_reasoning(body) else thought))
     content += _spoken(body, last, prompt, model)
     return _limited(content, body)
 
@@ -45,6 +46,8 @@ def _spoken(body: dict[str, Any], last: list[dict[str, Any]], prompt: str, model
     cited = [document for document in documents if document.get("citations", {}).get("enabled")]
     tools = [tool["toolSpec"] for tool in body.get("toolConfig", {}).get("tools", ()) if "toolSpec" in tool]
     choice = body.get("toolConfig", {}).get("toolChoice") or {}
+    if "none" in choice:  # which only native bodies can say
+        tools = []
     if forced := _forced(tools, choice, prompt):
         return [_call(tool, prompt) for tool in forced]
     if results:
@@ -80,6 +83,12 @@ def _reasons(body: dict[str, Any]) -> bool:
         if setting and setting not in ("disabled", "none"):
             return True
     return False
+
+
+def _hides_reasoning(body: dict[str, Any]) -> bool:
+    """Claude may be told to send the signature alone."""
+    thinking = body["additionalModelRequestFields"].get("thinking")
+    return isinstance(thinking, dict) and thinking.get("display") == "omitted"
 
 
 def _structured(body: dict[str, Any], prompt: str) -> str:

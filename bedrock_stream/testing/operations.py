@@ -1,6 +1,7 @@
-"""The operations that are served, one row each: how a body is checked, what answers it unscripted, how that is sent.
+"""The operations that are served, one row each: how a request is read, and how its answer is sent.
 
-A new operation is a new row; nothing else here or in the server names one.
+A new operation is a new row; nothing else here or in the server names one. Whatever a body looks like, it is read as
+the Converse body of the same conversation: that is what answers follow from.
 """
 
 from __future__ import annotations
@@ -11,10 +12,10 @@ from urllib.parse import unquote
 
 from aiohttp import web
 
-from .answering import answer
+from .counting import COUNT, read_count
+from .native import read_native
 from .player import Exchange, play_stream, play_whole
-from .rendering import Facts
-from .steps import Step
+from .rendering import CONVERSE, Form
 from .validation import check_converse
 
 __all__ = ("Operation", "find_operation")
@@ -24,19 +25,29 @@ class Operation(NamedTuple):
     """One operation of Bedrock Runtime."""
 
     name: str
-    check: Callable[[dict[str, Any], str], None]
-    """Body and model id; raises `Refusal`."""
-    answer: Callable[[dict[str, Any], str], list[Step]]
-    """Body and model id to the steps of the unscripted answer."""
-    facts: Callable[[dict[str, Any]], Facts]
-    """Body to what an answer says about its request."""
+    read: Callable[[dict[str, Any], str], tuple[dict[str, Any], Form]]
+    """Body and model id to a Converse body and the form of the answer; raises `Refusal`."""
     play: Callable[[Exchange], Awaitable[web.StreamResponse]]
     """Sends the steps."""
+    prompts: bool = True
+    """Whether a model reads the prompt, and so may cache it."""
+
+
+def _read_converse(body: dict[str, Any], model: str) -> tuple[dict[str, Any], Form]:
+    check_converse(body, model)
+    return body, CONVERSE
+
+
+def _read_count(body: dict[str, Any], model: str) -> tuple[dict[str, Any], Form]:
+    return read_count(body, model), COUNT
 
 
 _OPERATIONS = {
-    "converse": Operation("Converse", check_converse, answer, Facts.of, play_whole),
-    "converse-stream": Operation("ConverseStream", check_converse, answer, Facts.of, play_stream),
+    "converse": Operation("Converse", _read_converse, play_whole),
+    "converse-stream": Operation("ConverseStream", _read_converse, play_stream),
+    "invoke": Operation("InvokeModel", read_native, play_whole),
+    "invoke-with-response-stream": Operation("InvokeModelWithResponseStream", read_native, play_stream),
+    "count-tokens": Operation("CountTokens", _read_count, play_whole, prompts=False),
 }
 
 

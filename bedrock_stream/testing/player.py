@@ -16,9 +16,10 @@ from aiohttp import web
 
 from . import steps as s
 from .body import AnswerBody, BodyEnded
+from .facts import Facts
 from .frames import FrameWriter
 from .refusal import Refusal, pascal_name, status_of
-from .rendering import EventComposer, Facts, WireEvent, whole_answer
+from .rendering import Composer, Form, WireEvent
 
 __all__ = ("EVENT_STREAM", "Exchange", "play_stream", "play_whole")
 
@@ -33,6 +34,7 @@ class Exchange:
     headers: Mapping[str, str]
     """The response headers that every answer has."""
     steps: Sequence[s.Step]
+    form: Form
     facts: Facts
     frames: FrameWriter
     pace: float
@@ -44,11 +46,13 @@ async def play_stream(exchange: Exchange) -> web.StreamResponse:
     headers = await _open(exchange)
     if (instead := _other_body(exchange, headers)) is not None:
         return instead
-    response = web.StreamResponse(headers={"Content-Type": EVENT_STREAM, **headers})
+    response = web.StreamResponse(
+        headers={"Content-Type": EVENT_STREAM, **dict(exchange.form.stream_headers), **headers}
+    )
     response.enable_chunked_encoding()
     await response.prepare(exchange.http)
     body = AnswerBody(exchange.http, response)
-    composer = EventComposer(exchange.steps, exchange.facts)
+    composer = exchange.form.composer(exchange.steps, exchange.facts)
     try:
         for step in exchange.steps:
             if not await _disturb(step, body):
@@ -76,8 +80,10 @@ async def play_whole(exchange: Exchange) -> web.StreamResponse:
             case s.UnmodeledError():
                 raise Refusal(500, step.code, step.message)
     recorded = [step.body for step in exchange.steps if isinstance(step, s.Replay)]
-    document = recorded[0] if recorded else msgspec.json.encode(whole_answer(exchange.steps, exchange.facts))
-    response = web.StreamResponse(headers={"Content-Type": "application/json", **headers})
+    form, facts = exchange.form, exchange.facts
+    document = recorded[0] if recorded else msgspec.json.encode(form.whole(exchange.steps, facts))
+    own = {"Content-Type": "application/json", **form.whole_headers(exchange.steps, facts)}
+    response = web.StreamResponse(headers={**own, **headers})
     response.content_length = len(document)
     await response.prepare(exchange.http)
     body = AnswerBody(exchange.http, response)
@@ -143,7 +149,7 @@ async def _disturb(step: s.Step, body: AnswerBody) -> bool:
     return True
 
 
-async def _send_step(step: s.Step, exchange: Exchange, composer: EventComposer, body: AnswerBody) -> None:
+async def _send_step(step: s.Step, exchange: Exchange, composer: Composer, body: AnswerBody) -> None:
     match step:
         case s.StreamError():
             await body.write(exchange.frames.exception(step.code, step.message, step.extra))
@@ -162,12 +168,12 @@ async def _send_step(step: s.Step, exchange: Exchange, composer: EventComposer, 
 
 
 async def _send(event: WireEvent, exchange: Exchange, body: AnswerBody) -> None:
-    if event.name == "contentBlockDelta":
+    if event.is_delta:
         if exchange.pace:
             await body.flush()
         # Even without a pace the loop is visited, so that a client in the same process reads along.
         await asyncio.sleep(exchange.pace)
-    await body.write(exchange.frames.event(*event))
+    await body.write(exchange.frames.event(event.name, event.payload))
 
 
 async def _pause(seconds: float | None) -> None:

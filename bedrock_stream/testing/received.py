@@ -24,7 +24,7 @@ class ReceivedRequest:
     json: Any = field(repr=False)
     """The body parsed, or None where it is not JSON."""
     operation: str | None
-    """`Converse`, `ConverseStream`, or None where the target names nothing that is served."""
+    """The service's name of it, as `ConverseStream`, or None where the target names nothing that is served."""
     model: str | None
     """The model id, percent-decoded."""
     auth: Literal["sigv4", "bearer"] | None

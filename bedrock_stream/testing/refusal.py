@@ -6,8 +6,15 @@ Raised by whatever looks at a request; turned into bytes in one place, the serve
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
-__all__ = ("ERROR_TYPE_SUFFIX", "Refusal", "invalid", "pascal_name", "status_of")
+__all__ = (
+    "ERROR_TYPE_SUFFIX", "MODEL_SAYS", "Refusal", "constraint", "extraneous", "invalid", "malformed", "pascal_name",
+    "status_of",
+)  # fmt: skip
+
+MODEL_SAYS = "The model returned the following errors: "
+"""What Converse writes in front of a refusal that is the model's own."""
 
 ERROR_TYPE_SUFFIX = ":http://internal.amazon.com/coral/com.amazon.bedrock/"
 """What the service writes behind the name in `x-amzn-ErrorType`."""
@@ -53,6 +60,24 @@ class Refusal(Exception):
 def invalid(message: str) -> Refusal:
     """The refusal of a request that Bedrock understood and does not allow."""
     return Refusal(400, "ValidationException", message)
+
+
+def malformed(message: str) -> Refusal:
+    """The refusal of a body that could not be read as the operation's input."""
+    return Refusal(400, "SerializationException", message)
+
+
+def constraint(value: Any, place: str, rule: str) -> Refusal:
+    """The refusal of a value by the service model."""
+    return invalid(f"1 validation error detected: Value '{value}' at '{place}' failed to satisfy constraint: {rule}")
+
+
+def extraneous(key: str, place: str = "#") -> Refusal:
+    """The refusal of a member that the input does not have."""
+    return invalid(
+        f"Malformed input request: {place}: extraneous key [{key}] is not permitted, "
+        "please reformat your input and try again."
+    )
 
 
 def pascal_name(code: str) -> str:

@@ -7,18 +7,16 @@ from __future__ import annotations
 
 import json
 from base64 import b64encode
-from collections.abc import Iterator, Sequence
-from hashlib import sha256
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple, Protocol
 
+from .facts import Facts, last_metadata, stop_of
+from .refusal import Refusal
 from .steps import Citation, Content, EndBlock, Event, Metadata, Reasoning, Start, Step, Stop, Text, ToolUse
-from .tokens import count_input
 
-__all__ = ("EventComposer", "Facts", "WireEvent", "whole_answer")
+__all__ = ("CONVERSE", "Composer", "EventComposer", "Form", "WireEvent", "refuse_unsayable", "whole_answer")
 
-_COUNTED = ("messages", "system", "toolConfig")
-_ECHOED = ("performanceConfig", "serviceTier")
-_FIRST_TOKEN_MS, _TOKEN_MS = 100, 10  # latency is made up, so that answers repeat exactly
+_WORDS = {Citation: "citation", Reasoning: "reasoning", ToolUse: "tool_call"}
 
 
 class WireEvent(NamedTuple):
@@ -26,57 +24,40 @@ class WireEvent(NamedTuple):
 
     name: str
     payload: dict[str, Any] | bytes
+    is_delta: bool = False
+    """Whether it is a piece of content, in front of which an answer may pause."""
 
 
-class Facts(NamedTuple):
-    """What an answer says about its request."""
+class Composer(Protocol):
+    """Turns steps into events one after the other."""
 
-    input_tokens: int
-    turn: int
-    """How many messages the conversation has; ids of tool calls differ from turn to turn by it."""
-    echoed: dict[str, Any]
+    def compose(self, step: Step) -> Iterator[WireEvent]:
+        """The events of one step of content or facts; none for other steps."""
 
-    @classmethod
-    def of(cls, body: dict[str, Any]) -> Facts:
-        """Read them off a request body."""
-        echoed = {name: body[name] for name in _ECHOED if name in body}
-        return cls(sum(count_input(body.get(name)) for name in _COUNTED), len(body.get("messages", ())), echoed)
-
-    def tool_use_id(self, call: ToolUse, index: int) -> str:
-        """The id of a call: the scripted one, or one that follows from its place."""
-        if call.id is not None:
-            return call.id
-        return "tooluse_" + sha256(f"{self.turn}/{index}/{call.name}".encode()).hexdigest()[:22]
-
-    def metadata(self, steps: Sequence[Step], said: Metadata) -> dict[str, Any]:
-        """The last event's payload; what the script did not say is counted."""
-        output = sum(_tokens(step) for step in steps)
-        counted = {
-            "inputTokens": self.input_tokens,
-            "outputTokens": output,
-            "totalTokens": self.input_tokens + output,
-        }
-        latency = _FIRST_TOKEN_MS + _TOKEN_MS * output if said.latency_ms is None else said.latency_ms
-        usage = counted if said.usage is None else said.usage
-        return {"usage": usage, "metrics": {"latencyMs": latency}, **self.echoed, **said.extra}
+    def finish(self) -> Iterator[WireEvent]:
+        """Whatever the message still lacks."""
 
 
-def _tokens(step: Step) -> int:
-    match step:
-        case Text() | Reasoning():
-            return len(step.pieces)
-        case ToolUse():
-            return len(step.fragments)
-    return 0
+class Form(NamedTuple):
+    """How the steps of an answer are written on one route."""
+
+    composer: Callable[[Sequence[Step], Facts], Composer]
+    """As events of a stream."""
+    whole: Callable[[Sequence[Step], Facts], dict[str, Any]]
+    """As one JSON document."""
+    whole_headers: Callable[[Sequence[Step], Facts], dict[str, str]] = lambda steps, facts: {}
+    """Response headers of a whole answer."""
+    stream_headers: tuple[tuple[str, str], ...] = ()
+    unsayable: Callable[[Step], bool] = lambda step: False
+    """Which steps have no form here."""
 
 
-def _last_metadata(steps: Sequence[Step]) -> Metadata:
-    said = [step for step in steps if isinstance(step, Metadata)]
-    return said[-1] if said else Metadata()
-
-
-def _natural_stop(steps: Sequence[Step]) -> Stop:
-    return Stop("tool_use" if any(isinstance(step, ToolUse) for step in steps) else "end_turn")
+def refuse_unsayable(steps: Sequence[Step], form: Form, operation: str, model: str) -> None:
+    """Raises `Refusal` for a step that has no words on this route. The script is wrong, so no retry helps."""
+    for step in steps:
+        if form.unsayable(step):
+            word = _WORDS[type(step)]
+            raise Refusal(501, "ScriptError", f"the script says {word}(...), which {model} cannot say in {operation}")
 
 
 def _redacted(data: bytes) -> dict[str, Any]:
@@ -111,14 +92,21 @@ class EventComposer:
             case Metadata() if self._stopped:
                 yield from self._metadata(step)
             case Event():
-                yield from self._event(step)
+                self.note(step.name)
+                yield WireEvent(step.name, step.payload)
 
     def finish(self) -> Iterator[WireEvent]:
         """Whatever the message still lacks."""
         if not self._stopped:
-            yield from self._stop(_natural_stop(self._steps))
+            yield from self._stop(stop_of(self._steps))
         if not self._finished:
-            yield from self._metadata(_last_metadata(self._steps))
+            yield from self._metadata(last_metadata(self._steps))
+
+    def note(self, name: str) -> None:
+        """An event of that name was sent: it takes the place of the one that would be added."""
+        self._started |= name == "messageStart"
+        self._stopped |= name == "messageStop"
+        self._finished |= name == "metadata"
 
     def _start(self) -> Iterator[WireEvent]:
         if not self._started:
@@ -137,12 +125,6 @@ class EventComposer:
         if not step.absent:
             yield WireEvent("metadata", self._facts.metadata(self._steps, step))
 
-    def _event(self, step: Event) -> Iterator[WireEvent]:
-        self._started |= step.name == "messageStart"
-        self._stopped |= step.name == "messageStop"
-        self._finished |= step.name == "metadata"
-        yield WireEvent(step.name, step.payload)
-
     def _block(self, step: Content) -> Iterator[WireEvent]:
         goes_on = isinstance(step, Citation) or (isinstance(step, Text) and step.joined)
         if not (goes_on and self._open is Text):
@@ -154,7 +136,7 @@ class EventComposer:
                 identity = {"toolUseId": self._facts.tool_use_id(step, self._index), "name": step.name}
                 yield WireEvent("contentBlockStart", {"contentBlockIndex": self._index, "start": {"toolUse": identity}})
         for delta in _deltas(step):
-            yield WireEvent("contentBlockDelta", {"contentBlockIndex": self._index, "delta": delta})
+            yield WireEvent("contentBlockDelta", {"contentBlockIndex": self._index, "delta": delta}, is_delta=True)
 
     def _end_block(self) -> Iterator[WireEvent]:
         if self._open is not None:
@@ -183,15 +165,14 @@ def _deltas(step: Content) -> Iterator[dict[str, Any]]:
 
 def whole_answer(steps: Sequence[Step], facts: Facts) -> dict[str, Any]:
     """The body of a Converse answer."""
-    said = [step for step in steps if isinstance(step, Stop)]
-    stop = said[-1] if said else _natural_stop(steps)
+    stop = stop_of(steps)
     answer: dict[str, Any] = {
         "output": {"message": {"role": "assistant", "content": _blocks(steps, facts)}},
         "stopReason": stop.reason,
     }
     if stop.fields is not None:
         answer["additionalModelResponseFields"] = stop.fields
-    return answer | facts.metadata(steps, _last_metadata(steps))
+    return answer | facts.metadata(steps, last_metadata(steps))
 
 
 def _blocks(steps: Sequence[Step], facts: Facts) -> list[dict[str, Any]]:
@@ -244,3 +225,7 @@ def _reasoning(step: Reasoning) -> dict[str, Any]:
         return _redacted(step.redacted)
     signature = {} if step.signature is None else {"signature": step.signature}
     return {"reasoningText": {"text": "".join(step.pieces), **signature}}
+
+
+CONVERSE = Form(EventComposer, whole_answer)
+"""Converse and ConverseStream."""

@@ -130,7 +130,12 @@ def metadata(
 
 
 def event(name: str, payload: dict[str, Any] | bytes) -> steps.Event:
-    """Any event. A dict gets padding as all events do; bytes are the payload as it is."""
+    """Any event. A dict gets padding as all events do; bytes are the payload as it is.
+
+    On a native stream a dict is one chunk's document and the name is not sent. On every route the names `messageStart`,
+    `messageStop` and `metadata` (on Claude's also `message_start`, `message_delta`, `message_stop`) take the place of
+    the emulator's own.
+    """
     return steps.Event(name, payload)
 
 

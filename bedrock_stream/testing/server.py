@@ -23,12 +23,16 @@ from aiohttp import web
 
 from ..auth.sigv4 import SigningKeys
 from ..errors import ConfigurationError
+from .answering import answer
+from .caching import PromptCache
+from .facts import Facts
 from .frames import FrameWriter, independent_crc
 from .operations import Operation, find_operation
 from .player import Exchange
 from .received import ReceivedRequest
 from .refusal import ERROR_TYPE_SUFFIX, Refusal, invalid
-from .steps import Answer, Step
+from .rendering import refuse_unsayable
+from .steps import Answer, HttpError, Step
 from .validation import parse_body
 from .verification import Arrived, Guard, Keys, Proof
 
@@ -43,14 +47,16 @@ API_KEY = "bedrock-api-key-example"
 REGION = "us-east-1"
 
 _LONGEST_FIELD = 64 * 1024  # session tokens are long, and AWS takes them
+_ECHOED = ("X-Amzn-Bedrock-PerformanceConfig-Latency", "X-Amzn-Bedrock-Service-Tier")
 _GRACE = 0.2  # seconds that open connections get at the end
 
 
 class Emulator:
     """A local Bedrock Runtime: `async with Emulator() as emulator: ... emulator.url`.
 
-    Any AWS client can use it, with `emulator.url` as its endpoint. Without a script it answers from the prompt, the
-    same every time; with one it says and does what the script's steps say (see `bedrock_stream.testing.script`).
+    Any AWS client can use it, with `emulator.url` as its endpoint: Converse, InvokeModel (Claude, gpt-oss, Llama), both
+    streams and CountTokens. Without a script it answers from the prompt, the same every time; with one it says and does
+    what the script's steps say (see `bedrock_stream.testing.script`), whatever the route.
 
     - `credentials`, `api_key`: who gets in; None closes that way. The examples are published, so a `host` off loopback
       takes neither of them: give your own.
@@ -93,6 +99,7 @@ class Emulator:
         self._requests: list[ReceivedRequest] = []
         self._answering: set[asyncio.Task[Any]] = set()
         self._change = asyncio.Event()
+        self._cache = PromptCache()
         self._runner: web.ServerRunner | None = None
 
     # --------------------------------------------------------------------------------------------------- for callers
@@ -192,14 +199,18 @@ class Emulator:
         if self._models is not None and model not in self._models:
             raise invalid("The provided model identifier is invalid.")
         try:
-            operation.check(body, model)
-            own = operation.answer(body, model)
+            asked, form = operation.read(body, model)
+            own = answer(asked, model)
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             # Members that no check looks at: what is not of its type there cannot be read.
             raise Refusal(400, "SerializationException", f"A member has an unexpected type: {error}") from error
         said = self._scripted(received)
         steps = own if said is None else said
-        exchange = Exchange(http, headers, steps, operation.facts(body), FrameWriter(self._crc), self._pace)
+        refuse_unsayable(steps, form, operation.name, model)
+        answered = operation.prompts and not any(isinstance(step, HttpError) for step in steps)
+        headers |= {name: arrived.headers[name] for name in _ECHOED if name in arrived.headers}
+        facts = Facts.of(asked, model, self._cache.look(asked, model) if answered else None)
+        exchange = Exchange(http, headers, steps, form, facts, FrameWriter(self._crc), self._pace)
         return await self._play(operation, exchange)
 
     async def _play(self, operation: Operation, exchange: Exchange) -> web.StreamResponse:

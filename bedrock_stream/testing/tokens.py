@@ -21,7 +21,7 @@ def split(text: str) -> tuple[str, ...]:
 
 
 def count_input(body: Any) -> int:
-    """The input tokens of a request: every text in it, and a small share for attached bytes."""
+    """The input tokens of a request: every text in it, and a small share for attached bytes. Cache points are none."""
     if isinstance(body, str):
         return len(_PIECE.findall(body))
     if isinstance(body, list):
@@ -30,5 +30,6 @@ def count_input(body: Any) -> int:
         return sum(
             1 + len(value) // _BYTES_PER_TOKEN if name == "bytes" and isinstance(value, str) else count_input(value)
             for name, value in body.items()
+            if name != "cachePoint"
         )
     return 0

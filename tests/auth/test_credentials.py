@@ -14,7 +14,7 @@ import pytest
 from refusals import refused
 
 from bedrock_stream import Credentials
-from bedrock_stream.auth.credentials import ApiKey, Identity, check_api_key, find_identity
+from bedrock_stream.auth.credentials import ApiKey, Identity, ask, check_api_key, find_place
 from bedrock_stream.errors import BedrockStreamError, MissingCredentials
 from bedrock_stream.options import read_options
 
@@ -32,7 +32,7 @@ async def find(
     credentials: Any = None,
     environ: Mapping[str, str] | None = None,
 ) -> Identity:
-    return await find_identity(call or {}, api_key, credentials, environ or {})
+    return await ask(find_place(call or {}, api_key, credentials, environ or {}))
 
 
 # ------------------------------------------------------------------------------------------------------------ the order

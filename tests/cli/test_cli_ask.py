@@ -29,7 +29,7 @@ from bedrock_stream.testing import (
 )
 from bedrock_stream.testing import citation as cite
 
-MODEL = "us.anthropic.claude-sonnet-4-5-20250929-v1:0"
+MODEL = "us.amazon.nova-lite-v1:0"
 
 
 def _one_line(err: str, *parts: str) -> None:

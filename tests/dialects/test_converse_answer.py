@@ -103,7 +103,11 @@ RAW: dict[str, Wire] = {
     "block of tomorrow": {"hologram": {"depth": None}},
     "two members": {"text": "a", "new": 1},
     "two members, empty text": {"text": "", "new": 1},
-    "image": {"image": {"format": "png", "source": {"bytes": "AP8="}}},
+    "image of tomorrow": {"image": {"format": "jxl", "source": {"bytes": "AP8="}}},
+    "image with more": {"image": {"format": "png", "source": {"bytes": "AP8="}, "new": 1}},
+    "image, no base64": {"image": {"format": "png", "source": {"bytes": "?"}}},
+    "image from elsewhere": {"image": {"format": "png", "source": {"url": "x"}}},
+    "cache point of tomorrow": {"cachePoint": {"type": "other"}},
     "text of another type": {"text": {"a": 1}},
     "reasoning with more": {"reasoningContent": {"reasoningText": {"text": "hm", "new": 1}}},
     "reasoning of tomorrow": {"reasoningContent": {"summary": "hm"}},
@@ -223,7 +227,11 @@ def test_a_stop_reason_of_tomorrow_passes_through() -> None:
 
 
 def test_botocore_reads_the_same_answer_alike() -> None:
-    content: list[Wire] = [{"text": "a"}, {"reasoningContent": {"redactedContent": "AP8="}}, {"citationsContent": CITED}]
+    content: list[Wire] = [
+        {"text": "a"},
+        {"reasoningContent": {"redactedContent": "AP8="}},
+        {"citationsContent": CITED},
+    ]
     usage = {
         "inputTokens": 1,
         "outputTokens": 2,

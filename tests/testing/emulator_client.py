@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from base64 import b64decode
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -14,8 +15,21 @@ from bedrock_stream.auth.sigv4 import sign
 from bedrock_stream.eventstream import Decoder, Frame
 from bedrock_stream.testing import CREDENTIALS, REGION, Emulator, Keys
 
-MODEL = "anthropic.claude-3-sonnet-20240229-v1:0"
+CLAUDE = MODEL = "anthropic.claude-3-sonnet-20240229-v1:0"
+GPT_OSS = "openai.gpt-oss-20b-1:0"
+LLAMA = "meta.llama3-1-8b-instruct-v1:0"
 HELLO: dict[str, Any] = {"messages": [{"role": "user", "content": [{"text": "Hello"}]}]}
+NATIVE: dict[str, dict[str, Any]] = {
+    CLAUDE: {
+        "anthropic_version": "bedrock-2023-05-31",
+        "max_tokens": 1000,
+        "messages": [{"role": "user", "content": "Hello"}],
+    },
+    GPT_OSS: {"messages": [{"role": "user", "content": "Hello"}]},
+    LLAMA: {"prompt": "Hello"},
+}
+"""A greeting to each family in its own format."""
+STREAM = "invoke-with-response-stream"
 
 
 @dataclass
@@ -45,6 +59,11 @@ class RawAnswer:
     def events(self) -> list[tuple[str, Any]]:
         """Names and payloads, without the padding, of a body that must be intact."""
         return [_event(frame) for frame in self.frames]
+
+    @property
+    def documents(self) -> list[Any]:
+        """What the chunks of an intact native stream say, in order; other frames by their name."""
+        return [json.loads(b64decode(payload["bytes"])) if name == "chunk" else name for name, payload in self.events]
 
     @property
     def error(self) -> tuple[int, str | None, Any]:

@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 
 from bedrock_stream.testing import Emulator
 from bedrock_stream.testing.answering import answer
+from bedrock_stream.testing.facts import Facts
 from bedrock_stream.testing.inputs import make_input
-from bedrock_stream.testing.rendering import EventComposer, Facts, whole_answer
+from bedrock_stream.testing.rendering import EventComposer, whole_answer
 from bedrock_stream.testing.tokens import split
 
 

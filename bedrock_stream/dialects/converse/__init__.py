@@ -7,14 +7,14 @@ from typing import Any
 
 import msgspec
 
-from ...assembly import Response, build_response, tool_input_error
+from ...assembly import Response, whole_response
 from ...errors import InvalidFrame
 from ...events import ToolCallEnd
 from ...messages import Block, Message, Raw
 from ...options import Options
+from ..members import pop
 from .blocks import read_block
 from .body import write_body
-from .members import pop
 from .reader import ConverseReader, read_metadata, read_stop
 
 __all__ = ("Converse",)
@@ -40,32 +40,19 @@ class Converse:
         try:
             wire = msgspec.json.decode(body)
             message = pop(pop(wire, "output", dict), "message", dict)
-            blocks = [read_block(block) for block in pop(message, "content", list)]
+            content = pop(message, "content", list)
+            blocks = [_or_broken(index, read_block(block)) for index, block in enumerate(content)]
             stop = read_stop(wire)
             metadata = read_metadata(wire)
         except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise InvalidFrame(f"the answer is not as the service describes it: {error!r}") from None
-        broken = tuple(_broken_call(index, block) for index, block in enumerate(blocks))
-        calls = tuple(call for call in broken if call is not None)
-        response = build_response(
-            [block for block, call in zip(blocks, broken, strict=True) if call is None],
-            stop,
-            metadata,
-            broken=calls,
-            request_id=request_id,
-            model=model,
-            route=self.route,
-        )
-        for call in calls:
-            if not call.server:
-                raise tool_input_error(call, response)
-        return response
+        return whole_response(blocks, stop, metadata, request_id=request_id, model=model, route=self.route)
 
 
-def _broken_call(index: int, block: Block) -> ToolCallEnd | None:
-    """A call whose input is not an object: it is no block that could go back."""
+def _or_broken(index: int, block: Block) -> Block | ToolCallEnd:
+    """The block, but for a call whose input is not an object: that could not go back."""
     match block:
         case Raw({"toolUse": {"toolUseId": str(id), "name": str(name), **rest}}):
             raw = msgspec.json.encode(rest.get("input")).decode()
             return ToolCallEnd(index, id, name, None, raw, rest.get("type") == "server_tool_use")
-    return None
+    return block

@@ -6,15 +6,18 @@ stay bytes here; the JSON encoder writes them as base64.
 
 from __future__ import annotations
 
-from base64 import b64decode, b64encode
+from base64 import b64decode
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import msgspec
+
 from ...attachments import Attachment, Audio, Document, Image, Video
+from ...body import blob, plain
 from ...errors import ConfigurationError, InvalidFrame
 from ...events import Citation
 from ...messages import Block, CachePoint, CitedText, Json, Raw, Reasoning, Text, ToolCall, ToolResult
-from .members import take
+from ..members import take
 
 __all__ = ("read_block", "read_citation", "write_block")
 
@@ -77,7 +80,7 @@ def _write_attachment(block: Attachment) -> _Wire:
         owner = {"bucketOwner": block.bucket_owner} if block.bucket_owner else {}
         source: _Wire = {"s3Location": {"uri": block.s3_uri, **owner}}
     else:
-        source = {"bytes": block.data}
+        source = {"bytes": blob(block.data or b"")}
     body: _Wire = {"format": block.format, "source": source}
     if isinstance(block, Document):
         body["name"] = block.name
@@ -88,13 +91,23 @@ def _write_attachment(block: Attachment) -> _Wire:
     return {type(block).__name__.lower(): body}
 
 
+def _write_json(block: Json) -> _Wire:
+    """Converse takes an object only as JSON; any other value goes as its text."""
+    if not (block.value is None or isinstance(block.value, str | int | float | list | tuple)):
+        return {"json": block.value}
+    try:
+        return {"text": msgspec.json.encode(block.value).decode()}
+    except (TypeError, ValueError, RecursionError) as error:
+        raise ConfigurationError("prompt", f"a tool's result cannot become JSON: {error}", "use JSON values") from None
+
+
 _WRITERS: dict[type, Callable[[Any], _Wire]] = {
     Text: lambda block: {"text": block.text},
     CitedText: _write_cited_text,
     Reasoning: _write_reasoning,
     ToolCall: _write_tool_call,
     ToolResult: _write_tool_result,
-    Json: lambda block: {"json": block.value},
+    Json: _write_json,
     Raw: lambda block: block.value,
     CachePoint: lambda block: {"cachePoint": {"type": "default", **({"ttl": block.ttl} if block.ttl else {})}},
     Image: _write_attachment,
@@ -122,11 +135,12 @@ def read_block(wire: Any) -> Block:
 
 
 def _covers(wire: _Wire, block: Block) -> bool:
-    """Whether the typed form says all that the wire said."""
-    back = write_block(block)
-    if isinstance(block, Reasoning) and block.redacted is not None:
-        back = {"reasoningContent": {"redactedContent": b64encode(block.redacted).decode()}}  # bytes here, base64 there
-    return back == wire
+    """Whether the typed form says all that the wire said, as JSON: bytes and their base64 are the same there."""
+    encode = msgspec.json.Encoder(order="deterministic", enc_hook=plain).encode
+    try:
+        return encode(write_block(block)) == encode(wire)
+    except TypeError:  # the caller's own dict, with what JSON cannot hold
+        return False
 
 
 def _read_text(value: Any) -> Text | None:
@@ -199,10 +213,45 @@ def read_citation(wire: Any) -> Citation:
     )
 
 
+def _read_cache_point(value: Any) -> CachePoint | None:
+    match value:
+        case {"type": "default", "ttl": "5m" | "1h" as ttl}:
+            return CachePoint(ttl)
+        case {"type": "default"}:
+            return CachePoint()
+    return None
+
+
+def _attachment_reader(cls: type[Image | Document | Video | Audio]) -> Callable[[Any], Block | None]:
+    def read(value: Any) -> Block | None:
+        match value:
+            case {"format": str(format), "source": {"bytes": bytes() | str() as data}}:
+                facts: _Wire = {"data": data}
+            case {"format": str(format), "source": {"s3Location": {"uri": str(uri), **rest}}}:
+                facts = {"s3_uri": uri, "bucket_owner": rest.get("bucketOwner")}
+            case _:
+                return None
+        if cls is Document:
+            facts |= {"name": value.get("name"), "context": value.get("context"), "citations": "citations" in value}
+        try:
+            if isinstance(facts.get("data"), str):
+                facts["data"] = b64decode(facts["data"], validate=True)
+            return cls(format=format, **facts)
+        except (ConfigurationError, ValueError):  # a format of tomorrow, or no base64
+            return None
+
+    return read
+
+
 _READERS: dict[str, Callable[[Any], Block | None]] = {
     "text": _read_text,
     "toolUse": _read_tool_call,
     "toolResult": _read_tool_result,
     "reasoningContent": _read_reasoning,
     "citationsContent": _read_cited_text,
+    "cachePoint": _read_cache_point,
+    "image": _attachment_reader(Image),
+    "document": _attachment_reader(Document),
+    "video": _attachment_reader(Video),
+    "audio": _attachment_reader(Audio),
 }

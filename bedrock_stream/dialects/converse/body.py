@@ -29,6 +29,8 @@ def write_body(messages: Sequence[Message], options: Options) -> dict[str, Any]:
         body["additionalModelRequestFields"] = options.additional_model_request_fields
     if options.response_field_paths:
         body["additionalModelResponseFieldPaths"] = options.response_field_paths
+    if options.prompt_variables is not None:
+        body["promptVariables"] = {name: {"text": text} for name, text in options.prompt_variables.items()}
     if options.guardrail is not None:
         body["guardrailConfig"] = options.guardrail
     if options.performance is not None:

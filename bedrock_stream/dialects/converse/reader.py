@@ -17,7 +17,7 @@ from typing import Any
 
 import msgspec
 
-from ...errors import InvalidFrame, service_error
+from ...errors import InvalidFrame
 from ...events import (
     BlockStop,
     CacheDetail,
@@ -30,8 +30,6 @@ from ...events import (
     Metadata,
     ReasoningDelta,
     TextDelta,
-    ToolCallDelta,
-    ToolCallEnd,
     ToolCallStart,
     ToolResultDelta,
     ToolResultStart,
@@ -40,8 +38,9 @@ from ...events import (
 )
 from ...eventstream import Frame
 from ...tool_input import ToolInputs
+from ..members import keep, members, pop, pop_if, present, take, take_in
+from ..payloads import decode_object, failure
 from .blocks import read_citation
-from .members import keep, members, pop, pop_if, present, take, take_in
 
 __all__ = ("ConverseReader", "read_metadata", "read_stop")
 
@@ -71,19 +70,19 @@ class _BlockDelta(msgspec.Struct, gc=False, forbid_unknown_fields=True):
 
 
 _decode_delta = msgspec.json.Decoder(_BlockDelta).decode
-_decode_any = msgspec.json.Decoder().decode
 
 
-class ConverseReader:
+class ConverseReader(ToolInputs):
     """Reads one stream."""
 
-    __slots__ = ("_tools", "broken_tool", "ended", "settled")
+    __slots__ = ("ended", "settled")
+
+    unmarked = False
 
     def __init__(self) -> None:
-        self._tools = ToolInputs()
+        super().__init__()
         self.ended = False
         self.settled = False
-        self.broken_tool: ToolCallEnd | None = None
 
     def feed(self, frames: Iterable[Frame], events: deque[Event]) -> None:
         """See `dialects.Reader`."""
@@ -100,7 +99,7 @@ class ConverseReader:
                     if delta.text is not None:
                         events.append(TextDelta(wire.index, delta.text))
                     if delta.tool is not None:
-                        self._tool_delta(wire.index, delta.tool.input, events)
+                        self.add_tool_input(wire.index, delta.tool.input, events)
                     if delta.reasoning is not None:
                         _reasoning_delta(wire.index, delta.reasoning, events)
                     continue
@@ -109,8 +108,8 @@ class ConverseReader:
     def _feed_any(self, frame: Frame, kind: object, events: deque[Event]) -> None:
         headers, payload = frame.headers, frame.payload
         if headers.get(":message-type", "event") != "event" or not isinstance(kind, str):
-            raise _failure(frame)
-        wire = _object(payload, kind)
+            raise failure(frame)
+        wire = decode_object(payload, f"the payload of a {kind} event")
         wire.pop("p", None)
         handle = _HANDLERS.get(kind)
         if handle is None:
@@ -134,8 +133,7 @@ class ConverseReader:
             tool = members(start, "toolUse")
             kind = tool.get("type")
             call = ToolCallStart(index, pop(tool, "toolUseId", str), pop(tool, "name", str), kind == "server_tool_use")
-            self._tools.start(call)
-            events.append(call)
+            self.start_tool(call, events)
             if kind in ("tool_use", "server_tool_use"):
                 del tool["type"]
             keep(start, "toolUse", tool)
@@ -157,7 +155,7 @@ class ConverseReader:
             events.append(TextDelta(index, pop(delta, "text", str)))
         if "toolUse" in delta:
             tool = members(delta, "toolUse")
-            self._tool_delta(index, pop(tool, "input", str), events)
+            self.add_tool_input(index, pop(tool, "input", str), events)
             keep(delta, "toolUse", tool)
         if "reasoningContent" in delta:
             reasoning = members(delta, "reasoningContent")
@@ -177,15 +175,12 @@ class ConverseReader:
 
     def _block_stop(self, wire: _Wire, events: deque[Event]) -> None:
         index = pop(wire, "contentBlockIndex", int)
-        end = self._tools.stop(index)
-        if end is not None:
-            self._tool_end(end, events)
+        self.stop_tool(index, events)
         events.append(BlockStop(index))
 
     def _message_stop(self, wire: _Wire, events: deque[Event]) -> None:
         stop = read_stop(wire)
-        for end in self._tools.stop_all():
-            self._tool_end(end, events)
+        self.stop_tools(events)
         events.append(stop)
         self.ended = True
 
@@ -193,16 +188,6 @@ class ConverseReader:
         events.append(read_metadata(wire))
         wire.clear()
         self.settled = self.ended
-
-    def _tool_delta(self, index: int, fragment: str, events: deque[Event]) -> None:
-        if not self._tools.add(index, fragment):
-            raise InvalidFrame(f"tool input came for block {index}, which no tool call opened")
-        events.append(ToolCallDelta(index, fragment))
-
-    def _tool_end(self, end: ToolCallEnd, events: deque[Event]) -> None:
-        if end.input is None and not end.server and self.broken_tool is None:
-            self.broken_tool = end
-        events.append(end)
 
 
 _HANDLERS: dict[str, Callable[[ConverseReader, _Wire, deque[Event]], None]] = {
@@ -278,29 +263,3 @@ def _image_delta(index: int, image: _Wire) -> ImageDelta:
     keep(image, "source", source)
     keep(image, "error", error or {})
     return event
-
-
-def _object(payload: bytes, kind: str) -> _Wire:
-    try:
-        wire = _decode_any(payload)
-    except (ValueError, RecursionError) as error:
-        raise InvalidFrame(f"the payload of a {kind} event is not JSON: {error}") from None
-    if not isinstance(wire, dict):
-        raise InvalidFrame(f"the payload of a {kind} event is a {type(wire).__name__}, not an object")
-    return wire
-
-
-def _failure(frame: Frame) -> Exception:
-    """An exception or error frame as the exception that it stands for."""
-    headers = frame.headers
-    try:
-        body = msgspec.json.decode(frame.payload) if frame.payload else {}
-    except (ValueError, RecursionError):
-        body = {"message": frame.payload[:200].decode("utf-8", "replace")}
-    if not isinstance(body, dict):
-        body = {"message": str(body)[:200]}
-    code = headers.get(":exception-type") or headers.get(":error-code")
-    message = headers.get(":error-message") or body.get("message") or body.get("Message") or ""
-    if code is None and headers.get(":message-type") not in ("exception", "error"):
-        return InvalidFrame(f"a frame names no event: its headers are {dict(headers)!r}")
-    return service_error(str(code or ""), str(message), mid_stream=True, extra=body)

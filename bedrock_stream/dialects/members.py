@@ -1,13 +1,15 @@
-"""Taking the service's JSON objects apart, member by member: what is taken is known, what stays behind is passed on.
+"""Taking JSON objects apart, member by member: what is taken is known, what stays behind is passed on.
 
-A null stands for an absent member, as everywhere in AWS's JSON.
+A null stands for an absent member, in AWS's JSON and in the models' own.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-__all__ = ("keep", "members", "pop", "pop_if", "present", "take", "take_in")
+import msgspec
+
+__all__ = ("keep", "members", "pop", "pop_as", "pop_if", "present", "take", "take_in")
 
 _Wire = dict[str, Any]
 
@@ -22,6 +24,11 @@ def pop(wire: _Wire, key: str, kind: type) -> Any:
 def pop_if(wire: _Wire, key: str, kind: type) -> Any:
     """Take a member out, or None where it is absent. Raises `TypeError` where it is something else."""
     return None if wire.get(key) is None else pop(wire, key, kind)
+
+
+def pop_as(wire: _Wire, key: str, kind: Any) -> Any:
+    """Take a member of any type out, however nested; None where it is absent or null. Raises `ValueError`."""
+    return msgspec.convert(wire.pop(key, None), kind | None)
 
 
 def take(wire: _Wire, key: str, kind: type) -> Any:

@@ -1,0 +1,39 @@
+"""Claude's Messages API behind InvokeModel: the native route of Anthropic's models."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from ...assembly import Response
+from ...messages import Message
+from ...options import Options
+from .answer import read_answer
+from .body import refusal, write_body
+from .reader import AnthropicReader
+
+__all__ = ("Anthropic",)
+
+
+class Anthropic:
+    """The Messages dialect."""
+
+    route = "invoke"
+    operation = "invoke"
+    stream_operation = "invoke-with-response-stream"
+
+    def refuses(self, messages: Sequence[Message], options: Options) -> str | None:
+        """See `dialects.Native`."""
+        return refusal(messages, options)
+
+    def body(self, messages: Sequence[Message], options: Options) -> dict[str, Any]:
+        """See `dialects.Dialect`."""
+        return write_body(messages, options)
+
+    def reader(self) -> AnthropicReader:
+        """See `dialects.Dialect`."""
+        return AnthropicReader()
+
+    def answer(self, body: bytes, *, request_id: str | None, model: str) -> Response:
+        """See `dialects.Dialect`."""
+        return read_answer(body, request_id=request_id, model=model, route=self.route)

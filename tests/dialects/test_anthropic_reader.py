@@ -1,0 +1,636 @@
+"""Claude's native stream: what each chunk becomes, what a whole stream adds up to, and every way to be broken."""
+
+from __future__ import annotations
+
+from collections import defaultdict, deque
+from itertools import pairwise
+from typing import Any
+
+import msgspec
+import pytest
+from anthropic_chunks import (
+    METRICS,
+    assembled,
+    chunk,
+    delta,
+    feed,
+    message_delta,
+    message_start,
+    message_stop,
+    raw_chunk,
+    read,
+    start,
+    stop,
+    text,
+    tool,
+    tool_start,
+)
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bedrock_stream import (
+    BlockStop,
+    Citation,
+    CitationDelta,
+    CitedText,
+    Event,
+    Message,
+    MessageStart,
+    MessageStop,
+    Metadata,
+    Raw,
+    Reasoning,
+    ReasoningDelta,
+    Text,
+    TextDelta,
+    ToolCall,
+    ToolCallDelta,
+    ToolCallEnd,
+    ToolCallStart,
+    ToolResult,
+    ToolResultDelta,
+    ToolResultStart,
+    UnknownEvent,
+    Usage,
+)
+from bedrock_stream.assembly import Assembly
+from bedrock_stream.dialects.anthropic import Anthropic
+from bedrock_stream.errors import (
+    AccessDenied,
+    BedrockStreamError,
+    ContextWindowExceeded,
+    InternalServerError,
+    InvalidFrame,
+    ModelTimeout,
+    ResourceNotFound,
+    ServiceError,
+    ServiceUnavailable,
+    Throttled,
+    ValidationFailed,
+)
+from bedrock_stream.events import CacheDetail
+from bedrock_stream.eventstream import Frame
+
+TRACE = {"guardrail": {"actionReason": "Guardrail blocked."}}
+
+# ----------------------------------------------------------------------------------------------------------- each chunk
+
+
+def test_a_recorded_shape_of_stream_becomes_events() -> None:
+    frames = [
+        message_start(usage={"input_tokens": 12, "output_tokens": 1}),
+        start(0, "text", text=""),
+        chunk("ping"),
+        text(0, "Hel"),
+        text(0, "lo"),
+        stop(0),
+        message_delta(usage={"output_tokens": 30}),
+    ]
+    reader = Anthropic().reader()
+    assert feed(reader, frames) == [
+        MessageStart("assistant"),
+        TextDelta(0, "Hel"),
+        TextDelta(0, "lo"),
+        BlockStop(0),
+    ]
+    assert not reader.ended
+    assert feed(reader, [message_stop(**{"amazon-bedrock-invocationMetrics": METRICS})]) == [
+        MessageStop("end_turn", "end_turn"),
+        Metadata(Usage(12, 30, 42), 640, extra={"firstByteLatency": 210}),
+    ]
+    assert reader.ended
+    assert reader.settled
+    assert reader.broken_tool is None
+
+
+PLACES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
+    "char_location": (
+        {"document_index": 0, "document_title": "t", "start_char_index": 1, "end_char_index": 5},
+        {"documentChar": {"documentIndex": 0, "start": 1, "end": 5}},
+    ),
+    "page_location": (
+        {"document_index": 0, "document_title": "t", "start_page_number": 1, "end_page_number": 2},
+        {"documentPage": {"documentIndex": 0, "start": 1, "end": 2}},
+    ),
+    "content_block_location": (
+        {"document_index": 1, "document_title": "t", "start_block_index": 0, "end_block_index": 1},
+        {"documentChunk": {"documentIndex": 1, "start": 0, "end": 1}},
+    ),
+    "search_result_location": (
+        {"search_result_index": 2, "title": "t", "source": "s", "start_block_index": 0, "end_block_index": 1},
+        {"searchResultLocation": {"searchResultIndex": 2, "start": 0, "end": 1}},
+    ),
+    "web_search_result_location": (
+        {"url": "https://example.com", "title": "t", "encrypted_index": "e"},
+        {"web": {"url": "https://example.com"}},
+    ),
+}
+
+
+def citation(kind: str) -> tuple[dict[str, Any], Citation]:
+    members, location = PLACES[kind]
+    extra = {"encrypted_index": "e"} if kind.startswith("web") else {}
+    return {"type": kind, "cited_text": "c", **members}, Citation("t", members.get("source"), ("c",), location, extra)
+
+
+EACH: dict[str, tuple[list[Frame], list[Event]]] = {
+    "text that begins with its block": ([start(0, "text", text="Hi")], [TextDelta(0, "Hi")]),
+    "cited text that begins with its block": (
+        [start(0, "text", text="Hi", citations=[citation("char_location")[0]])],
+        [TextDelta(0, "Hi"), CitationDelta(0, citation("char_location")[1])],
+    ),
+    "text without citations yet": ([start(0, "text", text="", citations=None)], []),
+    "thinking": (
+        [
+            start(0, "thinking", thinking="", signature=""),
+            delta(0, "thinking_delta", thinking="hm"),
+            delta(0, "signature_delta", signature="sig"),
+            stop(0),
+        ],
+        [
+            ReasoningDelta(0, ""),
+            ReasoningDelta(0, "hm"),
+            ReasoningDelta(0, signature="sig"),
+            BlockStop(0),
+        ],
+    ),
+    "thinking whole at once": (
+        [start(0, "thinking", thinking="hm", signature="sig")],
+        [ReasoningDelta(0, "hm"), ReasoningDelta(0, signature="sig")],
+    ),
+    "redacted thinking": ([start(0, "redacted_thinking", data="EmwK")], [ReasoningDelta(0, redacted=b"EmwK")]),
+    "a tool call": (
+        [tool_start(1), tool(1, ""), tool(1, '{"a": '), tool(1, "1}"), stop(1)],
+        [
+            ToolCallStart(1, "toolu_1", "f"),
+            ToolCallDelta(1, ""),
+            ToolCallDelta(1, '{"a": '),
+            ToolCallDelta(1, "1}"),
+            ToolCallEnd(1, "toolu_1", "f", {"a": 1}, '{"a": 1}'),
+            BlockStop(1),
+        ],
+    ),
+    "a tool call without input": (
+        [tool_start(1), stop(1)],
+        [ToolCallStart(1, "toolu_1", "f"), ToolCallEnd(1, "toolu_1", "f", {}, ""), BlockStop(1)],
+    ),
+    "a tool call whole at once": (
+        [tool_start(1, input={"a": 1}), stop(1)],
+        [
+            ToolCallStart(1, "toolu_1", "f"),
+            ToolCallDelta(1, '{"a":1}'),
+            ToolCallEnd(1, "toolu_1", "f", {"a": 1}, '{"a":1}'),
+            BlockStop(1),
+        ],
+    ),
+    "a tool that the service runs": (
+        [start(1, "server_tool_use", id="srvtoolu_1", name="web_search", input={}), stop(1)],
+        [
+            ToolCallStart(1, "srvtoolu_1", "web_search", server=True),
+            ToolCallEnd(1, "srvtoolu_1", "web_search", {}, "", server=True),
+            BlockStop(1),
+        ],
+    ),
+    "its result": (
+        [start(2, "web_search_tool_result", tool_use_id="srvtoolu_1", content=[{"url": "u"}]), stop(2)],
+        [
+            ToolResultStart(2, "srvtoolu_1", "web_search_tool_result"),
+            ToolResultDelta(2, [{"json": [{"url": "u"}]}]),
+            BlockStop(2),
+        ],
+    ),
+    **{
+        kind: ([delta(0, "citations_delta", citation=citation(kind)[0])], [CitationDelta(0, citation(kind)[1])])
+        for kind in PLACES
+    },
+    "a ping": ([chunk("ping")], []),
+}
+
+
+@pytest.mark.parametrize("case", EACH)
+def test_each_chunk_becomes_its_events(case: str) -> None:
+    frames, events = EACH[case]
+    assert read(*frames) == events
+
+
+def test_a_call_that_the_model_left_open_ends_with_the_message() -> None:
+    reader = Anthropic().reader()
+    events = feed(reader, [tool_start(1), tool(1, '{"a'), message_delta("max_tokens"), message_stop()])
+    end = ToolCallEnd(1, "toolu_1", "f", None, '{"a')
+    assert events[2:] == [end, MessageStop("max_tokens", "max_tokens"), Metadata()]
+    assert reader.broken_tool == end
+
+
+def test_the_first_broken_call_of_the_callers_is_remembered() -> None:
+    reader = Anthropic().reader()
+    feed(
+        reader,
+        [
+            start(0, "server_tool_use", id="s", name="web_search"),
+            tool(0, "["),
+            stop(0),
+            tool_start(1, "a"),
+            tool(1, "[]"),
+            stop(1),
+            tool_start(2, "b", input=["whole"]),
+            stop(2),
+        ],
+    )
+    assert reader.broken_tool == ToolCallEnd(1, "a", "f", None, "[]")
+
+
+# --------------------------------------------------------------------------------------------------- what it adds up to
+
+
+def test_the_counts_of_all_three_places_are_merged() -> None:
+    usage = {
+        "input_tokens": 4,
+        "output_tokens": 1,
+        "cache_read_input_tokens": 100,
+        "cache_creation_input_tokens": 20,
+        "cache_creation": {"ephemeral_5m_input_tokens": 5, "ephemeral_1h_input_tokens": 15},
+        "service_tier": "standard",
+        "inference_geo": None,
+    }
+    metrics = {**METRICS, "inputTokenCount": 4, "cacheReadInputTokenCount": 101, "cacheWriteInputTokenCount": 20}
+    response = assembled(
+        message_start(usage=usage),
+        message_delta(usage={"output_tokens": 30, "server_tool_use": {"web_search_requests": 1}}),
+        message_stop(**{"amazon-bedrock-invocationMetrics": metrics}),
+    )
+    assert response.usage == Usage(
+        4,
+        30,
+        155,
+        101,
+        20,
+        (CacheDetail("1h", 15), CacheDetail("5m", 5)),
+        {"service_tier": "standard", "server_tool_use": {"web_search_requests": 1}},
+    )
+    assert response.latency_ms == 640
+
+
+def test_what_nobody_counted_is_unknown() -> None:
+    assert assembled(message_start(), text(0, "a"), message_delta(), message_stop()).usage is None
+    response = assembled(
+        message_start(usage={"input_tokens": 3, "cache_read_input_tokens": None}), message_delta(), message_stop()
+    )
+    assert response.usage == Usage(3)
+
+
+def test_counts_that_are_none_stay_as_they_came() -> None:
+    usage = {"input_tokens": "3", "cache_creation": {"ephemeral_5m_input_tokens": 0, "ephemeral_24h_input_tokens": 7}}
+    response = assembled(message_start(usage=usage), message_delta(), message_stop())
+    assert response.usage == Usage(extra={"input_tokens": "3", "cache_creation": {"ephemeral_24h_input_tokens": 7}})
+
+
+@pytest.mark.parametrize(
+    ("raw", "reason"),
+    [
+        ("end_turn", "end_turn"),
+        ("max_tokens", "max_tokens"),
+        ("stop_sequence", "stop_sequence"),
+        ("tool_use", "tool_use"),
+        ("pause_turn", "pause_turn"),
+        ("model_context_window_exceeded", "model_context_window_exceeded"),
+        ("refusal", "content_filtered"),
+        ("got_bored", "got_bored"),
+    ],
+)
+def test_the_stop_reason_is_said_in_converses_words(raw: str, reason: str) -> None:
+    assert read(message_delta(raw), message_stop())[0] == MessageStop(reason, raw)
+
+
+def test_what_stands_beside_the_stop_reason_is_kept() -> None:
+    events = read(message_delta("stop_sequence", stop_sequence="END"), message_delta(None), message_stop())
+    assert events[0] == MessageStop("stop_sequence", "stop_sequence", {"stop_sequence": "END"})
+
+
+def test_a_guardrail_that_steps_in_shows_in_stop_reason_and_trace() -> None:
+    action = {"amazon-bedrock-guardrailAction": "INTERVENED", "amazon-bedrock-trace": TRACE}
+    frames = [message_start(), chunk("content_block_stop", index=0, **action), message_delta(), message_stop()]
+    assert read(*frames)[-2:] == [MessageStop("guardrail_intervened", "end_turn"), Metadata(trace=TRACE)]
+    quiet = {"amazon-bedrock-guardrailAction": "NONE", "amazon-bedrock-trace": TRACE}
+    assert read(message_delta(), message_stop(**quiet)) == [
+        MessageStop("end_turn", "end_turn"),
+        Metadata(trace=TRACE),
+    ]
+
+
+def test_a_guardrail_that_speaks_in_claudes_place_need_not_say_why() -> None:
+    assert read(message_stop(**{"amazon-bedrock-guardrailAction": "INTERVENED"}))[0] == MessageStop(
+        "guardrail_intervened"
+    )
+
+
+def test_a_whole_stream_goes_back_as_the_message_it_was() -> None:
+    wire, cited = citation("page_location")
+    response = assembled(
+        message_start(),
+        start(0, "thinking", thinking="", signature=""),
+        delta(0, "signature_delta", signature="sig"),
+        stop(0),
+        start(1, "redacted_thinking", data="EmwK"),
+        stop(1),
+        start(2, "text", text=""),
+        text(2, "Rome is sunny"),
+        delta(2, "citations_delta", citation=wire),
+        stop(2),
+        start(3, "server_tool_use", id="s", name="web_search"),
+        tool(3, '{"query":"x"}'),
+        stop(3),
+        start(4, "web_search_tool_result", tool_use_id="s", content=[{"url": "u"}]),
+        stop(4),
+        start(5, "text", text=""),
+        text(5, "\n"),
+        stop(5),
+        tool_start(6, "toolu_1", "weather"),
+        tool(6, '{"city":"Rome"}'),
+        stop(6),
+        message_delta("tool_use"),
+        message_stop(),
+    )
+    assert response.message == Message.assistant(
+        Reasoning("", "sig"),
+        Reasoning(redacted=b"EmwK"),
+        CitedText(("Rome is sunny",), (cited,)),
+        ToolCall("s", "web_search", {"query": "x"}, server=True),
+        ToolResult("s", [Raw({"json": [{"url": "u"}]})], kind="web_search_tool_result"),
+        ToolCall("toolu_1", "weather", {"city": "Rome"}),
+    )
+    assert response.text == "Rome is sunny\n"
+    assert response.stop_reason == "tool_use"
+
+
+# --------------------------------------------------------------------------------------------------------------- errors
+
+ERRORS = [
+    ("api_error", InternalServerError),
+    ("authentication_error", AccessDenied),
+    ("invalid_request_error", ValidationFailed),
+    ("not_found_error", ResourceNotFound),
+    ("overloaded_error", ServiceUnavailable),
+    ("permission_error", AccessDenied),
+    ("rate_limit_error", Throttled),
+    ("request_too_large", ValidationFailed),
+    ("timeout_error", ModelTimeout),
+    ("billing_error", ServiceError),
+]
+
+
+@pytest.mark.parametrize(("kind", "cls"), ERRORS)
+def test_an_error_chunk_is_the_services_error(kind: str, cls: type[ServiceError]) -> None:
+    with pytest.raises(ServiceError) as caught:
+        read(message_start(), chunk("error", error={"type": kind, "message": "no"}))
+    assert type(caught.value) is cls
+    assert caught.value.mid_stream
+    assert caught.value.message == "no"
+
+
+def test_an_overlong_prompt_is_told_apart_inside_a_stream_too() -> None:
+    error = {"type": "invalid_request_error", "message": "prompt is too long: 210000 tokens"}
+    with pytest.raises(ContextWindowExceeded):
+        read(chunk("error", error=error))
+
+
+@pytest.mark.parametrize(("error", "message"), [("boom", "boom"), (None, ""), ({}, "")])
+def test_an_error_of_another_shape_is_an_error_too(error: Any, message: str) -> None:
+    with pytest.raises(ServiceError) as caught:
+        read(chunk("error", error=error))
+    assert caught.value.message == message
+
+
+BROKEN: dict[str, Frame] = {
+    "no JSON": raw_chunk(b"{"),
+    "no object": raw_chunk(b"[]"),
+    "no UTF-8": raw_chunk(b'{"type": "\xff"}'),
+    "nested without end": raw_chunk(b'{"type":' * 100_000),
+    "no message": chunk("message_start"),
+    "no role": chunk("message_start", message={}),
+    "an index of text": chunk("content_block_stop", index="0"),
+    "no index": chunk("content_block_delta", delta={"type": "text_delta", "text": "a"}),
+    "an index of truth": chunk("content_block_delta", index=True, delta={"type": "text_delta", "text": "a"}),
+    "a text of numbers": delta(0, "text_delta", text=5),
+    "a delta without a type": chunk("content_block_delta", index=0, delta={"text": "a"}),
+    "input for no tool": tool(0, "{}"),
+    "a citation of text": delta(0, "citations_delta", citation="c"),
+    "a citation without a type": delta(0, "citations_delta", citation={}),
+    "an end without a reason": message_stop(),
+    "a reason of numbers": message_delta(5),  # type: ignore[arg-type]
+    "a trace of text": chunk("ping", **{"amazon-bedrock-trace": "t"}),
+}
+
+
+@pytest.mark.parametrize("case", BROKEN)
+def test_what_claude_never_says_is_an_invalid_frame(case: str) -> None:
+    with pytest.raises(InvalidFrame):
+        read(BROKEN[case], *([message_stop()] if case == "a reason of numbers" else []))
+
+
+def test_the_events_before_a_broken_chunk_are_delivered() -> None:
+    events: deque[Event] = deque()
+    with pytest.raises(InvalidFrame):
+        Anthropic().reader().feed([text(0, "a"), raw_chunk(b"{")], events)
+    assert list(events) == [TextDelta(0, "a")]
+
+
+# ------------------------------------------------------------------------------------------------ what nobody knows yet
+
+STRANGE: dict[str, tuple[Frame, list[Event]]] = {
+    "a chunk": (chunk("weather", mood=1), [UnknownEvent("weather", {"type": "weather", "mood": 1})]),
+    "a chunk without a type": (raw_chunk(b'{"completion":"a"}'), [UnknownEvent("chunk", {"completion": "a"})]),
+    "a type that is no text": (raw_chunk(b'{"type":[1]}'), [UnknownEvent("[1]", {"type": [1]})]),
+    "a chunk that looks like a delta": (
+        chunk("weather", index=0, delta={"type": "text_delta", "text": "a"}),
+        [UnknownEvent("weather", {"type": "weather", "index": 0, "delta": {"type": "text_delta", "text": "a"}})],
+    ),
+    "a delta": (
+        delta(0, "weather_delta", mood=1),
+        [UnknownEvent("content_block_delta", {"index": 0, "delta": {"type": "weather_delta", "mood": 1}})],
+    ),
+    "a delta that has a text": (
+        delta(0, "weather_delta", text="sunny"),
+        [UnknownEvent("content_block_delta", {"index": 0, "delta": {"type": "weather_delta", "text": "sunny"}})],
+    ),
+    "a member of a delta": (
+        delta(0, "text_delta", text="a", mood=1),
+        [TextDelta(0, "a"), UnknownEvent("content_block_delta", {"index": 0, "delta": {"mood": 1}})],
+    ),
+    "a member beside a delta": (
+        chunk("content_block_delta", index=0, delta={"type": "text_delta", "text": "a"}, mood=1),
+        [TextDelta(0, "a"), UnknownEvent("content_block_delta", {"mood": 1})],
+    ),
+    "a block": (
+        start(0, "weather", mood=1),
+        [UnknownEvent("content_block_start", {"index": 0, "content_block": {"type": "weather", "mood": 1}})],
+    ),
+    "a member of a block": (
+        tool_start(0, caller={"type": "direct"}),
+        [
+            ToolCallStart(0, "toolu_1", "f"),
+            UnknownEvent("content_block_start", {"index": 0, "content_block": {"caller": {"type": "direct"}}}),
+        ],
+    ),
+    "a member of a block's end": (
+        chunk("content_block_stop", index=0, mood=1),
+        [BlockStop(0), UnknownEvent("content_block_stop", {"mood": 1})],
+    ),
+    "a member of the message": (
+        message_start(content=[{"type": "text", "text": "a"}], container={"id": "c"}),
+        [
+            MessageStart("assistant"),
+            UnknownEvent(
+                "message_start",
+                {"message": {"content": [{"type": "text", "text": "a"}], "container": {"id": "c"}}},
+            ),
+        ],
+    ),
+    "a member near the end": (
+        chunk("message_delta", delta={"stop_reason": "end_turn"}, context_management={"a": 1}, nothing=None),
+        [UnknownEvent("message_delta", {"context_management": {"a": 1}})],
+    ),
+    "a delta of nothing": (chunk("message_delta", delta=None, usage=5), [UnknownEvent("message_delta", {"usage": 5})]),
+    "a ping with news": (chunk("ping", news=1), [UnknownEvent("ping", {"news": 1})]),
+    "a citation of another kind": (
+        delta(0, "citations_delta", citation={"type": "sky_location", "title": "t", "cited_text": "c", "star": 1}),
+        [
+            CitationDelta(
+                0,
+                Citation("t", None, ("c",), {"sky_location": {}}, {"title": "t", "cited_text": "c", "star": 1}),
+            )
+        ],
+    ),
+}
+
+
+@pytest.mark.parametrize("case", STRANGE)
+def test_what_nobody_knows_yet_is_passed_on(case: str) -> None:
+    frame, events = STRANGE[case]
+    assert read(frame) == events
+
+
+def test_a_member_of_the_messages_end_is_passed_on_behind_it() -> None:
+    assert read(message_delta(), message_stop(mood=1)) == [
+        MessageStop("end_turn", "end_turn"),
+        Metadata(),
+        UnknownEvent("message_stop", {"mood": 1}),
+    ]
+
+
+def test_an_exception_frame_is_the_services_error() -> None:
+    headers = {":message-type": "exception", ":exception-type": "throttlingException"}
+    with pytest.raises(Throttled):
+        read(Frame(dict(headers), b'{"message": "slow down"}'))
+
+
+# ------------------------------------------------------------------------------------------------------------ any input
+
+DELTAS = st.one_of(
+    st.fixed_dictionaries({"type": st.just("text_delta"), "text": st.text(max_size=5)}),
+    st.fixed_dictionaries({"type": st.just("input_json_delta"), "partial_json": st.text(max_size=5)}),
+    st.fixed_dictionaries({"type": st.just("thinking_delta"), "thinking": st.text(max_size=5)}),
+)
+
+
+@given(st.integers(0, 3), DELTAS)
+def test_the_fast_and_the_generic_way_agree(index: int, said: dict[str, Any]) -> None:
+    opened = [tool_start(place) for place in range(4)]
+    generic = chunk("content_block_delta", index=index, delta=said, new=1)
+    fast = chunk("content_block_delta", index=index, delta=said)
+    assert read(*opened, generic) == [*read(*opened, fast), UnknownEvent("content_block_delta", {"new": 1})]
+
+
+@given(st.lists(st.integers(0, 30), max_size=6))
+def test_any_cut_of_tool_input_gives_the_same_call(places: list[int]) -> None:
+    raw = '{"city": "R\\u00f6m", "days": [1, 2]}'
+    cuts = sorted({0, len(raw), *places})
+    events = read(tool_start(0), *(tool(0, raw[a:b]) for a, b in pairwise(cuts)), stop(0))
+    assert events[-2] == ToolCallEnd(0, "toolu_1", "f", {"city": "R\u00f6m", "days": [1, 2]}, raw)
+
+
+BLOCKS: dict[int, tuple[list[Frame], Any]] = {
+    0: (
+        [
+            start(0, "thinking", thinking="", signature=""),
+            delta(0, "thinking_delta", thinking="hm"),
+            delta(0, "signature_delta", signature="sig"),
+            stop(0),
+        ],
+        Reasoning("hm", "sig"),
+    ),
+    1: ([start(1, "text", text=""), text(1, "Hel"), text(1, "lo"), stop(1)], Text("Hello")),
+    2: ([tool_start(2, "a"), tool(2, '{"a"'), tool(2, ":1}"), stop(2)], ToolCall("a", "f", {"a": 1})),
+    3: ([tool_start(3, "b"), tool(3, '{"b"'), tool(3, ":2}"), stop(3)], ToolCall("b", "f", {"b": 2})),
+}
+
+
+@given(st.permutations([index for index, (frames, _) in BLOCKS.items() for _ in frames]))
+def test_interleaved_blocks_never_mix(order: list[int]) -> None:
+    taken: defaultdict[int, int] = defaultdict(int)
+    frames = []
+    for index in order:
+        frames.append(BLOCKS[index][0][taken[index]])
+        taken[index] += 1
+    response = assembled(message_start(), *frames, message_delta(), message_stop())
+    assert response.message == Message("assistant", [block for _, block in BLOCKS.values()])
+
+
+JSON = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-3, 3)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(max_size=3),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
+    max_leaves=6,
+)
+# fmt: off
+KINDS = st.sampled_from([
+    "text", "thinking", "redacted_thinking", "tool_use", "server_tool_use", "x_result", "text_delta", "thinking_delta",
+    "input_json_delta", "signature_delta", "citations_delta", "char_location", "error",
+])
+NAMES = [
+    "type", "text", "thinking", "signature", "data", "id", "name", "input", "tool_use_id", "content", "citations",
+    "citation", "partial_json", "role", "cited_text", "document_title", "document_index", "stop_reason", "usage",
+    "input_tokens", "cache_creation", "message",
+]
+TYPES = [
+    "message_start", "content_block_start", "content_block_delta", "content_block_stop", "message_delta",
+    "message_stop", "ping", "error", "new",
+]
+# fmt: on
+INNER = st.dictionaries(st.sampled_from(NAMES), KINDS | JSON | st.dictionaries(st.sampled_from(NAMES), KINDS | JSON))
+CHUNKS = st.fixed_dictionaries(
+    {"type": st.sampled_from(TYPES)},
+    optional={
+        "index": st.integers(0, 2) | JSON,
+        "content_block": INNER | JSON,
+        "delta": INNER | JSON,
+        "message": INNER | JSON,
+        "usage": INNER | JSON,
+        "error": INNER | JSON,
+        "amazon-bedrock-trace": JSON,
+        "amazon-bedrock-guardrailAction": st.sampled_from(["NONE", "INTERVENED"]) | JSON,
+        "amazon-bedrock-invocationMetrics": JSON,
+    },
+)
+
+
+@given(st.lists(CHUNKS, max_size=6))
+def test_whatever_comes_raises_nothing_but_errors_of_ours(chunks: list[dict[str, Any]]) -> None:
+    assembly, reader = Assembly(), Anthropic().reader()
+    try:
+        for wire in chunks:
+            assembly.extend(feed(reader, [raw_chunk(msgspec.json.encode(wire))]))
+    except BedrockStreamError:
+        pass
+    msgspec.json.encode(assembly.response())
+
+
+@given(st.binary(max_size=40) | JSON.map(msgspec.json.encode))
+def test_whatever_bytes_come_raise_nothing_but_errors_of_ours(document: bytes) -> None:
+    try:
+        events = read(raw_chunk(document))
+    except BedrockStreamError:
+        return
+    assert all(isinstance(event, UnknownEvent) for event in events)

@@ -1,0 +1,68 @@
+"""Options that travel as headers of InvokeModel, and the part of a guardrail that stays in the body."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from refusals import refused
+
+from bedrock_stream.dialects.native import native_body, native_headers
+from bedrock_stream.options import read_options
+
+
+def headers(**options: Any) -> dict[str, str]:
+    return dict(native_headers(read_options(options)))
+
+
+def test_nothing_is_sent_that_the_caller_did_not_ask_for() -> None:
+    assert headers() == {}
+
+
+def test_every_option_has_its_header() -> None:
+    assert headers(
+        guardrail={
+            "guardrailIdentifier": "g",
+            "guardrailVersion": 1,
+            "trace": "enabled_full",
+            "streamProcessingMode": "async",
+        },
+        performance="optimized",
+        service_tier="flex",
+        request_metadata={"team": "m\u00fcller"},
+    ) == {
+        "X-Amzn-Bedrock-GuardrailIdentifier": "g",
+        "X-Amzn-Bedrock-GuardrailVersion": "1",
+        "X-Amzn-Bedrock-Trace": "ENABLED_FULL",
+        "X-Amzn-Bedrock-PerformanceConfig-Latency": "optimized",
+        "X-Amzn-Bedrock-Service-Tier": "flex",
+        "X-Amzn-Bedrock-Request-Metadata": json.dumps({"team": "m\u00fcller"}),
+    }
+
+
+def test_what_is_none_in_a_guardrail_is_not_said() -> None:
+    assert headers(guardrail={"guardrailIdentifier": "g", "trace": None}) == {"X-Amzn-Bedrock-GuardrailIdentifier": "g"}
+
+
+@pytest.mark.parametrize("value", ["a\r\nHost: b", "m\u00fcller"])
+def test_what_cannot_stand_in_a_header_is_refused(value: str) -> None:
+    with refused("X-Amzn-Bedrock-Service-Tier", repr(value), "use printable ASCII"):
+        headers(service_tier=value)
+
+
+def body(wire: dict[str, Any], **options: Any) -> dict[str, Any]:
+    return native_body(wire, read_options(options))
+
+
+def test_what_has_no_header_stands_in_the_body() -> None:
+    guardrail = {"guardrailIdentifier": "g", "streamProcessingMode": "async", "tagSuffix": "x"}
+    own = {"streamProcessingMode": "async", "tagSuffix": "x"}
+    assert body({"a": 1}, guardrail=guardrail) == {"a": 1, "amazon-bedrock-guardrailConfig": own}
+    assert body({"a": 1}, guardrail={"guardrailIdentifier": "g"}) == {"a": 1}
+    assert body({"a": 1}) == {"a": 1}
+
+
+def test_what_the_caller_wrote_into_the_body_goes_before() -> None:
+    wire = {"amazon-bedrock-guardrailConfig": {"tagSuffix": "y"}}
+    assert body(wire, guardrail={"tagSuffix": "x"}) == wire

@@ -1,0 +1,543 @@
+"""The loop of a model and its tools: what is run, what goes back, and how it is left."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import threading
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import msgspec
+import pydantic
+import pytest
+
+from bedrock_stream import (
+    Client,
+    Image,
+    Message,
+    MessageStart,
+    MessageStop,
+    TextDelta,
+    Tool,
+    ToolCallEnd,
+    ToolResult,
+    ToolRun,
+    errors,
+)
+from bedrock_stream.testing import Emulator, metadata, stall, stop, tool_call
+from bedrock_stream.testing import text as say
+
+NOVA = "amazon.nova-lite-v1:0"
+CLAUDE = "us.anthropic.claude-sonnet-4-5-20250929-v1:0"
+PNG = b"\x89PNG\r\n\x1a\n"
+
+
+def add(a: int, b: int = 1) -> int:
+    """Add two numbers."""
+    return a + b
+
+
+async def read(run: ToolRun) -> list[Any]:
+    return [item async for item in run]
+
+
+def calls(*made: tuple[str, Any]) -> tuple[Any, ...]:
+    """A round that makes these calls, with ids call-0, call-1, ..."""
+    return tuple(tool_call(name, given, id=f"call-{place}") for place, (name, given) in enumerate(made))
+
+
+def sent_results(emulator: Emulator, request: int = -1) -> list[dict[str, Any]]:
+    """The tool results in the last message of a request."""
+    content = emulator.requests[request].json["messages"][-1]["content"]
+    return [block["toolResult"] for block in content]
+
+
+async def result_of(emulator: Emulator, client: Client, tool: Any, given: Any, name: str = "") -> dict[str, Any]:
+    """What goes back for one call."""
+    name = name or (tool.name if isinstance(tool, Tool) else tool.__name__)
+    emulator.script(*calls((name, given)))
+    emulator.script(say("Ah."))
+    assert (await client.run_tools(NOVA, "Hi", tools=[tool]).response()).text == "Ah."
+    (result,) = sent_results(emulator)
+    return result
+
+
+# --------------------------------------------------------------------------------------------------- the way of a round
+
+
+@pytest.mark.parametrize("model", [NOVA, CLAUDE])
+async def test_a_function_is_run_and_its_result_goes_back(emulator: Emulator, client: Client, model: str) -> None:
+    emulator.script(say("Let me see."), *calls(("add", {"a": 2, "b": 3})))
+    emulator.script(say("It is 5."))
+    run = client.run_tools(model, "What is 2 + 3?", tools=[add])
+    assert (await run.response()).text == "It is 5."
+    assert sent_results(emulator) == [{"toolUseId": "call-0", "content": [{"text": "5"}], "status": "success"}]
+    offered = [request.json["toolConfig"]["tools"][0]["toolSpec"] for request in emulator.requests]
+    assert offered[0] == offered[1]
+    assert (offered[0]["name"], offered[0]["description"]) == ("add", "Add two numbers.")
+
+
+async def test_the_emulator_s_own_answer_uses_the_tool(emulator: Emulator, client: Client) -> None:
+    def weather(city: Annotated[str, "where"]) -> dict[str, Any]:
+        """The weather in a city."""
+        return {"city": city, "degrees": 21}
+
+    response = await client.run_tools(NOVA, 'What is the weather in "Oslo"?', tools=[weather]).response()
+    assert response.text == 'weather says: {"city": "Oslo", "degrees": 21}.'
+
+
+async def test_the_events_of_all_rounds_come_with_the_results_between_them(emulator: Emulator, client: Client) -> None:
+    emulator.script(*calls(("add", {"a": 1}), ("add", {"a": 5})))
+    emulator.script(say(["Done"]))
+    items = await read(client.run_tools(NOVA, "Hi", tools=[add]))
+    kinds = [type(item).__name__ for item in items if not type(item).__name__.startswith("ToolCallDelta")]
+    assert kinds == [
+        "MessageStart", *["ToolCallStart", "ToolCallEnd", "BlockStop"] * 2, "MessageStop", "Metadata",
+        "ToolResult", "ToolResult",
+        "MessageStart", "TextDelta", "BlockStop", "MessageStop", "Metadata",
+    ]  # fmt: skip
+    assert [item for item in items if isinstance(item, ToolResult)] == [
+        ToolResult("call-0", "2", "success"),
+        ToolResult("call-1", "6", "success"),
+    ]
+
+
+async def test_an_answer_without_calls_is_the_only_round(emulator: Emulator, client: Client) -> None:
+    emulator.script(say("No need."))
+    run = client.run_tools(NOVA, "Hi", tools=[add], max_rounds=1)
+    assert [item.text for item in await read(run) if isinstance(item, TextDelta)] == ["No", " need", "."]
+    assert await read(run) == []
+    assert (await run.response()).text == "No need."
+    assert len(emulator.requests) == 1
+
+
+async def test_several_calls_of_a_round_run_side_by_side_and_answer_in_the_calls_order(
+    emulator: Emulator, client: Client
+) -> None:
+    together = asyncio.Barrier(3)
+    finished: list[int] = []
+
+    async def meet(place: int) -> int:
+        await together.wait()
+        await asyncio.sleep((3 - place) * 0.01)
+        finished.append(place)
+        return place
+
+    emulator.script(*calls(*(("meet", {"place": place}) for place in range(3))))
+    emulator.script(say("Met."))
+    async with asyncio.timeout(5):
+        await client.run_tools(NOVA, "Hi", tools=[meet]).response()
+    assert finished == [2, 1, 0]
+    assert [result["toolUseId"] for result in sent_results(emulator)] == ["call-0", "call-1", "call-2"]
+    assert [result["content"] for result in sent_results(emulator)] == [[{"text": str(place)}] for place in range(3)]
+
+
+async def test_plain_functions_run_off_the_loop_s_thread_and_side_by_side(emulator: Emulator, client: Client) -> None:
+    together = threading.Barrier(2, timeout=5)
+    threads: set[int] = set()
+
+    def block() -> None:
+        threads.add(threading.get_ident())
+        together.wait()
+
+    emulator.script(*calls(("block", {}), ("block", {})))
+    emulator.script(say("Met."))
+    await client.run_tools(NOVA, "Hi", tools=[block]).response()
+    assert len(threads) == 2
+    assert threading.get_ident() not in threads
+
+
+async def test_async_functions_run_on_the_loop_s_thread(emulator: Emulator, client: Client) -> None:
+    async def where() -> str:
+        return str(threading.get_ident())
+
+    class Callable:
+        async def __call__(self) -> str:
+            return "awaited"
+
+    assert (await result_of(emulator, client, where, {}))["content"] == [{"text": str(threading.get_ident())}]
+    tool = Tool(name="called", function=Callable())
+    assert (await result_of(emulator, client, tool, {}))["content"] == [{"text": "awaited"}]
+
+
+# ------------------------------------------------------------------------------------------------------- the history
+
+
+@pytest.mark.parametrize("model", [NOVA, CLAUDE])
+async def test_the_messages_are_the_whole_history_and_fit_a_next_turn(
+    emulator: Emulator, client: Client, model: str
+) -> None:
+    emulator.script(say("First."), *calls(("add", {"a": 1})))
+    emulator.script(say("Second."), tool_call("add", {"a": 2}, id="call-9"))
+    emulator.script(say("Third."))
+    run = client.run_tools(model, "Hi", tools=[add])
+    assert [message.role for message in run.messages] == ["user"]
+    response = await run.response()
+    assert [message.role for message in run.messages] == ["user", "assistant", "user", "assistant", "user", "assistant"]
+    assert run.messages[-1] == response.message
+    # The emulator refuses what Bedrock would: calls without results, results without calls.
+    assert (await client.generate(model, [*run.messages, Message.user("And now?")])).text
+    assert (await client.run_tools(model, [*run.messages, Message.user("Well?")], tools=[add]).response()).text
+
+
+async def test_rounds_that_are_used_up_raise_with_the_last_answer(emulator: Emulator, client: Client) -> None:
+    ran: list[int] = []
+
+    def again(n: int) -> None:
+        ran.append(n)
+
+    for n in range(3):
+        emulator.script(say(f"Round {n}."), tool_call("again", {"n": n}))
+    run = client.run_tools(NOVA, "Hi", tools=[again], max_rounds=3)
+    with pytest.raises(errors.ToolRoundsExceeded, match="the model still calls tools after 3 rounds") as caught:
+        await run.response()
+    error = caught.value
+    assert error.rounds == 3
+    assert error.partial is not None
+    assert (error.partial.text, error.partial.tool_calls[0].input) == ("Round 2.", {"n": 2})
+    assert (error.request_id, error.model) == (error.partial.request_id, NOVA)
+    assert ran == [0, 1]
+    assert len(emulator.requests) == 3
+    with pytest.raises(errors.ToolRoundsExceeded):  # once more, and nothing is run or added a second time
+        await anext(run)
+    assert ran == [0, 1]
+    assert [message.role for message in run.messages] == ["user", "assistant", "user", "assistant", "user"]
+    assert (await client.generate(NOVA, run.messages)).text
+
+
+# ---------------------------------------------------------------------------------------------- what the model hears
+
+
+async def test_a_tool_that_was_not_offered_is_an_error_result(emulator: Emulator, client: Client) -> None:
+    result = await result_of(emulator, client, add, {}, name="os_system")
+    assert result == {
+        "toolUseId": "call-0",
+        "content": [{"text": "There is no tool 'os_system'."}],
+        "status": "error",
+    }
+
+
+@dataclass
+class Place:
+    city: str
+    zip_code: int = 0
+
+
+class Point(msgspec.Struct):
+    x: float
+    y: float
+
+
+class Person(pydantic.BaseModel):
+    name: str = pydantic.Field(min_length=2)
+    age: int
+
+
+MISFITS: list[tuple[Any, str]] = [
+    ({}, "missing required field `number`"),
+    ({"number": 1, "colour": "red"}, "unknown colour"),
+    ({"number": "one"}, "Expected `int`, got `str` - at `$.number`"),
+    ({"number": 1, "place": {"zip_code": 5}}, "missing required field `city` - at `$.place`"),
+    ({"number": 1, "point": {"x": 1, "y": "up"}}, "Expected `float`, got `str` - at `$.point.y`"),
+    ({"number": 1, "person": {"name": "A", "age": 3}}, "at least 2 characters"),
+    ({"number": 1, "people": [{"name": "Ada"}]}, "age\n  Field required"),
+]
+
+
+@pytest.mark.parametrize(("given", "sentence"), MISFITS, ids=[sentence[:30] for _, sentence in MISFITS])
+async def test_arguments_that_do_not_fit_are_an_error_result_and_nothing_is_run(
+    emulator: Emulator, client: Client, given: Any, sentence: str
+) -> None:
+    def take(
+        number: int,
+        place: Place | None = None,
+        point: Point | None = None,
+        person: Person | None = None,
+        people: list[Person] | None = None,
+    ) -> None:
+        pytest.fail("it was run")
+
+    result = await result_of(emulator, client, take, given)
+    assert result["status"] == "error"
+    assert result["content"][0]["text"].startswith("The arguments do not fit the tool: ")
+    assert sentence in result["content"][0]["text"]
+    assert "Traceback" not in result["content"][0]["text"]
+
+
+async def test_parameters_arrive_as_the_objects_that_their_annotations_name(emulator: Emulator, client: Client) -> None:
+    taken: list[Any] = []
+
+    def take(place: Place, point: Point, person: Person, people: list[Person], count: int = 7) -> None:
+        taken.extend([place, point, person, people, count])
+
+    given = {
+        "place": {"city": "Oslo"},
+        "point": {"x": 1, "y": 2.5},
+        "person": {"name": "Ada", "age": 36},
+        "people": [{"name": "Bob", "age": 1}],
+    }
+    assert (await result_of(emulator, client, take, given))["status"] == "success"
+    ada, bob = Person(name="Ada", age=36), Person(name="Bob", age=1)
+    assert taken == [Place("Oslo"), Point(1, 2.5), ada, [bob], 7]
+
+
+async def test_a_function_that_raises_tells_kind_and_message_and_no_traceback(
+    emulator: Emulator, client: Client
+) -> None:
+    def fail() -> None:
+        raise LookupError("no such city")
+
+    async def fail_slowly() -> None:
+        try:
+            await asyncio.sleep(0)
+            raise KeyError("inner secret")
+        except KeyError as error:
+            raise RuntimeError("no luck") from error
+
+    emulator.script(*calls(("fail", {}), ("fail_slowly", {}), ("add", {"a": 1})))
+    emulator.script(say("Ah."))
+    await client.run_tools(NOVA, "Hi", tools=[fail, fail_slowly, add]).response()
+    assert sent_results(emulator) == [
+        {"toolUseId": "call-0", "content": [{"text": "LookupError: no such city"}], "status": "error"},
+        {"toolUseId": "call-1", "content": [{"text": "RuntimeError: no luck"}], "status": "error"},
+        {"toolUseId": "call-2", "content": [{"text": "2"}], "status": "success"},
+    ]
+    for forbidden in (b"Traceback", b".py", b"inner secret"):
+        assert forbidden not in emulator.requests[-1].body
+
+
+RETURNED: list[tuple[Any, list[dict[str, Any]]]] = [
+    (None, [{"text": "Done."}]),
+    ("sunny", [{"text": "sunny"}]),
+    ("", [{"text": '""'}]),  # the service refuses a blank text
+    (" \n", [{"text": '" \\n"'}]),
+    (21.5, [{"text": "21.5"}]),
+    (True, [{"text": "true"}]),
+    ([], [{"text": "[]"}]),
+    ([1, {"a": 2}], [{"text": '[1,{"a":2}]'}]),  # Converse takes objects only as JSON
+    (["a", "b"], [{"text": '["a","b"]'}]),
+    ({"degrees": 21}, [{"json": {"degrees": 21}}]),
+    ({}, [{"json": {}}]),
+    ({"text": 5}, [{"json": {"text": 5}}]),  # no block, though it looks like one
+    (Place("Oslo"), [{"json": {"city": "Oslo", "zip_code": 0}}]),
+    (Point(1, 2), [{"json": {"x": 1, "y": 2}}]),
+    (Person(name="Ada", age=36), [{"json": {"name": "Ada", "age": 36}}]),
+    ([Person(name="Ada", age=36)], [{"text": '[{"name":"Ada","age":36}]'}]),
+    (Image(PNG), [{"image": {"format": "png", "source": {"bytes": "iVBORw0KGgo="}}}]),
+    ([Image(PNG), "A dot"], [{"image": {"format": "png", "source": {"bytes": "iVBORw0KGgo="}}}, {"text": "A dot"}]),
+]
+
+
+@pytest.mark.parametrize(("value", "content"), RETURNED, ids=[repr(value)[:30] for value, _ in RETURNED])
+async def test_what_a_function_returns_goes_back_as_the_service_takes_it(
+    emulator: Emulator, client: Client, value: Any, content: list[dict[str, Any]]
+) -> None:
+    def give() -> Any:
+        return value
+
+    assert await result_of(emulator, client, give, {}) == {
+        "toolUseId": "call-0",
+        "content": content,
+        "status": "success",
+    }
+
+
+async def test_what_cannot_become_json_is_an_error_result(emulator: Emulator, client: Client) -> None:
+    def give() -> Any:
+        return [object()]
+
+    result = await result_of(emulator, client, give, {})
+    assert result["status"] == "error"
+    assert result["content"] == [{"text": "TypeError: a object cannot become JSON"}]
+
+
+# ------------------------------------------------------------------------------------------------ tools written by hand
+
+
+async def test_a_function_of_anything_goes_by_the_schema_that_was_written(emulator: Emulator, client: Client) -> None:
+    taken: list[dict[str, Any]] = []
+
+    async def take(**given: Any) -> str:
+        taken.append(given)
+        return "taken"
+
+    schema = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
+    tool = Tool(name="look_up", description="Looks up.", input_schema=schema, function=take)
+    assert (await result_of(emulator, client, tool, {"city": "Oslo", "more": 1}))["content"] == [{"text": "taken"}]
+    refused = await result_of(emulator, client, tool, {"more": 1})
+    assert (refused["status"], refused["content"]) == (
+        "error",
+        [{"text": "The arguments do not fit the tool: missing city"}],
+    )
+    assert taken == [{"city": "Oslo", "more": 1}]
+
+
+async def test_a_partial_function_and_a_method_can_be_tools(emulator: Emulator, client: Client) -> None:
+    class Counter:
+        count = 0
+
+        def up(self, by: int) -> int:
+            self.count += by
+            return self.count
+
+    counter = Counter()
+    assert (await result_of(emulator, client, counter.up, {"by": 2}))["content"] == [{"text": "2"}]
+    schema = {"type": "object", "properties": {"b": {"type": "integer"}}, "required": ["b"]}
+    tool = Tool(name="add_five", input_schema=schema, function=functools.partial(add, 5))
+    assert (await result_of(emulator, client, tool, {"b": 1}))["content"] == [{"text": "6"}]
+
+
+async def test_an_annotation_that_json_cannot_fill_is_an_error_result(emulator: Emulator, client: Client) -> None:
+    def take(client: Client) -> None:
+        pytest.fail("it was run")
+
+    tool = Tool(name="take", function=take, input_schema={"type": "object"})
+    result = await result_of(emulator, client, tool, {"client": {}})
+    assert result["status"] == "error"
+
+
+# ------------------------------------------------------------------------------------------------------------- refused
+
+REFUSED: list[tuple[dict[str, Any], str]] = [
+    ({}, "tools: there are none to run; give functions, or use stream()"),
+    ({"tools": []}, "tools: there are none to run"),
+    ({"tools": [Tool(name="bare")]}, r"tools: 'bare' has no function to run; give Tool\(function=...\)"),
+    ({"tools": [add, Point]}, "tools: 'Point' has no function to run"),
+    ({"tools": [{"name": "bare"}]}, "tools: 'bare' has no function to run"),
+    ({"tools": [{"toolSpec": {"name": "raw", "inputSchema": {"json": {}}}}]}, "tools: 'raw' has no function to run"),
+    ({"tools": [add], "max_rounds": 0}, "max_rounds: 0 is no number of rounds; give 1 or more"),
+    ({"tools": [add], "max_rounds": True}, "max_rounds: True is no number of rounds"),
+    ({"tools": [add], "keep": False}, "keep: False keeps nothing to find calls in"),
+    ({"tools": [add], "max_tokens": 0}, "max_tokens: 0 is below 1"),
+    ({"tools": [add], "prompt": ""}, "prompt: it is empty"),
+]
+
+
+@pytest.mark.parametrize(("given", "sentence"), REFUSED, ids=[sentence[:40] for _, sentence in REFUSED])
+async def test_what_cannot_be_run_is_refused_at_the_call(client: Client, given: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(errors.ConfigurationError, match=sentence):
+        client.run_tools(**{"model": NOVA, "prompt": "Hi", **given})
+
+
+async def test_a_cache_point_among_the_tools_is_no_tool(emulator: Emulator, client: Client) -> None:
+    emulator.script(*calls(("add", {"a": 1})))
+    emulator.script(say("2"))
+    run = client.run_tools(CLAUDE, "Hi", tools=[add, {"cachePoint": {"type": "default"}}])
+    assert (await run.response()).text == "2"
+    assert emulator.requests[1].json["toolConfig"]["tools"][1] == {"cachePoint": {"type": "default"}}
+
+
+# ------------------------------------------------------------------------------------------------------- the ways out
+
+
+async def test_breaking_off_in_the_middle_closes_the_connection(emulator: Emulator, client: Client) -> None:
+    emulator.script(*calls(("add", {"a": 1})))
+    emulator.script(say("Now I"), stall())
+    async with client.run_tools(NOVA, "Hi", tools=[add]) as run:
+        rounds = 0
+        async for item in run:
+            rounds += isinstance(item, MessageStart)
+            if rounds == 2 and isinstance(item, TextDelta):
+                break
+        assert emulator.open_streams == 1
+    await emulator.wait_until_idle()
+    with pytest.raises(errors.StreamInterrupted, match="closed before its end"):
+        await anext(run)
+    await run.aclose()
+
+
+async def test_a_run_that_is_closed_between_its_rounds_begins_no_other(emulator: Emulator, client: Client) -> None:
+    emulator.script(*calls(("add", {"a": 1})))
+    run = client.run_tools(NOVA, "Hi", tools=[add])
+    async for item in run:
+        if isinstance(item, ToolResult):
+            break
+    await run.aclose()
+    with pytest.raises(errors.StreamInterrupted):
+        await anext(run)
+    assert len(emulator.requests) == 1
+    assert [message.role for message in run.messages] == ["user", "assistant", "user"]
+
+
+async def test_closing_a_run_that_has_ended_changes_nothing(emulator: Emulator, client: Client) -> None:
+    emulator.script(say("Hi"))
+    run = client.run_tools(NOVA, "Hi", tools=[add])
+    await read(run)
+    await run.aclose()
+    assert (await run.response()).text == "Hi"
+
+
+async def test_closing_before_the_first_event_sends_nothing(emulator: Emulator, client: Client) -> None:
+    async with client.run_tools(NOVA, "Hi", tools=[add]) as run:
+        pass
+    with pytest.raises(errors.StreamInterrupted):
+        await run.response()
+    assert emulator.requests == []
+
+
+async def test_cancelling_while_functions_run_cancels_them_and_runs_nothing_twice(
+    emulator: Emulator, client: Client
+) -> None:
+    started, ends = asyncio.Event(), []
+
+    async def wait() -> None:
+        started.set()
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            ends.append("cancelled")
+            raise
+
+    emulator.script(*calls(("wait", {}), ("wait", {})))
+    run = client.run_tools(NOVA, "Hi", tools=[wait])
+    task = asyncio.create_task(read(run))
+    await started.wait()
+    await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert ends == ["cancelled"] * 2
+    with pytest.raises(errors.StreamInterrupted, match="left while its tools ran"):
+        await anext(run)
+    assert ends == ["cancelled"] * 2
+    assert len(emulator.requests) == 1
+    assert [message.role for message in run.messages] == ["user"]  # a call without its result is no history
+
+
+async def test_closing_from_another_task_while_functions_run_begins_no_round(
+    emulator: Emulator, client: Client
+) -> None:
+    started, go_on = asyncio.Event(), asyncio.Event()
+
+    async def wait() -> None:
+        started.set()
+        await go_on.wait()
+
+    emulator.script(*calls(("wait", {})))
+    run = client.run_tools(NOVA, "Hi", tools=[wait])
+    task = asyncio.create_task(read(run))
+    await started.wait()
+    await run.aclose()
+    go_on.set()
+    with pytest.raises(errors.StreamInterrupted):
+        await task
+    assert len(emulator.requests) == 1
+
+
+async def test_an_error_of_the_service_in_a_later_round_ends_the_run(emulator: Emulator, client: Client) -> None:
+    emulator.script(*calls(("add", {"a": 1})))
+    emulator.script(say("Now"), stop("end_turn"), metadata(None))
+    run = client.run_tools(NOVA, "Hi", tools=[add])
+    items = await read(run)
+    assert isinstance(items[-1], MessageStop)
+    emulator.script(*calls(("add", "[1, 2]")))
+    run = client.run_tools(NOVA, "Hi", tools=[add])
+    seen: list[Any] = []
+    with pytest.raises(errors.ToolInputError):
+        async for item in run:
+            seen.append(item)  # noqa: PERF401 - a comprehension would lose them
+    assert [item.raw for item in seen if isinstance(item, ToolCallEnd)] == ["[1, 2]"]
+    with pytest.raises(errors.ToolInputError):
+        await anext(run)
+    assert [message.role for message in run.messages] == ["user"]
