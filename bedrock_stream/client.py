@@ -33,11 +33,11 @@ from .endpoints import DEFAULT_REGION, Endpoint, check_region, resolve_endpoint,
 from .errors import BedrockStreamError, ConfigurationError, InvalidFrame
 from .explanation import Explanation
 from .loops import Transports
-from .messages import Prompt, read_prompt
+from .messages import Message, Prompt, read_prompt
 from .models import Model, describe
 from .options import CallOptions, Options, read_options
 from .plan import Plan, make_plan
-from .pricing import Price, cost_of, price_for
+from .pricing import Price, check_prices, cost_of, price_for
 from .profiles import Settings, read_settings
 from .request import EVENT_STREAM, Request, build_request
 from .streaming import RawStream, Stream
@@ -94,7 +94,7 @@ class Client:
         self._endpoint_url = endpoint_url
         self._max_connections = max_connections
         self._timeouts = timeouts or Timeouts()
-        self._prices = dict(prices or {})
+        self._prices = check_prices(prices or {})
         self._ssl = ssl
         self._proxy = proxy
         self._use_fips = use_fips
@@ -121,7 +121,8 @@ class Client:
     def run_tools(self, model: str, prompt: Prompt, *, max_rounds: int = 10, **options: Unpack[CallOptions]) -> ToolRun:
         """Stream an answer, run the functions that it calls, feed their results back, until it calls none.
 
-        `tools` are functions, or `Tool`s that have one. The model is asked at most `max_rounds` times.
+        `tools` are functions, or `Tool`s that have one. The model is asked at most `max_rounds` times. A `tool_choice`
+        that forces a call forces the first answer only: forced again and again, the model could never stop.
         """
         if isinstance(max_rounds, bool) or not isinstance(max_rounds, int) or max_rounds < 1:
             raise ConfigurationError("max_rounds", f"{max_rounds!r} is no number of rounds", "give 1 or more")
@@ -131,8 +132,15 @@ class Client:
             raise ConfigurationError("tools", "there are none to run", "give functions, or use stream()")
         if not read.keep:
             raise ConfigurationError("keep", "False keeps nothing to find calls in", "leave keep=False out")
-        offered: Any = {**options, "tools": tools}
-        return ToolRun(lambda messages: self.stream(model, messages, **offered), read_prompt(prompt), tools, max_rounds)
+        first = read_prompt(prompt)
+
+        def start(messages: tuple[Message, ...]) -> Stream:
+            offered: Any = {**options, "tools": tools}
+            if messages is not first and read.tool_choice not in ("auto", "none"):
+                offered["tool_choice"] = None
+            return self.stream(model, messages, **offered)
+
+        return ToolRun(start, first, tools, max_rounds)
 
     def invoke_stream(self, model: str, body: Mapping[str, Any], **options: Any) -> RawStream:
         """Stream any model's own JSON: `body` is sent as it is, each document comes as a dict.

@@ -19,11 +19,14 @@ from .messages import Block, CitedText, Message, Raw, Text, ToolCall, ToolResult
 from .options import Options
 from .tools import Tool
 
-__all__ = ("mend", "uses_tools")
+__all__ = ("check_sizes", "mend", "uses_tools")
 
 _ID = re.compile(r"[a-zA-Z0-9_.:-]{1,64}")
 _MOST_IMAGES = 20
 _MOST_DOCUMENTS = 5
+_MEBIBYTE = 1024 * 1024
+# In mebibytes, by the documentation of Converse; the native forms have limits of their own.
+_LARGEST = {Image: 3.75, Document: 4.5}
 
 
 def uses_tools(messages: Sequence[Message]) -> bool:
@@ -78,6 +81,17 @@ def _check_attachments(messages: Sequence[Message]) -> None:
                 _limit(place, documents, _MOST_DOCUMENTS, "document")
                 if not has_text:
                     raise ConfigurationError(place, "a document without a text beside it", "add a Text to the message")
+
+
+def check_sizes(messages: Sequence[Message]) -> None:
+    """Refuse an attachment that is too large for Converse."""
+    for place, block in _all_blocks(messages):
+        largest = _LARGEST.get(type(block))
+        data = getattr(block, "data", None)
+        if largest is not None and data is not None and len(data) > largest * _MEBIBYTE:
+            kind = type(block).__name__.lower()
+            problem = f"the {kind} has {len(data)} bytes; {largest:g} MB are the most that Converse takes"
+            raise ConfigurationError(place, problem, "make it smaller, or put it into S3")
 
 
 def _limit(place: str, count: int, most: int, what: str) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from .caching import check_cache_points, place_cache_points
-from .conversation import mend
+from .conversation import check_sizes, mend
 from .dialects.native import native_body, native_headers
 from .families import expand
 from .messages import Prompt, read_prompt
@@ -56,6 +56,8 @@ def make_plan(model: str, prompt: Prompt, given: Mapping[str, Any], *, stream: b
         headers += native_headers(options)
         if stream:  # what the model shall write; `Accept` is about the frames around it
             headers += (("X-Amzn-Bedrock-Accept", "application/json"),)
+    else:
+        check_sizes(messages)
     dialect = route.dialect
     return Plan(
         model=described,

@@ -4,13 +4,15 @@ region and contract. Where a price or a count is unknown, so is the cost."""
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import msgspec
 
+from .errors import ConfigurationError
 from .events import Usage
 from .models import Model
 
-__all__ = ("Price", "cost_of", "price_for")
+__all__ = ("Price", "check_prices", "cost_of", "price_for")
 
 _PER = 1_000_000
 
@@ -24,6 +26,16 @@ class Price(msgspec.Struct, frozen=True, kw_only=True):
     cache_write: float | None = None
     """Writes that live five minutes."""
     cache_write_1h: float | None = None
+
+
+def check_prices(prices: Any) -> dict[str, Price]:
+    """A price table as it was given. Raises `ConfigurationError` for what is none."""
+    if not isinstance(prices, Mapping):
+        raise ConfigurationError("prices", f"a {type(prices).__name__} is no table", "give {model id: Price(...)}")
+    for name, price in prices.items():
+        if not isinstance(price, Price):
+            raise ConfigurationError(f"prices[{name!r}]", f"a {type(price).__name__} is no price", "give Price(...)")
+    return dict(prices)
 
 
 def price_for(model: Model, prices: Mapping[str, Price]) -> Price | None:

@@ -88,6 +88,8 @@ def signature_model(function: Callable[..., Any]) -> type[msgspec.Struct]:
     for parameter in parameters:
         if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
             raise ConfigurationError("tools", f"{called}() takes *{parameter.name}", "name each parameter")
+        if parameter.kind is parameter.POSITIONAL_ONLY:
+            raise ConfigurationError("tools", f"{called}() takes {parameter.name} by place only", "drop the /")
         annotation = _described(hints.get(parameter.name, Any))
         required = parameter.default is parameter.empty
         fields.append((parameter.name, annotation) if required else (parameter.name, annotation, parameter.default))

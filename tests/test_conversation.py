@@ -14,6 +14,7 @@ from bedrock_stream import CitedText, Document, Image, Message, Raw, Text, Tool,
 from bedrock_stream.conversation import mend, uses_tools
 from bedrock_stream.messages import read_prompt
 from bedrock_stream.options import read_options
+from bedrock_stream.plan import make_plan
 
 PNG = Image(b"\x89PNG\r\n\x1a\n")
 PDF = Document(b"%PDF-1.7")
@@ -95,12 +96,15 @@ def ids(id: str, call: Any, result: Any) -> list[str]:
     return found
 
 
-FORMS = [
-    (lambda id: ToolCall(id, "f"), lambda id: ToolResult(id, "a")),
-    (raw_call, lambda id: ToolResult(id, "a")),
-    (lambda id: ToolCall(id, "f"), raw_result),
-    (raw_call, raw_result),
-]
+def call(id: str) -> ToolCall:
+    return ToolCall(id, "f")
+
+
+def result(id: str) -> ToolResult:
+    return ToolResult(id, "a")
+
+
+FORMS: list[tuple[Any, Any]] = [(call, result), (raw_call, result), (call, raw_result), (raw_call, raw_result)]
 
 
 @pytest.mark.parametrize(("call", "result"), FORMS)
@@ -121,20 +125,16 @@ def test_an_id_that_keeps_the_pattern_is_never_changed(id: str, call: Any, resul
 
 @given(st.lists(st.text(max_size=70), min_size=2, max_size=2, unique=True))
 def test_different_ids_stay_different(pair: list[str]) -> None:
-    call, result = FORMS[0]
-    (first, _), (second, _) = (ids(id, call, result) for id in pair)
+    first, second = (ids(name, call, result) for name in pair)
     assert first != second
 
 
 def test_a_raw_blocks_other_members_stay() -> None:
-    (message, *_), _ = mended(Message.assistant(raw_call("a b")))
-    assert message.content[0].value["toolUse"] == {**raw_call("a b")["toolUse"], "toolUseId": ids_of(message)}
-
-
-def ids_of(message: Message) -> Any:
+    (message,), _ = mended(Message.assistant(raw_call("a b")))
     (block,) = message.content
-    assert isinstance(block, Raw)
-    return block.value["toolUse"]["toolUseId"]
+    changed = block.value["toolUse"].pop("toolUseId")
+    assert changed != "a b"
+    assert block.value == {"toolUse": {"name": "f", "input": {}}}
 
 
 # ------------------------------------------------------------------------------------------------------ what is refused
@@ -165,3 +165,15 @@ def test_a_message_takes_so_many_attachments_and_no_more(blocks: Any, what: str,
     mended(Message.user("a", *full), Message.user("b", *full))
     with refused(f"messages[0].content[{most + 1}]", f"it is {what} number {most + 1} of the message", f"{most} are"):
         mended(Message.user("a", *full, blocks[0]))
+
+
+@pytest.mark.parametrize(
+    ("block", "most"),
+    [(Image(b"GIF89a" + bytes(4 * 1024 * 1024)), "3.75 MB"), (Document(bytes(5 * 1024 * 1024), "pdf"), "4.5 MB")],
+    ids=["image", "document"],
+)
+def test_an_attachment_too_large_for_converse_is_refused_there_and_only_there(block: Any, most: str) -> None:
+    prompt = [Message.user("Look", block)]
+    with refused("messages[0].content[1]", f"{most} are the most", "make it smaller"):
+        make_plan("amazon.nova-lite-v1:0", prompt, {}, stream=True)
+    assert make_plan("anthropic.claude-sonnet-4-20250514-v1:0", prompt, {}, stream=True).route.dialect.route == "invoke"

@@ -67,7 +67,16 @@ def test_the_longest_id_is_taken() -> None:
         ("amazon.nova-pro-v1:0", "amazon", "nova", None),
         ("amazon.titan-text-express-v1", "amazon", "titan", None),
         ("mistral.mistral-large-2402-v1:0", "mistral", "mistral", None),
+        ("anthropic.claude-sonnet-5", "anthropic", "claude", "anthropic"),
         ("anthropic.tomorrow-v1", "anthropic", None, None),
+        ("meta.llama3-3-70b-instruct-v1:0", "meta", "llama3", "llama"),
+        ("meta.tomorrow-v1", "meta", None, None),
+        ("openai.tomorrow-v1", "openai", None, None),
+        ("ai21.jamba-1-5-mini-v1:0", "ai21", "ai21", None),
+        ("deepseek.r1-v1:0", "deepseek", "deepseek", None),
+        ("qwen.qwen3-32b-v1:0", "qwen", "qwen", None),
+        ("writer.palmyra-x5-v1:0", "writer", "palmyra", None),
+        ("zai.glm-4-6", "zai", None, None),
     ],
 )
 @pytest.mark.parametrize("geo", [None, "us", "eu", "apac", "us-gov", "global", "mx"])
@@ -85,6 +94,7 @@ def test_an_id_tells_its_vendor_and_family_whatever_its_geography(
         (ARN, "anthropic.claude-sonnet-4-20250514-v1:0", "us", "inference-profile"),
         (f"arn:aws:bedrock:us-east-1::foundation-model/{SONNET}", SONNET, None, "foundation-model"),
         (f"arn:aws-cn:bedrock:cn-north-1::foundation-model/{SONNET}", SONNET, None, "foundation-model"),
+        (f"arn:aws:bedrock:eu-west-1:1:inference-profile/global.{SONNET}", SONNET, "global", "inference-profile"),
     ],
 )
 def test_some_arns_end_in_a_models_id(arn: str, base: str, geo: str | None, kind: str) -> None:
@@ -99,6 +109,7 @@ def test_some_arns_end_in_a_models_id(arn: str, base: str, geo: str | None, kind
         ("custom-model/anthropic.claude-v2:0/x", "custom-model"),
         ("imported-model/a1b2c3", "imported-model"),
         ("prompt/A1B2C3:1", "prompt"),
+        ("custom-model-deployment/a1b2c3", "custom-model-deployment"),
         ("default-prompt-router/anthropic.claude:1", "default-prompt-router"),
     ],
 )
@@ -106,6 +117,11 @@ def test_the_other_arns_tell_nothing_but_their_kind(resource: str, kind: str) ->
     arn = f"arn:aws:bedrock:us-east-1:123456789012:{resource}"
     assert describe(arn) == Model(arn, arn, arn_kind=kind)
     assert describe(arn).native is None
+
+
+def test_an_endpoint_of_sagemakers_tells_its_kind() -> None:
+    arn = "arn:aws:sagemaker:us-east-1:123456789012:endpoint/anthropic.claude-v2"
+    assert describe(arn) == Model(arn, arn, arn_kind="endpoint")
 
 
 @pytest.mark.parametrize("name", ["x", "newcomer.model-v1:0", "arn:aws:s3:::bucket/key"])

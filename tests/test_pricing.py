@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from conftest import KEYS
 
-from bedrock_stream import Client, Price, Response, Usage
+from bedrock_stream import Client, Price, Response, Usage, errors
 from bedrock_stream.events import CacheDetail
 from bedrock_stream.models import describe
 from bedrock_stream.pricing import cost_of, price_for
@@ -189,6 +189,18 @@ async def test_without_a_price_or_a_usage_the_cost_is_unknown(emulator: Emulator
         emulator.script(say("Hi"), metadata(None))
         assert (await priced.stream(CLAUDE, "Hi", use_converse=True).response()).cost is None
         assert (await priced.generate("amazon.nova-lite-v1:0", "Hi")).cost is None
+
+
+@pytest.mark.parametrize(
+    ("prices", "sentence"),
+    [
+        ({"anthropic": 5}, r"prices\['anthropic'\]: a int is no price; give Price\(...\)"),
+        ([("anthropic", PLAIN)], "prices: a list is no table"),
+    ],
+)
+def test_what_is_no_price_is_refused_when_the_client_is_made(prices: Any, sentence: str) -> None:
+    with pytest.raises(errors.ConfigurationError, match=sentence):
+        Client(prices=prices)
 
 
 async def test_a_table_that_changes_later_changes_no_client(emulator: Emulator) -> None:

@@ -65,6 +65,26 @@ async def result_of(emulator: Emulator, client: Client, tool: Any, given: Any, n
 
 # --------------------------------------------------------------------------------------------------- the way of a round
 
+CHOICES: list[tuple[Any, list[Any]]] = [
+    ("any", [{"any": {}}, None]),
+    ("add", [{"tool": {"name": "add"}}, None]),
+    ({"tool": {"name": "add"}}, [{"tool": {"name": "add"}}, None]),
+    ("auto", [{"auto": {}}] * 2),
+]
+
+
+@pytest.mark.parametrize(("choice", "sent"), CHOICES)
+async def test_a_forced_choice_forces_the_first_answer_only(
+    emulator: Emulator, client: Client, choice: Any, sent: list[Any]
+) -> None:
+    response = await client.run_tools(NOVA, "Add to 3", tools=[add], tool_choice=choice).response()
+    assert response.text == "add says: 4."
+    assert [request.json["toolConfig"].get("toolChoice") for request in emulator.requests] == sent
+    emulator.requests.clear()
+    given = {"tool_choice": choice}
+    assert (await client.run_tools(NOVA, "Add to 3", tools=[add], provider_options=given).response()).text
+    assert [request.json["toolConfig"].get("toolChoice") for request in emulator.requests] == sent
+
 
 @pytest.mark.parametrize("model", [NOVA, CLAUDE])
 async def test_a_function_is_run_and_its_result_goes_back(emulator: Emulator, client: Client, model: str) -> None:
@@ -399,6 +419,11 @@ async def test_an_annotation_that_json_cannot_fill_is_an_error_result(emulator: 
 
 # ------------------------------------------------------------------------------------------------------------- refused
 
+
+def by_place(a: int, /) -> int:
+    return a
+
+
 REFUSED: list[tuple[dict[str, Any], str]] = [
     ({}, "tools: there are none to run; give functions, or use stream()"),
     ({"tools": []}, "tools: there are none to run"),
@@ -406,6 +431,7 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"tools": [add, Point]}, "tools: 'Point' has no function to run"),
     ({"tools": [{"name": "bare"}]}, "tools: 'bare' has no function to run"),
     ({"tools": [{"toolSpec": {"name": "raw", "inputSchema": {"json": {}}}}]}, "tools: 'raw' has no function to run"),
+    ({"tools": [by_place]}, r"tools: by_place\(\) takes a by place only; drop the /"),
     ({"tools": [add], "max_rounds": 0}, "max_rounds: 0 is no number of rounds; give 1 or more"),
     ({"tools": [add], "max_rounds": True}, "max_rounds: True is no number of rounds"),
     ({"tools": [add], "keep": False}, "keep: False keeps nothing to find calls in"),

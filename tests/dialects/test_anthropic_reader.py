@@ -148,7 +148,6 @@ EACH: dict[str, tuple[list[Frame], list[Event]]] = {
             stop(0),
         ],
         [
-            ReasoningDelta(0, ""),
             ReasoningDelta(0, "hm"),
             ReasoningDelta(0, signature="sig"),
             BlockStop(0),
@@ -232,7 +231,7 @@ def test_the_first_broken_call_of_the_callers_is_remembered() -> None:
             tool_start(1, "a"),
             tool(1, "[]"),
             stop(1),
-            tool_start(2, "b", input=["whole"]),
+            tool_start(2, "b", input=[]),
             stop(2),
         ],
     )

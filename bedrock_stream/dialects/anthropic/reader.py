@@ -138,15 +138,15 @@ class AnthropicReader(ChunkReader):
                 for citation in pop_if(rest, "citations", list) or ():
                     events.append(CitationDelta(index, read_citation(citation)))
             case {"type": "thinking", "thinking": str(text), **rest}:
-                # An empty piece opens the block, so that one of a signature alone goes back as it came.
-                events.append(ReasoningDelta(index, text))
+                if text:
+                    events.append(ReasoningDelta(index, text))
                 if signature := pop_if(rest, "signature", str):
                     events.append(ReasoningDelta(index, signature=signature))
             case {"type": "redacted_thinking", "data": str(data), **rest}:
                 events.append(ReasoningDelta(index, redacted=data.encode()))
             case {"type": "tool_use" | "server_tool_use" as kind, "id": str(id), "name": str(name), **rest}:
                 self.start_tool(ToolCallStart(index, id, name, kind == "server_tool_use"), events)
-                if whole := rest.pop("input", None):  # where the model has it already
+                if (whole := rest.pop("input", None)) not in (None, {}):  # where the model has it already
                     self.add_tool_input(index, msgspec.json.encode(whole).decode(), events)
             case {"type": str(kind), "tool_use_id": str(id), "content": content, **rest}:
                 events.append(ToolResultStart(index, id, kind))
