@@ -17,7 +17,7 @@ from .errors import ConfigurationError
 from .messages import Block, Message, Text, ToolCall
 from .models import Model
 from .options import Options
-from .tools import Tool
+from .tools import Tool, read_foreign
 
 __all__ = ("TOOL_NAME", "OutputSchema")
 
@@ -83,12 +83,7 @@ class OutputSchema:
             return value
         if hasattr(self._type, "model_validate"):
             return self._type.model_validate(value)
-        return msgspec.convert(value, self._type, dec_hook=_foreign)
-
-
-def _foreign(kind: Any, value: Any) -> Any:
-    """A pydantic model inside a type that msgspec knows: nothing else that is foreign has had a schema."""
-    return kind.model_validate(value)
+        return msgspec.convert(value, self._type, dec_hook=read_foreign)
 
 
 def _as_text(block: Block) -> Block:

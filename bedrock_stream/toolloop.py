@@ -20,7 +20,7 @@ from .errors import BedrockStreamError, ConfigurationError, StreamInterrupted, T
 from .events import Event
 from .messages import Json, Message, ResultBlock, ToolCall, ToolResult
 from .streaming import Stream
-from .tools import Tool, signature_model
+from .tools import Tool, read_foreign, signature_model
 
 __all__ = ("ToolRun",)
 
@@ -164,15 +164,8 @@ def checked(tool: Tool, given: Mapping[str, Any]) -> dict[str, Any]:
     unknown = set(given) - set(model.__struct_fields__)
     if unknown:
         raise msgspec.ValidationError(f"unknown {', '.join(sorted(unknown))}")
-    value = msgspec.convert(dict(given), model, dec_hook=_foreign)
+    value = msgspec.convert(dict(given), model, dec_hook=read_foreign)
     return {name: getattr(value, name) for name in model.__struct_fields__}
-
-
-def _foreign(kind: type, value: Any) -> Any:
-    """A pydantic model among the parameters; its errors are ValueErrors, which msgspec makes its own."""
-    if hasattr(kind, "model_validate"):
-        return kind.model_validate(value)
-    raise NotImplementedError(kind)
 
 
 async def _call(function: Callable[..., Any], arguments: dict[str, Any]) -> Any:

@@ -16,7 +16,7 @@ import msgspec
 
 from .errors import ConfigurationError
 
-__all__ = ("Tool", "ToolLike", "read_tools", "signature_model")
+__all__ = ("Tool", "ToolLike", "read_foreign", "read_tools", "signature_model")
 
 _NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 
@@ -97,6 +97,13 @@ def signature_model(function: Callable[..., Any]) -> type[msgspec.Struct]:
         return msgspec.defstruct(called, fields, kw_only=True)
     except TypeError as error:  # a mutable default
         raise ConfigurationError("tools", f"{called}: {error}", "default to None") from None
+
+
+def read_foreign(kind: Any, value: Any) -> Any:
+    """For msgspec where it meets a pydantic model; pydantic's errors are ValueErrors, which msgspec makes its own."""
+    if hasattr(kind, "model_validate"):
+        return kind.model_validate(value)
+    raise NotImplementedError(kind)
 
 
 ToolLike: TypeAlias = Tool | Mapping[str, Any] | Callable[..., Any]
