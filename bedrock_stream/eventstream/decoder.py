@@ -45,6 +45,7 @@ _SMALLEST = 16  # prelude and message checksum, with nothing between
 _MEMO_ENTRIES = 1024
 _MEMO_HEAD = 512
 _preludes: dict[bytes, tuple[int, int, int]] = {}  # -> frame length, length of prelude and headers, prelude checksum
+_blocks: dict[bytes, Headers] = {}  # header block -> headers, the same object for the same block
 _heads: dict[bytes, tuple[int, Headers]] = {}  # prelude and headers -> checksum up to there, headers
 
 
@@ -173,11 +174,15 @@ class Decoder:
         return checked
 
     def _parse(self, head: bytes, checksum: int, position: int) -> Headers:
-        try:
-            headers = decode_headers(head[12:])
-        except InvalidHeader as error:
-            raise InvalidHeader(str(error), offset=self._offset + position) from None
+        block = head[12:]
+        headers = _blocks.get(block)
+        if headers is None:
+            try:
+                headers = decode_headers(block)
+            except InvalidHeader as error:
+                raise InvalidHeader(str(error), offset=self._offset + position) from None
         if len(head) <= _MEMO_HEAD:
+            _remember(_blocks, block, headers)
             _remember(_heads, head, (crc32(head[8:], checksum), headers))
         return headers
 

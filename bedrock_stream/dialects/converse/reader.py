@@ -12,7 +12,7 @@ Source: ConverseStreamOutput in the Bedrock Runtime service model, and recorded 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import msgspec
@@ -36,7 +36,7 @@ from ...events import (
     UnknownEvent,
     Usage,
 )
-from ...eventstream import Frame
+from ...eventstream import Frame, HeaderValue
 from ...tool_input import ToolInputs
 from ..members import keep, members, pop, pop_if, present, take, take_in
 from ..payloads import decode_object, failure
@@ -86,10 +86,11 @@ class ConverseReader(ToolInputs):
 
     def feed(self, frames: Iterable[Frame], events: deque[Event]) -> None:
         """See `dialects.Reader`."""
+        delta_headers = None  # the decoder gives the same object for the same block: one look tells the next hundred
         for frame in frames:
             headers = frame.headers
-            kind = headers.get(":event-type")
-            if kind == "contentBlockDelta" and headers.get(":message-type") == "event":
+            if headers is delta_headers or _announces_delta(headers):
+                delta_headers = headers
                 try:
                     wire = _decode_delta(frame.payload)
                 except ValueError:  # rare, new or broken: the generic way tells which
@@ -103,10 +104,11 @@ class ConverseReader(ToolInputs):
                     if delta.reasoning is not None:
                         _reasoning_delta(wire.index, delta.reasoning, events)
                     continue
-            self._feed_any(frame, kind, events)
+            self._feed_any(frame, events)
 
-    def _feed_any(self, frame: Frame, kind: object, events: deque[Event]) -> None:
+    def _feed_any(self, frame: Frame, events: deque[Event]) -> None:
         headers, payload = frame.headers, frame.payload
+        kind = headers.get(":event-type")
         if headers.get(":message-type", "event") != "event" or not isinstance(kind, str):
             raise failure(frame)
         wire = decode_object(payload, f"the payload of a {kind} event")
@@ -188,6 +190,10 @@ class ConverseReader(ToolInputs):
         events.append(read_metadata(wire))
         wire.clear()
         self.settled = self.ended
+
+
+def _announces_delta(headers: Mapping[str, HeaderValue]) -> bool:
+    return headers.get(":event-type") == "contentBlockDelta" and headers.get(":message-type") == "event"
 
 
 _HANDLERS: dict[str, Callable[[ConverseReader, _Wire, deque[Event]], None]] = {
