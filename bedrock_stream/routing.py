@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import Any, Protocol
+from typing import Any
 
 import msgspec
 
 from .conversation import uses_tools
-from .dialects import Dialect
+from .dialects import Dialect, Native
 from .dialects.anthropic import Anthropic
 from .dialects.converse import Converse
 from .dialects.converse.blocks import read_block
@@ -26,11 +26,6 @@ from .models import Model
 from .options import Options
 
 __all__ = ("Route", "choose_route")
-
-
-class _Native(Dialect, Protocol):
-    def refuses(self, messages: Sequence[Message], options: Options) -> str | None:
-        """Why this conversation cannot be said in this form; None where it can."""
 
 
 class Route(msgspec.Struct, frozen=True):
@@ -86,7 +81,7 @@ def choose_route(model: Model, messages: tuple[Message, ...], options: Options) 
     return Route(native, f"{model.family} without tools speaks its own form", typed)
 
 
-def _native(model: Model) -> _Native | None:
+def _native(model: Model) -> Native | None:
     match model.native:
         case "anthropic":
             return Anthropic()
@@ -97,7 +92,7 @@ def _native(model: Model) -> _Native | None:
     return None
 
 
-def _obstacle(native: _Native, messages: Sequence[Message], options: Options) -> str | None:
+def _obstacle(native: Native, messages: Sequence[Message], options: Options) -> str | None:
     for name in _CONVERSE_ONLY:
         if getattr(options, name):
             return f"only Converse knows {name}"

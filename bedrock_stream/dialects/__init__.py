@@ -15,7 +15,7 @@ from ..eventstream import Frame
 from ..messages import Message
 from ..options import Options
 
-__all__ = ("Dialect", "Reader")
+__all__ = ("Dialect", "Native", "Reader")
 
 
 class Reader(Protocol):
@@ -56,3 +56,10 @@ class Dialect(Protocol):
 
     def answer(self, body: bytes, *, request_id: str | None, model: str) -> Response:
         """A whole answer's body. Raises `ToolInputError` as a stream would."""
+
+
+class Native(Dialect, Protocol):
+    """A family's own form, which has no words for some of what Converse can say."""
+
+    def refuses(self, messages: Sequence[Message], options: Options) -> str | None:
+        """Why this conversation cannot be said in this form; None where it can."""
