@@ -4,6 +4,7 @@
     ├── ConfigurationError          you called this wrongly; raised at the call, before anything is sent
     │   ├── MissingCredentials      no key was found in any place that was looked at
     │   └── UnsupportedOperation    this model, route or credential cannot do that
+    ├── CredentialsUnavailable      a source of keys was asked and gave none
     ├── TransportError              the network failed, or a clock ran out
     │   ├── ConnectionFailed        nothing of the answer was read
     │   ├── TimeLimitError          ConnectTimeout, PoolTimeout, FirstEventTimeout, FirstContentTimeout, IdleTimeout,
@@ -38,6 +39,7 @@ __all__ = (
     "ConnectTimeout",
     "ConnectionFailed",
     "ContextWindowExceeded",
+    "CredentialsUnavailable",
     "ExpiredToken",
     "FirstContentTimeout",
     "FirstEventTimeout",
@@ -123,6 +125,17 @@ class MissingCredentials(ConfigurationError):
 
 class UnsupportedOperation(ConfigurationError):
     """The model, the route or the kind of credentials cannot do what was asked."""
+
+
+class CredentialsUnavailable(BedrockStreamError):
+    """A source of keys was asked and gave none: it could not be reached, said no, or answered something else."""
+
+    def __init__(self, source: str, reason: str) -> None:
+        super().__init__(f"{source}: {reason}")
+        self.source = source
+        """The source in words."""
+        self.reason = reason
+        """What went wrong, without anything secret."""
 
 
 # --------------------------------------------------------------------------------------------------- the network failed

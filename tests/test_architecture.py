@@ -56,6 +56,7 @@ FLOORS: dict[str, int] = {
     "plan": 9,
     "transport": 9,
     "auth.credentials": 9,
+    "auth.sources": 10,
     "loops": 10,
     "attempt": 10,
     "live": 11,

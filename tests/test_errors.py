@@ -38,6 +38,11 @@ TABLE: list[tuple[Make, str, dict[str, Any]]] = [
         "model: cannot count tokens",
         {"argument": "model", "problem": "cannot count tokens"},
     ),
+    (
+        lambda: errors.CredentialsUnavailable("the instance role", "nobody answered"),
+        "the instance role: nobody answered",
+        {"source": "the instance role", "reason": "nobody answered"},
+    ),
     (lambda: errors.TransportError("the connection was lost"), "the connection was lost", {}),
     (lambda: errors.ConnectionFailed("connection refused"), "connection refused", {}),
     (lambda: errors.ClientClosed("the client was closed"), "the client was closed", {}),
@@ -243,6 +248,7 @@ def test_every_error_is_caught_by_the_branch_it_hangs_on() -> None:
         errors.ValidationFailed: [errors.ContextWindowExceeded],
         BedrockStreamError: [
             errors.ConfigurationError,
+            errors.CredentialsUnavailable,
             errors.TransportError,
             errors.InvalidFrame,
             errors.NotAnEventStream,
