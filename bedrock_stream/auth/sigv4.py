@@ -175,7 +175,7 @@ def _canonical_path(path: str) -> str:
         elif segment not in ("", "."):
             kept.append(segment)
     normal = "/" + "/".join(kept)
-    if kept and path.endswith(("/", "/.", "/..")):
+    if kept and path.endswith("/"):  # RFC 3986 would add one after a last dot segment too; AWS's signers do not
         normal += "/"
     return quote(normal, safe="/~")
 
