@@ -22,6 +22,7 @@ FLOORS: dict[str, int] = {
     "errors": 0,
     "eventstream": 1,
     "auth.sigv4": 1,
+    "auth.skew": 2,
     "body": 1,
     "clocks": 1,
     "events": 1,
