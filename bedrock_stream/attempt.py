@@ -1,7 +1,7 @@
 """One call until its answer's headers: slot, credentials, signature, sending, status.
 
 The signature is made last, with the slot held, just before the bytes leave: a request that queued for minutes is still
-valid. Every attempt signs anew. An answer that is not what was asked for becomes its error here, whether a service
+valid. Every attempt signs anew, and a refusal that a new signature cures is not shown to anybody. An answer that is not what was asked for becomes its error here, whether a service
 error, a proxy's page or a redirect.
 """
 
@@ -9,17 +9,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime
 
 import msgspec
 
 from .assembly import Response
-from .auth.credentials import ApiKey, Identity
-from .auth.sigv4 import sign
 from .clocks import Timeouts
 from .dialects import Dialect
 from .errors import BedrockStreamError, IdleTimeout, NotAnEventStream, service_error
 from .request import EVENT_STREAM, Request
+from .signing import Signer
 from .transport import Answer, Transport
 
 __all__ = ("Call", "open_answer", "read_whole", "request_id")
@@ -40,8 +38,8 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     """The last touch on a whole response."""
     transport: Callable[[], Awaitable[Transport]]
     """Gives the running loop's transport."""
-    identity: Callable[[], Awaitable[Identity]]
-    """Asked once for each attempt."""
+    signer: Callable[[], Signer]
+    """Gives what signs the attempts."""
 
     def finished(self, response: Response) -> Response:
         """The response with the last touch."""
@@ -54,55 +52,49 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def open_answer(call: Call) -> Answer:
-    """Make one attempt and return the answer, whose status is 200 and whose content type is what was asked for.
+    """Return the answer, whose status is 200 and whose content type is what was asked for.
 
-    Raises `TransportError`, `ServiceError`, `NotAnEventStream`, `MissingCredentials`, `ConfigurationError`.
+    Raises `TransportError`, `ServiceError`, `NotAnEventStream`, `MissingCredentials`, `ConfigurationError`,
+    `CredentialsUnavailable`.
     """
-    transport = await call.transport()
-    timeouts = call.timeouts
-    for _ in call.request.body.steps():
-        await asyncio.sleep(0)  # a large body must not hold up the other streams
+    signer = call.signer()
     try:
-        answer = await transport.open(
-            call.request,
-            lambda: _authorize(call),
-            pool=timeouts.pool,
-            connect=timeouts.connect,
-            headers_within=timeouts.first_event,
-        )
+        transport = await call.transport()
+        for _ in call.request.body.steps():
+            await asyncio.sleep(0)  # a large body must not hold up the other streams
+        while True:
+            answer = await _send(call, transport, signer)
+            try:
+                await _check(call, answer)
+            except BedrockStreamError as error:
+                answer.close()
+                error.request_id = request_id(answer)
+                if not await signer.cures(error, answer.header("Date")):
+                    raise
+            except BaseException:
+                answer.close()
+                raise
+            else:
+                return answer
     except BedrockStreamError as error:
         call.describe(error)
         raise
-    try:
-        await _check(call, answer)
-    except BaseException as error:
-        answer.close()
-        if isinstance(error, BedrockStreamError):
-            call.describe(error, request_id(answer))
-        raise
-    return answer
+
+
+async def _send(call: Call, transport: Transport, signer: Signer) -> Answer:
+    timeouts = call.timeouts
+    return await transport.open(
+        call.request,
+        lambda: signer.authorize(call.request, transport.ask),
+        pool=timeouts.pool,
+        connect=timeouts.connect,
+        headers_within=timeouts.first_event,
+    )
 
 
 def request_id(answer: Answer) -> str | None:
     """The service's id of the request."""
     return answer.header("x-amzn-RequestId")
-
-
-async def _authorize(call: Call) -> dict[str, str]:
-    identity = await call.identity()
-    if isinstance(identity, ApiKey):
-        return {"Authorization": f"Bearer {identity.token}"}
-    request = call.request
-    return sign(
-        request.method,
-        request.url,
-        request.headers,
-        b"",
-        credentials=identity,
-        region=call.region,
-        now=datetime.now(UTC),
-        payload_hash=request.body.digest,
-    )
 
 
 async def _check(call: Call, answer: Answer) -> None:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import os
 import ssl as ssl_module
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any, Self, TypeVar, Unpack
 
@@ -16,16 +17,10 @@ import msgspec
 
 from .assembly import Response
 from .attempt import Call, open_answer, read_whole, request_id
-from .auth.credentials import (
-    ApiKeySource,
-    Credentials,
-    Identity,
-    Place,
-    Provider,
-    ask,
-    check_api_key,
-    find_place,
-)
+from .auth.identities import Identities
+from .auth.keys import KeyLike
+from .auth.place import ApiKeySource, Place, Provider
+from .auth.places import call_place, client_place
 from .clocks import Timeouts
 from .dialects.payloads import decode_object
 from .dialects.raw import Raw
@@ -38,8 +33,8 @@ from .models import Model, describe
 from .options import CallOptions, Options, read_options
 from .plan import Plan, make_plan
 from .pricing import Price, check_prices, cost_of, price_for
-from .profiles import Settings, read_settings
 from .request import EVENT_STREAM, Request, build_request
+from .signing import Signer
 from .streaming import RawStream, Stream
 from .toolloop import ToolRun
 from .transport import Transport
@@ -56,12 +51,14 @@ class Client:
     """Connections, credentials and defaults for any number of calls, streams and event loops.
 
     `region`, `endpoint_url`: where to go; see `endpoints` for what stands in when they are left out.
-    `api_key`: a Bedrock API key, or an (async) callable that is asked before each request.
-    `credentials`: `Credentials`, or an (async) callable that returns them, asked before each request.
+    Who asks, one of: `api_key`, a Bedrock API key, or an (async) callable that is asked before each request;
+    `credentials`, which are `Credentials`, a source such as `AssumeRole`, an (async) callable that returns them, or a
+    session of botocore; `keys`, what `put_key` takes, for this client alone; `profile`, the name of one in the shared
+    AWS files. Without any of them the process decides: see `auth.places`.
     `max_connections`: how many answers may be open at once per event loop; more wait in line.
     `prices`: what tokens cost, by model id; see `pricing`. `timeouts`: limits in seconds. `ssl`: a context in place of
     the default. `proxy`: an http:// address. `use_fips`, `use_dual_stack`: as the variables of the AWS SDKs.
-    `allow_http`: plain http away from this machine.
+    `allow_http`: plain http away from this machine. `clock`: tells the time for signatures, aware.
     """
 
     def __init__(
@@ -70,6 +67,8 @@ class Client:
         region: str | None = None,
         api_key: ApiKeySource | None = None,
         credentials: Provider | None = None,
+        keys: KeyLike | None = None,
+        profile: str | None = None,
         endpoint_url: str | None = None,
         max_connections: int = 256,
         timeouts: Timeouts | None = None,
@@ -79,18 +78,13 @@ class Client:
         use_fips: bool | None = None,
         use_dual_stack: bool | None = None,
         allow_http: bool = False,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         if isinstance(max_connections, bool) or not isinstance(max_connections, int) or max_connections < 1:
             raise ConfigurationError("max_connections", f"{max_connections!r} is no limit", "give a number above 0")
-        if credentials is not None and not isinstance(credentials, Credentials) and not callable(credentials):
-            raise ConfigurationError(
-                "credentials", f"a {type(credentials).__name__} is none", "give Credentials, or a callable"
-            )
-        if api_key is not None and not callable(api_key):
-            check_api_key(api_key)
+        place = client_place(api_key=api_key, credentials=credentials, keys=keys, profile=profile)
+        self._identities = Identities(place, profile, clock)
         self._region = None if region is None else check_region(region, "region")
-        self._api_key = api_key
-        self._credentials = credentials
         self._endpoint_url = endpoint_url
         self._max_connections = max_connections
         self._timeouts = timeouts or Timeouts()
@@ -100,7 +94,6 @@ class Client:
         self._use_fips = use_fips
         self._use_dual_stack = use_dual_stack
         self._allow_http = allow_http
-        self._settings: tuple[tuple[str | None, ...], Settings] | None = None
         self._transports = Transports(self._new_transport)
         if endpoint_url is not None:
             self._endpoint(self._region or DEFAULT_REGION)  # a bad address is told here, not at the first call
@@ -171,8 +164,7 @@ class Client:
         """What `stream` would send, where and why, secrets masked. Sends nothing and asks no provider for keys."""
         plan = make_plan(model, prompt, options, stream=True)
         region, endpoint, request = self._request(plan)
-        _check_keys(plan.options)
-        place = self._place(plan.options)
+        place = self._identities.place(_own_place(plan.options))
         masked = "Bearer ..." if place.scheme == "bearer" else "AWS4-HMAC-SHA256 Credential=..., Signature=..."
         return Explanation(
             model=plan.model.id,
@@ -190,6 +182,7 @@ class Client:
 
     async def aclose(self) -> None:
         """Close every connection of every loop. Streams that are open end with `ClientClosed`."""
+        self._identities.close()
         await self._transports.aclose()
 
     async def __aenter__(self) -> Self:
@@ -220,7 +213,7 @@ class Client:
             keep=plan.options.keep,
             finish=finish if price is not None or plan.output is not None else None,
             transport=self._transports.here,
-            identity=self._identity(plan.options),
+            signer=self._signer(plan.options, region),
         )
 
     def _raw_call(
@@ -242,7 +235,7 @@ class Client:
             timeouts=options.timeouts or self._timeouts,
             keep=False,
             transport=self._transports.here,
-            identity=self._identity(options),
+            signer=self._signer(options, region),
         )
 
     def _request(self, plan: Plan) -> tuple[str, Endpoint, Request]:
@@ -251,55 +244,31 @@ class Client:
         request = build_request(endpoint.url, plan.model.id, plan.operation, plan.body, headers=plan.headers)
         return region, endpoint, request
 
-    def _place(self, options: Options) -> Place:
-        keys = {
-            "api_key": options.api_key,
-            "access_key_id": options.access_key_id,
-            "secret_access_key": options.secret_access_key,
-            "session_token": options.session_token,
-        }
-        return find_place(keys, self._api_key, self._credentials, os.environ)
-
-    def _identity(self, options: Options) -> Callable[[], Awaitable[Identity]]:
-        _check_keys(options)
-
-        async def identity() -> Identity:
-            return await ask(self._place(options))
-
-        return identity
+    def _signer(self, options: Options, region: str) -> Callable[[], Signer]:
+        own = _own_place(options)
+        return lambda: Signer(self._identities, own, region)
 
     def _region_for(self, options: Options) -> str:
-        return options.region or resolve_region(self._region, os.environ, self._profile())
+        explicit = options.region or self._region or self._identities.region(_own_place(options))
+        return resolve_region(explicit, os.environ, self._identities.profile.settings)
 
     def _endpoint(self, region: str) -> Endpoint:
         return resolve_endpoint(
             region,
             os.environ,
-            self._profile(),
+            self._identities.profile.settings,
             endpoint_url=self._endpoint_url,
             use_fips=self._use_fips,
             use_dual_stack=self._use_dual_stack,
             allow_http=self._allow_http,
         )
 
-    def _profile(self) -> Settings:
-        """The config file's settings, read once for each file and profile that the environment names."""
-        names = ("AWS_CONFIG_FILE", "AWS_PROFILE", "AWS_DEFAULT_PROFILE", "HOME")
-        key = tuple(os.environ.get(name) for name in names)
-        if self._settings is None or self._settings[0] != key:
-            self._settings = (key, read_settings(os.environ))
-        return self._settings[1]
-
     def _new_transport(self) -> Transport:
         return Transport(max_connections=self._max_connections, ssl_context=self._ssl, proxy=self._proxy)
 
 
-def _check_keys(options: Options) -> None:
-    if bool(options.access_key_id) != bool(options.secret_access_key) and not options.api_key:
-        missing = "secret_access_key" if options.access_key_id else "access_key_id"
-        raise ConfigurationError(missing, "half of a key pair is missing", "give both keys, or neither")
-    if options.session_token and not options.access_key_id:
-        raise ConfigurationError("session_token", "it belongs to a key pair, and none is given", "give both keys too")
+def _own_place(options: Options) -> Place | None:
+    return call_place(options.api_key, options.access_key_id, options.secret_access_key, options.session_token)
 
 
 def _raw_options(given: Mapping[str, Any]) -> Options:

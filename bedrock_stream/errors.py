@@ -328,7 +328,21 @@ class InvalidSignature(ServiceError):
 
 
 class SignatureExpired(InvalidSignature):
-    """The request's date is more than five minutes from the service's clock."""
+    """The request's date is more than five minutes from the service's clock, and signing anew did not help."""
+
+    age: float | None = None
+    """How long before the refusal the request had been signed, in seconds."""
+    skew: float | None = None
+    """How far the service's clock is ahead of this machine's, in seconds; None where that could not be told."""
+
+    def explain(self, age: float, skew: float | None) -> None:
+        """Put what is known of the clocks, and what helps, into the sentence."""
+        self.age, self.skew = age, skew
+        clocks = "unknown" if skew is None else f"{skew:+.0f} s"
+        self.args = (
+            f"{self.args[0]} [signed {age:.0f} s before, service clock against this machine's: {clocks}; what helps: "
+            "set the clock, or where the model is slow a faster model, lower max_tokens, streaming, or an API key]",
+        )
 
 
 class ValidationFailed(ServiceError):

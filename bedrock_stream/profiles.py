@@ -1,7 +1,8 @@
-"""The shared AWS config file, as far as region and endpoint need it.
+"""The shared AWS files, config and credentials: what one profile says, as a flat table.
 
-Profiles are sections named `default` or `profile NAME`; a profile may point to a `services NAME` section, in which each
-service has an indented block of its own. Source: "Shared config and credentials files" in the AWS SDKs reference guide.
+Profiles are sections named `default` or `profile NAME` in the config file, `NAME` in the credentials file, whose
+entries go before those of the config file. A profile may point to a `services NAME` section, in which each service has
+an indented block of its own. Source: "Shared config and credentials files" in the AWS SDKs reference guide.
 """
 
 from __future__ import annotations
@@ -10,34 +11,105 @@ import configparser
 from collections.abc import Mapping
 from pathlib import Path
 
+import msgspec
+
 from .errors import ConfigurationError
 
-__all__ = ("Settings", "read_settings")
+__all__ = ("Profile", "Profiles", "Settings", "read_profile")
 
 Settings = Mapping[str, str]
 """A profile's keys; those of its `bedrock_runtime` service block come as `bedrock_runtime.KEY`."""
 
+_FILES = (("AWS_CONFIG_FILE", "~/.aws/config"), ("AWS_SHARED_CREDENTIALS_FILE", "~/.aws/credentials"))
+_Stamp = tuple[tuple[str, int, int], ...]
 
-def read_settings(environ: Mapping[str, str]) -> Settings:
-    """The settings of the profile that `AWS_PROFILE` names, or of `default`; empty where there is none of that name.
 
-    Raises `ConfigurationError` for a file that cannot be read.
+class Profile(msgspec.Struct, frozen=True):
+    """One profile of the two files."""
+
+    name: str
+    named_by: str | None
+    """The argument or variable that names it; None for `default`."""
+    found: bool
+    """Whether either file has it."""
+    settings: Settings
+
+    def __repr__(self) -> str:
+        return f"Profile({self.name!r}, settings={sorted(self.settings)})"  # names only: keys may be among the values
+
+
+class Profiles:
+    """The profile that counts, read again whenever a file or the environment's choice has changed."""
+
+    __slots__ = ("_kept", "_name")
+
+    def __init__(self, name: str | None = None) -> None:
+        self._name = name
+        self._kept: tuple[str | None, _Stamp, Profile] | None = None
+
+    def read(self, environ: Mapping[str, str]) -> Profile:
+        """Raises as `read_profile` does."""
+        choice, stamp = self._name or _chosen(environ)[0], _stamp(environ)
+        if self._kept is None or self._kept[:2] != (choice, stamp):
+            self._kept = (choice, stamp, read_profile(environ, self._name))
+        return self._kept[2]
+
+
+def read_profile(environ: Mapping[str, str], name: str | None = None) -> Profile:
+    """The profile called `name`, else the one that `AWS_PROFILE` names, else `default`.
+
+    Raises `ConfigurationError` for a file that cannot be read, and where an argument names what neither file has.
     """
-    named = environ.get("AWS_PROFILE") or environ.get("AWS_DEFAULT_PROFILE")
-    path = Path(environ.get("AWS_CONFIG_FILE") or "~/.aws/config").expanduser()
+    named, named_by = (name, "profile") if name else _chosen(environ)
+    config, credentials = (_parse(variable, path) for variable, path in _paths(environ))
+    sections = [f"profile {named}", named] if named else ["default", "profile default"]
+    found = [_flatten(config, section) for section in sections if config.has_section(section)][:1]
+    found += [_flatten(credentials, section) for section in (named or "default",) if credentials.has_section(section)]
+    if name and not found:
+        looked = " and ".join(str(path) for _, path in _paths(environ))
+        raise ConfigurationError("profile", f"{name!r} is not in {looked}", "name one that is, or leave it out")
+    return Profile(named or "default", named_by, bool(found), {key: text for part in found for key, text in part.items()})
+
+
+def _chosen(environ: Mapping[str, str]) -> tuple[str | None, str | None]:
+    for variable in ("AWS_PROFILE", "AWS_DEFAULT_PROFILE"):
+        if environ.get(variable):
+            return environ[variable], variable
+    return None, None
+
+
+def _paths(environ: Mapping[str, str]) -> list[tuple[str, Path]]:
+    return [(variable, Path(environ.get(variable) or usual).expanduser()) for variable, usual in _FILES]
+
+
+def _stamp(environ: Mapping[str, str]) -> _Stamp:
+    """What changes whenever one of the files does."""
+    return tuple((str(path), *_changed(path)) for _, path in _paths(environ))
+
+
+def _changed(path: Path) -> tuple[int, int]:
+    try:
+        status = path.stat()
+    except OSError:
+        return (0, 0)
+    return (status.st_mtime_ns, status.st_size)
+
+
+def _parse(variable: str, path: Path) -> configparser.RawConfigParser:
     parser = configparser.RawConfigParser(default_section="", strict=False)
     try:
         with path.open(encoding="utf-8") as file:
             parser.read_file(file)
     except FileNotFoundError:
-        return {}
+        pass
     except (OSError, UnicodeDecodeError, configparser.Error) as error:
-        reason = str(error).splitlines()[0]
-        raise ConfigurationError("AWS_CONFIG_FILE", f"{path} cannot be read: {reason}", "mend or remove it") from None
-    for section in (f"profile {named}", named) if named else ("default", "profile default"):
-        if parser.has_section(section):
-            return _flatten(parser, section)
-    return {}  # a named profile may live in the credentials file alone
+        reason = str(error).splitlines()[0]  # the next ones quote the file, and that may hold a key
+        raise ConfigurationError(variable, f"{path} cannot be read: {reason}", "mend or remove it") from None
+    for section in parser.sections():
+        plain = section.replace('"', "").replace("'", "")  # `[profile "a b"]`
+        if plain != section and not parser.has_section(plain):
+            parser[plain] = parser[section]
+    return parser
 
 
 def _flatten(parser: configparser.RawConfigParser, section: str) -> dict[str, str]:

@@ -15,7 +15,7 @@ from botocore.loaders import Loader
 from refusals import refused
 
 from bedrock_stream.endpoints import DEFAULT_REGION, Endpoint, check_region, resolve_endpoint, resolve_region
-from bedrock_stream.profiles import read_settings
+from bedrock_stream.profiles import read_profile
 
 # ---------------------------------------------------------------------------------------------- the table of partitions
 
@@ -91,7 +91,7 @@ ENVIRON = {
 def profile(tmp_path: Path) -> dict[str, str]:
     path = tmp_path / "config"
     path.write_text(CONFIG)
-    return dict(read_settings({"AWS_CONFIG_FILE": str(path)}))
+    return dict(read_profile({"AWS_CONFIG_FILE": str(path)}).settings)
 
 
 def test_overrides_have_an_order(profile: dict[str, str]) -> None:
@@ -127,7 +127,7 @@ def test_overrides_are_those_of_botocore(
     client = botocore.session.Session().create_client(
         "bedrock-runtime", region_name="eu-west-1", aws_access_key_id="a", aws_secret_access_key="b"
     )
-    found = resolve_endpoint("eu-west-1", environ, read_settings(environ))
+    found = resolve_endpoint("eu-west-1", environ, read_profile(environ).settings)
     assert found.url == client.meta.endpoint_url.rstrip("/")
 
 

@@ -1,4 +1,4 @@
-"""The shared config file: which section speaks, what its service block says, and what happens without one."""
+"""The shared files: which section speaks, what its service block says, and what happens without one."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from refusals import refused
 
-from bedrock_stream.profiles import read_settings
+from bedrock_stream.profiles import Profiles, read_profile
 
 CONFIG = """\
 # a comment
@@ -42,7 +42,7 @@ s3 =
 def settings(tmp_path: Path, text: str = CONFIG, **environ: str) -> dict[str, str]:
     path = tmp_path / "config"
     path.write_text(text, encoding="utf-8")
-    return dict(read_settings({"AWS_CONFIG_FILE": str(path), **environ}))
+    return dict(read_profile({"AWS_CONFIG_FILE": str(path), **environ}).settings)
 
 
 def test_without_a_name_the_default_section_speaks(tmp_path: Path) -> None:
@@ -84,8 +84,8 @@ def test_a_profile_that_is_not_there_says_nothing(tmp_path: Path) -> None:
 
 
 def test_no_file_says_nothing(tmp_path: Path) -> None:
-    assert read_settings({"AWS_CONFIG_FILE": str(tmp_path / "none")}) == {}
-    assert read_settings({"AWS_CONFIG_FILE": os.devnull}) == {}
+    assert read_profile({"AWS_CONFIG_FILE": str(tmp_path / "none")}).settings == {}
+    assert read_profile({"AWS_CONFIG_FILE": os.devnull}).settings == {}
 
 
 def test_the_file_is_looked_for_at_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -93,8 +93,8 @@ def test_the_file_is_looked_for_at_home(tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.setenv("USERPROFILE", str(tmp_path))
     (tmp_path / ".aws").mkdir()
     (tmp_path / ".aws" / "config").write_text("[default]\nregion = sa-east-1\n")
-    assert read_settings({}) == {"region": "sa-east-1"}
-    assert read_settings({"AWS_CONFIG_FILE": ""}) == {"region": "sa-east-1"}
+    assert read_profile({}).settings == {"region": "sa-east-1"}
+    assert read_profile({"AWS_CONFIG_FILE": ""}).settings == {"region": "sa-east-1"}
 
 
 def test_a_percent_sign_is_only_a_percent_sign(tmp_path: Path) -> None:
@@ -113,9 +113,63 @@ def test_a_file_that_cannot_be_read_is_refused(tmp_path: Path, data: bytes, valu
     path = tmp_path / "config"
     path.write_bytes(data)
     with refused("AWS_CONFIG_FILE", value, "mend or remove it"):
-        read_settings({"AWS_CONFIG_FILE": str(path)})
+        read_profile({"AWS_CONFIG_FILE": str(path)})
 
 
 def test_a_folder_in_place_of_the_file_is_refused(tmp_path: Path) -> None:
     with refused("AWS_CONFIG_FILE", f"{tmp_path} cannot be read", "mend or remove it"):
-        read_settings({"AWS_CONFIG_FILE": str(tmp_path)})
+        read_profile({"AWS_CONFIG_FILE": str(tmp_path)})
+
+
+# ------------------------------------------------------------------------------------------------------ the two together
+
+
+def both(tmp_path: Path, config: str, credentials: str) -> dict[str, str]:
+    (tmp_path / "config").write_text(config)
+    (tmp_path / "credentials").write_text(credentials)
+    return {
+        "AWS_CONFIG_FILE": str(tmp_path / "config"),
+        "AWS_SHARED_CREDENTIALS_FILE": str(tmp_path / "credentials"),
+    }
+
+
+def test_the_credentials_file_goes_before_the_config_file(tmp_path: Path) -> None:
+    config = "[profile work]\nregion = eu-west-1\naws_access_key_id = OLD\n"
+    environ = both(tmp_path, config, "[work]\naws_access_key_id = NEW\n")
+    found = read_profile({**environ, "AWS_PROFILE": "work"})
+    assert found.settings == {"region": "eu-west-1", "aws_access_key_id": "NEW"}
+    assert (found.name, found.named_by, found.found) == ("work", "AWS_PROFILE", True)
+
+
+def test_a_profile_may_live_in_the_credentials_file_alone(tmp_path: Path) -> None:
+    environ = both(tmp_path, "", "[work]\nregion = eu-west-1\n")
+    assert read_profile(environ, "work").settings == {"region": "eu-west-1"}
+    assert not read_profile(environ).found
+
+
+@pytest.mark.parametrize("quote", ['"', "'"])
+def test_a_name_may_be_quoted(tmp_path: Path, quote: str) -> None:
+    environ = both(tmp_path, f"[profile {quote}a b{quote}]\nregion = eu-west-1\n", "")
+    assert read_profile(environ, "a b").settings == {"region": "eu-west-1"}
+
+
+def test_an_argument_goes_before_the_environment_and_must_be_there(tmp_path: Path) -> None:
+    environ = {**both(tmp_path, CONFIG, ""), "AWS_PROFILE": "empty"}
+    assert read_profile(environ, "work").settings["region"] == "eu-west-1"
+    with refused("profile", "'gone' is not in ", "name one that is, or leave it out"):
+        read_profile(environ, "gone")
+
+
+def test_a_changed_file_is_read_again_and_an_unchanged_one_is_not(tmp_path: Path) -> None:
+    environ = both(tmp_path, "[default]\nregion = eu-west-1\n", "")
+    profiles = Profiles()
+    first = profiles.read(environ)
+    assert profiles.read(environ) is first
+    (tmp_path / "credentials").write_text("[default]\naws_access_key_id = A\n")
+    assert profiles.read(environ).settings == {"region": "eu-west-1", "aws_access_key_id": "A"}
+    assert profiles.read({**environ, "AWS_PROFILE": "other"}).settings == {}
+
+
+def test_no_value_shows_in_a_repr(tmp_path: Path) -> None:
+    environ = both(tmp_path, "", "[default]\naws_secret_access_key = hunter2\n")
+    assert repr(read_profile(environ)) == "Profile('default', settings=['aws_secret_access_key'])"

@@ -1,33 +1,15 @@
-"""Who signs a request: explicit keys, a provider of the caller's, or the environment.
-
-Order, first hit wins: the call's `api_key`, the call's IAM keys, the client's `api_key`, the client's `credentials`,
-`AWS_BEARER_TOKEN_BEDROCK`, `AWS_ACCESS_KEY_ID` with `AWS_SECRET_ACCESS_KEY`. So an explicit IAM pair beats an API key
-in the environment, and a client made with keys of its own never falls through to the environment. A blank explicit key
-is an error, a blank variable counts as absent. No key ever shows in a repr.
-"""
+"""Keys as values: IAM keys and Bedrock API keys, checked where they are made. No key ever shows in a repr."""
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
 from typing import Any, TypeAlias
 
 import msgspec
 
-from ..errors import ConfigurationError, MissingCredentials
+from ..errors import ConfigurationError
 
-__all__ = (
-    "ApiKey",
-    "ApiKeySource",
-    "Credentials",
-    "Identity",
-    "Place",
-    "Provider",
-    "ask",
-    "check_api_key",
-    "find_place",
-)
+__all__ = ("ApiKey", "Credentials", "Identity", "check_api_key", "check_pair")
 
 
 class Credentials(msgspec.Struct, frozen=True):
@@ -67,61 +49,6 @@ class ApiKey(msgspec.Struct, frozen=True):
 
 
 Identity: TypeAlias = Credentials | ApiKey
-Provider: TypeAlias = Credentials | Callable[[], "Credentials | Awaitable[Credentials]"]
-ApiKeySource: TypeAlias = str | Callable[[], "str | Awaitable[str]"]
-
-
-class Place(msgspec.Struct, frozen=True):
-    """Where an identity was found, before anything is asked for it."""
-
-    name: str
-    """The place in words, never its content."""
-    scheme: str
-    """`bearer` or `sigv4`."""
-    source: Any
-    """An identity, or a callable that gives the key or the credentials."""
-
-    def __repr__(self) -> str:
-        return f"Place({self.scheme}, {self.name})"
-
-
-def find_place(
-    call: Mapping[str, str | None],
-    api_key: ApiKeySource | None,
-    credentials: Provider | None,
-    environ: Mapping[str, str],
-) -> Place:
-    """The first place that has an identity.
-
-    `call` holds the call's own `api_key`, `access_key_id`, `secret_access_key`, `session_token`; `api_key` and
-    `credentials` are the client's. Raises `MissingCredentials`.
-    """
-    if call.get("api_key"):
-        return Place("the call's api_key", "bearer", ApiKey(check_api_key(call["api_key"])))
-    if call.get("access_key_id") or call.get("secret_access_key"):
-        pair = _pair(call.get("access_key_id"), call.get("secret_access_key"), call.get("session_token"))
-        return Place("the call's access_key_id", "sigv4", pair)
-    if api_key is not None:
-        return Place("the client's api_key", "bearer", api_key if callable(api_key) else ApiKey(check_api_key(api_key)))
-    if credentials is not None:
-        if not isinstance(credentials, Credentials) and not callable(credentials):
-            kind = type(credentials).__name__
-            raise ConfigurationError("credentials", f"a {kind} is none", "give Credentials, or a callable")
-        return Place("the client's credentials", "sigv4", credentials)
-    return _in_environment(environ)
-
-
-async def ask(place: Place) -> Identity:
-    """The identity of a place, for one attempt. Callables are asked each time, plain ones in a thread."""
-    source = place.source
-    if isinstance(source, Credentials | ApiKey):
-        return source
-    found = await _call(source)
-    if place.scheme == "bearer":
-        return ApiKey(check_api_key(found))
-    if not isinstance(found, Credentials):
-        raise ConfigurationError("credentials", f"the provider gave a {type(found).__name__}", "return Credentials")
-    return found
 
 
 def check_api_key(key: Any) -> str:
@@ -134,36 +61,14 @@ def check_api_key(key: Any) -> str:
     return stripped
 
 
-def _pair(access_key_id: str | None, secret_access_key: str | None, session_token: str | None) -> Credentials:
-    if not access_key_id or not secret_access_key:
+def check_pair(access_key_id: str | None, secret_access_key: str | None, session_token: str | None) -> Credentials | None:
+    """The keys that these three make; None where none is given. Raises `ConfigurationError` for half a pair."""
+    if bool(access_key_id) != bool(secret_access_key):
         missing = "secret_access_key" if access_key_id else "access_key_id"
         raise ConfigurationError(missing, "half of a key pair is missing", "give both keys, or neither")
+    if not access_key_id or not secret_access_key:
+        if session_token:
+            problem = "it belongs to a key pair, and none is given"
+            raise ConfigurationError("session_token", problem, "give both keys too")
+        return None
     return Credentials(access_key_id, secret_access_key, session_token)
-
-
-def _in_environment(environ: Mapping[str, str]) -> Place:
-    token = environ.get("AWS_BEARER_TOKEN_BEDROCK", "").strip()
-    if token:
-        return Place("AWS_BEARER_TOKEN_BEDROCK", "bearer", ApiKey(check_api_key(token)))
-    key, secret = environ.get("AWS_ACCESS_KEY_ID", "").strip(), environ.get("AWS_SECRET_ACCESS_KEY", "").strip()
-    if bool(key) != bool(secret):
-        missing = "AWS_SECRET_ACCESS_KEY" if key else "AWS_ACCESS_KEY_ID"
-        raise ConfigurationError(missing, "half of a key pair is missing", "set both variables, or neither")
-    if key:
-        pair = Credentials(key, secret, environ.get("AWS_SESSION_TOKEN", "").strip() or None)
-        return Place("AWS_ACCESS_KEY_ID", "sigv4", pair)
-    raise MissingCredentials(
-        "credentials",
-        "none were found in the call's api_key and access_key_id, the client's api_key and credentials, and the "
-        "variables AWS_BEARER_TOKEN_BEDROCK and AWS_ACCESS_KEY_ID with AWS_SECRET_ACCESS_KEY",
-        "give one of them",
-    )
-
-
-async def _call(source: Callable[[], Any]) -> Any:
-    """Call a provider without blocking the loop: a plain function runs in a thread."""
-    from anyio import to_thread
-
-    asynchronous = inspect.iscoroutinefunction(source) or inspect.iscoroutinefunction(type(source).__call__)
-    found = source() if asynchronous else await to_thread.run_sync(source)
-    return await found if inspect.isawaitable(found) else found

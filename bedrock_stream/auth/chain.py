@@ -1,0 +1,88 @@
+"""Where keys are when nobody has put them anywhere: a profile, a web identity, the container's role, the machine's role.
+
+    a profile with role_arn > AWS_WEB_IDENTITY_TOKEN_FILE > any other profile > AWS_CONTAINER_CREDENTIALS_* > IMDSv2
+
+The order of botocore. Only looks: no source is asked here. What of a profile is more than two keys (SSO, a process, a
+chain of roles) is botocore's, through the extra of that name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib.util import find_spec
+
+from ..errors import ConfigurationError, MissingCredentials
+from ..profiles import Profile
+from .botocore import BotocoreSession
+from .credentials import Credentials, check_pair
+from .instance import ContainerRole, InstanceRole
+from .place import Place
+from .sts import AssumeRoleWithWebIdentity
+
+__all__ = ("chain_place", "profile_place")
+
+_DYNAMIC = ("role_arn", "sso_session", "sso_account_id", "sso_start_url", "credential_process", "login_session")
+_LOOKED_AT = (
+    "none were found in the call's api_key and access_key_id, the client's api_key, credentials, keys and profile, "
+    "put_key, the variables AWS_BEARER_TOKEN_BEDROCK, AWS_ACCESS_KEY_ID with AWS_SECRET_ACCESS_KEY, "
+    "AWS_WEB_IDENTITY_TOKEN_FILE and AWS_CONTAINER_CREDENTIALS_*, profile {profile!r} of the shared files{instance}"
+)
+
+
+def chain_place(environ: Mapping[str, str], profile: Profile) -> Place:
+    """The first place that may have keys. Raises `MissingCredentials`, `ConfigurationError`."""
+    if profile.named_by is not None and not profile.found:
+        problem = f"{profile.name!r} is in neither of the shared AWS files"
+        raise ConfigurationError(profile.named_by, problem, "name a profile that is there, or unset it")
+    if "role_arn" in profile.settings:
+        return profile_place(profile)
+    if environ.get("AWS_WEB_IDENTITY_TOKEN_FILE") and environ.get("AWS_ROLE_ARN"):
+        role, file = environ["AWS_ROLE_ARN"], environ["AWS_WEB_IDENTITY_TOKEN_FILE"]
+        return _web_identity("AWS_WEB_IDENTITY_TOKEN_FILE", role, file, environ.get("AWS_ROLE_SESSION_NAME"))
+    if _speaks_of_keys(profile):
+        return profile_place(profile)
+    for variable in ("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "AWS_CONTAINER_CREDENTIALS_FULL_URI"):
+        if environ.get(variable):
+            return Place(variable, "sigv4", ContainerRole(), key=(variable, environ[variable]))
+    if environ.get("AWS_EC2_METADATA_DISABLED", "").strip().lower() == "true":
+        problem = _LOOKED_AT.format(profile=profile.name, instance="; AWS_EC2_METADATA_DISABLED shuts the last place")
+        raise MissingCredentials("credentials", problem, "give one of them")
+    return Place("the machine's role (IMDSv2)", "sigv4", InstanceRole(), key=("IMDSv2",))
+
+
+def profile_place(profile: Profile) -> Place:
+    """The keys of one profile. Raises `ConfigurationError` for half a pair and for a profile without any."""
+    settings, name = profile.settings, f"profile {profile.name!r}"
+    if "role_arn" in settings and "web_identity_token_file" in settings:
+        session = settings.get("role_session_name")
+        return _web_identity(name, settings["role_arn"], settings["web_identity_token_file"], session)
+    dynamic = next((setting for setting in _DYNAMIC if setting in settings), None)
+    static = None if dynamic in _DYNAMIC[:4] else _static(profile)
+    if static is not None:
+        return Place(name, "sigv4", static)
+    if dynamic is None:
+        problem = f"{profile.name!r} holds no keys"
+        raise ConfigurationError(profile.named_by or "profile", problem, "name a profile that does")
+    if find_spec("botocore") is None:
+        problem = f"{name} has {dynamic}, which botocore resolves, and botocore is not installed"
+        raise MissingCredentials("credentials", problem, 'pip install "bedrock-stream[botocore]"')
+    source = BotocoreSession(profile=profile.name)
+    return Place(f"{name} ({dynamic})", "sigv4", source, key=("profile", profile.name, *sorted(settings.items())))
+
+
+def _web_identity(place: str, role: str, file: str, session: str | None) -> Place:
+    source = AssumeRoleWithWebIdentity(role, file, session or "bedrock-stream")
+    return Place(f"{place} for {role}", "sigv4", source, key=("web identity", role, file, session))
+
+
+def _speaks_of_keys(profile: Profile) -> bool:
+    return any(name in profile.settings for name in ("aws_access_key_id", "aws_secret_access_key", *_DYNAMIC))
+
+
+def _static(profile: Profile) -> Credentials | None:
+    found = (profile.settings.get(f"aws_{name}") or None for name in ("access_key_id", "secret_access_key"))
+    try:
+        return check_pair(*found, profile.settings.get("aws_session_token") or None)
+    except ConfigurationError as error:
+        name = f"aws_{error.argument} of profile {profile.name!r}"
+        raise ConfigurationError(name, error.problem, error.remedy) from None

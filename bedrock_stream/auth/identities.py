@@ -1,0 +1,153 @@
+"""Who one client is, whoever asks: the place that counts for a call, and the keys from it as they are now.
+
+Shared by all calls and loops of the client. Keys of a source are kept in its `Keeper`; an API key that a callable gives
+is asked for before each request, in the caller's own context. Which place was chosen is logged once, by name.
+"""
+
+from __future__ import annotations
+
+import inspect
+import logging
+import os
+from collections.abc import Callable, Hashable
+from datetime import datetime
+from typing import Any
+
+from ..errors import BedrockStreamError, ConfigurationError, CredentialsUnavailable
+from ..profiles import Profile, Profiles
+from .chain import chain_place, profile_place
+from .credentials import ApiKey, Credentials, Identity, check_api_key
+from .keys import stored_keys
+from .place import Place
+from .places import environment_place, find_place, store_place
+from .refresh import Keeper
+from .skew import ServiceClocks
+from .sources import Http, Outside, Source
+
+__all__ = ("Identities",)
+
+_log = logging.getLogger("bedrock_stream.auth")
+
+
+class Identities:
+    """The identities of one client.
+
+    `place` is what the client was made with; `profile` names a profile that takes its stead, read again whenever its
+    files change. `clock` tells the time, aware.
+    """
+
+    __slots__ = ("_keepers", "_logged", "_place", "_profiles", "_prefer_profile", "clocks")
+
+    def __init__(self, place: Place | None, profile: str | None, clock: Callable[[], datetime]) -> None:
+        self._place = place
+        self._profiles = Profiles(profile)
+        self._prefer_profile = profile is not None
+        self._keepers: dict[Hashable, tuple[Any, Keeper]] = {}
+        self._logged: set[str] = set()
+        self.clocks = ServiceClocks(clock)
+        """What time the services think it is."""
+
+    @property
+    def profile(self) -> Profile:
+        """The profile that counts, as its files are now."""
+        return self._profiles.read(os.environ)
+
+    def place(self, call: Place | None) -> Place:
+        """The place that counts for a call. Raises `MissingCredentials`, `ConfigurationError`."""
+        if call is not None:
+            return call
+        own = profile_place(self.profile) if self._prefer_profile else self._place
+        return find_place(None, own, stored_keys(), os.environ, lambda: self.profile)
+
+    def region(self, call: Place | None) -> str | None:
+        """The region put beside the keys, where those keys count; asks for nothing else."""
+        place = call or self._place or (None if self._prefer_profile else store_place(stored_keys()))
+        return None if place is None else place.region
+
+    async def ask(self, place: Place, http: Http, region: str) -> Identity:
+        """The identity of a place, now. Raises `CredentialsUnavailable` and what sources raise."""
+        self._log_once(place)
+        source = place.source
+        if isinstance(source, Credentials | ApiKey):
+            return source
+        if place.scheme == "bearer":
+            return await _ask_api_key(source)
+        source, keeper = self._keeper(place)
+        return await keeper.get(lambda: self._fetch(source, http, region))
+
+    def distrust(self, place: Place, refused: Identity) -> None:
+        """The service refused keys of this place; kept ones are not used again."""
+        if isinstance(refused, Credentials) and place.key in self._keepers:
+            self._keepers[place.key][1].distrust(refused)
+
+    def close(self) -> None:
+        """Stop fetching on the running loop."""
+        for _, keeper in self._keepers.values():
+            keeper.close()
+
+    # -------------------------------------------------------------------------------------------- what it rests on
+
+    def _keeper(self, place: Place) -> tuple[Any, Keeper]:
+        kept = self._keepers.get(place.key)
+        if kept is None:
+            lasting = isinstance(place.source, Source)
+            kept = (place.source, Keeper(place.name, self.clocks.base, lasting=lasting))
+            self._keepers[place.key] = kept
+        return kept
+
+    async def _fetch(self, source: Any, http: Http, region: str) -> Credentials:
+        if not isinstance(source, Source):
+            found = await _call(source)
+            if not isinstance(found, Credentials):
+                kind = type(found).__name__
+                raise ConfigurationError("credentials", f"the provider gave a {kind}", "return Credentials")
+            return found
+        return await source.fetch(
+            Outside(
+                http=http,
+                environ=os.environ,
+                settings=self.profile.settings,
+                region=region,
+                now=self.clocks.now,
+                learn=self.clocks.learn,
+                default=lambda: self._default(http, region),
+            )
+        )
+
+    async def _default(self, http: Http, region: str) -> Credentials:
+        """IAM keys of the places behind the client's own: what a role is assumed with where nothing else is said."""
+        stored = store_place(stored_keys())
+        if stored is not None and stored.scheme == "bearer":
+            stored = None
+        place = stored or environment_place(os.environ, bearer=False) or chain_place(os.environ, self.profile)
+        found = await self.ask(place, http, region)
+        assert isinstance(found, Credentials)  # noqa: S101 - no place of the three has a bearer key
+        return found
+
+    def _log_once(self, place: Place) -> None:
+        if place.name not in self._logged:
+            self._logged.add(place.name)
+            _log.info("requests are authorized with %s, found in: %s", _SCHEMES[place.scheme], place.name)
+
+
+_SCHEMES = {"bearer": "an API key", "sigv4": "IAM keys"}
+
+
+async def _ask_api_key(source: Callable[[], Any]) -> ApiKey:
+    try:
+        found = await _call(source)
+    except BedrockStreamError:
+        raise
+    except Exception as error:
+        # The text of a stranger's exception may hold anything, so only its type is told.
+        raise CredentialsUnavailable("the client's api_key", f"it raised {type(error).__name__}") from error
+    return ApiKey(check_api_key(found))
+
+
+async def _call(source: Callable[[], Any]) -> Any:
+    """Call a callable without blocking the loop: a plain function runs in a thread, which nobody waits for in vain."""
+    from anyio import to_thread
+
+    asynchronous = inspect.iscoroutinefunction(source) or inspect.iscoroutinefunction(type(source).__call__)
+    found = source() if asynchronous else await to_thread.run_sync(source, abandon_on_cancel=True)
+    return await found if inspect.isawaitable(found) else found
