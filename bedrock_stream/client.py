@@ -26,6 +26,7 @@ from .auth.credentials import (
     check_api_key,
     find_place,
 )
+from .certificates import Certificates, find_bundle
 from .clocks import Timeouts
 from .dialects.payloads import decode_object
 from .dialects.raw import Raw
@@ -39,6 +40,7 @@ from .options import CallOptions, Options, read_options
 from .plan import Plan, make_plan
 from .pricing import Price, check_prices, cost_of, price_for
 from .profiles import Settings, read_settings
+from .proxies import read_proxy
 from .request import EVENT_STREAM, Request, build_request
 from .streaming import RawStream, Stream
 from .toolloop import ToolRun
@@ -59,9 +61,10 @@ class Client:
     `api_key`: a Bedrock API key, or an (async) callable that is asked before each request.
     `credentials`: `Credentials`, or an (async) callable that returns them, asked before each request.
     `max_connections`: how many answers may be open at once per event loop; more wait in line.
-    `prices`: what tokens cost, by model id; see `pricing`. `timeouts`: limits in seconds. `ssl`: a context in place of
-    the default. `proxy`: an http:// address. `use_fips`, `use_dual_stack`: as the variables of the AWS SDKs.
-    `allow_http`: plain http away from this machine.
+    `prices`: what tokens cost, by model id; see `pricing`. `timeouts`: limits in seconds.
+    `ssl`: a context in place of the default; see `certificates` for what stands in when it is left out.
+    `proxy`: an address, in place of what the environment names for most; see `proxies`. An empty one means none at all.
+    `use_fips`, `use_dual_stack`: as the variables of the AWS SDKs. `allow_http`: plain http away from this machine.
     """
 
     def __init__(
@@ -95,7 +98,9 @@ class Client:
         self._max_connections = max_connections
         self._timeouts = timeouts or Timeouts()
         self._prices = check_prices(prices or {})
-        self._ssl = ssl
+        self._certificates = Certificates(ssl, lambda: find_bundle(os.environ, self._profile()))
+        if proxy:
+            read_proxy(proxy, "proxy")  # a bad address is told here, not at the first call
         self._proxy = proxy
         self._use_fips = use_fips
         self._use_dual_stack = use_dual_stack
@@ -103,7 +108,7 @@ class Client:
         self._settings: tuple[tuple[str | None, ...], Settings] | None = None
         self._transports = Transports(self._new_transport)
         if endpoint_url is not None:
-            self._endpoint(self._region or DEFAULT_REGION)  # a bad address is told here, not at the first call
+            self._endpoint(self._region or DEFAULT_REGION)  # as is a bad endpoint
 
     def stream(self, model: str, prompt: Prompt, **options: Unpack[CallOptions]) -> Stream:
         """Stream an answer. Argument errors are raised here; nothing is sent before the first await."""
@@ -291,7 +296,7 @@ class Client:
         return self._settings[1]
 
     def _new_transport(self) -> Transport:
-        return Transport(max_connections=self._max_connections, ssl_context=self._ssl, proxy=self._proxy)
+        return Transport(max_connections=self._max_connections, trust=self._certificates.context, proxy=self._proxy)
 
 
 def _check_keys(options: Options) -> None:
