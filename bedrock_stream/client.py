@@ -21,6 +21,7 @@ from .auth.identities import Identities
 from .auth.keys import KeyLike
 from .auth.place import ApiKeySource, Place, Provider
 from .auth.places import call_place, client_place
+from .certificates import Certificates, find_bundle
 from .clocks import Timeouts
 from .dialects.payloads import decode_object
 from .dialects.raw import Raw
@@ -33,6 +34,7 @@ from .models import Model, describe
 from .options import CallOptions, Options, read_options
 from .plan import Plan, make_plan
 from .pricing import Price, check_prices, cost_of, price_for
+from .proxies import read_proxy
 from .request import EVENT_STREAM, Request, build_request
 from .signing import Signer
 from .streaming import RawStream, Stream
@@ -56,9 +58,11 @@ class Client:
     session of botocore; `keys`, what `put_key` takes, for this client alone; `profile`, the name of one in the shared
     AWS files. Without any of them the process decides: see `auth.places`.
     `max_connections`: how many answers may be open at once per event loop; more wait in line.
-    `prices`: what tokens cost, by model id; see `pricing`. `timeouts`: limits in seconds. `ssl`: a context in place of
-    the default. `proxy`: an http:// address. `use_fips`, `use_dual_stack`: as the variables of the AWS SDKs.
-    `allow_http`: plain http away from this machine. `clock`: tells the time for signatures, aware.
+    `prices`: what tokens cost, by model id; see `pricing`. `timeouts`: limits in seconds.
+    `ssl`: a context in place of the default; see `certificates` for what stands in when it is left out.
+    `proxy`: an address, in place of what the environment names for most; see `proxies`. An empty one means none at all.
+    `use_fips`, `use_dual_stack`: as the variables of the AWS SDKs. `allow_http`: plain http away from this machine.
+    `clock`: tells the time for signatures, aware.
     """
 
     def __init__(
@@ -89,14 +93,16 @@ class Client:
         self._max_connections = max_connections
         self._timeouts = timeouts or Timeouts()
         self._prices = check_prices(prices or {})
-        self._ssl = ssl
+        self._certificates = Certificates(ssl, lambda: find_bundle(os.environ, self._identities.profile.settings))
+        if proxy:
+            read_proxy(proxy, "proxy")  # a bad address is told here, not at the first call
         self._proxy = proxy
         self._use_fips = use_fips
         self._use_dual_stack = use_dual_stack
         self._allow_http = allow_http
         self._transports = Transports(self._new_transport)
         if endpoint_url is not None:
-            self._endpoint(self._region or DEFAULT_REGION)  # a bad address is told here, not at the first call
+            self._endpoint(self._region or DEFAULT_REGION)  # as is a bad endpoint
 
     def stream(self, model: str, prompt: Prompt, **options: Unpack[CallOptions]) -> Stream:
         """Stream an answer. Argument errors are raised here; nothing is sent before the first await."""
@@ -264,7 +270,7 @@ class Client:
         )
 
     def _new_transport(self) -> Transport:
-        return Transport(max_connections=self._max_connections, ssl_context=self._ssl, proxy=self._proxy)
+        return Transport(max_connections=self._max_connections, trust=self._certificates.context, proxy=self._proxy)
 
 
 def _own_place(options: Options) -> Place | None:

@@ -1,12 +1,15 @@
 """The one file that knows aiohttp: connection slots, sending, the bytes of an answer, closing.
 
-One `Transport` serves one event loop. Above it nobody sees an aiohttp class or exception. What aiohttp makes us mind:
+One `Transport` serves one event loop. Above it nobody sees an aiohttp class or exception; so what needs one is here,
+and the file is longer than most. What aiohttp makes us mind:
 - A full pool and a slow connect raise the same error there, and nothing can run between slot and sending. So the slots
   are ours (`limit=0` there), and authorization happens once the slot is held, just before the bytes leave.
 - `readany` raises before it hands out bytes that had already arrived: an exception frame followed by a close would be
   lost. `Answer.read` drains the buffer first.
 - Its read timeout also runs while the consumer is busy; all clocks are ours.
 - A URL not marked as encoded is rewritten (`%3A` to `:`), which breaks the signature.
+- `trust_env` would read `.netrc` and send what it finds there; proxies are looked up by us (see `proxies`).
+- An error of an answer holds the request's headers, and with them keys. Only its words leave this file.
 """
 
 from __future__ import annotations
@@ -14,34 +17,44 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import io
+import os
 import socket
 import ssl
 import weakref
-from collections import deque
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from time import monotonic
+from types import MappingProxyType
 from typing import Any
 
 import aiohttp
 import anyio
+import msgspec
 from yarl import URL
 
+from .auth.sources import HttpAnswer
 from .errors import (
     BedrockStreamError,
     ClientClosed,
     ConnectionFailed,
     ConnectTimeout,
     FirstEventTimeout,
-    PoolTimeout,
     StreamInterrupted,
+    TransportError,
 )
+from .proxies import Proxy, find_proxy
 from .request import Request
+from .slots import Slots
 
 __all__ = ("Answer", "Transport")
 
 _READ_BUFFER = 64 * 1024  # aiohttp stops reading from the socket at twice this
 
 _LARGE_BODY = 1024 * 1024
+
+_SMALL_ANSWER = 64 * 1024  # far more than any service needs to give keys
+
+# What aiohttp adds to a request by itself.
+_AUTOMATIC = ("Accept", "Accept-Encoding", "Content-Type", "User-Agent")
 
 # Under the 350 s after which AWS's NAT gateways and load balancers forget a silent connection.
 _KEEPALIVE = (("TCP_KEEPIDLE", 60), ("TCP_KEEPALIVE", 60), ("TCP_KEEPINTVL", 30), ("TCP_KEEPCNT", 4))
@@ -50,18 +63,23 @@ _KEEPALIVE = (("TCP_KEEPIDLE", 60), ("TCP_KEEPALIVE", 60), ("TCP_KEEPINTVL", 30)
 class Transport:
     """The connections of one event loop."""
 
-    def __init__(self, *, max_connections: int, ssl_context: ssl.SSLContext | None = None, proxy: str | None = None):
-        self._slots = _Slots(max_connections)
+    def __init__(
+        self,
+        *,
+        max_connections: int,
+        trust: Callable[[], Awaitable[ssl.SSLContext | None]],
+        proxy: str | None = None,
+        environ: Mapping[str, str] = os.environ,
+    ) -> None:
+        self._slots = Slots(max_connections)
+        self._trust = trust
         self._proxy = proxy
+        self._environ = environ
+        self._proxies: dict[str, Proxy | None] = {}
         self._answers: weakref.WeakSet[Answer] = weakref.WeakSet()
         self._closed = False
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(
-                limit=0,
-                ssl=ssl_context if ssl_context is not None else True,
-                socket_factory=_open_socket,
-                keepalive_timeout=30,
-            ),
+            connector=aiohttp.TCPConnector(limit=0, socket_factory=_open_socket, keepalive_timeout=30),
             cookie_jar=aiohttp.DummyCookieJar(),
             auto_decompress=False,
             read_bufsize=_READ_BUFFER,
@@ -88,10 +106,10 @@ class Transport:
         """
         if self._closed:
             raise ClientClosed("the client is closed")
+        way = await self._way(request.url)
         await self._slots.acquire(pool)
         try:
-            added = await authorize()
-            response = await self._send(request, added, connect, headers_within)
+            response = await self._send(request, await authorize(), way, connect, headers_within)
         except BaseException:
             self._slots.release()
             raise
@@ -99,36 +117,106 @@ class Transport:
         self._answers.add(answer)
         return answer
 
+    async def ask(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str] = MappingProxyType({}),
+        body: bytes = b"",
+        seconds: float,
+        direct: bool = False,
+    ) -> HttpAnswer:
+        """One small request and its whole answer; takes no slot. See `auth.sources.Http`."""
+        if self._closed:
+            raise ClientClosed("the client is closed")
+        try:
+            with anyio.fail_after(seconds):
+                way = await self._way(url, direct=direct)
+                response = await self._request(method, url, headers.items(), body or None, way, skip=_AUTOMATIC)
+                try:
+                    data = await _read_small(response)
+                except (aiohttp.ClientError, OSError, RuntimeError) as error:
+                    raise self._no_answer(error, way) from error
+                finally:
+                    response.close()  # leaves a connection alone whose answer was read to its end
+        except TimeoutError:
+            raise ConnectionFailed(f"no whole answer from {_origin(url)} within {seconds:g} s") from None
+        return HttpAnswer(response.status, response.headers, data)
+
+    async def _way(self, url: str, *, direct: bool = False) -> _Way:
+        """How to reach an address. Raises `ConfigurationError` for a proxy or bundle that is none."""
+        proxy = None if direct else self._proxy_for(url)
+        secure = url.startswith("https:") or (proxy is not None and proxy.url.startswith("https:"))
+        return _Way(proxy, await self._trust() if secure else None)
+
+    def _proxy_for(self, url: str) -> Proxy | None:
+        origin = _origin(url)
+        if origin not in self._proxies:
+            self._proxies[origin] = find_proxy(url, self._proxy, self._environ)
+        return self._proxies[origin]
+
     async def _send(
-        self, request: Request, added: Mapping[str, str], connect: float | None, headers_within: float | None
+        self, request: Request, added: Mapping[str, str], way: _Way, connect: float | None, headers_within: float | None
     ) -> aiohttp.ClientResponse:
         began = monotonic()
         body = request.body.data
+        # aiohttp warns of a large bytes body, and takes the same bytes as a file in pieces
+        data = body if len(body) < _LARGE_BODY else io.BytesIO(body)
         try:
             with anyio.fail_after(headers_within):
-                return await self._session.request(
-                    request.method,
-                    URL(request.url, encoded=True),
-                    # aiohttp warns of a large bytes body, and takes the same bytes as a file in pieces
-                    data=body if len(body) < _LARGE_BODY else io.BytesIO(body),
-                    headers=[*request.headers, *added.items()],
-                    allow_redirects=False,
-                    proxy=self._proxy,
-                    timeout=aiohttp.ClientTimeout(total=None, connect=connect, sock_read=None),
+                return await self._request(
+                    request.method, request.url, [*request.headers, *added.items()], data, way, connect=connect
                 )
-        except aiohttp.ConnectionTimeoutError as error:
-            raise ConnectTimeout(connect or 0, monotonic() - began, detail=str(error)) from error
         except TimeoutError as error:
             raise FirstEventTimeout(headers_within or 0, monotonic() - began, detail="no headers came") from error
-        except (aiohttp.ClientError, OSError) as error:
-            raise self._no_answer(error) from error
-        except RuntimeError as error:  # how aiohttp says that the session was closed under a request
-            raise self._no_answer(error) from error
 
-    def _no_answer(self, error: Exception) -> BedrockStreamError:
+    async def _request(
+        self,
+        method: str,
+        url: str,
+        headers: Iterable[tuple[str, str]],
+        data: bytes | io.BytesIO | None,
+        way: _Way,
+        *,
+        connect: float | None = None,
+        skip: Iterable[str] = (),
+    ) -> aiohttp.ClientResponse:
+        began = monotonic()
+        login = way.login
+        tunnel = url.startswith("https:")  # what is not tunnelled has one head, for the proxy as well
+        try:
+            response = await self._session.request(
+                method,
+                URL(url, encoded=True),
+                data=data,
+                headers=[*headers, *(() if tunnel else login.items())],
+                skip_auto_headers=skip,
+                allow_redirects=False,
+                proxy=way.proxy.url if way.proxy else None,
+                proxy_headers=login if tunnel else None,
+                ssl=way.context or True,
+                timeout=aiohttp.ClientTimeout(total=None, connect=connect, sock_read=None),
+            )
+        except aiohttp.ConnectionTimeoutError as error:
+            detail = f"{error}{way.through}"
+            raise ConnectTimeout(connect or 0, monotonic() - began, detail=detail) from error
+        except aiohttp.ClientResponseError as error:
+            words = way.failure(error)
+        except (aiohttp.ClientError, OSError, RuntimeError) as error:
+            # RuntimeError is how aiohttp says that the session was closed under a request.
+            raise self._no_answer(error, way) from error
+        else:
+            if way.proxy is None or response.status != 407:
+                return response
+            words = way.refusal(407, response.reason or "")
+            response.close()
+        raise ConnectionFailed(words)  # out here it does not keep aiohttp's error, which holds the headers
+
+    def _no_answer(self, error: Exception, way: _Way) -> BedrockStreamError:
         if self._closed:
             return ClientClosed("the client was closed before the answer came")
-        return ConnectionFailed(f"no answer: {error or type(error).__name__}")
+        return ConnectionFailed(way.failure(error))
 
     async def close(self) -> None:
         """Close every connection; answers that are being read fail with `ClientClosed`."""
@@ -138,12 +226,61 @@ class Transport:
         await self._session.close()
 
 
+class _Way(msgspec.Struct, frozen=True):
+    """How an address is reached, and in what words it was not."""
+
+    proxy: Proxy | None
+    context: ssl.SSLContext | None
+    """None stands for aiohttp's own."""
+
+    @property
+    def login(self) -> dict[str, str]:
+        login = self.proxy.authorization if self.proxy else None
+        return {"Proxy-Authorization": login} if login else {}
+
+    @property
+    def through(self) -> str:
+        return f" through {self.proxy}" if self.proxy else ""
+
+    def refusal(self, status: int, said: str) -> str:
+        remedy = ": give it the right http://user:password@host:port, percent-encoded" if status == 407 else ""
+        return f"{self.proxy} refused with {status} {said[:200]}{remedy}"
+
+    def failure(self, error: Exception) -> str:
+        if isinstance(error, aiohttp.ClientConnectorCertificateError):
+            reason = getattr(error.certificate_error, "verify_message", None) or error.certificate_error
+            return (
+                f"the certificate of {error.host}:{error.port} is not trusted: {reason}; "
+                "name the bundle of its authority in AWS_CA_BUNDLE, or give Client(ssl=...) a context that trusts it"
+            )
+        if isinstance(error, aiohttp.ClientHttpProxyError):
+            return self.refusal(error.status, error.message)
+        # Behind a proxy, the only name that is looked up here is the proxy's.
+        if self.proxy and isinstance(error, aiohttp.ClientProxyConnectionError | aiohttp.ClientConnectorDNSError):
+            return f"{self.proxy} cannot be reached: {error.os_error}"
+        said = f"{error.status}, {error.message}" if isinstance(error, aiohttp.ClientResponseError) else str(error)
+        return f"no answer{self.through}: {said or type(error).__name__}"
+
+
+def _origin(url: str) -> str:
+    return "/".join(url.split("/", 3)[:3])
+
+
+async def _read_small(response: aiohttp.ClientResponse) -> bytes:
+    body = b""
+    while data := await response.content.readany():
+        body += data
+        if len(body) > _SMALL_ANSWER:
+            raise TransportError(f"the answer of {response.url.host} is longer than {_SMALL_ANSWER} bytes")
+    return body
+
+
 class Answer:
     """An HTTP answer: its headers are here, its body is read as it comes. It holds a slot until it is closed."""
 
     __slots__ = ("__weakref__", "_content", "_failure", "_loop", "_response", "_slots", "bytes_received", "closed")
 
-    def __init__(self, response: aiohttp.ClientResponse, slots: _Slots) -> None:
+    def __init__(self, response: aiohttp.ClientResponse, slots: Slots) -> None:
         self._response = response
         self._content = response.content
         self._slots = slots
@@ -199,52 +336,12 @@ class Answer:
                 self._loop.call_soon_threadsafe(_close, self._response, self._slots)
 
 
-def _close(response: aiohttp.ClientResponse, slots: _Slots) -> None:
+def _close(response: aiohttp.ClientResponse, slots: Slots) -> None:
     connection = response.connection  # None once the body was read to its end
     if connection is not None and connection.transport is not None:
         connection.transport.abort()  # a polite close would first wait for unsent bytes
     response.close()
     slots.release()
-
-
-class _Slots:
-    """How many requests may be open at once; first come, first served."""
-
-    def __init__(self, limit: int) -> None:
-        self._limit = limit
-        self._waiting: deque[asyncio.Future[None]] = deque()
-        self.taken = 0
-
-    async def acquire(self, seconds: float | None) -> None:
-        """Take a slot. Raises `PoolTimeout`. A slot that comes together with a cancellation is passed on."""
-        if self.taken < self._limit and not self._waiting:
-            self.taken += 1
-            return
-        waiter = asyncio.get_running_loop().create_future()
-        self._waiting.append(waiter)
-        began = monotonic()
-        try:
-            with anyio.fail_after(seconds):
-                await waiter
-        except BaseException as error:
-            if waiter.done() and not waiter.cancelled():
-                self.release()
-            else:
-                with contextlib.suppress(ValueError):
-                    self._waiting.remove(waiter)
-            if isinstance(error, TimeoutError):
-                detail = f"all {self._limit} slots are taken by {self.taken} open streams"
-                raise PoolTimeout(seconds or 0, monotonic() - began, detail=detail) from None
-            raise
-
-    def release(self) -> None:
-        """Give a slot back; it passes straight to the next in line."""
-        while self._waiting:
-            waiter = self._waiting.popleft()
-            if not waiter.done():
-                waiter.set_result(None)
-                return
-        self.taken -= 1
 
 
 def _open_socket(address: tuple[Any, ...]) -> socket.socket:

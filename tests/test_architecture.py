@@ -33,6 +33,7 @@ FLOORS: dict[str, int] = {
     "tools": 1,
     "explanation": 1,
     "messages": 2,
+    "proxies": 2,
     "pricing": 2,
     "tool_input": 2,
     "assembly": 3,
@@ -53,11 +54,13 @@ FLOORS: dict[str, int] = {
     "dialects.llama": 7,
     "dialects.raw": 7,
     "request": 7,
+    "auth.credentials": 7,
+    "auth.sources": 8,
     "routing": 8,
+    "slots": 8,
     "plan": 9,
     "transport": 9,
-    "auth.credentials": 9,
-    "auth.sources": 10,
+    "certificates": 9,
     "loops": 10,
     "attempt": 10,
     "live": 11,
@@ -66,7 +69,8 @@ FLOORS: dict[str, int] = {
     "client": 14,
 }
 OUTSIDE = ("testing", "cli")
-PURE = [name for name, floor in FLOORS.items() if floor < FLOORS["transport"]] + ["plan"]
+WAITING = {"slots", "auth.credentials"}
+PURE = [name for name, floor in FLOORS.items() if floor < FLOORS["transport"] and name not in WAITING] + ["plan"]
 FOREIGN_TO_PURE = {"aiohttp", "anyio", "asyncio", "socket", "ssl", "threading", "time", "os", "botocore", "crcmod"}
 
 

@@ -7,6 +7,7 @@ scripted or not.
 from __future__ import annotations
 
 import asyncio
+import ssl as ssl_module
 from collections import deque
 from collections.abc import Callable, Collection, Iterable
 from contextlib import suppress
@@ -64,6 +65,7 @@ class Emulator:
     - `script`: answers for one request each, in their order (then unscripted), or one function for all requests.
     - `pace`: seconds between deltas. `clock`: an aware datetime, against which signatures are dated.
     - `models`: the model ids that exist; None means all.
+    - `ssl`: a context with a certificate, to speak TLS; then any name that the certificate is for may be called.
 
     Raises `ConfigurationError` where crcmod is not installed: `pip install "bedrock-stream[testing]"`.
     """
@@ -80,6 +82,7 @@ class Emulator:
         pace: float = 0.0,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         models: Collection[str] | None = None,
+        ssl: ssl_module.SSLContext | None = None,
     ) -> None:
         self._crc = independent_crc()
         self._host, self._port = host, port
@@ -92,6 +95,7 @@ class Emulator:
                     "host", f"{host!r} can be reached from elsewhere, and the example keys are public",
                     "give credentials= or api_key=",
                 )  # fmt: skip
+        self._ssl = ssl
         self._guard = Guard(credentials, api_key, region)
         self._default = script if callable(script) else None
         self._queue: deque[Answer] = deque(() if script is None or callable(script) else script)
@@ -106,11 +110,12 @@ class Emulator:
 
     @property
     def url(self) -> str:
-        """Where it listens, `http://127.0.0.1:PORT`. Raises `RuntimeError` before `start`."""
+        """Where it listens, `http://127.0.0.1:PORT`, or https with `ssl`. Raises `RuntimeError` before `start`."""
         if self._runner is None or not self._runner.addresses:
             raise RuntimeError("the emulator is not running: use `async with Emulator(...)`, or await start()")
         host, port = self._runner.addresses[0][:2]
-        return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+        scheme = "https" if self._ssl else "http"
+        return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
 
     @property
     def requests(self) -> list[ReceivedRequest]:
@@ -153,7 +158,7 @@ class Emulator:
         await self._runner.setup()
         # A name may stand for several addresses, each of which would get a port of its own.
         host = "127.0.0.1" if self._host == "localhost" else self._host
-        await web.TCPSite(self._runner, host, self._port).start()
+        await web.TCPSite(self._runner, host, self._port, ssl_context=self._ssl).start()
 
     async def close(self) -> None:
         """Stop listening and break off every answer. Harmless when it is closed already."""
@@ -178,7 +183,7 @@ class Emulator:
         now = self._clock()
         headers = {"x-amzn-RequestId": str(uuid4()), "Date": format_datetime(now.astimezone(UTC), usegmt=True)}
         try:
-            if self._local:
+            if self._local and self._ssl is None:  # nobody has a certificate for a name that is not theirs
                 _check_origin(http)
             return await self._answer(http, headers, now)
         except Refusal as refusal:
