@@ -333,15 +333,14 @@ class SignatureExpired(InvalidSignature):
     age: float | None = None
     """How long before the refusal the request had been signed, in seconds."""
     skew: float | None = None
-    """How far the service's clock is ahead of this machine's, in seconds; None where that could not be told."""
+    """How far the service's clock is ahead of this machine's, in seconds, by all that it said."""
 
-    def explain(self, age: float, skew: float | None) -> None:
+    def explain(self, age: float, skew: float, why: str) -> None:
         """Put what is known of the clocks, and what helps, into the sentence."""
         self.age, self.skew = age, skew
-        clocks = "unknown" if skew is None else f"{skew:+.0f} s"
         self.args = (
-            f"{self.args[0]} [signed {age:.0f} s before, service clock against this machine's: {clocks}; what helps: "
-            "set the clock, or where the model is slow a faster model, lower max_tokens, streaming, or an API key]",
+            f"{self.args[0]} [signed {age:.0f} s before the refusal; {why}. What helps: a right clock; where the model "
+            "is slow a faster one, lower max_tokens or streaming; or an API key, which has no date]",
         )
 
 

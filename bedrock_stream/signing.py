@@ -13,6 +13,7 @@ from .auth.credentials import ApiKey, Identity
 from .auth.identities import Identities
 from .auth.place import Place
 from .auth.sigv4 import sign
+from .auth.skew import describe_refusal, read_refusal
 from .auth.sources import Http
 from .errors import BedrockStreamError, ServiceError, SignatureExpired
 from .request import Request
@@ -75,7 +76,8 @@ class Signer:
         if learned and "clock" not in self._cured:
             self._cured.add("clock")
             return True
-        error.explain(age, clocks.skew(host).total_seconds() if learned else None)
+        skew = clocks.skew(host)
+        error.explain(age, skew.total_seconds(), describe_refusal(read_refusal(error.message), skew))
         return False
 
     async def _has_other_keys(self) -> bool:

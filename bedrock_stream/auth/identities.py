@@ -6,15 +6,15 @@ is asked for before each request, in the caller's own context. Which place was c
 
 from __future__ import annotations
 
-import inspect
 import logging
 import os
 from collections.abc import Callable, Hashable
 from datetime import datetime
 from typing import Any
 
-from ..errors import BedrockStreamError, ConfigurationError, CredentialsUnavailable
+from ..errors import ConfigurationError
 from ..profiles import Profile, Profiles
+from .calling import call_provider
 from .chain import chain_place, profile_place
 from .credentials import ApiKey, Credentials, Identity, check_api_key
 from .keys import stored_keys
@@ -36,12 +36,13 @@ class Identities:
     files change. `clock` tells the time, aware.
     """
 
-    __slots__ = ("_keepers", "_logged", "_place", "_profiles", "_prefer_profile", "clocks")
+    __slots__ = ("_clock", "_keepers", "_logged", "_place", "_prefer_profile", "_profiles", "clocks")
 
     def __init__(self, place: Place | None, profile: str | None, clock: Callable[[], datetime]) -> None:
         self._place = place
         self._profiles = Profiles(profile)
         self._prefer_profile = profile is not None
+        self._clock = clock
         self._keepers: dict[Hashable, tuple[Any, Keeper]] = {}
         self._logged: set[str] = set()
         self.clocks = ServiceClocks(clock)
@@ -71,9 +72,9 @@ class Identities:
         if isinstance(source, Credentials | ApiKey):
             return source
         if place.scheme == "bearer":
-            return await _ask_api_key(source)
+            return ApiKey(check_api_key(await call_provider(source, place.name)))
         source, keeper = self._keeper(place)
-        return await keeper.get(lambda: self._fetch(source, http, region))
+        return await keeper.get(lambda: self._fetch(source, place.name, http, region))
 
     def distrust(self, place: Place, refused: Identity) -> None:
         """The service refused keys of this place; kept ones are not used again."""
@@ -91,13 +92,13 @@ class Identities:
         kept = self._keepers.get(place.key)
         if kept is None:
             lasting = isinstance(place.source, Source)
-            kept = (place.source, Keeper(place.name, self.clocks.base, lasting=lasting))
+            kept = (place.source, Keeper(place.name, self._clock, lasting=lasting))
             self._keepers[place.key] = kept
         return kept
 
-    async def _fetch(self, source: Any, http: Http, region: str) -> Credentials:
+    async def _fetch(self, source: Any, name: str, http: Http, region: str) -> Credentials:
         if not isinstance(source, Source):
-            found = await _call(source)
+            found = await call_provider(source, name)
             if not isinstance(found, Credentials):
                 kind = type(found).__name__
                 raise ConfigurationError("credentials", f"the provider gave a {kind}", "return Credentials")
@@ -131,23 +132,3 @@ class Identities:
 
 
 _SCHEMES = {"bearer": "an API key", "sigv4": "IAM keys"}
-
-
-async def _ask_api_key(source: Callable[[], Any]) -> ApiKey:
-    try:
-        found = await _call(source)
-    except BedrockStreamError:
-        raise
-    except Exception as error:
-        # The text of a stranger's exception may hold anything, so only its type is told.
-        raise CredentialsUnavailable("the client's api_key", f"it raised {type(error).__name__}") from error
-    return ApiKey(check_api_key(found))
-
-
-async def _call(source: Callable[[], Any]) -> Any:
-    """Call a callable without blocking the loop: a plain function runs in a thread, which nobody waits for in vain."""
-    from anyio import to_thread
-
-    asynchronous = inspect.iscoroutinefunction(source) or inspect.iscoroutinefunction(type(source).__call__)
-    found = source() if asynchronous else await to_thread.run_sync(source, abandon_on_cancel=True)
-    return await found if inspect.isawaitable(found) else found

@@ -48,7 +48,7 @@ class Keeper:
         self._flights: dict[asyncio.AbstractEventLoop, asyncio.Task[Credentials]] = {}
 
     async def get(self, fetch: Fetch) -> Credentials:
-        """Keys that hold. `fetch` asks the source, if need be. Raises what it raises, if no kept keys hold."""
+        """Keys that hold. `fetch` asks the source, if need be; what it raises is raised only where no kept keys hold."""
         kept = self._kept
         if kept is None:
             return await self._join(fetch)
@@ -97,13 +97,7 @@ class Keeper:
         return flight
 
     async def _fetch(self, fetch: Fetch) -> Credentials:
-        try:
-            found = await fetch()
-        except BedrockStreamError:
-            raise
-        except Exception as error:
-            # The text of a stranger's exception may hold anything, so only its type is told.
-            raise CredentialsUnavailable(self._name, f"it raised {type(error).__name__}") from error
+        found = await fetch()
         now = self._clock()
         if found.expires_at is not None and found.expires_at <= now:
             raise CredentialsUnavailable(self._name, f"its keys ended at {found.expires_at:%Y-%m-%d %H:%M:%S %Z}")
