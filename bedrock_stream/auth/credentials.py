@@ -25,6 +25,7 @@ __all__ = (
     "Place",
     "Provider",
     "ask",
+    "call_provider",
     "check_api_key",
     "find_place",
 )
@@ -116,7 +117,7 @@ async def ask(place: Place) -> Identity:
     source = place.source
     if isinstance(source, Credentials | ApiKey):
         return source
-    found = await _call(source)
+    found = await call_provider(source)
     if place.scheme == "bearer":
         return ApiKey(check_api_key(found))
     if not isinstance(found, Credentials):
@@ -160,10 +161,10 @@ def _in_environment(environ: Mapping[str, str]) -> Place:
     )
 
 
-async def _call(source: Callable[[], Any]) -> Any:
-    """Call a provider without blocking the loop: a plain function runs in a thread."""
+async def call_provider(source: Callable[[], Any]) -> Any:
+    """Call a provider without blocking the loop: a plain function runs in a thread, which a cancelled call leaves."""
     from anyio import to_thread
 
     asynchronous = inspect.iscoroutinefunction(source) or inspect.iscoroutinefunction(type(source).__call__)
-    found = source() if asynchronous else await to_thread.run_sync(source)
+    found = source() if asynchronous else await to_thread.run_sync(source, abandon_on_cancel=True)
     return await found if inspect.isawaitable(found) else found
