@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from .attachments import Image as Image
     from .attachments import Video as Video
     from .auth.credentials import Credentials as Credentials
+    from .auth.keys import put_key as put_key
+    from .auth.sts import AssumeRole as AssumeRole
+    from .auth.sts import AssumeRoleWithWebIdentity as AssumeRoleWithWebIdentity
     from .client import Client as Client
     from .client import generate as generate
     from .client import stream as stream
@@ -65,6 +68,8 @@ _ROOMS = {
     "assembly": ("Response",),
     "attachments": ("Audio", "Document", "Image", "Video"),
     "auth.credentials": ("Credentials",),
+    "auth.keys": ("put_key",),
+    "auth.sts": ("AssumeRole", "AssumeRoleWithWebIdentity"),
     "client": ("Client", "generate", "stream"),
     "clocks": ("Timeouts",),
     "events": (

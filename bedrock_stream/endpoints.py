@@ -1,9 +1,9 @@
 """Where a request goes: region, partition, and what overrides them.
 
-    https://bedrock-runtime[-fips].{region}.{suffix of the partition}
+    https://{service}[-fips].{region}.{suffix of the partition}
 
 Pure: environment and profile settings are handed in. The region builds the host that we sign for, so it must be one
-host label. Source: the endpoint rule set of the Bedrock Runtime service model.
+host label. Source: the endpoint rule sets of the service models.
 """
 
 from __future__ import annotations
@@ -17,7 +17,16 @@ import msgspec
 
 from .errors import ConfigurationError
 
-__all__ = ("DEFAULT_REGION", "Endpoint", "check_region", "resolve_endpoint", "resolve_region")
+__all__ = (
+    "BEDROCK_RUNTIME",
+    "DEFAULT_REGION",
+    "STS",
+    "Endpoint",
+    "Service",
+    "check_region",
+    "resolve_endpoint",
+    "resolve_region",
+)
 
 DEFAULT_REGION = "us-east-1"
 
@@ -40,6 +49,21 @@ _PARTITIONS = (
     _Partition(r"eu-isoe-\w+-\d+", "cloud.adc-e.uk", "api.cloud-aws.adc-e.uk"),
     _Partition(r"us-isof-\w+-\d+", "csp.hci.ic.gov", "api.aws.hci.ic.gov"),
 )
+
+
+class Service(msgspec.Struct, frozen=True):
+    """A service that has a host in each region."""
+
+    host: str
+    """The first label of its host."""
+    name: str
+    """Its name in the settings; in capitals, in the variables."""
+    fips_as_it_is: str = r"(?!)"
+    """The regions, as a pattern, where its plain host is the FIPS one."""
+
+
+BEDROCK_RUNTIME = Service("bedrock-runtime", "bedrock_runtime")
+STS = Service("sts", "sts", r"us-gov-\w+-\d+")
 
 
 class Endpoint(msgspec.Struct, frozen=True):
@@ -75,45 +99,49 @@ def resolve_endpoint(
     environ: Mapping[str, str],
     settings: Mapping[str, str],
     *,
+    service: Service = BEDROCK_RUNTIME,
     endpoint_url: str | None = None,
     use_fips: bool | None = None,
     use_dual_stack: bool | None = None,
     allow_http: bool = False,
 ) -> Endpoint:
-    """Argument > `AWS_ENDPOINT_URL_BEDROCK_RUNTIME` > `AWS_ENDPOINT_URL` > profile > the region's own host.
+    """Argument > `AWS_ENDPOINT_URL_{SERVICE}` > `AWS_ENDPOINT_URL` > profile > the region's own host.
 
     Plain http away from this machine would send the request, and with an API key the key itself, for all to read:
     refused unless `allow_http`.
     """
     fips = _switch(use_fips, "AWS_USE_FIPS_ENDPOINT", "use_fips_endpoint", environ, settings)
     dual_stack = _switch(use_dual_stack, "AWS_USE_DUALSTACK_ENDPOINT", "use_dualstack_endpoint", environ, settings)
-    custom = _custom(endpoint_url, environ, settings)
+    custom = _custom(service, endpoint_url, environ, settings)
     if custom is None:
-        return Endpoint(_regional(region, fips=fips, dual_stack=dual_stack), "region")
+        return Endpoint(_regional(service, region, fips=fips, dual_stack=dual_stack), "region")
     if fips or dual_stack:
         kind = "FIPS" if fips else "dual-stack"
         raise ConfigurationError(custom.source, f"a custom endpoint and {kind} exclude each other", "drop one of them")
-    _check_url(custom, allow_http)
+    _check_url(service, custom, allow_http)
     return custom
 
 
-def _regional(region: str, *, fips: bool, dual_stack: bool) -> str:
+def _regional(service: Service, region: str, *, fips: bool, dual_stack: bool) -> str:
     partition = next((p for p in _PARTITIONS if re.fullmatch(p.regions, region)), _PARTITIONS[0])
     suffix = partition.dual_stack_suffix if dual_stack else partition.suffix
-    return f"https://bedrock-runtime{'-fips' if fips else ''}.{region}.{suffix}"
+    marked = fips and (dual_stack or not re.fullmatch(service.fips_as_it_is, region))
+    return f"https://{service.host}{'-fips' if marked else ''}.{region}.{suffix}"
 
 
-def _custom(explicit: str | None, environ: Mapping[str, str], settings: Mapping[str, str]) -> Endpoint | None:
+def _custom(
+    service: Service, explicit: str | None, environ: Mapping[str, str], settings: Mapping[str, str]
+) -> Endpoint | None:
     if explicit is not None:
         if not isinstance(explicit, str):
             raise ConfigurationError("endpoint_url", f"a {type(explicit).__name__} is no address", "use a str")
         return Endpoint(explicit.rstrip("/"), "endpoint_url")
     if _switch(None, "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "ignore_configured_endpoint_urls", environ, settings):
         return None
-    for name in ("AWS_ENDPOINT_URL_BEDROCK_RUNTIME", "AWS_ENDPOINT_URL"):
+    for name in (f"AWS_ENDPOINT_URL_{service.name.upper()}", "AWS_ENDPOINT_URL"):
         if environ.get(name):
             return Endpoint(environ[name].rstrip("/"), name)
-    for name in ("bedrock_runtime.endpoint_url", "endpoint_url"):
+    for name in (f"{service.name}.endpoint_url", "endpoint_url"):
         if settings.get(name):
             return Endpoint(settings[name].rstrip("/"), f"{name} of the profile")
     return None
@@ -127,7 +155,7 @@ def _switch(
     return (environ.get(variable) or settings.get(setting) or "").strip().lower() == "true"
 
 
-def _check_url(endpoint: Endpoint, allow_http: bool) -> None:
+def _check_url(service: Service, endpoint: Endpoint, allow_http: bool) -> None:
     url = endpoint.url
     try:
         parts = urlsplit(url)
@@ -139,11 +167,8 @@ def _check_url(endpoint: Endpoint, allow_http: bool) -> None:
         shown = re.sub("//.*@", "//...@", url)
         raise ConfigurationError(endpoint.source, f"{shown!r} is no endpoint", "use https://host[:port][/path]")
     if parts.scheme == "http" and not allow_http and not _is_loopback(host):
-        raise ConfigurationError(
-            endpoint.source,
-            f"{url!r} would send credentials unencrypted",
-            "use https, or Client(allow_http=True)",
-        )
+        remedy = "use https, or Client(allow_http=True)" if service is BEDROCK_RUNTIME else "use https"
+        raise ConfigurationError(endpoint.source, f"{url!r} would send credentials unencrypted", remedy)
 
 
 def _is_loopback(host: str) -> bool:

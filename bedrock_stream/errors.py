@@ -400,7 +400,8 @@ class ServiceUnavailable(ServiceError):
     retryable = True
 
 
-# Names from the Bedrock Runtime service model, and those that AWS's front doors answer before Bedrock sees a request.
+# Names from the Bedrock Runtime service model, those that AWS's front doors answer before Bedrock sees a request, and
+# those of STS whose HTTP status, 400, tells something else.
 _BY_CODE: dict[str, tuple[type[ServiceError], int]] = {
     "AccessDeniedException": (AccessDenied, 403),
     "UnrecognizedClientException": (AccessDenied, 403),
@@ -410,6 +411,7 @@ _BY_CODE: dict[str, tuple[type[ServiceError], int]] = {
     "InvalidSignatureException": (InvalidSignature, 403),
     "SignatureDoesNotMatch": (InvalidSignature, 403),
     "IncompleteSignatureException": (InvalidSignature, 403),
+    "IncompleteSignature": (InvalidSignature, 403),
     "RequestTimeTooSkewed": (SignatureExpired, 403),
     "RequestExpired": (SignatureExpired, 403),
     "RequestInTheFuture": (SignatureExpired, 403),
@@ -419,6 +421,8 @@ _BY_CODE: dict[str, tuple[type[ServiceError], int]] = {
     "ServiceQuotaExceededException": (QuotaExceeded, 400),
     "ThrottlingException": (Throttled, 429),
     "TooManyRequestsException": (Throttled, 429),
+    "Throttling": (Throttled, 429),
+    "IDPCommunicationError": (ServiceUnavailable, 503),
     "ModelNotReadyException": (ModelNotReady, 429),
     "ModelTimeoutException": (ModelTimeout, 408),
     "ModelErrorException": (ModelError, 424),

@@ -1,21 +1,29 @@
 """What a source of temporary keys is, and what it may use: HTTP handed in, the environment, a region, a clock.
 
 A source is asked only through `auth.refresh`, which keeps its keys until they are due, so it asks anew each time and
-keeps nothing. It raises `CredentialsUnavailable`, or the `ServiceError` that the service named.
+keeps nothing. It raises `CredentialsUnavailable`, or the `ServiceError` that the service named; a variable or a setting
+that cannot be used is a `ConfigurationError`. What a service says of itself is never trusted to hold no secret.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+import contextlib
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Protocol, runtime_checkable
+from urllib.parse import quote, quote_plus
 
 import msgspec
 
-from ..errors import CredentialsUnavailable
+from ..errors import ConfigurationError, CredentialsUnavailable
 from .credentials import Credentials
 
-__all__ = ("Http", "HttpAnswer", "Outside", "Source", "read_document")
+__all__ = ("LARGEST_ANSWER", "Http", "HttpAnswer", "Outside", "Source", "make_keys", "read_document", "scrub")
+
+LARGEST_ANSWER = 64 * 1024
+"""Bytes; what gives keys says no more than this."""
+
+_LONGEST_MESSAGE = 500
 
 
 class HttpAnswer(msgspec.Struct, frozen=True):
@@ -75,29 +83,51 @@ class Source(Protocol):
         """New keys. Raises `CredentialsUnavailable`, `ServiceError`."""
 
 
-def read_document(source: str, body: bytes) -> Credentials:
-    """The JSON document in which container and instance services give keys. Raises `CredentialsUnavailable`."""
-    try:
-        document = msgspec.json.decode(body, type=_Document)
-    except (ValueError, RecursionError):
-        raise CredentialsUnavailable(source, "its answer is not the JSON document that holds keys") from None
-    if document.Code not in ("", "Success"):
-        raise CredentialsUnavailable(source, f"it answered {document.Code}: {document.Message[:200]}")
-    if not document.AccessKeyId or not document.SecretAccessKey:
+def read_document(source: str, body: bytes, secrets: Iterable[str] = ()) -> Credentials:
+    """The JSON document in which container and instance services give keys.
+
+    `secrets` are what was sent, and may come back in a message. Raises `CredentialsUnavailable`.
+    """
+    document = None
+    if len(body) <= LARGEST_ANSWER:
+        with contextlib.suppress(ValueError, RecursionError):  # not chained: the decoder's error could show the body
+            document = msgspec.json.decode(body, type=_Document)
+    if document is None:
+        raise CredentialsUnavailable(source, "its answer is not the JSON document that holds keys")
+    if document.Code not in (None, "", "Success"):
+        hidden = (*secrets, document.SecretAccessKey or "", document.Token or "")
+        raise CredentialsUnavailable(source, scrub(f"it answered {document.Code}: {document.Message}", hidden))
+    return make_keys(source, document.AccessKeyId, document.SecretAccessKey, document.Token, document.Expiration)
+
+
+def make_keys(
+    source: str, access_key_id: str | None, secret_access_key: str | None, token: str | None, ends: datetime | None
+) -> Credentials:
+    """Keys as a source gave them; a naive moment is UTC. Raises `CredentialsUnavailable` where they are none."""
+    if not access_key_id or not secret_access_key:
         raise CredentialsUnavailable(source, "its answer holds no keys")
-    return Credentials(
-        document.AccessKeyId, document.SecretAccessKey, document.Token or None, _aware(document.Expiration)
-    )
+    if ends is not None and ends.tzinfo is None:
+        ends = ends.replace(tzinfo=UTC)
+    try:
+        return Credentials(access_key_id, secret_access_key, token or None, ends)
+    except ConfigurationError as error:
+        reason = f"its answer holds no keys: {error.argument}: {error.problem}"
+    raise CredentialsUnavailable(source, reason)
+
+
+def scrub(text: str, secrets: Iterable[str]) -> str:
+    """The beginning of a text without these secrets, as they stand and as they stand in a form or an address."""
+    for secret in secrets:
+        for written in (secret, quote_plus(secret), quote(secret, safe="")):
+            if written:
+                text = text.replace(written, "...")
+    return text[:_LONGEST_MESSAGE]
 
 
 class _Document(msgspec.Struct):
-    Code: str = ""
-    Message: str = ""
-    AccessKeyId: str = ""
-    SecretAccessKey: str = ""
-    Token: str = ""
+    Code: str | None = None
+    Message: str | None = None
+    AccessKeyId: str | None = None
+    SecretAccessKey: str | None = None
+    Token: str | None = None
     Expiration: datetime | None = None
-
-
-def _aware(moment: datetime | None) -> datetime | None:
-    return moment.replace(tzinfo=UTC) if moment is not None and moment.tzinfo is None else moment

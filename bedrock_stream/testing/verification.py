@@ -22,7 +22,6 @@ from .refusal import Refusal
 __all__ = ("Arrived", "Guard", "Keys", "Proof")
 
 _ALGORITHM = "AWS4-HMAC-SHA256"
-_SERVICE = "bedrock"
 _TOLERANCE = timedelta(minutes=5)
 _BASIC_FORMAT = "%Y%m%dT%H%M%SZ"
 # Proxies on the way add it behind the signer's back; every other header of AWS's own must be signed.
@@ -77,10 +76,11 @@ class _Claim:
 class Guard:
     """Knows the right keys. None for either means that nobody gets in that way."""
 
-    def __init__(self, keys: SigningKeys | None, api_key: str | None, region: str) -> None:
+    def __init__(self, keys: SigningKeys | None, api_key: str | None, region: str, service: str = "bedrock") -> None:
         self._keys = keys
         self._api_key = api_key
         self._region = region
+        self._service = service
 
     def verify(self, arrived: Arrived, now: datetime) -> Proof:
         """Raises `Refusal` (403) where the caller is not who they say."""
@@ -116,8 +116,8 @@ class Guard:
     def _check_scope(self, claim: _Claim, arrived: Arrived) -> None:
         if claim.region != self._region:
             raise _bad_signature(f"Credential should be scoped to a valid region, not '{claim.region}'. ")
-        if claim.service != _SERVICE:
-            raise _bad_signature(f"Credential should be scoped to correct service: '{_SERVICE}'. ")
+        if claim.service != self._service:
+            raise _bad_signature(f"Credential should be scoped to correct service: '{self._service}'. ")
         sent = arrived.header("x-amz-date")
         if claim.date != sent[:8]:
             raise _bad_signature(
@@ -176,8 +176,8 @@ def _check_signature(claim: _Claim, arrived: Arrived, keys: SigningKeys) -> None
     block = [f"{name}:{arrived.header(name)}" for name in claim.signed_headers.split(";")]
     canonical = "\n".join([*head, *block, "", claim.signed_headers, digest])
     moment = datetime.strptime(arrived.header("x-amz-date"), _BASIC_FORMAT).replace(tzinfo=UTC)
-    text = string_to_sign(canonical, now=moment, region=claim.region, service=_SERVICE)
-    key = signing_key(keys.secret_access_key, claim.date, claim.region, _SERVICE)
+    text = string_to_sign(canonical, now=moment, region=claim.region, service=claim.service)
+    key = signing_key(keys.secret_access_key, claim.date, claim.region, claim.service)
     expected = hmac.digest(key, text.encode(), "sha256").hex()
     if not hmac.compare_digest(expected.encode(), claim.signature.encode()):
         raise _bad_signature(
