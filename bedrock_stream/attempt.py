@@ -1,8 +1,8 @@
 """One call until its answer's headers: slot, credentials, signature, sending, status.
 
 The signature is made last, with the slot held, just before the bytes leave: a request that queued for minutes is still
-valid. Every attempt signs anew, and a refusal that a new signature cures is not shown to anybody. An answer that is not what was asked for becomes its error here, whether a service
-error, a proxy's page or a redirect.
+valid. Every attempt signs anew, and a refusal that a new signature cures is not shown to anybody. An answer that is not
+what was asked for becomes its error here, whether a service error, a proxy's page or a redirect.
 """
 
 from __future__ import annotations

@@ -91,6 +91,10 @@ class BedrockStreamError(Exception):
     """How many events had reached the caller."""
     partial: Any = None
     """The `Response` so far, or None where nothing was assembled."""
+    retryable = False
+    """Whether the same request may succeed later."""
+    retry_after: float | None = None
+    """After how many seconds the service said it may be tried again."""
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Keyword-only constructors defeat the default, and errors do travel between processes.
@@ -148,6 +152,8 @@ class TransportError(BedrockStreamError):
 class ConnectionFailed(TransportError):
     """No connection, or it broke before anything of the answer was read."""
 
+    retryable = True
+
 
 class TimeLimitError(TransportError):
     """A clock of `Timeouts` ran out. The subclass says which."""
@@ -177,6 +183,7 @@ class ConnectTimeout(TimeLimitError):
     """Name lookup, TCP and TLS together took too long."""
 
     clock = "connect"
+    retryable = True
 
 
 class FirstEventTimeout(TimeLimitError):
@@ -262,6 +269,8 @@ class NotAnEventStream(BedrockStreamError):
 class StreamInterrupted(BedrockStreamError):
     """The answer had begun, and its body ended, was reset or was closed before the message's own end."""
 
+    retryable = True
+
 
 class ToolInputError(BedrockStreamError):
     """The message ended, but the input of a tool call is not a JSON object. It is never replaced by `{}`."""
@@ -292,9 +301,6 @@ class ToolRoundsExceeded(BedrockStreamError):
 
 class ServiceError(BedrockStreamError):
     """Bedrock refused or failed. The base class itself stands for codes that nobody has modelled yet."""
-
-    retryable = False
-    """Whether the same request may succeed later."""
 
     def __init__(
         self, code: str, message: str, status: int, *, mid_stream: bool = False, extra: Mapping[str, Any] | None = None
@@ -338,10 +344,11 @@ class SignatureExpired(InvalidSignature):
     def explain(self, age: float, skew: float, why: str) -> None:
         """Put what is known of the clocks, and what helps, into the sentence."""
         self.age, self.skew = age, skew
-        self.args = (
-            f"{self.args[0]} [signed {age:.0f} s before the refusal; {why}. What helps: a right clock; where the model "
-            "is slow a faster one, lower max_tokens or streaming; or an API key, which has no date]",
+        remedies = (
+            "a right clock; where the model is slow a faster one, lower max_tokens or streaming; "
+            "or an API key, which has no date"
         )
+        self.args = (f"{self.args[0]} [signed {age:.0f} s before the refusal; {why}; what helps: {remedies}]",)
 
 
 class ValidationFailed(ServiceError):

@@ -11,7 +11,7 @@ import re
 
 import msgspec
 
-from .errors import ConfigurationError
+from .errors import ConfigurationError, UnsupportedOperation
 
 __all__ = ("MAX_LENGTH", "Model", "describe", "normalize")
 
@@ -44,6 +44,15 @@ _VENDORS = frozenset(
     }
 )
 _ARN = re.compile(r"arn:[^:]+:(bedrock|sagemaker):[^:]*:[^:]*:([a-z-]+)/(.+)")
+# What other services of the Bedrock family run, none of which takes an API key.
+_ELSEWHERE = {
+    "agent": "agents run in bedrock-agent-runtime",
+    "agent-alias": "agents run in bedrock-agent-runtime",
+    "flow": "flows run in bedrock-agent-runtime",
+    "knowledge-base": "knowledge bases are asked in bedrock-agent-runtime",
+    "data-automation-project": "data automation runs in bedrock-data-automation-runtime",
+    "data-automation-profile": "data automation runs in bedrock-data-automation-runtime",
+}
 # ARNs whose last part is a model id.
 _TELLING_ARNS = frozenset({"foundation-model", "inference-profile"})
 
@@ -104,7 +113,7 @@ def normalize(model: str) -> str:
 
 
 def describe(model: str) -> Model:
-    """What an id says. Raises as `normalize` does.
+    """What an id says. Raises as `normalize` does, and `UnsupportedOperation` for what no request here can reach.
 
     >>> model = describe("us.anthropic.claude-sonnet-4-5-20250929-v1:0")
     >>> model.vendor, model.family, model.geo, model.native
@@ -115,6 +124,7 @@ def describe(model: str) -> Model:
     arn_kind = None if arn is None else arn[2]
     base = name
     if arn is not None:
+        _check_reachable(name, arn[2])
         if arn_kind not in _TELLING_ARNS:
             return Model(name, name, arn_kind=arn_kind)
         base = arn[3]
@@ -126,5 +136,17 @@ def describe(model: str) -> Model:
     vendor, _, own = base.partition(".")
     if vendor not in _VENDORS:
         return Model(name, base, geo=geo or None, arn_kind=arn_kind)
+    if vendor == "amazon" and own.startswith("nova") and "sonic" in own:
+        raise UnsupportedOperation(
+            "model",
+            f"{model!r} speaks only InvokeModelWithBidirectionalStream over HTTP/2, which takes no API key",
+            "use a model of text here, and for speech an SDK that streams both ways, with IAM keys",
+        )
     family = next((family for maker, start, family in _FAMILIES if maker == vendor and own.startswith(start)), None)
     return Model(name, base, vendor, family, geo or None, arn_kind)
+
+
+def _check_reachable(name: str, arn_kind: str) -> None:
+    if arn_kind in _ELSEWHERE:
+        problem = f"{name!r} is no model: {_ELSEWHERE[arn_kind]}, which takes no API key"
+        raise UnsupportedOperation("model", problem, "use that service's client with IAM keys")

@@ -68,7 +68,9 @@ def read_profile(environ: Mapping[str, str], name: str | None = None) -> Profile
     if name and not found:
         looked = " and ".join(str(path) for _, path in _paths(environ))
         raise ConfigurationError("profile", f"{name!r} is not in {looked}", "name one that is, or leave it out")
-    return Profile(named or "default", named_by, bool(found), {key: text for part in found for key, text in part.items()})
+    return Profile(
+        named or "default", named_by, bool(found), {key: text for part in found for key, text in part.items()}
+    )
 
 
 def _chosen(environ: Mapping[str, str]) -> tuple[str | None, str | None]:

@@ -37,7 +37,9 @@ class RetryPolicy(msgspec.Struct, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         if isinstance(self.max_attempts, bool) or not isinstance(self.max_attempts, int) or self.max_attempts < 1:
-            raise ConfigurationError("RetryPolicy.max_attempts", f"{self.max_attempts!r} is no number", "give 1 or more")
+            raise ConfigurationError(
+                "RetryPolicy.max_attempts", f"{self.max_attempts!r} is no number", "give 1 or more"
+            )
         for name in ("base", "cap", "total"):
             value = getattr(self, name)
             if value is None and name == "total":

@@ -39,7 +39,7 @@ class Signer:
         self._cured: set[str] = set()
 
     async def authorize(self, request: Request, http: Http) -> dict[str, str]:
-        """The headers that prove who asks. Raises `MissingCredentials`, `CredentialsUnavailable` and what sources do."""
+        """The headers that prove who asks. Raises `MissingCredentials` and what the source of the keys raises."""
         identities = self._identities
         place = identities.place(self._call)
         identity = await identities.ask(place, http, self._region)

@@ -62,7 +62,7 @@ BAD_CLIENTS: list[tuple[dict[str, Any], str]] = [
     ({"max_connections": 0}, "max_connections: 0 is no limit"),
     ({"max_connections": True}, "max_connections: True is no limit"),
     ({"region": "us east"}, "region: 'us east' is no region"),
-    ({"credentials": "AKID"}, "credentials: a str is none; give Credentials, or a callable"),
+    ({"credentials": "AKID"}, "credentials: a str is none; give Credentials, a source, or a callable"),
     ({"api_key": ""}, "api_key: it is blank"),
     ({"endpoint_url": "bedrock.example.com"}, "endpoint_url: 'bedrock.example.com' is no endpoint"),
     ({"endpoint_url": "http://bedrock.example.com"}, "would send credentials unencrypted"),

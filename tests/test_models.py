@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from refusals import refused
 
+from bedrock_stream.errors import UnsupportedOperation
 from bedrock_stream.models import MAX_LENGTH, Model, describe, normalize
 
 SONNET = "anthropic.claude-3-sonnet-20240229-v1:0"
@@ -49,6 +50,23 @@ def test_what_cannot_be_an_id_is_refused(model: Any, value: str, remedy: str) ->
 
 def test_the_longest_id_is_taken() -> None:
     assert len(normalize("x" * MAX_LENGTH)) == MAX_LENGTH
+
+
+@pytest.mark.parametrize(
+    ("model", "value", "remedy"),
+    [
+        ("amazon.nova-sonic-v1:0", "speaks only InvokeModelWithBidirectionalStream", "use a model of text here"),
+        ("us.amazon.nova-2-sonic-v1:0", "over HTTP/2, which takes no API key", "with IAM keys"),
+        ("arn:aws:bedrock:us-east-1:123456789012:agent-alias/A/B", "agents run in bedrock-agent-runtime", "IAM keys"),
+        ("arn:aws:bedrock:us-east-1:123456789012:flow/F", "flows run in bedrock-agent-runtime", "IAM keys"),
+        ("arn:aws:bedrock:us-east-1:123456789012:data-automation-project/P", "data automation runs in", "IAM keys"),
+    ],
+)
+def test_what_no_request_here_can_reach_is_refused_with_what_can(model: str, value: str, remedy: str) -> None:
+    with refused("model", value, remedy) as caught:
+        describe(model)
+    assert isinstance(caught.value, UnsupportedOperation)
+    assert "takes no API key" in str(caught.value)
 
 
 # ----------------------------------------------------------------------------------------------------- what an id tells

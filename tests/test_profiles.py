@@ -121,7 +121,7 @@ def test_a_folder_in_place_of_the_file_is_refused(tmp_path: Path) -> None:
         read_profile({"AWS_CONFIG_FILE": str(tmp_path)})
 
 
-# ------------------------------------------------------------------------------------------------------ the two together
+# -------------------------------------------------------------------------------------------------- the two together
 
 
 def both(tmp_path: Path, config: str, credentials: str) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""Where keys are when nobody has put them anywhere: a profile, a web identity, the container's role, the machine's role.
+"""Where keys are when nobody has put them anywhere: a profile, a web identity, a container's or a machine's role.
 
     a profile with role_arn > AWS_WEB_IDENTITY_TOKEN_FILE > any other profile > AWS_CONTAINER_CREDENTIALS_* > IMDSv2
 
@@ -80,9 +80,11 @@ def _speaks_of_keys(profile: Profile) -> bool:
 
 
 def _static(profile: Profile) -> Credentials | None:
-    found = (profile.settings.get(f"aws_{name}") or None for name in ("access_key_id", "secret_access_key"))
+    settings = profile.settings
+    names = ("aws_access_key_id", "aws_secret_access_key", "aws_session_token")
+    key, secret, token = (settings.get(name) or None for name in names)
     try:
-        return check_pair(*found, profile.settings.get("aws_session_token") or None)
+        return check_pair(key, secret, token)
     except ConfigurationError as error:
         name = f"aws_{error.argument} of profile {profile.name!r}"
         raise ConfigurationError(name, error.problem, error.remedy) from None

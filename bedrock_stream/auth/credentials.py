@@ -61,7 +61,9 @@ def check_api_key(key: Any) -> str:
     return stripped
 
 
-def check_pair(access_key_id: str | None, secret_access_key: str | None, session_token: str | None) -> Credentials | None:
+def check_pair(
+    access_key_id: str | None, secret_access_key: str | None, session_token: str | None
+) -> Credentials | None:
     """The keys that these three make; None where none is given. Raises `ConfigurationError` for half a pair."""
     if bool(access_key_id) != bool(secret_access_key):
         missing = "secret_access_key" if access_key_id else "access_key_id"

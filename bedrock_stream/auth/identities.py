@@ -1,7 +1,8 @@
 """Who one client is, whoever asks: the place that counts for a call, and the keys from it as they are now.
 
 Shared by all calls and loops of the client. Keys of a source are kept in its `Keeper`; an API key that a callable gives
-is asked for before each request, in the caller's own context. Which place was chosen is logged once, by name.
+is asked for before each request, in the caller's own context. The place and the region that were chosen are logged
+once, by name.
 """
 
 from __future__ import annotations
@@ -67,7 +68,7 @@ class Identities:
 
     async def ask(self, place: Place, http: Http, region: str) -> Identity:
         """The identity of a place, now. Raises `CredentialsUnavailable` and what sources raise."""
-        self._log_once(place)
+        self._log_once(place, region)
         source = place.source
         if isinstance(source, Credentials | ApiKey):
             return source
@@ -125,10 +126,13 @@ class Identities:
         assert isinstance(found, Credentials)  # noqa: S101 - no place of the three has a bearer key
         return found
 
-    def _log_once(self, place: Place) -> None:
+    def _log_once(self, place: Place, region: str) -> None:
         if place.name not in self._logged:
             self._logged.add(place.name)
             _log.info("requests are authorized with %s, found in: %s", _SCHEMES[place.scheme], place.name)
+        if region not in self._logged:
+            self._logged.add(region)
+            _log.info("requests go to region %s", region)
 
 
 _SCHEMES = {"bearer": "an API key", "sigv4": "IAM keys"}

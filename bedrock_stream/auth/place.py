@@ -13,7 +13,7 @@ from .sources import Source
 __all__ = ("ApiKeySource", "Place", "Provider")
 
 Provider: TypeAlias = Credentials | Source | Callable[[], "Credentials | Awaitable[Credentials]"]
-"""What gives IAM keys: the keys, a source such as `AssumeRole`, or a callable that returns them, asynchronous or not."""
+"""What gives IAM keys: the keys, a source such as `AssumeRole`, or an (async) callable that returns them."""
 
 ApiKeySource: TypeAlias = str | Callable[[], "str | Awaitable[str]"]
 """An API key, or a callable that is asked for it before each request."""

@@ -48,7 +48,7 @@ class Keeper:
         self._flights: dict[asyncio.AbstractEventLoop, asyncio.Task[Credentials]] = {}
 
     async def get(self, fetch: Fetch) -> Credentials:
-        """Keys that hold. `fetch` asks the source, if need be; what it raises is raised only where no kept keys hold."""
+        """Keys that hold. `fetch` asks the source; what that raises is raised only where no kept keys hold."""
         kept = self._kept
         if kept is None:
             return await self._join(fetch)

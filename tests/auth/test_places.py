@@ -308,7 +308,7 @@ async def test_a_providers_own_error_is_told_by_type_and_kept_as_the_cause(find:
     assert isinstance(cause, LookupError)
 
 
-# ---------------------------------------------------------------------------------------------------- what is told of it
+# ------------------------------------------------------------------------------------------------------ what is told
 
 
 async def test_the_place_is_logged_once_by_name_only(find: Find, caplog: pytest.LogCaptureFixture) -> None:
@@ -316,7 +316,10 @@ async def test_the_place_is_logged_once_by_name_only(find: Find, caplog: pytest.
     with caplog.at_level(logging.INFO, "bedrock_stream"):
         for _ in range(3):
             await identities.ask(identities.place(None), NO_HTTP, "us-east-1")
-    assert caplog.messages == ["requests are authorized with an API key, found in: the client's api_key"]
+    assert caplog.messages == [
+        "requests are authorized with an API key, found in: the client's api_key",
+        "requests go to region us-east-1",
+    ]
 
 
 HIDDEN = "hunter2"
