@@ -199,12 +199,11 @@ class Transport:
                 timeout=aiohttp.ClientTimeout(total=None, connect=connect, sock_read=None),
             )
         except aiohttp.ConnectionTimeoutError as error:
-            detail = f"{error}{way.through}"
-            raise ConnectTimeout(connect or 0, monotonic() - began, detail=detail) from error
+            raise ConnectTimeout(connect or 0, monotonic() - began, detail=f"{error}{way.through}") from error
         except aiohttp.ClientResponseError as error:
             words = way.failure(error)
-        except (aiohttp.ClientError, OSError, RuntimeError) as error:
-            # RuntimeError is how aiohttp says that the session was closed under a request.
+        except (aiohttp.ClientError, OSError, RuntimeError, AssertionError) as error:
+            # The last two are how aiohttp says that the session was closed under a request.
             raise self._no_answer(error, way) from error
         else:
             if way.proxy is None or response.status != 407:

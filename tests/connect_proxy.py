@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import contextlib
+import ssl as ssl_module
 from collections.abc import Coroutine, Mapping
 from types import TracebackType
 from typing import Any, Self
@@ -19,9 +20,17 @@ REFUSAL = (
 class ConnectProxy:
     """`routes` says where an address that is asked for, `host:port`, really is; others are refused with 502."""
 
-    def __init__(self, routes: Mapping[str, str], *, user: str | None = None, password: str = "") -> None:
+    def __init__(
+        self,
+        routes: Mapping[str, str],
+        *,
+        user: str | None = None,
+        password: str = "",
+        ssl: ssl_module.SSLContext | None = None,
+    ) -> None:
         self._routes = routes
         self._login = None if user is None else base64.b64encode(f"{user}:{password}".encode()).decode()
+        self._ssl = ssl
         self._server: asyncio.Server | None = None
         self._serving: set[asyncio.Task[None]] = set()
         self._change = asyncio.Event()
@@ -41,7 +50,7 @@ class ConnectProxy:
             await self._change.wait()
 
     async def __aenter__(self) -> Self:
-        self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
+        self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0, ssl=self._ssl)
         self.address = f"127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
         return self
 

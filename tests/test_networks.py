@@ -43,11 +43,16 @@ def bundle(authority: trustme.CA, tmp_path: Path) -> str:
 
 
 @pytest.fixture
-async def secure(authority: trustme.CA) -> AsyncIterator[Emulator]:
-    """An emulator that speaks TLS, as Bedrock's own host and as itself."""
+def certificate(authority: trustme.CA) -> ssl.SSLContext:
+    """What makes a server Bedrock's own host, and 127.0.0.1."""
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     authority.issue_cert(HOST, "127.0.0.1").configure_cert(context)
-    async with Emulator(ssl=context) as running:
+    return context
+
+
+@pytest.fixture
+async def secure(certificate: ssl.SSLContext) -> AsyncIterator[Emulator]:
+    async with Emulator(ssl=certificate) as running:
         yield running
 
 
@@ -84,6 +89,20 @@ async def test_a_stream_goes_through_the_tunnel_that_the_environment_names(
         assert received.auth == "sigv4"
         assert received.headers["Host"] == HOST
         assert "Proxy-Authorization" not in received.headers
+
+
+async def test_a_proxy_may_speak_tls_itself(
+    secure: Emulator, emulator: Emulator, certificate: ssl.SSLContext, bundle: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_CA_BUNDLE", bundle)
+    plain = _authority_of(emulator)
+    async with ConnectProxy({f"{HOST}:443": _authority_of(secure), plain: plain}, ssl=certificate) as proxy:
+        url = f"https://{proxy.address}"
+        async with Client(region="us-east-1", credentials=KEYS, proxy=url) as client:
+            assert await _stream(client)
+        async with Client(region="us-east-1", endpoint_url=emulator.url, credentials=KEYS, proxy=url) as client:
+            assert await _stream(client)
+        assert [line.partition(" ")[0] for line in proxy.asked] == ["CONNECT", "POST"]
 
 
 async def test_leaving_a_stream_frees_the_tunnel_at_once(secure: Emulator, proxy: ConnectProxy, bundle: str) -> None:
