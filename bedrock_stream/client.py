@@ -94,7 +94,7 @@ class Client:
         self._timeouts = timeouts or Timeouts()
         self._prices = check_prices(prices or {})
         self._certificates = Certificates(ssl, lambda: find_bundle(os.environ, self._identities.profile.settings))
-        if proxy:
+        if proxy not in (None, ""):
             read_proxy(proxy, "proxy")  # a bad address is told here, not at the first call
         self._proxy = proxy
         self._use_fips = use_fips

@@ -13,6 +13,7 @@ import base64
 import ipaddress
 import re
 from collections.abc import Iterable, Mapping
+from typing import Any
 from urllib.parse import unquote, urlsplit
 from urllib.request import proxy_bypass_environment  # type: ignore[attr-defined]  # typeshed does not list it
 
@@ -39,6 +40,9 @@ class Proxy(msgspec.Struct, frozen=True):
 
     def __repr__(self) -> str:
         return f"Proxy({self.url!r}, source={self.source!r}{'' if self.user is None else ', user=..., password=...'})"
+
+    def __rich_repr__(self) -> list[tuple[str, Any]]:  # msgspec's own shows every field
+        return [("url", self.url), ("source", self.source)]
 
     def __str__(self) -> str:
         return f"the proxy {self.url.partition('//')[2]} ({self.source})"

@@ -1,14 +1,15 @@
-"""The one file that knows aiohttp: connection slots, sending, the bytes of an answer, closing.
+"""The one file that knows aiohttp: the way to an address, sending, the bytes of an answer, closing.
 
 One `Transport` serves one event loop. Above it nobody sees an aiohttp class or exception; so what needs one is here,
 and the file is longer than most. What aiohttp makes us mind:
 - A full pool and a slow connect raise the same error there, and nothing can run between slot and sending. So the slots
-  are ours (`limit=0` there), and authorization happens once the slot is held, just before the bytes leave.
+  are ours (`limit=0` there; see `slots`), and authorization happens once the slot is held, just before the bytes leave.
 - `readany` raises before it hands out bytes that had already arrived: an exception frame followed by a close would be
   lost. `Answer.read` drains the buffer first.
 - Its read timeout also runs while the consumer is busy; all clocks are ours.
 - A URL not marked as encoded is rewritten (`%3A` to `:`), which breaks the signature.
 - `trust_env` would read `.netrc` and send what it finds there; proxies are looked up by us (see `proxies`).
+- `proxy_auth` draws a deprecation warning from new ones; the login goes as the header that it would become.
 - An error of an answer holds the request's headers, and with them keys. Only its words leave this file.
 """
 
@@ -199,12 +200,11 @@ class Transport:
                 timeout=aiohttp.ClientTimeout(total=None, connect=connect, sock_read=None),
             )
         except aiohttp.ConnectionTimeoutError as error:
-            detail = f"{error}{way.through}"
-            raise ConnectTimeout(connect or 0, monotonic() - began, detail=detail) from error
+            raise ConnectTimeout(connect or 0, monotonic() - began, detail=f"{error}{way.through}") from error
         except aiohttp.ClientResponseError as error:
             words = way.failure(error)
-        except (aiohttp.ClientError, OSError, RuntimeError) as error:
-            # RuntimeError is how aiohttp says that the session was closed under a request.
+        except (aiohttp.ClientError, OSError, RuntimeError, AssertionError) as error:
+            # The last two are how aiohttp says that the session was closed under a request.
             raise self._no_answer(error, way) from error
         else:
             if way.proxy is None or response.status != 407:

@@ -15,7 +15,7 @@ KEYS = Credentials(ACCESS_KEY_ID, SECRET_ACCESS_KEY)
 
 
 # What touches sockets runs on both loops that people use.
-ON_EVERY_LOOP = {"test_client.py", "test_streaming.py", "test_transport.py", "test_ways_out.py"}
+ON_EVERY_LOOP = {"test_client.py", "test_networks.py", "test_streaming.py", "test_transport.py", "test_ways_out.py"}
 
 
 def pytest_asyncio_loop_factories(item: pytest.Item) -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:
@@ -31,9 +31,9 @@ def pytest_asyncio_loop_factories(item: pytest.Item) -> dict[str, Callable[[], a
 
 @pytest.fixture(autouse=True)
 def _no_aws_around(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whoever runs the tests may have keys and profiles of their own; no test may see them."""
+    """Whoever runs the tests may have keys, profiles and proxies of their own; no test may see them."""
     for name in list(os.environ):
-        if name.startswith("AWS_"):
+        if name.startswith(("AWS_", "SSL_CERT_")) or name.upper().endswith(("_PROXY", "_CA_BUNDLE")):
             monkeypatch.delenv(name)
     monkeypatch.setenv("AWS_CONFIG_FILE", os.devnull)
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", os.devnull)
