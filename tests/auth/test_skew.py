@@ -92,7 +92,7 @@ def test_what_stands_around_the_times_does_not_matter(before: str, change: Calla
         "Signature expired: 20251330T203827Z is now earlier than 20250130T204131Z (20250130T204631Z - 5 min.)",
         "Signature expired: 20250130T203827Z is now earlier than 20250130T246131Z (20250130T204631Z - 5 min.)",
         "Signature expired: 00000130T203827Z is now earlier than 20250130T204131Z (20250130T204631Z - 5 min.)",
-        "Signature expired: \u0662\u0660\u0662\u0665\u0660\u0661\u0663\u0660T203827Z is now earlier than 20250130T204131Z (20250130T204631Z - 5 min.)",
+        f"Signature expired: {chr(0x662)}0250130T203827Z, 20250130T204131Z, 20250130T204631Z",
         "Signature expired: 20250130T203827Z 20250130T203827Z 20250130T203827Z 20250130T203827Z",
         "Credential expired: 20250130T203827Z 20250130T203827Z 20250130T203827Z",
     ],

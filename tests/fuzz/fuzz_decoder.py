@@ -3,14 +3,12 @@
 """Run by hand: `python tests/fuzz/fuzz_decoder.py --seconds 120 [--seed N]`.
 
 Inputs are valid streams, damaged. Half of the damage lies under good checksums, since what is behind a checksum would
-never be reached otherwise. Exits with 1 and the input that broke the invariant.
+never be reached otherwise.
 """
 
 from __future__ import annotations
 
-import argparse
 import sys
-import time
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
@@ -20,11 +18,12 @@ from typing import TypeAlias
 from uuid import UUID
 from zlib import crc32
 
+from fuzzing import command, mutated, some_cuts
+
 from bedrock_stream.errors import BedrockStreamError
 from bedrock_stream.eventstream import Decoder, Frame, HeaderValue, Int8, Int16, Int64, encode_headers
 
 Outcome: TypeAlias = tuple[list[Frame], str]
-ODD_BYTES = b"\x00\x01\x02\x05\x06\x07\x08\x09\x0a\x7f\x80\xc3\xed\xff"
 ODD_LENGTHS = (0, 1, 8, 12, 15, 16, 17, 1 << 16, 1 << 17, (1 << 17) + 1, 24 << 20, (24 << 20) + 1, (1 << 32) - 1)
 
 
@@ -72,27 +71,6 @@ def a_value(random: Random) -> HeaderValue:
     return random.choice(make)()
 
 
-def mutated(random: Random, data: bytes) -> bytes:
-    """`data` after one to four small accidents."""
-    result = bytearray(data)
-    for _ in range(random.randint(1, 4)):
-        place = random.randint(0, len(result))
-        match random.randrange(6):
-            case 0 if place < len(result):
-                result[place] ^= 1 << random.randrange(8)
-            case 1 if place < len(result):
-                result[place] = random.choice(ODD_BYTES)
-            case 2:
-                del result[place : place + random.randint(1, 8)]
-            case 3:
-                result[place:place] = random.randbytes(random.randint(1, 8))
-            case 4:
-                result[place:place] = result[place : place + random.randint(1, 24)]
-            case _:
-                del result[place:]
-    return bytes(result)
-
-
 def a_frame(random: Random) -> bytes:
     names = [":event-type", ":message-type", ":content-type", "é", "n" * random.randint(1, 255), "x", "y"]
     count = random.choice((0, 1, 3, 3, 3, 7))
@@ -115,30 +93,16 @@ def an_input(random: Random) -> bytes:
     return mutated(random, stream) if random.random() < 0.4 else stream
 
 
-def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description="Fuzz the event-stream decoder.")
-    parser.add_argument("--seconds", type=float, default=10.0)
-    parser.add_argument("--seed", type=int, default=None, help="repeat an earlier run")
-    options = parser.parse_args(arguments)
-    seed = time.time_ns() if options.seed is None else options.seed
-    print(f"seed {seed}")
-    random = Random(seed)  # noqa: S311  # chance here is no secret
-    until = time.monotonic() + options.seconds
-    tried = delivered = refused = 0
-    while time.monotonic() < until:
-        data = an_input(random)
-        cuts = [random.randint(0, len(data)) for _ in range(random.randint(0, 8))]
-        try:
-            frames, error = check(data, cuts)
-        except Exception as failure:
-            print(f"after {tried} inputs: {failure!r}\nbytes.fromhex({data.hex()!r}) cut at {cuts}")
-            return 1
-        tried += 1
-        delivered += len(frames)
-        refused += bool(error)
-    print(f"{tried} inputs tried: {delivered} frames delivered, {refused} inputs refused")
-    return 0
+def try_one(random: Random) -> str:
+    data = an_input(random)
+    cuts = some_cuts(random, len(data))
+    try:
+        frames, error = check(data, cuts)
+    except BaseException as failure:
+        failure.add_note(f"bytes.fromhex({data.hex()!r}) cut at {cuts}")
+        raise
+    return ("refused after some frames" if frames else "refused") if error else "read"
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(command("The decoder:", try_one))

@@ -1,0 +1,148 @@
+"""What the harnesses begin with: answers as Bedrock writes them, for each dialect, by the emulator's own writers."""
+
+from __future__ import annotations
+
+import json
+from base64 import b64decode, b64encode
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from random import Random
+from typing import Any, NamedTuple
+
+import msgspec
+from fuzzing import mutated_json
+
+from bedrock_stream.dialects import Dialect
+from bedrock_stream.dialects.anthropic import Anthropic
+from bedrock_stream.dialects.converse import Converse
+from bedrock_stream.dialects.llama import Llama
+from bedrock_stream.dialects.openai import OpenAI
+from bedrock_stream.errors import BedrockStreamError
+from bedrock_stream.eventstream import Decoder, Frame
+from bedrock_stream.messages import Message
+from bedrock_stream.models import describe
+from bedrock_stream.options import Options
+from bedrock_stream.routing import choose_route
+from bedrock_stream.testing import script
+from bedrock_stream.testing.facts import Facts
+from bedrock_stream.testing.frames import FrameWriter, independent_crc
+from bedrock_stream.testing.native import claude_answer, llama_answer, openai_answer
+from bedrock_stream.testing.rendering import CONVERSE, Form
+from bedrock_stream.testing.steps import Step
+
+__all__ = ("FAMILIES", "Family", "mutated_frames", "send_back")
+
+FIXTURES = Path(__file__).parents[2] / "fixtures"
+_SCRIPTS: list[list[Step]] = [
+    [script.text(["Hel", "lo ", "naïve", " \N{WATER WAVE}"])],
+    [script.text(["I will ", "look."]), script.tool_call("look", {"city": "Oslo", "days": [1, 2]}), script.stop()],
+    [script.tool_call("a", {}), script.tool_call("b", {"x": None})],
+    [script.reasoning(["17 is", " odd"]), script.text(["Yes", "."])],
+    [script.text(["As the report says"]), script.citation(title="Report", source="s")],
+    [script.text(["cut of"]), script.stop("max_tokens")],
+]
+
+
+class Family(NamedTuple):
+    """A dialect and answers in it."""
+
+    name: str
+    model: str
+    dialect: Dialect
+    streams: list[list[Frame]]
+    answers: list[bytes]
+
+
+def send_back(family: Family, message: Message) -> None:
+    """What a next turn does with an answer: choose a route, and write the body. Errors of ours are the caller's."""
+    options = Options()
+    with suppress(BedrockStreamError):
+        route = choose_route(describe(family.model), (Message("user", "Hello"), message), options)
+        msgspec.json.encode(route.dialect.body(route.messages, options))
+
+
+def _family(name: str, model: str, dialect: Dialect, form: Form) -> Family:
+    facts = Facts(11, 1, {}, "model")
+    sayable = [steps for steps in _SCRIPTS if not any(map(form.unsayable, steps))]
+    streams = [_stream(steps, form, facts) for steps in sayable]
+    return Family(name, model, dialect, streams, [json.dumps(form.whole(steps, facts)).encode() for steps in sayable])
+
+
+def _stream(steps: Sequence[Step], form: Form, facts: Facts) -> list[Frame]:
+    composer, writer = form.composer(steps, facts), FrameWriter(independent_crc())
+    events = [event for step in steps for event in composer.compose(step)]
+    data = b"".join(writer.event(event.name, event.payload) for event in [*events, *composer.finish()])
+    return Decoder().feed(data)
+
+
+FAMILIES = [
+    _family("converse", "amazon.nova-pro-v1:0", Converse(), CONVERSE),
+    _family("anthropic", "anthropic.claude-3-sonnet-20240229-v1:0", Anthropic(), claude_answer.form({})),
+    _family("openai", "openai.gpt-oss-20b-1:0", OpenAI(), openai_answer.form({})),
+    _family("llama", "meta.llama3-1-8b-instruct-v1:0", Llama("llama3"), llama_answer.form({})),
+]
+# What the emulator does not say: blocks of other models, of tools that the service runs, and of tomorrow.
+_BLOCKS: list[dict[str, Any]] = [
+    {"image": {"format": "png", "source": {"bytes": "aGk="}}},
+    {"toolUse": {"toolUseId": "t", "name": "search", "input": {"q": 1}, "type": "server_tool_use"}},
+    {"toolResult": {"toolUseId": "t", "content": [{"json": {"a": 1}}, {"text": "x"}], "status": "success"}},
+    {"toolUse": {"toolUseId": "t", "name": "f", "input": "cut"}},
+    {"reasoningContent": {"redactedContent": "aGk="}},
+    {
+        "citationsContent": {
+            "content": [{"text": "x"}],
+            "citations": [{"title": "t", "location": {"documentChar": {"documentIndex": 0, "start": 0, "end": 1}}}],
+        }
+    },
+    {"blockOfTomorrow": {"a": [1]}},
+]
+FAMILIES[0].answers.extend(
+    json.dumps({"output": {"message": {"role": "assistant", "content": [block]}}, "stopReason": "end_turn"}).encode()
+    for block in _BLOCKS
+)
+FAMILIES[0].streams.extend(Decoder().feed(path.read_bytes()) for path in sorted(FIXTURES.glob("*.bin")))
+
+
+# ------------------------------------------------------------------------------------------------------------ accidents
+
+_HEADERS = (":event-type", ":message-type", ":exception-type", ":error-code", ":error-message", ":content-type")
+_VALUES = ("event", "exception", "error", "chunk", "metadata", "messageStop", "throttlingException", "", True, 7, b"x")
+
+
+def mutated_frames(random: Random, frames: Sequence[Frame]) -> list[Frame]:
+    """A stream after one to four accidents to its frames, which their checksums would not show."""
+    result = list(frames)
+    for _ in range(random.randint(1, 4)):
+        if not result:
+            break
+        place = random.randrange(len(result))
+        match random.randrange(8):
+            case 0:
+                del result[place]
+            case 1:
+                result.insert(random.randrange(len(result) + 1), result[place])
+            case 2:
+                other = random.randrange(len(result))
+                result[place], result[other] = result[other], result[place]
+            case 3:
+                headers = {**result[place].headers, random.choice(_HEADERS): random.choice(_VALUES)}
+                result[place] = Frame(headers, result[place].payload)
+            case _:
+                result[place] = Frame(result[place].headers, _mutated_payload(random, result[place].payload))
+    return result
+
+
+def _mutated_payload(random: Random, payload: bytes) -> bytes:
+    """An accident to the event, or to the model's document inside it."""
+    try:
+        wire = json.loads(payload)
+        document = b64decode(wire["bytes"])
+        if random.random() < 0.9:
+            return json.dumps({**wire, "bytes": b64encode(mutated_json(random, document)).decode()}).encode()
+    except (ValueError, KeyError, TypeError, RecursionError):
+        pass
+    try:
+        return mutated_json(random, payload)
+    except (ValueError, RecursionError):  # broken by an earlier accident
+        return payload[: random.randint(0, len(payload))]

@@ -1,0 +1,100 @@
+# The invariant: whatever status, headers and body an HTTP refusal has, it becomes a ServiceError with that status,
+# whose code and message are text and which can be shown, pickled and asked whether to try again; always the same one.
+"""Run by hand: `python tests/fuzz/fuzz_http_errors.py --seconds 120 [--seed N]`."""
+
+from __future__ import annotations
+
+import json
+import pickle
+import sys
+from random import Random
+from typing import Any
+
+from fuzzing import command, mutated, mutated_json
+
+from bedrock_stream import attempt
+from bedrock_stream.errors import ServiceError
+
+CODES = (
+    "ThrottlingException",
+    "ValidationException:http://internal.amazon.com/coral/com.amazon.bedrock/",
+    "com.amazonaws.bedrock#AccessDeniedException",
+    "InvalidSignatureException,ValidationException",
+    "throttlingException",
+    "SomethingNew",
+    "#",
+    ":",
+    "",
+)
+MESSAGES = (
+    "Too many requests",
+    "Input is too long for requested model.",
+    "Signature expired: 20250130T203827Z is now earlier than 20250130T204131Z (20250130T204631Z - 5 min.)",
+    "",
+)
+STATUSES = (400, 401, 403, 404, 408, 418, 424, 429, 451, 499, 500, 502, 503, 504, 529, 599)
+PAGES = (b"", b"<html><body><h1>502 Bad Gateway</h1></body></html>", b"null", b"[]", b'"text"', b"7", b"\xff\xfe{}")
+
+
+class Refusal:
+    """What the parser looks at of an HTTP answer."""
+
+    def __init__(self, status: int, headers: dict[str, str]) -> None:
+        self.status = status
+        self._headers = headers
+
+    def header(self, name: str) -> str | None:
+        return self._headers.get(name.lower())
+
+
+def read(refusal: Any, body: bytes) -> ServiceError:
+    error = attempt._http_error(refusal, body)
+    assert isinstance(error, ServiceError)
+    return error
+
+
+def check(refusal: Refusal, body: bytes) -> ServiceError:
+    """Raise AssertionError, or whatever was let out, where the invariant does not hold."""
+    error = read(refusal, body)
+    assert error.status == refusal.status
+    assert not error.mid_stream
+    assert type(error.code) is type(error.message) is str
+    assert type(error.retryable) is bool
+    again = read(refusal, body)
+    kept = pickle.loads(pickle.dumps(error))  # noqa: S301  # our own
+    shown = {(type(one), str(one), repr(one), one.code, one.message) for one in (error, again, kept)}
+    assert len(shown) == 1
+    return error
+
+
+def an_input(random: Random) -> tuple[Refusal, bytes]:
+    headers: dict[str, str] = {}
+    if random.random() < 0.5:
+        code = random.choice(CODES)
+        odd = random.random() < 0.2
+        headers["x-amzn-errortype"] = mutated(random, code.encode()).decode("utf-8", "surrogateescape") if odd else code
+    facts: dict[str, Any] = {random.choice(["message", "Message"]): random.choice(MESSAGES)}
+    if random.random() < 0.5:
+        facts[random.choice(["code", "__type"])] = random.choice(CODES)
+    if random.random() < 0.3:
+        facts |= {"originalStatusCode": 424, "originalMessage": "m", "resourceName": "r"}
+    body = json.dumps(facts).encode()
+    chance = random.random()
+    if chance < 0.1:
+        body = random.choice(PAGES)
+    elif chance < 0.8:
+        body = mutated_json(random, body)
+    return Refusal(random.choice(STATUSES), headers), body
+
+
+def try_one(random: Random) -> str:
+    refusal, body = an_input(random)
+    try:
+        return type(check(refusal, body)).__name__
+    except BaseException as failure:
+        failure.add_note(f"HTTP {refusal.status}, {refusal.header('x-amzn-ErrorType')!r}, {body!r}")
+        raise
+
+
+if __name__ == "__main__":
+    sys.exit(command("HTTP errors:", try_one))
