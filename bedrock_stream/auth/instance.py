@@ -12,7 +12,7 @@ import ipaddress
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from urllib.parse import quote, urlsplit
+from urllib.parse import urlsplit
 
 from anyio import sleep, to_thread
 
@@ -144,7 +144,7 @@ class InstanceRole:
         name = role.body[:200].decode("utf-8", "replace").strip()
         if not _ROLE_NAME.fullmatch(name) or set(name) <= {"."}:
             raise CredentialsUnavailable(self.name, "its service names no role")
-        document = await self._get(service, f"{url}{_ROLE_PATH}{quote(name)}", headers)
+        document = await self._get(service, f"{url}{_ROLE_PATH}{name}", headers)
         return read_document(self.name, document.body, [token])
 
     async def _token(self, service: _Service, url: str) -> str:
