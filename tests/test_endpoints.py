@@ -14,7 +14,16 @@ from botocore.endpoint_provider import EndpointProvider
 from botocore.loaders import Loader
 from refusals import refused
 
-from bedrock_stream.endpoints import DEFAULT_REGION, Endpoint, check_region, resolve_endpoint, resolve_region
+from bedrock_stream.endpoints import (
+    BEDROCK_RUNTIME,
+    DEFAULT_REGION,
+    STS,
+    Endpoint,
+    Service,
+    check_region,
+    resolve_endpoint,
+    resolve_region,
+)
 from bedrock_stream.profiles import read_profile
 
 # ---------------------------------------------------------------------------------------------- the table of partitions
@@ -52,23 +61,26 @@ def test_each_partition_has_its_own_suffixes(region: str, suffix: str, dual_stac
     assert url(use_fips=True, use_dual_stack=True) == f"https://bedrock-runtime-fips.{region}.{dual_stack_suffix}"
 
 
-@pytest.fixture(scope="module")
-def rules() -> EndpointProvider:
+@pytest.fixture(scope="module", params=[(BEDROCK_RUNTIME, "bedrock-runtime"), (STS, "sts")], ids=["bedrock", "sts"])
+def rules(request: pytest.FixtureRequest) -> tuple[Service, EndpointProvider]:
+    service, name = request.param
     loader = Loader()
-    rule_set = loader.load_service_model("bedrock-runtime", "endpoint-rule-set-1")
-    return EndpointProvider(rule_set, loader.load_data("partitions"))
+    rule_set = loader.load_service_model(name, "endpoint-rule-set-1")
+    return service, EndpointProvider(rule_set, loader.load_data("partitions"))
 
 
 @pytest.mark.parametrize("use_fips", [False, True])
 @pytest.mark.parametrize("use_dual_stack", [False, True])
 def test_every_region_resolves_as_in_the_services_own_rules(
-    rules: EndpointProvider, use_fips: bool, use_dual_stack: bool
+    rules: tuple[Service, EndpointProvider], use_fips: bool, use_dual_stack: bool
 ) -> None:
+    service, provider = rules
     regions = [*regions_of_botocore(), *TOMORROW]
     assert len(regions) > 40
     for region in regions:
-        expected = rules.resolve_endpoint(Region=region, UseFIPS=use_fips, UseDualStack=use_dual_stack).url
-        assert resolve_endpoint(region, {}, {}, use_fips=use_fips, use_dual_stack=use_dual_stack).url == expected
+        expected = provider.resolve_endpoint(Region=region, UseFIPS=use_fips, UseDualStack=use_dual_stack).url
+        found = resolve_endpoint(region, {}, {}, service=service, use_fips=use_fips, use_dual_stack=use_dual_stack)
+        assert found.url == expected
 
 
 # ------------------------------------------------------------------------------------------------------------ overrides

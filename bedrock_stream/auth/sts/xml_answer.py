@@ -1,7 +1,7 @@
 """The XML that STS answers with, read by a parser that does as little as it can.
 
 Whoever answers may be anybody: there is no document type here, so no entity can be declared, expanded or fetched, and
-size and depth are bounded. The encoding is UTF-8 whatever the document says. Errors never quote the document.
+size and depth are bounded. The encoding is a Unicode one whatever the document says. Errors never quote it.
 """
 
 from __future__ import annotations
