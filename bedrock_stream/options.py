@@ -15,6 +15,7 @@ import msgspec
 from .clocks import Timeouts
 from .endpoints import check_region
 from .errors import ConfigurationError
+from .masked import Masked
 from .messages import CachePoint, Text
 from .tools import Tool, ToolLike, read_tools
 
@@ -57,7 +58,7 @@ class CallOptions(TypedDict, total=False):
     keep: bool
 
 
-class Options(msgspec.Struct, frozen=True, kw_only=True):
+class Options(Masked, frozen=True, kw_only=True):
     """The options of one call in their checked form; None where the caller said nothing."""
 
     system: tuple[Text | CachePoint | dict[str, Any], ...] = ()
@@ -91,7 +92,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     performance: str | None = None
     service_tier: str | None = None
     request_metadata: dict[str, str] | None = None
-    extra: dict[str, Any] = {}
+    extra: dict[str, Any] = msgspec.field(default_factory=dict)
     """Merged into the body as it is."""
     timeouts: Timeouts | None = None
     keep: bool = True

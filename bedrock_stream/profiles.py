@@ -11,9 +11,8 @@ import configparser
 from collections.abc import Mapping
 from pathlib import Path
 
-import msgspec
-
 from .errors import ConfigurationError
+from .masked import Masked
 
 __all__ = ("Profile", "Profiles", "Settings", "read_profile")
 
@@ -24,7 +23,7 @@ _FILES = (("AWS_CONFIG_FILE", "~/.aws/config"), ("AWS_SHARED_CREDENTIALS_FILE", 
 _Stamp = tuple[tuple[str, int, int], ...]
 
 
-class Profile(msgspec.Struct, frozen=True):
+class Profile(Masked, frozen=True):
     """One profile of the two files."""
 
     name: str

@@ -13,13 +13,11 @@ import base64
 import ipaddress
 import re
 from collections.abc import Iterable, Mapping
-from typing import Any
 from urllib.parse import unquote, urlsplit
 from urllib.request import proxy_bypass_environment  # type: ignore[attr-defined]  # typeshed does not list it
 
-import msgspec
-
 from .errors import ConfigurationError
+from .masked import Masked
 
 __all__ = ("Proxy", "find_proxy", "read_proxy")
 
@@ -28,7 +26,7 @@ _HOST = re.compile(r"[\w.-]+|\[[\w.:%]+\]")
 _FORM = "use http://[user:password@]host:port"
 
 
-class Proxy(msgspec.Struct, frozen=True):
+class Proxy(Masked, frozen=True):
     """A proxy, and where it was named."""
 
     url: str
@@ -40,9 +38,6 @@ class Proxy(msgspec.Struct, frozen=True):
 
     def __repr__(self) -> str:
         return f"Proxy({self.url!r}, source={self.source!r}{'' if self.user is None else ', user=..., password=...'})"
-
-    def __rich_repr__(self) -> list[tuple[str, Any]]:  # msgspec's own shows every field
-        return [("url", self.url), ("source", self.source)]
 
     def __str__(self) -> str:
         return f"the proxy {self.url.partition('//')[2]} ({self.source})"

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
-import msgspec
-
 from .errors import ConfigurationError
+from .masked import Masked
 
 __all__ = ("Breaker", "Target", "read_targets")
 
@@ -18,7 +17,7 @@ _FAILURES = 5
 _PAUSE = 30.0  # seconds
 
 
-class Target(msgspec.Struct, frozen=True, kw_only=True):
+class Target(Masked, frozen=True, kw_only=True):
     """One place to send a call to. What is None is as in the call itself."""
 
     model: str | None = None

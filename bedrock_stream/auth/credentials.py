@@ -5,14 +5,13 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any, TypeAlias
 
-import msgspec
-
 from ..errors import ConfigurationError
+from ..masked import Masked
 
 __all__ = ("ApiKey", "Credentials", "Identity", "check_api_key", "check_pair")
 
 
-class Credentials(msgspec.Struct, frozen=True):
+class Credentials(Masked, frozen=True):
     """IAM keys; with a session token where they are temporary."""
 
     access_key_id: str
@@ -37,7 +36,7 @@ class Credentials(msgspec.Struct, frozen=True):
     __str__ = __repr__
 
 
-class ApiKey(msgspec.Struct, frozen=True):
+class ApiKey(Masked, frozen=True):
     """A Bedrock API key, sent as a bearer token."""
 
     token: str

@@ -16,6 +16,7 @@ from urllib.parse import quote, quote_plus
 import msgspec
 
 from ..errors import ConfigurationError, CredentialsUnavailable
+from ..masked import Masked
 from .credentials import Credentials
 
 __all__ = ("LARGEST_ANSWER", "Http", "HttpAnswer", "Outside", "Source", "make_keys", "read_document", "scrub")
@@ -26,7 +27,7 @@ LARGEST_ANSWER = 64 * 1024
 _LONGEST_MESSAGE = 500
 
 
-class HttpAnswer(msgspec.Struct, frozen=True):
+class HttpAnswer(Masked, frozen=True):
     """A whole answer of a small service."""
 
     status: int
@@ -54,7 +55,7 @@ class Http(Protocol):
         """`seconds` bounds all of it. `direct` never takes a proxy. Raises `TransportError`."""
 
 
-class Outside(msgspec.Struct, frozen=True, kw_only=True):
+class Outside(Masked, frozen=True, kw_only=True):
     """What a source may use of the world."""
 
     http: Http

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 
 import pytest
 from refusals import refused
+from rich.pretty import pretty_repr
 
 from bedrock_stream import Credentials
 from bedrock_stream.auth.credentials import ApiKey, Identity, check_api_key, check_pair
@@ -60,6 +61,11 @@ def test_no_key_shows_wherever_it_is_printed(identity: Identity) -> None:
         assert held == identity
         shown = f"{held} {held!r} {[held]} { ({'identity': held}) } {held!s}"
         assert HIDDEN not in shown
+
+
+@pytest.mark.parametrize("identity", [Credentials(HIDDEN, HIDDEN, HIDDEN), ApiKey(HIDDEN)], ids=["pair", "key"])
+def test_no_key_shows_to_a_pretty_printer(identity: Identity) -> None:
+    assert HIDDEN not in pretty_repr({"identity": identity}, expand_all=True)
 
 
 def test_the_first_letters_of_an_access_key_tell_its_kind() -> None:

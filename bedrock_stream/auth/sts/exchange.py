@@ -13,9 +13,8 @@ from collections.abc import Mapping
 from datetime import datetime
 from urllib.parse import urlsplit
 
-import msgspec
-
 from ...errors import ClientClosed, CredentialsUnavailable, ServiceError, TransportError, service_error
+from ...masked import Masked
 from ..credentials import Credentials
 from ..sigv4 import sign
 from ..sources import LARGEST_ANSWER, HttpAnswer, Outside, make_keys, scrub
@@ -29,7 +28,7 @@ _CODE = re.compile(r"[A-Za-z0-9.]{1,64}")
 _REQUEST_ID = re.compile(r"[A-Za-z0-9-]{1,64}")
 
 
-class Exchange(msgspec.Struct, frozen=True, kw_only=True):
+class Exchange(Masked, frozen=True, kw_only=True):
     """One question to STS and its answer."""
 
     source: str
