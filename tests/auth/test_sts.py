@@ -459,6 +459,13 @@ async def test_an_error_without_a_name_is_none(world: World, sts: Sts, body: str
         await AssumeRole(ROLE).fetch(world.outside)
 
 
+async def test_a_request_id_that_is_none_is_left_out(world: World, sts: Sts) -> None:
+    sts.says = says(403, refusal_xml("AccessDenied", "m").replace("request-1", "a b"))
+    with pytest.raises(AccessDenied) as caught:
+        await AssumeRole(ROLE).fetch(world.outside)
+    assert caught.value.request_id is None
+
+
 async def test_a_moment_without_a_zone_is_utc(world: World, sts: Sts) -> None:
     sts.says = says(200, keys_xml("AssumeRole", ends="2030-01-02T03:04:05.250"))
     found = await AssumeRole(ROLE).fetch(world.outside)
