@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import copy
 import functools
 import pickle
@@ -250,20 +249,3 @@ async def test_no_key_shows_in_an_error(places: dict[str, Any]) -> None:
     with pytest.raises(BedrockStreamError) as caught:
         await find(**places)
     assert HIDDEN not in f"{caught.value} {caught.value!r} {caught.value.args}"
-
-
-async def test_a_provider_that_hangs_holds_up_no_cancelled_call() -> None:
-    asked, let = threading.Event(), threading.Event()
-
-    def hanging() -> Credentials:
-        asked.set()
-        assert let.wait(30)
-        return GIVEN
-
-    asking = asyncio.create_task(find(credentials=hanging))
-    while not asked.is_set():
-        await asyncio.sleep(0)
-    asking.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await asking
-    let.set()

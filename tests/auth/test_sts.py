@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import copy
 import functools
 import logging
@@ -151,6 +152,24 @@ async def test_roles_can_be_chained(world: World, sts: Sts) -> None:
     sts.says = answer
     assert await second.fetch(world.outside) == GIVEN
     assert [asked.form["RoleSessionName"] for asked in sts.requests] == ["first", "second"]
+
+
+async def test_a_source_that_hangs_holds_up_no_cancelled_fetch(world: World, sts: Sts) -> None:
+    asked, let = threading.Event(), threading.Event()
+
+    def hanging() -> Credentials:
+        asked.set()
+        assert let.wait(30)
+        return BASE
+
+    fetching = asyncio.create_task(AssumeRole(ROLE, source=hanging).fetch(world.outside))
+    while not asked.is_set():
+        await asyncio.sleep(0)
+    fetching.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await fetching
+    let.set()
+    assert not sts.requests
 
 
 async def test_a_source_that_gives_no_keys_is_named(world: World, sts: Sts) -> None:
