@@ -35,6 +35,7 @@ _HARMLESS = frozenset(
         "InfiniteLoopConfigError",
         "InvalidConfigError",
         "LoginRefreshRequired",
+        "MissingDependencyException",
         "NoCredentialsError",
         "NoRegionError",
         "PartialCredentialsError",

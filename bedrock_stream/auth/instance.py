@@ -93,7 +93,7 @@ def _container_url(environ: Mapping[str, str]) -> str | None:
     url = environ.get(_FULL, "").strip()
     if not url:
         return None
-    scheme, host = _parts(_FULL, url)
+    scheme, host = _parts(_FULL, url, query=True)
     if scheme == "http" and not _is_near(host):
         problem = f"http://{host} is neither this machine nor link-local, and what is said there can be read"
         raise ConfigurationError(_FULL, problem, "use https, or an address of this machine")
@@ -231,11 +231,11 @@ class _Service:
         raise CredentialsUnavailable(self._source, reason)
 
 
-def _parts(variable: str, url: str) -> tuple[str, str]:
+def _parts(variable: str, url: str, *, query: bool = False) -> tuple[str, str]:
     """Scheme and host of an address. The whole is not shown: it may hold a password."""
     with contextlib.suppress(ValueError):  # brackets that do not match, a port that is no number
         parts = urlsplit(url)
-        known = parts.scheme in ("http", "https") and parts.port != 0
+        known = parts.scheme in ("http", "https") and parts.port != 0 and (query or "?" not in url)
         if _is_plain(url) and known and parts.hostname and "@" not in parts.netloc:
             return parts.scheme, parts.hostname
     raise ConfigurationError(variable, "it is no address", "use http[s]://HOST[:PORT][/PATH]")

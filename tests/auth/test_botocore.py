@@ -283,6 +283,32 @@ async def test_a_missing_package_is_named_with_how_to_get_it(world: World, monke
     assert caught.value.reason == 'it is not installed: pip install "bedrock-stream[botocore]"'
 
 
+class Odd:
+    """A session whose chain does what it is told."""
+
+    def __init__(self, load: Callable[[], Any]) -> None:
+        self.providers: list[Any] = []
+        self.load_credentials = load
+
+    def get_component(self, _: str) -> Any:
+        return self
+
+    def get_credentials(self) -> None: ...
+
+
+def lacking() -> Any:
+    raise ModuleNotFoundError(SECRET, name="elsewhere")
+
+
+@pytest.mark.parametrize(("load", "kind"), [(lacking, "ModuleNotFoundError"), (lambda: asyncio.sleep(0), "TypeError")])
+async def test_a_session_that_does_something_else_is_unavailable(
+    world: World, load: Callable[[], Any], kind: str
+) -> None:
+    with pytest.raises(CredentialsUnavailable, match=kind) as caught:
+        await BotocoreSession(Odd(load)).fetch(world.outside)
+    assert SECRET not in traces(caught.value)
+
+
 @every_session
 async def test_a_chain_that_finds_nothing_says_so(world: World, files: Path, made: Made) -> None:
     with pytest.raises(CredentialsUnavailable, match="it found no credentials") as caught:

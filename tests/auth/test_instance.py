@@ -325,6 +325,7 @@ async def test_an_instance_that_is_switched_off_is_not_asked(world: World, imds:
         (MODE, "IPv5", "'IPv5' is no mode", "use IPv4 or IPv6"),
         (ENDPOINT, "127.0.0.1", "it is no address", "use http[s]"),
         (ENDPOINT, "http://a:hunter2@127.0.0.1", "it is no address", "use http[s]"),
+        (ENDPOINT, "http://127.0.0.1?x", "it is no address", "use http[s]"),
         (TIMEOUT, "soon", "'soon' is no time limit", "give seconds"),
         (TIMEOUT, "0", "'0' is no time limit", "give seconds"),
         (TIMEOUT, "nan", "'nan' is no time limit", "give seconds"),
@@ -479,7 +480,7 @@ async def test_what_was_sent_does_not_come_back_in_a_message(world: World, conta
 
 
 JSON: st.SearchStrategy[Any] = (
-    st.none() | st.booleans() | st.integers() | st.text(max_size=10) | st.just([]) | st.just({"a": 1})
+    st.none() | st.booleans() | st.integers() | st.text("aé\n 0:-TZ", max_size=10) | st.just([]) | st.just({"a": 1})
 )
 NAMES = ["Code", "Message", "AccessKeyId", "SecretAccessKey", "Token", "Expiration"]
 

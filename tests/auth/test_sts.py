@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import copy
 import functools
 import logging
@@ -151,6 +152,24 @@ async def test_roles_can_be_chained(world: World, sts: Sts) -> None:
     sts.says = answer
     assert await second.fetch(world.outside) == GIVEN
     assert [asked.form["RoleSessionName"] for asked in sts.requests] == ["first", "second"]
+
+
+async def test_a_source_that_hangs_holds_up_no_cancelled_fetch(world: World, sts: Sts) -> None:
+    asked, let = threading.Event(), threading.Event()
+
+    def hanging() -> Credentials:
+        asked.set()
+        assert let.wait(30)
+        return BASE
+
+    fetching = asyncio.create_task(AssumeRole(ROLE, source=hanging).fetch(world.outside))
+    while not asked.is_set():
+        await asyncio.sleep(0)
+    fetching.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await fetching
+    let.set()
+    assert not sts.requests
 
 
 async def test_a_source_that_gives_no_keys_is_named(world: World, sts: Sts) -> None:
@@ -457,6 +476,13 @@ async def test_an_error_without_a_name_is_none(world: World, sts: Sts, body: str
     sts.says = says(400, body)
     with pytest.raises(CredentialsUnavailable, match="answered HTTP 400, unusable: it names no error"):
         await AssumeRole(ROLE).fetch(world.outside)
+
+
+async def test_a_request_id_that_is_none_is_left_out(world: World, sts: Sts) -> None:
+    sts.says = says(403, refusal_xml("AccessDenied", "m").replace("request-1", "a b"))
+    with pytest.raises(AccessDenied) as caught:
+        await AssumeRole(ROLE).fetch(world.outside)
+    assert caught.value.request_id is None
 
 
 async def test_a_moment_without_a_zone_is_utc(world: World, sts: Sts) -> None:
