@@ -22,7 +22,11 @@ if TYPE_CHECKING:
     from .attachments import Document as Document
     from .attachments import Image as Image
     from .attachments import Video as Video
+    from .attempts import Attempt as Attempt
+    from .auth.botocore import BotocoreSession as BotocoreSession
     from .auth.credentials import Credentials as Credentials
+    from .auth.instance import ContainerRole as ContainerRole
+    from .auth.instance import InstanceRole as InstanceRole
     from .auth.keys import put_key as put_key
     from .auth.sts import AssumeRole as AssumeRole
     from .auth.sts import AssumeRoleWithWebIdentity as AssumeRoleWithWebIdentity
@@ -59,16 +63,22 @@ if TYPE_CHECKING:
     from .messages import ToolCall as ToolCall
     from .messages import ToolResult as ToolResult
     from .pricing import Price as Price
+    from .retry import RetryPolicy as RetryPolicy
+    from .statistics import Stats as Stats
     from .streaming import RawStream as RawStream
     from .streaming import Stream as Stream
+    from .targets import Target as Target
     from .toolloop import ToolRun as ToolRun
     from .tools import Tool as Tool
 
 _ROOMS = {
     "assembly": ("Response",),
     "attachments": ("Audio", "Document", "Image", "Video"),
+    "attempts": ("Attempt",),
     "auth.credentials": ("Credentials",),
     "auth.keys": ("put_key",),
+    "auth.botocore": ("BotocoreSession",),
+    "auth.instance": ("ContainerRole", "InstanceRole"),
     "auth.sts": ("AssumeRole", "AssumeRoleWithWebIdentity"),
     "client": ("Client", "generate", "stream"),
     "clocks": ("Timeouts",),
@@ -95,7 +105,10 @@ _ROOMS = {
     "explanation": ("Explanation",),
     "messages": ("CachePoint", "CitedText", "Json", "Message", "Raw", "Reasoning", "Text", "ToolCall", "ToolResult"),
     "pricing": ("Price",),
+    "retry": ("RetryPolicy",),
+    "statistics": ("Stats",),
     "streaming": ("RawStream", "Stream"),
+    "targets": ("Target",),
     "toolloop": ("ToolRun",),
     "tools": ("Tool",),
 }

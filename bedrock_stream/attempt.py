@@ -1,4 +1,4 @@
-"""One call until its answer's headers: slot, credentials, signature, sending, status.
+"""One attempt of a call, until its answer's headers: slot, credentials, signature, sending, status.
 
 The signature is made last, with the slot held, just before the bytes leave: a request that queued for minutes is still
 valid. Every attempt signs anew, and a refusal that a new signature cures is not shown to anybody. An answer that is not
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from email.utils import parsedate_to_datetime
 
 import msgspec
 
@@ -18,6 +19,7 @@ from .dialects import Dialect
 from .errors import BedrockStreamError, IdleTimeout, NotAnEventStream, service_error
 from .request import EVENT_STREAM, Request
 from .signing import Signer
+from .targets import Target
 from .transport import Answer, Transport
 
 __all__ = ("Call", "open_answer", "read_whole", "request_id")
@@ -26,12 +28,14 @@ _ERROR_BODY = 64 * 1024  # more of an error's body than anybody reads
 
 
 class Call(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything that is fixed about one call before anything is sent."""
+    """Everything that is fixed about one call to one target before anything is sent."""
 
     request: Request
     dialect: Dialect
     model: str
     region: str
+    target: Target
+    """Where it goes, resolved, without keys."""
     timeouts: Timeouts
     keep: bool
     finish: Callable[[Response], Response] | None = None
@@ -39,7 +43,9 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     transport: Callable[[], Awaitable[Transport]]
     """Gives the running loop's transport."""
     signer: Callable[[], Signer]
-    """Gives what signs the attempts."""
+    """Gives what signs one attempt."""
+    adaptive: bool = False
+    """Whether no more are sent at once than the model takes without throttling."""
 
     def finished(self, response: Response) -> Response:
         """The response with the last touch."""
@@ -52,7 +58,7 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def open_answer(call: Call) -> Answer:
-    """Return the answer, whose status is 200 and whose content type is what was asked for.
+    """Send once and return the answer, whose status is 200 and whose content type is what was asked for.
 
     Raises `TransportError`, `ServiceError`, `NotAnEventStream`, `MissingCredentials`, `ConfigurationError`,
     `CredentialsUnavailable`.
@@ -81,6 +87,11 @@ async def open_answer(call: Call) -> Answer:
         raise
 
 
+def request_id(answer: Answer) -> str | None:
+    """The service's id of the request."""
+    return answer.header("x-amzn-RequestId")
+
+
 async def _send(call: Call, transport: Transport, signer: Signer) -> Answer:
     timeouts = call.timeouts
     return await transport.open(
@@ -88,13 +99,14 @@ async def _send(call: Call, transport: Transport, signer: Signer) -> Answer:
         lambda: signer.authorize(call.request, transport.ask),
         pool=timeouts.pool,
         connect=timeouts.connect,
-        headers_within=timeouts.first_event,
+        headers_within=_headers_within(timeouts),
+        lane=transport.lane(call.region, call.model) if call.adaptive else None,
     )
 
 
-def request_id(answer: Answer) -> str | None:
-    """The service's id of the request."""
-    return answer.header("x-amzn-RequestId")
+def _headers_within(timeouts: Timeouts) -> float | None:
+    limits = [limit for limit in (timeouts.first_event, timeouts.first_content) if limit is not None]
+    return min(limits, default=None)
 
 
 async def _check(call: Call, answer: Answer) -> None:
@@ -147,4 +159,24 @@ def _http_error(answer: Answer, body: bytes) -> BedrockStreamError:
     named = answer.header("x-amzn-ErrorType") or facts.get("code") or facts.get("__type") or ""
     code = str(named).partition(":")[0].rpartition("#")[2].partition(",")[0].strip()
     message = facts.get("message") or facts.get("Message") or ""
-    return service_error(code or None, str(message), answer.status, extra=facts)
+    error = service_error(code or None, str(message), answer.status, extra=facts)
+    error.retry_after = _retry_after(answer)
+    return error
+
+
+def _retry_after(answer: Answer) -> float | None:
+    """Seconds to wait, as the service says: its own header in milliseconds, or HTTP's in seconds or as a date."""
+    own, standard = answer.header("x-amz-retry-after"), answer.header("Retry-After")
+    try:
+        if own is not None:
+            seconds = int(own) / 1000
+        elif standard is None:
+            return None
+        elif standard.strip().isdigit():
+            seconds = float(standard)
+        else:
+            sent = answer.header("Date") or ""
+            seconds = (parsedate_to_datetime(standard) - parsedate_to_datetime(sent)).total_seconds()
+    except (ValueError, TypeError, OverflowError):
+        return None
+    return max(seconds, 0.0)

@@ -1,52 +1,54 @@
 """The client: what is shared by many calls, and the module-level `stream` and `generate`.
 
 One client per process is enough: it keeps the connections of each event loop apart (see `loops`). What a call means is
-decided in `plan`, how it is sent in `attempt`; here the two meet.
+decided in `plan`, where it goes in `calls`, how often it is sent in `attempts`; here they meet.
 """
 
 from __future__ import annotations
 
 import os
 import ssl as ssl_module
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from types import TracebackType
-from typing import Any, Self, TypeVar, Unpack
+from typing import Any, Self, Unpack
 
 import msgspec
 
 from .assembly import Response
-from .attempt import Call, open_answer, read_whole, request_id
+from .attempt import Call
+from .attempts import Memory, read_answer
 from .auth.identities import Identities
 from .auth.keys import KeyLike
-from .auth.place import ApiKeySource, Place, Provider
-from .auth.places import call_place, client_place
+from .auth.place import ApiKeySource, Provider
+from .auth.places import client_place
+from .calls import RAW, Calls, Defaults
 from .certificates import Certificates, find_bundle
 from .clocks import Timeouts
 from .dialects.payloads import decode_object
-from .dialects.raw import Raw
-from .endpoints import DEFAULT_REGION, Endpoint, check_region, resolve_endpoint, resolve_region
-from .errors import BedrockStreamError, ConfigurationError, InvalidFrame
+from .endpoints import DEFAULT_REGION, check_region
+from .errors import ConfigurationError, InvalidFrame
 from .explanation import Explanation
 from .loops import Transports
 from .messages import Message, Prompt, read_prompt
-from .models import Model, describe
+from .models import describe
 from .options import CallOptions, Options, read_options
-from .plan import Plan, make_plan
-from .pricing import Price, check_prices, cost_of, price_for
+from .plan import make_plan
+from .pricing import Price, check_prices
 from .proxies import read_proxy
-from .request import EVENT_STREAM, Request, build_request
-from .signing import Signer
+from .request import EVENT_STREAM
+from .retry import RetryPolicy
+from .statistics import Stats
 from .streaming import RawStream, Stream
+from .targets import Target, read_targets
 from .toolloop import ToolRun
-from .transport import Transport
+from .transport import Traffic, Transport
 
 __all__ = ("Client", "generate", "stream")
 
-_T = TypeVar("_T")
-
-_RAW = Raw()
-_RAW_OPTIONS = frozenset({"region", "api_key", "access_key_id", "secret_access_key", "session_token", "timeouts"})
+_RAW_OPTIONS = frozenset(
+    {"region", "api_key", "access_key_id", "secret_access_key", "session_token", "timeouts", "retry"}
+)
 
 
 class Client:
@@ -58,6 +60,8 @@ class Client:
     session of botocore; `keys`, what `put_key` takes, for this client alone; `profile`, the name of one in the shared
     AWS files. Without any of them the process decides: see `auth.places`.
     `max_connections`: how many answers may be open at once per event loop; more wait in line.
+    `adaptive_concurrency`: send no more to a model at once than it takes without throttling, which is learned.
+    `retry`: how often and how patiently a call is tried; `failover`: where else it may go, in this order.
     `prices`: what tokens cost, by model id; see `pricing`. `timeouts`: limits in seconds.
     `ssl`: a context in place of the default; see `certificates` for what stands in when it is left out.
     `proxy`: an address, in place of what the environment names for most; see `proxies`. An empty one means none at all.
@@ -76,6 +80,9 @@ class Client:
         endpoint_url: str | None = None,
         max_connections: int = 256,
         timeouts: Timeouts | None = None,
+        retry: RetryPolicy | None = None,
+        failover: Sequence[Target] = (),
+        adaptive_concurrency: bool = False,
         prices: Mapping[str, Price] | None = None,
         ssl: ssl_module.SSLContext | None = None,
         proxy: str | None = None,
@@ -86,36 +93,39 @@ class Client:
     ) -> None:
         if isinstance(max_connections, bool) or not isinstance(max_connections, int) or max_connections < 1:
             raise ConfigurationError("max_connections", f"{max_connections!r} is no limit", "give a number above 0")
-        place = client_place(api_key=api_key, credentials=credentials, keys=keys, profile=profile)
-        self._identities = Identities(place, profile, clock)
-        self._region = None if region is None else check_region(region, "region")
-        self._endpoint_url = endpoint_url
-        self._max_connections = max_connections
-        self._timeouts = timeouts or Timeouts()
-        self._prices = check_prices(prices or {})
-        self._certificates = Certificates(ssl, lambda: find_bundle(os.environ, self._identities.profile.settings))
         if proxy not in (None, ""):
             read_proxy(proxy, "proxy")  # a bad address is told here, not at the first call
+        place = client_place(api_key=api_key, credentials=credentials, keys=keys, profile=profile)
+        self._identities = Identities(place, profile, clock)
+        self._certificates = Certificates(ssl, lambda: find_bundle(os.environ, self._identities.profile.settings))
+        self._max_connections = max_connections
         self._proxy = proxy
-        self._use_fips = use_fips
-        self._use_dual_stack = use_dual_stack
-        self._allow_http = allow_http
+        self._memory = Memory()
+        self._traffic = Traffic()
         self._transports = Transports(self._new_transport)
+        defaults = Defaults(
+            region=None if region is None else check_region(region, "region"),
+            endpoint_url=endpoint_url,
+            timeouts=timeouts or Timeouts(),
+            retry=retry or RetryPolicy(),
+            failover=read_targets("failover", failover),
+            adaptive=adaptive_concurrency,
+            prices=check_prices(prices or {}),
+            use_fips=use_fips,
+            use_dual_stack=use_dual_stack,
+            allow_http=allow_http,
+        )
+        self._calls = Calls(defaults, self._identities, self._memory, self._transports.here)
         if endpoint_url is not None:
-            self._endpoint(self._region or DEFAULT_REGION)  # as is a bad endpoint
+            self._calls.endpoint(region or DEFAULT_REGION)  # as is a bad endpoint
 
     def stream(self, model: str, prompt: Prompt, **options: Unpack[CallOptions]) -> Stream:
         """Stream an answer. Argument errors are raised here; nothing is sent before the first await."""
-        return Stream(self._call(make_plan(model, prompt, options, stream=True)))
+        return Stream(self._calls.planned(model, prompt, options, stream=True))
 
     async def generate(self, model: str, prompt: Prompt, **options: Unpack[CallOptions]) -> Response:
         """The whole answer at once. Raises what reading a stream would."""
-        call = self._call(make_plan(model, prompt, options, stream=False))
-
-        def read(body: bytes, request_id: str | None) -> Response:
-            return call.finished(call.dialect.answer(body, request_id=request_id, model=call.model))
-
-        return await _whole(call, read)
+        return await read_answer(self._calls.planned(model, prompt, options, stream=False), _whole_response)
 
     def run_tools(self, model: str, prompt: Prompt, *, max_rounds: int = 10, **options: Unpack[CallOptions]) -> ToolRun:
         """Stream an answer, run the functions that it calls, feed their results back, until it calls none.
@@ -148,13 +158,13 @@ class Client:
         is told from a finished one.
         """
         headers = (("Accept", EVENT_STREAM), ("X-Amzn-Bedrock-Accept", "application/json"))
-        return RawStream(self._raw_call(describe(model), _RAW.stream_operation, body, headers, _raw_options(options)))
+        return RawStream(self._calls.raw(describe(model), RAW.stream_operation, body, headers, _raw_options(options)))
 
     async def invoke(self, model: str, body: Mapping[str, Any], **options: Any) -> dict[str, Any]:
         """The whole answer of any model in its own JSON. `options` as for `invoke_stream`."""
         headers = (("Accept", "application/json"),)
-        call = self._raw_call(describe(model), _RAW.operation, body, headers, _raw_options(options))
-        return await _whole(call, lambda body, _id: decode_object(body, "the answer"))
+        attempts = self._calls.raw(describe(model), RAW.operation, body, headers, _raw_options(options))
+        return await read_answer(attempts, lambda _call, body, _id: decode_object(body, "the answer"))
 
     async def count_tokens(self, model: str, prompt: Prompt, **options: Unpack[CallOptions]) -> int:
         """How many input tokens a prompt has for a model, as the service counts. Few models can be asked."""
@@ -163,27 +173,43 @@ class Client:
         body = {"input": {"converse": {name: plan.body[name] for name in counted if name in plan.body}}}
         # The operation takes no inference profiles, but the models behind them.
         asked = describe(plan.model.base)
-        call = self._raw_call(asked, "count-tokens", body, (("Accept", "application/json"),), plan.options)
-        return await _whole(call, lambda body, _id: _token_count(body))
+        headers = (("Accept", "application/json"),)
+        attempts = self._calls.raw(asked, "count-tokens", body, headers, plan.options)
+        return await read_answer(attempts, lambda _call, body, _id: _token_count(body))
 
     def explain(self, model: str, prompt: Prompt, **options: Unpack[CallOptions]) -> Explanation:
         """What `stream` would send, where and why, secrets masked. Sends nothing and asks no provider for keys."""
         plan = make_plan(model, prompt, options, stream=True)
-        region, endpoint, request = self._request(plan)
-        place = self._identities.place(_own_place(plan.options))
+        where, place = self._calls.where(plan), self._calls.place(plan.options)
+        request = where.request
         masked = "Bearer ..." if place.scheme == "bearer" else "AWS4-HMAC-SHA256 Credential=..., Signature=..."
         return Explanation(
             model=plan.model.id,
             family=plan.model.family,
             route=plan.route.dialect.route,
             reason=plan.route.reason,
-            region=region,
+            region=where.region,
             method=request.method,
             url=request.url,
-            endpoint_source=endpoint.source,
+            endpoint_source=where.endpoint.source,
             auth=f"{place.scheme}, {place.name}",
             headers={**dict(request.headers), "Authorization": masked},
             body=msgspec.json.decode(request.body.data),
+        )
+
+    def stats(self) -> Stats:
+        """What goes on now, and what has gone on so far, over all loops."""
+        transports = list(self._transports)
+        memory = self._memory
+        return Stats(
+            open_streams=sum(transport.slots.taken for transport in transports),
+            waiting=sum(transport.slots.waiting for transport in transports),
+            max_connections=self._max_connections,
+            attempts=memory.attempts,
+            retries=memory.retries,
+            retries_left=memory.budget.left,
+            bytes_received=self._traffic.received + sum(transport.bytes_under_way for transport in transports),
+            lanes={name: lane.limit for transport in transports for name, lane in transport.lanes.items()},
         )
 
     async def aclose(self) -> None:
@@ -199,82 +225,17 @@ class Client:
     ) -> None:
         await self.aclose()
 
-    # ------------------------------------------------------------------------------------------------ what it rests on
-
-    def _call(self, plan: Plan) -> Call:
-        region, _, request = self._request(plan)
-        price = price_for(plan.model, self._prices)
-
-        def finish(response: Response) -> Response:
-            if price is not None:
-                response = msgspec.structs.replace(response, cost=cost_of(response.usage, price))
-            return response if plan.output is None else plan.output.read(response)
-
-        return Call(
-            request=request,
-            dialect=plan.route.dialect,
-            model=plan.model.id,
-            region=region,
-            timeouts=plan.options.timeouts or self._timeouts,
-            keep=plan.options.keep,
-            finish=finish if price is not None or plan.output is not None else None,
-            transport=self._transports.here,
-            signer=self._signer(plan.options, region),
-        )
-
-    def _raw_call(
-        self,
-        model: Model,
-        operation: str,
-        body: Mapping[str, Any],
-        headers: tuple[tuple[str, str], ...],
-        options: Options,
-    ) -> Call:
-        if not isinstance(body, Mapping):
-            raise ConfigurationError("body", f"a {type(body).__name__} is no body", "give a dict")
-        region = self._region_for(options)
-        return Call(
-            request=build_request(self._endpoint(region).url, model.id, operation, body, headers=headers),
-            dialect=_RAW,
-            model=model.id,
-            region=region,
-            timeouts=options.timeouts or self._timeouts,
-            keep=False,
-            transport=self._transports.here,
-            signer=self._signer(options, region),
-        )
-
-    def _request(self, plan: Plan) -> tuple[str, Endpoint, Request]:
-        region = self._region_for(plan.options)
-        endpoint = self._endpoint(region)
-        request = build_request(endpoint.url, plan.model.id, plan.operation, plan.body, headers=plan.headers)
-        return region, endpoint, request
-
-    def _signer(self, options: Options, region: str) -> Callable[[], Signer]:
-        own = _own_place(options)
-        return lambda: Signer(self._identities, own, region)
-
-    def _region_for(self, options: Options) -> str:
-        explicit = options.region or self._region or self._identities.region(_own_place(options))
-        return resolve_region(explicit, os.environ, self._identities.profile.settings)
-
-    def _endpoint(self, region: str) -> Endpoint:
-        return resolve_endpoint(
-            region,
-            os.environ,
-            self._identities.profile.settings,
-            endpoint_url=self._endpoint_url,
-            use_fips=self._use_fips,
-            use_dual_stack=self._use_dual_stack,
-            allow_http=self._allow_http,
-        )
-
     def _new_transport(self) -> Transport:
-        return Transport(max_connections=self._max_connections, trust=self._certificates.context, proxy=self._proxy)
+        return Transport(
+            max_connections=self._max_connections,
+            trust=self._certificates.context,
+            traffic=self._traffic,
+            proxy=self._proxy,
+        )
 
 
-def _own_place(options: Options) -> Place | None:
-    return call_place(options.api_key, options.access_key_id, options.secret_access_key, options.session_token)
+def _whole_response(call: Call, body: bytes, request_id: str | None) -> Response:
+    return call.finished(call.dialect.answer(body, request_id=request_id, model=call.model))
 
 
 def _raw_options(given: Mapping[str, Any]) -> Options:
@@ -285,18 +246,6 @@ def _raw_options(given: Mapping[str, Any]) -> Options:
         known = ", ".join(sorted(_RAW_OPTIONS))
         raise ConfigurationError(min(unknown), "it has no meaning for a raw call", f"known are {known}")
     return options
-
-
-async def _whole(call: Call, read: Callable[[bytes, str | None], _T]) -> _T:
-    """Send, read the whole body and make something of it; the connection is given back on every way out."""
-    answer = await open_answer(call)
-    try:
-        return read(await read_whole(call, answer), request_id(answer))
-    except BedrockStreamError as error:
-        call.describe(error, request_id(answer))
-        raise
-    finally:
-        answer.close()
 
 
 def _token_count(body: bytes) -> int:

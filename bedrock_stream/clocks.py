@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 import msgspec
 
-from .errors import ConfigurationError, TimeLimitError, UnreadTimeout
+from .errors import ConfigurationError, TimeLimitError, TotalTimeout, UnreadTimeout
 
 __all__ = ("Timeouts", "Watch", "Watched")
 
@@ -28,10 +28,14 @@ class Timeouts(msgspec.Struct, frozen=True, kw_only=True):
     """Waiting for one of the client's connection slots."""
     first_event: float | None = 300
     """From sending to the first event."""
+    first_content: float | None = None
+    """From sending to the first event that is more than the message's start."""
     idle: float | None = 300
     """Between two reads of bytes."""
     unread: float | None = 600
     """A stream that nobody reads gives its connection back, between this and an eighth more."""
+    total: float | None = None
+    """The whole call, retries and the caller's own time included."""
 
     def __post_init__(self) -> None:
         for name in self.__struct_fields__:
@@ -70,29 +74,38 @@ class Watch:
         "_progress",
         "_progress_at",
         "_since",
+        "_spent",
+        "_total",
         "_unread",
         "_watched",
     )
 
-    def __init__(self, loop: _Loop, watched: Watched, unread: float | None) -> None:
+    def __init__(
+        self, loop: _Loop, watched: Watched, unread: float | None, total: tuple[float, float] | None = None
+    ) -> None:
+        """`total` is the limit of the whole call, and the loop's time at its beginning."""
         self._loop = loop
+        self._total = total
         self._watched = weakref.ref(watched)
         self._unread = unread
         self._progress = watched.delivered
         self._progress_at = loop.time()
         self._deadline: float | None = None  # of the wait that is going on
-        self._since = 0.0
+        self._since = self._spent = 0.0
         self._kind: type[TimeLimitError] = TimeLimitError
         self._limit = 0.0
         self._handle: Any = None
         self._due = float("inf")
-        if unread is not None:
-            self._arm(self._progress_at + unread / 8)
+        due = float("inf") if unread is None else self._progress_at + unread / 8
+        if total is not None:
+            due = min(due, sum(total))
+        if due != float("inf"):
+            self._arm(due)
 
     def begin_wait(self, kind: type[TimeLimitError], limit: float | None, spent: float = 0.0) -> None:
         """A wait of at most `limit` seconds begins, `spent` of which have gone before."""
         now = self._loop.time()
-        self._since = now - spent
+        self._since, self._spent = now - spent, spent
         if limit is None:
             self._deadline = float("inf")
             return
@@ -102,9 +115,9 @@ class Watch:
             self._arm(deadline)
 
     def end_wait(self) -> float:
-        """The wait is over; returns how long it took, with what had gone before."""
+        """The wait is over; returns how long it took, without what had gone before."""
         self._deadline = None
-        return self._loop.time() - self._since
+        return self._loop.time() - self._since - self._spent
 
     def stop(self) -> None:
         """No more ticks."""
@@ -125,12 +138,18 @@ class Watch:
         self._handle = None
         now = self._loop.time()
         due = float("inf")
+        if self._total is not None:
+            limit, began = self._total
+            if now >= began + limit:
+                watched.expire(TotalTimeout, limit, now - began)
+                return
+            due = began + limit
         if self._deadline is not None:
             if now >= self._deadline:
                 watched.expire(self._kind, self._limit, now - self._since)
                 return
             self._progress_at = now
-            due = self._deadline
+            due = min(due, self._deadline)
         if self._unread is not None:
             if watched.delivered != self._progress:
                 self._progress, self._progress_at = watched.delivered, now

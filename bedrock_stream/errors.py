@@ -153,6 +153,8 @@ class ConnectionFailed(TransportError):
     """No connection, or it broke before anything of the answer was read."""
 
     retryable = True
+    dropped = False
+    """The connection stood, and broke before anything came: as a rule one that the other side had given up."""
 
 
 class TimeLimitError(TransportError):

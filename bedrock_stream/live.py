@@ -12,26 +12,34 @@ from __future__ import annotations
 import asyncio
 import warnings
 from collections import deque
+from collections.abc import Coroutine
 from types import TracebackType
 from typing import Any, Generic, Self, TypeVar
 
 from .assembly import Response, tool_input_error
-from .attempt import Call, open_answer, request_id
-from .clocks import Watch
+from .attempt import Call, request_id
+from .attempts import Attempt, Attempts
+from .clocks import Timeouts, Watch
 from .errors import (
     BedrockStreamError,
     ConfigurationError,
+    FirstContentTimeout,
     FirstEventTimeout,
     IdleTimeout,
     StreamInterrupted,
     TimeLimitError,
+    TotalTimeout,
+    UnreadTimeout,
 )
+from .events import MessageStart
 from .eventstream import Decoder
+from .targets import Target
 from .transport import Answer
 
 __all__ = ("Live",)
 
 _E = TypeVar("_E")
+_R = TypeVar("_R")
 
 _LINGER = 1.0  # seconds to wait for the body's end once the message has said everything
 
@@ -47,10 +55,13 @@ class Live(Generic[_E]):
     __slots__ = (
         "__weakref__",
         "_answer",
+        "_attempts",
+        "_begun",
         "_call",
         "_decoder",
         "_failure",
         "_finished",
+        "_held",
         "_reader",
         "_reading",
         "_ready",
@@ -59,19 +70,26 @@ class Live(Generic[_E]):
         "delivered",
     )
 
-    def __init__(self, call: Call) -> None:
-        self._call = call
-        self._answer: Answer | None = None
-        self._decoder = Decoder()
-        self._reader = call.dialect.reader()
+    def __init__(self, attempts: Attempts) -> None:
+        self._attempts = attempts
+        self._begin(attempts.call)
         self._ready: deque[Any] = deque()
+        self._begun = False  # whether more than the message's start has come; from then on nothing is tried again
         self._failure: BedrockStreamError | None = None
         self._finished = False
         self._reading = False
         self._watch: Watch | None = None
-        self._waited = 0.0  # for the first event
         self.delivered = 0
         """Events that have reached the caller."""
+
+    def _begin(self, call: Call) -> None:
+        """Be ready for the answer of an attempt."""
+        self._call = call
+        self._answer: Answer | None = None
+        self._decoder = Decoder()
+        self._reader = call.dialect.reader()
+        self._held: list[Any] = []  # the message's start, until something follows
+        self._waited = 0.0  # for the first content
 
     # ---------------------------------------------------------------------------------------------------- what it is
 
@@ -89,6 +107,16 @@ class Live(Generic[_E]):
     def request_id(self) -> str | None:
         """The service's id of the request; None before the answer's headers are here."""
         return None if self._answer is None else request_id(self._answer)
+
+    @property
+    def attempts(self) -> tuple[Attempt, ...]:
+        """Every attempt so far, failed ones with their error; empty before anything is sent."""
+        return self._attempts.history()
+
+    @property
+    def target(self) -> Target:
+        """Where the answer comes from, or would: model, region and address, without keys."""
+        return self._call.target
 
     @property
     def partial(self) -> Response | None:
@@ -160,9 +188,9 @@ class Live(Generic[_E]):
         self._reading = True
         try:
             if self._answer is None:
-                await self._open()
+                await self._within_total(self._open())
             else:
-                await self._read(self._answer)
+                await self._read_or_try_again(self._answer)
         except BedrockStreamError as error:
             self._stop(error)
             raise
@@ -173,15 +201,58 @@ class Live(Generic[_E]):
             self._reading = False
 
     async def _open(self) -> None:
-        loop = asyncio.get_running_loop()
-        began = loop.time()
-        answer = await open_answer(self._call)
+        loop, attempts = asyncio.get_running_loop(), self._attempts
+        try:
+            answer = await attempts.open()
+        finally:
+            if self._call is not attempts.call:
+                self._begin(attempts.call)
         if self._failure is not None:  # closed by another task meanwhile
             answer.close()
             raise self._failure
         self._answer = answer
-        self._waited = loop.time() - began
-        self._watch = Watch(loop, self, self._call.timeouts.unread)
+        self._waited = loop.time() - attempts.since
+        timeouts = self._call.timeouts
+        total = None if timeouts.total is None else (timeouts.total, attempts.began)
+        self._watch = Watch(loop, self, timeouts.unread, total)
+
+    async def _within_total(self, step: Coroutine[Any, Any, _R]) -> _R:
+        """Do something that no watch looks at, within the limit of the whole call."""
+        limit, began = self._call.timeouts.total, self._attempts.began
+        if limit is None:
+            return await step
+        loop = asyncio.get_running_loop()
+        try:
+            async with asyncio.timeout_at((began or loop.time()) + limit):
+                return await step
+        except TimeoutError:
+            elapsed = loop.time() - self._attempts.began
+            raise TotalTimeout(limit, elapsed, 0 if self._answer is None else self._answer.bytes_received) from None
+
+    async def _read_or_try_again(self, answer: Answer) -> None:
+        try:
+            await self._read(answer)
+        except BedrockStreamError as error:
+            if self._begun or self._failure is not None:
+                raise
+            if not await self._within_total(self._try_again(error, answer)):
+                if not self._held:
+                    raise
+                self._hand_out_held()  # what came before the failure is delivered first
+                self._stop(error)
+
+    async def _try_again(self, error: BedrockStreamError, answer: Answer) -> bool:
+        """Give up an answer of which nothing was seen; whether there is another attempt."""
+        self._call.describe(error, self.request_id)
+        if self._watch is not None:
+            self._watch.stop()
+        answer.close()
+        if not await self._attempts.again(error):
+            return False
+        if self._failure is not None:  # closed by another task meanwhile
+            raise self._failure
+        self._begin(self._attempts.call)
+        return True
 
     async def _read(self, answer: Answer) -> None:
         if self._reader.settled:
@@ -196,10 +267,10 @@ class Live(Generic[_E]):
     async def _read_more(self, answer: Answer) -> bytes:
         watch, timeouts = self._watch, self._call.timeouts
         assert watch is not None  # noqa: S101 - made with the answer
-        if self.delivered:
+        if self._begun:
             watch.begin_wait(IdleTimeout, timeouts.idle)
         else:
-            watch.begin_wait(FirstEventTimeout, timeouts.first_event, self._waited)
+            self._begin_first_wait(watch, timeouts)
         try:
             data = await answer.read()
         except StreamInterrupted:
@@ -207,9 +278,20 @@ class Live(Generic[_E]):
                 return b""  # the message is whole; only what comes after it is lost
             raise
         waited = watch.end_wait()
-        if not self.delivered:
-            self._waited = waited
+        if not self._begun:
+            self._waited += waited
         return data
+
+    def _begin_first_wait(self, watch: Watch, timeouts: Timeouts) -> None:
+        """Which limit comes first before there is any content."""
+        waited, content = self._waited, timeouts.first_content
+        kind: type[TimeLimitError] = FirstEventTimeout
+        limit, spent = timeouts.first_event, waited
+        if self._held:
+            kind, limit, spent = IdleTimeout, timeouts.idle, 0.0
+        if content is not None and (limit is None or content - waited < limit - spent):
+            kind, limit, spent = FirstContentTimeout, content, waited
+        watch.begin_wait(kind, limit, spent)
 
     async def _read_end(self, answer: Answer) -> bytes:
         """The message has said everything; only the body's end is awaited, for the connection's next use."""
@@ -227,11 +309,29 @@ class Live(Generic[_E]):
             failure = decoder.error
         except BedrockStreamError as error:
             failure = error
+        if not self._begun:
+            self._hold_back()
         self._keep(ready)
         if failure is not None:
             if not ready:
                 raise failure
             self._stop(failure)
+
+    def _hold_back(self) -> None:
+        """Keep the message's start until something follows: a failure right behind it can still be tried again."""
+        ready = self._ready
+        if ready and type(ready[-1]) is not MessageStart:
+            self._begun = True
+            self._attempts.succeeded()
+            ready.extendleft(reversed(self._held))
+        else:
+            self._held.extend(ready)
+            ready.clear()
+
+    def _hand_out_held(self) -> None:
+        self._begun = True
+        self._ready.extend(self._held)
+        self._keep(self._ready)
 
     def _end(self) -> None:
         """The body ended; did the message?"""
@@ -245,8 +345,13 @@ class Live(Generic[_E]):
 
     def expire(self, kind: type[TimeLimitError], limit: float, elapsed: float) -> None:
         """See `clocks.Watched`."""
-        if self._answer is not None:
-            self._stop(kind(limit, elapsed, self._answer.bytes_received))
+        if self._answer is None:
+            return
+        error = kind(limit, elapsed, self._answer.bytes_received)
+        if self._begun or kind is UnreadTimeout or kind is TotalTimeout:
+            self._stop(error)
+        else:
+            self._answer.fail(error)  # whoever waits gets it, and may try again
 
     def _stop(self, error: BedrockStreamError) -> None:
         """Close, with a failure that every later read raises; the first failure stays."""

@@ -17,6 +17,8 @@ from .endpoints import check_region
 from .errors import ConfigurationError
 from .masked import Masked
 from .messages import CachePoint, Text
+from .retry import RetryPolicy
+from .targets import Target, read_targets
 from .tools import Tool, ToolLike, read_tools
 
 __all__ = ("EFFORTS", "CallOptions", "Options", "read_options")
@@ -55,6 +57,8 @@ class CallOptions(TypedDict, total=False):
     extra: Mapping[str, Any]
     provider_options: Mapping[str, Any]
     timeouts: Timeouts
+    retry: RetryPolicy
+    failover: Sequence[Target]
     keep: bool
 
 
@@ -95,6 +99,9 @@ class Options(Masked, frozen=True, kw_only=True):
     extra: dict[str, Any] = msgspec.field(default_factory=dict)
     """Merged into the body as it is."""
     timeouts: Timeouts | None = None
+    retry: RetryPolicy | None = None
+    failover: tuple[Target, ...] | None = None
+    """Where else to go, in this order, where the first target fails before anything was seen of its answer."""
     keep: bool = True
     """Whether a stream assembles a `Response`."""
 
@@ -264,6 +271,15 @@ def _timeouts(name: str, value: Any) -> Timeouts:
     return timeouts
 
 
+def _retry(name: str, value: Any) -> RetryPolicy:
+    policy: RetryPolicy = _kind(name, value, RetryPolicy, "RetryPolicy(...)")
+    return policy
+
+
+def _failover(name: str, value: Any) -> tuple[Target, ...]:
+    return read_targets(name, value)
+
+
 def _region(name: str, value: Any) -> str:
     return check_region(value, name)
 
@@ -298,5 +314,7 @@ _CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "request_metadata": _metadata,
     "extra": _mapping,
     "timeouts": _timeouts,
+    "retry": _retry,
+    "failover": _failover,
     "keep": _flag,
 }

@@ -1,6 +1,8 @@
 """How many requests may be open at once on an event loop; first come, first served.
 
-A slot passes straight from hand to hand, so nobody who comes later can take it on the way.
+A slot passes straight from hand to hand, so nobody who comes later can take it on the way. A `Lane` besides learns how
+many the service takes: its limit falls by a third when one is throttled, and rises by one for as many successes as it
+has slots.
 """
 
 from __future__ import annotations
@@ -14,20 +16,30 @@ import anyio
 
 from .errors import PoolTimeout
 
-__all__ = ("Slots",)
+__all__ = ("Lane", "Slots")
 
 
 class Slots:
-    """The connection slots of one transport."""
+    """Connection slots. `of` says in words whose they are."""
 
-    def __init__(self, limit: int) -> None:
-        self._limit = limit
+    __slots__ = ("_of", "_waiting", "limit", "taken")
+
+    def __init__(self, limit: int, of: str = "slots") -> None:
+        self._of = of
         self._waiting: deque[asyncio.Future[None]] = deque()
+        self.limit = limit
+        """How many there are."""
         self.taken = 0
+        """How many are out."""
+
+    @property
+    def waiting(self) -> int:
+        """How many wait for one."""
+        return len(self._waiting)
 
     async def acquire(self, seconds: float | None) -> None:
         """Take a slot. Raises `PoolTimeout`. A slot that comes together with a cancellation is passed on."""
-        if self.taken < self._limit and not self._waiting:
+        if self.taken < self.limit and not self._waiting:
             self.taken += 1
             return
         waiter = asyncio.get_running_loop().create_future()
@@ -43,15 +55,46 @@ class Slots:
                 with contextlib.suppress(ValueError):
                     self._waiting.remove(waiter)
             if isinstance(error, TimeoutError):
-                detail = f"all {self._limit} slots are taken by {self.taken} open streams"
+                detail = f"all {self.limit} {self._of} are taken by {self.taken} open streams"
                 raise PoolTimeout(seconds or 0, monotonic() - began, detail=detail) from None
             raise
 
     def release(self) -> None:
-        """Give a slot back; it passes straight to the next in line."""
-        while self._waiting:
+        """Give a slot back; the next in line has it."""
+        self.taken -= 1
+        self._admit()
+
+    def _admit(self) -> None:
+        while self._waiting and self.taken < self.limit:
             waiter = self._waiting.popleft()
             if not waiter.done():
+                self.taken += 1
                 waiter.set_result(None)
-                return
-        self.taken -= 1
+
+
+class Lane(Slots):
+    """Slots for one model in one region, as many as it takes without throttling."""
+
+    __slots__ = ("_most", "_successes", "epoch")
+
+    def __init__(self, most: int, of: str) -> None:
+        super().__init__(most, f"slots for {of}")
+        self._most = most
+        self._successes = 0
+        self.epoch = 0
+        """Grows when the limit falls. What began before that says nothing about the new limit."""
+
+    def throttled(self, epoch: int) -> None:
+        """A request that began in this epoch was throttled."""
+        if epoch == self.epoch:
+            self.epoch += 1
+            self._successes = 0
+            self.limit = max(1, self.limit * 2 // 3)
+
+    def succeeded(self) -> None:
+        """A request was not throttled."""
+        self._successes += 1
+        if self._successes >= self.limit < self._most:
+            self._successes = 0
+            self.limit += 1
+            self._admit()

@@ -21,8 +21,8 @@ class Stream(Live[Event]):
 
     __slots__ = ("_assembly",)
 
-    def __init__(self, call: Call) -> None:
-        super().__init__(call)
+    def _begin(self, call: Call) -> None:
+        super()._begin(call)
         self._assembly = Assembly() if call.keep else None
 
     @property

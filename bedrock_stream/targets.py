@@ -26,7 +26,7 @@ class Target(Masked, frozen=True, kw_only=True):
     api_key: Any = None
     """As in `Client`: an API key or a callable."""
     credentials: Any = None
-    """As in `Client`: `Credentials`, a source, a callable, a session."""
+    """As in `Client`: `Credentials`, a source, a callable, a session. Without any keys, the call's own are used."""
 
     def __repr__(self) -> str:
         shown = (f"{name}={getattr(self, name)!r}" for name in ("model", "region", "endpoint_url"))

@@ -44,9 +44,9 @@ from .errors import (
 )
 from .proxies import Proxy, find_proxy
 from .request import Request
-from .slots import Slots
+from .slots import Lane, Slots
 
-__all__ = ("Answer", "Transport")
+__all__ = ("Answer", "Traffic", "Transport")
 
 _READ_BUFFER = 64 * 1024  # aiohttp stops reading from the socket at twice this
 
@@ -61,6 +61,15 @@ _AUTOMATIC = ("Accept", "Accept-Encoding", "Content-Type", "User-Agent")
 _KEEPALIVE = (("TCP_KEEPIDLE", 60), ("TCP_KEEPALIVE", 60), ("TCP_KEEPINTVL", 30), ("TCP_KEEPCNT", 4))
 
 
+class Traffic:
+    """Bytes of bodies that were handed out, over all transports of a client."""
+
+    __slots__ = ("received",)
+
+    def __init__(self) -> None:
+        self.received = 0
+
+
 class Transport:
     """The connections of one event loop."""
 
@@ -69,10 +78,15 @@ class Transport:
         *,
         max_connections: int,
         trust: Callable[[], Awaitable[ssl.SSLContext | None]],
+        traffic: Traffic,
         proxy: str | None = None,
         environ: Mapping[str, str] = os.environ,
     ) -> None:
-        self._slots = Slots(max_connections)
+        self.slots = Slots(max_connections)
+        """The slots of all answers that are open."""
+        self.lanes: dict[tuple[str, str], Lane] = {}
+        """Slots by region and model, where they are learned."""
+        self._traffic = traffic
         self._trust = trust
         self._proxy = proxy
         self._environ = environ
@@ -87,9 +101,16 @@ class Transport:
         )
 
     @property
-    def open_answers(self) -> int:
-        """Connection slots that are taken."""
-        return self._slots.taken
+    def bytes_under_way(self) -> int:
+        """Bytes received of answers that are still open."""
+        return sum(answer.bytes_received for answer in list(self._answers) if not answer.closed)
+
+    def lane(self, region: str, model: str) -> Lane:
+        """The slots that a model in a region has been found to take."""
+        lane = self.lanes.get((region, model))
+        if lane is None:
+            lane = self.lanes[region, model] = Lane(self.slots.limit, f"{model} in {region}")
+        return lane
 
     async def open(
         self,
@@ -99,8 +120,11 @@ class Transport:
         pool: float | None,
         connect: float | None,
         headers_within: float | None,
+        lane: Lane | None = None,
     ) -> Answer:
         """Send a request and return once status and headers are here. `authorize` gives the last headers.
+
+        With a `lane`, a slot of it is held as well.
 
         Raises `PoolTimeout`, `ConnectTimeout`, `FirstEventTimeout` (nothing came within `headers_within` seconds),
         `ConnectionFailed`, `ClientClosed`.
@@ -108,13 +132,17 @@ class Transport:
         if self._closed:
             raise ClientClosed("the client is closed")
         way = await self._way(request.url)
-        await self._slots.acquire(pool)
+        held: list[Slots] = []
         try:
+            for slots in (self.slots,) if lane is None else (lane, self.slots):
+                await slots.acquire(pool)
+                held.append(slots)
             response = await self._send(request, await authorize(), way, connect, headers_within)
         except BaseException:
-            self._slots.release()
+            for slots in held:
+                slots.release()
             raise
-        answer = Answer(response, self._slots)
+        answer = Answer(response, held, self._traffic)
         self._answers.add(answer)
         return answer
 
@@ -211,12 +239,17 @@ class Transport:
                 return response
             words = way.refusal(407, response.reason or "")
             response.close()
-        raise ConnectionFailed(words)  # out here it does not keep aiohttp's error, which holds the headers
+        refused = ConnectionFailed(words)  # out here it does not keep aiohttp's error, which holds the headers
+        refused.retryable = False
+        raise refused
 
     def _no_answer(self, error: Exception, way: _Way) -> BedrockStreamError:
         if self._closed:
             return ClientClosed("the client was closed before the answer came")
-        return ConnectionFailed(way.failure(error))
+        failed = ConnectionFailed(way.failure(error))
+        failed.retryable = not isinstance(error, aiohttp.ClientConnectorCertificateError)
+        failed.dropped = isinstance(error, aiohttp.ServerDisconnectedError | ConnectionResetError)
+        return failed
 
     async def close(self) -> None:
         """Close every connection; answers that are being read fail with `ClientClosed`."""
@@ -278,12 +311,23 @@ async def _read_small(response: aiohttp.ClientResponse) -> bytes:
 class Answer:
     """An HTTP answer: its headers are here, its body is read as it comes. It holds a slot until it is closed."""
 
-    __slots__ = ("__weakref__", "_content", "_failure", "_loop", "_response", "_slots", "bytes_received", "closed")
+    __slots__ = (
+        "__weakref__",
+        "_content",
+        "_failure",
+        "_loop",
+        "_response",
+        "_slots",
+        "_traffic",
+        "bytes_received",
+        "closed",
+    )
 
-    def __init__(self, response: aiohttp.ClientResponse, slots: Slots) -> None:
+    def __init__(self, response: aiohttp.ClientResponse, slots: Iterable[Slots], traffic: Traffic) -> None:
         self._response = response
         self._content = response.content
         self._slots = slots
+        self._traffic = traffic
         self._loop = asyncio.get_running_loop()
         self._failure: BedrockStreamError | None = None
         self.bytes_received = 0
@@ -321,6 +365,7 @@ class Answer:
         """Give the slot back; drop the connection unless the body was read to its end. Never waits."""
         if not self.closed:
             self.closed = True
+            self._traffic.received += self.bytes_received
             _close(self._response, self._slots)
 
     def fail(self, error: BedrockStreamError) -> None:
@@ -336,12 +381,13 @@ class Answer:
                 self._loop.call_soon_threadsafe(_close, self._response, self._slots)
 
 
-def _close(response: aiohttp.ClientResponse, slots: Slots) -> None:
+def _close(response: aiohttp.ClientResponse, held: Iterable[Slots]) -> None:
     connection = response.connection  # None once the body was read to its end
     if connection is not None and connection.transport is not None:
         connection.transport.abort()  # a polite close would first wait for unsent bytes
     response.close()
-    slots.release()
+    for slots in held:
+        slots.release()
 
 
 def _open_socket(address: tuple[Any, ...]) -> socket.socket:

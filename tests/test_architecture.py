@@ -36,6 +36,7 @@ FLOORS: dict[str, int] = {
     "tools": 1,
     "explanation": 1,
     "retry": 1,
+    "statistics": 1,
     "targets": 1,
     "messages": 2,
     "proxies": 2,
@@ -78,10 +79,12 @@ FLOORS: dict[str, int] = {
     "auth.identities": 13,
     "signing": 14,
     "attempt": 15,
-    "live": 16,
-    "streaming": 17,
-    "toolloop": 18,
-    "client": 19,
+    "attempts": 16,
+    "calls": 17,
+    "live": 17,
+    "streaming": 18,
+    "toolloop": 19,
+    "client": 20,
 }
 OUTSIDE = ("testing", "cli")
 PURE = [name for name, floor in FLOORS.items() if floor < FLOORS["plan"]] + ["plan"]

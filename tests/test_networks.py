@@ -21,7 +21,7 @@ from bedrock_stream import Client, Timeouts, errors
 from bedrock_stream.auth.sources import Http
 from bedrock_stream.certificates import Certificates
 from bedrock_stream.testing import Emulator, stall, text
-from bedrock_stream.transport import Transport
+from bedrock_stream.transport import Traffic, Transport
 
 HOST = "bedrock-runtime.us-east-1.amazonaws.com"
 MODEL = "anthropic.claude-3-haiku-20240307-v1:0"
@@ -303,7 +303,7 @@ async def test_a_bundle_that_cannot_be_read_is_named_at_the_first_tls_request(
 @asynccontextmanager
 async def _transport(proxy: str | None = None) -> AsyncIterator[Transport]:
     trust = Certificates(None, lambda: ()).context
-    transport = Transport(max_connections=1, trust=trust, proxy=proxy, environ={})
+    transport = Transport(max_connections=1, trust=trust, traffic=Traffic(), proxy=proxy, environ={})
     try:
         yield transport
     finally:
@@ -326,7 +326,7 @@ async def test_a_question_goes_out_as_it_was_given_and_its_answer_comes_back_who
                 "PUT", server.url + "/a%3Ab?c=%2F", headers={"X-Token-TTL": "60"}, body=b"body", seconds=5
             )
             assert (answer.status, answer.headers["x-kind"], answer.body) == (302, "Odd", b"not here")
-        assert transport.open_answers == 0
+        assert transport.slots.taken == 0
         first, second = server.connections
         assert first.request_line == "PUT /a%3Ab?c=%2F HTTP/1.1"
         assert first.body == b"body"

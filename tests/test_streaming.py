@@ -29,6 +29,7 @@ from bedrock_stream import (
     MessageStart,
     MessageStop,
     Metadata,
+    RetryPolicy,
     Stream,
     TextDelta,
     Timeouts,
@@ -54,6 +55,7 @@ from bedrock_stream.testing import (
 )
 from bedrock_stream.testing import text as say
 
+ONCE = RetryPolicy(max_attempts=1)
 MODEL = "amazon.nova-lite-v1:0"
 
 
@@ -61,7 +63,7 @@ MODEL = "amazon.nova-lite-v1:0"
 async def talking_to(answer: Answer, **options: Any) -> AsyncIterator[tuple[SocketServer, Client]]:
     async with (
         SocketServer(answer) as server,
-        Client(region="us-east-1", endpoint_url=server.url, credentials=KEYS, **options) as client,
+        Client(region="us-east-1", endpoint_url=server.url, credentials=KEYS, **{"retry": ONCE, **options}) as client,
     ):
         yield server, client
 

@@ -92,6 +92,8 @@ class Identities:
     def _keeper(self, place: Place) -> tuple[Any, Keeper]:
         kept = self._keepers.get(place.key)
         if kept is None:
+            while len(self._keepers) >= _MOST_KEEPERS:
+                del self._keepers[next(iter(self._keepers))]
             lasting = isinstance(place.source, Source)
             kept = (place.source, Keeper(place.name, self._clock, lasting=lasting))
             self._keepers[place.key] = kept
@@ -135,4 +137,5 @@ class Identities:
             _log.info("requests go to region %s", region)
 
 
+_MOST_KEEPERS = 256  # sources given call by call must not pile up
 _SCHEMES = {"bearer": "an API key", "sigv4": "IAM keys"}

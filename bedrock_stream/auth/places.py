@@ -16,6 +16,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import msgspec
+
 from ..errors import ConfigurationError
 from ..profiles import Profile
 from .botocore import BotocoreSession
@@ -25,7 +27,7 @@ from .keys import Keys, read_keys
 from .place import Place
 from .sources import Source
 
-__all__ = ("call_place", "client_place", "environment_place", "find_place", "store_place")
+__all__ = ("call_place", "client_place", "environment_place", "find_place", "store_place", "target_place")
 
 
 def find_place(
@@ -66,6 +68,14 @@ def client_place(*, api_key: Any, credentials: Any, keys: Any, profile: str | No
     if profile is not None and (not isinstance(profile, str) or not profile.strip()):
         raise ConfigurationError("profile", f"{profile!r} is no name", "name a profile of the shared AWS files")
     return None
+
+
+def target_place(api_key: Any, credentials: Any) -> Place | None:
+    """What one target of a failover was given."""
+    place = client_place(api_key=api_key, credentials=credentials, keys=None, profile=None)
+    if place is None:
+        return None
+    return msgspec.structs.replace(place, name=place.name.replace("client", "target"), key=("target", id(place.source)))
 
 
 def store_place(stored: Keys | None) -> Place | None:
