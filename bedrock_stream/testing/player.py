@@ -20,6 +20,7 @@ from . import steps as s
 from .body import AnswerBody, BodyEnded, Ending, reset_connection
 from .facts import Facts
 from .frames import FrameWriter
+from .recording import Recording
 from .refusal import Refusal, pascal_name, status_of
 from .rendering import Composer, Form, WireEvent
 from .verification import check_date
@@ -143,8 +144,10 @@ def _other_body(exchange: Exchange, headers: dict[str, str]) -> web.Response | N
         match step:
             case s.ContentType(body=bytes() as body, status=status):
                 return web.Response(status=status, body=body, headers=headers)
-            case s.Recorded(recording=recording) if recording.body is not None:
-                return web.Response(status=recording.status or 200, body=recording.body, headers=headers)
+            case s.Recorded(recording=Recording(status=int() as status, body=body)) if (
+                body is not None or status != 200
+            ):
+                return web.Response(status=status, body=body, headers=headers)
     return None
 
 

@@ -31,10 +31,8 @@ class ThreadedEmulator(Emulator):
     without one calls the `block_...` methods. `async with` works too.
     """
 
-    def __init__(self, **arguments: Any) -> None:
-        super().__init__(**arguments)
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._thread: Thread | None = None
+    _loop: asyncio.AbstractEventLoop | None = None
+    _thread: Thread | None = None
 
     def block_for_requests(self, count: int, timeout: float | None = 5.0) -> list[ReceivedRequest]:
         """`wait_for_requests` for a test without a loop."""
