@@ -144,10 +144,8 @@ def _other_body(exchange: Exchange, headers: dict[str, str]) -> web.Response | N
         match step:
             case s.ContentType(body=bytes() as body, status=status):
                 return web.Response(status=status, body=body, headers=headers)
-            case s.Recorded(recording=Recording(status=int() as status, body=body)) if (
-                body is not None or status != 200
-            ):
-                return web.Response(status=status, body=body, headers=headers)
+            case s.Recorded(recording=Recording(status=int() as status, body=other)) if other or status != 200:
+                return web.Response(status=status, body=other, headers=headers)
     return None
 
 

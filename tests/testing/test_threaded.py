@@ -12,7 +12,7 @@ import pytest
 from emulator_client import HELLO, MODEL, opened
 
 from bedrock_stream import stream
-from bedrock_stream.testing import Emulator, ReceivedRequest, ThreadedEmulator, stall, text
+from bedrock_stream.testing import CREDENTIALS, Emulator, ReceivedRequest, ThreadedEmulator, stall, text
 
 
 def running() -> int:
@@ -94,9 +94,9 @@ def test_its_environment_leads_the_shared_client_there(monkeypatch: pytest.Monke
         async with stream(MODEL, "Hello") as answer:
             return (await answer.response()).text
 
-    for arguments, proof in [({}, "sigv4"), ({"credentials": None}, "bearer")]:
+    for keys, proof in [(CREDENTIALS, "sigv4"), (None, "bearer")]:
         with (
-            ThreadedEmulator(script=[text("in")], region="eu-west-1", **arguments) as emulator,
+            ThreadedEmulator(script=[text("in")], region="eu-west-1", credentials=keys) as emulator,
             monkeypatch.context() as patch,
         ):
             for name, value in emulator.environ.items():
