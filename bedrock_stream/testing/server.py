@@ -12,10 +12,8 @@ from collections.abc import Callable, Collection, Iterable
 from contextlib import suppress
 from datetime import UTC, datetime
 from email.utils import format_datetime
-from ipaddress import ip_address
 from types import TracebackType
 from typing import Any, Self
-from urllib.parse import urlsplit
 from uuid import uuid4
 
 import msgspec
@@ -28,6 +26,7 @@ from .caching import PromptCache
 from .chances import fill
 from .facts import Facts
 from .frames import FrameWriter, independent_crc
+from .loopback import check_origin, is_loopback
 from .operations import Operation, find_operation
 from .player import Exchange
 from .received import ReceivedRequest
@@ -86,7 +85,7 @@ class Emulator:
     ) -> None:
         self._crc = independent_crc()
         self._host, self._port = host, port
-        self._local = _is_loopback(host)
+        self._local = is_loopback(host)
         if not self._local:
             credentials = None if credentials is CREDENTIALS else credentials
             api_key = None if api_key == API_KEY else api_key
@@ -195,7 +194,7 @@ class Emulator:
         headers = {"x-amzn-RequestId": str(uuid4()), "Date": format_datetime(now.astimezone(UTC), usegmt=True)}
         try:
             if self._local:
-                _check_origin(http)
+                check_origin(http)
             return await self._answer(http, headers, now)
         except Refusal as refusal:
             return _refuse(refusal, headers)
@@ -294,22 +293,3 @@ def _refuse(refusal: Refusal, headers: dict[str, str]) -> web.Response:
         body=msgspec.json.encode({refusal.member: refusal.message}),
         headers={"Content-Type": "application/json", **headers, **kind, **refusal.headers},
     )
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost" or host.endswith(".localhost"):
-        return True
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
-def _check_origin(http: web.BaseRequest) -> None:
-    """A page in a browser may send requests to loopback under a name of its own; none of them gets in."""
-    named = [f"//{http.headers.get('Host', '')}"]
-    if "Origin" in http.headers:
-        named.append(http.headers["Origin"])
-    for name in named:
-        if not _is_loopback(urlsplit(name).hostname or ""):
-            raise Refusal(403, "AccessDeniedException", "This emulator answers on loopback only.")
