@@ -23,7 +23,7 @@ def is_loopback(host: str) -> bool:
 
 
 def check_origin(http: web.BaseRequest) -> None:
-    """A page in a browser may send requests to loopback under a name of its own; none of them gets in: raises `Refusal`."""
+    """A page in a browser may send requests to loopback under a name of its own. Raises `Refusal` for those."""
     named = [f"//{http.headers.get('Host', '')}"]
     if "Origin" in http.headers:
         named.append(http.headers["Origin"])
