@@ -60,7 +60,7 @@ async def serve(*, host: str, port: int, region: str, pace: float, api_key: str 
         console.print(_welcome(emulator.url, region, api_key), soft_wrap=True)
         try:
             while True:
-                await emulator.wait_for_requests(1, timeout=None)
+                await emulator.wait_for_requests(emulator.request_count + 1, timeout=None)
                 _tell(emulator.requests, console)
         finally:
             _tell(emulator.requests, console)

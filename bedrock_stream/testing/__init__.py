@@ -1,78 +1,98 @@
 """A local Bedrock Runtime for tests, and the words of its scripts. Needs `pip install "bedrock-stream[testing]"`.
 
-async with Emulator(script=[[text("Hello"), stop("end_turn")]]) as emulator:
-    ...  # any AWS client, with emulator.url as its endpoint
+    async with Emulator(script=[[text("Hello"), stop("end_turn")]]) as emulator:
+        ...  # any AWS client, with emulator.url as its endpoint
+
+Under pytest the fixture `bedrock_emulator` is one that runs already; see `bedrock_stream.testing.plugin`. Each word is
+explained where it is defined, in `bedrock_stream.testing.script`. Names only, each loaded when it is first asked for:
+pytest imports this package before it measures anything.
 """
 
-from .received import ReceivedRequest
-from .script import (
-    SIGNATURE,
-    citation,
-    content_type,
-    cut,
-    delay,
-    end_block,
-    event,
-    flip_bit,
-    hang_before_headers,
-    headers,
-    http_error,
-    metadata,
-    raw_frame,
-    reasoning,
-    rechunk,
-    replay,
-    reset,
-    stall,
-    start,
-    stop,
-    stream_error,
-    text,
-    tool_call,
-    unmodeled_error,
-)
-from .server import ACCESS_KEY_ID, API_KEY, CREDENTIALS, REGION, SECRET_ACCESS_KEY, Emulator
-from .steps import Answer, Step
-from .verification import Keys
+from __future__ import annotations
 
-__all__ = (
-    "Emulator",
-    "ReceivedRequest",
-    # who gets in
-    "ACCESS_KEY_ID",
-    "API_KEY",
-    "CREDENTIALS",
-    "REGION",
-    "SECRET_ACCESS_KEY",
-    "Keys",
-    # the message
-    "SIGNATURE",
-    "citation",
-    "end_block",
-    "event",
-    "metadata",
-    "raw_frame",
-    "reasoning",
-    "start",
-    "stop",
-    "text",
-    "tool_call",
-    # decided before the headers
-    "content_type",
-    "hang_before_headers",
-    "headers",
-    "http_error",
-    "replay",
-    # faults
-    "cut",
-    "delay",
-    "flip_bit",
-    "rechunk",
-    "reset",
-    "stall",
-    "stream_error",
-    "unmodeled_error",
-    # types
-    "Answer",
-    "Step",
-)
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .asgi import visit as visit
+    from .chances import chance as chance
+    from .received import ReceivedRequest as ReceivedRequest
+    from .recorder import record as record
+    from .recording import Recording as Recording
+    from .recording import read_recording as read_recording
+    from .script import SIGNATURE as SIGNATURE
+    from .script import citation as citation
+    from .script import content_type as content_type
+    from .script import cut as cut
+    from .script import delay as delay
+    from .script import end_block as end_block
+    from .script import event as event
+    from .script import expired_signature as expired_signature
+    from .script import flip_bit as flip_bit
+    from .script import hang_before_headers as hang_before_headers
+    from .script import headers as headers
+    from .script import http_error as http_error
+    from .script import metadata as metadata
+    from .script import raw_frame as raw_frame
+    from .script import reasoning as reasoning
+    from .script import rechunk as rechunk
+    from .script import replay as replay
+    from .script import reset as reset
+    from .script import slow_body as slow_body
+    from .script import stall as stall
+    from .script import start as start
+    from .script import stop as stop
+    from .script import stream_error as stream_error
+    from .script import text as text
+    from .script import tool_call as tool_call
+    from .script import unmodeled_error as unmodeled_error
+    from .script import unscripted as unscripted
+    from .script import wrong_content_type as wrong_content_type
+    from .server import ACCESS_KEY_ID as ACCESS_KEY_ID
+    from .server import API_KEY as API_KEY
+    from .server import CREDENTIALS as CREDENTIALS
+    from .server import REGION as REGION
+    from .server import SECRET_ACCESS_KEY as SECRET_ACCESS_KEY
+    from .server import Emulator as Emulator
+    from .steps import Answer as Answer
+    from .steps import Step as Step
+    from .threaded import ThreadedEmulator as ThreadedEmulator
+    from .verification import Keys as Keys
+
+_ROOMS = {
+    "asgi": ("visit",),
+    "chances": ("chance",),
+    "received": ("ReceivedRequest",),
+    "recorder": ("record",),
+    "recording": ("Recording", "read_recording"),
+    "script": (
+        # the message
+        "SIGNATURE", "citation", "end_block", "event", "metadata", "raw_frame", "reasoning", "start", "stop", "text",
+        "tool_call", "unscripted",
+        # decided before the headers
+        "content_type", "expired_signature", "hang_before_headers", "headers", "http_error", "replay",
+        "wrong_content_type",
+        # faults
+        "cut", "delay", "flip_bit", "rechunk", "reset", "slow_body", "stall", "stream_error", "unmodeled_error",
+    ),
+    "server": ("ACCESS_KEY_ID", "API_KEY", "CREDENTIALS", "REGION", "SECRET_ACCESS_KEY", "Emulator"),
+    "steps": ("Answer", "Step"),
+    "threaded": ("ThreadedEmulator",),
+    "verification": ("Keys",),
+}  # fmt: skip
+_ROOM_OF = {name: room for room, names in _ROOMS.items() for name in names}
+
+__all__ = tuple(_ROOM_OF)
+
+
+def __getattr__(name: str) -> Any:
+    room = _ROOM_OF.get(name)
+    if room is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(importlib.import_module(f".{room}", __name__), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

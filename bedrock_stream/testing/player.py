@@ -10,20 +10,26 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import datetime, timedelta
+from email.utils import format_datetime
 
 import msgspec
 from aiohttp import web
 
 from . import steps as s
-from .body import AnswerBody, BodyEnded
+from .body import AnswerBody, BodyEnded, Ending, reset_connection
 from .facts import Facts
 from .frames import FrameWriter
+from .recording import Recording
 from .refusal import Refusal, pascal_name, status_of
 from .rendering import Composer, Form, WireEvent
+from .verification import check_date
 
 __all__ = ("EVENT_STREAM", "Exchange", "play_stream", "play_whole")
 
 EVENT_STREAM = "application/vnd.amazon.eventstream"
+
+_ENDINGS = {False: Ending.CLEAN, True: Ending.TORN, "chunk": Ending.TORN_CHUNK}
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +45,8 @@ class Exchange:
     frames: FrameWriter
     pace: float
     """Seconds between deltas."""
+    now: datetime
+    """When the request came."""
 
 
 async def play_stream(exchange: Exchange) -> web.StreamResponse:
@@ -57,7 +65,7 @@ async def play_stream(exchange: Exchange) -> web.StreamResponse:
         for step in exchange.steps:
             if not await _disturb(step, body):
                 await _send_step(step, exchange, composer, body)
-        if not any(isinstance(step, s.Replay) for step in exchange.steps):
+        if not any(isinstance(step, s.Replay | s.Recorded) for step in exchange.steps):
             for event in composer.finish():
                 await _send(event, exchange, body)
         await body.end()
@@ -79,6 +87,8 @@ async def play_whole(exchange: Exchange) -> web.StreamResponse:
                 raise Refusal(status_of(step.code), pascal_name(step.code), step.message)
             case s.UnmodeledError():
                 raise Refusal(500, step.code, step.message)
+            case s.Recorded():
+                raise Refusal(501, "ScriptError", "the script replays a recorded stream, which is no JSON document")
     recorded = [step.body for step in exchange.steps if isinstance(step, s.Replay)]
     form, facts = exchange.form, exchange.facts
     document = recorded[0] if recorded else msgspec.json.encode(form.whole(exchange.steps, facts))
@@ -96,8 +106,8 @@ async def _write_document(document: bytes, steps: Sequence[s.Step], body: Answer
     for step in steps:
         if isinstance(step, s.Cut):
             # The length was promised in a header, so a body that ends early is always torn.
-            body.cut_inside(step.inside or 0, torn=True)
-        elif isinstance(step, s.Reset | s.FlipBit | s.Rechunk):
+            body.end_inside(step.inside or 0, Ending.TORN)
+        elif isinstance(step, s.Reset | s.FlipBit | s.Rechunk | s.SlowBody):
             await _disturb(step, body)
     await body.write(document)
     await body.end()
@@ -112,6 +122,16 @@ async def _open(exchange: Exchange) -> dict[str, str]:
                 await _pause(step.seconds)
             case s.HttpError():
                 raise Refusal(step.status, step.code, step.message, headers=step.headers)
+            case s.ExpiredSignature():
+                _check_date(exchange, step.skew_seconds)
+            case s.Reset(before_headers=True):
+                reset_connection(exchange.http)
+                raise ConnectionResetError
+            case s.Recorded(recording=recording):
+                if recording.status is None:
+                    reset_connection(exchange.http)
+                    raise ConnectionResetError
+                headers |= recording.headers
             case s.Headers():
                 headers |= step.values
             case s.ContentType():
@@ -121,9 +141,22 @@ async def _open(exchange: Exchange) -> dict[str, str]:
 
 def _other_body(exchange: Exchange, headers: dict[str, str]) -> web.Response | None:
     for step in exchange.steps:
-        if isinstance(step, s.ContentType) and step.body is not None:
-            return web.Response(status=step.status, body=step.body, headers=headers)
+        match step:
+            case s.ContentType(body=bytes() as body, status=status):
+                return web.Response(status=status, body=body, headers=headers)
+            case s.Recorded(recording=Recording(status=int() as status, body=other)) if other or status != 200:
+                return web.Response(status=status, body=other, headers=headers)
     return None
+
+
+def _check_date(exchange: Exchange, skew: float) -> None:
+    sent, clock = exchange.http.headers.get("x-amz-date"), exchange.now + timedelta(seconds=skew)
+    if sent is not None:
+        try:
+            check_date(sent, clock)
+        except Refusal as refusal:
+            refusal.headers["Date"] = format_datetime(clock, usegmt=True)
+            raise
 
 
 async def _disturb(step: s.Step, body: AnswerBody) -> bool:
@@ -136,13 +169,17 @@ async def _disturb(step: s.Step, body: AnswerBody) -> bool:
             body.flip_bit(step.bit)
         case s.Rechunk():
             body.rechunk(step.size)
+        case s.SlowBody():
+            body.slow_down(step.seconds)
         case s.Cut(inside=int() as inside):
-            body.cut_inside(inside, torn=step.torn)
+            body.end_inside(inside, _ENDINGS[step.torn])
         case s.Cut():
-            await body.end(torn=step.torn)
+            await body.end(_ENDINGS[step.torn])
             raise BodyEnded
+        case s.Reset(after=after) if after:
+            body.end_after(after, Ending.RESET)
         case s.Reset():
-            await body.reset()
+            await body.end(Ending.RESET)
             raise BodyEnded
         case _:
             return False
@@ -159,11 +196,26 @@ async def _send_step(step: s.Step, exchange: Exchange, composer: Composer, body:
             await body.write(exchange.frames.raw(step.frame))
         case s.Replay():
             await body.write(step.body)
+        case s.Recorded():
+            await _replay(step, exchange, body)
         case _:
             for event in composer.compose(step):
                 await _send(event, exchange, body)
     if isinstance(step, s.StreamError | s.UnmodeledError):
         await body.end()
+        raise BodyEnded
+
+
+async def _replay(step: s.Recorded, exchange: Exchange, body: AnswerBody) -> None:
+    before = 0
+    for recorded in step.recording.frames:
+        if step.paced:
+            await body.flush()
+            await asyncio.sleep((recorded.ms - before) / 1000)
+            before = recorded.ms
+        await body.write(exchange.frames.raw(recorded.frame))
+    if step.recording.cut is not None:
+        await body.end(Ending.TORN)
         raise BodyEnded
 
 

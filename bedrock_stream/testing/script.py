@@ -3,7 +3,8 @@
     Emulator(script=[http_error(429, "ThrottlingException"), [text("Hello"), tool_call("get_time", {"city": "Oslo"})]])
 
 `messageStart` comes in front of the first content, a block ends where the next one begins, and the message's stop and
-metadata follow at the end unless a step said them before. Faults act where they stand.
+metadata follow at the end unless a step said them before. Faults act where they stand. Every word works on every
+route; where an answer is one JSON document, what a frame would carry becomes an HTTP error, and each cut is torn.
 """
 
 from __future__ import annotations
@@ -12,10 +13,12 @@ import json
 from collections.abc import Sequence
 from os import PathLike
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
+from ..errors import ConfigurationError
 from ..eventstream import Frame
 from . import steps
+from .recording import read_recording
 from .tokens import split
 
 __all__ = (
@@ -26,6 +29,7 @@ __all__ = (
     "delay",
     "end_block",
     "event",
+    "expired_signature",
     "flip_bit",
     "hang_before_headers",
     "headers",
@@ -36,6 +40,7 @@ __all__ = (
     "rechunk",
     "replay",
     "reset",
+    "slow_body",
     "stall",
     "start",
     "stop",
@@ -43,11 +48,14 @@ __all__ = (
     "text",
     "tool_call",
     "unmodeled_error",
+    "unscripted",
+    "wrong_content_type",
 )
 
 SIGNATURE = "RW11bGF0b3JTaWduYXR1cmU="
 """The signature that reasoning carries unless told otherwise."""
 
+_PAGE = "<!DOCTYPE html><title>Sign in</title><p>This network wants to know who you are.</p>"
 _CITATION_MEMBERS = frozenset({"title", "source", "sourceContent", "location"})
 
 # -------------------------------------------------------------------------------------------------------- the message
@@ -169,9 +177,32 @@ def hang_before_headers(seconds: float | None = None) -> steps.HangBeforeHeaders
     return steps.HangBeforeHeaders(seconds)
 
 
-def replay(recorded: str | PathLike[str] | bytes) -> steps.Replay:
-    """A recorded body as it is. A str is a path; the file is read here."""
-    return steps.Replay(recorded if isinstance(recorded, bytes) else Path(recorded).read_bytes())
+def wrong_content_type(value: str = "text/html", body: str | bytes = _PAGE) -> steps.ContentType:
+    """HTTP 200 with something else in it, as a proxy's login page."""
+    return steps.ContentType(value, body.encode() if isinstance(body, str) else body, 200)
+
+
+def expired_signature(skew_seconds: float = 600) -> steps.ExpiredSignature:
+    """A front door whose clock is that many seconds ahead, or behind: 403 `InvalidSignatureException`, and its `Date`.
+
+    Like the service it minds more than 300 seconds only. A request with a bearer key bears no date, so nothing happens.
+    """
+    return steps.ExpiredSignature(skew_seconds)
+
+
+def replay(
+    recorded: str | PathLike[str] | bytes, *, pace: Literal["recorded"] | None = None
+) -> steps.Replay | steps.Recorded:
+    """A recorded answer. A str is a path; the file is read here.
+
+    A `.jsonl` file is what `record` wrote: status, headers, every frame, and the break where it broke off; with
+    `pace="recorded"` as slowly as it came. Anything else is a body as it is. Raises `ConfigurationError`.
+    """
+    if isinstance(recorded, bytes) or Path(recorded).suffix != ".jsonl":
+        if pace is not None:
+            raise ConfigurationError("pace", "a body as it is tells no times", "give a .jsonl recording")
+        return steps.Replay(recorded if isinstance(recorded, bytes) else Path(recorded).read_bytes())
+    return steps.Recorded(read_recording(recorded), paced=pace == "recorded")
 
 
 # ------------------------------------------------------------------------------------------------------------- faults
@@ -187,14 +218,21 @@ def unmodeled_error(code: str, message: str) -> steps.UnmodeledError:
     return steps.UnmodeledError(code, message)
 
 
-def cut(*, torn: bool = False, inside: int | None = None) -> steps.Cut:
-    """The body ends here, or `inside` bytes into the next frame. `torn` closes the connection, without a last chunk."""
+def cut(*, torn: bool | Literal["chunk"] = False, inside: int | None = None) -> steps.Cut:
+    """The body ends here, or `inside` bytes into the next frame.
+
+    It ends as HTTP bodies should, which alone hides the loss; `torn=True` closes the connection without a last chunk,
+    `torn="chunk"` in the middle of an HTTP chunk, whose promised length never comes.
+    """
     return steps.Cut(torn, inside)
 
 
-def reset() -> steps.Reset:
-    """The connection is reset (RST)."""
-    return steps.Reset()
+def reset(*, after: int = 0, before_headers: bool = False) -> steps.Reset:
+    """The connection is reset (RST): here, `after` so many more bytes of the body, or before the headers.
+
+    A body that ends before that is reset in place of its end.
+    """
+    return steps.Reset(after, before_headers)
 
 
 def stall(seconds: float | None = None) -> steps.Stall:
@@ -215,6 +253,24 @@ def flip_bit(bit: int) -> steps.FlipBit:
 def rechunk(size: int) -> steps.Rechunk:
     """From here on, write the body in pieces of `size` bytes wherever the frames begin."""
     return steps.Rechunk(size)
+
+
+def slow_body(seconds: float) -> steps.SlowBody:
+    """From here on the body trickles: each frame takes `seconds` to arrive, a few bytes at a time."""
+    return steps.SlowBody(seconds)
+
+
+# --------------------------------------------------------------------------------------------- the emulator's own words
+
+
+def unscripted(*faults: steps.Step, at: float = 0.0) -> steps.Unscripted:
+    """The answer that the emulator would give by itself, with `faults` in it: `unscripted(cut(), at=0.5)`.
+
+    They happen `at` a part of its content: 0 is in front of it, 1 behind all of it.
+    """
+    if not 0 <= at <= 1:
+        raise ConfigurationError("at", f"{at!r} is no part of an answer", "give a number from 0 to 1")
+    return steps.Unscripted(faults, at)
 
 
 def _pieces(content: str | Sequence[str]) -> tuple[str, ...]:

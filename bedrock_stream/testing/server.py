@@ -13,10 +13,8 @@ from collections.abc import Callable, Collection, Iterable
 from contextlib import suppress
 from datetime import UTC, datetime
 from email.utils import format_datetime
-from ipaddress import ip_address
 from types import TracebackType
 from typing import Any, Self
-from urllib.parse import urlsplit
 from uuid import uuid4
 
 import msgspec
@@ -26,14 +24,16 @@ from ..auth.sigv4 import SigningKeys
 from ..errors import ConfigurationError
 from .answering import answer
 from .caching import PromptCache
+from .chances import fill
 from .facts import Facts
 from .frames import FrameWriter, independent_crc
+from .loopback import check_origin, is_loopback
 from .operations import Operation, find_operation
 from .player import Exchange
 from .received import ReceivedRequest
 from .refusal import ERROR_TYPE_SUFFIX, Refusal, invalid
 from .rendering import refuse_unsayable
-from .steps import Answer, HttpError, Step
+from .steps import Answer, ExpiredSignature, HttpError, Step
 from .validation import parse_body
 from .verification import Arrived, Guard, Keys, Proof
 
@@ -66,6 +66,7 @@ class Emulator:
     - `pace`: seconds between deltas. `clock`: an aware datetime, against which signatures are dated.
     - `models`: the model ids that exist; None means all.
     - `ssl`: a context with a certificate, to speak TLS; then any name that the certificate is for may be called.
+    - `keep_requests`: how many requests `requests` remembers; None means all.
 
     Raises `ConfigurationError` where crcmod is not installed: `pip install "bedrock-stream[testing]"`.
     """
@@ -83,10 +84,11 @@ class Emulator:
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         models: Collection[str] | None = None,
         ssl: ssl_module.SSLContext | None = None,
+        keep_requests: int | None = 1000,
     ) -> None:
         self._crc = independent_crc()
         self._host, self._port = host, port
-        self._local = _is_loopback(host)
+        self._local = is_loopback(host)
         if not self._local:
             credentials = None if credentials is CREDENTIALS else credentials
             api_key = None if api_key == API_KEY else api_key
@@ -97,10 +99,12 @@ class Emulator:
                 )  # fmt: skip
         self._ssl = ssl
         self._guard = Guard(credentials, api_key, region)
+        self._region = region
         self._default = script if callable(script) else None
         self._queue: deque[Answer] = deque(() if script is None or callable(script) else script)
         self._pace, self._clock, self._models = pace, clock, models
         self._requests: list[ReceivedRequest] = []
+        self._kept, self._counted = keep_requests, 0
         self._answering: set[asyncio.Task[Any]] = set()
         self._change = asyncio.Event()
         self._cache = PromptCache()
@@ -119,13 +123,24 @@ class Emulator:
 
     @property
     def requests(self) -> list[ReceivedRequest]:
-        """Every request so far, those that were refused too."""
+        """The last requests, those that were refused too: as many as `keep_requests` says, the oldest first."""
         return self._requests
+
+    @property
+    def request_count(self) -> int:
+        """How many requests have arrived in all, forgotten ones too."""
+        return self._counted
 
     @property
     def open_streams(self) -> int:
         """Answers that are still being written."""
         return len(self._answering)
+
+    @property
+    def environ(self) -> dict[str, str]:
+        """The variables that bring any AWS client here: the endpoint, the region, and the keys that are known."""
+        known = {"AWS_ENDPOINT_URL_BEDROCK_RUNTIME": self.url, "AWS_REGION": self._region}
+        return {**known, "AWS_DEFAULT_REGION": self._region, **self._guard.environ}
 
     def script(self, *steps: Step) -> None:
         """Say what the next request that is not spoken for gets: one answer, made of these steps."""
@@ -133,7 +148,7 @@ class Emulator:
 
     async def wait_for_requests(self, count: int, timeout: float | None = 5.0) -> list[ReceivedRequest]:  # noqa: ASYNC109
         """Wait until that many requests have arrived in all. Raises `TimeoutError` after `timeout` seconds."""
-        await self._until(lambda: len(self._requests) >= count, timeout)
+        await self._until(lambda: self._counted >= count, timeout)
         return self._requests
 
     async def wait_for_streams(self, count: int, timeout: float | None = 5.0) -> None:  # noqa: ASYNC109
@@ -184,7 +199,7 @@ class Emulator:
         headers = {"x-amzn-RequestId": str(uuid4()), "Date": format_datetime(now.astimezone(UTC), usegmt=True)}
         try:
             if self._local and self._ssl is None:  # nobody has a certificate for a name that is not theirs
-                _check_origin(http)
+                check_origin(http)
             return await self._answer(http, headers, now)
         except Refusal as refusal:
             return _refuse(refusal, headers)
@@ -210,12 +225,12 @@ class Emulator:
             # Members that no check looks at: what is not of its type there cannot be read.
             raise Refusal(400, "SerializationException", f"A member has an unexpected type: {error}") from error
         said = self._scripted(received)
-        steps = own if said is None else said
+        steps = own if said is None else list(fill(said, own))
         refuse_unsayable(steps, form, operation.name, model)
-        answered = operation.prompts and not any(isinstance(step, HttpError) for step in steps)
+        answered = operation.prompts and not any(isinstance(step, HttpError | ExpiredSignature) for step in steps)
         headers |= {name: arrived.headers[name] for name in _ECHOED if name in arrived.headers}
         facts = Facts.of(asked, model, self._cache.look(asked, model) if answered else None)
-        exchange = Exchange(http, headers, steps, form, facts, FrameWriter(self._crc), self._pace)
+        exchange = Exchange(http, headers, steps, form, facts, FrameWriter(self._crc), self._pace, now)
         return await self._play(operation, exchange)
 
     async def _play(self, operation: Operation, exchange: Exchange) -> web.StreamResponse:
@@ -249,6 +264,9 @@ class Emulator:
             region=proof.region if proof else None,
         )
         self._requests.append(received)
+        self._counted += 1
+        if self._kept is not None:
+            del self._requests[: -self._kept or None]
         self._changed()
         return received
 
@@ -280,22 +298,3 @@ def _refuse(refusal: Refusal, headers: dict[str, str]) -> web.Response:
         body=msgspec.json.encode({refusal.member: refusal.message}),
         headers={"Content-Type": "application/json", **headers, **kind, **refusal.headers},
     )
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost" or host.endswith(".localhost"):
-        return True
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
-def _check_origin(http: web.BaseRequest) -> None:
-    """A page in a browser may send requests to loopback under a name of its own; none of them gets in."""
-    named = [f"//{http.headers.get('Host', '')}"]
-    if "Origin" in http.headers:
-        named.append(http.headers["Origin"])
-    for name in named:
-        if not _is_loopback(urlsplit(name).hostname or ""):
-            raise Refusal(403, "AccessDeniedException", "This emulator answers on loopback only.")

@@ -7,12 +7,13 @@ and faults, which happen to the bytes.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from msgspec import Struct
 
 from ..eventstream import Frame
 from .received import ReceivedRequest
+from .recording import Recording
 
 __all__ = (
     "Answer",
@@ -23,6 +24,7 @@ __all__ = (
     "Delay",
     "EndBlock",
     "Event",
+    "ExpiredSignature",
     "FlipBit",
     "HangBeforeHeaders",
     "Headers",
@@ -31,8 +33,10 @@ __all__ = (
     "RawFrame",
     "Reasoning",
     "Rechunk",
+    "Recorded",
     "Replay",
     "Reset",
+    "SlowBody",
     "Stall",
     "Start",
     "Step",
@@ -41,6 +45,7 @@ __all__ = (
     "Text",
     "ToolUse",
     "UnmodeledError",
+    "Unscripted",
 )
 
 # ------------------------------------------------------------------------------------------------- the message itself
@@ -147,6 +152,12 @@ class HangBeforeHeaders(Struct, frozen=True):
     seconds: float | None = None
 
 
+class ExpiredSignature(Struct, frozen=True):
+    """The front door's clock is this many seconds ahead of the caller's."""
+
+    skew_seconds: float
+
+
 # ------------------------------------------------------------------------------------------ what happens to the bytes
 
 
@@ -168,12 +179,16 @@ class UnmodeledError(Struct, frozen=True):
 class Cut(Struct, frozen=True):
     """The body ends here, or some bytes into the next frame."""
 
-    torn: bool = False
+    torn: bool | Literal["chunk"] = False
     inside: int | None = None
 
 
 class Reset(Struct, frozen=True):
     """The connection is reset."""
+
+    after: int = 0
+    """Bytes of the body that are written first, counted from here."""
+    before_headers: bool = False
 
 
 class Stall(Struct, frozen=True):
@@ -200,10 +215,32 @@ class Rechunk(Struct, frozen=True):
     size: int
 
 
+class SlowBody(Struct, frozen=True):
+    """From here on each frame takes this many seconds to arrive, a few bytes at a time."""
+
+    seconds: float
+
+
 class Replay(Struct, frozen=True):
     """A recorded body as it is, in place of an answer."""
 
     body: bytes
+
+
+class Recorded(Struct, frozen=True):
+    """A recorded answer, headers and frames, in place of one."""
+
+    recording: Recording
+    paced: bool = False
+    """Whether the frames come as slowly as they came."""
+
+
+class Unscripted(Struct, frozen=True):
+    """The emulator's own answer, with faults somewhere in it."""
+
+    faults: tuple[Any, ...] = ()  # steps
+    at: float = 0.0
+    """The place of the faults: 0 is in front of the content, 1 behind it."""
 
 
 Content: TypeAlias = Text | Reasoning | ToolUse | Citation
@@ -219,6 +256,7 @@ Step: TypeAlias = (
     | Headers
     | ContentType
     | HangBeforeHeaders
+    | ExpiredSignature
     | StreamError
     | UnmodeledError
     | Cut
@@ -227,7 +265,10 @@ Step: TypeAlias = (
     | Delay
     | FlipBit
     | Rechunk
+    | SlowBody
     | Replay
+    | Recorded
+    | Unscripted
 )
 Answer: TypeAlias = Step | Sequence[Step] | Callable[[ReceivedRequest], Step | Sequence[Step] | None] | None
 """One answer of a script: a step, several, None for the unscripted one, or a function of the request giving these."""

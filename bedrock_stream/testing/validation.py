@@ -170,6 +170,18 @@ def _check_block(block: Any, place: str, model: str) -> None:
         content = result.get("content")
         if not isinstance(content, list) or not all(isinstance(item, dict) for item in content):
             raise malformed(f"Unexpected type for member '{place}.toolResult.content': a list of blocks is expected.")
+        for number, item in enumerate(content):
+            _check_result(item, f"{place}.toolResult.content.{number}", model)
+
+
+def _check_result(item: dict[str, Any], place: str, model: str) -> None:
+    if "json" in item and not isinstance(item["json"], dict):
+        raise _not_an_object(f"{place}.json")
+    if "text" in item:
+        if not isinstance(item["text"], str):
+            raise malformed(f"Unexpected type for member '{place}.text': a string is expected.")
+        if _is_blank(item["text"], model):
+            raise _blank("ToolResultContentBlock", place)
 
 
 def _check_tool_turns(messages: list[dict[str, Any]], *, offered: bool) -> None:

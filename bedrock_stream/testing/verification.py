@@ -19,7 +19,7 @@ from multidict import CIMultiDictProxy
 from ..auth.sigv4 import SigningKeys, canonical_request, signing_key, string_to_sign
 from .refusal import Refusal
 
-__all__ = ("Arrived", "Guard", "Keys", "Proof")
+__all__ = ("Arrived", "Guard", "Keys", "Proof", "check_date")
 
 _ALGORITHM = "AWS4-HMAC-SHA256"
 _TOLERANCE = timedelta(minutes=5)
@@ -82,6 +82,17 @@ class Guard:
         self._region = region
         self._service = service
 
+    @property
+    def environ(self) -> dict[str, str]:
+        """The variables that prove a caller: the key pair, or else the bearer key, which clients would prefer."""
+        if self._keys is None:
+            return {} if self._api_key is None else {"AWS_BEARER_TOKEN_BEDROCK": self._api_key}
+        pair = {
+            "AWS_ACCESS_KEY_ID": self._keys.access_key_id,
+            "AWS_SECRET_ACCESS_KEY": self._keys.secret_access_key,
+        }
+        return {**pair, **({"AWS_SESSION_TOKEN": self._keys.session_token} if self._keys.session_token else {})}
+
     def verify(self, arrived: Arrived, now: datetime) -> Proof:
         """Raises `Refusal` (403) where the caller is not who they say."""
         authorization = arrived.headers.get("Authorization", "").strip()
@@ -95,7 +106,7 @@ class Guard:
         claim = _parse(rest)
         keys = self._known(claim, arrived)
         self._check_scope(claim, arrived)
-        _check_date(arrived.header("x-amz-date"), now.astimezone(UTC))
+        check_date(arrived.header("x-amz-date"), now)
         _check_signed_headers(claim, arrived.headers)
         _check_signature(claim, arrived, keys)
         return Proof("sigv4", claim.access_key_id, claim.region)
@@ -138,12 +149,13 @@ def _parse(parameters: str) -> _Claim:
     return _Claim(access_key_id, date, region, service, found["SignedHeaders"], found["Signature"])
 
 
-def _check_date(sent: str, server: datetime) -> None:
+def check_date(sent: str, server: datetime) -> None:
+    """Hold a signature's date against the front door's clock. Raises `Refusal` (403)."""
     try:
         moment = datetime.strptime(sent, _BASIC_FORMAT).replace(tzinfo=UTC)
     except ValueError:
         raise _incomplete(f"Date must be in ISO-8601 'basic format'. Got '{sent}'.") from None
-    server = server.replace(microsecond=0)
+    server = server.astimezone(UTC).replace(microsecond=0)
     oldest, newest = server - _TOLERANCE, server + _TOLERANCE
     clock = server.strftime(_BASIC_FORMAT)
     if moment < oldest:

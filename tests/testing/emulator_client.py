@@ -175,9 +175,11 @@ async def post(
     return await send(emulator, written(path, signed(emulator, path, raw), raw))
 
 
-async def opened(emulator: Emulator, body: Any = HELLO, operation: str = "converse-stream") -> Connection:
+async def opened(
+    emulator: Emulator, body: Any = HELLO, operation: str = "converse-stream", model: str = MODEL
+) -> Connection:
     """Send a signed request and read nothing yet."""
-    path = target(operation)
+    path = target(operation, model)
     raw = json.dumps(body).encode()
     connection = await Connection.to(emulator)
     connection.writer.write(written(path, signed(emulator, path, raw), raw))

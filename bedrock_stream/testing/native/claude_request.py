@@ -108,6 +108,9 @@ def _check_block(block: dict[str, Any], place: str) -> None:
         raise invalid("messages: text content blocks must be non-empty")
     if kind == "text" and not block["text"].strip():
         raise invalid("messages: text content blocks must contain non-whitespace text")
+    if kind == "tool_result":
+        for number, part in enumerate(_blocks(block.get("content") or [])):
+            _check_block(part, f"{place}.tool_result.content.{number}")
     if kind == "image" and block["source"].get("type") != "base64":
         raise invalid(
             f"{place}.image.source: Input tag '{block['source'].get('type')}' found using 'type' "

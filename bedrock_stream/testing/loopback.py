@@ -1,0 +1,32 @@
+"""Who may come in at all: on loopback, only what was sent to loopback by name."""
+
+from __future__ import annotations
+
+from ipaddress import ip_address
+from urllib.parse import urlsplit
+
+from aiohttp import web
+
+from .refusal import Refusal
+
+__all__ = ("check_origin", "is_loopback")
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach a host."""
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def check_origin(http: web.BaseRequest) -> None:
+    """A page in a browser may send requests to loopback under a name of its own. Raises `Refusal` for those."""
+    named = [f"//{http.headers.get('Host', '')}"]
+    if "Origin" in http.headers:
+        named.append(http.headers["Origin"])
+    for name in named:
+        if not is_loopback(urlsplit(name).hostname or ""):
+            raise Refusal(403, "AccessDeniedException", "This emulator answers on loopback only.")

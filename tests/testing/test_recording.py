@@ -1,0 +1,386 @@
+"""Recordings: what comes out is what went in, to the byte, and nobody's keys with it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import tempfile
+from base64 import b64encode
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import pytest
+from emulator_client import CLAUDE, GPT_OSS, LLAMA, MODEL, NATIVE, post
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bedrock_stream import Client, Credentials, Message, Stream, Text
+from bedrock_stream.errors import (
+    AccessDenied,
+    BedrockStreamError,
+    ConfigurationError,
+    ConnectionFailed,
+    NotAnEventStream,
+    StreamInterrupted,
+    ToolInputError,
+)
+from bedrock_stream.eventstream import Decoder, Frame, encode_frame
+from bedrock_stream.testing import (
+    Emulator,
+    Keys,
+    Recording,
+    Step,
+    citation,
+    cut,
+    delay,
+    flip_bit,
+    http_error,
+    read_recording,
+    reasoning,
+    record,
+    replay,
+    reset,
+    stop,
+    stream_error,
+    text,
+    tool_call,
+    unmodeled_error,
+    wrong_content_type,
+)
+from bedrock_stream.testing.recording import RecordedFrame, write_recording
+
+FIXTURES = Path(__file__).parent.parent.parent / "fixtures"
+SECRETS = Keys("AKIAIOSFODNN7SECRET1", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYSECRETKEY", "IQoJb3JpZ2luX2VjSESSIONTOKEN")
+API_KEY = "ABSKQmVkcm9ja0FQSUtleS1wcml2YXRl"
+ACCOUNT = "123456789012"
+REGION = "us-east-1"
+FACTS = {"operation": "ConverseStream", "model": MODEL, "region": REGION, "body": {}}
+
+
+@pytest.fixture
+async def both() -> AsyncIterator[tuple[Emulator, Client]]:
+    keys = Credentials(SECRETS.access_key_id, SECRETS.secret_access_key, SECRETS.session_token)
+    async with (
+        Emulator(credentials=SECRETS, api_key=API_KEY) as emulator,
+        Client(region=REGION, endpoint_url=emulator.url, credentials=keys) as client,
+    ):
+        yield emulator, client
+
+
+async def told(stream: Stream) -> tuple[list[Any], str | None]:
+    """Every event, and the name of the error that came after them."""
+    events = []
+    try:
+        while True:
+            events.append(await anext(stream))
+    except StopAsyncIteration:
+        return events, None
+    except BedrockStreamError as error:
+        return events, type(error).__name__
+
+
+# ---------------------------------------------------------------------------------------------------- record and replay
+
+SCRIPTS: dict[str, list[Step]] = {
+    "text": [text(["Grüße", "\n", '"quoted"', "", "\u2028", "🎈"])],
+    "a call": [text("Looking."), tool_call("f", {"city": "Oslo", "n": 1.0}, id="t1", fragments=3)],
+    "a call that is no object": [tool_call("f", "[1", id="t1", fragments=1)],
+    "a limit": [text("Hal"), stop("max_tokens")],
+    "an error inside": [text("Hal"), stream_error("modelStreamErrorException", "broke", originalStatusCode=424)],
+    "an error of no model": [text("Hal"), unmodeled_error("InternalError", "boom")],
+    "a cut": [text("Hal"), cut()],
+    "a torn body": [text("Hal"), cut(torn=True, inside=20), text("f", joined=True)],
+    "a reset": [text("Hal"), reset()],
+    "a flipped bit": [text("Hal"), flip_bit(300), text("f", joined=True)],
+    "a refusal": [http_error(403, "AccessDeniedException", "not you")],
+    "a page": [wrong_content_type()],
+    "nothing": [reset(before_headers=True)],
+}
+TOLD_BY_ALL = [*SCRIPTS, "the emulator's own"]
+
+
+@pytest.mark.parametrize("model", [CLAUDE, GPT_OSS, LLAMA])
+@pytest.mark.parametrize("use_converse", [True, False])
+@pytest.mark.parametrize("script", TOLD_BY_ALL)
+async def test_a_replay_tells_what_the_recorded_stream_told(
+    script: str, use_converse: bool, model: str, both: tuple[Emulator, Client], tmp_path: Path
+) -> None:
+    emulator, client = both
+    if script in SCRIPTS:
+        emulator.script(*SCRIPTS[script])
+    file = tmp_path / "answer.jsonl"
+    async with record(client.stream(model, "Hello", use_converse=use_converse), file) as stream:
+        first = await told(stream)
+    emulator.script(replay(file))
+    async with client.stream(model, "Hello", use_converse=use_converse) as again:
+        second = await told(again)
+    names = (first[1], second[1])
+    # Damage is not recorded as damage: the replay breaks off where the intact frames end.
+    assert second[0] == first[0]
+    assert names in {(first[1], first[1]), ("ChecksumMismatch", "StreamInterrupted")}
+    if read_recording(file).frames:
+        assert again.request_id == stream.request_id
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in FIXTURES.glob("*.bin")))
+async def test_a_replay_has_the_recorded_bytes(name: str, both: tuple[Emulator, Client], tmp_path: Path) -> None:
+    emulator, client = both
+    raw = (FIXTURES / f"{name}.bin").read_bytes()
+    emulator.script(replay(raw))
+    file = tmp_path / "answer.jsonl"
+    async with record(client.stream(MODEL, "Hello"), file) as stream:
+        await told(stream)
+    async with Emulator(script=[replay(file)]) as player:
+        assert (await post(player)).body == raw
+
+
+async def test_blocks_of_every_kind_survive(both: tuple[Emulator, Client], tmp_path: Path) -> None:
+    emulator, client = both
+    emulator.script(
+        reasoning("Hm"), reasoning(redacted=b"\x00\xff"), text("So."), citation(title="T"), tool_call("f", {"a": 1})
+    )
+    async with record(client.stream(CLAUDE, "Hello", use_converse=True), tmp_path / "a.jsonl") as stream:
+        first = await stream.response()
+    emulator.script(replay(tmp_path / "a.jsonl"))
+    async with client.stream(CLAUDE, "Hello", use_converse=True) as again:
+        assert await again.response() == first
+
+
+async def test_raw_streams_are_recorded_too(both: tuple[Emulator, Client], tmp_path: Path) -> None:
+    emulator, client = both
+    async with record(client.invoke_stream(LLAMA, NATIVE[LLAMA]), tmp_path / "a.jsonl") as stream:
+        first = [document async for document in stream]
+    emulator.script(replay(tmp_path / "a.jsonl"))
+    assert [document async for document in client.invoke_stream(LLAMA, NATIVE[LLAMA])] == first
+    assert read_recording(tmp_path / "a.jsonl").request["operation"] == "InvokeModelWithResponseStream"
+
+
+async def test_a_stream_that_is_left_early_is_recorded_until_there(
+    both: tuple[Emulator, Client], tmp_path: Path
+) -> None:
+    emulator, client = both
+    emulator.script(text(["one", "two"]), delay(10))
+    with pytest.raises(ZeroDivisionError):
+        async with record(client.stream(MODEL, "Hello"), tmp_path / "a.jsonl") as stream:
+            async for _ in stream.text_stream:
+                raise ZeroDivisionError
+    await emulator.wait_until_idle()
+    recording = read_recording(tmp_path / "a.jsonl")
+    assert recording.cut == "BedrockStreamError: the caller left"
+    emulator.script(replay(tmp_path / "a.jsonl"))
+    with pytest.raises(StreamInterrupted):
+        await client.stream(MODEL, "Hello").response()
+
+
+async def test_errors_keep_their_facts(both: tuple[Emulator, Client], tmp_path: Path) -> None:
+    emulator, client = both
+    emulator.script(http_error(403, "AccessDeniedException", "not you"))
+    with pytest.raises(AccessDenied) as first:
+        async with record(client.stream(MODEL, "Hello"), tmp_path / "a.jsonl") as stream:
+            await stream.open()
+    emulator.script(replay(tmp_path / "a.jsonl"))
+    with pytest.raises(AccessDenied) as again:
+        await client.stream(MODEL, "Hello").open()
+    assert again.value.message == "not you"
+    assert again.value.request_id == first.value.request_id
+
+
+@pytest.mark.parametrize(
+    ("fault", "kind"), [(wrong_content_type(), NotAnEventStream), (reset(before_headers=True), ConnectionFailed)]
+)
+async def test_what_is_no_answer_is_replayed_as_none(
+    fault: Step, kind: type[BedrockStreamError], both: tuple[Emulator, Client], tmp_path: Path
+) -> None:
+    emulator, client = both
+    emulator.script(fault)
+    with pytest.raises(kind):
+        async with record(client.stream(MODEL, "Hello"), tmp_path / "a.jsonl") as stream:
+            await stream.open()
+    emulator.script(replay(tmp_path / "a.jsonl"))
+    with pytest.raises(kind):
+        await client.stream(MODEL, "Hello").open()
+
+
+async def test_a_broken_tool_input_ends_a_whole_body(both: tuple[Emulator, Client], tmp_path: Path) -> None:
+    emulator, client = both
+    emulator.script(tool_call("f", "[", id="t1"))
+    with pytest.raises(ToolInputError):
+        async with record(client.stream(MODEL, "Hello"), tmp_path / "a.jsonl") as stream:
+            await stream.response()
+    assert read_recording(tmp_path / "a.jsonl").cut is None
+
+
+async def test_a_stream_that_has_begun_cannot_be_recorded(both: tuple[Emulator, Client], tmp_path: Path) -> None:
+    async with both[1].stream(MODEL, "Hello") as stream:
+        await stream.open()
+        with pytest.raises(ConfigurationError, match="it has begun"):
+            record(stream, tmp_path / "a.jsonl")
+
+
+async def test_a_replay_keeps_the_recorded_pace_if_asked(tmp_path: Path) -> None:
+    frames = tuple(
+        RecordedFrame(ms, Frame({":event-type": "odd", ":message-type": "event"}, b"{}")) for ms in (0, 60, 120)
+    )
+    write_recording(Recording(FACTS, 200, {}, None, frames), tmp_path / "a.jsonl")
+    loop = asyncio.get_running_loop()
+    async with Emulator(script=[replay(tmp_path / "a.jsonl", pace="recorded")]) as emulator:
+        before = loop.time()
+        assert len((await post(emulator)).frames) == 3
+        assert loop.time() - before >= 0.115
+
+
+async def test_faults_stand_beside_a_recording(tmp_path: Path) -> None:
+    frame = Frame({":event-type": "odd", ":message-type": "event"}, b"{}")
+    write_recording(Recording(FACTS, 200, {}, None, (RecordedFrame(0, frame),) * 2), tmp_path / "a.jsonl")
+    async with Emulator(script=[[flip_bit(0), replay(tmp_path / "a.jsonl")]]) as emulator:
+        assert (await post(emulator)).body[0] == encode_frame(frame)[0] ^ 1
+
+
+@pytest.mark.parametrize("operation", ["converse", "count-tokens"])
+async def test_a_recorded_stream_is_no_document(operation: str, tmp_path: Path) -> None:
+    write_recording(Recording(FACTS, 200, {}), tmp_path / "a.jsonl")
+    body = None if operation == "converse" else {"input": {"converse": json.loads(HELLO)}}
+    async with Emulator(script=[replay(tmp_path / "a.jsonl")]) as emulator:
+        answer = await post(emulator, body or json.loads(HELLO), operation)
+        assert answer.error[:2] == (501, "ScriptError")
+
+
+HELLO = '{"messages": [{"role": "user", "content": [{"text": "Hello"}]}]}'
+
+
+def test_a_body_as_it_is_has_no_pace() -> None:
+    with pytest.raises(ConfigurationError, match="pace"):
+        replay(b"", pace="recorded")
+
+
+# ------------------------------------------------------------------------------------------------------------- the file
+
+header_values = st.one_of(
+    st.booleans(),
+    st.integers(-(1 << 63), (1 << 63) - 1),
+    st.binary(max_size=40),
+    st.text(st.characters(exclude_categories=["Cs"]), max_size=20),
+    st.integers(-(10**13), 10**14).map(lambda ms: datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=ms)),
+    st.uuids().map(lambda found: UUID(str(found))),
+)
+plain_json = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=8,
+)
+payloads = st.one_of(
+    st.binary(max_size=60),
+    st.text().map(lambda said: said.encode("utf-8", "ignore")),
+    plain_json.map(lambda value: json.dumps(value).encode()),
+    plain_json.map(
+        lambda value: json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode("utf-8", "ignore")
+    ),
+    st.builds(
+        lambda inner, beside: json.dumps(
+            {"bytes": b64encode(inner).decode(), **beside}, separators=(",", ":")
+        ).encode(),
+        st.binary(max_size=20) | plain_json.map(lambda value: json.dumps(value, separators=(",", ":")).encode()),
+        st.dictionaries(st.sampled_from(["p", "q"]), st.text("abc", max_size=5)),
+    ),
+)
+frames = st.lists(
+    st.builds(
+        Frame,
+        st.dictionaries(st.text("abc:-", min_size=1, max_size=9), header_values, max_size=3),
+        payloads,
+    ),
+    max_size=4,
+)
+
+
+@given(frames, st.none() | st.text())
+def test_every_frame_comes_back_as_the_same_bytes(sent: list[Frame], why: str | None) -> None:
+    decoder = Decoder()
+    bytes_sent = b"".join(map(encode_frame, sent))
+    recorded = tuple(RecordedFrame(place, frame) for place, frame in enumerate(decoder.feed(bytes_sent)))
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder, "a.jsonl")
+        write_recording(Recording(FACTS, 200, {"Content-Type": "x"}, None, recorded, why), file)
+        read = read_recording(file)
+    assert b"".join(encode_frame(found.frame) for found in read.frames) == bytes_sent
+    assert [list(found.frame.headers) for found in read.frames] == [list(frame.headers) for frame in sent]
+    assert (read.request, read.status, read.cut) == (FACTS, 200, why)
+
+
+@given(st.lists(st.binary(max_size=30) | plain_json.map(lambda value: json.dumps(value).encode()), max_size=4))
+def test_a_file_that_is_no_recording_is_refused_in_our_own_words(lines: list[bytes]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder, "a.jsonl")
+        file.write_bytes(b"\n".join(lines))
+        with pytest.raises(ConfigurationError, match="recording"):
+            read_recording(file)
+
+
+@pytest.mark.parametrize(
+    ("lines", "words"),
+    [
+        ([], "has 0 lines"),
+        (['{"a": 1}', '{"status": "200", "headers": {}}'], "line 2"),
+        (['{"a": 1}', '{"status": 200}'], "line 2"),
+        (['{"a": 1}', '{"status": 200, "headers": {}}', '{"ms": 1, "headers": {}}'], "line 3"),
+        (['{"a": 1}', '{"status": 200, "headers": {}}', '{"ms": 1, "headers": {"a": null}, "text": ""}'], "line 3"),
+        (['{"a": 1}', '{"status": 200, "headers": {}}', '{"ms": 1, "headers": {"": "b"}, "text": ""}'], "line 3"),
+        (['{"a": 1}', '{"status": 200, "headers": {}}', '{"ms": 1, "headers": {}, "base64": "*"}'], "line 3"),
+        (['{"a": 1}', '{"status": 200, "headers": {}}', "nonsense", '{"cut": "x"}'], "line 3"),
+        (['{"a": 1}', '{"status": 200, "headers": {}}', '{"cut": 3}'], "line 3"),
+    ],
+)
+def test_a_bad_line_is_named(lines: list[str], words: str, tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_text("\n".join(lines))
+    with pytest.raises(ConfigurationError, match=words):
+        replay(tmp_path / "a.jsonl")
+
+
+async def test_a_recording_can_be_read_by_people(both: tuple[Emulator, Client], tmp_path: Path) -> None:
+    emulator, client = both
+    for use_converse in (True, False):
+        emulator.script(text(["Grüße"]))
+        async with record(client.stream(CLAUDE, "Hallo", use_converse=use_converse), tmp_path / "a.jsonl") as stream:
+            await stream.response()
+        request, answer, *rest = [json.loads(line) for line in (tmp_path / "a.jsonl").read_text().splitlines()]
+        assert list(request) == ["operation", "model", "region", "body"]
+        assert answer["status"] == 200
+        assert [frame["ms"] for frame in rest] == sorted(frame["ms"] for frame in rest)
+        assert all({"json", "chunk"} & set(frame) for frame in rest)
+        assert "Grüße" in (tmp_path / "a.jsonl").read_text()
+
+
+# -------------------------------------------------------------------------------------------------------------- secrets
+
+
+@pytest.mark.parametrize("use_converse", [True, False])
+@pytest.mark.parametrize("api_key", [API_KEY, None])
+async def test_no_secret_is_in_any_recording(
+    api_key: str | None, use_converse: bool, both: tuple[Emulator, Client], tmp_path: Path
+) -> None:
+    emulator, client = both
+    arn = f"arn:aws:bedrock:us-east-1:{ACCOUNT}:inference-profile/us.{CLAUDE}"
+    message = f"User: arn:aws:sts::{ACCOUNT}:assumed-role/R/s may not use {arn} with {SECRETS.access_key_id}"
+    scripts: list[list[Step]] = [
+        [text([message])],
+        [tool_call("f", {"bucketOwner": ACCOUNT, "key": API_KEY}, fragments=1)],
+        [text("a"), stream_error("accessDeniedException", message)],
+        [http_error(403, "AccessDeniedException", message)],
+    ]
+    prompt = [Message("user", [Text(f"Use {arn}, {SECRETS.access_key_id} and {API_KEY}")])]
+    key: dict[str, Any] = {} if api_key is None else {"api_key": api_key}
+    for number, script in enumerate(scripts):
+        emulator.script(*script)
+        file = tmp_path / f"{number}.jsonl"
+        async with record(client.stream(arn, prompt, use_converse=use_converse, **key), file) as stream:
+            await told(stream)
+        said = file.read_text()
+        for secret in (ACCOUNT, SECRETS.access_key_id, SECRETS.secret_access_key, SECRETS.session_token, API_KEY):
+            assert str(secret) not in said
+        for word in ("authorization", "x-amz-security-token", "x-amz-date", "signature=", "bearer"):
+            assert word not in said.lower()
+        assert "000000000000" in said
+        read_recording(file)

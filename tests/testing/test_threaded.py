@@ -1,0 +1,105 @@
+"""The emulator in a thread: for blocking clients, for tests without a loop, and for any loop at all."""
+
+from __future__ import annotations
+
+import threading
+from contextlib import closing
+from typing import Any
+
+import anyio
+import boto3
+import pytest
+from emulator_client import HELLO, MODEL, opened
+
+from bedrock_stream import stream
+from bedrock_stream.testing import CREDENTIALS, Emulator, ReceivedRequest, ThreadedEmulator, stall, text
+
+
+def running() -> int:
+    """Threads of emulators."""
+    return sum(thread.name == "bedrock emulator" for thread in threading.enumerate())
+
+
+def spoken(emulator: Emulator) -> str:
+    """What boto3 hears."""
+    keys = emulator.environ
+    settings: dict[str, Any] = {
+        "endpoint_url": emulator.url,
+        "region_name": keys["AWS_REGION"],
+        "aws_access_key_id": keys["AWS_ACCESS_KEY_ID"],
+        "aws_secret_access_key": keys["AWS_SECRET_ACCESS_KEY"],
+    }
+    with closing(boto3.client("bedrock-runtime", **settings)) as client:
+        answer = client.converse(modelId=MODEL, **HELLO)
+    return str(answer["output"]["message"]["content"][0]["text"])
+
+
+def test_a_blocking_client_is_served_in_a_test_without_a_loop() -> None:
+    with ThreadedEmulator(script=[text("Hi there")]) as emulator:
+        assert spoken(emulator) == "Hi there"
+        assert [request.operation for request in emulator.block_for_requests(1)] == ["Converse"]
+        emulator.block_until_idle()
+
+
+async def test_a_blocking_client_is_served_on_the_tests_own_loop() -> None:
+    async with ThreadedEmulator(script=[text("Hi there")]) as emulator:
+        assert spoken(emulator) == "Hi there"
+        assert len(await emulator.wait_for_requests(1)) == 1
+
+
+async def test_what_is_waited_for_may_happen_on_either_side() -> None:
+    with ThreadedEmulator(script=[[text("a"), stall()]]) as emulator:
+        connection = await opened(emulator)
+        await emulator.wait_for_streams(1)
+        emulator.block_for_streams(1)
+        await connection.leave()
+        await emulator.wait_until_idle()
+        with pytest.raises(TimeoutError):
+            await emulator.wait_for_requests(2, timeout=0.01)
+        with pytest.raises(TimeoutError):
+            emulator.block_for_requests(2, timeout=0.01)
+
+
+def test_nothing_is_left_behind() -> None:
+    emulator = ThreadedEmulator(script=[stall()])
+    with emulator:
+        assert running() == 1
+    assert running() == 0
+    emulator.shut()
+    with pytest.raises(RuntimeError, match="not running"):
+        emulator.block_until_idle()
+    with emulator:
+        assert emulator.url
+
+
+def test_a_port_that_is_taken_is_told_and_leaves_no_thread() -> None:
+    with ThreadedEmulator() as emulator, pytest.raises(OSError, match="address already in use"):
+        ThreadedEmulator(port=int(emulator.url.rpartition(":")[2])).open()
+    assert running() == 0
+
+
+def test_a_script_runs_in_the_emulators_thread() -> None:
+    seen: list[str] = []
+
+    def script(request: ReceivedRequest) -> None:
+        seen.append(threading.current_thread().name)
+
+    with ThreadedEmulator(script=script) as emulator:
+        spoken(emulator)
+    assert seen == ["bedrock emulator"]
+
+
+def test_its_environment_leads_the_shared_client_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def ask() -> str:
+        async with stream(MODEL, "Hello") as answer:
+            return (await answer.response()).text
+
+    for keys, proof in [(CREDENTIALS, "sigv4"), (None, "bearer")]:
+        with (
+            ThreadedEmulator(script=[text("in")], region="eu-west-1", credentials=keys) as emulator,
+            monkeypatch.context() as patch,
+        ):
+            for name, value in emulator.environ.items():
+                patch.setenv(name, value)
+            assert anyio.run(ask) == "in"
+            assert emulator.requests[0].auth == proof
