@@ -121,6 +121,10 @@ class Attempts:
         """The loop's time at the first attempt's beginning."""
         return self._began or 0.0
 
+    def change(self, change: Callable[[Call], Call]) -> None:
+        """Change the call for every target, before anything is sent."""
+        self._calls = [change(call) for call in self._calls]
+
     def history(self) -> tuple[Attempt, ...]:
         """Every attempt so far, the one under way last."""
         if self._began is None:

@@ -63,12 +63,11 @@ class _Recorder(Generic[_S]):
             raise ConfigurationError("stream", "it has begun", "record it before anything is awaited on it")
         self._stream = stream
         self._path = path
-        self._tap = _TappedDialect(stream._call.dialect)
 
     async def __aenter__(self) -> _S:
         stream = self._stream
-        stream._call = msgspec.structs.replace(stream._call, dialect=self._tap)
-        stream._reader = stream._call.dialect.reader()
+        stream._attempts.change(lambda call: msgspec.structs.replace(call, dialect=_TappedDialect(call.dialect)))
+        stream._begin(stream._attempts.call)
         return stream
 
     async def __aexit__(
@@ -87,7 +86,8 @@ class _Recorder(Generic[_S]):
 
     def _recording(self, failure: BedrockStreamError | None) -> Recording:
         request = _request_of(self._stream)
-        answer, frames = self._stream._answer, tuple(self._tap.frames)
+        answer, tap = self._stream._answer, cast("_TappedDialect", self._stream._call.dialect)
+        frames = tuple(tap.frames)
         if answer is not None:
             headers = {name: value for name in _HEADERS if (value := answer.header(name)) is not None}
             # These two end a body that is whole.
