@@ -18,7 +18,9 @@ __all__ = ("parts", "serving")
 async def serving(app: Any) -> AsyncIterator[str]:
     """Serve the app; its address."""
     listening = socket.create_server(("127.0.0.1", 0))
-    server = uvicorn.Server(uvicorn.Config(app, log_level="error", lifespan="on", timeout_graceful_shutdown=2))
+    # Without a log configuration its loggers propagate, so that a test sees what it complains of.
+    config = uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=2)
+    server = uvicorn.Server(config)
     serving = asyncio.create_task(server._serve([listening]))  # `serve` would take the signals of the test run
     try:
         while not server.started:
