@@ -129,11 +129,12 @@ def blame(error: ConfigurationError) -> Refused:
 def _options(request: ChatRequest, system: list[str]) -> dict[str, Any]:
     stop = [request.stop] if isinstance(request.stop, str) else request.stop
     form = request.response_format
+    limit = request.max_tokens if request.max_completion_tokens is None else request.max_completion_tokens
     given = {
         "system": system or None,
         "tools": [_tool(tool, place) for place, tool in enumerate(request.tools)] if request.tools else None,
         "tool_choice": _tool_choice(request),
-        "max_tokens": request.max_completion_tokens or request.max_tokens,
+        "max_tokens": limit,
         "temperature": request.temperature,
         "top_p": request.top_p,
         "stop_sequences": stop or None,
