@@ -25,12 +25,13 @@ from ..client import Client
 from ..errors import BedrockStreamError, ConfigurationError, ToolInputError
 from ..integrations.problems import problem_of
 from ..integrations.protocols.openai import OpenAIChunks, error_json
-from ..integrations.starlette import EventResponse, unless_disconnected
+from ..integrations.starlette import EventResponse
+from ..integrations.wire import unless_disconnected
 from ..models import describe
 from ..output import TOOL_NAME
 from ..streaming import Stream
 from .answer import completion
-from .guard import Guard, read_keys
+from .guard import Guard, Keys
 from .reading import aliases, ask_for, blame, read_request
 from .refusal import Refused, refuse
 
@@ -58,7 +59,7 @@ def create_gateway(
 
     Raises `ConfigurationError` for hosts without keys, and for keys that could be guessed.
     """
-    known = read_keys(keys)
+    known = Keys(keys)
     origins, hosts = tuple(origins), tuple(hosts)
     guarded = Middleware(Guard, keys=known, hosts=hosts, origins=origins)
     Guard(_nothing, keys=known, hosts=hosts, origins=origins)  # told now, and not at the first request

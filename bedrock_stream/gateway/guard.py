@@ -22,17 +22,49 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from ..errors import ConfigurationError
 from .refusal import Refused, refuse
 
-__all__ = ("Guard", "is_loopback", "read_keys")
+__all__ = ("Guard", "Keys", "is_loopback")
 
 _SHORTEST_KEY = 16
+
+
+class Keys:
+    """Who carries one of these gets in; with none at all, nobody needs any. They do not show.
+
+    Raises `ConfigurationError` for a key that could be guessed, and for an empty list; it does not repeat a key.
+    """
+
+    __slots__ = ("_keys",)
+
+    def __init__(self, keys: str | Iterable[str] | None) -> None:
+        given = (keys,) if isinstance(keys, str) else tuple(keys or ())
+        if keys is not None and not given:
+            raise ConfigurationError("keys", "there are none", "give one, or None for this machine only")
+        for key in given:
+            if not isinstance(key, str) or len(key.strip()) < _SHORTEST_KEY or key != key.strip():
+                raise ConfigurationError(
+                    "keys", "a key is too short, or not usable in a header", f"give {_SHORTEST_KEY} characters or more"
+                )
+        self._keys = tuple(key.encode() for key in given)
+
+    def __repr__(self) -> str:
+        return f"<{len(self)} keys>"
+
+    def __len__(self) -> int:
+        return len(self._keys)
+
+    def fit(self, authorization: str) -> bool:
+        """Whether an `Authorization` header carries one of them."""
+        scheme, _, given = authorization.partition(" ")
+        token = given.strip().encode("utf-8", "surrogateescape")
+        # Every key is compared, so that the time does not tell which was nearly right.
+        matches = [hmac.compare_digest(token, key) for key in self._keys]
+        return scheme.lower() == "bearer" and any(matches)
 
 
 class Guard:
     """ASGI middleware that lets through what may pass."""
 
-    def __init__(
-        self, app: ASGIApp, *, keys: tuple[bytes, ...], hosts: Iterable[str] = (), origins: Iterable[str] = ()
-    ) -> None:
+    def __init__(self, app: ASGIApp, *, keys: Keys, hosts: Iterable[str] = (), origins: Iterable[str] = ()) -> None:
         self._app = app
         self._keys = keys
         self._hosts = frozenset(host.lower() for host in hosts)
@@ -61,30 +93,12 @@ class Guard:
             if origin.lower() not in self._origins and not is_loopback(_name(origin)):
                 raise Refused(403, "This gateway does not answer pages of that Origin.", code="origin_not_allowed")
         if self._keys:
-            self._check_key(headers)
+            if not self._keys.fit(headers.get("authorization", "")):
+                raise Refused(
+                    401, "The key is missing or not known: Authorization: Bearer KEY.", code="invalid_api_key"
+                )
         elif (client := scope.get("client")) is not None and not is_loopback(client[0]):
             raise Refused(403, "This gateway has no key, so it answers its own machine only.", code="key_needed")
-
-    def _check_key(self, headers: Headers) -> None:
-        scheme, _, given = headers.get("authorization", "").partition(" ")
-        token = given.strip().encode("utf-8", "surrogateescape")
-        # Every key is compared, so that the time does not tell which was nearly right.
-        matches = [hmac.compare_digest(token, key) for key in self._keys]
-        if scheme.lower() != "bearer" or not any(matches):
-            raise Refused(401, "The key is missing or not known: Authorization: Bearer KEY.", code="invalid_api_key")
-
-
-def read_keys(keys: str | Iterable[str] | None) -> tuple[bytes, ...]:
-    """The keys as bytes. Raises `ConfigurationError` for one that could be guessed; it does not repeat it."""
-    given = (keys,) if isinstance(keys, str) else tuple(keys or ())
-    if keys is not None and not given:
-        raise ConfigurationError("keys", "there are none", "give one, or None for this machine only")
-    for key in given:
-        if not isinstance(key, str) or len(key.strip()) < _SHORTEST_KEY or key != key.strip():
-            raise ConfigurationError(
-                "keys", "a key is too short, or not usable in a header", f"give {_SHORTEST_KEY} characters or more"
-            )
-    return tuple(key.encode() for key in given)
 
 
 def is_loopback(host: str) -> bool:

@@ -19,13 +19,11 @@ such an answer still gets one, 499, which nobody receives.
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
 from typing import Any, Literal, TypeAlias
 
-import anyio
 from starlette.background import BackgroundTask
 from starlette.requests import Request
 from starlette.responses import Response
@@ -37,10 +35,11 @@ from ..events import MessageStart
 from ..streaming import Stream
 from ..toolloop import ToolRun
 from .problems import Problem, problem_of
-from .protocols import HEARTBEAT, Writer
+from .protocols import Writer
 from .protocols.openai import OpenAIChunks
 from .protocols.plain import PlainEvents
 from .protocols.ui_message import UIMessageParts
+from .wire import Wire, unless_disconnected
 
 __all__ = (
     "EventResponse",
@@ -49,7 +48,6 @@ __all__ = (
     "error_response",
     "event_response",
     "get_client",
-    "unless_disconnected",
 )
 
 Protocol: TypeAlias = Literal["events", "openai", "ui-message"]
@@ -130,7 +128,7 @@ class EventResponse(Response):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """See ASGI."""
-        wire = _Wire(send, self._start)
+        wire = Wire(send, self._start)
         try:
             if scope["method"] == "HEAD":  # Starlette answers it wherever GET is answered; no model is asked
                 await wire.end(b"")
@@ -146,7 +144,7 @@ class EventResponse(Response):
         self.headers.update(self._named(getattr(self.stream, "request_id", None)))
         return {"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers}
 
-    async def _answer(self, wire: _Wire) -> None:
+    async def _answer(self, wire: Wire) -> None:
         writer, said = self.writer, b""
         try:
             async for event in self.stream:
@@ -174,98 +172,9 @@ class EventResponse(Response):
     def _named(self, request_id: str | None) -> dict[str, str]:
         return dict.fromkeys(self.writer.request_id_headers, request_id) if request_id is not None else {}
 
-    async def _beat(self, wire: _Wire) -> None:
+    async def _beat(self, wire: Wire) -> None:
         if self.heartbeat is not None:
             await wire.beat(self.heartbeat, self.status_within)
-
-
-class _Wire:
-    """What goes out, one thing at a time: the answer, and heartbeats into its silences."""
-
-    def __init__(self, send: Send, start: Callable[[], Message]) -> None:
-        self._send = send
-        self._start = start
-        self._loop = asyncio.get_running_loop()
-        self._lock = asyncio.Lock()
-        self._begun = asyncio.Event()
-        self._ended = False
-        self._wrote_at = float("-inf")
-
-    async def write(self, data: bytes, *, last: bool = False) -> None:
-        """Send a piece, after the status if that is still to come; nothing after the last one."""
-        async with self._lock:
-            if self._ended:
-                return
-            self._ended = last
-            if not self._begun.is_set():
-                self._begun.set()
-                await self._send(self._start())
-            await self._send({"type": "http.response.body", "body": data, "more_body": not last})
-            self._wrote_at = self._loop.time()
-
-    async def end(self, data: bytes) -> None:
-        """Send the last piece."""
-        await self.write(data, last=True)
-
-    async def refuse(self, status: int, headers: Mapping[str, str], body: bytes) -> bool:
-        """Send an HTTP error in place of the answer; False where the status is out already."""
-        async with self._lock:
-            if self._begun.is_set():
-                return False
-            self._begun.set()
-            self._ended = True
-            fields = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
-            fields.append((b"content-length", b"%d" % len(body)))
-            await self._send({"type": "http.response.start", "status": status, "headers": fields})
-            await self._send({"type": "http.response.body", "body": body, "more_body": False})
-            return True
-
-    async def beat(self, every: float, begin_within: float | None) -> None:
-        """Send a heartbeat after each `every` seconds of silence, for as long as it is let run."""
-        with anyio.move_on_after(begin_within):
-            await self._begun.wait()
-        while not self._ended:
-            quiet = self._loop.time() - self._wrote_at
-            if quiet >= every:
-                await self.write(HEARTBEAT)
-            else:
-                await asyncio.sleep(every - quiet)
-
-
-async def unless_disconnected(receive: Receive, *work: Callable[[], Awaitable[None]]) -> bool:
-    """Do the first piece of work, the others beside it until it is done; False where the client left before that.
-
-    A client that leaves cancels the work. Some servers tell it by an `OSError` from `send` instead.
-    """
-    left = False
-    failure: Exception | None = None
-
-    async def watch() -> None:
-        nonlocal left
-        while (await receive())["type"] != "http.disconnect":
-            pass  # a body that nobody has read
-        left = True
-        group.cancel_scope.cancel()
-
-    async def do(action: Callable[[], Awaitable[None]]) -> None:
-        nonlocal left, failure
-        try:
-            await action()
-        except OSError:
-            left = True
-        except Exception as error:  # a group would wrap it, and middleware look for the error itself
-            failure = error
-        if action is work[0] or left or failure is not None:
-            group.cancel_scope.cancel()
-
-    async with anyio.create_task_group() as group:
-        group.start_soon(watch)
-        for action in work[1:]:
-            group.start_soon(do, action)
-        await do(work[0])
-    if failure is not None:
-        raise failure
-    return not left
 
 
 def error_response(request: Request, error: Exception) -> Response:

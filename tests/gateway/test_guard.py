@@ -93,6 +93,12 @@ async def test_with_keys_one_of_them_is_needed(
         assert answered.json()["error"]["code"] == "invalid_api_key"
 
 
+def test_keys_do_not_show() -> None:
+    app = create_gateway(keys=[KEY, OTHER])
+    assert KEY not in repr(app.user_middleware)
+    assert "<2 keys>" in repr(app.user_middleware)
+
+
 async def test_every_path_is_guarded(client: Client) -> None:
     async with serving(create_gateway(client, keys=KEY)) as url, httpx.AsyncClient() as http:
         for path in ("/v1/models", "/v1/models/x", "/docs", "/"):
