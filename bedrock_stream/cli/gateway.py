@@ -67,7 +67,7 @@ async def serve(app: Starlette, host: str, port: int) -> None:
         address, bound = listening.getsockname()[:2]
         shown = f"[{address}]" if ":" in address else address
         print(f"OpenAI clients reach Amazon Bedrock at http://{shown}:{bound}/v1; Ctrl-C ends it.", flush=True)
-        config = uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=_GRACE)
+        config = uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=_GRACE)
         server = uvicorn.Server(config)
         # Signals are this command's: they cancel it, as they do every other, and it lets the server end in peace.
         server.capture_signals = nullcontext  # type: ignore[method-assign, assignment]  # none is captured

@@ -12,7 +12,8 @@ from command_line import started
 from openai import AsyncOpenAI
 
 from bedrock_stream.cli.app import invoke
-from bedrock_stream.testing import Emulator
+from bedrock_stream.cli.gateway import make_gateway, serve
+from bedrock_stream.testing import Emulator, delay, text
 
 KEY = "a-key-of-ones-own-0123456789"
 
@@ -41,6 +42,29 @@ async def test_serves_until_a_signal(end: signal.Signals, code: int) -> None:
         process.send_signal(end)
         out, err = await process.communicate()
     assert (process.returncode, out, err) == (code, b"", b"")
+
+
+async def test_open_answers_end_with_the_server(capsys: pytest.CaptureFixture[str]) -> None:
+    async with Emulator() as emulator:
+        emulator.script(text("Hello"), delay(0.2), text(" world", joined=True))
+        client = {"region": "us-east-1", "endpoint_url": emulator.url}
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("AWS_BEARER_TOKEN_BEDROCK", "bedrock-api-key-example")
+            app = make_gateway("127.0.0.1", keys=None, models=None, hosts=(), origins=(), **client)
+            serving = asyncio.create_task(serve(app, "127.0.0.1", 0))
+            said = ""
+            while not (found := re.search(r"http://\S+/v1", said)):
+                await asyncio.sleep(0.01)
+                said += capsys.readouterr().out
+            async with AsyncOpenAI(base_url=found[0], api_key="unused", max_retries=0) as ai:
+                answer = await ai.chat.completions.create(
+                    model="amazon.nova-lite-v1:0", messages=[{"role": "user", "content": "Hello"}], stream=True
+                )
+                serving.cancel()
+                pieces = [chunk.choices[0].delta.content or "" async for chunk in answer]
+            await asyncio.wait([serving])
+    assert "".join(pieces) == "Hello world"
+    assert serving.cancelled()
 
 
 @pytest.mark.parametrize(

@@ -126,6 +126,23 @@ async def test_options_reach_bedrock(ai: AsyncOpenAI, emulator: Emulator) -> Non
     }  # fmt: skip
 
 
+async def test_what_merely_labels_or_says_nothing_is_passed_over(ai: AsyncOpenAI, emulator: Emulator) -> None:
+    refused: Any = {"role": "assistant", "content": [{"type": "refusal", "refusal": "No."}]}
+    await ai.chat.completions.create(
+        model=NOVA,
+        messages=[*HELLO, refused, {"role": "user", "content": "Why?"}],
+        tool_choice="auto",
+        response_format={"type": "text"},
+        n=1,
+        frequency_penalty=0,
+        metadata={"a": "b"},
+        store=True,
+        parallel_tool_calls=True,
+    )
+    assert set(body(emulator)) == {"messages"}
+    assert body(emulator)["messages"][1] == {"role": "assistant", "content": [{"text": "No."}]}
+
+
 async def test_the_limit_is_told(ai: AsyncOpenAI) -> None:
     answer = await ai.chat.completions.create(model=NOVA, messages=HELLO, max_tokens=3, stop="nothing")
     assert answer.choices[0].finish_reason == "length"
@@ -350,6 +367,14 @@ REFUSED: list[tuple[dict[str, Any], str | None]] = [
     ({"tools": [{"type": "function", "function": {"name": "no name"}}]}, "tools[0].function"),
     ({"tools": [WEATHER], "tool_choice": {"type": "function", "function": {"name": "x"}}}, "tool_choice"),
     ({"reasoning_effort": "wild"}, "reasoning_effort"),
+    (
+        {"messages": [{"role": "user", "content": [{"type": "file", "file": {"file_id": "file-1"}}]}]},
+        "messages[0].content[0].file.file_data",
+    ),
+    (
+        {"messages": [{"role": "user", "content": [{"type": "input_audio", "input_audio": {}}]}]},
+        "messages[0].content[0].type",
+    ),
 ]
 
 

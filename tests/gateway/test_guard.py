@@ -162,6 +162,27 @@ async def test_only_json_of_a_bounded_size_is_read(
     assert emulator.requests == []
 
 
+async def test_a_body_that_breaks_off_asks_for_nothing(
+    emulator: Emulator, client: Client, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with serving(create_gateway(client)) as url:
+        _, writer = await asyncio.open_connection(*url.removeprefix("http://").split(":"))
+        head = b"POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n"
+        writer.write(head + b"content-length: 100\r\n\r\n{")
+        await writer.drain()
+        writer.close()
+        await writer.wait_closed()
+    assert emulator.requests == []
+    assert [record.message for record in caplog.records if record.levelname not in ("DEBUG", "INFO")] == []
+
+
+async def test_a_server_that_runs_no_lifespan_is_told_so() -> None:
+    transport = httpx.ASGITransport(create_gateway())
+    async with httpx.AsyncClient(transport=transport) as http:
+        answered = await http.post("http://localhost/v1/chat/completions", json=ASKED)
+    assert (answered.status_code, "lifespan" in answered.text) == (503, True)
+
+
 @pytest.mark.parametrize(
     "make",
     [

@@ -436,6 +436,23 @@ async def test_whoever_leaves_takes_the_stream_along(
     assert [record.message for record in caplog.records if record.levelname not in ("DEBUG", "INFO")] == []
 
 
+async def test_a_server_may_tell_of_leaving_by_an_error_from_send(emulator: Emulator, client: Client) -> None:
+    """As ASGI allows since 2.4. Asked by ASGI, since uvicorn does not."""
+
+    async def receive() -> Message:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    async def send(message: Message) -> None:
+        if message["type"] == "http.response.body":
+            raise ConnectionResetError
+
+    emulator.script(text("Hello"), stall())
+    response = event_response(client.stream(MODEL, "Hi"))
+    await response({"type": "http", "method": "GET"}, receive, send)
+    await emulator.wait_for_streams(0, timeout=SOON)
+
+
 async def test_a_tool_that_runs_is_left_with_its_browser(emulator: Emulator, client: Client) -> None:
     began, ended = asyncio.Event(), asyncio.Event()
 
