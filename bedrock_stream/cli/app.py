@@ -131,6 +131,33 @@ def emulator(
 
 
 @app.command()
+def gateway(
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 8000,
+    host: Annotated[str, typer.Option(help="The address to listen on; off loopback it needs a key.")] = "127.0.0.1",
+    key: Annotated[
+        list[str] | None, typer.Option(envvar="BEDROCK_STREAM_GATEWAY_KEY", help="A key that lets in; repeatable.")
+    ] = None,
+    model: Annotated[list[str] | None, typer.Option(help="ID or NAME=ID to offer; repeatable. All if none.")] = None,
+    allow_host: Annotated[list[str] | None, typer.Option(help="A name to answer under; repeatable.")] = None,
+    allow_origin: Annotated[list[str] | None, typer.Option(help="A web page's origin to answer; repeatable.")] = None,
+    region: Annotated[str | None, typer.Option(help="The AWS region.")] = None,
+    endpoint_url: Annotated[str | None, typer.Option(help="Where to go in place of the region's own host.")] = None,
+) -> None:
+    """Serve Bedrock's models to OpenAI clients, until Ctrl-C."""
+
+    def action() -> int | None:
+        from .gateway import make_gateway, serve
+
+        app = make_gateway(
+            host, keys=key, models=model, hosts=allow_host or (), origins=allow_origin or (),
+            region=region, endpoint_url=endpoint_url,
+        )  # fmt: skip
+        return run(serve(app, host, port))
+
+    _finish(action)
+
+
+@app.command()
 def decode(
     file: Annotated[str, typer.Argument(metavar="FILE", help="A recorded response body; - reads stdin.")],
     as_json: Annotated[bool, typer.Option("--json", help="Each frame as one line of JSON.")] = False,

@@ -1,0 +1,181 @@
+"""The JSON of a chat completion request as structs. What is not named here is not looked at.
+
+So nothing of Bedrock's own (`s3://` sources, regions, keys, guardrails) can come in by a request's other members.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal, TypeAlias
+
+import msgspec
+
+__all__ = (
+    "AssistantMessage",
+    "ChatRequest",
+    "DeveloperMessage",
+    "FilePart",
+    "FunctionChoice",
+    "ImagePart",
+    "JsonObject",
+    "JsonSchema",
+    "Part",
+    "RefusalPart",
+    "SystemMessage",
+    "TextPart",
+    "ToolMessage",
+    "ToolSpec",
+    "UserMessage",
+)
+
+
+class _Part(msgspec.Struct, frozen=True, tag_field="type"):
+    pass
+
+
+class TextPart(_Part, frozen=True, tag="text"):
+    text: str
+
+
+class RefusalPart(_Part, frozen=True, tag="refusal"):
+    refusal: str
+
+
+class ImageUrl(msgspec.Struct, frozen=True):
+    url: str
+
+
+class ImagePart(_Part, frozen=True, tag="image_url"):
+    image_url: ImageUrl
+
+
+class File(msgspec.Struct, frozen=True):
+    file_data: str | None = None
+    filename: str | None = None
+
+
+class FilePart(_Part, frozen=True, tag="file"):
+    file: File
+
+
+Part: TypeAlias = TextPart | RefusalPart | ImagePart | FilePart
+Content: TypeAlias = str | list[Part]
+
+
+class _Message(msgspec.Struct, frozen=True, tag_field="role"):
+    pass
+
+
+class SystemMessage(_Message, frozen=True, tag="system"):
+    content: Content
+
+
+class DeveloperMessage(_Message, frozen=True, tag="developer"):
+    content: Content
+
+
+class UserMessage(_Message, frozen=True, tag="user"):
+    content: Content
+
+
+class FunctionCall(msgspec.Struct, frozen=True):
+    name: str
+    arguments: str = ""
+
+
+class CallSpec(msgspec.Struct, frozen=True):
+    id: str
+    function: FunctionCall
+    type: Literal["function"] = "function"
+
+
+class ReasoningDetail(msgspec.Struct, frozen=True):
+    """Ours to begin with; see `integrations.protocols.openai`."""
+
+    type: str
+    text: str | None = None
+    signature: str | None = None
+    data: str | None = None
+
+
+class AssistantMessage(_Message, frozen=True, tag="assistant"):
+    content: Content | None = None
+    tool_calls: list[CallSpec] | None = None
+    reasoning_details: list[ReasoningDetail] | None = None
+
+
+class ToolMessage(_Message, frozen=True, tag="tool"):
+    tool_call_id: str
+    content: Content
+
+
+class FunctionSpec(msgspec.Struct, frozen=True):
+    name: str
+    description: str | None = None
+    parameters: dict[str, Any] | None = None
+    strict: bool | None = None
+
+
+class ToolSpec(msgspec.Struct, frozen=True):
+    function: FunctionSpec
+    type: Literal["function"] = "function"
+
+
+class FunctionName(msgspec.Struct, frozen=True):
+    name: str
+
+
+class FunctionChoice(msgspec.Struct, frozen=True):
+    function: FunctionName
+    type: Literal["function"] = "function"
+
+
+class _Form(msgspec.Struct, frozen=True, tag_field="type"):
+    pass
+
+
+class PlainText(_Form, frozen=True, tag="text"):
+    pass
+
+
+class JsonObject(_Form, frozen=True, tag="json_object"):
+    pass
+
+
+class Schema(msgspec.Struct, frozen=True):
+    schema: dict[str, Any]
+
+
+class JsonSchema(_Form, frozen=True, tag="json_schema"):
+    json_schema: Schema
+
+
+class StreamOptions(msgspec.Struct, frozen=True):
+    include_usage: bool | None = None
+
+
+class ChatRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """The body of `POST /v1/chat/completions`."""
+
+    model: str
+    messages: list[SystemMessage | DeveloperMessage | UserMessage | AssistantMessage | ToolMessage]
+    stream: bool | None = None
+    stream_options: StreamOptions | None = None
+    max_tokens: int | None = None
+    max_completion_tokens: int | None = None
+    temperature: float | None = None
+    top_p: float | None = None
+    stop: str | list[str] | None = None
+    tools: list[ToolSpec] | None = None
+    tool_choice: Literal["none", "auto", "required"] | FunctionChoice | None = None
+    reasoning_effort: str | None = None
+    response_format: PlainText | JsonObject | JsonSchema | None = None
+    # What would be missed if it were passed over in silence; see `reading`.
+    n: int | None = None
+    logprobs: bool | None = None
+    logit_bias: dict[str, float] | None = None
+    frequency_penalty: float | None = None
+    presence_penalty: float | None = None
+    parallel_tool_calls: bool | None = None
+    modalities: list[str] | None = None
+    functions: list[Any] | None = None
+    web_search_options: dict[str, Any] | None = None

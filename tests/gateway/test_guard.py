@@ -1,0 +1,209 @@
+"""Who gets in: names, origins and keys, told apart before anything is spent."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+import pytest
+from web_app import serving
+
+from bedrock_stream import Client
+from bedrock_stream.errors import ConfigurationError
+from bedrock_stream.gateway import create_gateway
+from bedrock_stream.testing import Emulator
+
+KEY = "a-key-of-ones-own-0123456789"
+OTHER = "another-key-0123456789"
+ASKED: dict[str, Any] = {"model": "amazon.nova-lite-v1:0", "messages": [{"role": "user", "content": "Hello"}]}
+
+
+async def ask(url: str, **headers: str) -> httpx.Response:
+    async with httpx.AsyncClient() as http:
+        return await http.post(f"{url}/v1/chat/completions", json=ASKED, headers=headers)
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({}, 200),
+        ({"host": "localhost:1234"}, 200),
+        ({"host": "127.0.0.1"}, 200),
+        ({"host": "[::1]:80"}, 200),
+        ({"host": "evil.example"}, 403),
+        ({"host": "evil.example:80"}, 403),
+        ({"host": "localhost.evil.example"}, 403),
+        ({"host": "127.0.0.1.evil.example"}, 403),
+        ({"host": "192.0.2.7"}, 403),
+        ({"host": ""}, 403),
+        ({"host": "[::1"}, 403),
+        ({"origin": "http://localhost:3000"}, 200),
+        ({"origin": "https://evil.example"}, 403),
+        ({"origin": "null"}, 403),
+        ({"origin": "http://[::1"}, 403),
+    ],
+)
+async def test_without_a_key_only_loopback_names_get_in(
+    emulator: Emulator, client: Client, headers: dict[str, str], status: int
+) -> None:
+    async with serving(create_gateway(client)) as url:
+        answered = await ask(url, **headers)
+    assert answered.status_code == status
+    assert len(emulator.requests) == (status == 200)
+    if status == 403:
+        assert answered.json()["error"]["type"] == "permission_error"
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"authorization": f"Bearer {KEY}"}, 200),
+        ({"authorization": f"bearer {OTHER}"}, 200),
+        ({}, 401),
+        ({"authorization": "Bearer"}, 401),
+        ({"authorization": f"Bearer {KEY}x"}, 401),
+        ({"authorization": f"Bearer {KEY[:-1]}"}, 401),
+        ({"authorization": f"Basic {KEY}"}, 401),
+        ({"authorization": KEY}, 401),
+        ({"authorization": f"Bearer {KEY}", "host": "gateway.example"}, 200),
+        ({"authorization": f"Bearer {KEY}", "host": "GATEWAY.example:8000"}, 200),
+        ({"authorization": f"Bearer {KEY}", "host": "192.0.2.7:8000"}, 200),
+        ({"authorization": f"Bearer {KEY}", "host": "evil.example"}, 403),
+        ({"authorization": f"Bearer {KEY}", "origin": "https://app.example"}, 200),
+        ({"authorization": f"Bearer {KEY}", "origin": "https://evil.example"}, 403),
+    ],
+)
+async def test_with_keys_one_of_them_is_needed(
+    emulator: Emulator, client: Client, headers: dict[str, str], status: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    app = create_gateway(client, keys=[KEY, OTHER], hosts=["gateway.example"], origins=["https://app.example"])
+    async with serving(app) as url:
+        answered = await ask(url, **headers)
+    assert answered.status_code == status
+    assert len(emulator.requests) == (status == 200)
+    assert KEY not in answered.text + caplog.text
+    if "origin" in headers and status == 200:
+        assert answered.headers["access-control-allow-origin"] == "https://app.example"
+    if status == 401:
+        assert answered.headers["www-authenticate"] == "Bearer"
+        assert answered.json()["error"]["code"] == "invalid_api_key"
+
+
+def test_keys_do_not_show() -> None:
+    app = create_gateway(keys=[KEY, OTHER])
+    assert KEY not in repr(app.user_middleware)
+    assert "<2 keys>" in repr(app.user_middleware)
+
+
+async def test_every_path_is_guarded(client: Client) -> None:
+    async with serving(create_gateway(client, keys=KEY)) as url, httpx.AsyncClient() as http:
+        for path in ("/v1/models", "/v1/models/x", "/docs", "/"):
+            assert (await http.get(f"{url}{path}")).status_code == 401
+
+
+async def test_a_page_that_may_call_gets_its_preflight(client: Client) -> None:
+    app = create_gateway(client, keys=KEY, origins=["https://app.example"])
+    asked = {"access-control-request-method": "POST", "access-control-request-headers": "authorization,content-type"}
+    async with serving(app) as url, httpx.AsyncClient() as http:
+        for origin, status in (("https://app.example", 200), ("https://evil.example", 400)):
+            answered = await http.options(f"{url}/v1/chat/completions", headers={"origin": origin, **asked})
+            assert answered.status_code == status
+
+
+async def test_without_a_key_other_machines_are_not_answered(client: Client) -> None:
+    """Whatever name they use: the address of the peer counts. Asked by ASGI, since no test has another machine."""
+    said: list[Any] = []
+
+    async def send(message: Any) -> None:
+        said.append(message)
+
+    async def receive() -> Any:
+        return await asyncio.get_running_loop().create_future()
+
+    scope = {
+        "type": "http", "method": "GET", "path": "/v1/models", "raw_path": b"/v1/models", "query_string": b"",
+        "headers": [(b"host", b"localhost")], "client": ("192.0.2.7", 1), "server": ("192.0.2.1", 80), "scheme": "http",
+    }  # fmt: skip
+    await create_gateway(client)(scope, receive, send)
+    assert said[0]["status"] == 403
+
+
+@pytest.mark.parametrize(
+    ("kind", "content", "status"),
+    [
+        ("text/plain", b"{}", 415),  # what a page may send anywhere without asking
+        ("application/x-www-form-urlencoded", b"{}", 415),
+        ("", b"{}", 415),
+        ("application/json; charset=utf-8", b"{}", 400),
+        ("application/json", b"{", 400),
+        ("application/json", b"\xff", 400),
+        ("application/json", b"[" * 200_000, 413),
+        ("application/json", b"[" * 50_000, 400),
+        ("application/json", b'"' + b"x" * 100_000 + b'"', 413),
+    ],
+)
+@pytest.mark.parametrize("chunked", [False, True])
+async def test_only_json_of_a_bounded_size_is_read(
+    emulator: Emulator, client: Client, kind: str, content: bytes, status: int, chunked: bool
+) -> None:
+    async def pieces() -> Any:
+        for place in range(0, len(content), 4096):
+            yield content[place : place + 4096]
+
+    sent: Any = pieces() if chunked else content
+    async with serving(create_gateway(client, max_body=60_000)) as url, httpx.AsyncClient() as http:
+        answered = await http.post(f"{url}/v1/chat/completions", content=sent, headers={"content-type": kind})
+    assert answered.status_code == status
+    assert answered.json()["error"]["message"]
+    assert emulator.requests == []
+
+
+async def test_a_body_that_breaks_off_asks_for_nothing(
+    emulator: Emulator, client: Client, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with serving(create_gateway(client)) as url:
+        _, writer = await asyncio.open_connection(*url.removeprefix("http://").split(":"))
+        head = b"POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n"
+        writer.write(head + b"content-length: 100\r\n\r\n{")
+        await writer.drain()
+        writer.close()
+        await writer.wait_closed()
+    assert emulator.requests == []
+    assert [record.message for record in caplog.records if record.levelname not in ("DEBUG", "INFO")] == []
+
+
+async def test_a_server_that_runs_no_lifespan_is_told_so() -> None:
+    transport = httpx.ASGITransport(create_gateway())
+    async with httpx.AsyncClient(transport=transport) as http:
+        answered = await http.post("http://localhost/v1/chat/completions", json=ASKED)
+    assert (answered.status_code, "lifespan" in answered.text) == (503, True)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: create_gateway(hosts=["gateway.example"]),
+        lambda: create_gateway(keys=[]),
+        lambda: create_gateway(keys=""),
+        lambda: create_gateway(keys=["short-secret"]),
+        lambda: create_gateway(keys=[KEY, f" {KEY}"]),
+        lambda: create_gateway(models="amazon.nova-lite-v1:0"),
+    ],
+)
+def test_what_would_leave_the_door_open_is_refused(make: Callable[[], Any]) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        make()
+    assert "short-secret" not in str(caught.value)
+    assert KEY not in str(caught.value)
+
+
+async def test_a_gateway_with_no_client_has_one_of_its_own(emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL_BEDROCK_RUNTIME", emulator.url)
+    monkeypatch.setenv("AWS_BEARER_TOKEN_BEDROCK", "bedrock-api-key-example")
+    async with serving(create_gateway()) as url:
+        assert (await ask(url)).status_code == 200
+    assert emulator.requests[-1].auth == "bearer"

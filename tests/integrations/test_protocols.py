@@ -1,0 +1,271 @@
+"""Every kind of event in the two foreign forms, held against what their publishers say."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from openai.types.chat import ChatCompletionChunk
+from web_app import parts
+
+from bedrock_stream import (
+    BlockStop,
+    Citation,
+    CitationDelta,
+    ImageDelta,
+    ImageStart,
+    Json,
+    MessageStart,
+    MessageStop,
+    Metadata,
+    ReasoningDelta,
+    Text,
+    TextDelta,
+    ToolCallDelta,
+    ToolCallEnd,
+    ToolCallStart,
+    ToolResult,
+    ToolResultDelta,
+    ToolResultStart,
+    UnknownEvent,
+    Usage,
+)
+from bedrock_stream.errors import StreamInterrupted, ToolInputError
+from bedrock_stream.integrations.protocols import Said, Writer
+from bedrock_stream.integrations.protocols.openai import OpenAIChunks
+from bedrock_stream.integrations.protocols.ui_message import UIMessageParts
+
+# The parts of the UI message stream, version 1: their required members, and those that they may have in every version
+# of the AI SDK that reads it. Its reader refuses any other.
+UI_PARTS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
+    "start": ({}, {"messageId": str, "messageMetadata": object}),
+    "start-step": ({}, {}),
+    "text-start": ({"id": str}, {"providerMetadata": dict}),
+    "text-delta": ({"id": str, "delta": str}, {"providerMetadata": dict}),
+    "text-end": ({"id": str}, {"providerMetadata": dict}),
+    "reasoning-start": ({"id": str}, {"providerMetadata": dict}),
+    "reasoning-delta": ({"id": str, "delta": str}, {"providerMetadata": dict}),
+    "reasoning-end": ({"id": str}, {"providerMetadata": dict}),
+    "tool-input-start": ({"toolCallId": str, "toolName": str}, {"providerExecuted": bool, "dynamic": bool}),
+    "tool-input-delta": ({"toolCallId": str, "inputTextDelta": str}, {}),
+    "tool-input-available": (
+        {"toolCallId": str, "toolName": str, "input": object},
+        {"providerExecuted": bool, "providerMetadata": dict, "dynamic": bool},
+    ),
+    "tool-input-error": (
+        {"toolCallId": str, "toolName": str, "input": object, "errorText": str},
+        {"providerExecuted": bool, "providerMetadata": dict, "dynamic": bool},
+    ),
+    "tool-output-available": (
+        {"toolCallId": str, "output": object},
+        {"providerExecuted": bool, "dynamic": bool, "preliminary": bool},
+    ),
+    "tool-output-error": ({"toolCallId": str, "errorText": str}, {"providerExecuted": bool, "dynamic": bool}),
+    "source-url": ({"sourceId": str, "url": str}, {"title": str, "providerMetadata": dict}),
+    "source-document": (
+        {"sourceId": str, "mediaType": str, "title": str},
+        {"filename": str, "providerMetadata": dict},
+    ),
+    "file": ({"url": str, "mediaType": str}, {"providerMetadata": dict}),
+    "finish-step": ({}, {}),
+    "finish": ({}, {"messageMetadata": object}),
+    "error": ({"errorText": str}, {}),
+}
+
+EVERYTHING: list[Said] = [
+    MessageStart("assistant"),
+    ReasoningDelta(0, text="Let me "),
+    ReasoningDelta(0, text="see."),
+    ReasoningDelta(0, signature="sig"),
+    BlockStop(0),
+    ReasoningDelta(1, redacted=b"secret"),
+    BlockStop(1),
+    TextDelta(2, "It is "),
+    CitationDelta(2, Citation(title="A page", location={"web": {"url": "https://example.com/a"}})),
+    TextDelta(2, "written."),
+    CitationDelta(2, Citation(title="A book", location={"documentPage": {"documentIndex": 0}})),
+    CitationDelta(2, Citation()),
+    BlockStop(2),
+    ToolCallStart(3, "srv", "search", server=True),
+    ToolCallDelta(3, "{}"),
+    ToolCallEnd(3, "srv", "search", {}, "{}", server=True),
+    BlockStop(3),
+    ToolResultStart(4, "srv"),
+    ToolResultDelta(4, [{"text": "found"}]),
+    BlockStop(4),
+    ToolResultStart(5, "srv2", status="error"),
+    ToolResultDelta(5, [{"text": "lost"}]),
+    BlockStop(5),
+    ImageStart(6, "png"),
+    ImageDelta(6, data=b"\x89PNG"),
+    ImageDelta(6, data=b"!"),
+    BlockStop(6),
+    ToolCallStart(7, "c1", "weather"),
+    ToolCallDelta(7, '{"city":'),
+    ToolCallStart(8, "c2", "now"),
+    ToolCallDelta(7, '"Oslo"}'),
+    ToolCallEnd(7, "c1", "weather", {"city": "Oslo"}, '{"city":"Oslo"}'),
+    BlockStop(7),
+    ToolCallEnd(8, "c2", "now", {}, ""),
+    BlockStop(8),
+    ToolCallStart(9, "c3", "cut"),
+    ToolCallDelta(9, '{"a'),
+    ToolCallEnd(9, "c3", "cut", None, '{"a'),
+    BlockStop(9),
+    UnknownEvent("tomorrow", {"x": 1}),
+    MessageStop("tool_use"),
+    Metadata(Usage(3, 5, 18, cache_read_tokens=10)),
+    ToolResult("c1", Json({"sky": "blue"}), "success"),
+    ToolResult("c2", "no clock", "error"),
+    ToolResult("c3", [Text("one"), Text("two")]),
+    MessageStart("assistant"),
+    TextDelta(0, "Blue."),
+]
+
+
+def written(writer: Writer, events: list[Said], *, whole: bool = True) -> list[Any]:
+    said = b"".join(writer.event(event) for event in events)
+    return parts((said + (writer.end() if whole else writer.failed(StreamInterrupted("torn")))).decode())
+
+
+def test_a_front_end_finds_only_parts_and_members_that_it_knows() -> None:
+    said = written(UIMessageParts(), EVERYTHING) + written(UIMessageParts(), EVERYTHING[:5], whole=False)
+    seen = set()
+    for part in said:
+        if part == "[DONE]":
+            continue
+        required, optional = UI_PARTS[part["type"]]
+        members = {name: value for name, value in part.items() if name != "type"}
+        assert set(required) <= set(members) <= {*required, *optional}, part
+        assert all(isinstance(value, {**required, **optional}[name]) for name, value in members.items()), part
+        seen.add(part["type"])
+    assert seen == set(UI_PARTS)
+
+
+def test_every_block_of_a_ui_message_opens_once_and_closes_once() -> None:
+    open_blocks: set[str] = set()
+    for part in written(UIMessageParts(), EVERYTHING):
+        kind, _, what = "done" if part == "[DONE]" else part["type"], "", ""
+        kind, _, what = kind.partition("-")
+        if kind in ("text", "reasoning"):
+            key = kind + part["id"]
+            assert (key in open_blocks) == (what != "start"), part
+            (open_blocks.add if what == "start" else open_blocks.discard if what == "end" else len)(key)
+    assert open_blocks == set()
+
+
+def test_what_a_ui_message_says() -> None:
+    said = [part for part in written(UIMessageParts(), EVERYTHING) if part != "[DONE]"]
+    of = {part["type"]: [other for other in said if other["type"] == part["type"]] for part in said}
+    assert [part.get("providerMetadata") for part in of["reasoning-end"]] == [
+        {"bedrock": {"signature": "sig"}},
+        {"bedrock": {"redactedData": "c2VjcmV0"}},
+    ]
+    assert [part["url"] for part in of["source-url"]] == ["https://example.com/a"]
+    assert [part["title"] for part in of["source-document"]] == ["A book", "document"]
+    assert [(part["toolCallId"], part["input"]) for part in of["tool-input-available"]] == [
+        ("srv", {}), ("c1", {"city": "Oslo"}), ("c2", {}),
+    ]  # fmt: skip
+    assert [(part["toolCallId"], part["inputTextDelta"]) for part in of["tool-input-delta"]] == [
+        ("srv", "{}"), ("c1", '{"city":'), ("c1", '"Oslo"}'), ("c3", '{"a'),
+    ]  # fmt: skip
+    assert [part["input"] for part in of["tool-input-error"]] == ['{"a']
+    assert [(part["toolCallId"], part["output"]) for part in of["tool-output-available"]] == [
+        ("srv", [{"text": "found"}]),
+        ("c1", {"sky": "blue"}),
+        ("c3", [{"type": "text", "text": "one"}, {"type": "text", "text": "two"}]),
+    ]
+    assert [part["errorText"] for part in of["tool-output-error"]] == ['[{"text":"lost"}]', "no clock"]
+    assert of["file"] == [{"type": "file", "url": "data:image/png;base64,iVBORyE=", "mediaType": "image/png"}]
+    types = [part["type"] for part in said]
+    assert types[:2] == ["start", "start-step"]
+    assert types[-3:] == ["text-end", "finish-step", "finish"]
+    assert types.count("start-step") == types.count("finish-step") == 2
+
+
+def test_openais_own_types_take_every_chunk_and_add_them_up() -> None:
+    events = EVERYTHING[:-5]
+    said = written(OpenAIChunks("m", include_usage=True), events)
+    assert said.pop() == "[DONE]"
+    chunks = [ChatCompletionChunk.model_validate(part) for part in said]
+    assert len({chunk.id for chunk in chunks}) == 1
+    *answer, last = chunks
+    choices = [chunk.choices[0] for chunk in answer]
+    assert "".join(choice.delta.content or "" for choice in choices) == "It is written."
+    calls: dict[int, dict[str, str]] = {}
+    for choice in choices:
+        for call in choice.delta.tool_calls or ():
+            assert call.function is not None
+            known = calls.setdefault(call.index, {"id": call.id or "", "name": call.function.name or "", "input": ""})
+            known["input"] += call.function.arguments or ""
+    assert calls == {
+        0: {"id": "c1", "name": "weather", "input": '{"city":"Oslo"}'},
+        1: {"id": "c2", "name": "now", "input": "{}"},
+        2: {"id": "c3", "name": "cut", "input": '{"a'},
+    }
+    deltas = [part["choices"][0]["delta"] for part in said[:-1]]
+    assert "".join(delta.get("reasoning_content", "") for delta in deltas) == "Let me see."
+    assert [detail for delta in deltas for detail in delta.get("reasoning_details", ())] == [
+        {"type": "reasoning.text", "text": "Let me see.", "signature": "sig"},
+        {"type": "reasoning.encrypted", "data": "c2VjcmV0"},
+    ]
+    assert [choice.finish_reason for choice in choices if choice.finish_reason] == ["tool_calls"]
+    assert last.choices == []
+    assert last.usage is not None
+    assert (last.usage.prompt_tokens, last.usage.completion_tokens, last.usage.total_tokens) == (13, 5, 18)
+    assert last.usage.prompt_tokens_details is not None
+    assert last.usage.prompt_tokens_details.cached_tokens == 10
+
+
+@pytest.mark.parametrize(
+    ("stop", "called", "reason"),
+    [
+        ("end_turn", False, "stop"),
+        ("stop_sequence", False, "stop"),
+        ("of tomorrow", False, "stop"),
+        ("end_turn", True, "tool_calls"),
+        ("tool_use", True, "tool_calls"),
+        ("max_tokens", True, "length"),
+        ("model_context_window_exceeded", False, "length"),
+        ("guardrail_intervened", False, "content_filter"),
+        ("content_filtered", False, "content_filter"),
+    ],
+)
+def test_why_an_answer_ended_in_openais_words(stop: str, called: bool, reason: str) -> None:
+    calls: list[Said] = [ToolCallStart(0, "c", "t")] if called else []
+    said = written(OpenAIChunks("m"), [MessageStart("assistant"), *calls, MessageStop(stop)])
+    assert said[-2]["choices"][0]["finish_reason"] == reason
+    assert "usage" not in said[-2]
+
+
+def test_unknown_usage_is_no_zero() -> None:
+    said = written(OpenAIChunks("m", include_usage=True), [MessageStop("end_turn"), Metadata(Usage(output_tokens=3))])
+    assert said[-2]["usage"] is None
+
+
+@pytest.mark.parametrize("writer", [OpenAIChunks("m"), UIMessageParts()])
+def test_a_call_with_broken_input_is_told_and_the_message_still_ends(writer: Writer) -> None:
+    events = [MessageStart("assistant"), *EVERYTHING[35:39], MessageStop("max_tokens")]
+    said = b"".join(writer.event(event) for event in events)
+    said += writer.failed(ToolInputError("cut", "c3", '{"a', "max_tokens"))
+    found = parts(said.decode())
+    assert found[-1] == "[DONE]"
+    assert '{\\"a' in said.decode()
+    assert b'"finish_reason":"length"' in said or found[-2] == {"type": "finish"}
+
+
+def test_an_answer_given_by_a_tool_is_text() -> None:
+    writer = OpenAIChunks("m", answer_tool="structured_output")
+    events: list[Said] = [
+        MessageStart("assistant"),
+        ToolCallStart(0, "c", "structured_output"),
+        ToolCallDelta(0, '{"a":'),
+        ToolCallDelta(0, "1}"),
+        ToolCallEnd(0, "c", "structured_output", {"a": 1}, '{"a":1}'),
+        BlockStop(0),
+        MessageStop("tool_use"),
+    ]
+    choices = [part["choices"][0] for part in written(writer, events)[:-1]]
+    assert "".join(choice["delta"].get("content", "") for choice in choices) == '{"a":1}'
+    assert choices[-1]["finish_reason"] == "stop"
+    assert not any("tool_calls" in choice["delta"] for choice in choices)
