@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from .attachments import Document as Document
     from .attachments import Image as Image
     from .attachments import Video as Video
-    from .attempts import Attempt as Attempt
     from .auth.botocore import BotocoreSession as BotocoreSession
     from .auth.credentials import Credentials as Credentials
     from .auth.instance import ContainerRole as ContainerRole
@@ -62,6 +61,7 @@ if TYPE_CHECKING:
     from .messages import Text as Text
     from .messages import ToolCall as ToolCall
     from .messages import ToolResult as ToolResult
+    from .observing import Attempt as Attempt
     from .pricing import Price as Price
     from .retry import RetryPolicy as RetryPolicy
     from .statistics import Stats as Stats
@@ -74,7 +74,7 @@ if TYPE_CHECKING:
 _ROOMS = {
     "assembly": ("Response",),
     "attachments": ("Audio", "Document", "Image", "Video"),
-    "attempts": ("Attempt",),
+    "observing": ("Attempt",),
     "auth.credentials": ("Credentials",),
     "auth.keys": ("put_key",),
     "auth.botocore": ("BotocoreSession",),

@@ -17,6 +17,7 @@ from .assembly import Response
 from .clocks import Timeouts
 from .dialects import Dialect
 from .errors import BedrockStreamError, IdleTimeout, NotAnEventStream, service_error
+from .options import Options
 from .request import EVENT_STREAM, Request
 from .signing import Signer
 from .targets import Target
@@ -44,6 +45,9 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     """Gives the running loop's transport."""
     signer: Callable[[], Signer]
     """Gives what signs one attempt."""
+    streaming: bool
+    options: Options | None = None
+    """What the caller said; None where the body is the caller's own."""
     adaptive: bool = False
     """Whether no more are sent at once than the model takes without throttling."""
 

@@ -12,8 +12,7 @@ from collections.abc import Callable, Sequence
 from time import monotonic
 from typing import TypeVar
 
-import msgspec
-
+from .assembly import Response
 from .attempt import Call, open_answer, read_whole, request_id
 from .errors import (
     BedrockStreamError,
@@ -26,31 +25,18 @@ from .errors import (
     Throttled,
     TotalTimeout,
 )
+from .observing import Attempt, Ending, Observer, Observers, Subject
 from .retry import Budget, RetryPolicy
 from .slots import Lane
 from .targets import Breaker, Target
 from .transport import Answer
 
-__all__ = ("Attempt", "Attempts", "Memory", "read_answer")
+__all__ = ("Attempts", "Memory", "read_answer")
 
 _T = TypeVar("_T")
 
 # What another target may do better, though the same one would hardly.
 _ELSEWHERE = (FirstEventTimeout, FirstContentTimeout, QuotaExceeded, CredentialsUnavailable)
-
-
-class Attempt(msgspec.Struct, frozen=True, kw_only=True):
-    """One attempt of a call."""
-
-    number: int
-    """From 1."""
-    target: Target
-    error: BedrockStreamError | None = None
-    """Why it failed; None for the one that did not, or has not yet."""
-    seconds: float = 0.0
-    """From its beginning to its failure."""
-    wait: float = 0.0
-    """Seconds waited behind it."""
 
 
 class Memory:
@@ -86,6 +72,7 @@ class Attempts:
         "_policy",
         "_since",
         "_untried",
+        "observers",
     )
 
     def __init__(
@@ -93,6 +80,7 @@ class Attempts:
         calls: Sequence[Call],
         policy: RetryPolicy,
         memory: Memory,
+        observers: Sequence[Observer] = (),
         chance: Callable[[], float] = random.random,
     ) -> None:
         self._calls = calls
@@ -105,6 +93,8 @@ class Attempts:
         self._began: float | None = None
         self._since = 0.0
         self._lane: tuple[Lane, int] | None = None
+        self.observers: Observers | None = Observers(observers, self._subject)
+        """Who looks on; None once the call is over."""
 
     @property
     def call(self) -> Call:
@@ -136,6 +126,8 @@ class Attempts:
         if self._began is None:
             self._began = asyncio.get_running_loop().time()
             self._pass_open_breakers()
+            if self.observers:
+                self.observers.tell("began")
         while True:
             try:
                 return await self._open()
@@ -155,6 +147,8 @@ class Attempts:
         )
         self._failed.append(failed)
         self._memory.retries += 1
+        if self.observers:
+            self.observers.tell("failed", failed)
         if self._policy.on_retry is not None:
             self._policy.on_retry(failed)
         await asyncio.sleep(wait)
@@ -168,8 +162,42 @@ class Attempts:
             self._memory.breaker(self.call.target).succeeded()
         if self._lane is not None:
             self._lane[0].succeeded()
+        if self.observers:
+            self.observers.tell("first")
+
+    def ended(
+        self,
+        way: str,
+        error: BaseException | None = None,
+        request_id: str | None = None,
+        response: Response | Callable[[], Response | None] | None = None,
+    ) -> None:
+        """The call is over; said once to whoever looks on, who alone needs the response. See `observing.Ending`."""
+        looking, self.observers = self.observers, None
+        if looking and self._began is not None:
+            last = Attempt(number=len(self._failed) + 1, target=self.call.target, error=_own(error))
+            ending = Ending(
+                way=way,
+                error=error,
+                attempts=(*self._failed, last),
+                request_id=request_id,
+                response=response() if callable(response) else response,
+                seconds=asyncio.get_running_loop().time() - self._began,
+            )
+            looking.tell("ended", ending)
 
     # ------------------------------------------------------------------------------------------------ what it rests on
+
+    def _subject(self) -> Subject:
+        call = self.call
+        return Subject(
+            model=call.model,
+            route=call.dialect.route,
+            streaming=call.streaming,
+            target=call.target,
+            options=call.options,
+            body=lambda: call.request.body.data,
+        )
 
     async def _open(self) -> Answer:
         call = self.call
@@ -224,6 +252,10 @@ class Attempts:
                     return
 
 
+def _own(error: BaseException | None) -> BedrockStreamError | None:
+    return error if isinstance(error, BedrockStreamError) else None
+
+
 def _is_the_targets_fault(error: BedrockStreamError) -> bool:
     return (error.retryable or isinstance(error, _ELSEWHERE)) and not isinstance(error, ClientClosed)
 
@@ -236,21 +268,35 @@ async def read_answer(attempts: Attempts, read: Callable[[Call, bytes, str | Non
     total = attempts.call.timeouts.total
     try:
         async with asyncio.timeout(total):
-            while True:
-                answer = await attempts.open()
-                try:
-                    value = read(attempts.call, await read_whole(attempts.call, answer), request_id(answer))
-                except BedrockStreamError as error:
-                    attempts.call.describe(error, request_id(answer))
-                    answer.close()
-                    if not await attempts.again(error):
-                        raise
-                else:
-                    attempts.succeeded()
-                    return value
-                finally:
-                    answer.close()
+            return await _read_answer(attempts, read)
     except TimeoutError:
         late = TotalTimeout(total or 0, asyncio.get_running_loop().time() - attempts.began)
         attempts.call.describe(late)
+        attempts.ended("failed", late)
         raise late from None
+    except BedrockStreamError as error:
+        attempts.ended("failed", error, error.request_id)
+        raise
+    except BaseException as error:
+        attempts.ended("cancelled", error)
+        raise
+
+
+async def _read_answer(attempts: Attempts, read: Callable[[Call, bytes, str | None], _T]) -> _T:
+    while True:
+        answer = await attempts.open()
+        call, named = attempts.call, request_id(answer)
+        try:
+            value = read(call, await read_whole(call, answer), named)
+        except BedrockStreamError as error:
+            call.describe(error, named)
+            answer.close()
+            if not await attempts.again(error):
+                raise
+        else:
+            attempts.succeeded()
+            response = value if isinstance(value, Response) else None
+            attempts.ended("finished", None, named, response)
+            return value
+        finally:
+            answer.close()

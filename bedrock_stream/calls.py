@@ -6,7 +6,7 @@ What a client was made with meets what a call says; the call goes before it. Not
 from __future__ import annotations
 
 import os
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -23,6 +23,7 @@ from .endpoints import Endpoint, resolve_endpoint, resolve_region
 from .errors import ConfigurationError
 from .messages import Prompt
 from .models import Model
+from .observing import Observer
 from .options import Options
 from .plan import Plan, make_plan
 from .pricing import Price, cost_of, price_for
@@ -48,6 +49,7 @@ class Defaults(msgspec.Struct, frozen=True, kw_only=True):
     failover: tuple[Target, ...]
     adaptive: bool
     prices: Mapping[str, Price]
+    observers: tuple[Observer, ...]
     use_fips: bool | None
     use_dual_stack: bool | None
     allow_http: bool
@@ -82,10 +84,10 @@ class Calls:
         """The attempts of a call, one target after the other. Raises `ConfigurationError` for any of them."""
         plan = make_plan(model, prompt, given, stream=stream)
         options = plan.options
-        calls = [self._call(plan, self.where(plan), _own_place(options))]
+        calls = [self._call(plan, self.where(plan), _own_place(options), stream)]
         failover = self._defaults.failover if options.failover is None else options.failover
         calls += [self._call_elsewhere(target, model, prompt, given, stream=stream) for target in failover]
-        return Attempts(calls, options.retry or self._defaults.retry, self._memory)
+        return self._attempts(calls, options)
 
     def raw(
         self,
@@ -109,11 +111,12 @@ class Calls:
             target=Target(model=model.id, region=region, endpoint_url=endpoint.url),
             timeouts=options.timeouts or self._defaults.timeouts,
             keep=False,
+            streaming=operation == RAW.stream_operation,
             transport=self._transport,
             signer=lambda: Signer(self._identities, own, region),
             adaptive=self._defaults.adaptive,
         )
-        return Attempts([call], options.retry or self._defaults.retry, self._memory)
+        return self._attempts([call], options)
 
     def where(self, plan: Plan, target: Target | None = None) -> Where:
         """Where a plan goes; a target's own address goes before the client's."""
@@ -147,9 +150,9 @@ class Calls:
         changed = dict(given) if target.region is None else {**given, "region": target.region}
         plan = make_plan(target.model or model, prompt, changed, stream=stream)
         own = target_place(target.api_key, target.credentials) or _own_place(plan.options)
-        return self._call(plan, self.where(plan, target), own)
+        return self._call(plan, self.where(plan, target), own, stream)
 
-    def _call(self, plan: Plan, where: Where, own: Place | None) -> Call:
+    def _call(self, plan: Plan, where: Where, own: Place | None, stream: bool) -> Call:
         price, region = price_for(plan.model, self._defaults.prices), where.region
 
         def finish(response: Response) -> Response:
@@ -165,11 +168,17 @@ class Calls:
             target=Target(model=plan.model.id, region=region, endpoint_url=where.endpoint.url),
             timeouts=plan.options.timeouts or self._defaults.timeouts,
             keep=plan.options.keep,
+            streaming=stream,
+            options=plan.options,
             finish=finish if price is not None or plan.output is not None else None,
             transport=self._transport,
             signer=lambda: Signer(self._identities, own, region),
             adaptive=self._defaults.adaptive,
         )
+
+    def _attempts(self, calls: Sequence[Call], options: Options) -> Attempts:
+        defaults = self._defaults
+        return Attempts(calls, options.retry or defaults.retry, self._memory, defaults.observers)
 
     def _region(self, options: Options, own: Place | None) -> str:
         explicit = options.region or self._defaults.region or self._identities.region(own)

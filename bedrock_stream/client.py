@@ -29,9 +29,11 @@ from .dialects.payloads import decode_object
 from .endpoints import DEFAULT_REGION, check_region
 from .errors import ConfigurationError, InvalidFrame
 from .explanation import Explanation
+from .logs import LogLines
 from .loops import Transports
 from .messages import Message, Prompt, read_prompt
 from .models import describe
+from .observing import Observer
 from .options import CallOptions, Options, read_options
 from .plan import make_plan
 from .pricing import Price, check_prices
@@ -62,6 +64,7 @@ class Client:
     `max_connections`: how many answers may be open at once per event loop; more wait in line.
     `adaptive_concurrency`: send no more to a model at once than it takes without throttling, which is learned.
     `retry`: how often and how patiently a call is tried; `failover`: where else it may go, in this order.
+    `observers`: who looks on, for traces and the like; see `observing`.
     `prices`: what tokens cost, by model id; see `pricing`. `timeouts`: limits in seconds.
     `ssl`: a context in place of the default; see `certificates` for what stands in when it is left out.
     `proxy`: an address, in place of what the environment names for most; see `proxies`. An empty one means none at all.
@@ -83,6 +86,7 @@ class Client:
         retry: RetryPolicy | None = None,
         failover: Sequence[Target] = (),
         adaptive_concurrency: bool = False,
+        observers: Sequence[Observer] = (),
         prices: Mapping[str, Price] | None = None,
         ssl: ssl_module.SSLContext | None = None,
         proxy: str | None = None,
@@ -110,6 +114,7 @@ class Client:
             retry=retry or RetryPolicy(),
             failover=read_targets("failover", failover),
             adaptive=adaptive_concurrency,
+            observers=(LogLines(), *observers),
             prices=check_prices(prices or {}),
             use_fips=use_fips,
             use_dual_stack=use_dual_stack,

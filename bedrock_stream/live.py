@@ -18,7 +18,7 @@ from typing import Any, Generic, Self, TypeVar
 
 from .assembly import Response, tool_input_error
 from .attempt import Call, request_id
-from .attempts import Attempt, Attempts
+from .attempts import Attempts
 from .clocks import Timeouts, Watch
 from .errors import (
     BedrockStreamError,
@@ -33,6 +33,7 @@ from .errors import (
 )
 from .events import MessageStart
 from .eventstream import Decoder
+from .observing import Attempt
 from .targets import Target
 from .transport import Answer
 
@@ -154,7 +155,7 @@ class Live(Generic[_E]):
     async def aclose(self) -> None:
         """Close the connection, at once and for good. Closing twice is fine."""
         if not self._finished:
-            self._stop(StreamInterrupted("the stream was closed before its end"))
+            self._stop(StreamInterrupted("the stream was closed before its end"), "closed")
         self._ready.clear()
 
     async def __aenter__(self) -> Self:
@@ -169,6 +170,7 @@ class Live(Generic[_E]):
         # The answer closes itself when it goes; here is only said that nobody should count on that.
         answer = getattr(self, "_answer", None)
         if answer is not None and not answer.closed:
+            self._attempts.ended("dropped", None, self.request_id)
             warnings.warn(f"{self!r} was dropped before its end: use `async with`", ResourceWarning, stacklevel=2)
 
     # ------------------------------------------------------------------------------------------------ what it rests on
@@ -195,7 +197,7 @@ class Live(Generic[_E]):
             self._stop(error)
             raise
         except BaseException:
-            self._stop(StreamInterrupted("a read was cancelled, which closed the stream"))
+            self._stop(StreamInterrupted("a read was cancelled, which closed the stream"), "cancelled")
             raise
         finally:
             self._reading = False
@@ -312,6 +314,8 @@ class Live(Generic[_E]):
         if not self._begun:
             self._hold_back()
         self._keep(ready)
+        if self._attempts.observers:
+            self._attempts.observers.tell("came", ready)
         if failure is not None:
             if not ready:
                 raise failure
@@ -342,6 +346,7 @@ class Live(Generic[_E]):
             raise tool_input_error(self._reader.broken_tool, self.partial)
         self._finished = True
         self._release()
+        self._attempts.ended("finished", None, self.request_id, lambda: self.partial)
 
     def expire(self, kind: type[TimeLimitError], limit: float, elapsed: float) -> None:
         """See `clocks.Watched`."""
@@ -353,9 +358,10 @@ class Live(Generic[_E]):
         else:
             self._answer.fail(error)  # whoever waits gets it, and may try again
 
-    def _stop(self, error: BedrockStreamError) -> None:
+    def _stop(self, error: BedrockStreamError, way: str = "failed") -> None:
         """Close, with a failure that every later read raises; the first failure stays."""
         if self._failure is None:
+            self._attempts.ended(way, error, self.request_id, lambda: self.partial)
             self._failure = error
             self._call.describe(error, self.request_id)
             error.events_received = self.delivered

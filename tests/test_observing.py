@@ -1,0 +1,238 @@
+"""Who looks on hears of every call exactly once from beginning to end, whatever the way out, and changes nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from contextlib import suppress
+from typing import Any
+
+import pytest
+from conftest import KEYS
+
+from bedrock_stream import Client, Event, MessageStop, Metadata, RetryPolicy, Stream, errors
+from bedrock_stream.observing import Attempt, Ending, Observation, Subject, observe
+from bedrock_stream.testing import REGION, Emulator, cut, http_error, stall, stream_error, text
+
+MODEL = "amazon.nova-lite-v1:0"
+
+
+class Diary:
+    """Writes down what it hears."""
+
+    def __init__(self) -> None:
+        self.subjects: list[Subject] = []
+        self.steps: list[str] = []
+        self.events: list[Any] = []
+        self.endings: list[Ending] = []
+        self.failures: list[Attempt] = []
+
+    def watch(self, subject: Subject) -> Observation:
+        self.subjects.append(subject)
+        return self
+
+    def began(self) -> None:
+        self.steps.append("began")
+
+    def failed(self, attempt: Attempt) -> None:
+        self.steps.append("failed")
+        self.failures.append(attempt)
+
+    def first(self) -> None:
+        self.steps.append("first")
+
+    def came(self, events: Iterable[Event]) -> None:
+        self.events += events
+
+    def ended(self, ending: Ending) -> None:
+        self.steps.append("ended")
+        self.endings.append(ending)
+
+
+@pytest.fixture
+def diary() -> Diary:
+    return Diary()
+
+
+@pytest.fixture
+async def client(emulator: Emulator, diary: Diary) -> AsyncIterator[Client]:
+    retry = RetryPolicy(max_attempts=2, base=0)
+    async with Client(
+        region=REGION, endpoint_url=emulator.url, credentials=KEYS, retry=retry, observers=[diary]
+    ) as made:
+        yield made
+
+
+async def test_a_call_is_told_from_beginning_to_end(client: Client, diary: Diary) -> None:
+    stream = client.stream(MODEL, "Hello", max_tokens=50)
+    assert diary.steps == []
+    response = await stream.response()
+    assert diary.steps == ["began", "first", "ended"]
+    (subject,), (ending,) = diary.subjects, diary.endings
+    assert (subject.model, subject.route, subject.streaming) == (MODEL, "converse", True)
+    assert subject.options is not None
+    assert subject.options.max_tokens == 50
+    assert b"Hello" in subject.body()
+    assert (ending.way, ending.error, ending.request_id) == ("finished", None, stream.request_id)
+    assert ending.response == response
+    assert [type(event) for event in diary.events[-2:]] == [MessageStop, Metadata]
+    assert ending.seconds > 0
+
+
+async def test_a_whole_answer_is_told_too(client: Client, diary: Diary) -> None:
+    response = await client.generate(MODEL, "Hello")
+    assert diary.steps == ["began", "first", "ended"]
+    assert diary.endings[0].response == response
+    assert not diary.subjects[0].streaming
+
+
+async def test_failed_attempts_are_told_before_the_next_one(emulator: Emulator, client: Client, diary: Diary) -> None:
+    emulator.script(http_error(429, "ThrottlingException", "slow down"))
+    await client.stream(MODEL, "Hello").response()
+    assert diary.steps == ["began", "failed", "first", "ended"]
+    assert isinstance(diary.failures[0].error, errors.Throttled)
+    assert [attempt.number for attempt in diary.endings[0].attempts] == [1, 2]
+    emulator.script(http_error(429, "ThrottlingException"))
+    emulator.script(http_error(429, "ThrottlingException"))
+    with pytest.raises(errors.Throttled) as caught:
+        await client.generate(MODEL, "Hello")
+    assert diary.steps[4:] == ["began", "failed", "ended"]
+    assert diary.endings[1].error is caught.value
+
+
+async def leave(stream: Stream) -> None:
+    async with stream:
+        await anext(stream)
+
+
+async def cancel(stream: Stream) -> None:
+    await anext(stream)
+    task = asyncio.create_task(stream.response())
+    await asyncio.sleep(0)
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task
+
+
+async def fail(stream: Stream) -> None:
+    with pytest.raises(errors.BedrockStreamError):
+        await stream.response()
+
+
+async def drop(stream: Stream) -> None:
+    await anext(stream)
+
+
+WAYS: list[tuple[str, Callable[[Stream], Awaitable[None]], list[Any], type[BaseException] | None]] = [
+    ("closed", leave, [text("Hello"), stall()], errors.StreamInterrupted),
+    ("cancelled", cancel, [text("Hello"), stall()], errors.StreamInterrupted),
+    ("failed", fail, [text("Hello"), cut()], errors.StreamInterrupted),
+    ("failed", fail, [text("Hello"), stream_error("throttlingException", "no")], errors.Throttled),
+    ("failed", fail, [http_error(400, "ValidationException", "no")], errors.ValidationFailed),
+]
+
+
+@pytest.mark.parametrize(("way", "leaving", "steps", "error"), WAYS)
+async def test_every_way_out_ends_an_observation_once(
+    emulator: Emulator, client: Client, diary: Diary, way: str, leaving: Any, steps: Any, error: Any
+) -> None:
+    emulator.script(*steps)
+    stream = client.stream(MODEL, "Hello")
+    await leaving(stream)
+    await stream.aclose()
+    with suppress(errors.BedrockStreamError):
+        await anext(stream)
+    (ending,) = diary.endings
+    assert ending.way == way
+    assert type(ending.error) is error
+    assert ending.response is None or ending.response.text in ("", "Hello")
+
+
+async def test_a_dropped_stream_ends_its_observation(emulator: Emulator, client: Client, diary: Diary) -> None:
+    emulator.script(text("Hello"), stall())
+    with pytest.warns(ResourceWarning, match="dropped before its end"):
+        await drop(client.stream(MODEL, "Hello"))
+        gc.collect()
+    assert [ending.way for ending in diary.endings] == ["dropped"]
+    await emulator.wait_until_idle()
+
+
+async def test_a_stream_that_is_never_read_is_never_told_of(client: Client, diary: Diary) -> None:
+    await client.stream(MODEL, "Hello").aclose()
+    assert diary.steps == []
+
+
+async def test_observers_may_look_at_every_client(emulator: Emulator, diary: Diary) -> None:
+    stop = observe(diary)
+    try:
+        async with Client(region=REGION, endpoint_url=emulator.url, credentials=KEYS) as client:
+            await client.generate(MODEL, "Hello")
+            stop()
+            await client.generate(MODEL, "Hello")
+    finally:
+        stop()
+    assert diary.steps == ["began", "first", "ended"]
+
+
+class Broken:
+    def __init__(self, at: str) -> None:
+        self._at = at
+
+    def watch(self, subject: Subject) -> Any:
+        if self._at == "watch":
+            raise LookupError("watch")
+        return self
+
+    def __getattr__(self, name: str) -> Any:
+        def step(*_: Any) -> None:
+            if name == self._at:
+                raise LookupError(name)
+
+        return step
+
+
+@pytest.mark.parametrize("at", ["watch", "began", "failed", "first", "came", "ended"])
+async def test_a_broken_observer_changes_nothing(emulator: Emulator, caplog: pytest.LogCaptureFixture, at: str) -> None:
+    emulator.script(http_error(429, "ThrottlingException"))
+    async with Client(
+        region=REGION, endpoint_url=emulator.url, credentials=KEYS, retry=RetryPolicy(base=0), observers=[Broken(at)]
+    ) as client:
+        assert (await client.stream(MODEL, "Hello").response()).text
+    assert {record.message for record in caplog.records} == {f"an observer failed at {at!r}; the call goes on"}
+
+
+# -------------------------------------------------------------------------------------------------------------- lines
+
+
+async def test_each_request_has_one_line_at_debug(
+    emulator: Emulator, client: Client, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG, "bedrock_stream.requests")
+    emulator.script(http_error(503, "ServiceUnavailableException"))
+    await client.stream(MODEL, "Hello").response()
+    emulator.script(text("Hel"), stream_error("internalServerException", "no"))
+    with pytest.raises(errors.InternalServerError):
+        await client.stream(MODEL, "Hello").response()
+    lines = [record.getMessage() for record in caplog.records if record.name == "bedrock_stream.requests"]
+    seconds = r"\d+\.\d\d s"
+    end = rf"request \S+, first event {seconds}, {seconds}"
+    expected = [
+        rf"{MODEL} converse attempt 1 in us-east-1: ServiceUnavailableException 503, {seconds}; again in 0\.00 s",
+        rf"{MODEL} converse attempt 2 in us-east-1: finished, {end}, \d+\+\d+ tokens",
+        rf"{MODEL} converse attempt 1 in us-east-1: InternalServerException 500, {end}, tokens unknown",
+    ]
+    assert len(lines) == len(expected)
+    for line, pattern in zip(lines, expected, strict=True):
+        assert re.fullmatch(pattern, line), line
+
+
+async def test_without_the_level_nothing_is_looked_at(emulator: Emulator, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "bedrock_stream")
+    async with Client(region=REGION, endpoint_url=emulator.url, credentials=KEYS) as client:
+        stream = client.stream(MODEL, "Hello")
+        assert not stream._attempts.observers
+        await stream.response()
+    assert not [record for record in caplog.records if record.name == "bedrock_stream.requests"]
