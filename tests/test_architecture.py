@@ -15,8 +15,8 @@ import bedrock_stream
 
 ROOT = Path(bedrock_stream.__file__).parent
 
-# A module imports only from floors below its own. The shop window, the test kit and the command line stand outside:
-# nothing in the house imports them.
+# A module imports only from floors below its own. The shop window, the test kit, the command line and
+# the playground stand outside: nothing in the house imports them.
 FLOORS: dict[str, int] = {
     "_version": 0,
     "errors": 0,
@@ -64,7 +64,7 @@ FLOORS: dict[str, int] = {
     "toolloop": 13,
     "client": 14,
 }
-OUTSIDE = ("testing", "cli")
+OUTSIDE = ("testing", "cli", "playground")
 PURE = [name for name, floor in FLOORS.items() if floor < FLOORS["transport"]] + ["plan"]
 FOREIGN_TO_PURE = {"aiohttp", "anyio", "asyncio", "socket", "ssl", "threading", "time", "os", "botocore", "crcmod"}
 
