@@ -132,9 +132,7 @@ def emulator(
 
 @app.command()
 def play(
-    aws: Annotated[
-        bool, typer.Option("--aws", help="Talk to AWS, which costs money, in place of an emulator.")
-    ] = False,
+    aws: Annotated[bool, typer.Option("--aws", help="Talk to AWS, which costs money.")] = False,
     region: Annotated[str | None, typer.Option(help="The AWS region, with --aws.")] = None,
     port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 0,
     pace: Annotated[float, typer.Option(callback=_seconds, help="Seconds between the emulator's deltas.")] = 0.03,

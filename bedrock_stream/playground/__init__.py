@@ -1,4 +1,4 @@
-"""A chat in the browser that shows what the library does: every event, every frame. `pip install "bedrock-stream[play]"`.
+"""A chat in the browser that shows what the library does. Needs `pip install "bedrock-stream[play]"`.
 
     bedrock-stream play
 

@@ -32,34 +32,31 @@ class Chat:
         """See ASGI."""
         request = Request(scope, receive)
         try:
-            body = await _read_body(request)
-            question = None if body is None else read_question(body)
+            question = read_question(await _read_body(request))
         except ClientDisconnect:
             return
         except ConfigurationError as error:
-            await _refuse(400, error)(scope, receive, send)
-            return
-        if question is None:
-            error = ConfigurationError("question", f"it is longer than {MAX_BODY} bytes", "start a new chat")
-            await _refuse(413, error)(scope, receive, send)
+            status = 413 if isinstance(error, _TooLong) else 400
+            refusal = Response(msgspec.json.encode(trouble(error)), status, media_type="application/json")
+            await refusal(scope, receive, send)
             return
         await _stream(request, question, receive, send)
 
 
-async def _read_body(request: Request) -> bytes | None:
-    """The body; None where it is too long, which is found out before it is collected."""
+class _TooLong(ConfigurationError):
+    pass
+
+
+async def _read_body(request: Request) -> bytes:
+    """The body. Raises `ConfigurationError` where it is no JSON, and where it is too long, before all of it is here."""
     if request.headers.get("content-type", "").partition(";")[0].strip() != "application/json":
         raise ConfigurationError("content-type", "it is no JSON", "send application/json")
     body = bytearray()
     async for part in request.stream():
         body += part
         if len(body) > MAX_BODY:
-            return None
+            raise _TooLong("question", f"it is longer than {MAX_BODY} bytes", "start a new chat")
     return bytes(body)
-
-
-def _refuse(status: int, error: ConfigurationError) -> Response:
-    return Response(msgspec.json.encode(trouble(error)), status, media_type="application/json")
 
 
 async def _stream(request: Request, question: Question, receive: Receive, send: Send) -> None:

@@ -1,9 +1,9 @@
 """Who gets in: a browser on this machine that was given the token of this run, asking from the playground's own page.
 
 Three questions for each request. `Host`: is it meant for loopback? A page elsewhere can give its own name a loopback
-address. `Origin`: does it come from this page? A page elsewhere can post here. The token: was this browser let in? Other
-users of the machine can connect too. The address that is printed carries the token once; from then on it is a cookie
-that no script can read.
+address. `Origin`: does it come from this page? A page elsewhere can post here. The token: was this browser let in?
+Other users of the machine can connect too. The address that is printed carries the token once; from then on it is a
+cookie that no script can read.
 """
 
 from __future__ import annotations

@@ -69,7 +69,7 @@ def tap(stream: Live[Any], tell: Callable[[FrameView], None], round: int) -> Non
 
 def view(raw: bytes, *, round: int = 1, number: int = 0, offset: int = 0, problem: str | None = None) -> FrameView:
     """Describe a frame's bytes, however few or damaged."""
-    place = {"round": round, "number": number, "offset": offset}
+    place: dict[str, Any] = {"round": round, "number": number, "offset": offset}
     shown: dict[str, Any] = {"problem": problem, "raw": raw[:_RAW_SHOWN], "size": len(raw)}
     if len(raw) < _PRELUDE.size:
         return FrameView(**place, **shown)
