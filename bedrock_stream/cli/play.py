@@ -9,16 +9,12 @@ import webbrowser
 from collections.abc import Iterator
 from contextlib import contextmanager
 from secrets import token_urlsafe
-from typing import TYPE_CHECKING
 
 from rich.text import Text
 
 from ..endpoints import check_region
 from ..errors import ConfigurationError
 from .terminal import make_console
-
-if TYPE_CHECKING:
-    import uvicorn
 
 __all__ = ("play",)
 
@@ -30,7 +26,7 @@ async def play(*, aws: bool, region: str | None, port: int, pace: float, browse:
     try:
         import uvicorn
 
-        from ..playground import create_app, on_aws, on_emulator
+        from ..playground import create_app, end_answers, on_aws, on_emulator
         from ..playground.scenes import play_scene
     except ImportError as error:
         remedy = 'pip install "bedrock-stream[play]"'
@@ -59,16 +55,14 @@ async def play(*, aws: bool, region: str | None, port: int, pace: float, browse:
         _welcome(address, aws=aws)
         if browse:
             await asyncio.to_thread(webbrowser.open, address)
-        await _serve(Server(config), listening)
-
-
-async def _serve(server: uvicorn.Server, listening: socket.socket) -> None:
-    serving = asyncio.create_task(server.serve([listening]))
-    try:
-        await asyncio.shield(serving)
-    finally:
-        server.should_exit = True
-        await serving
+        server = Server(config)
+        serving = asyncio.create_task(server.serve([listening]))
+        try:
+            await asyncio.shield(serving)
+        finally:
+            server.should_exit = True
+            await end_answers(app)
+            await serving
 
 
 def _welcome(address: str, *, aws: bool) -> None:

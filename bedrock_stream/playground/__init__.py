@@ -6,7 +6,7 @@ One Starlette app and one page without a build step or anything from elsewhere. 
 whoever holds the token of its run, and talks to the emulator unless it is told to talk to AWS.
 """
 
-from .app import create_app
+from .app import create_app, end_answers
 from .upstream import Opening, Upstream, on_aws, on_emulator
 
-__all__ = ("Opening", "Upstream", "create_app", "on_aws", "on_emulator")
+__all__ = ("Opening", "Upstream", "create_app", "end_answers", "on_aws", "on_emulator")

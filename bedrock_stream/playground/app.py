@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.resources import files
-from typing import Any
 
 import msgspec
 from starlette.applications import Starlette
@@ -21,7 +20,7 @@ from .models import MODELS
 from .scenes import STARTERS
 from .upstream import Opening, Upstream, on_emulator
 
-__all__ = ("create_app",)
+__all__ = ("create_app", "end_answers")
 
 _KINDS = {"html": "text/html", "css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
 
@@ -32,9 +31,10 @@ def create_app(*, token: str, opening: Opening | None = None) -> Starlette:
     opening = opening or on_emulator()
 
     @asynccontextmanager
-    async def lifespan(_app: Starlette) -> AsyncIterator[Mapping[str, Any]]:
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
         async with opening() as upstream:
-            yield {"upstream": upstream}
+            app.state.upstream = upstream
+            yield
 
     async def show_file(request: Request) -> Response:
         name = request.path_params.get("name", "index.html")
@@ -51,6 +51,13 @@ def create_app(*, token: str, opening: Opening | None = None) -> Starlette:
     return Starlette(routes=routes, middleware=[Middleware(Guard, token=token)], lifespan=lifespan)
 
 
+async def end_answers(app: Starlette) -> None:
+    """End whatever is being streamed, so that the server need not wait for it."""
+    upstream: Upstream | None = getattr(app.state, "upstream", None)
+    if upstream is not None:
+        await upstream.client.aclose()
+
+
 def _read_page() -> dict[str, bytes]:
     """The page's files, read once: whatever is not among them is not served."""
     found = (entry for entry in files(__package__).joinpath("page").iterdir() if entry.is_file())
@@ -58,7 +65,7 @@ def _read_page() -> dict[str, bytes]:
 
 
 async def _settings(request: Request) -> Response:
-    upstream: Upstream = request.state.upstream
+    upstream: Upstream = request.app.state.upstream
     return JSONResponse(
         {
             "version": __version__,

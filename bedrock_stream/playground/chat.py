@@ -20,7 +20,7 @@ from .troubles import trouble
 
 __all__ = ("MAX_BODY", "Chat")
 
-MAX_BODY = 4 * 1024 * 1024
+MAX_BODY = 1_000_000
 """The longest question, in bytes: its history goes along."""
 _LINES = "application/x-ndjson"
 
@@ -67,7 +67,7 @@ async def _stream(request: Request, question: Question, receive: Receive, send: 
     await send({"type": "http.response.start", "status": 200, "headers": headers})
     async with create_task_group() as group:
         group.start_soon(_leave_with, receive, group.cancel_scope)
-        await answer(request.state.upstream.client, question, say)
+        await answer(request.app.state.upstream.client, question, say)
         await send({"type": "http.response.body", "body": b"", "more_body": False})
         group.cancel_scope.cancel()
 

@@ -93,12 +93,9 @@ def _after_weather(weather: Any) -> Sequence[Step] | None:
 
     if not isinstance(weather, dict) or "sky" not in weather:
         return None
-    return [
-        text(
-            f"Yes, take one. It is **{weather['temperature']} degrees** in {weather['city']}, with {weather['sky']}. "
-            "If you leave soon you can be back while it is still dry."
-        )
-    ]
+    wet = any(word in weather["sky"] for word in ("rain", "snow"))
+    advice = "Yes, take one, or be back while it is still dry." if wet else "No, you can leave it at home."
+    return [text(f"It is **{weather['temperature']} degrees** in {weather['city']}, with {weather['sky']}. {advice}")]
 
 
 def _markdown() -> Sequence[Step]:

@@ -10,7 +10,7 @@ from ..tools import Tool
 
 __all__ = ("TOOLS",)
 
-_SKIES = ("rain from four", "a clear sky", "low clouds", "wind from the sea", "a little snow", "warm sun")
+_SKIES = ("a clear sky", "low clouds", "wind from the sea", "snow later", "warm sun", "rain from four")
 
 
 async def get_weather(
@@ -18,7 +18,7 @@ async def get_weather(
 ) -> dict[str, Any]:
     """Tell the weather of a city for the next hours. It is made up, the same every time for the same city."""
     seed = sum(city.encode())
-    celsius = seed % 35 - 5
+    celsius = seed % 25 - 2
     temperature = celsius if units == "celsius" else round(celsius * 9 / 5 + 32)
     return {"city": city, "temperature": temperature, "units": units, "sky": _SKIES[seed % len(_SKIES)]}
 

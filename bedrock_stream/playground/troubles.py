@@ -42,6 +42,7 @@ _REMEDIES: tuple[tuple[type[e.BedrockStreamError], str], ...] = (
     (e.ToolInputError, "Raise the token limit: the input of the tool call was cut."),
     (e.ToolRoundsExceeded, "Ask for less at once, or take the tools away."),
     (e.TimeLimitError, "Send it again; the service was silent for too long."),
+    (e.ClientClosed, "Start the playground again."),
     (e.TransportError, "Check the network and the proxy settings."),
     (e.NotAnEventStream, "Something between here and Bedrock answered in its place, a proxy perhaps."),
 )

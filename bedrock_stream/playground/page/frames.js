@@ -89,7 +89,7 @@ function facts(frame) {
   const list = make("dl", "facts");
   const add = (term, ...value) => list.append(make("dt", "", term), make("dd", "", ...value));
   const known = (length) => (length === null ? "unknown" : `${length} bytes`);
-  add("Round, index", `${frame.round}, ${frame.number}`);
+  add("Index", `${frame.number}, of request ${frame.round}`);
   add("Begins at", `byte ${frame.offset}`);
   add("Total", known(frame.total), frame.total !== null && frame.size < frame.total ? `, ${frame.size} came` : "");
   add("Headers", known(frame.headers_length));
@@ -171,10 +171,11 @@ function said(frame) {
 }
 
 function hex(bytes) {
+  const width = matchMedia("(max-width: 640px)").matches ? 8 : 16;
   const lines = [];
-  for (let at = 0; at < bytes.length; at += 16) {
-    const row = [...bytes.subarray(at, at + 16)];
-    const digits = row.map((byte) => byte.toString(16).padStart(2, "0")).join(" ").padEnd(47);
+  for (let at = 0; at < bytes.length; at += width) {
+    const row = [...bytes.subarray(at, at + width)];
+    const digits = row.map((byte) => byte.toString(16).padStart(2, "0")).join(" ").padEnd(width * 3 - 1);
     const readable = row.map((byte) => (byte >= 32 && byte < 127 ? String.fromCharCode(byte) : "·")).join("");
     lines.push(`${at.toString(16).padStart(4, "0")}  ${digits}  ${readable}`);
   }

@@ -78,6 +78,7 @@ export class Turn {
   }
 
   on_error(line) {
+    delete this.facts.request; // it stands with the error
     const facts = make("dl", "");
     const known = { code: line.code, HTTP: line.status, request: line.request_id };
     for (const [term, value] of Object.entries(known)) if (value != null) facts.append(fact(term, String(value)));
