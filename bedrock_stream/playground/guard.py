@@ -8,12 +8,12 @@ cookie that no script can read.
 
 from __future__ import annotations
 
-from http.cookies import CookieError, SimpleCookie
 from ipaddress import ip_address
 from secrets import compare_digest
 from urllib.parse import parse_qs, urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import HTTPConnection
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -50,6 +50,7 @@ class Guard:
             return
         headers = Headers(scope=scope)
         enters = scope["path"] == "/" and self._knows(_token_of(scope))
+        known = enters or self._knows(HTTPConnection(scope).cookies.get(_cookie_name(headers)))
         entry = self._cookie(headers) if enters else None
 
         async def send_guarded(message: Message) -> None:
@@ -60,21 +61,8 @@ class Guard:
                     given.append("Set-Cookie", entry)
             await send(message)
 
-        answer = self._refusal(scope["method"], headers, enters) or self._app
+        answer = _refusal(scope["method"], headers, known) or self._app
         await answer(scope, receive, send_guarded)
-
-    def _refusal(self, method: str, headers: Headers, enters: bool) -> Response | None:
-        host = headers.get("host", "")
-        if not _is_loopback(_hostname(host)):
-            return PlainTextResponse("This playground answers on loopback only.", 403)
-        origin = headers.get("origin")
-        if origin is None and method not in _SAFE_METHODS:
-            return PlainTextResponse("A request that does something needs an Origin.", 403)
-        if origin is not None and origin != f"http://{host}":
-            return PlainTextResponse("This playground answers its own page only.", 403)
-        if not enters and not self._knows(self._shown(headers)):
-            return PlainTextResponse("Open the address that `bedrock-stream play` printed: it carries the token.", 401)
-        return None
 
     def _knows(self, token: str | None) -> bool:
         return token is not None and compare_digest(token.encode(), self._token)
@@ -82,14 +70,19 @@ class Guard:
     def _cookie(self, headers: Headers) -> str:
         return f"{_cookie_name(headers)}={self._token.decode()}; HttpOnly; SameSite=Strict; Path=/"
 
-    def _shown(self, headers: Headers) -> str | None:
-        cookies: SimpleCookie = SimpleCookie()
-        try:
-            cookies.load(headers.get("cookie", ""))
-        except CookieError:
-            return None
-        found = cookies.get(_cookie_name(headers))
-        return None if found is None else found.value
+
+def _refusal(method: str, headers: Headers, known: bool) -> Response | None:
+    host = headers.get("host", "")
+    if not _is_loopback(_hostname(host)):
+        return PlainTextResponse("This playground answers on loopback only.", 403)
+    origin = headers.get("origin")
+    if origin is None and method not in _SAFE_METHODS:
+        return PlainTextResponse("A request that does something needs an Origin.", 403)
+    if origin is not None and origin != f"http://{host}":
+        return PlainTextResponse("This playground answers its own page only.", 403)
+    if not known:
+        return PlainTextResponse("Open the address that `bedrock-stream play` printed: it carries the token.", 401)
+    return None
 
 
 def _cookie_name(headers: Headers) -> str:

@@ -115,40 +115,42 @@ class _TellingDecoder(Decoder):
         self._count = 0
 
     def feed(self, data: bytes | bytearray | memoryview) -> list[Frame]:
-        self._rest += data
+        if self.error is None:
+            self._rest += data
         try:
             frames = super().feed(data)
         except BedrockStreamError as error:
-            self._tell_next(len(self._rest), error)
+            self._tell_broken(error)
             raise
         for _ in frames:
             self._tell_next(_PRELUDE.unpack_from(self._rest)[0])
         if self.error is not None:
-            self._tell_next(len(self._rest), self.error)
+            self._tell_broken(self.error)
         return frames
 
     def finish(self) -> None:
         try:
             super().finish()
         except BedrockStreamError as error:
-            self._tell_next(len(self._rest), error)
+            self._tell_broken(error)
             raise
 
-    def _tell_next(self, length: int, error: BedrockStreamError | None = None) -> None:
-        if error is not None and not self._rest:
-            return  # told already
+    def _tell_next(self, length: int, problem: str | None = None) -> None:
         raw, self._rest = self._rest[:length], self._rest[length:]
-        if error is not None:
-            raw = _broken(raw)
-        problem = None if error is None else f"{type(error).__name__}: {error}"
         self._tell(view(raw, round=self._round, number=self._count, offset=self._place, problem=problem))
-        self._place += len(raw)
+        self._place += length
         self._count += 1
 
+    def _tell_broken(self, error: BedrockStreamError) -> None:
+        """Tell of the frame that broke the stream, once; what lies behind it is nobody's."""
+        if self._rest:
+            self._tell_next(_length_of_broken(self._rest), f"{type(error).__name__}: {error}")
+            self._rest = b""
 
-def _broken(rest: bytes) -> bytes:
-    """The bytes of a damaged frame alone, where its length can still be believed."""
+
+def _length_of_broken(rest: bytes) -> int:
+    """How much of the rest is the damaged frame, as far as its length can still be believed."""
     if len(rest) < _PRELUDE.size:
-        return rest
+        return len(rest)
     total, _, crc = _PRELUDE.unpack_from(rest)
-    return rest[:total] if crc == crc32(rest[:8]) and total >= 16 else rest
+    return int(total) if crc == crc32(rest[:8]) and total >= 16 else len(rest)

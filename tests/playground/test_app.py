@@ -108,6 +108,7 @@ async def test_nobody_gets_in_without_the_token(playground: str, path: str) -> N
         {"Host": "[::1"},
         {"Host": ""},
         {"Host": "10.0.0.1"},
+        {"Host": "10.0.0.1:port"},
         {"Origin": "http://evil.example"},
         {"Origin": "null"},
         {"Origin": "http://127.0.0.1:1"},  # another server on this machine
@@ -124,6 +125,16 @@ async def test_another_cookie_lets_nobody_in(playground: str, cookie: str) -> No
     headers = {"Cookie": cookie.format(name=f"bedrock-stream-play-{urlsplit(playground).port}")}
     async with aiohttp.ClientSession(headers=headers) as session, session.get(playground) as response:
         assert response.status == 401
+
+
+@pytest.mark.parametrize("host", ["localhost:9999", "[::1]:9999", "localhost"])
+async def test_a_tunnel_to_loopback_lets_in(playground: str, host: str) -> None:
+    headers = {"Host": host, "Origin": f"http://{host}"}
+    async with aiohttp.ClientSession(playground, headers=headers) as session:
+        async with session.get("/", params={"token": TOKEN}) as response:
+            cookie = response.headers["Set-Cookie"].partition(";")[0]
+        async with session.post("/chat", json=question(), headers={"Cookie": cookie}) as response:
+            assert response.status == 200
 
 
 async def test_a_post_needs_an_origin(playground: str, browser: aiohttp.ClientSession) -> None:
