@@ -88,7 +88,7 @@ FLOORS: dict[str, int] = {
     "toolloop": 19,
     "client": 20,
 }
-OUTSIDE = ("testing", "cli", "integrations", "gateway")
+OUTSIDE = ("testing", "cli", "integrations", "gateway", "playground")
 PURE = [name for name, floor in FLOORS.items() if floor < FLOORS["plan"]] + ["plan"]
 FOREIGN_TO_PURE = {"aiohttp", "anyio", "asyncio", "socket", "ssl", "threading", "time", "os", "botocore", "crcmod"}
 

@@ -158,6 +158,24 @@ def gateway(
 
 
 @app.command()
+def play(
+    aws: Annotated[bool, typer.Option("--aws", help="Talk to AWS, which costs money.")] = False,
+    region: Annotated[str | None, typer.Option(help="The AWS region, with --aws.")] = None,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 0,
+    pace: Annotated[float, typer.Option(callback=_seconds, help="Seconds between the emulator's deltas.")] = 0.03,
+    no_browser: Annotated[bool, typer.Option("--no-browser", help="Print the address alone.")] = False,
+) -> None:
+    """Open a playground in the browser: chat, and every event and frame beneath it."""
+
+    def action() -> int | None:
+        from .play import play
+
+        return run(play(aws=aws, region=region, port=port, pace=pace, browse=not no_browser))
+
+    _finish(action)
+
+
+@app.command()
 def decode(
     file: Annotated[str, typer.Argument(metavar="FILE", help="A recorded response body; - reads stdin.")],
     as_json: Annotated[bool, typer.Option("--json", help="Each frame as one line of JSON.")] = False,

@@ -1,0 +1,189 @@
+// Markdown while it streams in: source in, DOM nodes out. Only a small part of the language, and never any HTML: what
+// looks like a tag is text, because text is all that is ever made of it. Links go to http and https alone.
+
+import { make } from "./dom.js";
+
+const FENCE = /^( {0,3})(`{3,}|~{3,})\s*([\w+#.-]*)[^`]*$/;
+const HEADING = /^(#{1,6})\s+(.*?)\s*#*\s*$/;
+const RULE = /^ {0,3}([-*_])( *\1){2,} *$/;
+const QUOTE = /^ {0,3}> ?/;
+const ITEM = /^( *)([-*+]|\d{1,9}[.)])( +|$)/;
+const TABLE = /^ *\|? *:?-+:? *(\| *:?-+:? *)*\|? *$/;
+const INLINE =
+  /\\([!-/:-@[-`{-~])|(`+)(?!`)([\s\S]*?[^`])\2(?!`)|\[([^\][]*)\]\(<?([^\s()<>]+(?:\([^\s()]*\))?)>?\)|\*\*(?=\S)([\s\S]*?\S)\*\*(?!\*)|\*(?![\s*])([^*]*?[^\s*])\*(?!\*)|(?<!\w)__(?=\S)([\s\S]*?\S)__(?!\w)|(?<!\w)_(?![\s_])([^_]*?[^\s_])_(?!\w)|(?<!["'(=<])\bhttps?:\/\/[^\s<>"'`)\]]*[^\s<>"'`)\].,;:!?]/g;
+
+/** Draws a growing source into an element; blocks whose source stays the same keep their nodes. */
+export class Markdown {
+  constructor(element) {
+    this.element = element;
+    this.source = "";
+    this.drawn = [];
+    this.asked = false;
+  }
+
+  add(text) {
+    this.source += text;
+    if (this.asked) return;
+    this.asked = true;
+    // A frame of the screen is as often as anybody can see; a hidden tab draws when it is seen again.
+    requestAnimationFrame(() => this.draw());
+  }
+
+  draw() {
+    this.asked = false;
+    const sources = blocks(this.source);
+    let same = 0;
+    while (same < sources.length && sources[same] === this.drawn[same]) same += 1;
+    while (this.element.childNodes.length > same) this.element.lastChild.remove();
+    this.element.append(...sources.slice(same).map(block));
+    this.drawn = sources;
+  }
+}
+
+// ---------------------------------------------------------------------------------------------------------- blocks
+
+/** Cut a source into the sources of its blocks. */
+export function blocks(source) {
+  const lines = source.replace(/\r\n?/g, "\n").split("\n");
+  const found = [];
+  let at = 0;
+  while (at < lines.length) {
+    const end = endOfBlock(lines, at);
+    if (lines[at].trim()) found.push(lines.slice(at, end).join("\n").trimEnd());
+    at = end;
+  }
+  return found;
+}
+
+function endOfBlock(lines, start) {
+  const line = lines[start];
+  let end = start + 1;
+  if (!line.trim() || HEADING.test(line) || RULE.test(line)) return end;
+  const fence = FENCE.exec(line);
+  if (fence) {
+    while (end < lines.length && !closes(lines[end], fence[2])) end += 1;
+    return Math.min(end + 1, lines.length);
+  }
+  if (QUOTE.test(line)) {
+    while (end < lines.length && QUOTE.test(lines[end])) end += 1;
+    return end;
+  }
+  if (ITEM.test(line)) return endOfList(lines, start);
+  while (end < lines.length && lines[end].trim() && !interrupts(lines[end])) end += 1;
+  return end;
+}
+
+function endOfList(lines, start) {
+  const [, indent, marker] = ITEM.exec(lines[start]);
+  const ordered = /\d/.test(marker);
+  let end = start + 1;
+  for (; end < lines.length; end += 1) {
+    const line = lines[end];
+    if (!line.trim()) {
+      const next = lines.slice(end).find((later) => later.trim());
+      if (next === undefined || !(isItem(next, ordered) || /^ {2,}/.test(next))) return end;
+      continue;
+    }
+    if (isItem(line, ordered) || depth(line) > indent.length) continue;
+    if (interrupts(line) || ITEM.test(line) || !lines[end - 1].trim()) return end;
+  }
+  return end;
+}
+
+const isItem = (line, ordered) => {
+  const item = ITEM.exec(line);
+  return item !== null && !RULE.test(line) && /\d/.test(item[2]) === ordered;
+};
+const depth = (line) => line.length - line.trimStart().length;
+const closes = (line, mark) => new RegExp(`^ {0,3}\\${mark[0]}{${mark.length},}\\s*$`).test(line);
+const interrupts = (line) => HEADING.test(line) || FENCE.test(line) || QUOTE.test(line) || RULE.test(line) || /^ {0,3}[-*+] \S/.test(line) || /^ {0,3}1[.)] \S/.test(line);
+
+function block(source) {
+  const lines = source.split("\n");
+  const heading = lines.length === 1 && HEADING.exec(source);
+  if (heading) return make(`h${heading[1].length}`, "", ...inline(heading[2]));
+  if (lines.length === 1 && RULE.test(source)) return make("hr");
+  const fence = FENCE.exec(lines[0]);
+  if (fence) return code(lines, fence);
+  if (QUOTE.test(source)) return make("blockquote", "", ...blocks(lines.map((line) => line.replace(QUOTE, "")).join("\n")).map(block));
+  if (ITEM.test(source)) return list(lines);
+  if (lines.length > 1 && lines[0].includes("|") && TABLE.test(lines[1])) return table(lines);
+  return make("p", "", ...inline(source));
+}
+
+function code(lines, fence) {
+  const closed = lines.length > 1 && closes(lines.at(-1), fence[2]);
+  const inner = make("code", "", lines.slice(1, closed ? -1 : undefined).join("\n"));
+  const outer = make("pre", "", inner);
+  outer.tabIndex = 0; // it may scroll sideways
+  outer.setAttribute("aria-label", fence[3] ? `Code, ${fence[3]}` : "Code");
+  outer.setAttribute("role", "region");
+  return outer;
+}
+
+function list(lines) {
+  const [, indent, marker] = ITEM.exec(lines[0]);
+  const ordered = /\d/.test(marker);
+  const element = make(ordered ? "ol" : "ul");
+  if (ordered && parseInt(marker, 10) !== 1) element.start = parseInt(marker, 10);
+  const items = [];
+  for (const line of lines) {
+    const item = ITEM.exec(line);
+    if (item && item[1].length <= indent.length + 1 && isItem(line, ordered)) items.push([line.slice(item[0].length)]);
+    else items.at(-1).push(line);
+  }
+  for (const [first, ...rest] of items) {
+    const least = Math.min(...rest.filter((line) => line.trim()).map(depth));
+    const inner = [first, ...rest.map((line) => line.slice(Math.min(least, depth(line))))].join("\n");
+    const parts = blocks(inner);
+    const tight = parts.map((part, place) => (place === 0 && !special(part) ? make("span", "", ...inline(part)) : block(part)));
+    element.append(make("li", "", ...tight));
+  }
+  return element;
+}
+
+const special = (source) => interrupts(source.split("\n")[0]) || ITEM.test(source);
+
+function table(lines) {
+  const sides = cells(lines[1]).map((cell) => (/^:-+:$/.test(cell) ? "center" : /-:$/.test(cell) ? "right" : ""));
+  const row = (line, tag) => make("tr", "", ...sides.map((side, at) => make(tag, side, ...inline(cells(line)[at] ?? ""))));
+  const head = make("thead", "", row(lines[0], "th"));
+  const body = make("tbody", "", ...lines.slice(2).map((line) => row(line, "td")));
+  return make("div", "table", make("table", "", head, body));
+}
+
+const cells = (line) => line.trim().replace(/^\||\|$/g, "").split("|").map((cell) => cell.trim());
+
+// ---------------------------------------------------------------------------------------------------------- inline
+
+/** The nodes of a piece of running text. */
+export function inline(source) {
+  const nodes = [];
+  let at = 0;
+  for (const found of source.matchAll(INLINE)) {
+    if (found.index > at) nodes.push(source.slice(at, found.index));
+    nodes.push(span(found));
+    at = found.index + found[0].length;
+  }
+  if (at < source.length) nodes.push(source.slice(at));
+  return nodes;
+}
+
+function span(found) {
+  const [whole, escaped, ticks, codeText, label, target, strong, em, strong2, em2] = found;
+  if (escaped !== undefined) return escaped;
+  if (ticks !== undefined) return make("code", "", codeText.replace(/^ (.*) $/s, "$1"));
+  if (target !== undefined) return link(target, inline(label), whole);
+  if (strong !== undefined || strong2 !== undefined) return make("strong", "", ...inline(strong ?? strong2));
+  if (em !== undefined || em2 !== undefined) return make("em", "", ...inline(em ?? em2));
+  return link(whole, [whole], whole);
+}
+
+function link(target, children, whole) {
+  if (!/^https?:\/\//i.test(target) || !URL.canParse(target)) return whole;
+  const element = make("a", "", ...children);
+  element.href = target;
+  element.rel = "noopener noreferrer nofollow";
+  element.target = "_blank";
+  return element;
+}
