@@ -1,0 +1,60 @@
+"""What does one event cost when each comes alone, as models speak: 200 streams, one frame each every 20 ms?
+
+Now every event is a read of its own, and most of its price is the loop's: the floors tell how much. One is aiohttp
+alone, the other a bare `asyncio.Protocol` that wakes a future. Plain and TLS, asyncio and uvloop. All streams begin
+together once all are connected; the CPU time of the client's process from then on is divided by the number of texts.
+Whoever cannot keep up gets several events at a read and looks cheaper than it is: `of the pace` says so.
+
+Tried and lost:
+- A timeout scope around each read: 21 us an event. One timer for each stream looks on instead.
+"""
+
+from __future__ import annotations
+
+from .contenders import load
+from .measure import OURS, Lab, Sample, Setting
+from .orders import Order
+from .reading import Crowd, run, sampled
+
+__all__ = ("ask", "trial")
+
+_CONTENDERS = (OURS, "aiohttp_alone", "protocol", "aiobotocore")
+_LEAST = 1 / 1.15  # what aiohttp alone costs, in parts of ours
+_GOALS = {
+    "plain": {"aiohttp_alone": _LEAST, "aiobotocore": 1 / 0.5},
+    "tls": {"aiohttp_alone": _LEAST, "aiobotocore": 1 / 0.7},
+}
+
+
+def ask(lab: Lab) -> None:
+    """Race them, on each kind of connection and loop."""
+    servers = lab.servers
+    for wire, url, cafile in (("plain", servers.plain, None), ("tls", servers.tls or "", servers.cafile)):
+        for loop in ("asyncio", "uvloop"):
+            setting = Setting(
+                case=f"{wire}, {loop}",
+                url=url,
+                cafile=cafile,
+                loop=loop,
+                streams=lab.pick(200, 5),
+                events=lab.pick(75, 5),
+                pace_ms=20,
+            )
+            lab.race("paced", _CONTENDERS, setting, goals=_GOALS[wire], unit="us/event")
+
+
+def trial(setting: Setting) -> Sample:
+    """Read a crowd of streams."""
+    return run(setting, _read(setting))
+
+
+async def _read(setting: Setting) -> Sample:
+    crowd = Crowd(setting, Order(setting.events, setting.pace_ms, crowd=setting.streams))
+    async with load(setting.contender).reading(setting) as read:
+        await crowd.read(read)
+    planned = setting.events * setting.pace_ms / 1000
+    figures = {
+        "us/event": crowd.cpu / (setting.events * setting.streams) * 1e6,
+        "of the pace": planned / crowd.waited,
+    }
+    return sampled(setting, crowd.taken, figures)
