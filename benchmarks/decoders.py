@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import struct
 import zlib
-from base64 import b64decode
 from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -133,7 +132,7 @@ class _Delta(msgspec.Struct):
 
 
 class _Chunk(msgspec.Struct):
-    bytes: str
+    data: bytes = msgspec.field(name="bytes")
 
 
 def _payloads(reads: list[bytes]) -> Iterator[bytes]:
@@ -161,9 +160,7 @@ def _floor_events() -> Decode:
 
 def _floor_native_events() -> Decode:
     chunk, read = msgspec.json.Decoder(_Chunk).decode, msgspec.json.Decoder(_Delta).decode
-    return lambda reads: [
-        text for payload in _payloads(reads) if (text := read(b64decode(chunk(payload).bytes)).delta.text)
-    ]
+    return lambda reads: [text for payload in _payloads(reads) if (text := read(chunk(payload).data).delta.text)]
 
 
 DECODERS: dict[tuple[str, str], Callable[[], Decode]] = {

@@ -10,6 +10,7 @@ from xml.etree import ElementTree
 
 import pytest
 
+from bedrock_stream.eventstream import Decoder
 from benchmarks.__main__ import QUESTIONS
 from benchmarks.answers import answer, stamped, texts_of, words
 from benchmarks.measure import OURS, Disagreement, Lab, Sample, Setting
@@ -17,7 +18,6 @@ from benchmarks.orders import Order
 from benchmarks.plot import draw
 from benchmarks.servers import Servers
 from benchmarks.table import lines
-from bedrock_stream.eventstream import Decoder
 
 ROOT = Path(__file__).parents[1]
 
@@ -38,50 +38,46 @@ def test_every_question_is_asked() -> None:
 
 
 class Fabricated(Lab):
-    """A lab whose trials are made up."""
+    """A lab whose trials are made up: what each contender's cost, and how many texts it read."""
 
-    figures = {OURS: 2.0, "protocol": 4.0}
+    def __init__(self, **samples: tuple[float, int]) -> None:
+        super().__init__(Servers("", None, None), rounds=3, quick=False, tell=lambda line: None)
+        self._samples = samples
 
     def trial(self, question: str, setting: Setting) -> Sample:
-        return Sample({"us": self.figures[setting.contender]}, "text", 5 if question == "agreed" else len(self.rows))
+        cost, events = self._samples[setting.contender]
+        return Sample({"us": cost}, "digest", events)
 
 
-@pytest.fixture
-def lab() -> Fabricated:
-    return Fabricated(Servers("", None, None), rounds=3, quick=False, tell=lambda line: None)
-
-
-def test_a_race_gives_medians_ratios_and_promises(lab: Fabricated) -> None:
-    lab.race("agreed", [OURS, "protocol"], Setting(case="one"), goals={"protocol": 3}, most=2)
+def test_a_race_gives_medians_ratios_and_promises() -> None:
+    lab = Fabricated(bedrock_stream=(2.0, 5), protocol=(4.0, 5))
+    lab.race("burst", [OURS, "protocol"], Setting(case="one"), goals={"protocol": 3}, most=2)
     first, second = lab.rows
     assert (first.value, first.ratio, first.goal, first.met) == (2.0, None, "2 or less", True)
     assert (second.value, second.ratio, second.goal, second.met) == (4.0, 2.0, "x3 or more", False)
     assert lines(lab.rows)[-1].split() == ["protocol", "4.00", "us", "2.00", "x3", "or", "more", "MISSED"]
 
 
-def test_who_reads_another_text_is_not_compared(lab: Fabricated) -> None:
-    class Hasty(Fabricated):
-        def trial(self, question: str, setting: Setting) -> Sample:
-            return Sample({"us": 1.0}, "text", 5 if setting.contender == OURS else 4)
-
-    hasty = Hasty(Servers("", None, None), rounds=1, quick=False, tell=lambda line: None)
+def test_who_reads_less_is_not_compared() -> None:
+    lab = Fabricated(bedrock_stream=(2.0, 5), protocol=(1.0, 4))
     with pytest.raises(Disagreement, match="protocol read 4 texts"):
-        hasty.race("any", [OURS, "protocol"], Setting(case="one"))
+        lab.race("burst", [OURS, "protocol"], Setting(case="one"))
 
 
-def test_who_is_not_there_is_missing_and_no_error(lab: Fabricated, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_who_is_not_there_is_missing_and_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("benchmarks.contenders.version", lambda package: None)
-    lab.race("agreed", [OURS, "litellm"], Setting(case="one"))
+    lab = Fabricated(bedrock_stream=(2.0, 5))
+    lab.race("burst", [OURS, "litellm"], Setting(case="one"))
     assert lab.rows[1].value is None
     assert lines(lab.rows)[-1].split() == ["litellm", "missing"]
 
 
-def test_a_plot_is_a_picture_of_the_burst(lab: Fabricated) -> None:
+def test_a_plot_is_a_picture_of_the_burst() -> None:
+    lab = Fabricated(bedrock_stream=(2.0, 5), protocol=(4.0, 5))
     with pytest.raises(ValueError, match="no burst"):
         draw(lab.rows)
-    lab.race("agreed", [OURS, "protocol"], Setting(case="one"))
-    burst = [type(row)(**{**{name: getattr(row, name) for name in row.__struct_fields__}, "question": "burst"}) for row in lab.rows]
-    picture = ElementTree.fromstring(draw(burst))  # noqa: S314 - ours
+    lab.race("burst", [OURS, "protocol"], Setting(case="one"))
+    picture = ElementTree.fromstring(draw(lab.rows))  # noqa: S314 - ours
     assert sum(element.tag.endswith("rect") for element in picture) == 2
 
 
