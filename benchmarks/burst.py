@@ -23,16 +23,17 @@ __all__ = ("ask", "trial")
 
 _QUICK = (OURS, "aiohttp_alone", "aiobotocore", "boto3")
 _SLOW = ("aws_sdk", "langchain_aws", "pydantic_ai", "litellm")
-_GOALS = {"aiobotocore": 9, "aws_sdk": 40, "langchain_aws": 40, "litellm": 80}
+_UNIT = "us/event"
+_GOALS = {_UNIT: {"aiobotocore": 9, "anthropic": 15, "aws_sdk": 40, "langchain_aws": 40, "litellm": 80}}
 
 
 def ask(lab: Lab) -> None:
     """Race them."""
-    events, url = lab.pick(10_000, 50), lab.servers.plain
+    events, url = lab.pick(6000, 50), lab.servers.plain
     converse = Setting(case="converse", url=url, events=events)
     lab.race("burst", _QUICK if lab.quick else (*_QUICK, *_SLOW), converse, goals=_GOALS)
     native = Setting(case="native", form="invoke", url=url, events=events)
-    lab.race("burst", [OURS, "aiohttp_alone", "anthropic"], native, goals={"anthropic": 15})
+    lab.race("burst", [OURS, "aiohttp_alone", "anthropic"], native, goals=_GOALS)
 
 
 def trial(setting: Setting) -> Sample:
@@ -47,4 +48,4 @@ async def _read(setting: Setting) -> Sample:
         began = time.process_time()
         await read(Order(setting.events).prompt(), taken.append)
         cost = time.process_time() - began
-    return sampled(setting, [taken], {"us/event": cost / setting.events * 1e6})
+    return sampled(setting, [taken], {_UNIT: cost / setting.events * 1e6})

@@ -21,15 +21,14 @@ from .reading import run, sampled
 
 __all__ = ("ask", "trial")
 
-_QUICK = (OURS, "aiohttp_alone", "aiobotocore")
-_SLOW = ("boto3", "aws_sdk", "langchain_aws", "pydantic_ai", "litellm")
+_CONTENDERS = (OURS, "aiohttp_alone", "aiobotocore", "boto3")
 
 
 def ask(lab: Lab) -> None:
     """Race them."""
     calls = lab.pick(200, 5)
     converse = Setting(case="converse", url=lab.servers.plain, events=calls)
-    lab.race("first_event", _QUICK if lab.quick else (*_QUICK, *_SLOW), converse)
+    lab.race("first_event", _CONTENDERS, converse)
     native = Setting(case="native", form="invoke", url=lab.servers.plain, events=calls)
     lab.race("first_event", [OURS, "aiohttp_alone", "anthropic"], native)
 

@@ -29,9 +29,9 @@ def ask(lab: Lab) -> None:
     """Race them."""
     url, streams = lab.servers.plain, lab.pick(10, 1)
     contenders = [OURS, "aiobotocore"]
-    lab.race("growth", contenders, Setting(case="10 x events", url=url, events=lab.pick(3000, 20)), most=_MOST)
+    lab.race("growth", contenders, Setting(case="10 x events", url=url, events=lab.pick(3000, 20)), most={_UNIT: _MOST})
     crowds = Setting(case="10 x streams", url=url, events=lab.pick(300, 5), streams=streams)
-    lab.race("growth", contenders, crowds, most=_MOST)
+    lab.race("growth", contenders, crowds, most={_UNIT: _MOST})
 
 
 def trial(setting: Setting) -> Sample:

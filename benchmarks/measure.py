@@ -97,14 +97,12 @@ class Lab:
         contenders: Sequence[str],
         setting: Setting,
         *,
-        goals: Mapping[str, float] | None = None,
-        most: float | None = None,
-        unit: str | None = None,
+        goals: Mapping[str, Mapping[str, float]] | None = None,
+        most: Mapping[str, float] | None = None,
     ) -> None:
         """Race them in turns; the first is who the others are compared with.
 
-        What was promised: `goals` are the least ratios, `most` is the first one's greatest figure. Both hold for
-        figures in `unit`, or for all.
+        What was promised, by unit: `goals` are the least ratios of the others, `most` is the first one's own limit.
         """
         present = [name for name in contenders if can_run(name, setting)]
         samples: dict[str, list[Sample]] = {name: [] for name in present}
@@ -118,9 +116,8 @@ class Lab:
                 self.rows.append(Row(question=question, case=setting.case, contender=name))
                 continue
             for row in _rows(question, setting.case, name, samples[name], samples[present[0]]):
-                promised = unit in (None, row.unit)
-                least = (goals or {}).get(name) if promised else None
-                limit = most if promised and name == present[0] else None
+                least = (goals or {}).get(row.unit, {}).get(name)
+                limit = (most or {}).get(row.unit) if name == present[0] else None
                 self.note(row, least=least, most=limit)
 
     def note(self, row: Row, *, least: float | None = None, most: float | None = None) -> None:

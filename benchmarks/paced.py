@@ -19,6 +19,7 @@ from .reading import Crowd, run, sampled
 __all__ = ("ask", "trial")
 
 _CONTENDERS = (OURS, "aiohttp_alone", "protocol", "aiobotocore")
+_UNIT = "us/event"
 _LEAST = 1 / 1.15  # what aiohttp alone costs, in parts of ours
 _GOALS = {
     "plain": {"aiohttp_alone": _LEAST, "aiobotocore": 1 / 0.5},
@@ -37,10 +38,10 @@ def ask(lab: Lab) -> None:
                 cafile=cafile,
                 loop=loop,
                 streams=lab.pick(200, 5),
-                events=lab.pick(75, 5),
+                events=lab.pick(40, 5),
                 pace_ms=20,
             )
-            lab.race("paced", _CONTENDERS, setting, goals=_GOALS[wire], unit="us/event")
+            lab.race("paced", _CONTENDERS, setting, goals={_UNIT: _GOALS[wire]})
 
 
 def trial(setting: Setting) -> Sample:
@@ -54,7 +55,7 @@ async def _read(setting: Setting) -> Sample:
         await crowd.read(read)
     planned = setting.events * setting.pace_ms / 1000
     figures = {
-        "us/event": crowd.cpu / (setting.events * setting.streams) * 1e6,
+        _UNIT: crowd.cpu / (setting.events * setting.streams) * 1e6,
         "of the pace": planned / crowd.waited,
     }
     return sampled(setting, crowd.taken, figures)

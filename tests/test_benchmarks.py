@@ -51,7 +51,7 @@ class Fabricated(Lab):
 
 def test_a_race_gives_medians_ratios_and_promises() -> None:
     lab = Fabricated(bedrock_stream=(2.0, 5), protocol=(4.0, 5))
-    lab.race("burst", [OURS, "protocol"], Setting(case="one"), goals={"protocol": 3}, most=2)
+    lab.race("burst", [OURS, "protocol"], Setting(case="one"), goals={"us": {"protocol": 3}}, most={"us": 2})
     first, second = lab.rows
     assert (first.value, first.ratio, first.goal, first.met) == (2.0, None, "2 or less", True)
     assert (second.value, second.ratio, second.goal, second.met) == (4.0, 2.0, "x3 or more", False)
