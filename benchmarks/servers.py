@@ -4,7 +4,7 @@ It takes any authorization and does what the `Order` in the prompt says. Paced a
 so that a client is woken for one stream at a time, as by so many independent streams. Plain and, where there is a
 certificate, TLS. It runs on uvloop where that is installed, since nobody asks what it costs.
 
-    python -m benchmarks.servers [--certificate FILE]    prints its ports as JSON, serves until it is terminated
+    python -m benchmarks.servers [--certificate FILE]    prints its ports as JSON, serves until its input ends
 """
 
 from __future__ import annotations
@@ -54,14 +54,14 @@ def serving() -> Iterator[Servers]:
         command = [sys.executable, "-m", "benchmarks.servers"]
         if certificate:
             command += ["--certificate", certificate]
-        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-            try:
-                assert process.stdout is not None
+        # Its input is never written to: that it ends tells the process to end, however this one did.
+        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+            assert process.stdin is not None
+            assert process.stdout is not None
+            with process.stdin:
                 ports = json.loads(process.stdout.readline())
                 tls = f"https://127.0.0.1:{ports['tls']}" if certificate else None
                 yield Servers(f"http://127.0.0.1:{ports['plain']}", tls, cafile)
-            finally:
-                process.terminate()
 
 
 def _certificate(folder: Path) -> tuple[str | None, str | None]:
@@ -173,7 +173,7 @@ async def _serve(certificate: str | None) -> None:
         tls = await loop.create_server(lambda: _Peer(crowds), "127.0.0.1", 0, backlog=4096, ssl=context)
         ports["tls"] = tls.sockets[0].getsockname()[1]
     print(json.dumps(ports), flush=True)
-    await plain.serve_forever()
+    await asyncio.to_thread(sys.stdin.read)
 
 
 def main() -> None:
