@@ -27,7 +27,7 @@ _UNIT = "us/event"
 
 def ask(lab: Lab) -> None:
     """Race them."""
-    events = lab.pick(20_000, 100)
+    events = lab.pick(8000, 100)
     contenders = [OURS, FLOOR, "boto3"]
     lab.race("decode", contenders, Setting(case="frames", events=events))
     lab.race("decode", contenders, Setting(case="events", events=events), goals={_UNIT: {FLOOR: 1 / 3, "boto3": 10}})

@@ -123,44 +123,65 @@ def _anthropic_events() -> Decode:
 # ----------------------------------------------------------------------------------------------------------- the floor
 
 
-class _Text(msgspec.Struct):
+class _Text(msgspec.Struct, gc=False):
     text: str = ""
 
 
-class _Delta(msgspec.Struct):
-    delta: _Text = msgspec.field(default_factory=_Text)
+class _Delta(msgspec.Struct, gc=False):
+    index: int = msgspec.field(default=0, name="contentBlockIndex")
+    delta: _Text | None = None
+    p: str = ""
 
 
-class _Chunk(msgspec.Struct):
+class _NativeText(msgspec.Struct, gc=False):
+    type: str = ""
+    text: str = ""
+
+
+class _NativeDelta(msgspec.Struct, gc=False):
+    type: str = ""
+    index: int = 0
+    delta: _NativeText | None = None
+
+
+class _Chunk(msgspec.Struct, gc=False):
     data: bytes = msgspec.field(name="bytes")
+    p: str = ""
 
 
-def _payloads(reads: list[bytes]) -> Iterator[bytes]:
-    data, position = b"".join(reads), 0
-    lengths, checksum = struct.Struct(">II").unpack_from, struct.Struct(">I").unpack_from
-    while position + 12 <= len(data):
+def _payloads(reads: list[bytes]) -> list[bytes]:
+    data, position, payloads = b"".join(reads), 0, []
+    size, lengths, checksum = len(data), struct.Struct(">II").unpack_from, struct.Struct(">I").unpack_from
+    while position + 12 <= size:
         length, headers = lengths(data, position)
         end = position + length
-        if end > len(data):
-            return
+        if end > size:
+            break
         if zlib.crc32(data[position : end - 4]) != checksum(data, end - 4)[0]:
             raise ValueError("the bytes are damaged")
-        yield data[position + 12 + headers : end - 4]
+        payloads.append(data[position + 12 + headers : end - 4])
         position = end
+    return payloads
 
 
 def _floor_frames() -> Decode:
-    return lambda reads: list(_payloads(reads))
+    return _payloads
 
 
 def _floor_events() -> Decode:
     read = msgspec.json.Decoder(_Delta).decode
-    return lambda reads: [text for payload in _payloads(reads) if (text := read(payload).delta.text)]
+    return lambda reads: [
+        event.delta.text for payload in _payloads(reads) if (event := read(payload)).delta and event.delta.text
+    ]
 
 
 def _floor_native_events() -> Decode:
-    chunk, read = msgspec.json.Decoder(_Chunk).decode, msgspec.json.Decoder(_Delta).decode
-    return lambda reads: [text for payload in _payloads(reads) if (text := read(chunk(payload).data).delta.text)]
+    chunk, read = msgspec.json.Decoder(_Chunk).decode, msgspec.json.Decoder(_NativeDelta).decode
+    return lambda reads: [
+        event.delta.text
+        for payload in _payloads(reads)
+        if (event := read(chunk(payload).data)).delta and event.delta.text
+    ]
 
 
 DECODERS: dict[tuple[str, str], Callable[[], Decode]] = {
