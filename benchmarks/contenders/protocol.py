@@ -1,4 +1,7 @@
-"""The lowest floor: an asyncio.Protocol that wakes a future for each read, HTTP's framing and all."""
+"""The lowest floor: an asyncio.Protocol that wakes a future for each read, HTTP's framing and all.
+
+Reads are of 64 KiB, since asyncio's own 256 KiB may cost more than all the rest: see `transport` in the library.
+"""
 
 from __future__ import annotations
 
@@ -53,6 +56,8 @@ async def reading(target: Target) -> AsyncIterator[Read]:
     async def read(prompt: str, take: Take) -> None:
         loop = asyncio.get_running_loop()
         transport, arrivals = await loop.create_connection(_Arrivals, host, port, ssl=context)
+        if hasattr(transport, "max_size"):
+            transport.max_size = 64 * 1024
         try:
             body = json.dumps({"messages": messages(prompt)}).encode()
             head = f"POST /model/x/converse-stream HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n\r\n"
