@@ -2,7 +2,8 @@
 
 Now every event is a read of its own, and most of its price is the loop's: the floors tell how much. One is aiohttp
 alone, the other a bare `asyncio.Protocol` that wakes a future. Plain and TLS, asyncio and uvloop. All streams begin
-together once all are connected; the CPU time of the client's process from then on is divided by the number of texts.
+together once all are connected. The CPU time of the client's process is taken while they all speak, so that neither
+their beginning nor their end is part of it, and divided by the number of events that the server sent meanwhile.
 Whoever cannot keep up gets several events at a read and looks cheaper than it is: `of the pace` says so.
 
 Tried and lost:
@@ -10,6 +11,9 @@ Tried and lost:
 """
 
 from __future__ import annotations
+
+import asyncio
+import time
 
 from .contenders import load
 from .measure import OURS, Lab, Sample, Setting
@@ -38,7 +42,7 @@ def ask(lab: Lab) -> None:
                 cafile=cafile,
                 loop=loop,
                 streams=lab.pick(200, 5),
-                events=lab.pick(40, 5),
+                events=lab.pick(70, 10),
                 pace_ms=20,
             )
             lab.race("paced", _CONTENDERS, setting, goals={_UNIT: _GOALS[wire]})
@@ -52,10 +56,18 @@ def trial(setting: Setting) -> Sample:
 async def _read(setting: Setting) -> Sample:
     crowd = Crowd(setting, Order(setting.events, setting.pace_ms, crowd=setting.streams))
     async with load(setting.contender).reading(setting) as read:
-        await crowd.read(read)
+        cost, _ = await asyncio.gather(_cost(crowd, setting), crowd.read(read))
     planned = setting.events * setting.pace_ms / 1000
-    figures = {
-        _UNIT: crowd.cpu / (setting.events * setting.streams) * 1e6,
-        "of the pace": planned / crowd.waited,
-    }
-    return sampled(setting, crowd.taken, figures)
+    return sampled(setting, crowd.taken, {_UNIT: cost * 1e6, "of the pace": planned / crowd.waited})
+
+
+async def _cost(crowd: Crowd, setting: Setting) -> float:
+    """CPU seconds of an event in the middle of the streams."""
+    beat = setting.pace_ms / 1000
+    margin = setting.events // 10
+    await crowd.all_began.wait()
+    await asyncio.sleep(margin * beat)
+    cpu, wall = time.process_time(), time.monotonic()
+    await asyncio.sleep((setting.events - 4 * margin) * beat)
+    sent = (time.monotonic() - wall) / beat * setting.streams
+    return (time.process_time() - cpu) / sent

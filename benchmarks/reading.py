@@ -39,25 +39,23 @@ def texts(form: str, pieces: list[Any]) -> list[str]:
 
 
 class Crowd:
-    """Many streams of one order, read side by side. The clock starts with the first text: connecting is over then."""
+    """Many streams of one order, read side by side."""
 
     def __init__(self, setting: Setting, order: Order) -> None:
         self.taken: list[list[Any]] = [[] for _ in range(setting.streams)]
-        self.cpu = 0.0
-        """CPU seconds from the first text to the last stream's end."""
         self.waited = 0.0
-        """The same on the wall's clock."""
+        """Seconds from the first text to the last stream's end."""
         self.all_began = asyncio.Event()
+        """Every stream has said something."""
         self._order = order
         self._silent = setting.streams
-        self._began = (0.0, 0.0)
+        self._began: float | None = None
 
     async def read(self, read: Read) -> None:
         """Read them all to their ends."""
         prompt = self._order.prompt()
         await asyncio.gather(*(self._read_one(read, prompt, pieces) for pieces in self.taken))
-        cpu, wall = self._began
-        self.cpu, self.waited = time.process_time() - cpu, time.monotonic() - wall
+        self.waited = time.monotonic() - (self._began or 0.0)
 
     async def _read_one(self, read: Read, prompt: str, pieces: list[Any]) -> None:
         def take(piece: Any) -> None:
@@ -68,8 +66,7 @@ class Crowd:
         await read(prompt, take)
 
     def _begin(self) -> None:
-        if self._began == (0.0, 0.0):
-            self._began = time.process_time(), time.monotonic()
+        self._began = self._began or time.monotonic()
         self._silent -= 1
         if not self._silent:
             self.all_began.set()
