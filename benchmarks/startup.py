@@ -50,7 +50,7 @@ def ask(lab: Lab) -> None:
     lab.race("startup", _QUICK if lab.quick else (*_QUICK, *_SLOW), converse, goals=_GOALS)
     lab.race("startup", [OURS, "anthropic"], Setting(case="native", form="invoke", url=lab.servers.plain))
     loaded = _imports_aiohttp()
-    lab.note(Row(question="startup", case="import loads aiohttp", contender=OURS, value=loaded), most=0)
+    lab.note(Row(question="startup", case="import loads aiohttp", contender=OURS, value=float(loaded)), most=0)
 
 
 def trial(setting: Setting) -> Sample:
