@@ -142,6 +142,7 @@ class Transport:
             for slots in held:
                 slots.release()
             raise
+        _read_in_pieces(response)
         answer = Answer(response, held, self._traffic)
         self._answers.add(answer)
         return answer
@@ -379,6 +380,14 @@ class Answer:
             # A finaliser may run on any thread. On a closed loop there is nothing left to close.
             with contextlib.suppress(RuntimeError):
                 self._loop.call_soon_threadsafe(_close, self._response, self._slots)
+
+
+def _read_in_pieces(response: aiohttp.ClientResponse) -> None:
+    """Have each read ask for 64 KiB. asyncio asks for 256, which malloc may map and unmap each time, for one event."""
+    connection = response.connection  # None where the body came with the headers
+    transport: Any = None if connection is None else connection.transport
+    if hasattr(transport, "max_size"):  # neither uvloop's nor a TLS transport has it
+        transport.max_size = _READ_BUFFER
 
 
 def _close(response: aiohttp.ClientResponse, held: Iterable[Slots]) -> None:

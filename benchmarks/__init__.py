@@ -1,1 +1,9 @@
-"""Questions about cost, one script each: `python -m benchmarks.cpu_per_event`."""
+"""Questions about cost, one module each, answered by measuring contenders that must agree first.
+
+    python -m benchmarks                 all questions, one table, ten minutes
+    python -m benchmarks burst paced     some of them
+    python -m benchmarks --quick         a smoke run: everything runs and agrees, figures mean nothing
+    python -m benchmarks --plot FILE.svg a picture of one answer
+
+A contender that is not installed is reported as missing. `pip install -e '.[bench]'` installs them all.
+"""

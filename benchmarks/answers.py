@@ -1,0 +1,135 @@
+"""The bytes of answers, as ConverseStream and Claude's native stream frame them, and their way back to texts.
+
+A frame is some 180 bytes long with a delta of one word, padded as the service pads. Header blocks repeat, lengths vary.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import struct
+import zlib
+from base64 import b64encode
+from collections import deque
+from functools import lru_cache
+from typing import Any
+
+from bedrock_stream.dialects.anthropic import Anthropic
+from bedrock_stream.dialects.converse import Converse
+from bedrock_stream.events import TextDelta
+from bedrock_stream.eventstream import Decoder, Frame, encode_frame
+
+__all__ = ("Answer", "READ", "answer", "chunk", "reads", "stamped", "texts_of", "words")
+
+READ = 4096
+"""Bytes of one read, where the network is not part of the question."""
+_PADDING = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+
+
+class Answer:
+    """Frames: those in front, one for each delta, those behind."""
+
+    __slots__ = ("deltas", "end", "start")
+
+    def __init__(self, start: bytes, deltas: list[bytes], end: bytes) -> None:
+        self.start = start
+        self.deltas = deltas
+        self.end = end
+
+    def whole(self) -> bytes:
+        """All of it."""
+        return b"".join((self.start, *self.deltas, self.end))
+
+
+def words(events: int) -> list[str]:
+    """What an answer says, delta by delta."""
+    return [f" word{number}" for number in range(events)]
+
+
+@lru_cache(maxsize=16)
+def answer(form: str, events: int) -> Answer:
+    """An answer of that many text deltas; `form` is `converse` or `invoke`."""
+    return _native(events) if form == "invoke" else _converse(events)
+
+
+def _converse(events: int) -> Answer:
+    deltas = [
+        _event("contentBlockDelta", {"contentBlockIndex": 0, "delta": {"text": word}, "p": _PADDING[: number % 62]})
+        for number, word in enumerate(words(events))
+    ]
+    usage = {"inputTokens": 1, "outputTokens": events, "totalTokens": events + 1}
+    end = (
+        _event("contentBlockStop", {"contentBlockIndex": 0}),
+        _event("messageStop", {"stopReason": "end_turn"}),
+        _event("metadata", {"usage": usage, "metrics": {"latencyMs": 1}}),
+    )
+    return Answer(_event("messageStart", {"role": "assistant"}), deltas, b"".join(end))
+
+
+def _native(events: int) -> Answer:
+    message: dict[str, Any] = {"id": "msg_1", "type": "message", "role": "assistant", "model": "claude", "content": []}
+    message |= {"stop_reason": None, "stop_sequence": None, "usage": {"input_tokens": 1, "output_tokens": 1}}
+    start = _chunk({"type": "message_start", "message": message}, 0) + _chunk(
+        {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}}, 1
+    )
+    deltas = [
+        _chunk({"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": word}}, number)
+        for number, word in enumerate(words(events))
+    ]
+    stop = {"stop_reason": "end_turn", "stop_sequence": None}
+    metrics = {"inputTokenCount": 1, "outputTokenCount": events, "invocationLatency": 1, "firstByteLatency": 1}
+    end = (
+        _chunk({"type": "content_block_stop", "index": 0}, 2),
+        _chunk({"type": "message_delta", "delta": stop, "usage": {"output_tokens": events}}, 3),
+        _chunk({"type": "message_stop", "amazon-bedrock-invocationMetrics": metrics}, 4),
+    )
+    return Answer(start, deltas, b"".join(end))
+
+
+def _event(kind: str, body: dict[str, Any]) -> bytes:
+    headers = {":event-type": kind, ":content-type": "application/json", ":message-type": "event"}
+    return encode_frame(Frame(dict(headers), json.dumps(body, separators=(",", ":")).encode()))
+
+
+def _chunk(document: dict[str, Any], number: int) -> bytes:
+    data = b64encode(json.dumps(document, separators=(",", ":")).encode()).decode()
+    return _event("chunk", {"bytes": data, "p": _PADDING[: number % 62]})
+
+
+# A stamped delta is made when it is sent: all but the time is the same, so that making it costs next to nothing.
+_TEMPLATE = _event("contentBlockDelta", {"contentBlockIndex": 0, "delta": {"text": "0" * 16}, "p": "abc"})
+_BEFORE, _, _AFTER = _TEMPLATE[:-4].partition(b"0" * 16)
+_CRC_BEFORE = zlib.crc32(_BEFORE)
+
+
+def stamped(seconds: float) -> bytes:
+    """A Converse delta whose text is a time."""
+    rest = b"%016.6f%s" % (seconds, _AFTER)
+    return _BEFORE + rest + struct.pack(">I", zlib.crc32(rest, _CRC_BEFORE))
+
+
+def chunk(data: bytes) -> bytes:
+    """One chunk of an HTTP/1.1 body."""
+    return b"%x\r\n%s\r\n" % (len(data), data)
+
+
+def reads(data: bytes) -> list[bytes]:
+    """The bytes in pieces of one read."""
+    return [data[start : start + READ] for start in range(0, len(data), READ)]
+
+
+def texts_of(form: str, taken: bytes) -> list[str]:
+    """The texts in what a floor read; with HTTP's own framing still around it or not."""
+    body = _unchunked(taken) if taken.startswith(b"HTTP/") else taken
+    events: deque[Any] = deque()
+    (Anthropic() if form == "invoke" else Converse()).reader().feed(Decoder().feed(body), events)
+    return [event.text for event in events if isinstance(event, TextDelta)]
+
+
+def _unchunked(answer: bytes) -> bytes:
+    body, position, parts = answer.partition(b"\r\n\r\n")[2], 0, []
+    while match := re.compile(rb"([0-9a-f]+)\r\n").match(body, position):
+        size = int(match[1], 16)
+        parts.append(body[match.end() : match.end() + size])
+        position = match.end() + size + 2
+    return b"".join(parts)

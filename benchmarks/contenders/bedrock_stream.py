@@ -1,0 +1,41 @@
+"""This library."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from . import KEY_ID, MODELS, REGION, SECRET, Read, Take, Target
+
+PACKAGE = None
+IMPORT = "from bedrock_stream import stream, TextDelta"
+FORMS = ("converse", "invoke")
+
+
+@asynccontextmanager
+async def reading(target: Target) -> AsyncIterator[Read]:
+    from bedrock_stream import Client, Credentials, TextDelta
+
+    context = None
+    if target.cafile:
+        import ssl
+
+        context = ssl.create_default_context(cafile=target.cafile)
+    model = MODELS[target.form]
+    keys = Credentials(KEY_ID, SECRET)
+
+    async with Client(
+        region=REGION,
+        endpoint_url=target.url,
+        credentials=keys,
+        ssl=context,
+        max_connections=max(256, target.streams),
+    ) as client:
+
+        async def read(prompt: str, take: Take) -> None:
+            async with client.stream(model, prompt, keep=target.keep) as stream:
+                async for event in stream:
+                    if type(event) is TextDelta:
+                        take(event.text)
+
+        yield read

@@ -1,0 +1,197 @@
+"""Decoders from memory: for each case and contender a maker that imports and prepares, and gives what is timed.
+
+What is timed takes reads and gives what was in them: payloads where the case is frames, else texts.
+"""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from collections import deque
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import msgspec
+
+from .contenders import KEY_ID, REGION, SECRET
+from .measure import FLOOR, OURS
+
+__all__ = ("DECODERS",)
+
+Decode = Callable[[list[bytes]], list[Any]]
+
+
+def _our_frames() -> Decode:
+    from bedrock_stream.eventstream import Decoder
+
+    def decode(reads: list[bytes]) -> list[bytes]:
+        decoder, payloads = Decoder(), []
+        for data in reads:
+            payloads += [frame.payload for frame in decoder.feed(data)]
+        return payloads
+
+    return decode
+
+
+def _our_events() -> Decode:
+    from bedrock_stream.dialects.converse import Converse
+
+    return lambda reads: _our_texts(Converse(), reads)
+
+
+def _our_native_events() -> Decode:
+    from bedrock_stream.dialects.anthropic import Anthropic
+
+    return lambda reads: _our_texts(Anthropic(), reads)
+
+
+def _our_texts(dialect: Any, reads: list[bytes]) -> list[str]:
+    from bedrock_stream.events import TextDelta
+    from bedrock_stream.eventstream import Decoder
+
+    decoder, reader, ready, texts = Decoder(), dialect.reader(), deque[Any](), []
+    for data in reads:
+        reader.feed(decoder.feed(data), ready)
+        texts += [event.text for event in ready if type(event) is TextDelta]
+        ready.clear()
+    return texts
+
+
+def _botocore_frames() -> Decode:
+    from botocore.eventstream import EventStreamBuffer
+
+    def decode(reads: list[bytes]) -> list[bytes]:
+        buffer, payloads = EventStreamBuffer(), []
+        for data in reads:
+            buffer.add_data(data)
+            payloads += [message.payload for message in buffer]
+        return payloads
+
+    return decode
+
+
+class _Body:
+    """A response's body, for those who ask for one."""
+
+    status_code = 200
+    is_closed = False
+    stream = None
+
+    def __init__(self, reads: list[bytes]) -> None:
+        self._reads = reads
+
+    def iter_bytes(self) -> Iterator[bytes]:
+        return iter(self._reads)
+
+    def close(self) -> None:
+        pass
+
+
+def _botocore_events() -> Decode:
+    import botocore.session
+    from botocore.eventstream import EventStream
+    from botocore.parsers import EventStreamJSONParser
+
+    class Raw(_Body):
+        stream = _Body.iter_bytes  # type: ignore[assignment]  # botocore calls it so
+
+    model = botocore.session.get_session().get_service_model("bedrock-runtime")
+    shape = model.operation_model("ConverseStream").output_shape.members["stream"]
+
+    def decode(reads: list[bytes]) -> list[str]:
+        events = EventStream(Raw(reads), shape, EventStreamJSONParser(), "ConverseStream")
+        return [event["contentBlockDelta"]["delta"]["text"] for event in events if "contentBlockDelta" in event]
+
+    return decode
+
+
+def _anthropic_events() -> Decode:
+    from anthropic import AnthropicBedrock, Stream
+    from anthropic.types import RawMessageStreamEvent
+
+    client = AnthropicBedrock(aws_access_key=KEY_ID, aws_secret_key=SECRET, aws_region=REGION)
+    kind: Any = RawMessageStreamEvent
+
+    def decode(reads: list[bytes]) -> list[str]:
+        body: Any = _Body(reads)
+        events: Stream[Any] = Stream(cast_to=kind, response=body, client=client)  # type: ignore[arg-type]
+        return [event.delta.text for event in events if event.type == "content_block_delta"]
+
+    return decode
+
+
+# ----------------------------------------------------------------------------------------------------------- the floor
+
+
+class _Text(msgspec.Struct, gc=False):
+    text: str = ""
+
+
+class _Delta(msgspec.Struct, gc=False):
+    index: int = msgspec.field(default=0, name="contentBlockIndex")
+    delta: _Text | None = None
+    p: str = ""
+
+
+class _NativeText(msgspec.Struct, gc=False):
+    type: str = ""
+    text: str = ""
+
+
+class _NativeDelta(msgspec.Struct, gc=False):
+    type: str = ""
+    index: int = 0
+    delta: _NativeText | None = None
+
+
+class _Chunk(msgspec.Struct, gc=False):
+    data: bytes = msgspec.field(name="bytes")
+    p: str = ""
+
+
+def _payloads(reads: list[bytes]) -> list[bytes]:
+    data, position, payloads = b"".join(reads), 0, []
+    size, lengths, checksum = len(data), struct.Struct(">II").unpack_from, struct.Struct(">I").unpack_from
+    while position + 12 <= size:
+        length, headers = lengths(data, position)
+        end = position + length
+        if end > size:
+            break
+        if zlib.crc32(data[position : end - 4]) != checksum(data, end - 4)[0]:
+            raise ValueError("the bytes are damaged")
+        payloads.append(data[position + 12 + headers : end - 4])
+        position = end
+    return payloads
+
+
+def _floor_frames() -> Decode:
+    return _payloads
+
+
+def _floor_events() -> Decode:
+    read = msgspec.json.Decoder(_Delta).decode
+    return lambda reads: [
+        event.delta.text for payload in _payloads(reads) if (event := read(payload)).delta and event.delta.text
+    ]
+
+
+def _floor_native_events() -> Decode:
+    chunk, read = msgspec.json.Decoder(_Chunk).decode, msgspec.json.Decoder(_NativeDelta).decode
+    return lambda reads: [
+        event.delta.text
+        for payload in _payloads(reads)
+        if (event := read(chunk(payload).data)).delta and event.delta.text
+    ]
+
+
+DECODERS: dict[tuple[str, str], Callable[[], Decode]] = {
+    ("frames", OURS): _our_frames,
+    ("frames", FLOOR): _floor_frames,
+    ("frames", "boto3"): _botocore_frames,
+    ("events", OURS): _our_events,
+    ("events", FLOOR): _floor_events,
+    ("events", "boto3"): _botocore_events,
+    ("native", OURS): _our_native_events,
+    ("native", FLOOR): _floor_native_events,
+    ("native", "anthropic"): _anthropic_events,
+}

@@ -1,0 +1,32 @@
+"""Event loops by name, and as many files as the system allows."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+__all__ = ("loop_factory", "raise_file_limit")
+
+
+def loop_factory(name: str, *, needed: bool = True) -> Callable[[], asyncio.AbstractEventLoop]:
+    """What makes a loop: `asyncio` or `uvloop`. Raises `ImportError` where a needed one is not installed."""
+    if name == "uvloop":
+        try:
+            import uvloop
+        except ImportError:
+            if needed:
+                raise
+        else:
+            factory: Callable[[], asyncio.AbstractEventLoop] = uvloop.new_event_loop
+            return factory
+    return asyncio.new_event_loop
+
+
+def raise_file_limit() -> None:
+    """A thousand streams are a thousand sockets."""
+    try:
+        import resource
+    except ImportError:  # Windows has no such limit
+        return
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

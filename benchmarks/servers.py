@@ -1,0 +1,188 @@
+"""A Bedrock that costs its clients nothing: a process of its own that replays bytes made beforehand.
+
+It takes any authorization and does what the `Order` in the prompt says. Paced answers are spread evenly over the pace,
+so that a client is woken for one stream at a time, as by so many independent streams. Plain and, where there is a
+certificate, TLS. It runs on uvloop where that is installed, since nobody asks what it costs.
+
+    python -m benchmarks.servers [--certificate FILE]    prints its ports as JSON, serves until its input ends
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import ssl
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import lru_cache
+from pathlib import Path
+from typing import NamedTuple, cast
+
+from . import answers
+from .loops import loop_factory, raise_file_limit
+from .orders import Order
+
+__all__ = ("Servers", "serving")
+
+_HEAD = (
+    b"HTTP/1.1 200 OK\r\ncontent-type: application/vnd.amazon.eventstream\r\n"
+    b"x-amzn-RequestId: 00000000-0000-0000-0000-000000000000\r\ntransfer-encoding: chunked\r\n\r\n"
+)
+_END = b"0\r\n\r\n"
+
+
+class Servers(NamedTuple):
+    """Where they listen."""
+
+    plain: str
+    tls: str | None
+    """None where trustme is not installed, which makes the certificate."""
+    cafile: str | None
+    """Whom to trust."""
+
+
+@contextmanager
+def serving() -> Iterator[Servers]:
+    """Servers in a process of their own, for as long as the block runs."""
+    with tempfile.TemporaryDirectory() as folder:
+        cafile, certificate = _certificate(Path(folder))
+        command = [sys.executable, "-m", "benchmarks.servers"]
+        if certificate:
+            command += ["--certificate", certificate]
+        # Its input is never written to: that it ends tells the process to end, however this one did.
+        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+            assert process.stdin is not None
+            assert process.stdout is not None
+            with process.stdin:
+                ports = json.loads(process.stdout.readline())
+                tls = f"https://127.0.0.1:{ports['tls']}" if certificate else None
+                yield Servers(f"http://127.0.0.1:{ports['plain']}", tls, cafile)
+
+
+def _certificate(folder: Path) -> tuple[str | None, str | None]:
+    """Files with an authority and with a server's key and certificate, or two Nones."""
+    try:
+        import trustme
+    except ImportError:
+        return None, None
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(str(folder / "authority.pem"))
+    authority.issue_cert("127.0.0.1").private_key_and_cert_chain_pem.write_to_path(str(folder / "server.pem"))
+    return str(folder / "authority.pem"), str(folder / "server.pem")
+
+
+# ------------------------------------------------------------------------------------------------- the process itself
+
+
+class _Crowds:
+    """Requests that wait for others with the same order."""
+
+    def __init__(self) -> None:
+        self._waiting: dict[Order, list[_Peer]] = {}
+
+    def admit(self, peer: _Peer, order: Order) -> None:
+        crowd = self._waiting.setdefault(order, [])
+        crowd.append(peer)
+        if len(crowd) >= order.crowd:
+            del self._waiting[order]
+            for place, member in enumerate(crowd):
+                member.begin(order, place / len(crowd))
+
+
+class _Peer(asyncio.Protocol):
+    """One connection; one request at a time."""
+
+    def __init__(self, crowds: _Crowds) -> None:
+        self._crowds = crowds
+        self._loop = asyncio.get_running_loop()
+        self._transport: asyncio.Transport | None = None
+        self._request = b""
+        self._form = ""
+        self._deltas: Iterator[bytes] = iter(())
+        self._order = Order(0)
+        self._due = 0.0
+        self._left = 0
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.Transport", transport)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._transport = None
+
+    def data_received(self, data: bytes) -> None:
+        self._request += data
+        head, end, body = self._request.partition(b"\r\n\r\n")
+        if end and _is_whole(head.lower(), body):
+            self._request = b""
+            self._form = "invoke" if b"/invoke-with-response-stream" in head else "converse"
+            self._crowds.admit(self, Order.read(body))
+
+    def begin(self, order: Order, phase: float) -> None:
+        """Answer; `phase` is this stream's place between two beats of its crowd."""
+        if self._transport is None:
+            return
+        self._order = order
+        if not order.pace_ms and not order.held:
+            self._transport.write(_at_once(self._form, order.events))
+            return
+        replay = answers.answer(self._form, order.events)
+        self._transport.write(_HEAD + answers.chunk(replay.start))
+        self._deltas = iter(replay.deltas)
+        self._left = order.events
+        self._due = self._loop.time() + phase * order.pace_ms / 1000
+        self._loop.call_at(self._due, self._beat)
+
+    def _beat(self) -> None:
+        if self._transport is None:
+            return
+        order = self._order
+        if self._left:
+            self._left -= 1
+            delta = answers.stamped(time.monotonic()) if order.stamped else next(self._deltas)
+            self._transport.write(answers.chunk(delta))
+            self._due += order.pace_ms / 1000
+            self._loop.call_at(self._due, self._beat)
+        elif not order.held:
+            self._transport.write(answers.chunk(answers.answer(self._form, order.events).end) + _END)
+
+
+@lru_cache(maxsize=8)
+def _at_once(form: str, events: int) -> bytes:
+    pieces = answers.reads(answers.answer(form, events).whole())
+    return b"".join((_HEAD, *map(answers.chunk, pieces), _END))
+
+
+def _is_whole(head: bytes, body: bytes) -> bool:
+    length = head.partition(b"content-length:")[2].partition(b"\r\n")[0]
+    return len(body) >= int(length) if length else body.endswith(_END)
+
+
+async def _serve(certificate: str | None) -> None:
+    raise_file_limit()
+    loop, crowds = asyncio.get_running_loop(), _Crowds()
+    plain = await loop.create_server(lambda: _Peer(crowds), "127.0.0.1", 0, backlog=4096)
+    ports = {"plain": plain.sockets[0].getsockname()[1]}
+    if certificate:
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        context.load_cert_chain(certificate)
+        tls = await loop.create_server(lambda: _Peer(crowds), "127.0.0.1", 0, backlog=4096, ssl=context)
+        ports["tls"] = tls.sockets[0].getsockname()[1]
+    print(json.dumps(ports), flush=True)
+    await asyncio.to_thread(sys.stdin.read)
+
+
+def main() -> None:
+    """Serve."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--certificate")
+    with asyncio.Runner(loop_factory=loop_factory("uvloop", needed=False)) as runner:
+        runner.run(_serve(parser.parse_args().certificate))
+
+
+if __name__ == "__main__":
+    main()
