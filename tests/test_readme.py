@@ -29,5 +29,7 @@ def test_a_program_runs_as_it_stands(number: int) -> None:
         environ |= {"AWS_CONFIG_FILE": os.devnull, "PYTHONWARNINGS": "error"}
         command = [sys.executable, "-X", "dev", "-c", PROGRAMS[number]]
         done = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=50)  # noqa: S603 - ours
-    assert (done.returncode, done.stderr) == (0, "")
+    # asyncio's debug mode notes a step that took long, which says something about the machine alone.
+    complaints = [line for line in done.stderr.splitlines() if not line.startswith("Executing <")]
+    assert (done.returncode, complaints) == (0, [])
     assert done.stdout or "asyncio.run" not in PROGRAMS[number]
