@@ -11,12 +11,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from importlib.util import find_spec
 
-from ..errors import ConfigurationError, MissingCredentials
+from ..errors import ConfigurationError, CredentialsUnavailable, MissingCredentials
 from ..profiles import Profile
 from .botocore import BotocoreSession
 from .credentials import Credentials, check_pair
 from .instance import ContainerRole, InstanceRole
 from .place import Place
+from .sources import Outside
 from .sts import AssumeRoleWithWebIdentity
 
 __all__ = ("chain_place", "profile_place")
@@ -25,7 +26,7 @@ _DYNAMIC = ("role_arn", "sso_session", "sso_account_id", "sso_start_url", "crede
 _LOOKED_AT = (
     "none were found in the call's api_key and access_key_id, the client's api_key, credentials, keys and profile, "
     "put_key, the variables AWS_BEARER_TOKEN_BEDROCK, AWS_ACCESS_KEY_ID with AWS_SECRET_ACCESS_KEY, "
-    "AWS_WEB_IDENTITY_TOKEN_FILE and AWS_CONTAINER_CREDENTIALS_*, profile {profile!r} of the shared files{instance}"
+    "AWS_WEB_IDENTITY_TOKEN_FILE and AWS_CONTAINER_CREDENTIALS_*, profile {profile!r} of the shared files"
 )
 
 
@@ -45,9 +46,8 @@ def chain_place(environ: Mapping[str, str], profile: Profile) -> Place:
         if environ.get(variable):
             return Place(variable, "sigv4", ContainerRole(), key=(variable, environ[variable]))
     if environ.get("AWS_EC2_METADATA_DISABLED", "").strip().lower() == "true":
-        problem = _LOOKED_AT.format(profile=profile.name, instance="; AWS_EC2_METADATA_DISABLED shuts the last place")
-        raise MissingCredentials("credentials", problem, "give one of them")
-    return Place("the machine's role (IMDSv2)", "sigv4", InstanceRole(), key=("IMDSv2",))
+        raise _missing(profile.name, "AWS_EC2_METADATA_DISABLED shuts the last place")
+    return Place("the machine's role (IMDSv2)", "sigv4", _LastResort(profile.name), key=("IMDSv2", profile.name))
 
 
 def profile_place(profile: Profile) -> Place:
@@ -68,6 +68,28 @@ def profile_place(profile: Profile) -> Place:
         raise MissingCredentials("credentials", problem, 'pip install "bedrock-stream[botocore]"')
     source = BotocoreSession(profile=profile.name)
     return Place(f"{name} ({dynamic})", "sigv4", source, key=("profile", profile.name, *sorted(settings.items())))
+
+
+class _LastResort:
+    """The machine's role. Most machines have none, so what is said then is that there are no keys anywhere."""
+
+    def __init__(self, profile: str) -> None:
+        self._role = InstanceRole()
+        self._profile = profile
+
+    @property
+    def name(self) -> str:
+        return self._role.name
+
+    async def fetch(self, outside: Outside) -> Credentials:
+        try:
+            return await self._role.fetch(outside)
+        except CredentialsUnavailable as error:
+            raise _missing(self._profile, f"and {error}") from None
+
+
+def _missing(profile: str, last: str) -> MissingCredentials:
+    return MissingCredentials("credentials", f"{_LOOKED_AT.format(profile=profile)}; {last}", "give one of them")
 
 
 def _web_identity(place: str, role: str, file: str, session: str | None) -> Place:

@@ -216,6 +216,18 @@ def test_a_client_takes_one_kind_of_keys() -> None:
     assert "hunter2" not in str(caught.value)
 
 
+async def test_a_machine_without_a_role_is_a_machine_without_keys(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("AWS_EC2_METADATA_DISABLED")
+    monkeypatch.setenv("AWS_EC2_METADATA_SERVICE_ENDPOINT", "http://127.0.0.1:9/")
+    async with Client(region="us-east-1") as client:
+        assert client.explain("amazon.nova-lite-v1:0", "Hello").auth == "sigv4, the machine's role (IMDSv2)"
+        with pytest.raises(
+            MissingCredentials, match=r"none were found in the call's api_key.*; and the instance's role"
+        ) as caught:
+            await client.generate("amazon.nova-lite-v1:0", "Hello")
+    assert caught.value.argument == "credentials"
+
+
 # ------------------------------------------------------------------------------------------------------------ providers
 
 
