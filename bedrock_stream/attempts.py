@@ -165,6 +165,7 @@ class Attempts:
         if wait:
             transport = await self.call.transport()
             await transport.pause(wait)
+        error.__traceback__ = None  # its frames hold the stream, which must go with its last reference
         self._place = place
         self._memory.retries += 1
         return True
