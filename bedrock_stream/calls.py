@@ -166,6 +166,7 @@ class Calls:
             model=plan.model.id,
             region=region,
             target=Target(model=plan.model.id, region=region, endpoint_url=where.endpoint.url),
+            account=None if own is None else own.key,
             timeouts=plan.options.timeouts or self._defaults.timeouts,
             keep=plan.options.keep,
             streaming=stream,

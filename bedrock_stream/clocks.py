@@ -29,7 +29,7 @@ class Timeouts(msgspec.Struct, frozen=True, kw_only=True):
     first_event: float | None = 300
     """From sending to the first event."""
     first_content: float | None = None
-    """From sending to the first event that is more than the message's start."""
+    """From sending to the first event that is more than the message's start; streams only."""
     idle: float | None = 300
     """Between two reads of bytes."""
     unread: float | None = 600

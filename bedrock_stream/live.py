@@ -60,6 +60,7 @@ class Live(Generic[_E]):
         "_begun",
         "_call",
         "_decoder",
+        "_errand",
         "_failure",
         "_finished",
         "_held",
@@ -80,6 +81,7 @@ class Live(Generic[_E]):
         self._finished = False
         self._reading = False
         self._watch: Watch | None = None
+        self._errand: asyncio.Timeout | None = None
         self.delivered = 0
         """Events that have reached the caller."""
 
@@ -190,20 +192,23 @@ class Live(Generic[_E]):
         self._reading = True
         try:
             if self._answer is None:
-                await self._within_total(self._open())
+                await self._without_watch(self._open())
+            elif self._begun:
+                await self._read(self._answer)
             else:
                 await self._read_or_try_again(self._answer)
         except BedrockStreamError as error:
             self._stop(error)
             raise
-        except BaseException:
-            self._stop(StreamInterrupted("a read was cancelled, which closed the stream"), "cancelled")
+        except BaseException as error:
+            way = "cancelled" if isinstance(error, asyncio.CancelledError) else "failed"
+            self._stop(StreamInterrupted(f"a read ended with {type(error).__name__}, which closed the stream"), way)
             raise
         finally:
             self._reading = False
 
     async def _open(self) -> None:
-        loop, attempts = asyncio.get_running_loop(), self._attempts
+        attempts = self._attempts
         try:
             answer = await attempts.open()
         finally:
@@ -212,24 +217,29 @@ class Live(Generic[_E]):
         if self._failure is not None:  # closed by another task meanwhile
             answer.close()
             raise self._failure
+        loop, timeouts = asyncio.get_running_loop(), self._call.timeouts
         self._answer = answer
-        self._waited = loop.time() - attempts.since
-        timeouts = self._call.timeouts
-        total = None if timeouts.total is None else (timeouts.total, attempts.began)
+        self._waited = loop.time() - answer.sent
+        total = None if timeouts.total is None else (timeouts.total, attempts.began or answer.sent)
         self._watch = Watch(loop, self, timeouts.unread, total)
 
-    async def _within_total(self, step: Coroutine[Any, Any, _R]) -> _R:
-        """Do something that no watch looks at, within the limit of the whole call."""
-        limit, began = self._call.timeouts.total, self._attempts.began
-        if limit is None:
-            return await step
-        loop = asyncio.get_running_loop()
+    async def _without_watch(self, step: Coroutine[Any, Any, _R]) -> _R:
+        """Do something that has no answer to watch, within the limit of the whole call and until somebody closes."""
+        loop, limit, began = asyncio.get_running_loop(), self._call.timeouts.total, self._attempts.began
+        began = loop.time() if began is None else began
         try:
-            async with asyncio.timeout_at((began or loop.time()) + limit):
+            async with asyncio.timeout_at(None if limit is None else began + limit) as errand:
+                self._errand = errand
                 return await step
         except TimeoutError:
-            elapsed = loop.time() - self._attempts.began
-            raise TotalTimeout(limit, elapsed, 0 if self._answer is None else self._answer.bytes_received) from None
+            if self._failure is not None:
+                raise self._failure from None
+            if limit is None or not errand.expired():
+                raise  # it is the caller's own, of `on_retry`
+            received = 0 if self._answer is None else self._answer.bytes_received
+            raise TotalTimeout(limit, loop.time() - began, received) from None
+        finally:
+            self._errand = None
 
     async def _read_or_try_again(self, answer: Answer) -> None:
         try:
@@ -237,7 +247,7 @@ class Live(Generic[_E]):
         except BedrockStreamError as error:
             if self._begun or self._failure is not None:
                 raise
-            if not await self._within_total(self._try_again(error, answer)):
+            if not await self._without_watch(self._try_again(error, answer)):
                 if not self._held:
                     raise
                 self._hand_out_held()  # what came before the failure is delivered first
@@ -361,11 +371,12 @@ class Live(Generic[_E]):
     def _stop(self, error: BedrockStreamError, way: str = "failed") -> None:
         """Close, with a failure that every later read raises; the first failure stays."""
         if self._failure is None:
-            self._attempts.ended(way, error, self.request_id, lambda: self.partial)
             self._failure = error
             self._call.describe(error, self.request_id)
             error.events_received = self.delivered
             error.partial = self.partial
+            self._attempts.failed(error)
+            self._attempts.ended(way, error, self.request_id, error.partial)
         self._release(error)
 
     def _release(self, error: BedrockStreamError | None = None) -> None:
@@ -375,3 +386,5 @@ class Live(Generic[_E]):
             if error is not None:
                 self._answer.fail(error)  # whoever waits in another task hears of it
             self._answer.close()
+        if self._errand is not None and not self._errand.expired():
+            self._errand.reschedule(0.0)  # so does whoever opens or waits to try again
