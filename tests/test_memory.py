@@ -10,15 +10,16 @@ import asyncio
 import gc
 import socket
 import tracemalloc
-from collections.abc import AsyncIterator, Iterator
+import weakref
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import contextmanager
 
 import pytest
 from conftest import KEYS
 from firehose import firehose
-from socket_server import START, STREAM_HEAD, text
+from socket_server import START, STREAM_HEAD, SocketServer, begin_and_wait, text
 
-from bedrock_stream import Client, MessageStart, TextDelta
+from bedrock_stream import Client, MessageStart, Stream, TextDelta, Timeouts, errors
 
 MODEL = "amazon.nova-lite-v1:0"
 KB, MB = 1024, 1024 * 1024
@@ -84,6 +85,43 @@ async def test_an_answer_that_is_kept_costs_its_text_and_not_an_object_a_delta(c
     assert held[1] - held[0] < 1.5 * (many - few) * size
 
 
+async def fall_silent(stream: Stream) -> None:
+    with pytest.raises(errors.IdleTimeout):
+        await stream.response()
+
+
+async def close_under_its_reader(stream: Stream) -> None:
+    reading = asyncio.create_task(stream.response())
+    while not stream.partial or not stream.partial.text:
+        await asyncio.sleep(0)
+    await stream.aclose()
+    with pytest.raises(errors.StreamInterrupted):
+        await reading
+
+
+async def cancel(stream: Stream) -> None:
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.02):
+            await stream.response()
+
+
+@pytest.mark.parametrize("fail", [fall_silent, close_under_its_reader, cancel], ids=lambda fail: fail.__name__)
+async def test_a_stream_that_failed_is_forgotten(fail: Callable[[Stream], Awaitable[None]]) -> None:
+    async def once(client: Client) -> weakref.ref[Stream]:
+        stream = client.stream(MODEL, "Hi", timeouts=Timeouts(idle=0.02))
+        await fail(stream)
+        return weakref.ref(stream)
+
+    async with (
+        SocketServer(begin_and_wait) as server,
+        Client(region="us-east-1", endpoint_url=server.url, credentials=KEYS) as client,
+    ):
+        failed = [await once(client) for _ in range(5)]
+        await server.deserted()
+        gc.collect()
+        assert [reference() for reference in failed] == [None] * 5
+
+
 async def test_a_reader_that_sleeps_stops_the_server() -> None:
     accepted = 0
     full = asyncio.Event()
@@ -109,11 +147,14 @@ async def test_a_reader_that_sleeps_stops_the_server() -> None:
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 32 * KB)  # accepted sockets inherit it
     server = await asyncio.start_server(pour, sock=listening)
     url = f"http://127.0.0.1:{listening.getsockname()[1]}"
-    async with server, Client(region="us-east-1", endpoint_url=url, credentials=KEYS) as client:
-        async with client.stream(MODEL, "Hi") as stream:
-            with traced() as memory:
-                assert isinstance(await anext(stream), MessageStart)
-                async with asyncio.timeout(20):
-                    await full.wait()
-            assert memory.held < 500 * KB  # ours: what lies ready, and what aiohttp reads ahead
-            assert accepted < 2 * MB  # the rest lies in the kernel, whose buffers are its own affair
+    async with (
+        server,
+        Client(region="us-east-1", endpoint_url=url, credentials=KEYS) as client,
+        client.stream(MODEL, "Hi") as stream,
+    ):
+        with traced() as memory:
+            assert isinstance(await anext(stream), MessageStart)
+            async with asyncio.timeout(20):
+                await full.wait()
+        assert memory.held < 500 * KB  # ours: what lies ready, and what aiohttp reads ahead
+        assert accepted < 2 * MB  # the rest lies in the kernel, whose buffers are its own affair
