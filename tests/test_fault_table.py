@@ -7,7 +7,7 @@ each failure no socket, slot, task or thread is left, on either side.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -71,7 +71,9 @@ class Fault:
     """Whether the network itself may lose what was on the way."""
 
 
-def refusal(status: int, code: str | None, kind: type[errors.ServiceError], retryable: bool, says: str = "No.") -> Fault:
+def refusal(
+    status: int, code: str | None, kind: type[errors.ServiceError], retryable: bool, says: str = "No."
+) -> Fault:
     facts = {"status": status, "code": code or "", "message": says, "mid_stream": False, "retryable": retryable}
     return Fault(f"http {status} {code}", (http_error(status, code, says),), kind, facts)
 
@@ -212,26 +214,28 @@ async def answering(*steps: Step) -> AsyncIterator[Client]:
         Emulator(script=lambda _: steps) as emulator,
         Client(region=REGION, endpoint_url=emulator.url, credentials=KEYS, retry=ONCE) as client,
         asyncio.timeout(10),
+        nothing_left(kept=1),
     ):
-        async with nothing_left(kept=1):
-            yield client
-            await emulator.wait_until_idle(0.25)
-            assert client.stats().open_streams == client.stats().waiting == 0
+        yield client
+        await emulator.wait_until_idle(0.25)
+        assert client.stats().open_streams == client.stats().waiting == 0
+
+
+async def collect(source: AsyncIterable[Any], into: list[Any]) -> None:
+    async for item in source:
+        into.append(item)  # noqa: PERF401 - a comprehension would lose what came before an error
 
 
 async def by_events(stream: Stream, into: list[Any]) -> None:
-    async for item in stream:
-        into.append(item)
+    await collect(stream, into)
 
 
 async def by_text(stream: Stream, into: list[Any]) -> None:
-    async for piece in stream.text_stream:
-        into.append(piece)
+    await collect(stream.text_stream, into)
 
 
 async def by_tools(stream: Stream, into: list[Any]) -> None:
-    async for item in stream.tool_stream:
-        into.append(item)
+    await collect(stream.tool_stream, into)
 
 
 async def by_response(stream: Stream, into: list[Any]) -> None:
@@ -263,9 +267,7 @@ def nothing_made_up(error: errors.BedrockStreamError, said: tuple[Step, ...], lo
 @every_fault
 @every_route
 @everything_said
-async def test_a_fault_is_told_truly_and_leaves_nothing(
-    fault: Fault, converse: bool, said: tuple[Step, ...]
-) -> None:
+async def test_a_fault_is_told_truly_and_leaves_nothing(fault: Fault, converse: bool, said: tuple[Step, ...]) -> None:
     async with answering(*said, *fault.steps) if fault.begun else answering(*fault.steps) as client:
         for read in READERS:
             got: list[Any] = []

@@ -315,7 +315,7 @@ async def test_what_was_never_read_was_never_sent_and_goes_in_silence(server: So
 
 
 async def test_a_stream_kept_by_a_caught_exception_is_closed_as_unread(server: SocketServer) -> None:
-    async def fail() -> None:
+    async def fail(client: Client) -> None:
         stream = client.stream(MODEL, "Hi")
         async for _ in stream:
             raise Boom
@@ -328,7 +328,7 @@ async def test_a_stream_kept_by_a_caught_exception_is_closed_as_unread(server: S
         async with asyncio.timeout(20):
             for _ in range(ROUNDS):
                 try:
-                    await fail()
+                    await fail(client)
                 except Boom as boom:
                     kept.append(boom)
             await server.deserted()
