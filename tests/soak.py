@@ -21,7 +21,7 @@ import sys
 import time
 import warnings
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable
 from random import Random
 from typing import Any
 
@@ -52,6 +52,9 @@ __all__ = ("FAULTS", "Figures", "Plan", "run")
 MODEL = "anthropic.claude-3-sonnet-20240229-v1:0"
 SILENCE = 1.0
 """Seconds after which a stream that is told to fall silent is given up."""
+
+COME_AND_GO = 5_000
+"""Blocks of memory that caches and free lists hold or do not, however many streams there were."""
 
 FAULTS: dict[str, tuple[Step, type[errors.BedrockStreamError]]] = {
     "refused": (http_error(429, "ThrottlingException", "No."), errors.Throttled),
@@ -104,6 +107,8 @@ class Figures(msgspec.Struct, kw_only=True):
     """`ResourceWarning`s; one for each stream that was dropped."""
     seconds: float
     events: int
+    grown: int
+    """Blocks of memory, most of them below 512 bytes, that there are more than before."""
     left: dict[str, int]
     """What was there at the end that was not there before."""
 
@@ -197,27 +202,28 @@ async def judged(client: Client, fate: Fate, events: list[int], wrong: list[str]
 async def run(plan: Plan) -> Figures:
     """Live through all streams of a plan; what is left is counted after the client is closed."""
     room_for(4 * plan.at_once + 100)
-    outcomes: Counter[str] = Counter()
     wrong: list[str] = []
     events = [0]
+    warm_up = msgspec.structs.replace(plan, streams=min(plan.streams // 3, 500))
     async with served() as (url, report):
-        await soak(url, fates(msgspec.structs.replace(plan, streams=min(plan.streams, 500))), plan, [0], [])
-        before, blocks = await settled()
-        began = time.monotonic()
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
-            outcomes.update(await soak(url, fates(plan), plan, events, wrong))
+            await soak(url, warm_up, [0], [])
+            before, blocks = await settled()
+            caught.clear()
+            began = time.monotonic()
+            outcomes = Counter(await soak(url, plan, events, wrong))
             after, blocks_after = await settled()
         seconds = time.monotonic() - began
         emulator = await report()
+    grown = blocks_after - blocks
     strange = [str(one.message) for one in caught if "was dropped before its end" not in str(one.message)]
     left = {
         "sockets": after.sockets - before.sockets,
         "tasks": after.tasks - before.tasks,
         "threads": after.threads - before.threads,
         "streams": objects_of("bedrock_stream.streaming", "bedrock_stream.transport"),
-        # a few thousand blocks of some 450 bytes come and go with caches and free lists, whatever the number of streams
-        "blocks of memory": grown if (grown := blocks_after - blocks) > 5_000 else 0,
+        "blocks of memory": grown if grown > COME_AND_GO else 0,
         "answers in the emulator": emulator["open"],
         "sockets in the emulator": emulator["sockets"],
     }
@@ -227,11 +233,12 @@ async def run(plan: Plan) -> Figures:
         warned=len(caught) - len(strange),
         seconds=seconds,
         events=events[0],
+        grown=grown,
         left=left,
     )
 
 
-async def soak(url: str, planned: Sequence[Fate], plan: Plan, events: list[int], wrong: list[str]) -> list[str]:
+async def soak(url: str, plan: Plan, events: list[int], wrong: list[str]) -> list[str]:
     keys = Credentials(ACCESS_KEY_ID, SECRET_ACCESS_KEY)
     once = RetryPolicy(max_attempts=1)
     async with Client(
@@ -243,7 +250,7 @@ async def soak(url: str, planned: Sequence[Fate], plan: Plan, events: list[int],
             async with turn:
                 return await judged(client, fate, events, wrong)
 
-        outcomes = await asyncio.gather(*map(one, planned))
+        outcomes = await asyncio.gather(*map(one, fates(plan)))
         if client.stats().open_streams or client.stats().waiting:
             wrong.append(f"slots are still taken: {client.stats()}")
     return outcomes
@@ -330,7 +337,8 @@ def show(plan: Plan, figures: Figures) -> None:
     print(f"\n  {'ended otherwise than due':28} {len(figures.wrong):7}")
     print(f"  {'warned of a drop':28} {figures.warned:7}  of {figures.outcomes['dropped']}")
     for what, count in figures.left.items():
-        print(f"  {'left: ' + what:28} {count:7}")
+        print(f"  {'left: ' + what:31} {count:4}")
+    print(f"  {'growth in blocks of memory':28} {figures.grown:7}")
     for line in figures.wrong[:10]:
         print(f"\n{line}")
 
