@@ -48,7 +48,7 @@ THROTTLE = "Too many tokens, please wait."
 THROTTLED_INSIDE = (HALF, stream_error("throttlingException", THROTTLE))
 THROTTLED = (http_error(429, "ThrottlingException", THROTTLE),)
 
-# ----------------------------------------------------------------------------------------------------------- aiobotocore
+# ---------------------------------------------------------------------------------------------------------- aiobotocore
 
 
 @contextlib.asynccontextmanager
@@ -90,7 +90,7 @@ async def their_answer(client: Any) -> str:
     return f"ends normally with {said!r}"
 
 
-# ------------------------------------------------------------------------------------------------------------------ ours
+# ----------------------------------------------------------------------------------------------------------------- ours
 
 
 @contextlib.asynccontextmanager
@@ -126,7 +126,7 @@ async def our_answer(client: Client) -> str:
     return f"ends normally with {said!r}"
 
 
-# ----------------------------------------------------------------------------------------------------------------- cases
+# ---------------------------------------------------------------------------------------------------------------- cases
 
 Make = Callable[[str], contextlib.AbstractAsyncContextManager[Any]]
 
