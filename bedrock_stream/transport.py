@@ -11,6 +11,8 @@ and the file is longer than most. What aiohttp makes us mind:
 - `trust_env` would read `.netrc` and send what it finds there; proxies are looked up by us (see `proxies`).
 - `proxy_auth` draws a deprecation warning from new ones; the login goes as the header that it would become.
 - An error of an answer holds the request's headers, and with them keys. Only its words leave this file.
+- One and the same exception is raised for every answer that is closed under its reader. Python hangs each reader's
+  frames onto it, and with them each stream, for good; so `Answer.read` takes them off.
 """
 
 from __future__ import annotations
@@ -377,6 +379,7 @@ class Answer:
             data = await content.readany()
         except (aiohttp.ClientError, OSError, RuntimeError) as error:
             # RuntimeError is how aiohttp says that the connection has been given up.
+            error.__traceback__ = error.__context__ = None
             if self._failure is not None:
                 raise self._failure from None
             data = content._read_nowait(-1)
