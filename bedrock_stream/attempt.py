@@ -17,6 +17,7 @@ from .assembly import Response
 from .clocks import Timeouts
 from .dialects import Dialect
 from .errors import BedrockStreamError, IdleTimeout, NotAnEventStream, service_error
+from .messages import Message
 from .options import Options
 from .request import EVENT_STREAM, Request
 from .signing import Signer
@@ -45,7 +46,10 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     """Gives the running loop's transport."""
     signer: Callable[[], Signer]
     """Gives what signs one attempt."""
+    operation: str
     streaming: bool
+    messages: tuple[Message, ...] = ()
+    """The conversation as it is sent; empty where the body is the caller's own."""
     options: Options | None = None
     """What the caller said; None where the body is the caller's own."""
     adaptive: bool = False

@@ -71,6 +71,7 @@ class Attempts:
         "_place",
         "_policy",
         "_since",
+        "_started",
         "_untried",
         "observers",
     )
@@ -91,6 +92,7 @@ class Attempts:
         self._untried = list(range(1, len(calls)))
         self._failed: list[Attempt] = []
         self._began: float | None = None
+        self._started = 0.0  # by a clock that a finaliser can read, whose thread has no loop
         self._since = 0.0
         self._lane: tuple[Lane, int] | None = None
         self.observers: Observers | None = Observers(observers, self._subject)
@@ -124,7 +126,7 @@ class Attempts:
     async def open(self) -> Answer:
         """Send, again where that is allowed, until the headers of an answer are here. Raises the last failure."""
         if self._began is None:
-            self._began = asyncio.get_running_loop().time()
+            self._began, self._started = asyncio.get_running_loop().time(), monotonic()
             self._pass_open_breakers()
             if self.observers:
                 self.observers.tell("began")
@@ -182,7 +184,7 @@ class Attempts:
                 attempts=(*self._failed, last),
                 request_id=request_id,
                 response=response() if callable(response) else response,
-                seconds=asyncio.get_running_loop().time() - self._began,
+                seconds=monotonic() - self._started,
             )
             looking.tell("ended", ending)
 
@@ -193,9 +195,11 @@ class Attempts:
         return Subject(
             model=call.model,
             route=call.dialect.route,
+            operation=call.operation,
             streaming=call.streaming,
             target=call.target,
             options=call.options,
+            messages=call.messages,
             body=lambda: call.request.body.data,
         )
 

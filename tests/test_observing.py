@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from conftest import KEYS
 
-from bedrock_stream import Client, Event, MessageStop, Metadata, RetryPolicy, Stream, errors
+from bedrock_stream import Client, Event, Message, MessageStop, Metadata, RetryPolicy, Stream, errors
 from bedrock_stream.observing import Attempt, Ending, Observation, Subject, observe
 from bedrock_stream.testing import REGION, Emulator, cut, http_error, stall, stream_error, text
 
@@ -73,6 +73,8 @@ async def test_a_call_is_told_from_beginning_to_end(client: Client, diary: Diary
     assert diary.steps == ["began", "first", "ended"]
     (subject,), (ending,) = diary.subjects, diary.endings
     assert (subject.model, subject.route, subject.streaming) == (MODEL, "converse", True)
+    assert subject.operation == "converse-stream"
+    assert subject.messages == (Message.user("Hello"),)
     assert subject.options is not None
     assert subject.options.max_tokens == 50
     assert b"Hello" in subject.body()
@@ -158,6 +160,24 @@ async def test_a_dropped_stream_ends_its_observation(emulator: Emulator, client:
         gc.collect()
     assert [ending.way for ending in diary.endings] == ["dropped"]
     await emulator.wait_until_idle()
+
+
+async def test_a_stream_may_be_dropped_by_another_thread(emulator: Emulator, client: Client, diary: Diary) -> None:
+    emulator.script(text("Hello"), stall())
+    held = [client.stream(MODEL, "Hello")]
+    await anext(held[0])
+    with pytest.warns(ResourceWarning, match="dropped before its end"):
+        await asyncio.to_thread(held.clear)
+    assert [ending.way for ending in diary.endings] == ["dropped"]
+    await emulator.wait_until_idle()
+
+
+async def test_a_raw_call_is_told_by_its_operation(emulator: Emulator, client: Client, diary: Diary) -> None:
+    emulator.script(http_error(400, "ValidationException", "no"))
+    with pytest.raises(errors.ValidationFailed):
+        await client.invoke("amazon.titan-embed-text-v2:0", {"inputText": "Hello"})
+    (subject,) = diary.subjects
+    assert (subject.operation, subject.options, subject.messages) == ("invoke", None, ())
 
 
 async def test_a_stream_that_is_never_read_is_never_told_of(client: Client, diary: Diary) -> None:
