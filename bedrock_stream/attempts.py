@@ -165,7 +165,7 @@ class Attempts:
         if self._lane is not None:
             self._lane[0].succeeded()
         if self.observers:
-            self.observers.tell("first")
+            self.observers.tell("first", self.history()[-1])
 
     def ended(
         self,

@@ -84,8 +84,8 @@ class Observation(Protocol):
     def failed(self, attempt: Attempt) -> None:
         """An attempt failed, and another one follows."""
 
-    def first(self) -> None:
-        """The first content is here."""
+    def first(self, attempt: Attempt) -> None:
+        """The first content is here, of this attempt, the last one."""
 
     def came(self, events: Iterable[Event]) -> None:
         """A batch of events is about to be handed out."""

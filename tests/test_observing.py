@@ -29,6 +29,7 @@ class Diary:
         self.events: list[Any] = []
         self.endings: list[Ending] = []
         self.failures: list[Attempt] = []
+        self.answering: Attempt | None = None
 
     def watch(self, subject: Subject) -> Observation:
         self.subjects.append(subject)
@@ -41,7 +42,8 @@ class Diary:
         self.steps.append("failed")
         self.failures.append(attempt)
 
-    def first(self) -> None:
+    def first(self, attempt: Attempt) -> None:
+        self.answering = attempt
         self.steps.append("first")
 
     def came(self, events: Iterable[Event]) -> None:
@@ -97,6 +99,7 @@ async def test_failed_attempts_are_told_before_the_next_one(emulator: Emulator, 
     assert diary.steps == ["began", "failed", "first", "ended"]
     assert isinstance(diary.failures[0].error, errors.Throttled)
     assert [attempt.number for attempt in diary.endings[0].attempts] == [1, 2]
+    assert diary.answering == diary.endings[0].attempts[-1]
     emulator.script(http_error(429, "ThrottlingException"))
     emulator.script(http_error(429, "ThrottlingException"))
     with pytest.raises(errors.Throttled) as caught:
@@ -170,6 +173,18 @@ async def test_a_stream_may_be_dropped_by_another_thread(emulator: Emulator, cli
         await asyncio.to_thread(held.clear)
     assert [ending.way for ending in diary.endings] == ["dropped"]
     await emulator.wait_until_idle()
+
+
+async def test_a_stream_that_nobody_reads_after_its_client_closed_ends(
+    emulator: Emulator, client: Client, diary: Diary
+) -> None:
+    emulator.script(text("Hello"), stall())
+    stream = client.stream(MODEL, "Hello")
+    await anext(stream)
+    await client.aclose()
+    del stream
+    gc.collect()
+    assert [ending.way for ending in diary.endings] == ["dropped"]
 
 
 async def test_a_raw_call_is_told_by_its_operation(emulator: Emulator, client: Client, diary: Diary) -> None:
