@@ -129,8 +129,9 @@ class _Call:
     def failed(self, attempt: Attempt) -> None:
         self._span.add_event("retry", of_retry(attempt))
 
-    def first(self) -> None:
+    def first(self, attempt: Attempt) -> None:
         self._first = monotonic() - self._began
+        self._common |= of_place(attempt.target) | {"gen_ai.response.model": attempt.target.model or ""}
         if self._subject.streaming:
             self._span.add_event("first_chunk")
 
@@ -176,8 +177,6 @@ class _Call:
         span, stop, usage = self._span, self._stop_reason(ending), self._usage(ending)
         target = ending.attempts[-1].target
         self._common |= of_place(target)
-        if self._first is not None and target.model is not None:
-            self._common["gen_ai.response.model"] = target.model
         found = self._common | of_answer(ending, stop)
         if target.region is not None:
             found["cloud.region"] = target.region
