@@ -25,6 +25,7 @@ from .errors import (
     NotAnEventStream,
     service_error,
 )
+from .messages import Message
 from .options import Options
 from .request import EVENT_STREAM, Request
 from .signing import Signer
@@ -56,7 +57,10 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     """Gives the running loop's transport."""
     signer: Callable[[], Signer]
     """Gives what signs one attempt."""
+    operation: str
     streaming: bool
+    messages: tuple[Message, ...] = ()
+    """The conversation as it is sent; empty where the body is the caller's own."""
     options: Options | None = None
     """What the caller said; None where the body is the caller's own."""
     adaptive: bool = False

@@ -183,7 +183,7 @@ class Attempts:
         if self._turn is not None:
             self._turn.succeeded()
         if self.observers:
-            self.observers.tell("first")
+            self.observers.tell("first", self.history()[-1])
 
     def ended(
         self,
@@ -212,9 +212,11 @@ class Attempts:
         return Subject(
             model=call.model,
             route=call.dialect.route,
+            operation=call.operation,
             streaming=call.streaming,
             target=call.target,
             options=call.options,
+            messages=call.messages,
             body=lambda: call.request.body.data,
         )
 

@@ -171,8 +171,10 @@ class Live(Generic[_E]):
     def __del__(self) -> None:
         # The answer closes itself when it goes; here is only said that nobody should count on that.
         answer = getattr(self, "_answer", None)
-        if answer is not None and not answer.closed:
-            self._attempts.ended("dropped", None, self.request_id)
+        if answer is None:
+            return
+        self._attempts.ended("dropped", None, self.request_id)  # heard only where no other end was told
+        if not answer.closed:
             warnings.warn(f"{self!r} was dropped before its end: use `async with`", ResourceWarning, stacklevel=2)
 
     # ------------------------------------------------------------------------------------------------ what it rests on
