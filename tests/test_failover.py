@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -22,7 +23,6 @@ from bedrock_stream import (
     errors,
 )
 from bedrock_stream.attempts import Memory
-from bedrock_stream.auth.sources import Outside
 from bedrock_stream.testing import (
     API_KEY,
     REGION,
@@ -140,24 +140,33 @@ async def test_a_target_has_keys_of_its_own() -> None:
 
 
 async def test_a_target_s_source_of_keys_is_asked_once_for_many_calls() -> None:
-    asked = 0
+    class Session:
+        """As botocore's, as far as it is looked at."""
 
-    class Counting:
-        name = "a source that counts"
+        providers = ()
+        asked = 0
 
-        async def fetch(self, _outside: Outside) -> Credentials:
-            nonlocal asked
-            asked += 1
-            return KEYS
+        def get_component(self, _name: str) -> Session:
+            return self
 
-    source = Counting()
+        def get_credentials(self) -> None:
+            raise AssertionError
+
+        def load_credentials(self) -> Session:
+            self.asked += 1
+            return self
+
+        def get_frozen_credentials(self) -> SimpleNamespace:
+            return SimpleNamespace(access_key=KEYS.access_key_id, secret_key=KEYS.secret_access_key, token=None)
+
+    session = Session()
     async with Emulator() as there:
-        target = Target(endpoint_url=there.url, credentials=source)
+        target = Target(endpoint_url=there.url, credentials=session)
         async with two(always(DOWN), failover=[target]) as (_, _, client):
             for _ in range(3):
                 await client.generate(NOVA, "Hi")
         assert there.request_count == 3
-        assert asked == 1
+        assert session.asked == 1
 
 
 async def test_targets_of_a_call_go_before_the_client_s() -> None:
