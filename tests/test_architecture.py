@@ -20,6 +20,7 @@ ROOT = Path(bedrock_stream.__file__).parent
 FLOORS: dict[str, int] = {
     "_version": 0,
     "errors": 0,
+    "hosts": 0,
     "masked": 0,
     "eventstream": 1,
     "auth.sigv4": 1,
