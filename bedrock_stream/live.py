@@ -5,6 +5,8 @@ closes the connection right there, and nothing is held open while the caller wor
 `Live`: views hold it, it holds no view; its timer holds it weakly. So the last reference dropping frees the socket.
 
 A cut answer never looks finished: iteration ends normally only after the message's own end.
+
+Longer than most files: every way in and out of one stream's state is in sight of the others.
 """
 
 from __future__ import annotations
@@ -12,10 +14,10 @@ from __future__ import annotations
 import asyncio
 import warnings
 from collections import deque
-from collections.abc import Coroutine
 from types import TracebackType
 from typing import Any, Generic, Self, TypeVar
 
+from .approach import Approach
 from .assembly import Response, tool_input_error
 from .attempt import Call, request_id
 from .attempts import Attempts
@@ -40,7 +42,6 @@ from .transport import Answer
 __all__ = ("Live",)
 
 _E = TypeVar("_E")
-_R = TypeVar("_R")
 
 _LINGER = 1.0  # seconds to wait for the body's end once the message has said everything
 
@@ -56,11 +57,11 @@ class Live(Generic[_E]):
     __slots__ = (
         "__weakref__",
         "_answer",
+        "_approach",
         "_attempts",
         "_begun",
         "_call",
         "_decoder",
-        "_errand",
         "_failure",
         "_finished",
         "_held",
@@ -74,6 +75,7 @@ class Live(Generic[_E]):
 
     def __init__(self, attempts: Attempts) -> None:
         self._attempts = attempts
+        self._approach = Approach(attempts, attempts.call.timeouts.total)
         self._begin(attempts.call)
         self._ready: deque[Any] = deque()
         self._begun = False  # whether more than the message's start has come; from then on nothing is tried again
@@ -81,7 +83,6 @@ class Live(Generic[_E]):
         self._finished = False
         self._reading = False
         self._watch: Watch | None = None
-        self._errand: asyncio.Timeout | None = None
         self.delivered = 0
         """Events that have reached the caller."""
 
@@ -194,7 +195,7 @@ class Live(Generic[_E]):
         self._reading = True
         try:
             if self._answer is None:
-                await self._without_watch(self._open())
+                await self._open()
             elif self._begun:
                 await self._read(self._answer)
             else:
@@ -212,36 +213,15 @@ class Live(Generic[_E]):
     async def _open(self) -> None:
         attempts = self._attempts
         try:
-            answer = await attempts.open()
+            answer = await self._approach.open()
         finally:
             if self._call is not attempts.call:
                 self._begin(attempts.call)
-        if self._failure is not None:  # closed by another task meanwhile
-            answer.close()
-            raise self._failure
         loop, timeouts = asyncio.get_running_loop(), self._call.timeouts
         self._answer = answer
         self._waited = loop.time() - answer.sent
         total = None if timeouts.total is None else (timeouts.total, attempts.began or answer.sent)
         self._watch = Watch(loop, self, timeouts.unread, total)
-
-    async def _without_watch(self, step: Coroutine[Any, Any, _R]) -> _R:
-        """Do something that has no answer to watch, within the limit of the whole call and until somebody closes."""
-        loop, limit, began = asyncio.get_running_loop(), self._call.timeouts.total, self._attempts.began
-        began = loop.time() if began is None else began
-        try:
-            async with asyncio.timeout_at(None if limit is None else began + limit) as errand:
-                self._errand = errand
-                return await step
-        except TimeoutError:
-            if self._failure is not None:
-                raise self._failure from None
-            if limit is None or not errand.expired():
-                raise  # it is the caller's own, of `on_retry`
-            received = 0 if self._answer is None else self._answer.bytes_received
-            raise TotalTimeout(limit, loop.time() - began, received) from None
-        finally:
-            self._errand = None
 
     async def _read_or_try_again(self, answer: Answer) -> None:
         try:
@@ -249,7 +229,7 @@ class Live(Generic[_E]):
         except BedrockStreamError as error:
             if self._begun or self._failure is not None:
                 raise
-            if not await self._without_watch(self._try_again(error, answer)):
+            if not await self._try_again(error, answer):
                 if not self._held:
                     raise
                 self._hand_out_held()  # what came before the failure is delivered first
@@ -261,10 +241,8 @@ class Live(Generic[_E]):
         if self._watch is not None:
             self._watch.stop()
         answer.close()
-        if not await self._attempts.again(error):
+        if not await self._approach.again(error, answer.bytes_received):
             return False
-        if self._failure is not None:  # closed by another task meanwhile
-            raise self._failure
         self._begin(self._attempts.call)
         return True
 
@@ -388,5 +366,5 @@ class Live(Generic[_E]):
             if error is not None:
                 self._answer.fail(error)  # whoever waits in another task hears of it
             self._answer.close()
-        if self._errand is not None and not self._errand.expired():
-            self._errand.reschedule(0.0)  # so does whoever opens or waits to try again
+        if error is not None:
+            self._approach.break_off(error)  # so does whoever opens or waits to try again

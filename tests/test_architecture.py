@@ -84,10 +84,11 @@ FLOORS: dict[str, int] = {
     "attempt": 15,
     "attempts": 16,
     "calls": 17,
-    "live": 17,
-    "streaming": 18,
-    "toolloop": 19,
-    "client": 20,
+    "approach": 17,
+    "live": 18,
+    "streaming": 19,
+    "toolloop": 20,
+    "client": 21,
 }
 OUTSIDE = ("testing", "cli", "integrations", "gateway", "playground")
 PURE = [name for name, floor in FLOORS.items() if floor < FLOORS["plan"]] + ["plan"]
