@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -21,7 +22,9 @@ from .options import Options
 from .request import EVENT_STREAM, Request
 from .signing import Signer
 from .targets import Target
-from .transport import Answer, Transport
+
+if TYPE_CHECKING:
+    from .transport import Answer, Transport
 
 __all__ = ("Call", "open_answer", "read_whole", "request_id")
 

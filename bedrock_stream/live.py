@@ -14,7 +14,7 @@ import warnings
 from collections import deque
 from collections.abc import Coroutine
 from types import TracebackType
-from typing import Any, Generic, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
 from .assembly import Response, tool_input_error
 from .attempt import Call, request_id
@@ -35,7 +35,9 @@ from .events import MessageStart
 from .eventstream import Decoder
 from .observing import Attempt
 from .targets import Target
-from .transport import Answer
+
+if TYPE_CHECKING:
+    from .transport import Answer
 
 __all__ = ("Live",)
 
