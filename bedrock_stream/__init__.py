@@ -30,8 +30,6 @@ if TYPE_CHECKING:
     from .auth.sts import AssumeRole as AssumeRole
     from .auth.sts import AssumeRoleWithWebIdentity as AssumeRoleWithWebIdentity
     from .client import Client as Client
-    from .client import generate as generate
-    from .client import stream as stream
     from .clocks import Timeouts as Timeouts
     from .events import BlockStop as BlockStop
     from .events import Citation as Citation
@@ -64,6 +62,8 @@ if TYPE_CHECKING:
     from .observing import Attempt as Attempt
     from .pricing import Price as Price
     from .retry import RetryPolicy as RetryPolicy
+    from .shared import generate as generate
+    from .shared import stream as stream
     from .statistics import Stats as Stats
     from .streaming import RawStream as RawStream
     from .streaming import Stream as Stream
@@ -80,7 +80,7 @@ _ROOMS = {
     "auth.botocore": ("BotocoreSession",),
     "auth.instance": ("ContainerRole", "InstanceRole"),
     "auth.sts": ("AssumeRole", "AssumeRoleWithWebIdentity"),
-    "client": ("Client", "generate", "stream"),
+    "client": ("Client",),
     "clocks": ("Timeouts",),
     "events": (
         "BlockStop",
@@ -106,6 +106,7 @@ _ROOMS = {
     "messages": ("CachePoint", "CitedText", "Json", "Message", "Raw", "Reasoning", "Text", "ToolCall", "ToolResult"),
     "pricing": ("Price",),
     "retry": ("RetryPolicy",),
+    "shared": ("generate", "stream"),
     "statistics": ("Stats",),
     "streaming": ("RawStream", "Stream"),
     "targets": ("Target",),

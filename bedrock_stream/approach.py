@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from .attempts import Attempts
 from .errors import BedrockStreamError, TotalTimeout
-from .transport import Answer
+
+if TYPE_CHECKING:
+    from .transport import Answer
 
 __all__ = ("Approach",)
 

@@ -11,6 +11,7 @@ import asyncio
 import math
 from collections.abc import Awaitable, Callable, Hashable
 from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -31,7 +32,9 @@ from .request import EVENT_STREAM, Request
 from .signing import Signer
 from .slots import Turn
 from .targets import Target
-from .transport import Answer, Transport
+
+if TYPE_CHECKING:
+    from .transport import Answer, Transport
 
 __all__ = ("Call", "open_answer", "read_whole", "request_id")
 

@@ -11,7 +11,7 @@ import asyncio
 import random
 from collections.abc import Callable, Hashable, Sequence
 from time import monotonic
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from .assembly import Response
 from .attempt import Call, open_answer, read_whole, request_id
@@ -32,7 +32,9 @@ from .observing import Attempt, Ending, Observer, Observers, Subject
 from .retry import Budget, RetryPolicy
 from .slots import Turn
 from .targets import Breaker
-from .transport import Answer
+
+if TYPE_CHECKING:
+    from .transport import Answer
 
 __all__ = ("Attempts", "Memory", "read_answer")
 

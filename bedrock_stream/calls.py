@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -31,7 +31,9 @@ from .request import Request, build_request
 from .retry import RetryPolicy
 from .signing import Signer
 from .targets import Target
-from .transport import Transport
+
+if TYPE_CHECKING:
+    from .transport import Transport
 
 __all__ = ("RAW", "Calls", "Defaults", "Where")
 

@@ -1,4 +1,4 @@
-"""The client: what is shared by many calls, and the module-level `stream` and `generate`.
+"""The client: what is shared by many calls.
 
 One client per process is enough: it keeps the connections of each event loop apart (see `loops`). What a call means is
 decided in `plan`, where it goes in `calls`, how often it is sent in `attempts`; here they meet.
@@ -11,7 +11,7 @@ import ssl as ssl_module
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from types import TracebackType
-from typing import Any, Self, Unpack
+from typing import TYPE_CHECKING, Any, Self, Unpack
 
 import msgspec
 
@@ -37,16 +37,16 @@ from .observing import Observer
 from .options import CallOptions, Options, read_options
 from .plan import make_plan
 from .pricing import Price, check_prices
-from .proxies import read_proxy
 from .request import EVENT_STREAM
 from .retry import RetryPolicy
 from .statistics import Stats
 from .streaming import RawStream, Stream
 from .targets import Target, read_targets
-from .toolloop import ToolRun
-from .transport import Traffic, Transport
 
-__all__ = ("Client", "generate", "stream")
+if TYPE_CHECKING:
+    from .toolloop import ToolRun
+
+__all__ = ("Client",)
 
 _RAW_OPTIONS = frozenset(
     {"region", "api_key", "access_key_id", "secret_access_key", "session_token", "timeouts", "retry"}
@@ -95,18 +95,24 @@ class Client:
         allow_http: bool = False,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
+        # aiohttp takes longer than all else together: whoever only names the class does not wait for it, and a client
+        # that was made has it, so that no call stops the loop for it.
+        from .proxies import read_proxy
+        from .transport import Traffic, Transport
+
         if isinstance(max_connections, bool) or not isinstance(max_connections, int) or max_connections < 1:
             raise ConfigurationError("max_connections", f"{max_connections!r} is no limit", "give a number above 0")
         if proxy not in (None, ""):
             read_proxy(proxy, "proxy")  # a bad address is told here, not at the first call
         place = client_place(api_key=api_key, credentials=credentials, keys=keys, profile=profile)
         self._identities = Identities(place, profile, clock)
-        self._certificates = Certificates(ssl, lambda: find_bundle(os.environ, self._identities.profile.settings))
+        certificates = Certificates(ssl, lambda: find_bundle(os.environ, self._identities.profile.settings))
         self._max_connections = max_connections
-        self._proxy = proxy
         self._memory = Memory()
-        self._traffic = Traffic()
-        self._transports = Transports(self._new_transport)
+        self._traffic = traffic = Traffic()
+        self._transports = Transports(
+            lambda: Transport(max_connections=max_connections, trust=certificates.context, traffic=traffic, proxy=proxy)
+        )
         defaults = Defaults(
             region=None if region is None else check_region(region, "region"),
             endpoint_url=endpoint_url,
@@ -140,6 +146,8 @@ class Client:
         """
         if isinstance(max_rounds, bool) or not isinstance(max_rounds, int) or max_rounds < 1:
             raise ConfigurationError("max_rounds", f"{max_rounds!r} is no number of rounds", "give 1 or more")
+        from .toolloop import ToolRun
+
         read = read_options(options)
         tools = read.tools
         if not tools:
@@ -230,14 +238,6 @@ class Client:
     ) -> None:
         await self.aclose()
 
-    def _new_transport(self) -> Transport:
-        return Transport(
-            max_connections=self._max_connections,
-            trust=self._certificates.context,
-            traffic=self._traffic,
-            proxy=self._proxy,
-        )
-
 
 def _whole_response(call: Call, body: bytes, request_id: str | None) -> Response:
     return call.finished(call.dialect.answer(body, request_id=request_id, model=call.model))
@@ -258,23 +258,3 @@ def _token_count(body: bytes) -> int:
     if type(count) is not int:
         raise InvalidFrame("the answer holds no inputTokens")
     return count
-
-
-_shared: Client | None = None
-
-
-def _shared_client() -> Client:
-    global _shared
-    if _shared is None:
-        _shared = Client()
-    return _shared
-
-
-def stream(model: str, prompt: Prompt, **options: Unpack[CallOptions]) -> Stream:
-    """Stream an answer with the process's shared client, set up by the environment. See `Client.stream`."""
-    return _shared_client().stream(model, prompt, **options)
-
-
-async def generate(model: str, prompt: Prompt, **options: Unpack[CallOptions]) -> Response:
-    """The whole answer at once with the process's shared client. See `Client.generate`."""
-    return await _shared_client().generate(model, prompt, **options)

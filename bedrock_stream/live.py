@@ -15,7 +15,7 @@ import asyncio
 import warnings
 from collections import deque
 from types import TracebackType
-from typing import Any, Generic, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
 from .approach import Approach
 from .assembly import Response, tool_input_error
@@ -37,7 +37,9 @@ from .events import MessageStart
 from .eventstream import Decoder
 from .observing import Attempt
 from .targets import Target
-from .transport import Answer
+
+if TYPE_CHECKING:
+    from .transport import Answer
 
 __all__ = ("Live",)
 

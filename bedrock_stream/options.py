@@ -6,7 +6,6 @@ with the nearest known name. Whatever Bedrock takes and this table does not know
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypedDict
 
@@ -135,7 +134,9 @@ def read_options(given: Mapping[str, Any]) -> Options:
 
 
 def _unknown(name: str) -> ConfigurationError:
-    near = difflib.get_close_matches(str(name), _CHECKS, 1)
+    from difflib import get_close_matches  # for this sentence alone
+
+    near = get_close_matches(str(name), _CHECKS, 1)
     remedy = f"did you mean {near[0]}?" if near else f"known are {', '.join(_CHECKS)}; extra={{...}} is sent as it is"
     return ConfigurationError(name, "unknown option", remedy)
 

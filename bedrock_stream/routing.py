@@ -15,11 +15,8 @@ import msgspec
 
 from .conversation import uses_tools
 from .dialects import Dialect, Native
-from .dialects.anthropic import Anthropic
 from .dialects.converse import Converse
 from .dialects.converse.blocks import read_block
-from .dialects.llama import Llama
-from .dialects.openai import OpenAI
 from .errors import InvalidFrame, UnsupportedOperation
 from .messages import Block, Json, Message, Raw, ToolResult
 from .models import Model
@@ -82,12 +79,18 @@ def choose_route(model: Model, messages: tuple[Message, ...], options: Options) 
 
 
 def _native(model: Model) -> Native | None:
-    match model.native:
+    match model.native:  # few programs speak to more than one family, so each form is imported when it is spoken
         case "anthropic":
+            from .dialects.anthropic import Anthropic
+
             return Anthropic()
         case "openai":
+            from .dialects.openai import OpenAI
+
             return OpenAI()
         case "llama":
+            from .dialects.llama import Llama
+
             return Llama(model.family or "llama3")
     return None
 

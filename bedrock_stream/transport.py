@@ -7,6 +7,7 @@ and the file is longer than most. What aiohttp makes us mind:
 - `readany` raises before it hands out bytes that had already arrived: an exception frame followed by a close would be
   lost. `Answer.read` drains the buffer first.
 - Its read timeout also runs while the consumer is busy; all clocks are ours.
+  They are asyncio's, which aiohttp needs anyway: anyio's would import a back end in the midst of a first request.
 - A URL not marked as encoded is rewritten (`%3A` to `:`), which breaks the signature.
 - `trust_env` would read `.netrc` and send what it finds there; proxies are looked up by us (see `proxies`).
 - `proxy_auth` draws a deprecation warning from new ones; the login goes as the header that it would become.
@@ -31,7 +32,6 @@ from types import MappingProxyType
 from typing import Any
 
 import aiohttp
-import anyio
 import msgspec
 from yarl import URL
 
@@ -169,7 +169,7 @@ class Transport:
         if self._closed:
             raise ClientClosed("the client is closed")
         try:
-            with anyio.fail_after(seconds):
+            async with asyncio.timeout(seconds):
                 way = await self._way(url, direct=direct)
                 response = await self._request(method, url, headers.items(), body or None, way, skip=_AUTOMATIC)
                 try:
@@ -202,7 +202,7 @@ class Transport:
         # aiohttp warns of a large bytes body, and takes the same bytes as a file in pieces
         data = body if len(body) < _LARGE_BODY else io.BytesIO(body)
         try:
-            with anyio.fail_after(headers_within):
+            async with asyncio.timeout(headers_within):
                 return await self._request(
                     request.method, request.url, [*request.headers, *added.items()], data, way, connect=connect
                 )

@@ -89,6 +89,7 @@ FLOORS: dict[str, int] = {
     "streaming": 19,
     "toolloop": 20,
     "client": 21,
+    "shared": 22,
 }
 OUTSIDE = ("testing", "cli", "integrations", "gateway", "playground")
 PURE = [name for name, floor in FLOORS.items() if floor < FLOORS["plan"]] + ["plan"]
@@ -190,11 +191,65 @@ def test_each_module_can_be_imported_first(name: str) -> None:
     run_alone(f"import {target}")
 
 
-def test_the_shop_window_loads_nothing_heavy() -> None:
-    heavy = "{'aiohttp', 'anyio', 'asyncio', 'ssl', 'botocore', 'crcmod', 'typer', 'rich'}"
-    run_alone(f"import sys, bedrock_stream; assert not {heavy} & set(sys.modules), {heavy} & set(sys.modules)")
-    run_alone("import sys; from bedrock_stream import TextDelta; assert 'aiohttp' not in sys.modules")
+HEAVY = {"aiohttp", "anyio", "asyncio", "ssl", "botocore", "crcmod", "typer", "rich"}
+CLIENT = "Client(region='us-east-1', api_key='a key', endpoint_url='http://127.0.0.1:9')"
 
 
-def run_alone(code: str) -> None:
-    subprocess.run([sys.executable, "-W", "error", "-c", code], check=True, timeout=50)  # noqa: S603 - this interpreter
+@pytest.mark.parametrize(
+    ("names", "most"),
+    [
+        ("__version__", 2),
+        ("stream, TextDelta", 4),  # the shop window, the version, and a module for each
+        ("stream, generate, TextDelta, Usage", 4),
+    ],
+)
+def test_the_shop_window_loads_nothing_heavy(names: str, most: int) -> None:
+    loaded = loaded_by(f"from bedrock_stream import {names}")
+    assert not HEAVY & loaded
+    assert len(own(loaded)) <= most, sorted(own(loaded))
+
+
+@pytest.mark.parametrize("name", sorted(bedrock_stream.__all__))
+def test_no_name_loads_aiohttp_before_a_client_is_made(name: str) -> None:
+    assert "aiohttp" not in loaded_by(f"from bedrock_stream import {name}")
+
+
+def test_a_client_loads_what_a_usual_call_needs_and_no_more() -> None:
+    loaded = loaded_by(f"from bedrock_stream import Client; {CLIENT}")
+    assert {"aiohttp", "bedrock_stream.dialects.converse", "bedrock_stream.transport"} <= loaded
+    rare = {"auth.chain", "auth.sts", "auth.instance", "auth.botocore", "toolloop"}
+    rare |= {"dialects.anthropic", "dialects.openai", "dialects.llama"}
+    assert not {f"bedrock_stream.{name}" for name in rare} & loaded
+    assert len(own(loaded)) <= 70, sorted(own(loaded))
+
+
+@pytest.mark.parametrize(
+    ("model", "late"), [("amazon.nova-lite-v1:0", 0), ("anthropic.claude-sonnet-4-5-20250929-v1:0", 5)]
+)
+def test_a_first_call_imports_next_to_nothing(model: str, late: int) -> None:
+    made = f"""
+import asyncio, contextlib
+from bedrock_stream import Client, RetryPolicy, errors
+client = {CLIENT}
+"""
+    called = f"""
+with contextlib.suppress(errors.ConnectionFailed):  # nobody listens there
+    asyncio.run(client.generate({model!r}, "Hello", retry=RetryPolicy(max_attempts=1)))
+"""
+    new = loaded_by(made + called) - loaded_by(made)
+    assert new == own(new)  # no other package, so neither of anyio's back ends
+    assert len(new) <= late, sorted(new)
+
+
+def loaded_by(code: str) -> set[str]:
+    """Names of all modules that an interpreter of its own has loaded after this code."""
+    return set(run_alone(f"{code}\nimport sys; print(*sys.modules)").splitlines()[-1].split())
+
+
+def own(loaded: set[str]) -> set[str]:
+    return {name for name in loaded if name.startswith("bedrock_stream")}
+
+
+def run_alone(code: str) -> str:
+    command = [sys.executable, "-W", "error", "-c", code]
+    return subprocess.run(command, check=True, timeout=50, stdout=subprocess.PIPE, text=True).stdout  # noqa: S603 - ours

@@ -290,7 +290,9 @@ def test_a_plain_script_ends_without_a_warning(run: str) -> None:
             timeout=50,
             text=True,
         )
-    assert done.stderr == ""
+    # asyncio's debug mode notes a step that took long, as the first one does, which imports the client.
+    complaints = [line for line in done.stderr.splitlines() if not line.startswith("Executing <")]
+    assert complaints == []
     assert "emulator" in done.stdout
 
 

@@ -16,7 +16,6 @@ from typing import Any
 from ..errors import ConfigurationError
 from ..profiles import Profile, Profiles
 from .calling import call_provider
-from .chain import chain_place, profile_place
 from .credentials import ApiKey, Credentials, Identity, check_api_key
 from .keys import stored_keys
 from .place import Place
@@ -58,7 +57,11 @@ class Identities:
         """The place that counts for a call. Raises `MissingCredentials`, `ConfigurationError`."""
         if call is not None:
             return call
-        own = profile_place(self.profile) if self._prefer_profile else self._place
+        own = self._place
+        if self._prefer_profile:
+            from .chain import profile_place
+
+            own = profile_place(self.profile)
         return find_place(None, own, stored_keys(), os.environ, lambda: self.profile)
 
     def region(self, call: Place | None) -> str | None:
@@ -123,7 +126,11 @@ class Identities:
         stored = store_place(stored_keys())
         if stored is not None and stored.scheme == "bearer":
             stored = None
-        place = stored or environment_place(os.environ, bearer=False) or chain_place(os.environ, self.profile)
+        place = stored or environment_place(os.environ, bearer=False)
+        if place is None:
+            from .chain import chain_place
+
+            place = chain_place(os.environ, self.profile)
         found = await self.ask(place, http, region)
         assert isinstance(found, Credentials)  # noqa: S101 - no place of the three has a bearer key
         return found

@@ -9,7 +9,6 @@ The store is the process's own: neither a task's context nor a thread changes wh
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from typing import Any, TypeAlias
 
@@ -84,7 +83,9 @@ def read_keys(keys: Any, argument: str) -> Keys:
 def _check_fields(keys: Mapping[str, Any], argument: str) -> None:
     for name, value in keys.items():
         if name not in _FIELDS:
-            near = difflib.get_close_matches(str(name), _FIELDS, 1)
+            from difflib import get_close_matches  # for this sentence alone
+
+            near = get_close_matches(str(name), _FIELDS, 1)
             remedy = f"did you mean {near[0]}?" if near else f"known are {', '.join(_FIELDS)}"
             raise ConfigurationError(argument, f"{str(name)[:40]!r} is unknown", remedy)
         if value is not None and (not isinstance(value, str) or not value.strip()):

@@ -20,8 +20,6 @@ import msgspec
 
 from ..errors import ConfigurationError
 from ..profiles import Profile
-from .botocore import BotocoreSession
-from .chain import chain_place
 from .credentials import ApiKey, Credentials, check_api_key, check_pair
 from .keys import Keys, read_keys
 from .place import Place
@@ -38,7 +36,12 @@ def find_place(
     profile: Callable[[], Profile],
 ) -> Place:
     """The first place that has an identity; `profile` is asked for last. Raises `MissingCredentials` and others."""
-    return call or client or store_place(stored) or environment_place(environ) or chain_place(environ, profile())
+    found = call or client or store_place(stored) or environment_place(environ)
+    if found is None:
+        from .chain import chain_place  # it brings STS, the metadata services and botocore's door, and few get so far
+
+        found = chain_place(environ, profile())
+    return found
 
 
 def call_place(
@@ -101,6 +104,8 @@ def environment_place(environ: Mapping[str, str], *, bearer: bool = True) -> Pla
 
 def _client_credentials(credentials: Any) -> Place:
     if hasattr(credentials, "get_credentials"):  # a session of botocore, boto3 or aiobotocore
+        from .botocore import BotocoreSession
+
         credentials = BotocoreSession(credentials)
     if isinstance(credentials, Credentials):
         return Place("the client's credentials", "sigv4", credentials)
