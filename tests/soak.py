@@ -16,7 +16,6 @@ import contextlib
 import gc
 import json
 import re
-import resource
 import sys
 import time
 import warnings
@@ -46,7 +45,6 @@ from bedrock_stream.testing import (
     unscripted,
     wrong_content_type,
 )
-
 from bedrock_stream.transport import Answer
 
 __all__ = ("FAULTS", "Figures", "Plan", "run")
@@ -287,6 +285,10 @@ def streams_alive() -> int:
 
 def room_for(descriptors: int) -> None:
     """Raise the soft limit of open files as far as need be and may be."""
+    try:
+        import resource
+    except ImportError:  # Windows has no such limit
+        return
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != resource.RLIM_INFINITY and soft < descriptors:
         most = descriptors if hard == resource.RLIM_INFINITY else min(descriptors, hard)
