@@ -16,14 +16,13 @@ import contextlib
 import gc
 import json
 import re
-import resource
 import sys
 import time
 import warnings
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from random import Random
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 from leftovers import Open, open_sockets
@@ -46,6 +45,7 @@ from bedrock_stream.testing import (
     unscripted,
     wrong_content_type,
 )
+from bedrock_stream.transport import Answer
 
 __all__ = ("FAULTS", "Figures", "Plan", "run")
 
@@ -204,25 +204,26 @@ async def run(plan: Plan) -> Figures:
     room_for(4 * plan.at_once + 100)
     wrong: list[str] = []
     events = [0]
+    others = streams_alive()
     warm_up = msgspec.structs.replace(plan, streams=min(plan.streams // 3, 500))
     async with served() as (url, report):
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
             await soak(url, warm_up, [0], [])
-            before, blocks = await settled()
+            before = await settled()
             caught.clear()
             began = time.monotonic()
             outcomes = Counter(await soak(url, plan, events, wrong))
-            after, blocks_after = await settled()
+            after = await settled()
         seconds = time.monotonic() - began
         emulator = await report()
-    grown = blocks_after - blocks
+    grown = after.blocks - before.blocks
     strange = [str(one.message) for one in caught if "was dropped before its end" not in str(one.message)]
     left = {
-        "sockets": after.sockets - before.sockets,
-        "tasks": after.tasks - before.tasks,
-        "threads": after.threads - before.threads,
-        "streams": objects_of("bedrock_stream.streaming", "bedrock_stream.transport"),
+        "sockets": after.open.sockets - before.open.sockets,
+        "tasks": after.open.tasks - before.open.tasks,
+        "threads": after.open.threads - before.open.threads,
+        "streams": after.streams - others,
         "blocks of memory": grown if grown > COME_AND_GO else 0,
         "answers in the emulator": emulator["open"],
         "sockets in the emulator": emulator["sockets"],
@@ -234,7 +235,7 @@ async def run(plan: Plan) -> Figures:
         seconds=seconds,
         events=events[0],
         grown=grown,
-        left=left,
+        left={what: max(0, count) for what, count in left.items()},
     )
 
 
@@ -256,26 +257,38 @@ async def soak(url: str, plan: Plan, events: list[int], wrong: list[str]) -> lis
     return outcomes
 
 
-async def settled() -> tuple[Open, int]:
-    """What is open once nothing more is closing, and how many blocks of memory there are."""
-    now = Open.now()
-    async with asyncio.timeout(5):
-        for _ in range(20):
-            gc.collect()
-            await asyncio.sleep(0.02)
-            now, last = Open.now(), now
-            if now == last and not objects_of("bedrock_stream.streaming", "bedrock_stream.transport"):
-                break
-    return now, sys.getallocatedblocks()
+class Held(NamedTuple):
+    """What there is of what must go."""
+
+    open: Open
+    streams: int
+    blocks: int
 
 
-def objects_of(*modules: str) -> int:
-    """Objects that are alive, of classes from these modules."""
-    return sum(type(thing).__module__ in modules for thing in gc.get_objects())
+async def settled() -> Held:
+    """What there is once nothing more goes."""
+    last = None
+    for _ in range(20):
+        gc.collect()
+        now = Open.now(), streams_alive()
+        if now == last:
+            break
+        last = now
+        await asyncio.sleep(0.05)
+    return Held(*now, sys.getallocatedblocks())
+
+
+def streams_alive() -> int:
+    """Streams, and answers under them, that are in memory; a caller of `run` may keep some of its own."""
+    return sum(type(thing) in (Stream, Answer) for thing in gc.get_objects())
 
 
 def room_for(descriptors: int) -> None:
     """Raise the soft limit of open files as far as need be and may be."""
+    try:
+        import resource
+    except ImportError:  # Windows has no such limit
+        return
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != resource.RLIM_INFINITY and soft < descriptors:
         most = descriptors if hard == resource.RLIM_INFINITY else min(descriptors, hard)
