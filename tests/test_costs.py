@@ -141,7 +141,7 @@ async def test_calls_of_a_whole_stream_whose_bytes_are_all_there(form: str, read
     check((await calls(MANY) - await calls(FEW)) / (MANY - FEW), today)
 
 
-@pytest.mark.parametrize(("form", "today"), [("converse", 36), ("invoke", 38)])
+@pytest.mark.parametrize(("form", "today"), [("converse", 35), ("invoke", 37)])
 async def test_calls_of_an_event_that_comes_alone(form: str, today: float) -> None:
     async def calls(events: int) -> int:
         frames = answer(form, events)
