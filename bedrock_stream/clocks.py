@@ -114,10 +114,14 @@ class Watch:
         if deadline < self._due:
             self._arm(deadline)
 
-    def end_wait(self) -> float:
-        """The wait is over; returns how long it took, without what had gone before."""
-        self._deadline = None
+    @property
+    def waited(self) -> float:
+        """How long the wait has taken, without what had gone before."""
         return self._loop.time() - self._since - self._spent
+
+    def end_wait(self) -> None:
+        """The wait is over."""
+        self._deadline = None
 
     def stop(self) -> None:
         """No more ticks."""

@@ -196,12 +196,13 @@ class Live(Generic[_E]):
             raise ConfigurationError("stream", "another task is reading it", "read a stream from one task")
         self._reading = True
         try:
-            if self._answer is None:
+            answer = self._answer
+            if answer is None:
                 await self._open()
             elif self._begun:
-                await self._read(self._answer)
+                await self._read(answer)
             else:
-                await self._read_or_try_again(self._answer)
+                await self._read_or_try_again(answer)
         except BedrockStreamError as error:
             self._stop(error)
             raise
@@ -249,32 +250,28 @@ class Live(Generic[_E]):
         return True
 
     async def _read(self, answer: Answer) -> None:
-        if self._reader.settled:
+        reader, watch = self._reader, self._watch
+        assert watch is not None  # noqa: S101 - made with the answer
+        if reader.settled:
             data = await self._read_end(answer)
         else:
-            data = await self._read_more(answer)
+            if self._begun:
+                watch.begin_wait(IdleTimeout, self._call.timeouts.idle)
+            else:
+                self._begin_first_wait(watch, self._call.timeouts)
+            try:
+                data = await answer.read()
+            except StreamInterrupted:
+                if not reader.ended or self._decoder.pending:
+                    raise
+                data = b""  # the message is whole; only what comes after it is lost
+            if not self._begun:
+                self._waited += watch.waited
+            watch.end_wait()
         if data:
             self._take(data)
         else:
             self._end()
-
-    async def _read_more(self, answer: Answer) -> bytes:
-        watch, timeouts = self._watch, self._call.timeouts
-        assert watch is not None  # noqa: S101 - made with the answer
-        if self._begun:
-            watch.begin_wait(IdleTimeout, timeouts.idle)
-        else:
-            self._begin_first_wait(watch, timeouts)
-        try:
-            data = await answer.read()
-        except StreamInterrupted:
-            if self._reader.ended and not self._decoder.pending:
-                return b""  # the message is whole; only what comes after it is lost
-            raise
-        waited = watch.end_wait()
-        if not self._begun:
-            self._waited += waited
-        return data
 
     def _begin_first_wait(self, watch: Watch, timeouts: Timeouts) -> None:
         """Which limit comes first before there is any content."""
