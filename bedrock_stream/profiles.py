@@ -17,9 +17,10 @@ from .masked import Masked
 __all__ = ("Profile", "Profiles", "Settings", "read_profile")
 
 Settings = Mapping[str, str]
-"""A profile's keys; those of its `bedrock_runtime` service block come as `bedrock_runtime.KEY`."""
+"""A profile's keys; those of its service blocks come as `bedrock_runtime.KEY` and `sts.KEY`."""
 
 _FILES = (("AWS_CONFIG_FILE", "~/.aws/config"), ("AWS_SHARED_CREDENTIALS_FILE", "~/.aws/credentials"))
+_SERVICES = ("bedrock_runtime", "sts")
 _Stamp = tuple[tuple[str, int, int], ...]
 
 
@@ -116,9 +117,10 @@ def _parse(variable: str, path: Path) -> configparser.RawConfigParser:
 def _flatten(parser: configparser.RawConfigParser, section: str) -> dict[str, str]:
     settings = dict(parser.items(section))
     services = f"services {settings['services']}" if "services" in settings else ""
-    if services and parser.has_option(services, "bedrock_runtime"):
-        for line in parser.get(services, "bedrock_runtime").splitlines():
-            key, equals, value = line.partition("=")
-            if equals:
-                settings[f"bedrock_runtime.{key.strip()}"] = value.strip()
+    for service in _SERVICES:
+        if services and parser.has_option(services, service):
+            for line in parser.get(services, service).splitlines():
+                key, equals, value = line.partition("=")
+                if equals:
+                    settings[f"{service}.{key.strip()}"] = value.strip()
     return settings

@@ -153,6 +153,11 @@ def test_a_name_may_be_quoted(tmp_path: Path, quote: str) -> None:
     assert read_profile(environ, "a b").settings == {"region": "eu-west-1"}
 
 
+def test_sts_has_a_block_of_its_own(tmp_path: Path) -> None:
+    config = "[default]\nservices = mine\n[services mine]\nsts =\n  endpoint_url = https://sts.example\n"
+    assert read_profile(both(tmp_path, config, "")).settings["sts.endpoint_url"] == "https://sts.example"
+
+
 def test_an_argument_goes_before_the_environment_and_must_be_there(tmp_path: Path) -> None:
     environ = {**both(tmp_path, CONFIG, ""), "AWS_PROFILE": "empty"}
     assert read_profile(environ, "work").settings["region"] == "eu-west-1"

@@ -87,7 +87,7 @@ class Identities:
 
     def close(self) -> None:
         """Stop fetching on the running loop."""
-        for _, keeper in self._keepers.values():
+        for _, keeper in list(self._keepers.values()):
             keeper.close()
 
     # -------------------------------------------------------------------------------------------- what it rests on

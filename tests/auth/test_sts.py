@@ -237,8 +237,9 @@ async def test_the_address_has_an_order(
 ) -> None:
     world.environ, world.settings = environ, settings
     world.failure = ConnectionFailed("no network here")
-    with pytest.raises(CredentialsUnavailable, match="could not be asked: no network here"):
+    with pytest.raises(CredentialsUnavailable, match="could not be asked: no network here") as caught:
         await AssumeRole(ROLE, **options).fetch(world.outside)
+    assert caught.value.retryable
     assert [asked for _, asked, _ in world.asked] == [url]
 
 

@@ -70,8 +70,9 @@ class Exchange(Masked, frozen=True, kw_only=True):
         except ClientClosed:
             raise
         except TransportError as error:
-            reason = f"{self.host} could not be asked: {error}"
-        raise CredentialsUnavailable(self.source, reason)
+            unreachable = CredentialsUnavailable(self.source, f"{self.host} could not be asked: {error}")
+        unreachable.retryable = True
+        raise unreachable
 
     def read(self, answer: HttpAnswer) -> Credentials:
         """The keys of an answer. Raises `CredentialsUnavailable`, `ServiceError`."""
