@@ -72,7 +72,7 @@ def decode(form: str, data: bytes) -> list[Any]:
     return list(ready)
 
 
-@pytest.mark.parametrize(("form", "today"), [("converse", 7.5), ("invoke", 12.5)])
+@pytest.mark.parametrize(("form", "today"), [("converse", 7.5), ("invoke", 11)])
 def test_calls_to_decode_an_event(form: str, today: float) -> None:
     def calls(events: int) -> int:
         data = answer(form, events).whole()
@@ -115,7 +115,7 @@ async def by_text(stream: Stream) -> None:
 
 @pytest.mark.parametrize(
     ("form", "read", "today"),
-    [("converse", by_event, 13), ("converse", by_text, 14), ("invoke", by_event, 18)],
+    [("converse", by_event, 13), ("converse", by_text, 14), ("invoke", by_event, 16)],
     ids=["converse", "converse, text alone", "native"],
 )
 async def test_calls_of_a_whole_stream_whose_bytes_are_all_there(form: str, read: Reading, today: float) -> None:

@@ -82,9 +82,8 @@ def sign(
     >>> added["X-Amz-Date"], added["Authorization"][:50]
     ('20250701T120000Z', 'AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/20250701/u')
     """
-    if now.tzinfo is not None:
-        now = now.astimezone(UTC)
-    added = {"X-Amz-Date": now.strftime("%Y%m%dT%H%M%SZ")}
+    stamp = _stamp(now)
+    added = {"X-Amz-Date": stamp}
     if credentials.session_token:
         added["X-Amz-Security-Token"] = credentials.session_token
     # What is added replaces what is there: the headers of an earlier attempt may be signed again.
@@ -92,14 +91,14 @@ def sign(
     if "host" not in merged:
         merged["host"] = _host(url)
     digest = merged.get("x-amz-content-sha256") or payload_hash or hash_payload(body)
-    names = _signed_names(merged)
-    canonical = _canonical(method, url, merged, names, digest)
-    text = string_to_sign(canonical, now=now, region=region, service=service)
-    key = signing_key(credentials.secret_access_key, now.strftime("%Y%m%d"), region, service)
+    names = sorted(merged)
+    scope = _scope(stamp, region, service)
+    text = _text_to_sign(_canonical(method, url, merged, names, digest), stamp, scope)
+    key = signing_key(credentials.secret_access_key, stamp[:8], region, service)
     signature = hmac.digest(key, text.encode(), "sha256").hex()
-    scope = _scope(now, region, service)
     added["Authorization"] = (
-        f"{_ALGORITHM} Credential={credentials.access_key_id}/{scope}, SignedHeaders={names}, Signature={signature}"
+        f"{_ALGORITHM} Credential={credentials.access_key_id}/{scope}, "
+        f"SignedHeaders={';'.join(names)}, Signature={signature}"
     )
     return added
 
@@ -112,13 +111,13 @@ def hash_payload(body: bytes) -> str:
 def canonical_request(method: str, url: str, headers: Iterable[tuple[str, str]], payload_hash: str) -> str:
     """The request in the one form that both sides agree on: six parts joined by line feeds."""
     merged = _merge(headers)
-    return _canonical(method, url, merged, _signed_names(merged), payload_hash)
+    return _canonical(method, url, merged, sorted(merged), payload_hash)
 
 
 def string_to_sign(canonical: str, *, now: datetime, region: str, service: str = "bedrock") -> str:
-    """Algorithm, date, scope and the canonical request's hash. `now` is UTC."""
-    digest = sha256(canonical.encode()).hexdigest()
-    return f"{_ALGORITHM}\n{now.strftime('%Y%m%dT%H%M%SZ')}\n{_scope(now, region, service)}\n{digest}"
+    """Algorithm, date, scope and the canonical request's hash. `now` is aware, or naive UTC."""
+    stamp = _stamp(now)
+    return _text_to_sign(canonical, stamp, _scope(stamp, region, service))
 
 
 @lru_cache(maxsize=256)
@@ -130,8 +129,19 @@ def signing_key(secret: str, date: str, region: str, service: str = "bedrock") -
     return key
 
 
-def _scope(now: datetime, region: str, service: str) -> str:
-    return f"{now.strftime('%Y%m%d')}/{region}/{service}/aws4_request"
+def _stamp(now: datetime) -> str:
+    """The time as AWS writes it; its first eight characters are the day."""
+    if now.tzinfo not in (None, UTC):
+        now = now.astimezone(UTC)
+    return now.strftime("%Y%m%dT%H%M%SZ")
+
+
+def _scope(stamp: str, region: str, service: str) -> str:
+    return f"{stamp[:8]}/{region}/{service}/aws4_request"
+
+
+def _text_to_sign(canonical: str, stamp: str, scope: str) -> str:
+    return f"{_ALGORITHM}\n{stamp}\n{scope}\n{sha256(canonical.encode()).hexdigest()}"
 
 
 def _merge(headers: Iterable[tuple[str, str]]) -> dict[str, str]:
@@ -145,15 +155,11 @@ def _merge(headers: Iterable[tuple[str, str]]) -> dict[str, str]:
     return merged
 
 
-def _signed_names(merged: dict[str, str]) -> str:
-    return ";".join(sorted(merged))
-
-
-def _canonical(method: str, url: str, merged: dict[str, str], names: str, payload_hash: str) -> str:
+def _canonical(method: str, url: str, merged: dict[str, str], names: list[str], payload_hash: str) -> str:
     parts = urlsplit(url)
-    block = "".join(f"{name}:{merged[name]}\n" for name in sorted(merged))
+    block = "".join([f"{name}:{merged[name]}\n" for name in names])
     path, query = _canonical_path(parts.path), _canonical_query(parts.query)
-    return f"{method.upper()}\n{path}\n{query}\n{block}\n{names}\n{payload_hash}"
+    return f"{method.upper()}\n{path}\n{query}\n{block}\n{';'.join(names)}\n{payload_hash}"
 
 
 def _host(url: str) -> str:

@@ -16,7 +16,7 @@ import msgspec
 
 from ..errors import InvalidFrame
 from ..events import Event, MessageStop, Metadata, UnknownEvent, Usage
-from ..eventstream import Frame
+from ..eventstream import Frame, HeaderValue
 from ..tool_input import ToolInputs
 from .members import pop_as
 from .payloads import decode_object, failure
@@ -69,9 +69,11 @@ class ChunkReader(ToolInputs, ABC):
 
     def feed(self, frames: Iterable[Frame], events: deque[Event]) -> None:
         """See `dialects.Reader`."""
+        chunk_headers = None  # as in `ConverseReader.feed`: one look tells the next hundred
         for frame in frames:
             headers = frame.headers
-            if headers.get(":event-type") == "chunk" and headers.get(":message-type", "event") == "event":
+            if headers is chunk_headers or _announces_chunk(headers):
+                chunk_headers = headers
                 try:
                     document = _decode_chunk(frame.payload).data
                 except ValueError:
@@ -115,6 +117,10 @@ class ChunkReader(ToolInputs, ABC):
             events.append(close_metadata(self.metadata))
             self.settled = self.settled or self.metadata.usage is not None
             self.metadata = Metadata()
+
+
+def _announces_chunk(headers: Mapping[str, HeaderValue]) -> bool:
+    return headers.get(":event-type") == "chunk" and headers.get(":message-type", "event") == "event"
 
 
 def take_blocked(wire: dict[str, Any]) -> bool:

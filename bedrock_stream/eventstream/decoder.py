@@ -13,7 +13,7 @@ Pure: no I/O, no clock, no asyncio.
 from __future__ import annotations
 
 from struct import Struct
-from typing import TypeVar
+from typing import TypeAlias
 from zlib import crc32
 
 from ..errors import (
@@ -34,26 +34,27 @@ MAX_FRAME = 24 * 1024 * 1024
 MAX_HEADERS = 128 * 1024
 """The longest header block, in bytes."""
 
-_T = TypeVar("_T")
-
-_PRELUDE = Struct(">III")
-_unpack_lengths = Struct(">II").unpack_from
+_unpack_prelude = Struct(">III").unpack_from
 _unpack_crc = Struct(">I").unpack_from
 _SMALLEST = 16  # prelude and message checksum, with nothing between
 
-# Streams repeat a few hundred heads, of a few dozen header blocks, for hours. What was checked and parsed once is
-# remembered by its bytes, for all decoders together, so that a stream costs no memory for it. Bounded, since a peer may
-# never repeat one.
+# Streams repeat a few hundred heads (prelude and header block), of a few dozen blocks, for hours. What was checked and
+# parsed once is remembered, for all decoders together, so that a stream costs no memory for it. Bounded, since a peer
+# may never repeat one.
 _MEMO_ENTRIES = 1024
-_MEMO_HEAD = 512
-_heads: dict[bytes, tuple[int, Headers]] = {}  # prelude and header block, both sound -> checksum up to there, headers
+_MEMO_BLOCK = 512
+_Head: TypeAlias = tuple[int, int, bytes, int, Headers | None]
+_heads: dict[bytes, _Head] = {}  # prelude -> frame length, head length, head, checksum up to there, headers
 _blocks: dict[bytes, Headers] = {}  # header block -> headers, the same object for the same block
 
 
-def _remember(memo: dict[bytes, _T], key: bytes, value: _T) -> None:
-    if len(memo) >= _MEMO_ENTRIES:
-        memo.clear()
-    memo[key] = value
+def _remember(head: _Head, block: bytes, headers: Headers) -> None:
+    if max(len(_heads), len(_blocks)) >= _MEMO_ENTRIES:  # both, since a block that stayed would soon have two objects
+        _heads.clear()
+        _blocks.clear()
+    length, head_length, data, checksum, _ = head
+    _heads[data[:12]] = (length, head_length, data, checksum, headers)
+    _blocks[block] = headers
 
 
 class Decoder:
@@ -71,11 +72,11 @@ class Decoder:
     >>> decoder.finish()
     """
 
-    __slots__ = ("_max_frame", "_max_headers", "_needed", "_offset", "_tail", "error")
+    __slots__ = ("_max_frame", "_max_head", "_needed", "_offset", "_tail", "error")
 
     def __init__(self, *, max_frame: int = MAX_FRAME, max_headers: int = MAX_HEADERS) -> None:
         self._max_frame = max_frame
-        self._max_headers = max_headers
+        self._max_head = 12 + max_headers
         self._tail = bytearray()  # the beginning of a frame whose rest has not come
         self._needed = 0  # how long the tail must grow before looking at it again is worth it
         self._offset = 0  # bytes of whole frames behind us
@@ -131,57 +132,52 @@ class Decoder:
     def _walk(self, data: bytes, frames: list[Frame]) -> int:
         """Append every whole frame in `data`; return where the rest begins."""
         # Locals, since this loop runs once for every event of every stream.
-        heads, max_frame, max_headers, unpack_lengths, unpack_crc = (
-            _heads,
-            self._max_frame,
-            self._max_headers,
-            _unpack_lengths,
-            _unpack_crc,
-        )
+        heads, max_frame, max_head, unpack_crc = _heads, self._max_frame, self._max_head, _unpack_crc
         size = len(data)
         position = 0
         while size - position >= 12:
-            length, headers_length = unpack_lengths(data, position)
-            payload_start = position + 12 + headers_length
-            head = data[position:payload_start]
-            known = heads.get(head)
-            if known is None:
-                self._check_prelude(data[position : position + 12], position)
-            if length > max_frame or headers_length > max_headers:
-                raise self._bad_size(length, headers_length, position)
+            # The prelude is the key, since a whole head takes longer to hash than to compare.
+            known = heads.get(data[position : position + 12])
+            if known is None or not data.startswith(known[2], position):
+                known = self._check_prelude(data, position)
+            length, head_length, _, checksum, headers = known
+            if length > max_frame or head_length > max_head:
+                raise self._bad_size(length, head_length - 12, position)
             end = position + length
             if end > size:
                 self._needed = length
                 return position
-            payload = data[payload_start : end - 4]
-            computed = crc32(payload, crc32(head) if known is None else known[0])
+            payload = data[position + head_length : end - 4]
+            computed = crc32(payload, checksum)
             (expected,) = unpack_crc(data, end - 4)
             if computed != expected:
                 raise ChecksumMismatch("message", expected, computed, offset=self._offset + position)
-            frames.append(Frame(self._parse(head, position) if known is None else known[1], payload))
+            frames.append(Frame(self._parse(known, position) if headers is None else headers, payload))
             position = end
         self._needed = 12
         return position
 
-    def _check_prelude(self, prelude: bytes, position: int) -> None:
-        length, headers_length, expected = _PRELUDE.unpack(prelude)
-        computed = crc32(prelude[:8])
+    def _check_prelude(self, data: bytes, position: int) -> _Head:
+        length, headers_length, expected = _unpack_prelude(data, position)
+        computed = crc32(data[position : position + 8])
         if computed != expected:
             raise ChecksumMismatch("prelude", expected, computed, offset=self._offset + position)
         if length < _SMALLEST or headers_length > length - _SMALLEST:
             raise self._bad_size(length, headers_length, position)
+        head_length = 12 + headers_length
+        head = data[position : position + head_length]
+        return length, head_length, head, crc32(head), None
 
-    def _parse(self, head: bytes, position: int) -> Headers:
-        block = head[12:]
+    def _parse(self, head: _Head, position: int) -> Headers:
+        block = head[2][12:]
         headers = _blocks.get(block)
         if headers is None:
             try:
                 headers = decode_headers(block)
             except InvalidHeader as error:
                 raise InvalidHeader(str(error), offset=self._offset + position) from None
-        if len(head) <= _MEMO_HEAD:
-            _remember(_blocks, block, headers)
-            _remember(_heads, head, (crc32(head), headers))
+        if len(block) <= _MEMO_BLOCK:
+            _remember(head, block, headers)
         return headers
 
     def _bad_size(self, length: int, headers_length: int, position: int) -> FrameSizeError:
@@ -190,7 +186,7 @@ class Decoder:
             return FrameSizeError(f"a frame declares {length} bytes; {_SMALLEST} is the least", offset=offset)
         if length > self._max_frame:
             return FrameSizeError(f"a frame declares {length} bytes; the limit is {self._max_frame}", offset=offset)
-        limit = min(length - _SMALLEST, self._max_headers)
+        limit = min(length - _SMALLEST, self._max_head - 12)
         return FrameSizeError(
             f"a frame of {length} bytes declares {headers_length} bytes of headers; {limit} is the most", offset=offset
         )
