@@ -8,7 +8,8 @@ what was asked for becomes its error here, whether a service error, a proxy's pa
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+import math
+from collections.abc import Awaitable, Callable, Hashable
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
 
@@ -17,10 +18,19 @@ import msgspec
 from .assembly import Response
 from .clocks import Timeouts
 from .dialects import Dialect
-from .errors import BedrockStreamError, IdleTimeout, NotAnEventStream, service_error
+from .errors import (
+    BedrockStreamError,
+    FirstContentTimeout,
+    FirstEventTimeout,
+    IdleTimeout,
+    NotAnEventStream,
+    service_error,
+)
+from .messages import Message
 from .options import Options
 from .request import EVENT_STREAM, Request
 from .signing import Signer
+from .slots import Turn
 from .targets import Target
 
 if TYPE_CHECKING:
@@ -40,6 +50,8 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     region: str
     target: Target
     """Where it goes, resolved, without keys."""
+    account: Hashable = None
+    """Tells targets apart that differ in their keys alone."""
     timeouts: Timeouts
     keep: bool
     finish: Callable[[Response], Response] | None = None
@@ -48,11 +60,19 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     """Gives the running loop's transport."""
     signer: Callable[[], Signer]
     """Gives what signs one attempt."""
+    operation: str
     streaming: bool
+    messages: tuple[Message, ...] = ()
+    """The conversation as it is sent; empty where the body is the caller's own."""
     options: Options | None = None
     """What the caller said; None where the body is the caller's own."""
     adaptive: bool = False
     """Whether no more are sent at once than the model takes without throttling."""
+
+    @property
+    def streams(self) -> bool:
+        """Whether the answer comes as an event stream."""
+        return ("Accept", EVENT_STREAM) in self.request.headers
 
     def finished(self, response: Response) -> Response:
         """The response with the last touch."""
@@ -64,8 +84,10 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
         error.request_id = error.request_id or request_id
 
 
-async def open_answer(call: Call) -> Answer:
+async def open_answer(call: Call, turn: Turn | None = None) -> Answer:
     """Send once and return the answer, whose status is 200 and whose content type is what was asked for.
+
+    With `turn` it waits for its turn in a lane besides.
 
     Raises `TransportError`, `ServiceError`, `NotAnEventStream`, `MissingCredentials`, `ConfigurationError`,
     `CredentialsUnavailable`.
@@ -76,7 +98,7 @@ async def open_answer(call: Call) -> Answer:
         for _ in call.request.body.steps():
             await asyncio.sleep(0)  # a large body must not hold up the other streams
         while True:
-            answer = await _send(call, transport, signer)
+            answer = await _send(call, transport, signer, turn)
             try:
                 await _check(call, answer)
             except BedrockStreamError as error:
@@ -99,21 +121,23 @@ def request_id(answer: Answer) -> str | None:
     return answer.header("x-amzn-RequestId")
 
 
-async def _send(call: Call, transport: Transport, signer: Signer) -> Answer:
+async def _send(call: Call, transport: Transport, signer: Signer, turn: Turn | None) -> Answer:
     timeouts = call.timeouts
-    return await transport.open(
-        call.request,
-        lambda: signer.authorize(call.request, transport.ask),
-        pool=timeouts.pool,
-        connect=timeouts.connect,
-        headers_within=_headers_within(timeouts),
-        lane=transport.lane(call.region, call.model) if call.adaptive else None,
-    )
-
-
-def _headers_within(timeouts: Timeouts) -> float | None:
-    limits = [limit for limit in (timeouts.first_event, timeouts.first_content) if limit is not None]
-    return min(limits, default=None)
+    first, content = timeouts.first_event, timeouts.first_content if call.streams else None
+    sooner = content is not None and (first is None or content < first)
+    try:
+        return await transport.open(
+            call.request,
+            lambda: signer.authorize(call.request, transport.ask),
+            pool=timeouts.pool,
+            connect=timeouts.connect,
+            headers_within=content if sooner else first,
+            turn=turn,
+        )
+    except FirstEventTimeout as error:
+        if sooner:
+            raise FirstContentTimeout(error.limit, error.elapsed, detail="no headers came") from error
+        raise
 
 
 async def _check(call: Call, answer: Answer) -> None:
@@ -122,7 +146,7 @@ async def _check(call: Call, answer: Answer) -> None:
     if answer.status >= 400:
         body = await _read_some(answer, _ERROR_BODY, call.timeouts.idle)
         raise _http_error(answer, body)
-    expected = EVENT_STREAM if ("Accept", EVENT_STREAM) in call.request.headers else "application/json"
+    expected = EVENT_STREAM if call.streams else "application/json"
     if answer.status != 200 or kind not in ("", expected):  # a proxy may have dropped the header
         body = await _read_some(answer, 200, call.timeouts.idle)
         raise NotAnEventStream(answer.status, content_type, body[:200])
@@ -186,4 +210,4 @@ def _retry_after(answer: Answer) -> float | None:
             seconds = (parsedate_to_datetime(standard) - parsedate_to_datetime(sent)).total_seconds()
     except (ValueError, TypeError, OverflowError):
         return None
-    return max(seconds, 0.0)
+    return max(seconds, 0.0) if math.isfinite(seconds) else None

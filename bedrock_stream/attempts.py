@@ -1,14 +1,15 @@
 """All attempts of one call: which target is next, whether and when, and what the client remembers of it.
 
 Nothing here knows what a caller has seen; whoever asks for another attempt has made sure that it is nothing. A target
-that failed is left for the next one at once. Only when every target has had its turn, there is a wait.
+that failed is left for the next one at once. Only when every target that is not known to be down has had its turn,
+there is a wait.
 """
 
 from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from time import monotonic
 from typing import TYPE_CHECKING, TypeVar
 
@@ -21,14 +22,16 @@ from .errors import (
     CredentialsUnavailable,
     FirstContentTimeout,
     FirstEventTimeout,
+    IdleTimeout,
     QuotaExceeded,
+    ServiceError,
     Throttled,
     TotalTimeout,
 )
 from .observing import Attempt, Ending, Observer, Observers, Subject
 from .retry import Budget, RetryPolicy
-from .slots import Lane
-from .targets import Breaker, Target
+from .slots import Turn
+from .targets import Breaker
 
 if TYPE_CHECKING:
     from .transport import Answer
@@ -38,25 +41,31 @@ __all__ = ("Attempts", "Memory", "read_answer")
 _T = TypeVar("_T")
 
 # What another target may do better, though the same one would hardly.
-_ELSEWHERE = (FirstEventTimeout, FirstContentTimeout, QuotaExceeded, CredentialsUnavailable)
+_ELSEWHERE = (FirstEventTimeout, FirstContentTimeout, IdleTimeout, QuotaExceeded, CredentialsUnavailable)
+
+_MOST_BREAKERS = 1024  # targets given call by call must not pile up
 
 
 class Memory:
     """What one client remembers of all its calls."""
 
-    __slots__ = ("attempts", "breakers", "budget", "retries")
+    __slots__ = ("_breakers", "attempts", "budget", "clock", "retries")
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float] = monotonic) -> None:
+        self._breakers: dict[Hashable, Breaker] = {}
+        self.clock = clock
         self.budget = Budget()
-        self.breakers: dict[Target, Breaker] = {}
         self.attempts = 0
         self.retries = 0
 
-    def breaker(self, target: Target) -> Breaker:
-        """The breaker of a target."""
-        found = self.breakers.get(target)
+    def breaker(self, call: Call) -> Breaker:
+        """The breaker of a call's target."""
+        key = (call.target, call.account)
+        found = self._breakers.get(key)
         if found is None:
-            found = self.breakers[target] = Breaker()
+            while len(self._breakers) >= _MOST_BREAKERS:
+                del self._breakers[next(iter(self._breakers))]
+            found = self._breakers[key] = Breaker()
         return found
 
 
@@ -67,12 +76,14 @@ class Attempts:
         "_began",
         "_calls",
         "_chance",
-        "_failed",
-        "_lane",
         "_memory",
+        "_past",
         "_place",
         "_policy",
+        "_retries",
         "_since",
+        "_started",
+        "_turn",
         "_untried",
         "observers",
     )
@@ -91,10 +102,12 @@ class Attempts:
         self._chance = chance
         self._place = 0
         self._untried = list(range(1, len(calls)))
-        self._failed: list[Attempt] = []
+        self._retries = 0  # the first turns of the other targets are none
+        self._past: list[Attempt] = []
         self._began: float | None = None
-        self._since = 0.0
-        self._lane: tuple[Lane, int] | None = None
+        self._since: float | None = None  # when the attempt under way began
+        self._turn: Turn | None = None
+        self._started = 0.0  # by a clock that needs no loop: a finaliser may tell the end
         self.observers: Observers | None = Observers(observers, self._subject)
         """Who looks on; None once the call is over."""
 
@@ -104,14 +117,9 @@ class Attempts:
         return self._calls[self._place]
 
     @property
-    def since(self) -> float:
-        """The loop's time at the beginning of the attempt under way."""
-        return self._since
-
-    @property
-    def began(self) -> float:
+    def began(self) -> float | None:
         """The loop's time at the first attempt's beginning."""
-        return self._began or 0.0
+        return self._began
 
     def change(self, change: Callable[[Call], Call]) -> None:
         """Change the call for every target, before anything is sent."""
@@ -119,9 +127,9 @@ class Attempts:
 
     def history(self) -> tuple[Attempt, ...]:
         """Every attempt so far, the one under way last."""
-        if self._began is None:
-            return ()
-        return (*self._failed, Attempt(number=len(self._failed) + 1, target=self.call.target))
+        if self._since is None:
+            return tuple(self._past)
+        return (*self._past, Attempt(number=len(self._past) + 1, target=self.call.target))
 
     async def open(self) -> Answer:
         """Send, again where that is allowed, until the headers of an answer are here. Raises the last failure."""
@@ -129,6 +137,7 @@ class Attempts:
             self._began = asyncio.get_running_loop().time()
             self._pass_open_breakers()
             if self.observers:
+                self._started = monotonic()
                 self.observers.tell("began")
         while True:
             try:
@@ -138,34 +147,45 @@ class Attempts:
                     raise
 
     async def again(self, error: BedrockStreamError) -> bool:
-        """Take a failure in, wait as long as need be, and say whether there may be another attempt."""
-        now = asyncio.get_running_loop().time()
+        """Take a failure in, wait as long as need be, and say whether there may be another attempt.
+
+        Raises what `on_retry` raises, and `ClientClosed`.
+        """
         self._blame(error)
-        wait = self._wait(error, now)
-        if wait is None:
+        following = self._following(error)
+        self.failed(error, 0.0 if following is None else following[1])
+        if following is None:
             return False
-        failed = Attempt(
-            number=len(self._failed) + 1, target=self.call.target, error=error, seconds=now - self._since, wait=wait
-        )
-        self._failed.append(failed)
-        self._memory.retries += 1
         if self.observers:
-            self.observers.tell("failed", failed)
+            self.observers.tell("failed", self._past[-1])
         if self._policy.on_retry is not None:
-            self._policy.on_retry(failed)
-        await asyncio.sleep(wait)
-        self._place = self._next()
+            self._policy.on_retry(self._past[-1])
+        place, wait = following
+        if wait:
+            transport = await self.call.transport()
+            await transport.pause(wait)
+        error.__traceback__ = None  # its frames hold the stream, which must go with its last reference
+        self._place = place
+        self._memory.retries += 1
         return True
+
+    def failed(self, error: BedrockStreamError, wait: float = 0.0) -> None:
+        """The attempt under way is over, if there is one."""
+        if self._since is not None:
+            seconds = asyncio.get_running_loop().time() - self._since
+            number, target = len(self._past) + 1, self.call.target
+            self._past.append(Attempt(number=number, target=target, error=error, seconds=seconds, wait=wait))
+            self._since = None
 
     def succeeded(self) -> None:
         """The answer has begun; from here on there is no other attempt."""
-        self._memory.budget.succeeded(len(self._failed))
+        self._memory.budget.succeeded(len(self._past))
         if len(self._calls) > 1:
-            self._memory.breaker(self.call.target).succeeded()
-        if self._lane is not None:
-            self._lane[0].succeeded()
+            self._breaker(self._place).succeeded()
+        if self._turn is not None:
+            self._turn.succeeded()
         if self.observers:
-            self.observers.tell("first")
+            self.observers.tell("first", self.history()[-1])
 
     def ended(
         self,
@@ -176,15 +196,14 @@ class Attempts:
     ) -> None:
         """The call is over; said once to whoever looks on, who alone needs the response. See `observing.Ending`."""
         looking, self.observers = self.observers, None
-        if looking and self._began is not None:
-            last = Attempt(number=len(self._failed) + 1, target=self.call.target, error=_own(error))
+        if looking and self._started:
             ending = Ending(
                 way=way,
                 error=error,
-                attempts=(*self._failed, last),
+                attempts=self.history(),
                 request_id=request_id,
                 response=response() if callable(response) else response,
-                seconds=asyncio.get_running_loop().time() - self._began,
+                seconds=monotonic() - self._started,
             )
             looking.tell("ended", ending)
 
@@ -195,9 +214,11 @@ class Attempts:
         return Subject(
             model=call.model,
             route=call.dialect.route,
+            operation=call.operation,
             streaming=call.streaming,
             target=call.target,
             options=call.options,
+            messages=call.messages,
             body=lambda: call.request.body.data,
         )
 
@@ -206,56 +227,54 @@ class Attempts:
         self._since = asyncio.get_running_loop().time()
         self._memory.attempts += 1
         if len(self._calls) > 1:
-            self._memory.breaker(call.target).try_again(monotonic())
-        if call.adaptive:
-            lane = (await call.transport()).lane(call.region, call.model)
-            self._lane = (lane, lane.epoch)
-        return await open_answer(call)
+            self._breaker(self._place).try_again(self._memory.clock())
+        self._turn = Turn((await call.transport()).lane(call.region, call.model)) if call.adaptive else None
+        return await open_answer(call, self._turn)
 
     def _blame(self, error: BedrockStreamError) -> None:
-        if isinstance(error, Throttled) and self._lane is not None:
-            self._lane[0].throttled(self._lane[1])
-        if len(self._calls) > 1 and _is_the_targets_fault(error):
-            self._memory.breaker(self.call.target).failed(monotonic())
+        if isinstance(error, Throttled) and self._turn is not None:
+            self._turn.throttled()
+        if len(self._calls) == 1 or self._is_stale(error):
+            return
+        if _is_the_targets_fault(error):
+            self._breaker(self._place).failed(self._memory.clock())
+        elif isinstance(error, ServiceError):
+            self._breaker(self._place).succeeded()  # what it refuses, it has answered
 
-    def _wait(self, error: BedrockStreamError, now: float) -> float | None:
-        """Seconds until the next attempt, None for no more."""
-        if self._untried and _is_the_targets_fault(error):
-            return 0.0
-        retries = len(self._failed) - (len(self._calls) - 1)  # the turns of the other targets are no retries
-        wait = self._policy.wait(error, max(retries, 0), now - self.began, self._chance())
+    def _following(self, error: BedrockStreamError) -> tuple[int, float] | None:
+        """The place of the next attempt's target and the seconds until then, None for no more."""
+        stale = self._is_stale(error)
+        if not stale and _is_the_targets_fault(error):
+            place = next(filter(self._is_up, self._untried), None)
+            if place is not None:
+                self._untried.remove(place)
+                return place, 0.0
+        elapsed = asyncio.get_running_loop().time() - (self._began or 0.0)
+        wait = self._policy.wait(error, self._retries, elapsed, self._chance())
         if wait is None or (self._policy.budget and not self._memory.budget.take()):
             return None
-        if isinstance(error, ConnectionFailed) and error.dropped and not self._failed:
-            return 0.0  # the connection was an old one; a new one is to be had at once
-        return wait
+        self._retries += 1
+        if stale:
+            return self._place, 0.0
+        return next(filter(self._is_up, range(len(self._calls))), 0), wait
 
-    def _next(self) -> int:
-        """The target whose turn it is: one that was not asked yet, else the first that is not known to be down."""
-        if len(self._calls) == 1:
-            return 0
-        now, breaker = monotonic(), self._memory.breaker
-        usable = [place for place in self._untried if not breaker(self._calls[place].target).is_open(now)]
-        if usable or self._untried:
-            place = usable[0] if usable else self._untried[0]
-            self._untried.remove(place)
-            return place
-        up = (place for place, call in enumerate(self._calls) if not breaker(call.target).is_open(now))
-        return next(up, 0)
+    def _is_stale(self, error: BedrockStreamError) -> bool:
+        """Whether only an old connection was at fault; a new one is to be had at once, and once."""
+        return isinstance(error, ConnectionFailed) and error.dropped and not self._past
+
+    def _breaker(self, place: int) -> Breaker:
+        return self._memory.breaker(self._calls[place])
+
+    def _is_up(self, place: int) -> bool:
+        """Whether a target is not known to be down."""
+        return len(self._calls) == 1 or not self._breaker(place).is_open(self._memory.clock())
 
     def _pass_open_breakers(self) -> None:
         """Begin with the first target that is not known to be down; with the first one where all are."""
-        if len(self._calls) > 1 and self._memory.breaker(self.call.target).is_open(monotonic()):
-            now = monotonic()
-            for place in self._untried:
-                if not self._memory.breaker(self._calls[place].target).is_open(now):
-                    self._place = place
-                    self._untried = [other for other in self._untried if other != place]
-                    return
-
-
-def _own(error: BaseException | None) -> BedrockStreamError | None:
-    return error if isinstance(error, BedrockStreamError) else None
+        place = next(filter(self._is_up, range(len(self._calls))), 0)
+        if place:
+            self._place = place
+            self._untried.remove(place)
 
 
 def _is_the_targets_fault(error: BedrockStreamError) -> bool:
@@ -267,38 +286,49 @@ async def read_answer(attempts: Attempts, read: Callable[[Call, bytes, str | Non
 
     The connection is given back on every way out. Raises what `read` raises besides.
     """
-    total = attempts.call.timeouts.total
     try:
-        async with asyncio.timeout(total):
-            return await _read_answer(attempts, read)
-    except TimeoutError:
-        late = TotalTimeout(total or 0, asyncio.get_running_loop().time() - attempts.began)
-        attempts.call.describe(late)
-        attempts.ended("failed", late)
-        raise late from None
+        value, named = await _read_within_total(attempts, read)
     except BedrockStreamError as error:
         attempts.ended("failed", error, error.request_id)
         raise
     except BaseException as error:
-        attempts.ended("cancelled", error)
+        attempts.ended("cancelled" if isinstance(error, asyncio.CancelledError) else "failed", error)
         raise
+    attempts.ended("finished", None, named, value if isinstance(value, Response) else None)
+    return value
 
 
-async def _read_answer(attempts: Attempts, read: Callable[[Call, bytes, str | None], _T]) -> _T:
-    while True:
-        answer = await attempts.open()
-        call, named = attempts.call, request_id(answer)
-        try:
-            value = read(call, await read_whole(call, answer), named)
-        except BedrockStreamError as error:
-            call.describe(error, named)
-            answer.close()
-            if not await attempts.again(error):
-                raise
-        else:
-            attempts.succeeded()
-            response = value if isinstance(value, Response) else None
-            attempts.ended("finished", None, named, response)
-            return value
-        finally:
-            answer.close()
+async def _read_within_total(
+    attempts: Attempts, read: Callable[[Call, bytes, str | None], _T]
+) -> tuple[_T, str | None]:
+    limit = attempts.call.timeouts.total
+    try:
+        async with asyncio.timeout(limit) as total:
+            while True:
+                found = await _read_once(attempts, read)
+                if found is not None:
+                    return found
+    except TimeoutError:
+        if not total.expired():
+            raise  # it is the caller's own, of `on_retry`
+        late = TotalTimeout(limit or 0, asyncio.get_running_loop().time() - (attempts.began or 0.0))
+        attempts.call.describe(late)
+        raise late from None
+
+
+async def _read_once(attempts: Attempts, read: Callable[[Call, bytes, str | None], _T]) -> tuple[_T, str | None] | None:
+    """What was made of one answer, and its request id; None for one that was given up."""
+    answer = await attempts.open()
+    call, named = attempts.call, request_id(answer)
+    try:
+        value = read(call, await read_whole(call, answer), named)
+    except BedrockStreamError as error:
+        call.describe(error, named)
+        answer.close()
+        if not await attempts.again(error):
+            raise
+        return None
+    finally:
+        answer.close()
+    attempts.succeeded()
+    return value, named

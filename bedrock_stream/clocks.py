@@ -29,7 +29,7 @@ class Timeouts(msgspec.Struct, frozen=True, kw_only=True):
     first_event: float | None = 300
     """From sending to the first event."""
     first_content: float | None = None
-    """From sending to the first event that is more than the message's start."""
+    """From sending to the first event that is more than the message's start; streams only."""
     idle: float | None = 300
     """Between two reads of bytes."""
     unread: float | None = 600
@@ -114,10 +114,14 @@ class Watch:
         if deadline < self._due:
             self._arm(deadline)
 
-    def end_wait(self) -> float:
-        """The wait is over; returns how long it took, without what had gone before."""
-        self._deadline = None
+    @property
+    def waited(self) -> float:
+        """How long the wait has taken, without what had gone before."""
         return self._loop.time() - self._since - self._spent
+
+    def end_wait(self) -> None:
+        """The wait is over."""
+        self._deadline = None
 
     def stop(self) -> None:
         """No more ticks."""

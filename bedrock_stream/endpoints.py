@@ -8,7 +8,6 @@ host label. Source: the endpoint rule sets of the service models.
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from collections.abc import Mapping
 from urllib.parse import urlsplit
@@ -16,6 +15,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from .errors import ConfigurationError
+from .hosts import is_loopback
 
 __all__ = (
     "BEDROCK_RUNTIME",
@@ -166,15 +166,6 @@ def _check_url(service: Service, endpoint: Endpoint, allow_http: bool) -> None:
     if not host or parts.scheme not in ("http", "https") or not url.isprintable() or set(url) & set(" ?#@"):
         shown = re.sub("//.*@", "//...@", url)
         raise ConfigurationError(endpoint.source, f"{shown!r} is no endpoint", "use https://host[:port][/path]")
-    if parts.scheme == "http" and not allow_http and not _is_loopback(host):
+    if parts.scheme == "http" and not allow_http and not is_loopback(host):
         remedy = "use https, or Client(allow_http=True)" if service is BEDROCK_RUNTIME else "use https"
         raise ConfigurationError(endpoint.source, f"{url!r} would send credentials unencrypted", remedy)
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost" or host.endswith(".localhost"):
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

@@ -5,6 +5,8 @@ closes the connection right there, and nothing is held open while the caller wor
 `Live`: views hold it, it holds no view; its timer holds it weakly. So the last reference dropping frees the socket.
 
 A cut answer never looks finished: iteration ends normally only after the message's own end.
+
+Longer than most files: every way in and out of one stream's state is in sight of the others.
 """
 
 from __future__ import annotations
@@ -12,10 +14,10 @@ from __future__ import annotations
 import asyncio
 import warnings
 from collections import deque
-from collections.abc import Coroutine
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
+from .approach import Approach
 from .assembly import Response, tool_input_error
 from .attempt import Call, request_id
 from .attempts import Attempts
@@ -42,7 +44,6 @@ if TYPE_CHECKING:
 __all__ = ("Live",)
 
 _E = TypeVar("_E")
-_R = TypeVar("_R")
 
 _LINGER = 1.0  # seconds to wait for the body's end once the message has said everything
 
@@ -58,6 +59,7 @@ class Live(Generic[_E]):
     __slots__ = (
         "__weakref__",
         "_answer",
+        "_approach",
         "_attempts",
         "_begun",
         "_call",
@@ -75,6 +77,7 @@ class Live(Generic[_E]):
 
     def __init__(self, attempts: Attempts) -> None:
         self._attempts = attempts
+        self._approach = Approach(attempts, attempts.call.timeouts.total)
         self._begin(attempts.call)
         self._ready: deque[Any] = deque()
         self._begun = False  # whether more than the message's start has come; from then on nothing is tried again
@@ -171,8 +174,10 @@ class Live(Generic[_E]):
     def __del__(self) -> None:
         # The answer closes itself when it goes; here is only said that nobody should count on that.
         answer = getattr(self, "_answer", None)
-        if answer is not None and not answer.closed:
-            self._attempts.ended("dropped", None, self.request_id)
+        if answer is None:
+            return
+        self._attempts.ended("dropped", None, self.request_id)  # heard only where no other end was told
+        if not answer.closed:
             warnings.warn(f"{self!r} was dropped before its end: use `async with`", ResourceWarning, stacklevel=2)
 
     # ------------------------------------------------------------------------------------------------ what it rests on
@@ -191,47 +196,35 @@ class Live(Generic[_E]):
             raise ConfigurationError("stream", "another task is reading it", "read a stream from one task")
         self._reading = True
         try:
-            if self._answer is None:
-                await self._within_total(self._open())
+            answer = self._answer
+            if answer is None:
+                await self._open()
+            elif self._begun:
+                await self._read(answer)
             else:
-                await self._read_or_try_again(self._answer)
+                await self._read_or_try_again(answer)
         except BedrockStreamError as error:
             self._stop(error)
             raise
-        except BaseException:
-            self._stop(StreamInterrupted("a read was cancelled, which closed the stream"), "cancelled")
+        except BaseException as error:
+            way = "cancelled" if isinstance(error, asyncio.CancelledError) else "failed"
+            self._stop(StreamInterrupted(f"a read ended with {type(error).__name__}, which closed the stream"), way)
             raise
         finally:
             self._reading = False
 
     async def _open(self) -> None:
-        loop, attempts = asyncio.get_running_loop(), self._attempts
+        attempts = self._attempts
         try:
-            answer = await attempts.open()
+            answer = await self._approach.open()
         finally:
             if self._call is not attempts.call:
                 self._begin(attempts.call)
-        if self._failure is not None:  # closed by another task meanwhile
-            answer.close()
-            raise self._failure
+        loop, timeouts = asyncio.get_running_loop(), self._call.timeouts
         self._answer = answer
-        self._waited = loop.time() - attempts.since
-        timeouts = self._call.timeouts
-        total = None if timeouts.total is None else (timeouts.total, attempts.began)
+        self._waited = loop.time() - answer.sent
+        total = None if timeouts.total is None else (timeouts.total, attempts.began or answer.sent)
         self._watch = Watch(loop, self, timeouts.unread, total)
-
-    async def _within_total(self, step: Coroutine[Any, Any, _R]) -> _R:
-        """Do something that no watch looks at, within the limit of the whole call."""
-        limit, began = self._call.timeouts.total, self._attempts.began
-        if limit is None:
-            return await step
-        loop = asyncio.get_running_loop()
-        try:
-            async with asyncio.timeout_at((began or loop.time()) + limit):
-                return await step
-        except TimeoutError:
-            elapsed = loop.time() - self._attempts.began
-            raise TotalTimeout(limit, elapsed, 0 if self._answer is None else self._answer.bytes_received) from None
 
     async def _read_or_try_again(self, answer: Answer) -> None:
         try:
@@ -239,7 +232,7 @@ class Live(Generic[_E]):
         except BedrockStreamError as error:
             if self._begun or self._failure is not None:
                 raise
-            if not await self._within_total(self._try_again(error, answer)):
+            if not await self._try_again(error, answer):
                 if not self._held:
                     raise
                 self._hand_out_held()  # what came before the failure is delivered first
@@ -251,40 +244,34 @@ class Live(Generic[_E]):
         if self._watch is not None:
             self._watch.stop()
         answer.close()
-        if not await self._attempts.again(error):
+        if not await self._approach.again(error, answer.bytes_received):
             return False
-        if self._failure is not None:  # closed by another task meanwhile
-            raise self._failure
         self._begin(self._attempts.call)
         return True
 
     async def _read(self, answer: Answer) -> None:
-        if self._reader.settled:
+        reader, watch = self._reader, self._watch
+        assert watch is not None  # noqa: S101 - made with the answer
+        if reader.settled:
             data = await self._read_end(answer)
         else:
-            data = await self._read_more(answer)
+            if self._begun:
+                watch.begin_wait(IdleTimeout, self._call.timeouts.idle)
+            else:
+                self._begin_first_wait(watch, self._call.timeouts)
+            try:
+                data = await answer.read()
+            except StreamInterrupted:
+                if not reader.ended or self._decoder.pending:
+                    raise
+                data = b""  # the message is whole; only what comes after it is lost
+            if not self._begun:
+                self._waited += watch.waited
+            watch.end_wait()
         if data:
             self._take(data)
         else:
             self._end()
-
-    async def _read_more(self, answer: Answer) -> bytes:
-        watch, timeouts = self._watch, self._call.timeouts
-        assert watch is not None  # noqa: S101 - made with the answer
-        if self._begun:
-            watch.begin_wait(IdleTimeout, timeouts.idle)
-        else:
-            self._begin_first_wait(watch, timeouts)
-        try:
-            data = await answer.read()
-        except StreamInterrupted:
-            if self._reader.ended and not self._decoder.pending:
-                return b""  # the message is whole; only what comes after it is lost
-            raise
-        waited = watch.end_wait()
-        if not self._begun:
-            self._waited += waited
-        return data
 
     def _begin_first_wait(self, watch: Watch, timeouts: Timeouts) -> None:
         """Which limit comes first before there is any content."""
@@ -363,11 +350,12 @@ class Live(Generic[_E]):
     def _stop(self, error: BedrockStreamError, way: str = "failed") -> None:
         """Close, with a failure that every later read raises; the first failure stays."""
         if self._failure is None:
-            self._attempts.ended(way, error, self.request_id, lambda: self.partial)
             self._failure = error
             self._call.describe(error, self.request_id)
             error.events_received = self.delivered
             error.partial = self.partial
+            self._attempts.failed(error)
+            self._attempts.ended(way, error, self.request_id, error.partial)
         self._release(error)
 
     def _release(self, error: BedrockStreamError | None = None) -> None:
@@ -377,3 +365,5 @@ class Live(Generic[_E]):
             if error is not None:
                 self._answer.fail(error)  # whoever waits in another task hears of it
             self._answer.close()
+        if error is not None:
+            self._approach.break_off(error)  # so does whoever opens or waits to try again

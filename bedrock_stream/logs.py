@@ -43,7 +43,7 @@ class _Line:
         said = _status(attempt.error)
         _log.debug("%s: %s, %.2f s; again in %.2f s", self._name(attempt), said, attempt.seconds, attempt.wait)
 
-    def first(self) -> None:
+    def first(self, attempt: Attempt) -> None:
         self._first = monotonic() - self._began
 
     def came(self, events: Iterable[Event]) -> None:

@@ -16,6 +16,7 @@ import msgspec
 from .assembly import Response
 from .errors import BedrockStreamError
 from .events import Event
+from .messages import Message
 from .options import Options
 from .targets import Target
 
@@ -44,10 +45,14 @@ class Subject(msgspec.Struct, frozen=True, kw_only=True):
     model: str
     route: str
     """`converse` or `invoke`."""
+    operation: str
+    """The API's own name of it: `converse-stream`, `invoke`, `count-tokens`, ..."""
     streaming: bool
     target: Target
     options: Options | None
     """None where the body is the caller's own."""
+    messages: tuple[Message, ...]
+    """The conversation as it is sent; empty where the body is the caller's own."""
     body: Callable[[], bytes]
     """Gives the request's body: JSON, with all that the caller said."""
 
@@ -68,7 +73,10 @@ class Ending(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Observation(Protocol):
-    """Looks at one call. Every method is called on the call's own event loop, `ended` perhaps by a finaliser."""
+    """Looks at one call. Every method is called on the call's own event loop, but `ended` perhaps by a finaliser.
+
+    That runs on any thread, with any lock held by it, and the loop may be closed by then.
+    """
 
     def began(self) -> None:
         """The first attempt begins."""
@@ -76,8 +84,8 @@ class Observation(Protocol):
     def failed(self, attempt: Attempt) -> None:
         """An attempt failed, and another one follows."""
 
-    def first(self) -> None:
-        """The first content is here."""
+    def first(self, attempt: Attempt) -> None:
+        """The first content is here, of this attempt, the last one."""
 
     def came(self, events: Iterable[Event]) -> None:
         """A batch of events is about to be handed out."""

@@ -9,6 +9,8 @@ one budget, so that a service in trouble is not stormed.
 
 from __future__ import annotations
 
+import inspect
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -19,21 +21,24 @@ from .errors import BedrockStreamError, ConfigurationError
 __all__ = ("Budget", "RetryPolicy")
 
 
+_MOST_DOUBLINGS = 64  # a float has an end, a number of attempts has none
+
+
 class RetryPolicy(msgspec.Struct, frozen=True, kw_only=True):
     """How often and how patiently a call is tried. `RetryPolicy(max_attempts=1)` never tries again."""
 
     max_attempts: int = 4
-    """Attempts in all, the first included."""
+    """Attempts in all, the first included; the first turn of each further target is not counted."""
     base: float = 0.5
     """The first wait is at most this long, in seconds; each further one at most twice the one before."""
     cap: float = 20.0
     """No wait is longer, in seconds, but one that the service asks for."""
     total: float | None = 120.0
-    """No attempt begins later than this after the first, in seconds; None: no limit."""
+    """No retry begins later than this after the first attempt, in seconds; None: no limit. Another target may."""
     budget: bool = True
     """Whether retries draw on the client's budget: a hundred at once, refilled by what succeeds."""
     on_retry: Callable[[Any], None] | None = None
-    """Called with the failed `Attempt` before each wait. What it raises ends the call."""
+    """A plain function, called with the failed `Attempt` before each wait. What it raises ends the call."""
 
     def __post_init__(self) -> None:
         if isinstance(self.max_attempts, bool) or not isinstance(self.max_attempts, int) or self.max_attempts < 1:
@@ -44,10 +49,12 @@ class RetryPolicy(msgspec.Struct, frozen=True, kw_only=True):
             value = getattr(self, name)
             if value is None and name == "total":
                 continue
-            if isinstance(value, bool) or not isinstance(value, int | float) or not value >= 0:
+            if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < math.inf:
                 raise ConfigurationError(f"RetryPolicy.{name}", f"{value!r} is no time", "give seconds")
         if self.on_retry is not None and not callable(self.on_retry):
             raise ConfigurationError("RetryPolicy.on_retry", f"{self.on_retry!r} is no function", "give a callable")
+        if inspect.iscoroutinefunction(self.on_retry):
+            raise ConfigurationError("RetryPolicy.on_retry", "nothing awaits what it returns", "give a plain function")
 
     def wait(self, error: BedrockStreamError, retries: int, elapsed: float, chance: float) -> float | None:
         """Seconds to wait before the next attempt; None where there shall be none.
@@ -57,7 +64,7 @@ class RetryPolicy(msgspec.Struct, frozen=True, kw_only=True):
         """
         if not error.retryable or retries + 1 >= self.max_attempts:
             return None
-        wait = chance * min(self.cap, self.base * 2.0**retries)
+        wait = chance * min(self.cap, self.base * 2.0 ** min(retries, _MOST_DOUBLINGS))
         if error.retry_after is not None:
             wait = max(wait, error.retry_after)
         return None if self.total is not None and elapsed + wait > self.total else wait

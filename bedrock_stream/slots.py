@@ -16,7 +16,7 @@ import anyio
 
 from .errors import PoolTimeout
 
-__all__ = ("Lane", "Slots")
+__all__ = ("Lane", "Slots", "Turn")
 
 
 class Slots:
@@ -86,7 +86,7 @@ class Lane(Slots):
 
     def throttled(self, epoch: int) -> None:
         """A request that began in this epoch was throttled."""
-        if epoch == self.epoch:
+        if epoch == self.epoch:  # one round of requests is one sign, however many of them are throttled
             self.epoch += 1
             self._successes = 0
             self.limit = max(1, self.limit * 2 // 3)
@@ -98,3 +98,30 @@ class Lane(Slots):
             self._successes = 0
             self.limit += 1
             self._admit()
+
+
+class Turn:
+    """One request's turn in a lane. What becomes of it counts by the limit under which it got its slot."""
+
+    __slots__ = ("_epoch", "_lane")
+
+    def __init__(self, lane: Lane) -> None:
+        self._lane = lane
+        self._epoch = lane.epoch
+
+    async def acquire(self, seconds: float | None) -> None:
+        """See `Slots.acquire`."""
+        await self._lane.acquire(seconds)
+        self._epoch = self._lane.epoch  # the limit may have fallen while it stood in line
+
+    def release(self) -> None:
+        """See `Slots.release`."""
+        self._lane.release()
+
+    def throttled(self) -> None:
+        """The request was throttled."""
+        self._lane.throttled(self._epoch)
+
+    def succeeded(self) -> None:
+        """It was not."""
+        self._lane.succeeded()

@@ -12,12 +12,15 @@ and the file is longer than most. What aiohttp makes us mind:
 - `trust_env` would read `.netrc` and send what it finds there; proxies are looked up by us (see `proxies`).
 - `proxy_auth` draws a deprecation warning from new ones; the login goes as the header that it would become.
 - An error of an answer holds the request's headers, and with them keys. Only its words leave this file.
+- One and the same exception is raised for every answer that is closed under its reader. Python hangs each reader's
+  frames onto it, and with them each stream, for good; so `Answer.read` takes them off.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import io
 import os
 import socket
@@ -44,7 +47,7 @@ from .errors import (
 )
 from .proxies import Proxy, find_proxy
 from .request import Request
-from .slots import Lane, Slots
+from .slots import Lane, Slots, Turn
 
 __all__ = ("Answer", "Traffic", "Transport")
 
@@ -56,6 +59,8 @@ _SMALL_ANSWER = 64 * 1024  # far more than any service needs to give keys
 
 # What aiohttp adds to a request by itself.
 _AUTOMATIC = ("Accept", "Accept-Encoding", "Content-Type", "User-Agent")
+
+_BROKEN = frozenset({errno.ECONNRESET, errno.EPIPE, errno.ECONNABORTED})
 
 # Under the 350 s after which AWS's NAT gateways and load balancers forget a silent connection.
 _KEEPALIVE = (("TCP_KEEPIDLE", 60), ("TCP_KEEPALIVE", 60), ("TCP_KEEPINTVL", 30), ("TCP_KEEPCNT", 4))
@@ -93,6 +98,7 @@ class Transport:
         self._proxies: dict[str, Proxy | None] = {}
         self._answers: weakref.WeakSet[Answer] = weakref.WeakSet()
         self._closed = False
+        self._closing = asyncio.Event()
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=0, socket_factory=_open_socket, keepalive_timeout=30),
             cookie_jar=aiohttp.DummyCookieJar(),
@@ -120,11 +126,11 @@ class Transport:
         pool: float | None,
         connect: float | None,
         headers_within: float | None,
-        lane: Lane | None = None,
+        turn: Turn | None = None,
     ) -> Answer:
         """Send a request and return once status and headers are here. `authorize` gives the last headers.
 
-        With a `lane`, a slot of it is held as well.
+        With a `turn`, a slot of its lane is held as well.
 
         Raises `PoolTimeout`, `ConnectTimeout`, `FirstEventTimeout` (nothing came within `headers_within` seconds),
         `ConnectionFailed`, `ClientClosed`.
@@ -132,18 +138,20 @@ class Transport:
         if self._closed:
             raise ClientClosed("the client is closed")
         way = await self._way(request.url)
-        held: list[Slots] = []
+        held: list[Slots | Turn] = []
         try:
-            for slots in (self.slots,) if lane is None else (lane, self.slots):
+            for slots in (self.slots,) if turn is None else (turn, self.slots):
                 await slots.acquire(pool)
                 held.append(slots)
-            response = await self._send(request, await authorize(), way, connect, headers_within)
+            added = await authorize()
+            sent = asyncio.get_running_loop().time()
+            response = await self._send(request, added, way, connect, headers_within)
         except BaseException:
             for slots in held:
                 slots.release()
             raise
         _read_in_pieces(response)
-        answer = Answer(response, held, self._traffic)
+        answer = Answer(response, held, self._traffic, sent)
         self._answers.add(answer)
         return answer
 
@@ -249,12 +257,24 @@ class Transport:
             return ClientClosed("the client was closed before the answer came")
         failed = ConnectionFailed(way.failure(error))
         failed.retryable = not isinstance(error, aiohttp.ClientConnectorCertificateError)
-        failed.dropped = isinstance(error, aiohttp.ServerDisconnectedError | ConnectionResetError)
+        failed.dropped = not isinstance(error, aiohttp.ClientConnectorError) and (
+            isinstance(error, aiohttp.ServerDisconnectedError | ConnectionResetError)
+            or (isinstance(error, OSError) and error.errno in _BROKEN)
+        )
         return failed
+
+    async def pause(self, seconds: float) -> None:
+        """Wait, unless the client is closed meanwhile. Raises `ClientClosed`."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._closing.wait()
+        if self._closed:
+            raise ClientClosed("the client was closed before the next attempt")
 
     async def close(self) -> None:
         """Close every connection; answers that are being read fail with `ClientClosed`."""
         self._closed = True
+        self._closing.set()
         for answer in list(self._answers):
             answer.fail(ClientClosed("the client was closed while the stream was open"))
         await self._session.close()
@@ -322,9 +342,12 @@ class Answer:
         "_traffic",
         "bytes_received",
         "closed",
+        "sent",
     )
 
-    def __init__(self, response: aiohttp.ClientResponse, slots: Iterable[Slots], traffic: Traffic) -> None:
+    def __init__(
+        self, response: aiohttp.ClientResponse, slots: Iterable[Slots | Turn], traffic: Traffic, sent: float
+    ) -> None:
         self._response = response
         self._content = response.content
         self._slots = slots
@@ -334,6 +357,8 @@ class Answer:
         self.bytes_received = 0
         """Bytes of the body that were handed out."""
         self.closed = False
+        self.sent = sent
+        """The loop's time when the request began to leave, its slot and signature in hand."""
 
     @property
     def status(self) -> int:
@@ -354,6 +379,7 @@ class Answer:
             data = await content.readany()
         except (aiohttp.ClientError, OSError, RuntimeError) as error:
             # RuntimeError is how aiohttp says that the connection has been given up.
+            error.__traceback__ = error.__context__ = None
             if self._failure is not None:
                 raise self._failure from None
             data = content._read_nowait(-1)
@@ -390,7 +416,7 @@ def _read_in_pieces(response: aiohttp.ClientResponse) -> None:
         transport.max_size = _READ_BUFFER
 
 
-def _close(response: aiohttp.ClientResponse, held: Iterable[Slots]) -> None:
+def _close(response: aiohttp.ClientResponse, held: Iterable[Slots | Turn]) -> None:
     connection = response.connection  # None once the body was read to its end
     if connection is not None and connection.transport is not None:
         connection.transport.abort()  # a polite close would first wait for unsent bytes

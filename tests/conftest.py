@@ -15,7 +15,20 @@ KEYS = Credentials(ACCESS_KEY_ID, SECRET_ACCESS_KEY)
 
 
 # What touches sockets runs on both loops that people use.
-ON_EVERY_LOOP = {"test_client.py", "test_networks.py", "test_streaming.py", "test_transport.py", "test_ways_out.py"}
+ON_EVERY_LOOP = {
+    "test_attempts.py",
+    "test_client.py",
+    "test_failover.py",
+    "test_fault_table.py",
+    "test_memory.py",
+    "test_networks.py",
+    "test_slots.py",
+    "test_soak.py",
+    "test_stats.py",
+    "test_streaming.py",
+    "test_transport.py",
+    "test_ways_out.py",
+}
 
 
 def pytest_asyncio_loop_factories(item: pytest.Item) -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:

@@ -20,6 +20,7 @@ ROOT = Path(bedrock_stream.__file__).parent
 FLOORS: dict[str, int] = {
     "_version": 0,
     "errors": 0,
+    "hosts": 0,
     "masked": 0,
     "eventstream": 1,
     "auth.sigv4": 1,
@@ -83,11 +84,12 @@ FLOORS: dict[str, int] = {
     "attempt": 15,
     "attempts": 16,
     "calls": 17,
-    "live": 17,
-    "streaming": 18,
-    "toolloop": 19,
-    "client": 20,
-    "shared": 21,
+    "approach": 17,
+    "live": 18,
+    "streaming": 19,
+    "toolloop": 20,
+    "client": 21,
+    "shared": 22,
 }
 OUTSIDE = ("testing", "cli", "integrations", "gateway", "playground")
 PURE = [name for name, floor in FLOORS.items() if floor < FLOORS["plan"]] + ["plan"]

@@ -96,3 +96,18 @@ def test_an_order_travels_as_a_prompt() -> None:
     assert Order.read(b'{"text":"' + order.prompt().encode() + b'"}') == order
     with pytest.raises(ValueError, match="no order"):
         Order.read(b"Hello")
+
+
+def test_side_by_side_tells_of_both_and_ours_lets_go_and_tells_the_truth(tmp_path: Path) -> None:
+    file = tmp_path / "found.json"
+    command = [sys.executable, "-m", "benchmarks.side_by_side", "--wait", "1", "--json", str(file)]
+    subprocess.run(command, check=True, cwd=ROOT, timeout=55)  # noqa: S603 - ours
+    found = json.loads(file.read_text())["found"]
+    assert all(theirs for theirs, _ in found.values())
+    assert [ours for _, ours in found.values()] == [
+        "answered at once, 0 of 10 still open",
+        "answered at once, 0 of 10 still open",
+        "StreamInterrupted after 'It is not'",
+        "Throttled, status 429",
+        "Throttled, status 429",
+    ]

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from conftest import KEYS
 
-from bedrock_stream import Client, Event, MessageStop, Metadata, RetryPolicy, Stream, errors
+from bedrock_stream import Client, Event, Message, MessageStop, Metadata, RetryPolicy, Stream, errors
 from bedrock_stream.observing import Attempt, Ending, Observation, Subject, observe
 from bedrock_stream.testing import REGION, Emulator, cut, http_error, stall, stream_error, text
 
@@ -29,6 +29,7 @@ class Diary:
         self.events: list[Any] = []
         self.endings: list[Ending] = []
         self.failures: list[Attempt] = []
+        self.answering: Attempt | None = None
 
     def watch(self, subject: Subject) -> Observation:
         self.subjects.append(subject)
@@ -41,7 +42,8 @@ class Diary:
         self.steps.append("failed")
         self.failures.append(attempt)
 
-    def first(self) -> None:
+    def first(self, attempt: Attempt) -> None:
+        self.answering = attempt
         self.steps.append("first")
 
     def came(self, events: Iterable[Event]) -> None:
@@ -73,6 +75,8 @@ async def test_a_call_is_told_from_beginning_to_end(client: Client, diary: Diary
     assert diary.steps == ["began", "first", "ended"]
     (subject,), (ending,) = diary.subjects, diary.endings
     assert (subject.model, subject.route, subject.streaming) == (MODEL, "converse", True)
+    assert subject.operation == "converse-stream"
+    assert subject.messages == (Message.user("Hello"),)
     assert subject.options is not None
     assert subject.options.max_tokens == 50
     assert b"Hello" in subject.body()
@@ -95,6 +99,7 @@ async def test_failed_attempts_are_told_before_the_next_one(emulator: Emulator, 
     assert diary.steps == ["began", "failed", "first", "ended"]
     assert isinstance(diary.failures[0].error, errors.Throttled)
     assert [attempt.number for attempt in diary.endings[0].attempts] == [1, 2]
+    assert diary.answering == diary.endings[0].attempts[-1]
     emulator.script(http_error(429, "ThrottlingException"))
     emulator.script(http_error(429, "ThrottlingException"))
     with pytest.raises(errors.Throttled) as caught:
@@ -158,6 +163,36 @@ async def test_a_dropped_stream_ends_its_observation(emulator: Emulator, client:
         gc.collect()
     assert [ending.way for ending in diary.endings] == ["dropped"]
     await emulator.wait_until_idle()
+
+
+async def test_a_stream_may_be_dropped_by_another_thread(emulator: Emulator, client: Client, diary: Diary) -> None:
+    emulator.script(text("Hello"), stall())
+    held = [client.stream(MODEL, "Hello")]
+    await anext(held[0])
+    with pytest.warns(ResourceWarning, match="dropped before its end"):
+        await asyncio.to_thread(held.clear)
+    assert [ending.way for ending in diary.endings] == ["dropped"]
+    await emulator.wait_until_idle()
+
+
+async def test_a_stream_that_nobody_reads_after_its_client_closed_ends(
+    emulator: Emulator, client: Client, diary: Diary
+) -> None:
+    emulator.script(text("Hello"), stall())
+    stream = client.stream(MODEL, "Hello")
+    await anext(stream)
+    await client.aclose()
+    del stream
+    gc.collect()
+    assert [ending.way for ending in diary.endings] == ["dropped"]
+
+
+async def test_a_raw_call_is_told_by_its_operation(emulator: Emulator, client: Client, diary: Diary) -> None:
+    emulator.script(http_error(400, "ValidationException", "no"))
+    with pytest.raises(errors.ValidationFailed):
+        await client.invoke("amazon.titan-embed-text-v2:0", {"inputText": "Hello"})
+    (subject,) = diary.subjects
+    assert (subject.operation, subject.options, subject.messages) == ("invoke", None, ())
 
 
 async def test_a_stream_that_is_never_read_is_never_told_of(client: Client, diary: Diary) -> None:

@@ -93,6 +93,49 @@ async def close_a_wrapping_generator(stream: Stream) -> None:
         await anext(wrapped)
 
 
+async def close_a_generator_around_the_text(stream: Stream) -> None:
+    async def wrap() -> AsyncGenerator[str]:
+        async with stream:
+            async for piece in stream.text_stream:
+                yield piece
+
+    async with aclosing(wrap()) as wrapped:
+        await anext(wrapped)
+
+
+async def leave_a_wrapping_generator_to_the_loop(stream: Stream) -> None:
+    async def wrap() -> AsyncGenerator[Any]:
+        async with stream:
+            async for event in stream:
+                yield event
+
+    async for _ in wrap():
+        break  # nobody closes the generator; the loop does, since it goes
+
+
+async def break_off_its_text(stream: Stream) -> None:
+    async with stream:
+        async for _ in stream.text_stream:
+            break
+
+
+async def cancel_whoever_waits_for_a_tool(stream: Stream) -> None:
+    async def wait() -> None:
+        async for _ in stream.tool_stream:
+            pass
+
+    task = asyncio.create_task(wait())
+    await until_it_waits(stream)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
+async def open_here_and_read_there(stream: Stream) -> None:
+    await stream.open()
+    await asyncio.create_task(break_off(stream))
+
+
 async def close_it(stream: Stream) -> None:
     await anext(stream)
     await stream.aclose()
@@ -123,6 +166,11 @@ WAYS: list[Callable[[Stream], Awaitable[None]]] = [
     time_out_by_anyio,
     cancel_a_task_group,
     close_a_wrapping_generator,
+    close_a_generator_around_the_text,
+    leave_a_wrapping_generator_to_the_loop,
+    break_off_its_text,
+    cancel_whoever_waits_for_a_tool,
+    open_here_and_read_there,
     close_it,
     open_and_close_it,
     start_here_and_close_there,
@@ -167,6 +215,7 @@ async def test_every_way_out_frees_socket_and_slot(
     for _ in range(ROUNDS):
         await leave(client.stream(MODEL, "Hi"))
         await all_closed(server)
+        assert client.stats().open_streams == 0
     await nothing_is_stuck(server, client)
 
 
@@ -202,9 +251,43 @@ async def drop_a_caught_exception(client: Client) -> None:
         pass
 
 
-@pytest.mark.parametrize(
-    "drop", [break_bare, break_text, break_tools, drop_a_cycle, drop_a_caught_exception], ids=lambda d: d.__name__
-)
+async def drop_an_opened_one(client: Client) -> None:
+    await client.stream(MODEL, "Hi").open()
+
+
+async def drop_a_view(client: Client) -> None:
+    view = client.stream(MODEL, "Hi").text_stream
+    await anext(view)
+    del view
+
+
+async def drop_by_ending_a_task(client: Client) -> None:
+    await asyncio.create_task(break_bare(client))
+
+
+async def close_a_generator_that_closes_nothing(client: Client) -> None:
+    async def wrap() -> AsyncGenerator[Any]:
+        async for event in client.stream(MODEL, "Hi"):
+            yield event
+
+    async with aclosing(wrap()) as wrapped:
+        await anext(wrapped)
+
+
+DROPS: list[Callable[[Client], Awaitable[None]]] = [
+    break_bare,
+    break_text,
+    break_tools,
+    drop_an_opened_one,
+    drop_a_view,
+    drop_by_ending_a_task,
+    drop_a_cycle,
+    drop_a_caught_exception,
+    close_a_generator_that_closes_nothing,
+]
+
+
+@pytest.mark.parametrize("drop", DROPS, ids=lambda drop: drop.__name__)
 async def test_a_dropped_stream_frees_its_socket_and_warns_once(
     server: SocketServer, client: Client, drop: Callable[[Client], Awaitable[None]]
 ) -> None:
@@ -216,6 +299,42 @@ async def test_a_dropped_stream_frees_its_socket_and_warns_once(
         assert "use `async with`" in str(caught[0].message)
         await all_closed(server)
     await nothing_is_stuck(server, client)
+
+
+async def test_what_was_never_read_was_never_sent_and_goes_in_silence(server: SocketServer, client: Client) -> None:
+    for _ in range(ROUNDS):
+        stream = client.stream(MODEL, "Hi")
+        views = stream.text_stream, stream.tool_stream
+        del stream, views
+        async with client.stream(MODEL, "Hi"):
+            pass
+        await client.stream(MODEL, "Hi").aclose()
+    assert server.connections == []
+    assert client.stats().attempts == client.stats().open_streams == 0
+    await nothing_is_stuck(server, client)
+
+
+async def test_a_stream_kept_by_a_caught_exception_is_closed_as_unread(server: SocketServer) -> None:
+    async def fail(client: Client) -> None:
+        stream = client.stream(MODEL, "Hi")
+        async for _ in stream:
+            raise Boom
+
+    limits = Timeouts(pool=2, unread=0.1)
+    async with Client(
+        region="us-east-1", endpoint_url=server.url, credentials=KEYS, max_connections=SLOTS, timeouts=limits
+    ) as client:
+        kept: list[Boom] = []  # as a logger's queue or a debugger may keep them, and with them their frames
+        async with asyncio.timeout(20):
+            for _ in range(ROUNDS):
+                try:
+                    await fail(client)
+                except Boom as boom:
+                    kept.append(boom)
+            await server.deserted()
+        assert client.stats().open_streams == 0
+        await nothing_is_stuck(server, client)
+        kept.clear()
 
 
 async def test_a_stream_dropped_on_another_thread_frees_its_socket(server: SocketServer, client: Client) -> None:

@@ -93,13 +93,13 @@ class Identities:
     # -------------------------------------------------------------------------------------------- what it rests on
 
     def _keeper(self, place: Place) -> tuple[Any, Keeper]:
-        kept = self._keepers.get(place.key)
+        kept = self._keepers.pop(place.key, None)
         if kept is None:
             while len(self._keepers) >= _MOST_KEEPERS:
-                del self._keepers[next(iter(self._keepers))]
+                del self._keepers[next(iter(self._keepers))]  # what was used longest ago
             lasting = isinstance(place.source, Source)
             kept = (place.source, Keeper(place.name, self._clock, lasting=lasting))
-            self._keepers[place.key] = kept
+        self._keepers[place.key] = kept
         return kept
 
     async def _fetch(self, source: Any, name: str, http: Http, region: str) -> Credentials:

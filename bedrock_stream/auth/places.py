@@ -78,7 +78,8 @@ def target_place(api_key: Any, credentials: Any) -> Place | None:
     place = client_place(api_key=api_key, credentials=credentials, keys=None, profile=None)
     if place is None:
         return None
-    return msgspec.structs.replace(place, name=place.name.replace("client", "target"), key=("target", id(place.source)))
+    given = credentials if api_key is None else api_key  # and not what is made of it, anew for each call
+    return msgspec.structs.replace(place, name=place.name.replace("client", "target"), key=("target", id(given)))
 
 
 def store_place(stored: Keys | None) -> Place | None:

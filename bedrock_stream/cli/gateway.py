@@ -38,7 +38,7 @@ def make_gateway(
     """The app, with a client that closes with it."""
     try:
         from ..gateway import create_gateway
-        from ..gateway.guard import is_loopback
+        from ..hosts import is_loopback
     except ImportError as error:
         raise _missing(error) from None
     if not keys and not is_loopback(host):

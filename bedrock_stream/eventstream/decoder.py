@@ -37,16 +37,17 @@ MAX_HEADERS = 128 * 1024
 _T = TypeVar("_T")
 
 _PRELUDE = Struct(">III")
+_unpack_lengths = Struct(">II").unpack_from
 _unpack_crc = Struct(">I").unpack_from
 _SMALLEST = 16  # prelude and message checksum, with nothing between
 
-# Streams repeat a few dozen preludes and header blocks for hours. What was checked and parsed once is remembered by its
-# bytes, for all decoders together, so that a stream costs no memory for it. Bounded, since a peer may never repeat one.
+# Streams repeat a few hundred heads, of a few dozen header blocks, for hours. What was checked and parsed once is
+# remembered by its bytes, for all decoders together, so that a stream costs no memory for it. Bounded, since a peer may
+# never repeat one.
 _MEMO_ENTRIES = 1024
 _MEMO_HEAD = 512
-_preludes: dict[bytes, tuple[int, int, int]] = {}  # -> frame length, length of prelude and headers, prelude checksum
+_heads: dict[bytes, tuple[int, Headers]] = {}  # prelude and header block, both sound -> checksum up to there, headers
 _blocks: dict[bytes, Headers] = {}  # header block -> headers, the same object for the same block
-_heads: dict[bytes, tuple[int, Headers]] = {}  # prelude and headers -> checksum up to there, headers
 
 
 def _remember(memo: dict[bytes, _T], key: bytes, value: _T) -> None:
@@ -70,11 +71,11 @@ class Decoder:
     >>> decoder.finish()
     """
 
-    __slots__ = ("_max_frame", "_max_head", "_needed", "_offset", "_tail", "error")
+    __slots__ = ("_max_frame", "_max_headers", "_needed", "_offset", "_tail", "error")
 
     def __init__(self, *, max_frame: int = MAX_FRAME, max_headers: int = MAX_HEADERS) -> None:
         self._max_frame = max_frame
-        self._max_head = 12 + max_headers
+        self._max_headers = max_headers
         self._tail = bytearray()  # the beginning of a frame whose rest has not come
         self._needed = 0  # how long the tail must grow before looking at it again is worth it
         self._offset = 0  # bytes of whole frames behind us
@@ -130,50 +131,47 @@ class Decoder:
     def _walk(self, data: bytes, frames: list[Frame]) -> int:
         """Append every whole frame in `data`; return where the rest begins."""
         # Locals, since this loop runs once for every event of every stream.
-        preludes, heads, max_frame, max_head, unpack_crc = (
-            _preludes,
+        heads, max_frame, max_headers, unpack_lengths, unpack_crc = (
             _heads,
             self._max_frame,
-            self._max_head,
+            self._max_headers,
+            _unpack_lengths,
             _unpack_crc,
         )
         size = len(data)
         position = 0
         while size - position >= 12:
-            prelude = data[position : position + 12]
-            length, head_length, checksum = preludes.get(prelude) or self._check_prelude(prelude, position)
-            if length > max_frame or head_length > max_head:
-                raise self._bad_size(length, head_length - 12, position)
+            length, headers_length = unpack_lengths(data, position)
+            payload_start = position + 12 + headers_length
+            head = data[position:payload_start]
+            known = heads.get(head)
+            if known is None:
+                self._check_prelude(data[position : position + 12], position)
+            if length > max_frame or headers_length > max_headers:
+                raise self._bad_size(length, headers_length, position)
             end = position + length
             if end > size:
                 self._needed = length
                 return position
-            payload_start = position + head_length
             payload = data[payload_start : end - 4]
-            head = data[position:payload_start]
-            known = heads.get(head)
-            # The prelude's checksum covers the first eight bytes, so the message's goes on from there.
-            computed = crc32(payload, crc32(head[8:], checksum) if known is None else known[0])
+            computed = crc32(payload, crc32(head) if known is None else known[0])
             (expected,) = unpack_crc(data, end - 4)
             if computed != expected:
                 raise ChecksumMismatch("message", expected, computed, offset=self._offset + position)
-            frames.append(Frame(self._parse(head, checksum, position) if known is None else known[1], payload))
+            frames.append(Frame(self._parse(head, position) if known is None else known[1], payload))
             position = end
         self._needed = 12
         return position
 
-    def _check_prelude(self, prelude: bytes, position: int) -> tuple[int, int, int]:
+    def _check_prelude(self, prelude: bytes, position: int) -> None:
         length, headers_length, expected = _PRELUDE.unpack(prelude)
         computed = crc32(prelude[:8])
         if computed != expected:
             raise ChecksumMismatch("prelude", expected, computed, offset=self._offset + position)
         if length < _SMALLEST or headers_length > length - _SMALLEST:
             raise self._bad_size(length, headers_length, position)
-        checked = (length, 12 + headers_length, expected)
-        _remember(_preludes, prelude, checked)
-        return checked
 
-    def _parse(self, head: bytes, checksum: int, position: int) -> Headers:
+    def _parse(self, head: bytes, position: int) -> Headers:
         block = head[12:]
         headers = _blocks.get(block)
         if headers is None:
@@ -183,7 +181,7 @@ class Decoder:
                 raise InvalidHeader(str(error), offset=self._offset + position) from None
         if len(head) <= _MEMO_HEAD:
             _remember(_blocks, block, headers)
-            _remember(_heads, head, (crc32(head[8:], checksum), headers))
+            _remember(_heads, head, (crc32(head), headers))
         return headers
 
     def _bad_size(self, length: int, headers_length: int, position: int) -> FrameSizeError:
@@ -192,7 +190,7 @@ class Decoder:
             return FrameSizeError(f"a frame declares {length} bytes; {_SMALLEST} is the least", offset=offset)
         if length > self._max_frame:
             return FrameSizeError(f"a frame declares {length} bytes; the limit is {self._max_frame}", offset=offset)
-        limit = min(length - _SMALLEST, self._max_head - 12)
+        limit = min(length - _SMALLEST, self._max_headers)
         return FrameSizeError(
             f"a frame of {length} bytes declares {headers_length} bytes of headers; {limit} is the most", offset=offset
         )

@@ -20,9 +20,10 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from ..errors import ConfigurationError
+from ..hosts import is_loopback
 from .refusal import Refused, refuse
 
-__all__ = ("Guard", "Keys", "is_loopback")
+__all__ = ("Guard", "Keys")
 
 _SHORTEST_KEY = 16
 
@@ -99,16 +100,6 @@ class Guard:
                 )
         elif (client := scope.get("client")) is not None and not is_loopback(client[0]):
             raise Refused(403, "This gateway has no key, so it answers its own machine only.", code="key_needed")
-
-
-def is_loopback(host: str) -> bool:
-    """Whether a host's name or address stands for this machine."""
-    if host == "localhost" or host.endswith(".localhost"):
-        return True
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _is_address(host: str) -> bool:

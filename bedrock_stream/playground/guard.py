@@ -8,7 +8,6 @@ cookie that no script can read.
 
 from __future__ import annotations
 
-from ipaddress import ip_address
 from secrets import compare_digest
 from urllib.parse import parse_qs, urlsplit
 
@@ -16,6 +15,8 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import HTTPConnection
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from ..hosts import is_loopback
 
 __all__ = ("Guard",)
 
@@ -73,7 +74,7 @@ class Guard:
 
 def _refusal(method: str, headers: Headers, known: bool) -> Response | None:
     host = headers.get("host", "")
-    if not _is_loopback(_hostname(host)):
+    if not is_loopback(_hostname(host)):
         return PlainTextResponse("This playground answers on loopback only.", 403)
     origin = headers.get("origin")
     if origin is None and method not in _SAFE_METHODS:
@@ -104,12 +105,3 @@ def _hostname(host: str) -> str:
         return urlsplit(f"//{host}").hostname or ""
     except ValueError:  # brackets that hold no address
         return ""
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False

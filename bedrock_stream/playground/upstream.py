@@ -10,6 +10,7 @@ import msgspec
 
 from ..auth.credentials import Credentials
 from ..client import Client
+from ..retry import RetryPolicy
 from .models import MODELS
 from .scenes import play_scene
 
@@ -48,6 +49,7 @@ def on_emulator(emulator: Emulator | None = None) -> Opening:
                 region=REGION,
                 endpoint_url=played.url,
                 credentials=Credentials(ACCESS_KEY_ID, SECRET_ACCESS_KEY),
+                retry=RetryPolicy(max_attempts=1),  # a fault is played to be seen
                 use_fips=False,
                 use_dual_stack=False,
             ) as client,

@@ -2,24 +2,14 @@
 
 from __future__ import annotations
 
-from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 from aiohttp import web
 
+from ..hosts import is_loopback
 from .refusal import Refusal
 
-__all__ = ("check_origin", "is_loopback")
-
-
-def is_loopback(host: str) -> bool:
-    """Whether only this machine can reach a host."""
-    if host == "localhost" or host.endswith(".localhost"):
-        return True
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False
+__all__ = ("check_origin",)
 
 
 def check_origin(http: web.BaseRequest) -> None:

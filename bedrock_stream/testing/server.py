@@ -22,12 +22,13 @@ from aiohttp import web
 
 from ..auth.sigv4 import SigningKeys
 from ..errors import ConfigurationError
+from ..hosts import is_loopback
 from .answering import answer
 from .caching import PromptCache
 from .chances import fill
 from .facts import Facts
 from .frames import FrameWriter, independent_crc
-from .loopback import check_origin, is_loopback
+from .loopback import check_origin
 from .operations import Operation, find_operation
 from .player import Exchange
 from .received import ReceivedRequest

@@ -19,8 +19,8 @@ from bedrock_stream import Client, Credentials, put_key
 from bedrock_stream.auth.credentials import ApiKey, Identity
 from bedrock_stream.auth.identities import Identities
 from bedrock_stream.auth.place import Place
-from bedrock_stream.auth.places import call_place, client_place
-from bedrock_stream.auth.sources import Http
+from bedrock_stream.auth.places import call_place, client_place, target_place
+from bedrock_stream.auth.sources import Http, Outside
 from bedrock_stream.errors import BedrockStreamError, CredentialsUnavailable, MissingCredentials
 from bedrock_stream.options import read_options
 
@@ -292,6 +292,25 @@ async def test_a_plain_provider_never_blocks_the_loop_and_an_asynchronous_one_st
     elsewhere, here = threads
     assert elsewhere != threading.get_ident()
     assert here == threading.get_ident()
+
+
+async def test_sources_given_call_by_call_push_out_nobody_who_is_still_asked() -> None:
+    class Counting:
+        name = "a source that counts"
+        asked = 0
+
+        async def fetch(self, _outside: Outside) -> Credentials:
+            self.asked += 1
+            return GIVEN
+
+    own = Counting()
+    identities = identities_of(credentials=own)
+    for _ in range(600):
+        for place in (identities.place(None), target_place(None, Counting())):
+            assert place is not None
+            assert await identities.ask(place, NO_HTTP, "us-east-1") == GIVEN
+    assert own.asked == 1
+    assert len(identities._keepers) <= 256
 
 
 @pytest.mark.parametrize("given", [None, ("A", "secret"), {"access_key_id": "A"}, ApiKey("k")], ids=repr)

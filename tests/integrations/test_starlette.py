@@ -24,7 +24,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from web_app import parts, serving
 
-from bedrock_stream import Client, MessageStart, Stream, Timeouts, Tool
+from bedrock_stream import Client, MessageStart, RetryPolicy, Stream, Timeouts, Tool
 from bedrock_stream.errors import BedrockStreamError, ConfigurationError
 from bedrock_stream.integrations.protocols import Said
 from bedrock_stream.integrations.protocols.plain import PlainEvents
@@ -50,6 +50,7 @@ from bedrock_stream.testing import (
     tool_call,
 )
 
+ONCE = RetryPolicy(max_attempts=1)
 MODEL = "amazon.nova-lite-v1:0"
 PROTOCOLS: tuple[Protocol, ...] = ("events", "openai", "ui-message")
 SOON = 0.25  # seconds in which Bedrock must see the stream close
@@ -222,9 +223,9 @@ FAILURES = [
 
 @pytest.fixture
 async def hurried(emulator: Emulator) -> AsyncIterator[Client]:
-    """A client that soon loses patience."""
+    """A client that soon loses patience, and tries once."""
     limits = Timeouts(first_event=0.2)
-    async with Client(region=REGION, endpoint_url=emulator.url, credentials=KEYS, timeouts=limits) as made:
+    async with Client(region=REGION, endpoint_url=emulator.url, credentials=KEYS, timeouts=limits, retry=ONCE) as made:
         yield made
 
 
@@ -253,7 +254,7 @@ async def test_nothing_of_the_server_is_told_where_it_cannot_reach_the_model(pro
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
     async with (
-        Client(region=REGION, endpoint_url=f"http://127.0.0.1:{port}", credentials=KEYS) as client,
+        Client(region=REGION, endpoint_url=f"http://127.0.0.1:{port}", credentials=KEYS, retry=ONCE) as client,
         asking(client, protocol) as browser,
     ):
         answered = await browser.get("/answer")

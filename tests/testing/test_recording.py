@@ -17,7 +17,7 @@ from emulator_client import CLAUDE, GPT_OSS, LLAMA, MODEL, NATIVE, post
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bedrock_stream import Client, Credentials, Message, Stream, Text
+from bedrock_stream import Client, Credentials, Message, RetryPolicy, Stream, Text
 from bedrock_stream.errors import (
     AccessDenied,
     BedrockStreamError,
@@ -65,7 +65,7 @@ async def both() -> AsyncIterator[tuple[Emulator, Client]]:
     keys = Credentials(SECRETS.access_key_id, SECRETS.secret_access_key, SECRETS.session_token)
     async with (
         Emulator(credentials=SECRETS, api_key=API_KEY) as emulator,
-        Client(region=REGION, endpoint_url=emulator.url, credentials=keys) as client,
+        Client(region=REGION, endpoint_url=emulator.url, credentials=keys, retry=RetryPolicy(max_attempts=1)) as client,
     ):
         yield emulator, client
 

@@ -1,0 +1,198 @@
+"""What becomes of a stream that is left, cut or throttled, with aiobotocore and with us?
+
+Three things that happen every day, done to both clients against the same emulator, in the way most code is written:
+- the eleventh request, after ten answers were left by `break` (both clients with ten connections),
+- an answer whose body ends, properly as HTTP goes, before its `messageStop`,
+- a throttle inside a stream, beside the same throttle as an HTTP status.
+
+An aiobotocore user can avoid the first: an explicit `response["stream"].close()` on every way out frees the connection,
+and a row shows it. What aiobotocore does is told as it was found, and never asserted.
+
+    python -m benchmarks.side_by_side [--wait 5] [--json FILE]
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import gc
+import importlib.metadata
+import json
+import sys
+import warnings
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+
+from bedrock_stream import Client, Credentials, RetryPolicy, __version__, errors
+from bedrock_stream.testing import (
+    ACCESS_KEY_ID,
+    REGION,
+    SECRET_ACCESS_KEY,
+    Emulator,
+    Step,
+    cut,
+    http_error,
+    stall,
+    stream_error,
+    text,
+)
+
+MODEL = "amazon.nova-lite-v1:0"
+CONNECTIONS = 10
+MESSAGES = [{"role": "user", "content": [{"text": "Hi"}]}]
+HALF = text(["It is ", "not"])
+ENDLESS = (HALF, stall())
+CUT = (HALF, cut())
+THROTTLE = "Too many tokens, please wait."
+THROTTLED_INSIDE = (HALF, stream_error("throttlingException", THROTTLE))
+THROTTLED = (http_error(429, "ThrottlingException", THROTTLE),)
+
+# ---------------------------------------------------------------------------------------------------------- aiobotocore
+
+
+@contextlib.asynccontextmanager
+async def theirs(url: str) -> AsyncIterator[Any]:
+    from aiobotocore.config import AioConfig
+    from aiobotocore.session import get_session
+
+    config = AioConfig(max_pool_connections=CONNECTIONS, retries={"total_max_attempts": 1})
+    keys = {"aws_access_key_id": ACCESS_KEY_ID, "aws_secret_access_key": SECRET_ACCESS_KEY}
+    made = get_session().create_client("bedrock-runtime", region_name=REGION, endpoint_url=url, config=config, **keys)
+    async with made as client:
+        yield client
+
+
+async def their_break(client: Any) -> None:
+    response = await client.converse_stream(modelId=MODEL, messages=MESSAGES)
+    async for _ in response["stream"]:
+        break
+
+
+async def their_break_and_close(client: Any) -> None:
+    response = await client.converse_stream(modelId=MODEL, messages=MESSAGES)
+    async for _ in response["stream"]:
+        break
+    response["stream"].close()
+
+
+async def their_answer(client: Any) -> str:
+    from botocore.exceptions import ClientError
+
+    said = ""
+    try:
+        response = await client.converse_stream(modelId=MODEL, messages=MESSAGES)
+        async for event in response["stream"]:
+            said += event.get("contentBlockDelta", {}).get("delta", {}).get("text", "")
+    except ClientError as error:
+        status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode")
+        return f"{type(error).__name__}, {f'status {status}' if status else 'no status'}"
+    return f"ends normally with {said!r}"
+
+
+# ----------------------------------------------------------------------------------------------------------------- ours
+
+
+@contextlib.asynccontextmanager
+async def ours(url: str) -> AsyncIterator[Client]:
+    keys, once = Credentials(ACCESS_KEY_ID, SECRET_ACCESS_KEY), RetryPolicy(max_attempts=1)
+    async with Client(
+        region=REGION, endpoint_url=url, credentials=keys, retry=once, max_connections=CONNECTIONS
+    ) as client:
+        yield client
+
+
+async def our_break(client: Client) -> None:
+    async for _ in client.stream(MODEL, "Hi"):
+        break
+
+
+async def our_break_and_close(client: Client) -> None:
+    async with client.stream(MODEL, "Hi") as stream:
+        async for _ in stream:
+            break
+
+
+async def our_answer(client: Client) -> str:
+    said = ""
+    try:
+        async with client.stream(MODEL, "Hi") as stream:
+            async for piece in stream.text_stream:
+                said += piece
+    except errors.ServiceError as error:
+        return f"{type(error).__name__}, status {error.status}"
+    except errors.StreamInterrupted as error:
+        return f"{type(error).__name__} after {error.partial.text!r}"
+    return f"ends normally with {said!r}"
+
+
+# ---------------------------------------------------------------------------------------------------------------- cases
+
+Make = Callable[[str], contextlib.AbstractAsyncContextManager[Any]]
+
+
+async def eleventh(make: Make, leave: Callable[[Any], Awaitable[None]], wait: float) -> str:
+    """What becomes of one more request than there are connections, after all before it were left."""
+    async with Emulator(script=lambda _: ENDLESS) as emulator, make(emulator.url) as client:
+        for _ in range(CONNECTIONS):
+            await leave(client)
+        gc.collect()
+        with contextlib.suppress(TimeoutError):  # what is still open then, stays open
+            await emulator.wait_until_idle(0.5)
+        running = f"{emulator.open_streams} of {CONNECTIONS} still open"
+        try:
+            await asyncio.wait_for(leave(client), wait)
+        except TimeoutError:
+            return f"hangs ({wait:g} s waited), {running}"
+        return f"answered at once, {running}"
+
+
+async def answer(make: Make, read: Callable[[Any], Awaitable[str]], *steps: Step) -> str:
+    """What a reader makes of an answer."""
+    async with Emulator(script=lambda _: steps) as emulator, make(emulator.url) as client:
+        return await read(client)
+
+
+async def compare(wait: float) -> dict[str, tuple[str, str]]:
+    """Each case, and what becomes of it: theirs, ours."""
+    return {
+        "11th request after 10 x break": (
+            await eleventh(theirs, their_break, wait),
+            await eleventh(ours, our_break, wait),
+        ),
+        "the same, with close / async with": (
+            await eleventh(theirs, their_break_and_close, wait),
+            await eleventh(ours, our_break_and_close, wait),
+        ),
+        "cut before messageStop": (await answer(theirs, their_answer, *CUT), await answer(ours, our_answer, *CUT)),
+        "throttle inside the stream": (
+            await answer(theirs, their_answer, *THROTTLED_INSIDE),
+            await answer(ours, our_answer, *THROTTLED_INSIDE),
+        ),
+        "throttle as an HTTP status": (
+            await answer(theirs, their_answer, *THROTTLED),
+            await answer(ours, our_answer, *THROTTLED),
+        ),
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--wait", type=float, default=5.0, help="seconds that the eleventh request may take")
+    parser.add_argument("--json", help="write what was found there")
+    given = parser.parse_args()
+    warnings.simplefilter("ignore", ResourceWarning)  # ours warns of each bare break, as it should
+    versions = {name: importlib.metadata.version(name) for name in ("aiobotocore", "botocore", "aiohttp")}
+    versions["bedrock_stream"] = __version__
+    found = asyncio.run(compare(given.wait))
+    print(f"Python {sys.version.split()[0]}, {', '.join(f'{name} {version}' for name, version in versions.items())}\n")
+    print(f"{'':35}{'aiobotocore':42}bedrock_stream")
+    for case, (their, our) in found.items():
+        print(f"{case:35}{their:42}{our}")
+    if given.json:
+        with open(given.json, "w", encoding="utf-8") as file:
+            json.dump({"python": sys.version, "versions": versions, "found": found}, file, indent=2)
+
+
+if __name__ == "__main__":
+    main()

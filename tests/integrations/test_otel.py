@@ -1,0 +1,657 @@
+"""Every call has one span that ends once, whatever the way out, in the conventions' words and without what was said."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import json
+import logging
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import suppress
+from typing import Any
+
+import pytest
+from conftest import KEYS
+from opentelemetry import trace
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor, SpanExporter, SpanExportResult
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.trace import SpanKind, StatusCode
+
+from bedrock_stream import (
+    CachePoint,
+    Client,
+    Document,
+    Image,
+    Message,
+    Reasoning,
+    RetryPolicy,
+    Stream,
+    Text,
+    Timeouts,
+    ToolCall,
+    ToolResult,
+    Video,
+    errors,
+)
+from bedrock_stream.integrations.otel import OpenTelemetry, instrument
+from bedrock_stream.targets import Target
+from bedrock_stream.testing import (
+    REGION,
+    Emulator,
+    cut,
+    flip_bit,
+    hang_before_headers,
+    http_error,
+    metadata,
+    reset,
+    stall,
+    stop,
+    stream_error,
+    text,
+    tool_call,
+    wrong_content_type,
+)
+
+NOVA = "amazon.nova-lite-v1:0"
+CLAUDE = "us.anthropic.claude-sonnet-4-5-20250929-v1:0"
+SWITCH = "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"
+QUICK = Timeouts(first_event=0.1, idle=0.1)
+
+
+class Scope:
+    """What was recorded."""
+
+    def __init__(self) -> None:
+        self.exporter = InMemorySpanExporter()
+        self.tracers = TracerProvider(shutdown_on_exit=False)
+        self.tracers.add_span_processor(SimpleSpanProcessor(self.exporter))
+        self.reader = InMemoryMetricReader()
+        self.meters = MeterProvider([self.reader], shutdown_on_exit=False)
+
+    def observer(self, capture_content: bool | None = None) -> OpenTelemetry:
+        return OpenTelemetry(tracer_provider=self.tracers, meter_provider=self.meters, capture_content=capture_content)
+
+    @property
+    def spans(self) -> Sequence[ReadableSpan]:
+        return self.exporter.get_finished_spans()
+
+    @property
+    def span(self) -> ReadableSpan:
+        (span,) = self.spans
+        return span
+
+    @property
+    def attributes(self) -> dict[str, Any]:
+        return dict(self.span.attributes or {})
+
+    def points(self, name: str) -> list[Any]:
+        data = self.reader.get_metrics_data()
+        metrics = [] if data is None else data.resource_metrics[0].scope_metrics[0].metrics
+        return [point for metric in metrics if metric.name == name for point in metric.data.data_points]
+
+
+@pytest.fixture
+def scope() -> Iterator[Scope]:
+    made = Scope()
+    yield made
+    made.tracers.shutdown()
+    made.meters.shutdown()
+
+
+@pytest.fixture(autouse=True)
+def _nothing_leaks(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
+    """The complaints of a context that is left in another one than it was entered in, and of a span ended twice."""
+    yield
+    said = " ".join(record.getMessage() for record in caplog.get_records("call"))
+    assert "different Context" not in said
+    assert "ended span" not in said
+    assert not trace.get_current_span().get_span_context().is_valid
+
+
+def client_of(emulator: Emulator, observer: OpenTelemetry | None, **options: Any) -> Client:
+    options.setdefault("retry", RetryPolicy(max_attempts=1))
+    observers = () if observer is None else (observer,)
+    return Client(region=REGION, endpoint_url=emulator.url, credentials=KEYS, observers=observers, **options)
+
+
+@pytest.fixture
+async def client(emulator: Emulator, scope: Scope) -> AsyncIterator[Client]:
+    async with client_of(emulator, scope.observer()) as made:
+        yield made
+
+
+# ------------------------------------------------------------------------------------------------------ what it records
+
+
+async def test_a_stream_is_one_client_span_in_the_words_of_the_conventions(
+    emulator: Emulator, client: Client, scope: Scope
+) -> None:
+    emulator.script(
+        text(["Hel", "lo"]),
+        stop("max_tokens"),
+        metadata(
+            {"inputTokens": 7, "outputTokens": 3, "totalTokens": 30, "cacheReadInputTokens": 12}
+            | {"cacheWriteInputTokens": 8}
+        ),
+    )
+    stream = client.stream(
+        NOVA,
+        "Hello",
+        max_tokens=50,
+        temperature=0.5,
+        top_p=0.25,
+        top_k=20,
+        stop_sequences=["END"],
+        guardrail={"guardrailIdentifier": "gr-1", "guardrailVersion": "1"},
+    )
+    await stream.response()
+    found = scope.attributes
+    assert scope.span.name == f"chat {NOVA}"
+    assert scope.span.kind is SpanKind.CLIENT
+    assert scope.span.status.status_code is StatusCode.UNSET
+    assert [event.name for event in scope.span.events] == ["first_chunk"]
+    assert found.pop("gen_ai.response.time_to_first_chunk") > 0
+    port = found.pop("server.port")
+    assert emulator.url.endswith(f":{port}")
+    assert found == {
+        "gen_ai.operation.name": "chat",
+        "gen_ai.provider.name": "aws.bedrock",
+        "gen_ai.request.model": NOVA,
+        "gen_ai.request.stream": True,
+        "gen_ai.request.max_tokens": 50,
+        "gen_ai.request.temperature": 0.5,
+        "gen_ai.request.top_p": 0.25,
+        "gen_ai.request.top_k": 20.0,
+        "gen_ai.request.stop_sequences": ("END",),
+        "gen_ai.response.model": NOVA,
+        "gen_ai.response.finish_reasons": ("length",),
+        "gen_ai.usage.input_tokens": 27,
+        "gen_ai.usage.output_tokens": 3,
+        "gen_ai.usage.cache_read.input_tokens": 12,
+        "gen_ai.usage.cache_creation.input_tokens": 8,
+        "aws.bedrock.guardrail.id": "gr-1",
+        "aws.request_id": stream.request_id,
+        "cloud.region": REGION,
+        "server.address": "127.0.0.1",
+        "bedrock_stream.attempts": 1,
+        "bedrock_stream.outcome": "finished",
+        "bedrock_stream.route": "converse",
+        "bedrock_stream.stop_reason": "max_tokens",
+    }
+
+
+@pytest.mark.parametrize("keep", [True, False])
+@pytest.mark.parametrize(("model", "route"), [(NOVA, "converse"), (CLAUDE, "invoke")])
+async def test_both_routes_tell_usage_and_end(
+    emulator: Emulator, client: Client, scope: Scope, model: str, route: str, keep: bool
+) -> None:
+    emulator.script(text("Hello"), stop("end_turn"))
+    async for _ in client.stream(model, "Hi", max_tokens=50, keep=keep):
+        pass
+    found = scope.attributes
+    assert found["bedrock_stream.route"] == route
+    assert found["gen_ai.response.finish_reasons"] == ("stop",)
+    assert found["gen_ai.usage.input_tokens"] > 0
+    assert found["gen_ai.usage.output_tokens"] > 0
+
+
+async def test_a_whole_answer_is_a_span_that_does_not_stream(client: Client, scope: Scope) -> None:
+    response = await client.generate(NOVA, "Hello")
+    found = scope.attributes
+    assert "gen_ai.request.stream" not in found
+    assert "gen_ai.response.time_to_first_chunk" not in found
+    assert found["aws.request_id"] == response.request_id
+    assert response.usage is not None
+    assert found["gen_ai.usage.output_tokens"] == response.usage.output_tokens
+    assert not scope.points("gen_ai.client.operation.time_to_first_chunk")
+
+
+async def test_an_output_schema_asks_for_json(emulator: Emulator, client: Client, scope: Scope) -> None:
+    emulator.script(tool_call("answer", {"city": "Paris"}), stop("tool_use"))
+    with suppress(errors.BedrockStreamError):
+        await client.generate(NOVA, "Where?", output_schema={"type": "object"})
+    assert scope.attributes["gen_ai.output.type"] == "json"
+
+
+async def test_each_round_of_tools_is_a_span_of_its_own(emulator: Emulator, client: Client, scope: Scope) -> None:
+    def weather(city: str) -> str:
+        """The weather."""
+        return f"rainy in {city}"
+
+    emulator.script(tool_call("weather", {"city": "Paris"}), stop("tool_use"))
+    emulator.script(text("It rains."), stop("end_turn"))
+    with scope.tracers.get_tracer("app").start_as_current_span("agent"):
+        async for _ in client.run_tools(NOVA, "How is it?", tools=[weather]):
+            pass
+    first, second, agent = scope.spans
+    reasons = [(span.attributes or {})["gen_ai.response.finish_reasons"] for span in (first, second)]
+    assert reasons == [("tool_call",), ("stop",)]
+    assert agent.context is not None
+    assert {span.parent.span_id for span in (first, second) if span.parent} == {agent.context.span_id}
+
+
+async def test_counting_tokens_is_no_span_and_raw_calls_are(emulator: Emulator, client: Client, scope: Scope) -> None:
+    with suppress(errors.BedrockStreamError):
+        await client.count_tokens(CLAUDE, "Hello")
+    assert scope.spans == ()
+    emulator.script(http_error(400, "ValidationException", "no"))
+    with pytest.raises(errors.ValidationFailed):
+        await client.invoke("amazon.titan-embed-text-v2:0", {"inputText": "Hello"})
+    assert scope.span.name == "embeddings amazon.titan-embed-text-v2:0"
+
+
+async def test_raw_streams_are_spans_too(emulator: Emulator, client: Client, scope: Scope) -> None:
+    body = {"messages": [{"role": "user", "content": "Hi"}], "max_tokens": 9, "anthropic_version": "bedrock-2023-05-31"}
+    async for _ in client.invoke_stream(CLAUDE, body):
+        pass
+    assert scope.attributes["bedrock_stream.outcome"] == "finished"
+    assert scope.attributes["gen_ai.request.stream"] is True
+
+
+# ------------------------------------------------------------------------------------------------------ every way out
+
+FAULTS: list[tuple[list[Any], str, int | None, str]] = [
+    ([http_error(400, "ValidationException", "said: Hello")], "ValidationFailed", 400, "ValidationException"),
+    ([http_error(403, "AccessDeniedException", "no")], "AccessDenied", 403, "AccessDeniedException (HTTP 403): no"),
+    ([http_error(418, "TeapotException", "said: Hello")], "ServiceError", 418, "TeapotException"),
+    ([wrong_content_type()], "NotAnEventStream", None, "NotAnEventStream"),
+    ([hang_before_headers()], "FirstEventTimeout", None, "0.1 s"),
+    ([text("Hello"), stream_error("throttlingException", "no")], "Throttled", None, "ThrottlingException (HTTP 429)"),
+    ([text("Hello"), cut()], "StreamInterrupted", None, "before the message did"),
+    ([text("Hello"), reset()], "StreamInterrupted", None, ""),
+    ([text("Hello"), stall()], "IdleTimeout", None, "0.1 s"),
+    ([text("Hello"), flip_bit(-1), text("again")], "ChecksumMismatch", None, "checksum"),
+    ([tool_call("f", '{"secret": '), stop("tool_use")], "ToolInputError", None, "ToolInputError"),
+]
+
+
+@pytest.mark.parametrize(("steps", "kind", "status", "said"), FAULTS)
+async def test_a_failure_ends_the_span_once_with_its_kind(
+    emulator: Emulator, client: Client, scope: Scope, steps: Any, kind: str, status: int | None, said: str
+) -> None:
+    emulator.script(*steps)
+    stream = client.stream(NOVA, "Hello", timeouts=QUICK)
+    with pytest.raises(errors.BedrockStreamError):
+        await stream.response()
+    await stream.aclose()
+    found = scope.attributes
+    assert (found["error.type"], found.get("http.response.status_code")) == (kind, status)
+    assert found["bedrock_stream.outcome"] == "failed"
+    assert scope.span.status.status_code is StatusCode.ERROR
+    assert said in (scope.span.status.description or "")
+    assert "said: Hello" not in (scope.span.status.description or "")
+    assert "secret" not in (scope.span.status.description or "")
+    (point,) = scope.points("gen_ai.client.operation.duration")
+    assert point.attributes["error.type"] == kind
+
+
+async def leave(stream: Stream) -> None:
+    async with stream:
+        await anext(stream)
+
+
+async def cancel(stream: Stream) -> None:
+    await anext(stream)
+    task = asyncio.create_task(stream.response())
+    await asyncio.sleep(0)
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task
+
+
+async def run_out_of_time(stream: Stream) -> None:
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.05):
+            await stream.response()
+
+
+@pytest.mark.parametrize(("leaving", "way"), [(leave, "closed"), (cancel, "cancelled"), (run_out_of_time, "cancelled")])
+async def test_leaving_early_is_no_error(
+    emulator: Emulator, client: Client, scope: Scope, leaving: Callable[[Stream], Any], way: str
+) -> None:
+    emulator.script(text("Hello"), stall())
+    stream = client.stream(NOVA, "Hello")
+    await leaving(stream)
+    await stream.aclose()
+    assert scope.attributes["bedrock_stream.outcome"] == way
+    assert "error.type" not in scope.attributes
+    assert scope.span.status.status_code is StatusCode.UNSET
+
+
+async def test_a_dropped_stream_ends_its_span(emulator: Emulator, client: Client, scope: Scope) -> None:
+    emulator.script(text("Hello"), stall())
+    with pytest.warns(ResourceWarning, match="dropped before its end"):
+        await anext(client.stream(NOVA, "Hello"))
+        gc.collect()
+    assert scope.spans == ()  # a finaliser may run inside the SDK, with its locks held
+    await emulator.wait_until_idle()
+    assert scope.attributes["bedrock_stream.outcome"] == "dropped"
+
+
+async def test_another_thread_may_drop_it(emulator: Emulator, client: Client, scope: Scope) -> None:
+    emulator.script(text("Hello"), stall())
+    held = [client.stream(NOVA, "Hello")]
+    await anext(held[0])
+    with pytest.warns(ResourceWarning, match="dropped before its end"):
+        await asyncio.to_thread(held.clear)
+    await emulator.wait_until_idle()
+    assert scope.attributes["bedrock_stream.outcome"] == "dropped"
+
+
+def test_a_stream_dropped_after_its_loop_ends_its_span(scope: Scope) -> None:
+    async def begin() -> list[Stream]:
+        async with Emulator() as emulator:
+            emulator.script(text("Hello"), stall())
+            async with client_of(emulator, scope.observer()) as client:
+                stream = client.stream(NOVA, "Hello")
+                await anext(stream)
+                return [stream]
+
+    held = asyncio.run(begin())
+    held.clear()
+    gc.collect()
+    assert scope.attributes["bedrock_stream.outcome"] == "dropped"
+
+
+async def test_a_client_that_is_closed_fails_its_spans(emulator: Emulator, client: Client, scope: Scope) -> None:
+    emulator.script(text("Hello"), stall())
+    stream = client.stream(NOVA, "Hello")
+    await anext(stream)
+    await client.aclose()
+    with pytest.raises(errors.ClientClosed):
+        await stream.response()
+    assert scope.attributes["error.type"] == "ClientClosed"
+
+
+async def test_a_stream_that_is_never_read_has_no_span(client: Client, scope: Scope) -> None:
+    await client.stream(NOVA, "Hello").aclose()
+    del client
+    gc.collect()
+    assert scope.spans == ()
+    assert scope.reader.get_metrics_data() is None
+
+
+# ------------------------------------------------------------------------------------------------- trying again
+
+
+async def test_a_retry_is_an_event_of_the_one_span(emulator: Emulator, scope: Scope) -> None:
+    emulator.script(http_error(429, "ThrottlingException", "slow down"))
+    async with client_of(emulator, scope.observer(), retry=RetryPolicy(base=0)) as client:
+        await client.stream(NOVA, "Hello").response()
+    retry, first = scope.span.events
+    assert (retry.name, first.name) == ("retry", "first_chunk")
+    told = dict(retry.attributes or {})
+    assert (told["error.type"], told["bedrock_stream.attempt"]) == ("Throttled", 1)
+    assert told["bedrock_stream.wait"] == 0
+    assert scope.attributes["bedrock_stream.attempts"] == 2
+    assert "error.type" not in scope.attributes
+
+
+async def test_failing_over_tells_who_answered(emulator: Emulator, scope: Scope) -> None:
+    emulator.script(http_error(503, "ServiceUnavailableException"))
+    elsewhere = [Target(model="amazon.nova-pro-v1:0", endpoint_url=emulator.url.replace("127.0.0.1", "localhost"))]
+    async with client_of(emulator, scope.observer(), failover=elsewhere) as client:
+        await client.generate(NOVA, "Hello")
+    found = scope.attributes
+    assert found["gen_ai.request.model"] == NOVA
+    assert found["gen_ai.response.model"] == "amazon.nova-pro-v1:0"
+    assert found["server.address"] == "localhost"
+    assert dict(scope.span.events[0].attributes or {})["server.address"] == "127.0.0.1"
+    (duration,) = scope.points("gen_ai.client.operation.duration")
+    assert duration.attributes["server.address"] == "localhost"
+
+
+# ------------------------------------------------------------------------------------------------------------- context
+
+
+async def test_the_parent_is_who_made_the_call_whoever_reads_it(client: Client, scope: Scope) -> None:
+    tracer = scope.tracers.get_tracer("app")
+    with tracer.start_as_current_span("maker"):
+        stream = client.stream(NOVA, "Hello")
+    with tracer.start_as_current_span("reader") as reader:
+        async for _ in stream:
+            assert trace.get_current_span() is reader
+            await asyncio.sleep(0)
+        response = await asyncio.create_task(client.stream(NOVA, "Hello").response())
+    assert response.text
+    parents = {span.name: span for span in scope.spans if span.name in ("maker", "reader")}
+    made, read = [span for span in scope.spans if span.name.startswith("chat")]
+    assert made.parent == parents["maker"].context
+    assert read.parent == parents["reader"].context
+
+
+async def test_a_call_without_a_parent_is_a_root(client: Client, scope: Scope) -> None:
+    await asyncio.create_task(client.stream(NOVA, "Hello").response())
+    assert scope.span.parent is None
+
+
+# ------------------------------------------------------------------------------------------------------------- metrics
+
+
+async def test_the_metrics_of_a_stream(emulator: Emulator, client: Client, scope: Scope) -> None:
+    emulator.script(text(["a"]), stall(0.01), text(["b"], joined=True), stop("end_turn"))
+    stream = client.stream(NOVA, "Hello")
+    response = await stream.response()
+    common = {
+        "gen_ai.operation.name": "chat",
+        "gen_ai.provider.name": "aws.bedrock",
+        "gen_ai.request.model": NOVA,
+        "server.address": "127.0.0.1",
+        "server.port": scope.attributes["server.port"],
+    }
+    answered = common | {"gen_ai.response.model": NOVA}
+    (duration,) = scope.points("gen_ai.client.operation.duration")
+    assert (dict(duration.attributes), duration.count) == (answered, 1)
+    assert duration.explicit_bounds[:3] == (0.01, 0.02, 0.04)
+    assert (len(duration.explicit_bounds), duration.explicit_bounds[-1]) == (14, 81.92)
+    (first,) = scope.points("gen_ai.client.operation.time_to_first_chunk")
+    assert (dict(first.attributes), first.count) == (answered, 1)
+    (between,) = scope.points("gen_ai.client.operation.time_per_output_chunk")
+    assert (dict(between.attributes), between.count) == (answered, 1)
+    tokens = {point.attributes["gen_ai.token.type"]: point for point in scope.points("gen_ai.client.token.usage")}
+    assert response.usage is not None
+    assert tokens["input"].sum == response.usage.input_tokens
+    assert tokens["output"].sum == response.usage.output_tokens
+    assert tokens["output"].explicit_bounds[-1] == 67108864
+
+
+# ------------------------------------------------------------------------------------------------------------- content
+
+PNG = b"\x89PNG\r\n\x1a\n" + bytes(20)
+CONVERSATION = [
+    Message.user("What is this?", Image(PNG), {"text": "And the weather?"}),
+    Message.assistant(Text("Let me see."), ToolCall("t1", "weather", {"city": "Paris"})),
+    Message.user(ToolResult("t1", "rainy")),
+]
+
+
+async def ask(client: Client, emulator: Emulator) -> None:
+    emulator.script(text("It rains."), stop("end_turn"))
+    await client.stream(NOVA, CONVERSATION, system="Be brief.", tools=[weather_tool()]).response()
+
+
+def weather_tool() -> Any:
+    def weather(city: str) -> str:
+        """The weather."""
+        return city
+
+    return weather
+
+
+@pytest.mark.parametrize(
+    ("switch", "asked", "expected"),
+    [
+        ("", None, False),
+        ("", True, True),
+        ("true", None, True),
+        ("SPAN_AND_EVENT", None, True),
+        ("event_only", None, False),
+        ("true", False, False),
+    ],
+)
+async def test_content_is_recorded_only_where_it_is_asked_for(
+    emulator: Emulator,
+    scope: Scope,
+    monkeypatch: pytest.MonkeyPatch,
+    switch: str,
+    asked: bool | None,
+    expected: bool,
+) -> None:
+    monkeypatch.setenv(SWITCH, switch)
+    async with client_of(emulator, scope.observer(asked)) as client:
+        await ask(client, emulator)
+    told = scope.span.to_json()
+    assert ("Paris" in told, "It rains" in told, "Be brief" in told) == (expected, expected, expected)
+    assert KEYS.secret_access_key not in told
+    assert KEYS.access_key_id not in told
+
+
+async def test_content_has_the_shape_of_the_conventions(emulator: Emulator, scope: Scope) -> None:
+    async with client_of(emulator, scope.observer(True)) as client:
+        await ask(client, emulator)
+    found = scope.attributes
+    assert json.loads(found["gen_ai.system_instructions"]) == [{"type": "text", "content": "Be brief."}]
+    assert json.loads(found["gen_ai.input.messages"]) == [
+        {
+            "role": "user",
+            "parts": [
+                {"type": "text", "content": "What is this?"},
+                {"type": "image", "format": "png", "byte_size": len(PNG)},
+                {"type": "text", "content": "And the weather?"},
+            ],
+        },
+        {
+            "role": "assistant",
+            "parts": [
+                {"type": "text", "content": "Let me see."},
+                {"type": "tool_call", "id": "t1", "name": "weather", "arguments": {"city": "Paris"}},
+            ],
+        },
+        {"role": "tool", "parts": [{"type": "tool_call_response", "id": "t1", "response": "rainy"}]},
+    ]
+    assert json.loads(found["gen_ai.output.messages"]) == [
+        {"role": "assistant", "parts": [{"type": "text", "content": "It rains."}], "finish_reason": "stop"}
+    ]
+
+
+async def test_what_came_before_a_failure_is_content_too(emulator: Emulator, scope: Scope) -> None:
+    emulator.script(text("It rai"), stream_error("validationException", "said: Hello"))
+    async with client_of(emulator, scope.observer(True)) as client:
+        with pytest.raises(errors.ValidationFailed):
+            await client.stream(NOVA, "Hello").response()
+    (message,) = json.loads(scope.attributes["gen_ai.output.messages"])
+    assert (message["parts"][0]["content"], message["finish_reason"]) == ("It rai", "error")
+    assert "said: Hello" in (scope.span.status.description or "")
+
+
+BLOCKS: list[tuple[Any, Any]] = [
+    (CachePoint(), None),
+    (Document(b"%PDF-1.4", name="Report"), {"type": "document", "format": "pdf", "byte_size": 8}),
+    (
+        Video(s3_uri="s3://films/one.mp4"),
+        {"type": "uri", "modality": "video", "format": "mp4", "uri": "s3://films/one.mp4"},
+    ),
+    ({"image": {"format": "png", "source": {"bytes": PNG}}}, {"type": "image", "format": "png", "byte_size": len(PNG)}),
+    ({"guardContent": {"text": {"text": "Hello"}}}, {"type": "guardContent"}),
+]
+
+
+@pytest.mark.parametrize(("block", "expected"), BLOCKS)
+async def test_media_are_told_by_kind_format_and_size(
+    emulator: Emulator, scope: Scope, block: Any, expected: dict[str, Any] | None
+) -> None:
+    emulator.script(http_error(400, "ValidationException", "no"))
+    async with client_of(emulator, scope.observer(True)) as client:
+        with pytest.raises(errors.ValidationFailed):
+            await client.generate(NOVA, Message.user("Hello", block))
+    (message,) = json.loads(scope.attributes["gen_ai.input.messages"])
+    assert message["parts"] == [{"type": "text", "content": "Hello"}, *([] if expected is None else [expected])]
+
+
+async def test_tools_of_either_side_keep_their_words(emulator: Emulator, scope: Scope) -> None:
+    emulator.script(http_error(400, "ValidationException", "no"))
+    conversation = [
+        Message.user("Hello"),
+        Message.assistant(
+            Reasoning("Hmm.", "signed"),
+            ToolCall("s1", "search", {"q": "rain"}, server=True),
+            ToolResult("s1", [{"json": {"found": 1}}, "one"], kind="search_result"),
+            ToolCall("t1", "weather"),
+        ),
+        Message.user(ToolResult("t1", [{"rain": True}], "success")),
+    ]
+    async with client_of(emulator, scope.observer(True)) as client:
+        with pytest.raises(errors.ValidationFailed):
+            await client.generate(NOVA, conversation, tools=[weather_tool()])
+    _, answered, result = json.loads(scope.attributes["gen_ai.input.messages"])
+    called = {"type": "search", "input": {"q": "rain"}}
+    found = {"type": "search_result", "content": [{"found": 1}, "one"]}
+    assert answered["parts"] == [
+        {"type": "reasoning", "content": "Hmm."},
+        {"type": "server_tool_call", "id": "s1", "name": "search", "server_tool_call": called},
+        {"type": "server_tool_call_response", "id": "s1", "server_tool_call_response": found},
+        {"type": "tool_call", "id": "t1", "name": "weather", "arguments": {}},
+    ]
+    assert result == {
+        "role": "tool",
+        "parts": [{"type": "tool_call_response", "id": "t1", "response": [{"rain": True}]}],
+    }
+
+
+# ------------------------------------------------------------------------------------------------------- on and off
+
+
+async def test_instrument_looks_at_every_client_once_until_it_is_ended(emulator: Emulator, scope: Scope) -> None:
+    first = instrument(tracer_provider=scope.tracers, meter_provider=scope.meters)
+    second = instrument(tracer_provider=scope.tracers, meter_provider=scope.meters)
+    try:
+        async with client_of(emulator, None) as client:
+            await client.generate(NOVA, "Hello")
+            first()
+            await client.generate(NOVA, "Hello")
+            assert len(scope.spans) == 2
+            second()
+            await client.generate(NOVA, "Hello")
+    finally:
+        second()
+    assert len(scope.spans) == 2
+
+
+class BrokenExporter(SpanExporter):
+    def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
+        raise LookupError("no collector")
+
+
+async def test_a_broken_exporter_changes_nothing(
+    emulator: Emulator, scope: Scope, caplog: pytest.LogCaptureFixture
+) -> None:
+    tracers = TracerProvider(shutdown_on_exit=False)
+    tracers.add_span_processor(SimpleSpanProcessor(BrokenExporter()))
+    async with client_of(emulator, OpenTelemetry(tracer_provider=tracers, meter_provider=scope.meters)) as client:
+        assert (await client.stream(NOVA, "Hello").response()).text
+    assert not [record for record in caplog.records if record.name.startswith("bedrock_stream")]
+    assert any(record.levelno >= logging.ERROR for record in caplog.records)
+
+
+async def test_without_an_sdk_nothing_is_recorded_and_nothing_breaks(emulator: Emulator) -> None:
+    async with client_of(emulator, OpenTelemetry(capture_content=True)) as client:
+        assert (await client.stream(NOVA, "Hello").response()).text
+
+
+def test_without_the_package_the_remedy_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in sys.modules if name.startswith("bedrock_stream.integrations.otel")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "opentelemetry.context", None)
+    with pytest.raises(errors.ConfigurationError, match=r'pip install "bedrock-stream\[otel\]"'):
+        import bedrock_stream.integrations.otel  # noqa: F401
+
+
+def test_the_library_itself_never_imports_it() -> None:
+    program = "import sys, bedrock_stream; bedrock_stream.Client; print('opentelemetry' in sys.modules)"
+    ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)  # noqa: S603
+    assert ran.stdout.strip() == "False"
