@@ -7,7 +7,6 @@ an indented block of its own. Source: "Shared config and credentials files" in t
 
 from __future__ import annotations
 
-import configparser
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -22,6 +21,7 @@ Settings = Mapping[str, str]
 _FILES = (("AWS_CONFIG_FILE", "~/.aws/config"), ("AWS_SHARED_CREDENTIALS_FILE", "~/.aws/credentials"))
 _SERVICES = ("bedrock_runtime", "sts")
 _Stamp = tuple[tuple[str, int, int], ...]
+_Sections = Mapping[str, Settings]
 
 
 class Profile(Masked, frozen=True):
@@ -63,8 +63,8 @@ def read_profile(environ: Mapping[str, str], name: str | None = None) -> Profile
     named, named_by = (name, "profile") if name else _chosen(environ)
     config, credentials = (_parse(variable, path) for variable, path in _paths(environ))
     sections = [f"profile {named}", named] if named else ["default", "profile default"]
-    found = [_flatten(config, section) for section in sections if config.has_section(section)][:1]
-    found += [_flatten(credentials, section) for section in (named or "default",) if credentials.has_section(section)]
+    found = [_flatten(config, section) for section in sections if section in config][:1]
+    found += [_flatten(credentials, section) for section in (named or "default",) if section in credentials]
     if name and not found:
         looked = " and ".join(str(path) for _, path in _paths(environ))
         raise ConfigurationError("profile", f"{name!r} is not in {looked}", "name one that is, or leave it out")
@@ -97,30 +97,38 @@ def _changed(path: Path) -> tuple[int, int]:
     return (status.st_mtime_ns, status.st_size)
 
 
-def _parse(variable: str, path: Path) -> configparser.RawConfigParser:
-    parser = configparser.RawConfigParser(default_section="", strict=False)
+def _parse(variable: str, path: Path) -> _Sections:
+    """The sections of a file; none where there is no file."""
     try:
-        with path.open(encoding="utf-8") as file:
-            parser.read_file(file)
+        text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
-        pass
-    except (OSError, UnicodeDecodeError, configparser.Error) as error:
-        reason = str(error).splitlines()[0]  # the next ones quote the file, and that may hold a key
-        raise ConfigurationError(variable, f"{path} cannot be read: {reason}", "mend or remove it") from None
+        return {}
+    except (OSError, UnicodeDecodeError) as error:
+        raise _unreadable(variable, path, error) from None
+    from configparser import Error, RawConfigParser  # machines that have a role have no files, as a rule
+
+    parser = RawConfigParser(default_section="", strict=False)
+    try:
+        parser.read_string(text, source=str(path))
+    except Error as error:
+        raise _unreadable(variable, path, error) from None
+    sections = {section: dict(parser.items(section)) for section in parser.sections()}
     for section in parser.sections():
-        plain = section.replace('"', "").replace("'", "")  # `[profile "a b"]`
-        if plain != section and not parser.has_section(plain):
-            parser[plain] = parser[section]
-    return parser
+        sections.setdefault(section.replace('"', "").replace("'", ""), sections[section])  # `[profile "a b"]`
+    return sections
 
 
-def _flatten(parser: configparser.RawConfigParser, section: str) -> dict[str, str]:
-    settings = dict(parser.items(section))
-    services = f"services {settings['services']}" if "services" in settings else ""
+def _unreadable(variable: str, path: Path, error: Exception) -> ConfigurationError:
+    reason = str(error).splitlines()[0]  # the next ones quote the file, and that may hold a key
+    return ConfigurationError(variable, f"{path} cannot be read: {reason}", "mend or remove it")
+
+
+def _flatten(sections: _Sections, section: str) -> dict[str, str]:
+    settings = dict(sections[section])
+    services = sections.get(f"services {settings['services']}", {}) if "services" in settings else {}
     for service in _SERVICES:
-        if services and parser.has_option(services, service):
-            for line in parser.get(services, service).splitlines():
-                key, equals, value = line.partition("=")
-                if equals:
-                    settings[f"{service}.{key.strip()}"] = value.strip()
+        for line in services.get(service, "").splitlines():
+            key, equals, value = line.partition("=")
+            if equals:
+                settings[f"{service}.{key.strip()}"] = value.strip()
     return settings

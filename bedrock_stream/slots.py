@@ -12,8 +12,6 @@ import contextlib
 from collections import deque
 from time import monotonic
 
-import anyio
-
 from .errors import PoolTimeout
 
 __all__ = ("Lane", "Slots", "Turn")
@@ -46,7 +44,7 @@ class Slots:
         self._waiting.append(waiter)
         began = monotonic()
         try:
-            with anyio.fail_after(seconds):
+            async with asyncio.timeout(seconds):
                 await waiter
         except BaseException as error:
             if waiter.done() and not waiter.cancelled():
