@@ -52,12 +52,13 @@ _decode_chunk = msgspec.json.Decoder(_Chunk).decode
 class ChunkReader(ToolInputs, ABC):
     """Reads one native stream; see `dialects.Reader`. A subclass reads documents and says when the message ended."""
 
-    __slots__ = ("blocked", "ended", "metadata", "settled")
+    __slots__ = ("_chunk_headers", "blocked", "ended", "metadata", "settled")
 
     unmarked = False
 
     def __init__(self) -> None:
         super().__init__()
+        self._chunk_headers: Mapping[str, HeaderValue] | None = None
         self.ended = False
         self.settled = False
         self.blocked = False  # by a guardrail
@@ -69,11 +70,9 @@ class ChunkReader(ToolInputs, ABC):
 
     def feed(self, frames: Iterable[Frame], events: deque[Event]) -> None:
         """See `dialects.Reader`."""
-        chunk_headers = None  # as in `ConverseReader.feed`: one look tells the next hundred
         for frame in frames:
             headers = frame.headers
-            if headers is chunk_headers or _announces_chunk(headers):
-                chunk_headers = headers
+            if headers is self._chunk_headers or self._announces_chunk(headers):
                 try:
                     document = _decode_chunk(frame.payload).data
                 except ValueError:
@@ -84,6 +83,13 @@ class ChunkReader(ToolInputs, ABC):
                     raise InvalidFrame(f"a chunk is not as the model describes it: {error!r}") from None
             else:
                 self._feed_other(frame, events)
+
+    def _announces_chunk(self, headers: Mapping[str, HeaderValue]) -> bool:
+        """One look tells the next hundred: the decoder gives the same object for the same header block."""
+        if headers.get(":event-type") != "chunk" or headers.get(":message-type", "event") != "event":
+            return False
+        self._chunk_headers = headers
+        return True
 
     def _feed_other(self, frame: Frame, events: deque[Event]) -> None:
         kind = frame.headers.get(":event-type")
@@ -117,10 +123,6 @@ class ChunkReader(ToolInputs, ABC):
             events.append(close_metadata(self.metadata))
             self.settled = self.settled or self.metadata.usage is not None
             self.metadata = Metadata()
-
-
-def _announces_chunk(headers: Mapping[str, HeaderValue]) -> bool:
-    return headers.get(":event-type") == "chunk" and headers.get(":message-type", "event") == "event"
 
 
 def take_blocked(wire: dict[str, Any]) -> bool:

@@ -75,22 +75,21 @@ _decode_delta = msgspec.json.Decoder(_BlockDelta).decode
 class ConverseReader(ToolInputs):
     """Reads one stream."""
 
-    __slots__ = ("ended", "settled")
+    __slots__ = ("_delta_headers", "ended", "settled")
 
     unmarked = False
 
     def __init__(self) -> None:
         super().__init__()
+        self._delta_headers: Mapping[str, HeaderValue] | None = None
         self.ended = False
         self.settled = False
 
     def feed(self, frames: Iterable[Frame], events: deque[Event]) -> None:
         """See `dialects.Reader`."""
-        delta_headers = None  # the decoder gives the same object for the same block: one look tells the next hundred
         for frame in frames:
             headers = frame.headers
-            if headers is delta_headers or _announces_delta(headers):
-                delta_headers = headers
+            if headers is self._delta_headers or self._announces_delta(headers):
                 try:
                     wire = _decode_delta(frame.payload)
                 except ValueError:  # rare, new or broken: the generic way tells which
@@ -105,6 +104,13 @@ class ConverseReader(ToolInputs):
                         _reasoning_delta(wire.index, delta.reasoning, events)
                     continue
             self._feed_any(frame, events)
+
+    def _announces_delta(self, headers: Mapping[str, HeaderValue]) -> bool:
+        """One look tells the next hundred: the decoder gives the same object for the same header block."""
+        if headers.get(":event-type") != "contentBlockDelta" or headers.get(":message-type") != "event":
+            return False
+        self._delta_headers = headers
+        return True
 
     def _feed_any(self, frame: Frame, events: deque[Event]) -> None:
         headers, payload = frame.headers, frame.payload
@@ -190,10 +196,6 @@ class ConverseReader(ToolInputs):
         events.append(read_metadata(wire))
         wire.clear()
         self.settled = self.ended
-
-
-def _announces_delta(headers: Mapping[str, HeaderValue]) -> bool:
-    return headers.get(":event-type") == "contentBlockDelta" and headers.get(":message-type") == "event"
 
 
 _HANDLERS: dict[str, Callable[[ConverseReader, _Wire, deque[Event]], None]] = {
