@@ -6,7 +6,7 @@ connection up. Converse for everybody who speaks it; Claude's native form for th
 reads the bytes and looks at none, is the floor.
 
 Tried and lost:
-- A larger read buffer: the socket's own is emptied by each read anyway.
+- A read buffer of 256 KiB in place of 64: x1.45, for memory that each read maps anew; of 32: no difference.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _GOALS = {_UNIT: {"aiobotocore": 9, "anthropic": 15, "aws_sdk": 40, "langchain_a
 
 def ask(lab: Lab) -> None:
     """Race them."""
-    events, url = lab.pick(6000, 50), lab.servers.plain
+    events, url = lab.pick(4000, 50), lab.servers.plain
     converse = Setting(case="converse", url=url, events=events)
     lab.race("burst", _QUICK if lab.quick else (*_QUICK, *_SLOW), converse, goals=_GOALS)
     native = Setting(case="native", form="invoke", url=url, events=events)

@@ -3,9 +3,6 @@
 Resident memory of the client's process with many streams open, each with five events read and silent since, less what
 it was before, divided by their number. `keep=False`, so what was read is not part of it. TLS keeps a session for each
 connection, in which aiohttp alone, the floor, shares.
-
-Tried and lost:
-- Nothing yet.
 """
 
 from __future__ import annotations
