@@ -29,7 +29,7 @@ _GOALS = {_UNIT: {"aiobotocore": 9, "anthropic": 15, "aws_sdk": 40, "langchain_a
 
 def ask(lab: Lab) -> None:
     """Race them."""
-    events, url = lab.pick(4000, 50), lab.servers.plain
+    events, url = lab.pick(6000, 50), lab.servers.plain
     converse = Setting(case="converse", url=url, events=events)
     lab.race("burst", _QUICK if lab.quick else (*_QUICK, *_SLOW), converse, goals=_GOALS)
     native = Setting(case="native", form="invoke", url=url, events=events)
