@@ -6,7 +6,7 @@ connection up. Converse for everybody who speaks it; Claude's native form for th
 reads the bytes and looks at none, is the floor.
 
 Tried and lost:
-- A larger read buffer: the socket's own is emptied by each read anyway.
+- A read buffer of 256 KiB in place of 64: x1.45, for memory that each read maps anew; of 32: no difference.
 """
 
 from __future__ import annotations

@@ -7,8 +7,10 @@ once, checks one CRC with zlib and has msgspec decode the payload, which nobody 
 leaves out msgspec.
 
 Tried and lost:
-- crcmod's C extension in place of zlib: four times slower for the same checksum.
-- Memoising whole frames: texts do not repeat.
+- crcmod's C extension in place of zlib: some four times slower for the same checksum.
+- A head looked up whole, prelude and header block as one key: x0.96 of what two memos cost, but x1.05 of what it costs
+  to look up the prelude alone and compare the rest.
+- Padding read as `msgspec.Raw`, or left out of the struct: no difference that stands out of the noise.
 """
 
 from __future__ import annotations

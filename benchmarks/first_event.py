@@ -3,9 +3,6 @@
 Building the request, signing, sending, the answer's head and its first frames, with a server that answers at once; and
 the rest of a short answer, so that the connection can be used again. One call after another, median of all calls of a
 trial. aiohttp alone sends the same prompt unsigned.
-
-Tried and lost:
-- Nothing yet.
 """
 
 from __future__ import annotations

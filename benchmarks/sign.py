@@ -5,7 +5,7 @@ body; botocore needs a request object made anew for each signature, and that is 
 give the same signature.
 
 Tried and lost:
-- A copied HMAC object in place of `hmac.digest`: slower for messages this short.
+- A copied HMAC object in place of `hmac.digest`: x0.92, which is not worth a second cache with keys in it.
 """
 
 from __future__ import annotations
