@@ -6,6 +6,7 @@ and pydantic; nothing of them is written again here.
 
 from __future__ import annotations
 
+import functools
 import inspect
 import re
 import typing
@@ -79,6 +80,10 @@ class Tool(msgspec.Struct, frozen=True, kw_only=True):
 def signature_model(function: Callable[..., Any]) -> type[msgspec.Struct]:
     """A struct with a field for each parameter. Raises `ConfigurationError` for a signature that JSON cannot fill."""
     called = getattr(function, "__name__", "") or type(function).__name__
+    if isinstance(function, functools.partial):
+        # Its annotations are nobody's: typing finds none or an empty table, by what was looked at before in the process.
+        problem = f"{called}: it has neither a name nor annotations of its own"
+        raise ConfigurationError("tools", problem, "give a function with annotations")
     try:
         hints = typing.get_type_hints(function, include_extras=True)
         parameters = inspect.signature(function).parameters.values()
