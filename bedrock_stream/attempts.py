@@ -108,8 +108,8 @@ class Attempts:
         self._since: float | None = None  # when the attempt under way began
         self._turn: Turn | None = None
         self._started = 0.0  # by a clock that needs no loop: a finaliser may tell the end
-        self.observers: Observers | None = Observers(observers, self._subject)
-        """Who looks on; None once the call is over."""
+        self.observers: Observers | None = Observers(observers, self._subject) or None
+        """Who looks on; None where nobody does, and once the call is over."""
 
     @property
     def call(self) -> Call:

@@ -81,7 +81,7 @@ def signature_model(function: Callable[..., Any]) -> type[msgspec.Struct]:
     """A struct with a field for each parameter. Raises `ConfigurationError` for a signature that JSON cannot fill."""
     called = getattr(function, "__name__", "") or type(function).__name__
     if isinstance(function, functools.partial):
-        # Its annotations are nobody's: typing finds none or an empty table, by what was looked at before in the process.
+        # Its annotations are nobody's: typing finds none or an empty table, by what the process has looked at before.
         problem = f"{called}: it has neither a name nor annotations of its own"
         raise ConfigurationError("tools", problem, "give a function with annotations")
     try:
