@@ -27,6 +27,7 @@ from .observing import Observer
 from .options import Options
 from .plan import Plan, make_plan
 from .pricing import Price, cost_of, price_for
+from .profiles import Settings
 from .request import Request, build_request
 from .retry import RetryPolicy
 from .signing import Signer
@@ -102,9 +103,9 @@ class Calls:
         """The attempts of a call whose body is the caller's."""
         if not isinstance(body, Mapping):
             raise ConfigurationError("body", f"a {type(body).__name__} is no body", "give a dict")
-        own = _own_place(options)
-        region = self._region(options, own)
-        endpoint = self.endpoint(region)
+        own, settings = _own_place(options), self._identities.profile.settings
+        region = self._region(options, own, settings)
+        endpoint = self.endpoint(region, settings)
         call = Call(
             request=build_request(endpoint.url, model.id, operation, body, headers=headers),
             dialect=RAW,
@@ -123,8 +124,9 @@ class Calls:
 
     def where(self, plan: Plan, target: Target | None = None) -> Where:
         """Where a plan goes; a target's own address goes before the client's."""
-        region = self._region(plan.options, _own_place(plan.options))
-        endpoint = self.endpoint(region, None if target is None else target.endpoint_url)
+        settings = self._identities.profile.settings
+        region = self._region(plan.options, _own_place(plan.options), settings)
+        endpoint = self.endpoint(region, settings, None if target is None else target.endpoint_url)
         request = build_request(endpoint.url, plan.model.id, plan.operation, plan.body, headers=plan.headers)
         return Where(region, endpoint, request)
 
@@ -132,13 +134,13 @@ class Calls:
         """Who signs. Raises `MissingCredentials`."""
         return self._identities.place(_own_place(options))
 
-    def endpoint(self, region: str, endpoint_url: str | None = None) -> Endpoint:
-        """The address of a region. Raises `ConfigurationError`."""
+    def endpoint(self, region: str, settings: Settings, endpoint_url: str | None = None) -> Endpoint:
+        """The address of a region, with a profile's settings. Raises `ConfigurationError`."""
         defaults = self._defaults
         return resolve_endpoint(
             region,
             os.environ,
-            self._identities.profile.settings,
+            settings,
             endpoint_url=endpoint_url or defaults.endpoint_url,
             use_fips=defaults.use_fips,
             use_dual_stack=defaults.use_dual_stack,
@@ -186,9 +188,9 @@ class Calls:
         defaults = self._defaults
         return Attempts(calls, options.retry or defaults.retry, self._memory, defaults.observers)
 
-    def _region(self, options: Options, own: Place | None) -> str:
+    def _region(self, options: Options, own: Place | None, settings: Settings) -> str:
         explicit = options.region or self._defaults.region or self._identities.region(own)
-        return resolve_region(explicit, os.environ, self._identities.profile.settings)
+        return resolve_region(explicit, os.environ, settings)
 
 
 def _own_place(options: Options) -> Place | None:

@@ -128,7 +128,7 @@ class Client:
         )
         self._calls = Calls(defaults, self._identities, self._memory, self._transports.here)
         if endpoint_url is not None:
-            self._calls.endpoint(region or DEFAULT_REGION)  # as is a bad endpoint
+            self._calls.endpoint(region or DEFAULT_REGION, self._identities.profile.settings)  # as is a bad endpoint
 
     def stream(self, model: str, prompt: Prompt, **options: Unpack[CallOptions]) -> Stream:
         """Stream an answer. Argument errors are raised here; nothing is sent before the first await."""

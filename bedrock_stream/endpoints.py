@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from urllib.parse import urlsplit
 
 import msgspec
@@ -155,6 +156,7 @@ def _switch(
     return (environ.get(variable) or settings.get(setting) or "").strip().lower() == "true"
 
 
+@lru_cache(maxsize=64)  # the same one with every call
 def _check_url(service: Service, endpoint: Endpoint, allow_http: bool) -> None:
     url = endpoint.url
     try:

@@ -8,6 +8,7 @@ from an id (an application inference profile, a provisioned model) speaks Conver
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 import msgspec
 
@@ -119,6 +120,11 @@ def describe(model: str) -> Model:
     >>> model.vendor, model.family, model.geo, model.native
     ('anthropic', 'claude', 'us', 'anthropic')
     """
+    return _described(model) if isinstance(model, str) else _described(normalize(model))
+
+
+@lru_cache(maxsize=256)  # a program speaks to a few models, thousands of times
+def _described(model: str) -> Model:
     name = normalize(model)
     arn = _ARN.fullmatch(name)
     arn_kind = None if arn is None else arn[2]

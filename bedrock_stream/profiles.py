@@ -8,6 +8,7 @@ an indented block of its own. Source: "Shared config and credentials files" in t
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path
 
 from .errors import ConfigurationError
@@ -81,7 +82,13 @@ def _chosen(environ: Mapping[str, str]) -> tuple[str | None, str | None]:
 
 
 def _paths(environ: Mapping[str, str]) -> list[tuple[str, Path]]:
-    return [(variable, Path(environ.get(variable) or usual).expanduser()) for variable, usual in _FILES]
+    home = environ.get("HOME") or environ.get("USERPROFILE")
+    return [(variable, _expanded(environ.get(variable) or usual, home)) for variable, usual in _FILES]
+
+
+@lru_cache(maxsize=64)  # looked at with every call; another home is another path
+def _expanded(path: str, _home: str | None) -> Path:
+    return Path(path).expanduser()
 
 
 def _stamp(environ: Mapping[str, str]) -> _Stamp:

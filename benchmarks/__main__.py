@@ -24,6 +24,7 @@ from .servers import serving
 from .table import lines
 
 QUESTIONS = ("decode", "sign", "burst", "paced", "first_event", "memory", "startup", "growth", "sustained")
+PICTURE = Path(__file__).with_name("burst.svg")
 
 
 def main() -> None:
@@ -47,7 +48,8 @@ def main() -> None:
     given.json.write_text(json.dumps({**facts, "rows": msgspec.to_builtins(lab.rows)}, indent=2), encoding="utf-8")
     print(f"written to {given.json}")
     if given.plot:
-        given.plot.write_text(draw(lab.rows), encoding="utf-8")
+        PICTURE.write_text(draw(lab.rows), encoding="utf-8")
+        print(f"drawn to {PICTURE}")
 
 
 def _arguments() -> argparse.Namespace:
@@ -57,7 +59,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=5)
     figures = Path(tempfile.gettempdir()) / "bedrock-stream-benchmarks.json"
     parser.add_argument("--json", type=Path, default=figures, help="where the figures go (%(default)s)")
-    parser.add_argument("--plot", type=Path, metavar="FILE.svg", help="draw the burst")
+    parser.add_argument("--plot", action="store_true", help=f"draw the burst into {PICTURE.name} for the README")
     given = parser.parse_args()
     if unknown := set(given.questions) - set(QUESTIONS):
         parser.error(f"no such question: {', '.join(sorted(unknown))}; there are {', '.join(QUESTIONS)}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 from . import KEY_ID, MODELS, REGION, SECRET, Read, Take, Target
 
@@ -16,13 +17,15 @@ FORMS = ("converse",)
 async def reading(target: Target) -> AsyncIterator[Read]:
     from langchain_aws import ChatBedrockConverse
 
-    chat = ChatBedrockConverse(
-        model=MODELS["converse"],
-        region_name=REGION,
-        endpoint_url=target.url,
-        aws_access_key_id=KEY_ID,
-        aws_secret_access_key=SECRET,
-    )
+    # A dict, since its annotations know neither all of its arguments nor that they may be plain strings.
+    given: dict[str, Any] = {
+        "model": MODELS["converse"],
+        "region_name": REGION,
+        "endpoint_url": target.url,
+        "aws_access_key_id": KEY_ID,
+        "aws_secret_access_key": SECRET,
+    }
+    chat = ChatBedrockConverse(**given)
 
     async def read(prompt: str, take: Take) -> None:
         async for chunk in chat.astream(prompt):
