@@ -6,10 +6,11 @@ import asyncio
 import io
 import os
 import pty
+import signal
 import sys
 from asyncio.subprocess import DEVNULL, PIPE, Process
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from types import TracebackType
 
@@ -37,9 +38,10 @@ async def started(
 ) -> AsyncIterator[Process]:
     """The command while it runs; whatever is left of it at the end is ended."""
     environ = {**os.environ, **KEYS, **(env or {})}
-    process = await asyncio.create_subprocess_exec(
-        *_COMMAND, *arguments, stdin=DEVNULL, stdout=out, stderr=err, env=environ
-    )
+    with _ctrl_c_heard():
+        process = await asyncio.create_subprocess_exec(
+            *_COMMAND, *arguments, stdin=DEVNULL, stdout=out, stderr=err, env=environ
+        )
     try:
         async with asyncio.timeout(PATIENCE):
             yield process
@@ -47,6 +49,19 @@ async def started(
         if process.returncode is None:
             process.kill()
         await process.communicate()
+
+
+@contextmanager
+def _ctrl_c_heard() -> Iterator[None]:
+    """Tests that a shell runs in the background ignore Ctrl-C, and would hand that down to what they start."""
+    ignored = signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    if ignored:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        if ignored:
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 async def run(*arguments: str, env: Mapping[str, str] | None = None, stdin: bytes | None = None) -> Ended:
