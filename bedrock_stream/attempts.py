@@ -172,6 +172,8 @@ class Attempts:
     def failed(self, error: BedrockStreamError, wait: float = 0.0) -> None:
         """The attempt under way is over, if there is one."""
         if self._since is not None:
+            if isinstance(error, Throttled) and self._turn is not None:
+                self._turn.throttled()  # in the midst of an answer as well
             seconds = asyncio.get_running_loop().time() - self._since
             number, target = len(self._past) + 1, self.call.target
             self._past.append(Attempt(number=number, target=target, error=error, seconds=seconds, wait=wait))
@@ -228,12 +230,10 @@ class Attempts:
         self._memory.attempts += 1
         if len(self._calls) > 1:
             self._breaker(self._place).try_again(self._memory.clock())
-        self._turn = Turn((await call.transport()).lane(call.region, call.model)) if call.adaptive else None
+        self._turn = Turn((await call.transport()).lanes.lane(call.region, call.model)) if call.adaptive else None
         return await open_answer(call, self._turn)
 
     def _blame(self, error: BedrockStreamError) -> None:
-        if isinstance(error, Throttled) and self._turn is not None:
-            self._turn.throttled()
         if len(self._calls) == 1 or self._is_stale(error):
             return
         if _is_the_targets_fault(error):

@@ -14,7 +14,9 @@ from time import monotonic
 
 from .errors import PoolTimeout
 
-__all__ = ("Lane", "Slots", "Turn")
+__all__ = ("Lane", "Lanes", "Slots", "Turn")
+
+_MOST_LANES = 1024  # models named call by call must not pile up
 
 
 class Slots:
@@ -96,6 +98,40 @@ class Lane(Slots):
             self._successes = 0
             self.limit += 1
             self._admit()
+
+
+class Lanes:
+    """The lanes of a client on an event loop, by region and model. Past a thousand, idle ones are forgotten."""
+
+    __slots__ = ("_lanes", "_most")
+
+    def __init__(self, most: int) -> None:
+        self._lanes: dict[tuple[str, str], Lane] = {}
+        self._most = most
+
+    def lane(self, region: str, model: str) -> Lane:
+        """The slots that a model in a region has been found to take."""
+        key = region, model
+        lane = self._lanes.pop(key, None)
+        if lane is None:
+            lane = Lane(self._most, f"{model} in {region}")
+        self._lanes[key] = lane  # whoever was asked for last stands last
+        self._forget()
+        return lane
+
+    def limits(self) -> dict[tuple[str, str], int]:
+        """What has been learned of each."""
+        return {key: lane.limit for key, lane in list(self._lanes.items())}
+
+    def _forget(self) -> None:
+        """Look at the two that were asked for longest ago: an idle one goes, a busy one has another round."""
+        for _ in range(2):
+            if len(self._lanes) <= _MOST_LANES:
+                break
+            key = next(iter(self._lanes))
+            lane = self._lanes.pop(key)
+            if lane.taken or lane.waiting:
+                self._lanes[key] = lane
 
 
 class Turn:

@@ -10,7 +10,8 @@ from conftest import KEYS
 from socket_server import END, START, Connection, SocketServer, begin_and_wait, text
 
 from bedrock_stream import Client, RetryPolicy, Stats, errors
-from bedrock_stream.testing import REGION, Emulator, http_error, start, stream_error
+from bedrock_stream.testing import REGION, Emulator, cut, http_error, start, stream_error
+from bedrock_stream.testing import text as say
 
 MODEL = "amazon.nova-lite-v1:0"
 QUICK = RetryPolicy(base=0, cap=0)
@@ -112,6 +113,19 @@ async def test_throttling_lowers_the_limit_once_a_round_and_success_raises_it(em
             await client.stream(MODEL, "Hi").response()
         assert client.stats().lanes == {lane: 3}, "a frame is as good a sign as a status"
         assert client.stats().open_streams == 0
+
+
+async def test_a_throttle_in_the_midst_of_an_answer_lowers_the_limit_too(emulator: Emulator) -> None:
+    async with calling(emulator.url, adaptive_concurrency=True, max_connections=9) as client:
+        for fault, kind in (
+            (stream_error("throttlingException", "No."), errors.Throttled),
+            (cut(), errors.StreamInterrupted),
+        ):
+            emulator.script(say("Hello"), fault)
+            with pytest.raises(kind):
+                await client.stream(MODEL, "Hi").response()
+            assert client.stats().lanes == {(REGION, MODEL): 6}
+        assert emulator.request_count == 2
 
 
 async def test_only_throttling_lowers_the_limit(emulator: Emulator) -> None:
