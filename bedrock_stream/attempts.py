@@ -181,7 +181,7 @@ class Attempts:
 
     def succeeded(self) -> None:
         """The answer has begun; from here on there is no other attempt."""
-        self._memory.budget.succeeded(len(self._past))
+        self._memory.budget.succeeded(self._retries if self._policy.budget else 0)
         if len(self._calls) > 1:
             self._breaker(self._place).succeeded()
         if self._turn is not None:
