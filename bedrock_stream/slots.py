@@ -37,16 +37,20 @@ class Slots:
         """How many wait for one."""
         return len(self._waiting)
 
-    async def acquire(self, seconds: float | None) -> None:
-        """Take a slot. Raises `PoolTimeout`. A slot that comes together with a cancellation is passed on."""
+    async def acquire(self, seconds: float | None, began: float | None = None) -> None:
+        """Take a slot within that many seconds since `began`, by the monotonic clock, or since now.
+
+        Raises `PoolTimeout`. A slot that comes together with a cancellation is passed on.
+        """
         if self.taken < self.limit and not self._waiting:
             self.taken += 1
             return
         waiter = asyncio.get_running_loop().create_future()
         self._waiting.append(waiter)
-        began = monotonic()
+        now = monotonic()
+        began = now if began is None else began
         try:
-            async with asyncio.timeout(seconds):
+            async with asyncio.timeout(None if seconds is None else seconds - (now - began)):
                 await waiter
         except BaseException as error:
             if waiter.done() and not waiter.cancelled():
@@ -143,9 +147,9 @@ class Turn:
         self._lane = lane
         self._epoch = lane.epoch
 
-    async def acquire(self, seconds: float | None) -> None:
+    async def acquire(self, seconds: float | None, began: float | None = None) -> None:
         """See `Slots.acquire`."""
-        await self._lane.acquire(seconds)
+        await self._lane.acquire(seconds, began)
         self._epoch = self._lane.epoch  # the limit may have fallen while it stood in line
 
     def release(self) -> None:

@@ -132,9 +132,10 @@ class Transport:
             raise ClientClosed("the client is closed")
         way = await self._way(request.url)
         held: list[Slots | Turn] = []
+        began = monotonic()  # of the wait for both
         try:
             for slots in (self.slots,) if turn is None else (turn, self.slots):
-                await slots.acquire(pool)
+                await slots.acquire(pool, began)
                 held.append(slots)
             added = await authorize()
             sent = asyncio.get_running_loop().time()
