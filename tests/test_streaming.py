@@ -558,6 +558,29 @@ async def test_a_stream_that_nobody_reads_gives_its_connection_back() -> None:
         assert caught.value.partial.text == "Hello"
 
 
+@pytest.mark.parametrize("ended", [True, False], ids=["body ended", "body open"])
+async def test_an_answer_that_is_whole_stays_whole_however_long_its_reader_takes(ended: bool) -> None:
+    """Somebody has to approve what the model wants, and has lunch: all that was said had come by then."""
+
+    async def answer(connection: Connection) -> None:
+        connection.begin()
+        connection.chunk(START + text("Hello") + END)
+        if ended:
+            connection.end()
+        await connection.closed.wait()
+
+    async with talking_to(answer, timeouts=Timeouts(unread=0.1)) as (_, client):
+        stream = client.stream(MODEL, "Hi")
+        assert isinstance(await anext(stream), MessageStart)
+        while client.stats().open_streams:
+            await asyncio.sleep(0.01)
+        rest = await read(stream)
+        assert [type(item) for item in rest] == [TextDelta, MessageStop, Metadata]
+        response = await stream.response()
+        assert (response.text, response.stop_reason, response.usage is None) == ("Hello", "end_turn", False)
+        assert stream.attempts[0].error is None
+
+
 async def test_a_slow_reader_is_not_taken_for_one_who_left() -> None:
     async def answer(connection: Connection) -> None:
         connection.begin()
