@@ -302,23 +302,29 @@ async def _read_within_total(
     attempts: Attempts, read: Callable[[Call, bytes, str | None], _T]
 ) -> tuple[_T, str | None]:
     limit = attempts.call.timeouts.total
+    answers: list[Answer] = []
     try:
         async with asyncio.timeout(limit) as total:
             while True:
-                found = await _read_once(attempts, read)
+                found = await _read_once(attempts, read, answers)
                 if found is not None:
                     return found
     except TimeoutError:
         if not total.expired():
             raise  # it is the caller's own, of `on_retry`
-        late = TotalTimeout(limit or 0, asyncio.get_running_loop().time() - (attempts.began or 0.0))
-        attempts.call.describe(late)
+        elapsed = asyncio.get_running_loop().time() - (attempts.began or 0.0)
+        last = answers[-1] if answers else None
+        late = TotalTimeout(limit or 0, elapsed, last.bytes_received if last else 0)
+        attempts.call.describe(late, request_id(last) if last else None)
         raise late from None
 
 
-async def _read_once(attempts: Attempts, read: Callable[[Call, bytes, str | None], _T]) -> tuple[_T, str | None] | None:
-    """What was made of one answer, and its request id; None for one that was given up."""
+async def _read_once(
+    attempts: Attempts, read: Callable[[Call, bytes, str | None], _T], answers: list[Answer]
+) -> tuple[_T, str | None] | None:
+    """What was made of one answer, and its request id; None for one that was given up. `answers` has it besides."""
     answer = await attempts.open()
+    answers.append(answer)
     call, named = attempts.call, request_id(answer)
     try:
         value = read(call, await read_whole(call, answer), named)

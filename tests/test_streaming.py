@@ -520,6 +520,24 @@ async def test_a_whole_answer_that_stops_coming_ends_in_idle_timeout() -> None:
             await client.generate(MODEL, "Hi")
 
 
+@pytest.mark.parametrize(("clock", "kind"), [("idle", errors.IdleTimeout), ("total", errors.TotalTimeout)])
+async def test_a_whole_answer_that_is_late_tells_what_had_come(clock: str, kind: type[errors.TimeLimitError]) -> None:
+    async def answer(connection: Connection) -> None:
+        connection.write(
+            b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nx-amzn-requestid: request-1\r\n"
+            b"content-length: 99\r\n\r\n{..."
+        )
+        await connection.closed.wait()
+
+    async with talking_to(answer, timeouts=Timeouts(**{clock: 0.2})) as (server, client):
+        with pytest.raises(kind) as caught:
+            await client.generate(MODEL, "Hi")
+        assert (caught.value.limit, caught.value.bytes_received) == (0.2, 4)
+        assert caught.value.elapsed >= 0.19
+        assert (caught.value.request_id, caught.value.model, caught.value.region) == ("request-1", MODEL, "us-east-1")
+        await server.deserted()
+
+
 async def test_the_waiting_clocks_stand_still_while_the_consumer_works() -> None:
     go_on = asyncio.Event()
 
