@@ -36,6 +36,7 @@ from bedrock_stream import (
     ToolCallEnd,
     ToolCallStart,
     UnknownEvent,
+    attempt,
     errors,
 )
 from bedrock_stream.testing import (
@@ -410,6 +411,26 @@ async def test_an_error_whose_body_dawdles_is_told_by_its_status() -> None:
         with pytest.raises(errors.Throttled):
             await client.stream(MODEL, "Hi").open()
         await server.connections[0].closed.wait()
+
+
+@pytest.mark.parametrize("whole_answer", [False, True], ids=["stream", "generate"])
+async def test_a_refusal_is_told_soon_though_its_body_dawdles(
+    monkeypatch: pytest.MonkeyPatch, whole_answer: bool
+) -> None:
+    """Minutes may pass between two bytes of an answer; nobody waits as long for the words of a refusal."""
+    monkeypatch.setattr(attempt, "_ERROR_PATIENCE", 0.05)
+
+    async def answer(connection: Connection) -> None:
+        connection.write(b'HTTP/1.1 503 Slow\r\nx-amzn-requestid: request-1\r\ncontent-length: 99\r\n\r\n{"mess')
+        await connection.closed.wait()
+
+    for idle in (300, None):
+        async with talking_to(answer, timeouts=Timeouts(idle=idle)) as (server, client), asyncio.timeout(20):
+            call = client.generate(MODEL, "Hi") if whole_answer else client.stream(MODEL, "Hi").response()
+            with pytest.raises(errors.ServiceUnavailable) as caught:
+                await call
+            assert caught.value.request_id == "request-1"
+            await server.deserted()
 
 
 async def test_a_redirect_is_not_followed() -> None:
