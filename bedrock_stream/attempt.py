@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 __all__ = ("Call", "open_answer", "read_whole", "request_id")
 
 _ERROR_BODY = 64 * 1024  # more of an error's body than anybody reads
+_ERROR_PATIENCE = 5.0  # seconds for it; its status is here already
 
 
 class Call(msgspec.Struct, frozen=True, kw_only=True):
@@ -143,12 +144,13 @@ async def _send(call: Call, transport: Transport, signer: Signer, turn: Turn | N
 async def _check(call: Call, answer: Answer) -> None:
     content_type = answer.header("Content-Type")
     kind = (content_type or "").partition(";")[0].strip().lower()
+    patience = min(call.timeouts.idle or _ERROR_PATIENCE, _ERROR_PATIENCE)
     if answer.status >= 400:
-        body = await _read_some(answer, _ERROR_BODY, call.timeouts.idle)
+        body = await _read_some(answer, _ERROR_BODY, patience)
         raise _http_error(answer, body)
     expected = EVENT_STREAM if call.streams else "application/json"
     if answer.status != 200 or kind not in ("", expected):  # a proxy may have dropped the header
-        body = await _read_some(answer, 200, call.timeouts.idle)
+        body = await _read_some(answer, 200, patience)
         raise NotAnEventStream(answer.status, content_type, body[:200])
 
 

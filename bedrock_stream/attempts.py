@@ -172,6 +172,8 @@ class Attempts:
     def failed(self, error: BedrockStreamError, wait: float = 0.0) -> None:
         """The attempt under way is over, if there is one."""
         if self._since is not None:
+            if isinstance(error, Throttled) and self._turn is not None:
+                self._turn.throttled()  # in the midst of an answer as well
             seconds = asyncio.get_running_loop().time() - self._since
             number, target = len(self._past) + 1, self.call.target
             self._past.append(Attempt(number=number, target=target, error=error, seconds=seconds, wait=wait))
@@ -179,7 +181,7 @@ class Attempts:
 
     def succeeded(self) -> None:
         """The answer has begun; from here on there is no other attempt."""
-        self._memory.budget.succeeded(len(self._past))
+        self._memory.budget.succeeded(self._retries if self._policy.budget else 0)
         if len(self._calls) > 1:
             self._breaker(self._place).succeeded()
         if self._turn is not None:
@@ -228,12 +230,10 @@ class Attempts:
         self._memory.attempts += 1
         if len(self._calls) > 1:
             self._breaker(self._place).try_again(self._memory.clock())
-        self._turn = Turn((await call.transport()).lane(call.region, call.model)) if call.adaptive else None
+        self._turn = Turn((await call.transport()).lanes.lane(call.region, call.model)) if call.adaptive else None
         return await open_answer(call, self._turn)
 
     def _blame(self, error: BedrockStreamError) -> None:
-        if isinstance(error, Throttled) and self._turn is not None:
-            self._turn.throttled()
         if len(self._calls) == 1 or self._is_stale(error):
             return
         if _is_the_targets_fault(error):
@@ -302,23 +302,29 @@ async def _read_within_total(
     attempts: Attempts, read: Callable[[Call, bytes, str | None], _T]
 ) -> tuple[_T, str | None]:
     limit = attempts.call.timeouts.total
+    answers: list[Answer] = []
     try:
         async with asyncio.timeout(limit) as total:
             while True:
-                found = await _read_once(attempts, read)
+                found = await _read_once(attempts, read, answers)
                 if found is not None:
                     return found
     except TimeoutError:
         if not total.expired():
             raise  # it is the caller's own, of `on_retry`
-        late = TotalTimeout(limit or 0, asyncio.get_running_loop().time() - (attempts.began or 0.0))
-        attempts.call.describe(late)
+        elapsed = asyncio.get_running_loop().time() - (attempts.began or 0.0)
+        last = answers[-1] if answers else None
+        late = TotalTimeout(limit or 0, elapsed, last.bytes_received if last else 0)
+        attempts.call.describe(late, request_id(last) if last else None)
         raise late from None
 
 
-async def _read_once(attempts: Attempts, read: Callable[[Call, bytes, str | None], _T]) -> tuple[_T, str | None] | None:
-    """What was made of one answer, and its request id; None for one that was given up."""
+async def _read_once(
+    attempts: Attempts, read: Callable[[Call, bytes, str | None], _T], answers: list[Answer]
+) -> tuple[_T, str | None] | None:
+    """What was made of one answer, and its request id; None for one that was given up. `answers` has it besides."""
     answer = await attempts.open()
+    answers.append(answer)
     call, named = attempts.call, request_id(answer)
     try:
         value = read(call, await read_whole(call, answer), named)

@@ -222,7 +222,7 @@ class Client:
             retries=memory.retries,
             retries_left=memory.budget.left,
             bytes_received=self._traffic.received + sum(transport.bytes_under_way for transport in transports),
-            lanes={name: lane.limit for transport in transports for name, lane in list(transport.lanes.items())},
+            lanes={name: limit for transport in transports for name, limit in transport.lanes.limits().items()},
         )
 
     async def aclose(self) -> None:

@@ -341,6 +341,9 @@ class Live(Generic[_E]):
         """See `clocks.Watched`."""
         if self._answer is None:
             return
+        if kind is UnreadTimeout and self._reader.settled:
+            self._release()  # all that was said is here, however long it takes the caller to read it
+            return
         error = kind(limit, elapsed, self._answer.bytes_received)
         if self._begun or kind is UnreadTimeout or kind is TotalTimeout:
             self._stop(error)

@@ -14,7 +14,9 @@ from time import monotonic
 
 from .errors import PoolTimeout
 
-__all__ = ("Lane", "Slots", "Turn")
+__all__ = ("Lane", "Lanes", "Slots", "Turn")
+
+_MOST_LANES = 1024  # models named call by call must not pile up
 
 
 class Slots:
@@ -35,16 +37,20 @@ class Slots:
         """How many wait for one."""
         return len(self._waiting)
 
-    async def acquire(self, seconds: float | None) -> None:
-        """Take a slot. Raises `PoolTimeout`. A slot that comes together with a cancellation is passed on."""
+    async def acquire(self, seconds: float | None, began: float | None = None) -> None:
+        """Take a slot within that many seconds since `began`, by the monotonic clock, or since now.
+
+        Raises `PoolTimeout`. A slot that comes together with a cancellation is passed on.
+        """
         if self.taken < self.limit and not self._waiting:
             self.taken += 1
             return
         waiter = asyncio.get_running_loop().create_future()
         self._waiting.append(waiter)
-        began = monotonic()
+        now = monotonic()
+        began = now if began is None else began
         try:
-            async with asyncio.timeout(seconds):
+            async with asyncio.timeout(None if seconds is None else seconds - (now - began)):
                 await waiter
         except BaseException as error:
             if waiter.done() and not waiter.cancelled():
@@ -98,6 +104,40 @@ class Lane(Slots):
             self._admit()
 
 
+class Lanes:
+    """The lanes of a client on an event loop, by region and model. Past a thousand, idle ones are forgotten."""
+
+    __slots__ = ("_lanes", "_most")
+
+    def __init__(self, most: int) -> None:
+        self._lanes: dict[tuple[str, str], Lane] = {}
+        self._most = most
+
+    def lane(self, region: str, model: str) -> Lane:
+        """The slots that a model in a region has been found to take."""
+        key = region, model
+        lane = self._lanes.pop(key, None)
+        if lane is None:
+            lane = Lane(self._most, f"{model} in {region}")
+        self._lanes[key] = lane  # whoever was asked for last stands last
+        self._forget()
+        return lane
+
+    def limits(self) -> dict[tuple[str, str], int]:
+        """What has been learned of each."""
+        return {key: lane.limit for key, lane in list(self._lanes.items())}
+
+    def _forget(self) -> None:
+        """Look at the two that were asked for longest ago: an idle one goes, a busy one has another round."""
+        for _ in range(2):
+            if len(self._lanes) <= _MOST_LANES:
+                break
+            key = next(iter(self._lanes))
+            lane = self._lanes.pop(key)
+            if lane.taken or lane.waiting:
+                self._lanes[key] = lane
+
+
 class Turn:
     """One request's turn in a lane. What becomes of it counts by the limit under which it got its slot."""
 
@@ -107,9 +147,9 @@ class Turn:
         self._lane = lane
         self._epoch = lane.epoch
 
-    async def acquire(self, seconds: float | None) -> None:
+    async def acquire(self, seconds: float | None, began: float | None = None) -> None:
         """See `Slots.acquire`."""
-        await self._lane.acquire(seconds)
+        await self._lane.acquire(seconds, began)
         self._epoch = self._lane.epoch  # the limit may have fallen while it stood in line
 
     def release(self) -> None:

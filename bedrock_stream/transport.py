@@ -47,7 +47,7 @@ from .errors import (
 )
 from .proxies import Proxy, find_proxy
 from .request import Request
-from .slots import Lane, Slots, Turn
+from .slots import Lanes, Slots, Turn
 
 __all__ = ("Answer", "Traffic", "Transport")
 
@@ -89,7 +89,7 @@ class Transport:
     ) -> None:
         self.slots = Slots(max_connections)
         """The slots of all answers that are open."""
-        self.lanes: dict[tuple[str, str], Lane] = {}
+        self.lanes = Lanes(max_connections)
         """Slots by region and model, where they are learned."""
         self._traffic = traffic
         self._trust = trust
@@ -110,13 +110,6 @@ class Transport:
     def bytes_under_way(self) -> int:
         """Bytes received of answers that are still open."""
         return sum(answer.bytes_received for answer in list(self._answers) if not answer.closed)
-
-    def lane(self, region: str, model: str) -> Lane:
-        """The slots that a model in a region has been found to take."""
-        lane = self.lanes.get((region, model))
-        if lane is None:
-            lane = self.lanes[region, model] = Lane(self.slots.limit, f"{model} in {region}")
-        return lane
 
     async def open(
         self,
@@ -139,9 +132,10 @@ class Transport:
             raise ClientClosed("the client is closed")
         way = await self._way(request.url)
         held: list[Slots | Turn] = []
+        began = monotonic()  # of the wait for both
         try:
             for slots in (self.slots,) if turn is None else (turn, self.slots):
-                await slots.acquire(pool)
+                await slots.acquire(pool, began)
                 held.append(slots)
             added = await authorize()
             sent = asyncio.get_running_loop().time()

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
-from collections.abc import AsyncIterator, Callable
+import sys
+from collections.abc import AsyncIterator, Callable, Iterator
 
 import pytest
 
@@ -26,6 +28,7 @@ ON_EVERY_LOOP = {
     "test_soak.py",
     "test_stats.py",
     "test_streaming.py",
+    "test_the_loop.py",
     "test_transport.py",
     "test_ways_out.py",
 }
@@ -40,6 +43,39 @@ def pytest_asyncio_loop_factories(item: pytest.Item) -> dict[str, Callable[[], a
             return loops
         loops["uvloop"] = uvloop.new_event_loop
     return loops
+
+
+# In debug mode, of a client that did not like a server's certificate.
+_OF_A_SERVER = "Error on transport creation for incoming connection"
+
+
+class _Complaints(logging.Handler):
+    """What a loop or a connection says only to a log: a task that was lost, an exception that nobody retrieved."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.ERROR)
+        self.said: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        said = record.getMessage()
+        if not said.startswith(_OF_A_SERVER):
+            self.said.append(said)
+
+
+@pytest.fixture(autouse=True)
+def complaints() -> Iterator[list[str]]:
+    """Nothing may be complained of behind a test's back; a test that means to, clears the list.
+
+    Windows' own loop complains of every connection that its other side resets, so there it may.
+    """
+    handler = _Complaints()
+    loggers = [logging.getLogger(name) for name in ("asyncio", "aiohttp")]
+    for logger in loggers:
+        logger.addHandler(handler)
+    yield handler.said
+    for logger in loggers:
+        logger.removeHandler(handler)
+    assert handler.said == [] or sys.platform == "win32"
 
 
 @pytest.fixture(autouse=True)

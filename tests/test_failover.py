@@ -90,6 +90,16 @@ async def test_a_failure_goes_to_the_next_region_at_once_and_is_signed_for_it() 
         assert client.stats().retries_left == 100, "another target's turn draws on no budget"
 
 
+async def test_what_drew_on_no_budget_gives_nothing_back_to_it() -> None:
+    async with two(always(DOWN)) as (_, _, client):
+        with pytest.raises(errors.ServiceUnavailable):
+            await client.generate(NOVA, "Hi", failover=[], retry=RetryPolicy(max_attempts=3, base=0, cap=0))
+        assert client.stats().retries_left == 98
+        for _ in range(4):  # each at the second target, without a retry
+            await client.generate(NOVA, "Hi", retry=ONCE)
+        assert client.stats().retries_left == 98
+
+
 async def test_targets_are_asked_in_their_order_and_then_again_after_a_wait() -> None:
     asked: list[str] = []
     waits: list[float] = []

@@ -7,6 +7,9 @@ each failure no socket, slot, task or thread is left, on either side.
 from __future__ import annotations
 
 import asyncio
+import gc
+import sys
+import weakref
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -20,6 +23,7 @@ from bedrock_stream import Client, RetryPolicy, Stream, Timeouts, ToolCallDelta,
 from bedrock_stream.testing import (
     REGION,
     Emulator,
+    ReceivedRequest,
     Step,
     cut,
     delay,
@@ -43,6 +47,7 @@ from bedrock_stream.testing import (
     unmodeled_error,
     wrong_content_type,
 )
+from bedrock_stream.transport import Answer
 
 CLAUDE = "anthropic.claude-3-sonnet-20240229-v1:0"
 ONCE = RetryPolicy(max_attempts=1)
@@ -293,6 +298,42 @@ async def test_a_fault_is_told_truly_and_leaves_nothing(fault: Fault, converse: 
             with pytest.raises(fault.kind) as again:  # a failure stays
                 await anext(stream)
             assert again.value is raised.value
+
+
+@every_route
+async def test_no_fault_leaves_memory(converse: bool) -> None:
+    """The whole table again and again: no stream and no answer stays, and memory does not grow with their number."""
+    faults = {fault.name: fault for fault in TABLE}
+
+    def script(request: ReceivedRequest) -> tuple[Step, ...]:
+        fault = next(fault for name, fault in faults.items() if f'"fault: {name}"'.encode() in request.body)
+        return (*TOOLS, *fault.steps) if fault.begun else fault.steps
+
+    async def befall(client: Client, fault: Fault) -> weakref.ref[Stream]:
+        stream = client.stream(CLAUDE, f"fault: {fault.name}", use_converse=converse, timeouts=fault.timeouts)
+        with pytest.raises(fault.kind):
+            await stream.response()
+        return weakref.ref(stream)
+
+    async def befall_all(client: Client) -> int:
+        """Blocks of memory that there are behind it."""
+        streams = [await befall(client, fault) for fault in faults.values()]
+        gc.collect()
+        assert [stream() for stream in streams if stream() is not None] == []
+        return sys.getallocatedblocks()
+
+    asyncio.get_running_loop().set_debug(False)  # it would keep notes of its own
+    async with (
+        Emulator(script=script, keep_requests=0) as emulator,
+        Client(region=REGION, endpoint_url=emulator.url, credentials=KEYS, retry=ONCE) as client,
+    ):
+        await befall_all(client)
+        before = await befall_all(client)  # what caches hold and everybody makes once is there now
+        await befall_all(client)
+        grown = await befall_all(client) - before
+        assert grown < 2 * 10 * len(faults), "ten blocks are less than the smallest stream"
+        await emulator.wait_until_idle()
+        assert [thing for thing in gc.get_objects() if type(thing) is Answer] == []
 
 
 def what_came(read: Callable[..., Awaitable[None]], got: list[Any], said: tuple[Step, ...]) -> None:

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bedrock_stream import errors
-from bedrock_stream.slots import Lane, Slots, Turn
+from bedrock_stream.slots import Lane, Lanes, Slots, Turn
 
 
 async def in_line(slots: Slots | Turn, count: int = 1) -> list[asyncio.Task[None]]:
@@ -148,6 +148,40 @@ async def test_the_limit_never_falls_below_one() -> None:
         turn.throttled()
         turn.release()
     assert lane.limit == 1
+
+
+# -------------------------------------------------------------------------------------------------------- many of them
+
+
+async def test_models_named_call_by_call_do_not_pile_up() -> None:
+    """An ARN for each tenant or each call: what is idle is forgotten, what is in use or in demand is kept."""
+    lanes = Lanes(2)
+    busy, learned, idle = (lanes.lane("here", model) for model in ("busy", "learned", "idle"))
+    await busy.acquire(None)
+    learned.throttled(learned.epoch)
+    for number in range(5000):
+        lanes.lane("here", f"model-{number}")
+        if number % 500 == 0:
+            assert lanes.lane("here", "learned") is learned
+    assert len(lanes.limits()) == 1024
+    assert lanes.lane("here", "busy") is busy
+    assert lanes.limits()["here", "learned"] == 1
+    assert lanes.lane("here", "idle") is not idle
+    busy.release()
+
+
+async def test_lanes_that_are_all_in_use_are_all_kept_and_go_later() -> None:
+    lanes = Lanes(1)
+    busy: list[Lane] = []
+    for number in range(1500):
+        busy.append(lanes.lane("here", f"model-{number}"))
+        await busy[-1].acquire(None)
+    assert [lanes.lane("here", f"model-{number}") for number in range(1500)] == busy
+    for lane in busy:
+        lane.release()
+    for _ in range(1500):
+        lanes.lane("here", "another")
+    assert len(lanes.limits()) == 1024
 
 
 @given(steps=st.lists(st.sampled_from(["acquire", "release", "cancel", "throttle", "succeed"]), max_size=60))

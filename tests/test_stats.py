@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from time import monotonic
 from typing import Any
 
 import pytest
 from conftest import KEYS
 from socket_server import END, START, Connection, SocketServer, begin_and_wait, text
 
-from bedrock_stream import Client, RetryPolicy, Stats, errors
-from bedrock_stream.testing import REGION, Emulator, http_error, start, stream_error
+from bedrock_stream import Client, RetryPolicy, Stats, Timeouts, errors, slots
+from bedrock_stream.testing import REGION, Emulator, cut, http_error, start, stream_error
+from bedrock_stream.testing import text as say
 
 MODEL = "amazon.nova-lite-v1:0"
 QUICK = RetryPolicy(base=0, cap=0)
@@ -114,6 +116,19 @@ async def test_throttling_lowers_the_limit_once_a_round_and_success_raises_it(em
         assert client.stats().open_streams == 0
 
 
+async def test_a_throttle_in_the_midst_of_an_answer_lowers_the_limit_too(emulator: Emulator) -> None:
+    async with calling(emulator.url, adaptive_concurrency=True, max_connections=9) as client:
+        for fault, kind in (
+            (stream_error("throttlingException", "No."), errors.Throttled),
+            (cut(), errors.StreamInterrupted),
+        ):
+            emulator.script(say("Hello"), fault)
+            with pytest.raises(kind):
+                await client.stream(MODEL, "Hi").response()
+            assert client.stats().lanes == {(REGION, MODEL): 6}
+        assert emulator.request_count == 2
+
+
 async def test_only_throttling_lowers_the_limit(emulator: Emulator) -> None:
     async with calling(emulator.url, adaptive_concurrency=True, max_connections=9) as client:
         emulator.script(http_error(503, "ServiceUnavailableException", "Down."))
@@ -159,6 +174,21 @@ async def test_no_more_are_open_at_once_than_the_lane_holds_and_each_gets_its_tu
         assert cancelled.cancelled()
         assert len(server.connections) == 4
         assert client.stats().open_streams == 0
+
+
+async def test_the_wait_in_the_lane_is_part_of_the_wait_for_a_slot(monkeypatch: pytest.MonkeyPatch) -> None:
+    options = {"retry": ONCE, "adaptive_concurrency": True, "max_connections": 1, "timeouts": Timeouts(pool=60)}
+    async with SocketServer(begin_and_wait) as server, calling(server.url, **options) as client:
+        async with client.stream(MODEL, "Hi") as first:
+            await first.open()
+            second = client.stream("amazon.nova-pro-v1:0", "Hi")
+            monkeypatch.setattr(slots, "monotonic", lambda: monotonic() + 100)  # all of it gone in the lane
+            async with asyncio.timeout(20):
+                with pytest.raises(errors.PoolTimeout, match="all 1 slots are taken by 1 open streams") as caught:
+                    await second.open()
+        assert caught.value.limit == 60
+        assert caught.value.elapsed >= 100
+        assert client.stats().open_streams == client.stats().waiting == 0
 
 
 async def test_models_have_lanes_of_their_own(emulator: Emulator) -> None:

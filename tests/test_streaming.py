@@ -36,6 +36,7 @@ from bedrock_stream import (
     ToolCallEnd,
     ToolCallStart,
     UnknownEvent,
+    attempt,
     errors,
 )
 from bedrock_stream.testing import (
@@ -412,6 +413,26 @@ async def test_an_error_whose_body_dawdles_is_told_by_its_status() -> None:
         await server.connections[0].closed.wait()
 
 
+@pytest.mark.parametrize("whole_answer", [False, True], ids=["stream", "generate"])
+async def test_a_refusal_is_told_soon_though_its_body_dawdles(
+    monkeypatch: pytest.MonkeyPatch, whole_answer: bool
+) -> None:
+    """Minutes may pass between two bytes of an answer; nobody waits as long for the words of a refusal."""
+    monkeypatch.setattr(attempt, "_ERROR_PATIENCE", 0.05)
+
+    async def answer(connection: Connection) -> None:
+        connection.write(b'HTTP/1.1 503 Slow\r\nx-amzn-requestid: request-1\r\ncontent-length: 99\r\n\r\n{"mess')
+        await connection.closed.wait()
+
+    for idle in (300, None):
+        async with talking_to(answer, timeouts=Timeouts(idle=idle)) as (server, client), asyncio.timeout(20):
+            call = client.generate(MODEL, "Hi") if whole_answer else client.stream(MODEL, "Hi").response()
+            with pytest.raises(errors.ServiceUnavailable) as caught:
+                await call
+            assert caught.value.request_id == "request-1"
+            await server.deserted()
+
+
 async def test_a_redirect_is_not_followed() -> None:
     async def answer(connection: Connection) -> None:
         connection.write(b"HTTP/1.1 302 Found\r\nlocation: http://127.0.0.1:1/\r\ncontent-length: 0\r\n\r\n")
@@ -520,6 +541,24 @@ async def test_a_whole_answer_that_stops_coming_ends_in_idle_timeout() -> None:
             await client.generate(MODEL, "Hi")
 
 
+@pytest.mark.parametrize(("clock", "kind"), [("idle", errors.IdleTimeout), ("total", errors.TotalTimeout)])
+async def test_a_whole_answer_that_is_late_tells_what_had_come(clock: str, kind: type[errors.TimeLimitError]) -> None:
+    async def answer(connection: Connection) -> None:
+        connection.write(
+            b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nx-amzn-requestid: request-1\r\n"
+            b"content-length: 99\r\n\r\n{..."
+        )
+        await connection.closed.wait()
+
+    async with talking_to(answer, timeouts=Timeouts(**{clock: 0.2})) as (server, client):
+        with pytest.raises(kind) as caught:
+            await client.generate(MODEL, "Hi")
+        assert (caught.value.limit, caught.value.bytes_received) == (0.2, 4)
+        assert caught.value.elapsed >= 0.19
+        assert (caught.value.request_id, caught.value.model, caught.value.region) == ("request-1", MODEL, "us-east-1")
+        await server.deserted()
+
+
 async def test_the_waiting_clocks_stand_still_while_the_consumer_works() -> None:
     go_on = asyncio.Event()
 
@@ -556,6 +595,29 @@ async def test_a_stream_that_nobody_reads_gives_its_connection_back() -> None:
         assert arrived[0] == TextDelta(0, "Hello")
         assert caught.value.limit == 0.1
         assert caught.value.partial.text == "Hello"
+
+
+@pytest.mark.parametrize("ended", [True, False], ids=["body ended", "body open"])
+async def test_an_answer_that_is_whole_stays_whole_however_long_its_reader_takes(ended: bool) -> None:
+    """Somebody has to approve what the model wants, and has lunch: all that was said had come by then."""
+
+    async def answer(connection: Connection) -> None:
+        connection.begin()
+        connection.chunk(START + text("Hello") + END)
+        if ended:
+            connection.end()
+        await connection.closed.wait()
+
+    async with talking_to(answer, timeouts=Timeouts(unread=0.1)) as (_, client):
+        stream = client.stream(MODEL, "Hi")
+        assert isinstance(await anext(stream), MessageStart)
+        while client.stats().open_streams:
+            await asyncio.sleep(0.01)
+        rest = await read(stream)
+        assert [type(item) for item in rest] == [TextDelta, MessageStop, Metadata]
+        response = await stream.response()
+        assert (response.text, response.stop_reason, response.usage is None) == ("Hello", "end_turn", False)
+        assert stream.attempts[0].error is None
 
 
 async def test_a_slow_reader_is_not_taken_for_one_who_left() -> None:

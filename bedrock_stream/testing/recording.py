@@ -127,7 +127,8 @@ def _read_frame(facts: dict[str, Any]) -> RecordedFrame:
 
 
 def _readable(data: bytes) -> dict[str, Any]:
-    """The first form that gives the same bytes again."""
+    """The first form that gives the same bytes again, what is secret in them masked."""
+    data = _ENCODED.sub(_masked_inside, _masked(data))
     for form in (_as_chunk, _as_json, _as_text):
         try:
             facts = form(data)
@@ -140,7 +141,12 @@ def _readable(data: bytes) -> dict[str, Any]:
 
 def _as_chunk(data: bytes) -> dict[str, Any]:
     beside = msgspec.json.decode(data, type=dict[str, Any])
-    return {"chunk": _readable(b64decode(beside.pop("bytes"), validate=True)), "beside": beside}
+    chunk = _readable(b64decode(beside["bytes"], validate=True))
+    if next(iter(beside)) == "bytes":
+        del beside["bytes"]
+    else:
+        beside["bytes"] = None  # its place, where padding stands in front of it
+    return {"chunk": chunk, "beside": beside}
 
 
 def _as_json(data: bytes) -> dict[str, Any]:
@@ -160,7 +166,9 @@ def _read_bytes(facts: Mapping[str, Any]) -> bytes:
 
 
 def _of_chunk(facts: Mapping[str, Any]) -> bytes:
-    return msgspec.json.encode({"bytes": b64encode(_read_bytes(facts["chunk"])).decode(), **facts["beside"]})
+    encoded, beside = b64encode(_read_bytes(facts["chunk"])).decode(), facts["beside"]
+    document = {**beside, "bytes": encoded} if "bytes" in beside else {"bytes": encoded, **beside}
+    return msgspec.json.encode(document)
 
 
 _FORMS: dict[str, Callable[[Mapping[str, Any]], bytes]] = {
@@ -207,6 +215,16 @@ _ACCOUNT = re.compile(
     re.VERBOSE,
 )
 _KEY = re.compile(rb"((?:AKIA|ASIA)(?=[A-Z0-9]{16})|ABSK(?=[A-Za-z0-9+/=]{16})|bedrock-api-key-)([A-Za-z0-9+/=_-]+)")
+
+
+_ENCODED = re.compile(rb"""(?<="bytes")(\s*:\s*")([A-Za-z0-9+/]+={0,2})(?=")""")  # a native chunk's document
+
+
+def _masked_inside(found: re.Match[bytes]) -> bytes:
+    try:
+        return found[1] + b64encode(_masked(b64decode(found[2], validate=True)))
+    except ValueError:
+        return found[0]
 
 
 def _masked(line: bytes) -> bytes:

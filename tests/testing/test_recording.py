@@ -279,10 +279,11 @@ payloads = st.one_of(
         lambda value: json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode("utf-8", "ignore")
     ),
     st.builds(
-        lambda inner, beside: json.dumps(
-            {"bytes": b64encode(inner).decode(), **beside}, separators=(",", ":")
+        lambda inner, before, beside: json.dumps(
+            {**before, "bytes": b64encode(inner).decode(), **beside}, separators=(",", ":")
         ).encode(),
         st.binary(max_size=20) | plain_json.map(lambda value: json.dumps(value, separators=(",", ":")).encode()),
+        st.dictionaries(st.sampled_from(["o", "p"]), st.text("abc", max_size=5)),
         st.dictionaries(st.sampled_from(["p", "q"]), st.text("abc", max_size=5)),
     ),
 )
@@ -384,3 +385,26 @@ async def test_no_secret_is_in_any_recording(
             assert word not in said.lower()
         assert "000000000000" in said
         read_recording(file)
+
+
+INNER = f'{{"text":"{ACCOUNT} in arn:aws:iam::{ACCOUNT}:role/r, {SECRETS.access_key_id}, {API_KEY}"}}'.encode()
+CHUNKS: dict[str, tuple[bytes, str]] = {
+    "as Bedrock writes it": (b'{"bytes":"%s","p":"abc"}', "chunk"),
+    "padding in front": (b'{"p":"abc","bytes":"%s"}', "chunk"),
+    "spaces": (b'{"bytes": "%s", "p" : "abc"}', "text"),
+    "no JSON": (b'\xff"bytes":"%s"', "base64"),
+}
+
+
+@pytest.mark.parametrize(("payload", "form"), CHUNKS.values(), ids=CHUNKS)
+def test_no_secret_hides_in_what_a_native_chunk_holds(payload: bytes, form: str, tmp_path: Path) -> None:
+    frame = Frame({":event-type": "chunk"}, payload % b64encode(INNER))
+    write_recording(Recording(FACTS, 200, {}, None, (RecordedFrame(1, frame),)), tmp_path / "a.jsonl")
+    line = json.loads((tmp_path / "a.jsonl").read_bytes().splitlines()[2])
+    assert form in line
+    (read,) = read_recording(tmp_path / "a.jsonl").frames
+    masked = INNER.replace(f"::{ACCOUNT}".encode(), b"::000000000000")
+    masked = masked.replace(str(SECRETS.access_key_id).encode(), b"AKIA" + b"0" * 16)
+    masked = masked.replace(API_KEY.encode(), b"ABSK" + b"0" * (len(API_KEY) - 4))
+    assert read.frame.payload == payload % b64encode(masked)
+    assert ("role/r" in json.dumps(line)) == (form == "chunk"), "people can read it where it may be taken apart"
