@@ -53,10 +53,10 @@ class Memory:
 
     def __init__(self, clock: Callable[[], float] = monotonic) -> None:
         self._breakers: dict[Hashable, Breaker] = {}
-        self.clock = clock
-        self.budget = Budget()
-        self.attempts = 0
-        self.retries = 0
+        self.clock: Callable[[], float] = clock
+        self.budget: Budget = Budget()
+        self.attempts: int = 0
+        self.retries: int = 0
 
     def breaker(self, call: Call) -> Breaker:
         """The breaker of a call's target."""

@@ -29,7 +29,7 @@ class Blob:
     __slots__ = ("data",)
 
     def __init__(self, data: bytes) -> None:
-        self.data = data
+        self.data: bytes = data
 
 
 def blob(data: bytes) -> bytes | Blob:

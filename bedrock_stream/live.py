@@ -85,7 +85,7 @@ class Live(Generic[_E]):
         self._finished = False
         self._reading = False
         self._watch: Watch | None = None
-        self.delivered = 0
+        self.delivered: int = 0
         """Events that have reached the caller."""
 
     def _begin(self, call: Call) -> None:

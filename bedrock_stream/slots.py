@@ -27,9 +27,9 @@ class Slots:
     def __init__(self, limit: int, of: str = "slots") -> None:
         self._of = of
         self._waiting: deque[asyncio.Future[None]] = deque()
-        self.limit = limit
+        self.limit: int = limit
         """How many there are."""
-        self.taken = 0
+        self.taken: int = 0
         """How many are out."""
 
     @property
@@ -85,7 +85,7 @@ class Lane(Slots):
         super().__init__(most, f"slots for {of}")
         self._most = most
         self._successes = 0
-        self.epoch = 0
+        self.epoch: int = 0
         """Grows when the limit falls. What began before that says nothing about the new limit."""
 
     def throttled(self, epoch: int) -> None:

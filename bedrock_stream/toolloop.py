@@ -55,7 +55,7 @@ class ToolRun:
         self._finished = False
         self._failure: BedrockStreamError | None = None
         self._pending: list[ToolResult] = []
-        self.messages = messages
+        self.messages: tuple[Message, ...] = messages
         """The conversation so far: the history for whatever comes next, so no call in it is without its result."""
         self._stream = start(messages)
 

@@ -72,7 +72,7 @@ class Traffic:
     __slots__ = ("received",)
 
     def __init__(self) -> None:
-        self.received = 0
+        self.received: int = 0
 
 
 class Transport:
@@ -87,9 +87,9 @@ class Transport:
         proxy: str | None = None,
         environ: Mapping[str, str] = os.environ,
     ) -> None:
-        self.slots = Slots(max_connections)
+        self.slots: Slots = Slots(max_connections)
         """The slots of all answers that are open."""
-        self.lanes = Lanes(max_connections)
+        self.lanes: Lanes = Lanes(max_connections)
         """Slots by region and model, where they are learned."""
         self._traffic = traffic
         self._trust = trust
@@ -348,10 +348,10 @@ class Answer:
         self._traffic = traffic
         self._loop = asyncio.get_running_loop()
         self._failure: BedrockStreamError | None = None
-        self.bytes_received = 0
+        self.bytes_received: int = 0
         """Bytes of the body that were handed out."""
-        self.closed = False
-        self.sent = sent
+        self.closed: bool = False
+        self.sent: float = sent
         """The loop's time when the request began to leave, its slot and signature in hand."""
 
     @property

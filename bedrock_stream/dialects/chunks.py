@@ -59,10 +59,10 @@ class ChunkReader(ToolInputs, ABC):
     def __init__(self) -> None:
         super().__init__()
         self._chunk_headers: Mapping[str, HeaderValue] | None = None
-        self.ended = False
-        self.settled = False
-        self.blocked = False  # by a guardrail
-        self.metadata = Metadata()  # what is known about the message and has not been told yet
+        self.ended: bool = False
+        self.settled: bool = False
+        self.blocked: bool = False  # by a guardrail
+        self.metadata: Metadata = Metadata()  # what is known about the message and has not been told yet
 
     @abstractmethod
     def read(self, document: bytes, events: deque[Event]) -> None:

@@ -82,8 +82,8 @@ class ConverseReader(ToolInputs):
     def __init__(self) -> None:
         super().__init__()
         self._delta_headers: Mapping[str, HeaderValue] | None = None
-        self.ended = False
-        self.settled = False
+        self.ended: bool = False
+        self.settled: bool = False
 
     def feed(self, frames: Iterable[Frame], events: deque[Event]) -> None:
         """See `dialects.Reader`."""
