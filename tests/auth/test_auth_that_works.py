@@ -14,8 +14,18 @@ from typing import Any
 
 import pytest
 
-from bedrock_stream import AssumeRole, Client, Credentials, errors
-from bedrock_stream.testing import ACCESS_KEY_ID, API_KEY, REGION, SECRET_ACCESS_KEY, Emulator, http_error
+from bedrock_stream import AssumeRole, Client, Credentials, RetryPolicy, errors
+from bedrock_stream.testing import (
+    ACCESS_KEY_ID,
+    API_KEY,
+    REGION,
+    SECRET_ACCESS_KEY,
+    Emulator,
+    http_error,
+    stream_error,
+    text,
+    unmodeled_error,
+)
 
 MODEL = "anthropic.claude-3-haiku-20240307-v1:0"
 KEYS = Credentials(ACCESS_KEY_ID, SECRET_ACCESS_KEY)
@@ -110,6 +120,46 @@ async def test_an_expired_token_is_asked_for_again_once_and_no_more(emulator: Em
     assert len(emulator.requests) == 3
 
 
+FIRST_FRAMES: list[Any] = [
+    stream_error("expiredTokenException", "The security token included in the request is expired"),
+    stream_error("unrecognizedClientException", "The security token included in the request is invalid."),
+    unmodeled_error("ExpiredToken", "The security token included in the request is expired"),
+]
+
+
+@pytest.mark.parametrize("frame", FIRST_FRAMES, ids=lambda frame: frame.code)
+async def test_keys_that_are_refused_by_the_first_frame_are_asked_for_again_too(emulator: Emulator, frame: Any) -> None:
+    emulator.script(frame)
+    numbers = iter(range(10))
+
+    async def source() -> Credentials:
+        end = datetime.now(UTC) + timedelta(hours=1)
+        return Credentials(ACCESS_KEY_ID, SECRET_ACCESS_KEY, expires_at=end + timedelta(seconds=next(numbers)))
+
+    once = RetryPolicy(max_attempts=1)
+    async with connect(emulator, credentials=source, retry=once) as client:
+        async with client.stream(MODEL, "Hello") as answer:
+            assert (await answer.response()).text
+        assert len(answer.attempts) == 1
+        emulator.script(frame)
+        emulator.script(frame)
+        with pytest.raises((errors.ExpiredToken, errors.AccessDenied)) as caught:
+            await ask(client)
+    assert caught.value.mid_stream
+    assert caught.value.events_received == 0
+    assert len(emulator.requests) == 4
+
+
+async def test_keys_that_are_refused_behind_the_first_event_are_not_tried_again(emulator: Emulator) -> None:
+    emulator.script(text("Hel"), FIRST_FRAMES[0])
+    async with connect(emulator, credentials=lambda: KEYS) as client:
+        with pytest.raises(errors.ExpiredToken) as caught:
+            await ask(client)
+    assert caught.value.partial is not None
+    assert caught.value.partial.text == "Hel"
+    assert len(emulator.requests) == 1
+
+
 async def test_keys_that_cannot_change_are_not_tried_twice(emulator: Emulator) -> None:
     async with connect(emulator, credentials=OLD) as client:
         with pytest.raises(errors.AccessDenied) as caught:
@@ -195,6 +245,21 @@ async def test_a_date_that_stays_refused_says_why_and_what_helps(emulator: Emula
         "an API key",
     ):
         assert words in str(error)
+
+
+async def test_a_clock_that_the_first_frame_refuses_is_learned_too(emulator: Emulator) -> None:
+    now = datetime.now(UTC)
+    sent, limit = (f"{now + timedelta(minutes=m):%Y%m%dT%H%M%SZ}" for m in (-7, -5))
+    message = f"Signature expired: {sent} is now earlier than {limit} ({now:%Y%m%dT%H%M%SZ} - 5 min.)"
+    refusal = stream_error("invalidSignatureException", message)
+    emulator.script(refusal)
+    async with connect(emulator, credentials=KEYS) as client:
+        assert await ask(client)
+        emulator.script(refusal)
+        emulator.script(refusal)
+        with pytest.raises(errors.SignatureExpired, match=r"the request was 420 s old .* what helps: "):
+            await ask(client)
+    assert len(emulator.requests) == 4
 
 
 async def test_what_waited_minutes_in_the_queue_is_signed_when_it_leaves() -> None:
