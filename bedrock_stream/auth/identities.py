@@ -11,6 +11,7 @@ import logging
 import os
 from collections.abc import Callable, Hashable
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from ..errors import ConfigurationError
@@ -81,7 +82,8 @@ class Identities:
         return await keeper.get(lambda: self._fetch(source, place.name, http, region))
 
     def distrust(self, place: Place, refused: Identity) -> None:
-        """The service refused keys of this place; kept ones are not used again."""
+        """The service refused keys of this place; kept ones are not used again, and files are read anew."""
+        self._profiles.forget()
         if isinstance(refused, Credentials) and place.key in self._keepers:
             self._keepers[place.key][1].distrust(refused)
 
@@ -103,22 +105,23 @@ class Identities:
         return kept
 
     async def _fetch(self, source: Any, name: str, http: Http, region: str) -> Credentials:
-        if not isinstance(source, Source):
-            found = await call_provider(source, name)
-            if not isinstance(found, Credentials):
-                kind = type(found).__name__
-                raise ConfigurationError("credentials", f"the provider gave a {kind}", "return Credentials")
-            return found
-        return await source.fetch(
-            Outside(
-                http=http,
-                environ=os.environ,
-                settings=self.profile.settings,
-                region=region,
-                now=self.clocks.now,
-                learn=self.clocks.learn,
-                default=lambda: self._default(http, region),
-            )
+        if isinstance(source, Source):
+            source = partial(source.fetch, self._outside(http, region))
+        found = await call_provider(source, name)
+        if not isinstance(found, Credentials):
+            kind = type(found).__name__
+            raise ConfigurationError("credentials", f"the provider gave a {kind}", "return Credentials")
+        return found
+
+    def _outside(self, http: Http, region: str) -> Outside:
+        return Outside(
+            http=http,
+            environ=os.environ,
+            settings=self.profile.settings,
+            region=region,
+            now=self.clocks.now,
+            learn=self.clocks.learn,
+            default=lambda: self._default(http, region),
         )
 
     async def _default(self, http: Http, region: str) -> Credentials:

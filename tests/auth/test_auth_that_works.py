@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
+import os
 import pickle
 import re
 import threading
@@ -84,6 +85,31 @@ async def test_whoever_waits_for_a_blocking_source_can_be_cancelled_at_once(emul
             await waiting
         release.set()
         assert await ask(client)  # its slot is free
+
+
+@pytest.mark.parametrize("kind", ["credentials", "api_key"])
+@pytest.mark.parametrize("blocking", [True, False])
+async def test_closing_the_client_ends_the_wait_for_a_source(emulator: Emulator, kind: str, blocking: bool) -> None:
+    asked, release = threading.Event(), threading.Event()
+
+    def plain() -> Any:
+        asked.set()
+        release.wait(30)
+
+    async def asynchronous() -> Any:
+        asked.set()
+        await asyncio.Event().wait()
+
+    async with connect(emulator, **{kind: plain if blocking else asynchronous}) as client:
+        stream = client.stream(MODEL, "Hello")
+        waiting = [asyncio.create_task(client.generate(MODEL, "Hello")), asyncio.create_task(stream.open())]
+        await asyncio.to_thread(asked.wait, 30)
+        await client.aclose()
+        for task in waiting:
+            with pytest.raises(errors.ClientClosed):
+                await task
+        await client.aclose()
+        release.set()
 
 
 # ------------------------------------------------------------------------------------------------------------- old keys
@@ -198,6 +224,24 @@ async def test_keys_are_read_again_from_where_they_stand(
         monkeypatch.setenv("AWS_BEARER_TOKEN_BEDROCK", "not this one")
         assert await ask(client)
     assert emulator.requests[-1].auth == "sigv4"
+
+
+async def test_a_file_is_read_again_that_does_not_seem_to_have_changed(
+    emulator: Emulator, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    file = tmp_path / "credentials"
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(file))
+
+    def write(key: str) -> None:
+        file.write_text(f"[default]\naws_access_key_id = {key}\naws_secret_access_key = {SECRET_ACCESS_KEY}\n")
+        os.utime(file, ns=(10**18, 10**18))
+
+    async with connect(emulator) as client:
+        write("X" * len(ACCESS_KEY_ID))
+        client.explain(MODEL, "Hello")  # reads it
+        write(ACCESS_KEY_ID)
+        assert await ask(client)
+    assert [request.access_key_id for request in emulator.requests] == [None, ACCESS_KEY_ID]
 
 
 async def test_an_api_key_is_read_for_each_request(emulator: Emulator) -> None:
