@@ -37,13 +37,12 @@ class Identities:
     files change. `clock` tells the time, aware.
     """
 
-    __slots__ = ("_clock", "_keepers", "_logged", "_place", "_prefer_profile", "_profiles", "clocks")
+    __slots__ = ("_keepers", "_logged", "_place", "_prefer_profile", "_profiles", "clocks")
 
     def __init__(self, place: Place | None, profile: str | None, clock: Callable[[], datetime]) -> None:
         self._place = place
         self._profiles = Profiles(profile)
         self._prefer_profile = profile is not None
-        self._clock = clock
         self._keepers: dict[Hashable, tuple[Any, Keeper]] = {}
         self._logged: set[str] = set()
         self.clocks = ServiceClocks(clock)
@@ -100,7 +99,7 @@ class Identities:
             while len(self._keepers) >= _MOST_KEEPERS:
                 del self._keepers[next(iter(self._keepers))]  # what was used longest ago
             lasting = isinstance(place.source, Source)
-            kept = (place.source, Keeper(place.name, self._clock, lasting=lasting))
+            kept = (place.source, Keeper(place.name, self.clocks.believed, lasting=lasting))
         self._keepers[place.key] = kept
         return kept
 

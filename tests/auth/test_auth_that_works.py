@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from aiohttp import web
+from doubles import KEY, SECRET, TOKEN, Sts, keys_xml
 
 from bedrock_stream import AssumeRole, Client, Credentials, RetryPolicy, errors
 from bedrock_stream.testing import (
@@ -264,6 +266,30 @@ async def test_a_clock_that_is_off_costs_one_refusal_and_no_more(minutes: float)
         assert await ask(client)
         assert await ask(client)
     assert [request.auth for request in emulator.requests] == [None, "sigv4", "sigv4"]
+
+
+@pytest.mark.parametrize("hours", [-2, 2])
+async def test_keys_end_by_the_services_clock_and_not_by_a_wrong_one_here(hours: int) -> None:
+    def off() -> datetime:
+        return datetime.now(UTC) + timedelta(hours=hours)
+
+    def minutes(count: int) -> Any:
+        ends = f"{datetime.now(UTC) + timedelta(minutes=count):%Y-%m-%dT%H:%M:%SZ}"
+        return lambda asked: web.Response(text=keys_xml(asked.form["Action"], ends=ends))
+
+    async with Sts(keys=KEYS).running() as sts, Emulator(credentials=Credentials(KEY, SECRET, TOKEN)) as emulator:
+        role = AssumeRole("arn:aws:iam::123456789012:role/r", source=KEYS, endpoint_url=sts.url)
+        async with connect(emulator, credentials=role, clock=off) as client:
+            refusal = iter([sts.answer])
+            sts.says = lambda asked: next(refusal, minutes(60))(asked)  # the first one refuses the clock
+            assert await ask(client)
+            assert await ask(client)
+            assert len(sts.requests) == 2
+        async with connect(emulator, credentials=role, clock=off) as client:
+            refusal = iter([sts.answer, minutes(5)])
+            assert await ask(client)
+            assert await ask(client)  # they end soon, so they are fetched again
+            assert len(sts.requests) == 5
 
 
 async def test_a_date_that_stays_refused_says_why_and_what_helps(emulator: Emulator) -> None:
