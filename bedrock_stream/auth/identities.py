@@ -16,7 +16,7 @@ from typing import Any
 
 from ..errors import ConfigurationError
 from ..profiles import Profile, Profiles
-from .calling import call_provider
+from .calling import call_provider, prepare_threads
 from .credentials import ApiKey, Credentials, Identity, check_api_key
 from .keys import stored_keys
 from .place import Place
@@ -47,6 +47,7 @@ class Identities:
         self._logged: set[str] = set()
         self.clocks = ServiceClocks(clock)
         """What time the services think it is."""
+        self._prepare()
 
     @property
     def profile(self) -> Profile:
@@ -92,6 +93,16 @@ class Identities:
             keeper.close()
 
     # -------------------------------------------------------------------------------------------- what it rests on
+
+    def _prepare(self) -> None:
+        """Import what the first request would else stop the loop for, unless its keys are likely at hand."""
+        if self._place is None:
+            if not self._prefer_profile and any(os.environ.get(name) for name in _AT_HAND):
+                return
+            from . import chain  # noqa: F401
+        elif isinstance(self._place.source, Credentials | ApiKey):
+            return
+        prepare_threads()
 
     def _keeper(self, place: Place) -> tuple[Any, Keeper]:
         kept = self._keepers.pop(place.key, None)
@@ -146,5 +157,6 @@ class Identities:
             _log.info("requests go to region %s", region)
 
 
+_AT_HAND = ("AWS_BEARER_TOKEN_BEDROCK", "AWS_ACCESS_KEY_ID")
 _MOST_KEEPERS = 256  # sources given call by call must not pile up
 _SCHEMES = {"bearer": "an API key", "sigv4": "IAM keys"}
