@@ -70,6 +70,7 @@ FLOORS: dict[str, int] = {
     "slots": 9,
     "certificates": 9,
     "auth.calling": 9,
+    "auth.hush": 9,
     "auth.refresh": 9,
     "logs": 9,
     "transport": 10,
