@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import json
 import logging
 import os
 import pickle
 import re
+import sys
 import threading
+from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import boto3
 import pytest
 from aiohttp import web
-from doubles import KEY, SECRET, TOKEN, Sts, keys_xml
+from doubles import KEY, SECRET, TOKEN, Asked, Container, Double, Imds, Sts, keys_xml, refusal_xml, says
+from outside import traces
 
-from bedrock_stream import AssumeRole, Client, Credentials, RetryPolicy, errors
+from bedrock_stream import AssumeRole, Client, Credentials, RetryPolicy, errors, put_key
 from bedrock_stream.testing import (
     ACCESS_KEY_ID,
     API_KEY,
@@ -32,6 +37,7 @@ from bedrock_stream.testing import (
 
 MODEL = "anthropic.claude-3-haiku-20240307-v1:0"
 KEYS = Credentials(ACCESS_KEY_ID, SECRET_ACCESS_KEY)
+ROLE = "arn:aws:iam::123456789012:role/r"
 OLD = Credentials("AKIAOLDOLDOLDOLDOLD1", "old secret")
 
 
@@ -456,6 +462,127 @@ async def test_no_secret_shows_in_logs_reprs_errors_or_pickles(
     for secret in SECRETS:
         assert not re.search(re.escape(secret), "\n".join(map(str, shown)))
     assert "Signature=" not in "\n".join(map(str, shown))
+
+
+GIVEN = (SECRET, TOKEN, "base+secret", "container-token", "imds-session-token", "web-identity-token", "process+secret")
+PLACES = [
+    "put_key",
+    "the environment",
+    "an API key of the environment",
+    "a profile",
+    "a process",
+    "STS",
+    "a web identity",
+    "a container",
+    "an instance",
+    "a session of botocore",
+]
+
+
+class Places:
+    """Every place that can be refused or can refuse, made of real services beside us."""
+
+    def __init__(self, setenv: Callable[[str, str], None], folder: Path, sts: Sts, imds: Imds, container: Container):
+        self._setenv = setenv
+        self._folder = folder
+        self._sts, self._imds, self._container = sts, imds, container
+        setenv("AWS_ENDPOINT_URL_STS", sts.url)
+
+    def file(self, name: str, content: str) -> str:
+        (self._folder / name).write_text(content)
+        return str(self._folder / name)
+
+    def open(self, place: str) -> dict[str, Any]:
+        """What a client is made with there."""
+        setenv, pair = self._setenv, {"access_key_id": KEY, "secret_access_key": SECRET, "session_token": TOKEN}
+        match place:
+            case "put_key":
+                put_key("aws_bedrock", pair)
+            case "the environment":
+                for name, value in pair.items():
+                    setenv(f"AWS_{name.upper()}", value)
+            case "an API key of the environment":
+                setenv("AWS_BEARER_TOKEN_BEDROCK", SECRET)
+            case "a profile":
+                lines = "\n".join(f"aws_{name} = {value}" for name, value in pair.items())
+                setenv("AWS_SHARED_CREDENTIALS_FILE", self.file("credentials", f"[dev]\n{lines}\n"))
+                return {"profile": "dev"}
+            case "a process" | "a session of botocore":
+                keys = {"AccessKeyId": "A", "SecretAccessKey": "process+secret", "SessionToken": TOKEN}
+                said = json.dumps({"Version": 1, **keys})
+                program = self.file("program.py", f"print({said!r})")
+                config = f"[profile tool]\ncredential_process = {sys.executable} {program}\n"
+                setenv("AWS_CONFIG_FILE", self.file("config", config))
+                return (
+                    {"profile": "tool"} if place == "a process" else {"credentials": boto3.Session(profile_name="tool")}
+                )
+            case "STS":
+                base = Credentials("AKIABASE", "base+secret")
+                return {"credentials": AssumeRole(ROLE, source=base, external_id="external:s3cr3t-token")}
+            case "a web identity":
+                setenv("AWS_ROLE_ARN", ROLE)
+                setenv("AWS_WEB_IDENTITY_TOKEN_FILE", self.file("token", "web-identity-token"))
+            case "a container":
+                setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", f"{self._container.url}/role")
+                setenv("AWS_CONTAINER_AUTHORIZATION_TOKEN", "container-token")
+            case "an instance":
+                setenv("AWS_EC2_METADATA_DISABLED", "false")
+                setenv("AWS_EC2_METADATA_SERVICE_ENDPOINT", self._imds.url)
+        return {}
+
+
+@pytest.fixture
+async def places(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> AsyncIterator[tuple[Places, list[Double]]]:
+    async with (
+        Sts().running() as sts,
+        Imds().running() as imds,
+        Container(token="container-token").running() as container,
+    ):
+        sts.keys = Credentials("AKIABASE", "base+secret")
+        yield Places(monkeypatch.setenv, tmp_path, sts, imds, container), [sts, imds, container]
+    put_key("aws_bedrock", None)
+
+
+def refuse_and_repeat(asked: Asked) -> web.Response:
+    """Services tell what they were sent when they refuse it, in XML or otherwise."""
+    sent = [asked.body.decode(), *(value for name, value in asked.headers.items() if "token" in name.lower())]
+    if asked.body:
+        return web.Response(status=403, text=refusal_xml("AccessDenied", " ".join([*sent, *asked.form.values()])))
+    return web.Response(status=403, text=" ".join([*sent, asked.headers.get("Authorization", "")]))
+
+
+@pytest.mark.parametrize("ending", ["served", "refused by Bedrock", "refused by the source", "junk of the source"])
+@pytest.mark.parametrize("place", PLACES)
+async def test_no_place_shows_a_secret_however_it_ends(
+    emulator: Emulator, places: tuple[Places, list[Double]], caplog: pytest.LogCaptureFixture, place: str, ending: str
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    for double in places[1]:
+        if ending == "refused by the source":
+            double.says = refuse_and_repeat
+        elif ending == "junk of the source":
+            double.says = says(200, f"<a>{' '.join(GIVEN)}</a>")
+    guarded: dict[str, Any] = {}
+    if ending == "served":
+        own = place in ("a process", "a session of botocore")
+        guarded = {"credentials": Credentials("A", "process+secret", TOKEN) if own else Credentials(KEY, SECRET, TOKEN)}
+        guarded["api_key"] = SECRET
+    shown: list[Any] = []
+    async with Emulator(**guarded) as aws, connect(aws, **places[0].open(place)) as client:
+        stream = client.stream(MODEL, "Hello")
+        try:
+            shown.append((await stream.response()).text)
+            assert ending == "served"
+        except errors.BedrockStreamError as error:
+            shown += [traces(error), error.args]
+            assert ending != "served"
+        shown += [repr(client), repr(stream), repr(client.explain(MODEL, "Hello")), client.stats()]
+        await stream.aclose()
+    shown += [f"{record.getMessage()} {vars(record)}" for record in caplog.records]
+    everything = "\n".join(map(str, shown))
+    assert "found in: " in everything
+    assert not [secret for secret in (*GIVEN, "s3cr3t-token") if secret in everything]
+    assert not re.search("Signature=[0-9a-f]", everything)
 
 
 def test_a_client_is_not_pickled_with_its_keys() -> None:
