@@ -183,6 +183,8 @@ async def test_missing_credentials_name_every_place_that_was_looked_at(find: Fin
 async def test_half_a_pair_is_refused_and_nothing_falls_through(find: Find, half: str, missing: str) -> None:
     with refused(missing, "half of a key pair is missing", "give both keys, or neither"):
         await find(call={half: "x"}, client={"api_key": "client key"}, environ={**BEARER, **PAIR})
+    with refused(missing, "half of a key pair is missing", "give both keys, or neither"):
+        await find(call={half: "x", "api_key": "call key"})
     variable, absent = f"AWS_{half.upper()}", f"AWS_{missing.upper()}"
     for environ in ({variable: "x"}, {variable: "x", absent: " "}):
         with refused(absent, "half of a key pair is missing", "set both variables, or neither"):
