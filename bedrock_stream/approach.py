@@ -40,9 +40,9 @@ class Approach:
             raise self._why
         return answer
 
-    async def again(self, error: BedrockStreamError, bytes_received: int) -> bool:
+    async def again(self, error: BedrockStreamError, answer: Answer) -> bool:
         """See `Attempts.again`. Raises `TotalTimeout` besides, and what it was broken off with."""
-        again = await self._run(self._attempts.again(error), bytes_received)
+        again = await self._run(self._attempts.again(error, answer), answer.bytes_received)
         if self._why is not None:
             raise self._why
         return again

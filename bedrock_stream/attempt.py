@@ -85,15 +85,14 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
         error.request_id = error.request_id or request_id
 
 
-async def open_answer(call: Call, turn: Turn | None = None) -> Answer:
+async def open_answer(call: Call, signer: Signer, turn: Turn | None = None) -> Answer:
     """Send once and return the answer, whose status is 200 and whose content type is what was asked for.
 
-    With `turn` it waits for its turn in a lane besides.
+    With `turn` it waits for its turn in a lane besides. `signer` is the attempt's own.
 
     Raises `TransportError`, `ServiceError`, `NotAnEventStream`, `MissingCredentials`, `ConfigurationError`,
     `CredentialsUnavailable`.
     """
-    signer = call.signer()
     try:
         transport = await call.transport()
         for _ in call.request.body.steps():

@@ -30,6 +30,7 @@ from .errors import (
 )
 from .observing import Attempt, Ending, Observer, Observers, Subject
 from .retry import Budget, RetryPolicy
+from .signing import Signer
 from .slots import Turn
 from .targets import Breaker
 
@@ -80,7 +81,9 @@ class Attempts:
         "_past",
         "_place",
         "_policy",
+        "_resumed",
         "_retries",
+        "_signer",
         "_since",
         "_started",
         "_turn",
@@ -107,6 +110,8 @@ class Attempts:
         self._began: float | None = None
         self._since: float | None = None  # when the attempt under way began
         self._turn: Turn | None = None
+        self._signer: Signer | None = None  # of the attempt under way
+        self._resumed = False  # whether that goes on, signed anew
         self._started = 0.0  # by a clock that needs no loop: a finaliser may tell the end
         self.observers: Observers | None = Observers(observers, self._subject) or None
         """Who looks on; None where nobody does, and once the call is over."""
@@ -146,11 +151,16 @@ class Attempts:
                 if not await self.again(error):
                     raise
 
-    async def again(self, error: BedrockStreamError) -> bool:
+    async def again(self, error: BedrockStreamError, answer: Answer | None = None) -> bool:
         """Take a failure in, wait as long as need be, and say whether there may be another attempt.
 
-        Raises what `on_retry` raises, and `ClientClosed`.
+        `answer` is the one that the failure came in: a refusal that a new signature cures stays unseen there, as it
+        does where it is the answer's status. Raises what `on_retry` raises, and `ClientClosed`.
         """
+        if answer is not None and self._signer is not None and await self._signer.cures(error, answer.header("Date")):
+            error.__traceback__ = None  # see below
+            self._resumed = True
+            return True
         self._blame(error)
         following = self._following(error)
         self.failed(error, 0.0 if following is None else following[1])
@@ -226,12 +236,15 @@ class Attempts:
 
     async def _open(self) -> Answer:
         call = self.call
-        self._since = asyncio.get_running_loop().time()
-        self._memory.attempts += 1
-        if len(self._calls) > 1:
-            self._breaker(self._place).try_again(self._memory.clock())
+        if self._signer is None or not self._resumed:
+            self._since = asyncio.get_running_loop().time()
+            self._memory.attempts += 1
+            self._signer = call.signer()
+            if len(self._calls) > 1:
+                self._breaker(self._place).try_again(self._memory.clock())
+        self._resumed = False
         self._turn = Turn((await call.transport()).lanes.lane(call.region, call.model)) if call.adaptive else None
-        return await open_answer(call, self._turn)
+        return await open_answer(call, self._signer, self._turn)
 
     def _blame(self, error: BedrockStreamError) -> None:
         if len(self._calls) == 1 or self._is_stale(error):

@@ -244,7 +244,7 @@ class Live(Generic[_E]):
         if self._watch is not None:
             self._watch.stop()
         answer.close()
-        if not await self._approach.again(error, answer.bytes_received):
+        if not await self._approach.again(error, answer):
             return False
         self._begin(self._attempts.call)
         return True

@@ -52,6 +52,7 @@ _ELSEWHERE = {
     "flow": "flows run in bedrock-agent-runtime",
     "knowledge-base": "knowledge bases are asked in bedrock-agent-runtime",
     "data-automation-project": "data automation runs in bedrock-data-automation-runtime",
+    "blueprint": "data automation runs in bedrock-data-automation-runtime",
     "data-automation-profile": "data automation runs in bedrock-data-automation-runtime",
 }
 # ARNs whose last part is a model id.

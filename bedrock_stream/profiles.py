@@ -21,7 +21,7 @@ Settings = Mapping[str, str]
 
 _FILES = (("AWS_CONFIG_FILE", "~/.aws/config"), ("AWS_SHARED_CREDENTIALS_FILE", "~/.aws/credentials"))
 _SERVICES = ("bedrock_runtime", "sts")
-_Stamp = tuple[tuple[str, int, int], ...]
+_Stamp = tuple[tuple[str, int, int, int], ...]
 _Sections = Mapping[str, Settings]
 
 
@@ -54,6 +54,10 @@ class Profiles:
         if self._kept is None or self._kept[:2] != (choice, stamp):
             self._kept = (choice, stamp, read_profile(environ, self._name))
         return self._kept[2]
+
+    def forget(self) -> None:
+        """Have the files read again, whether they seem to have changed or not."""
+        self._kept = None
 
 
 def read_profile(environ: Mapping[str, str], name: str | None = None) -> Profile:
@@ -96,12 +100,12 @@ def _stamp(environ: Mapping[str, str]) -> _Stamp:
     return tuple((str(path), *_changed(path)) for _, path in _paths(environ))
 
 
-def _changed(path: Path) -> tuple[int, int]:
+def _changed(path: Path) -> tuple[int, int, int]:
     try:
         status = path.stat()
     except OSError:
-        return (0, 0)
-    return (status.st_mtime_ns, status.st_size)
+        return (0, 0, 0)
+    return (status.st_mtime_ns, status.st_size, status.st_ino)
 
 
 def _parse(variable: str, path: Path) -> _Sections:
@@ -121,8 +125,18 @@ def _parse(variable: str, path: Path) -> _Sections:
         raise _unreadable(variable, path, error) from None
     sections = {section: dict(parser.items(section)) for section in parser.sections()}
     for section in parser.sections():
-        sections.setdefault(section.replace('"', "").replace("'", ""), sections[section])  # `[profile "a b"]`
+        sections.setdefault(_unquote(section), sections[section])
     return sections
+
+
+def _unquote(section: str) -> str:
+    """A section's name as a shell would take its words apart: `[profile "a b"]`, `[profile   work]`."""
+    from shlex import split
+
+    try:
+        return " ".join(split(section))
+    except ValueError:  # quotes that do not match
+        return section
 
 
 def _unreadable(variable: str, path: Path, error: Exception) -> ConfigurationError:

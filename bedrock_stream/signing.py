@@ -1,7 +1,7 @@
-"""The signatures of one call: each attempt gets its own, and a refusal that a new one would cure is known here.
+"""The signatures of one attempt: each sending gets its own, and a refusal that a new one would cure is known here.
 
-Two refusals are cured, once each: a clock that is apart from the service's, which is learned for its host; and keys
-that have expired, where their place gives others now.
+Two refusals are cured, once each, whether they come as the answer's status or as its first frame: a clock that is apart
+from the service's, which is learned for its host; and keys that have expired, where their place gives others now.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _STALE = frozenset({"ExpiredTokenException", "ExpiredToken", "UnrecognizedClient
 
 
 class Signer:
-    """Signs the attempts of one call to one endpoint. `call` is the place of the call's own keys, if it has any."""
+    """Signs one attempt to one endpoint, as often as it is sent. `call` is the place of the call's own keys, if any."""
 
     __slots__ = ("_call", "_cured", "_host", "_http", "_identities", "_region", "_signed_at", "_used")
 

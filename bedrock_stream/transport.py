@@ -29,7 +29,7 @@ import weakref
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from time import monotonic
 from types import MappingProxyType
-from typing import Any
+from typing import Any, TypeVar
 
 import aiohttp
 import msgspec
@@ -50,6 +50,8 @@ from .request import Request
 from .slots import Lanes, Slots, Turn
 
 __all__ = ("Answer", "Traffic", "Transport")
+
+_R = TypeVar("_R")
 
 _READ_BUFFER = 64 * 1024  # aiohttp stops reading from the socket at twice this
 
@@ -99,6 +101,7 @@ class Transport:
         self._answers: weakref.WeakSet[Answer] = weakref.WeakSet()
         self._closed = False
         self._closing = asyncio.Event()
+        self._asking: set[asyncio.Timeout] = set()
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=0, socket_factory=_open_socket, keepalive_timeout=30),
             cookie_jar=aiohttp.DummyCookieJar(),
@@ -137,7 +140,7 @@ class Transport:
             for slots in (self.slots,) if turn is None else (turn, self.slots):
                 await slots.acquire(pool, began)
                 held.append(slots)
-            added = await authorize()
+            added = await self._unless_closed(authorize())
             sent = asyncio.get_running_loop().time()
             response = await self._send(request, added, way, connect, headers_within)
         except BaseException:
@@ -175,6 +178,19 @@ class Transport:
         except TimeoutError:
             raise ConnectionFailed(f"no whole answer from {_origin(url)} within {seconds:g} s") from None
         return HttpAnswer(response.status, response.headers, data)
+
+    async def _unless_closed(self, step: Awaitable[_R]) -> _R:
+        """Wait for what does not know of this transport, until it is closed. Raises `ClientClosed`."""
+        try:
+            async with asyncio.timeout(None) as asking:
+                self._asking.add(asking)
+                return await step
+        except TimeoutError:
+            if not asking.expired():
+                raise
+            raise ClientClosed("the client was closed before its keys came") from None
+        finally:
+            self._asking.discard(asking)
 
     async def _way(self, url: str, *, direct: bool = False) -> _Way:
         """How to reach an address. Raises `ConfigurationError` for a proxy or bundle that is none."""
@@ -269,6 +285,9 @@ class Transport:
         """Close every connection; answers that are being read fail with `ClientClosed`."""
         self._closed = True
         self._closing.set()
+        for asking in self._asking:
+            if not asking.expired():
+                asking.reschedule(0)
         for answer in list(self._answers):
             answer.fail(ClientClosed("the client was closed while the stream was open"))
         await self._session.close()

@@ -70,6 +70,7 @@ FLOORS: dict[str, int] = {
     "slots": 9,
     "certificates": 9,
     "auth.calling": 9,
+    "auth.hush": 9,
     "auth.refresh": 9,
     "logs": 9,
     "transport": 10,
@@ -239,6 +240,25 @@ with contextlib.suppress(errors.ConnectionFailed):  # nobody listens there
     new = loaded_by(made + called) - loaded_by(made)
     assert new == own(new)  # no other package, so neither of anyio's back ends
     assert len(new) <= late, sorted(new)
+
+
+@pytest.mark.parametrize(
+    "source", ["credentials=lambda: Credentials('AKIA', 's')", "api_key=lambda: 'a key'", "profile='p'"]
+)
+def test_a_first_question_to_a_source_of_keys_imports_nothing_either(source: str, tmp_path: Path) -> None:
+    (tmp_path / "config").write_text("[profile p]\naws_access_key_id = AKIA\naws_secret_access_key = s\n")
+    made = f"""
+import asyncio, contextlib, os
+from bedrock_stream import Client, Credentials, RetryPolicy, errors
+os.environ["AWS_CONFIG_FILE"] = {str(tmp_path / "config")!r}
+client = {CLIENT.replace("api_key='a key'", source)}
+"""
+    called = """
+with contextlib.suppress(errors.ConnectionFailed):  # nobody listens there
+    asyncio.run(client.generate("amazon.nova-lite-v1:0", "Hello", retry=RetryPolicy(max_attempts=1)))
+"""
+    assert own(loaded_by(made + called)) == own(loaded_by(made))
+    assert not {"anyio", "aiohttp"} & {name.partition(".")[0] for name in loaded_by(made + called) - loaded_by(made)}
 
 
 def loaded_by(code: str) -> set[str]:

@@ -60,6 +60,7 @@ def test_the_longest_id_is_taken() -> None:
         ("arn:aws:bedrock:us-east-1:123456789012:agent-alias/A/B", "agents run in bedrock-agent-runtime", "IAM keys"),
         ("arn:aws:bedrock:us-east-1:123456789012:flow/F", "flows run in bedrock-agent-runtime", "IAM keys"),
         ("arn:aws:bedrock:us-east-1:123456789012:data-automation-project/P", "data automation runs in", "IAM keys"),
+        ("arn:aws:bedrock:us-east-1:123456789012:blueprint/B", "data automation runs in", "IAM keys"),
     ],
 )
 def test_what_no_request_here_can_reach_is_refused_with_what_can(model: str, value: str, remedy: str) -> None:

@@ -153,6 +153,13 @@ def test_a_name_may_be_quoted(tmp_path: Path, quote: str) -> None:
     assert read_profile(environ, "a b").settings == {"region": "eu-west-1"}
 
 
+@pytest.mark.parametrize("section", ["profile   work", "profile\twork", 'profile "work"'])
+def test_the_word_profile_and_a_name_may_stand_apart(tmp_path: Path, section: str) -> None:
+    environ = both(tmp_path, f"[{section}]\nregion = eu-west-1\n[profile o'brien]\nregion = eu-west-3\n", "")
+    assert read_profile(environ, "work").settings == {"region": "eu-west-1"}
+    assert read_profile(environ, "o'brien").settings == {"region": "eu-west-3"}
+
+
 def test_sts_has_a_block_of_its_own(tmp_path: Path) -> None:
     config = "[default]\nservices = mine\n[services mine]\nsts =\n  endpoint_url = https://sts.example\n"
     assert read_profile(both(tmp_path, config, "")).settings["sts.endpoint_url"] == "https://sts.example"
@@ -173,6 +180,22 @@ def test_a_changed_file_is_read_again_and_an_unchanged_one_is_not(tmp_path: Path
     (tmp_path / "credentials").write_text("[default]\naws_access_key_id = A\n")
     assert profiles.read(environ).settings == {"region": "eu-west-1", "aws_access_key_id": "A"}
     assert profiles.read({**environ, "AWS_PROFILE": "other"}).settings == {}
+
+
+def test_a_file_is_read_again_where_it_was_replaced_or_where_that_is_asked_for(tmp_path: Path) -> None:
+    environ = both(tmp_path, "", "[default]\naws_access_key_id = A\n")
+    file, other = tmp_path / "credentials", tmp_path / "other"
+    os.utime(file, ns=(0, 0))
+    profiles = Profiles()
+    assert profiles.read(environ).settings == {"aws_access_key_id": "A"}
+    other.write_text("[default]\naws_access_key_id = B\n")
+    os.utime(other, ns=(0, 0))
+    other.replace(file)
+    assert profiles.read(environ).settings == {"aws_access_key_id": "B"}
+    file.write_text("[default]\naws_access_key_id = C\n")
+    os.utime(file, ns=(0, 0))
+    profiles.forget()
+    assert profiles.read(environ).settings == {"aws_access_key_id": "C"}
 
 
 def test_no_value_shows_in_a_repr(tmp_path: Path) -> None:

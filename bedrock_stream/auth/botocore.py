@@ -2,9 +2,9 @@
 
 botocore blocks, so all of it runs in a thread, and that of an aiobotocore session on an event loop in that thread. Each
 fetch walks the chain anew, for what a session keeps may have been taken back; only keys that the caller put into the
-session are taken as they are. Nothing global is changed. What botocore says of a failure is shown only where it speaks
-of names and places: the output of a process or the words of a service may hold keys. What it logs itself at DEBUG,
-whole answers among it, is up to whoever turns that on.
+session are taken as they are. Nothing that others see is changed. What botocore says of a failure is shown only where
+it speaks of names and places: the output of a process or the words of a service may hold keys. What it logs itself at
+DEBUG, whole answers among it, is not logged while it runs for us.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from anyio import to_thread
 
 from ..errors import ConfigurationError, CredentialsUnavailable
 from .credentials import Credentials
+from .hush import hushed
 from .sources import Outside, make_keys
 
 __all__ = ("BotocoreSession",)
@@ -47,6 +48,7 @@ _HARMLESS = frozenset(
         "UnknownCredentialError",
     }
 )
+_TALKATIVE = ("botocore", "boto3", "aiobotocore", "urllib3")
 _NAME = re.compile(r"[A-Za-z0-9.]{1,64}")
 _REQUEST_ID = re.compile(r"[A-Za-z0-9-]{1,64}")
 
@@ -83,7 +85,8 @@ class BotocoreSession:
         try:
             session = self._session or _new_session(self._profile, region)
             run = asyncio.run if inspect.iscoroutinefunction(session.get_credentials) else _run_without_waiting
-            found = run(_read(session))
+            with hushed(_TALKATIVE):
+                found = run(_read(session))
         except ModuleNotFoundError as error:
             if (error.name or "").partition(".")[0] != "botocore":
                 return self._failure(error)

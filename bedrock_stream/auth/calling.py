@@ -4,11 +4,22 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from ..errors import BedrockStreamError, CredentialsUnavailable
 
-__all__ = ("call_provider",)
+__all__ = ("call_provider", "prepare_threads")
+
+
+def prepare_threads() -> None:
+    """Import now what anyio would import in its first call into a thread, which would stop the loop for that long."""
+    from importlib import import_module
+
+    from anyio import to_thread  # noqa: F401
+
+    with suppress(ImportError):  # its own affair; without it the first call is slower, and nothing else
+        import_module("anyio._backends._asyncio")
 
 
 async def call_provider(source: Callable[[], Any], name: str) -> Any:

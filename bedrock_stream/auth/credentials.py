@@ -29,6 +29,10 @@ class Credentials(Masked, frozen=True):
             value = getattr(self, name)
             if value is not None and (not isinstance(value, str) or not value.isascii() or not value.isprintable()):
                 raise ConfigurationError(name, "it holds characters that no key has", "copy it again")
+        ends = self.expires_at
+        if ends is not None and (not isinstance(ends, datetime) or ends.utcoffset() is None):
+            problem = f"a {type(ends).__name__} {'without a zone ' if isinstance(ends, datetime) else ''}is no moment"
+            raise ConfigurationError("expires_at", problem, "give an aware datetime, such as datetime.now(UTC) + ...")
 
     def __repr__(self) -> str:
         return f"Credentials(access_key_id='{self.access_key_id[:4]}...', secret_access_key='...')"

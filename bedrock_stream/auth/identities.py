@@ -11,11 +11,12 @@ import logging
 import os
 from collections.abc import Callable, Hashable
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from ..errors import ConfigurationError
 from ..profiles import Profile, Profiles
-from .calling import call_provider
+from .calling import call_provider, prepare_threads
 from .credentials import ApiKey, Credentials, Identity, check_api_key
 from .keys import stored_keys
 from .place import Place
@@ -36,17 +37,17 @@ class Identities:
     files change. `clock` tells the time, aware.
     """
 
-    __slots__ = ("_clock", "_keepers", "_logged", "_place", "_prefer_profile", "_profiles", "clocks")
+    __slots__ = ("_keepers", "_logged", "_place", "_prefer_profile", "_profiles", "clocks")
 
     def __init__(self, place: Place | None, profile: str | None, clock: Callable[[], datetime]) -> None:
         self._place = place
         self._profiles = Profiles(profile)
         self._prefer_profile = profile is not None
-        self._clock = clock
         self._keepers: dict[Hashable, tuple[Any, Keeper]] = {}
         self._logged: set[str] = set()
         self.clocks = ServiceClocks(clock)
         """What time the services think it is."""
+        self._prepare()
 
     @property
     def profile(self) -> Profile:
@@ -81,7 +82,8 @@ class Identities:
         return await keeper.get(lambda: self._fetch(source, place.name, http, region))
 
     def distrust(self, place: Place, refused: Identity) -> None:
-        """The service refused keys of this place; kept ones are not used again."""
+        """The service refused keys of this place; kept ones are not used again, and files are read anew."""
+        self._profiles.forget()
         if isinstance(refused, Credentials) and place.key in self._keepers:
             self._keepers[place.key][1].distrust(refused)
 
@@ -92,33 +94,44 @@ class Identities:
 
     # -------------------------------------------------------------------------------------------- what it rests on
 
+    def _prepare(self) -> None:
+        """Import what the first request would else stop the loop for, unless its keys are likely at hand."""
+        if self._place is None:
+            if not self._prefer_profile and any(os.environ.get(name) for name in _AT_HAND):
+                return
+            from . import chain  # noqa: F401
+        elif isinstance(self._place.source, Credentials | ApiKey):
+            return
+        prepare_threads()
+
     def _keeper(self, place: Place) -> tuple[Any, Keeper]:
         kept = self._keepers.pop(place.key, None)
         if kept is None:
             while len(self._keepers) >= _MOST_KEEPERS:
                 del self._keepers[next(iter(self._keepers))]  # what was used longest ago
             lasting = isinstance(place.source, Source)
-            kept = (place.source, Keeper(place.name, self._clock, lasting=lasting))
+            kept = (place.source, Keeper(place.name, self.clocks.believed, lasting=lasting))
         self._keepers[place.key] = kept
         return kept
 
     async def _fetch(self, source: Any, name: str, http: Http, region: str) -> Credentials:
-        if not isinstance(source, Source):
-            found = await call_provider(source, name)
-            if not isinstance(found, Credentials):
-                kind = type(found).__name__
-                raise ConfigurationError("credentials", f"the provider gave a {kind}", "return Credentials")
-            return found
-        return await source.fetch(
-            Outside(
-                http=http,
-                environ=os.environ,
-                settings=self.profile.settings,
-                region=region,
-                now=self.clocks.now,
-                learn=self.clocks.learn,
-                default=lambda: self._default(http, region),
-            )
+        if isinstance(source, Source):
+            source = partial(source.fetch, self._outside(http, region))
+        found = await call_provider(source, name)
+        if not isinstance(found, Credentials):
+            kind = type(found).__name__
+            raise ConfigurationError("credentials", f"the provider gave a {kind}", "return Credentials")
+        return found
+
+    def _outside(self, http: Http, region: str) -> Outside:
+        return Outside(
+            http=http,
+            environ=os.environ,
+            settings=self.profile.settings,
+            region=region,
+            now=self.clocks.now,
+            learn=self.clocks.learn,
+            default=lambda: self._default(http, region),
         )
 
     async def _default(self, http: Http, region: str) -> Credentials:
@@ -144,5 +157,6 @@ class Identities:
             _log.info("requests go to region %s", region)
 
 
+_AT_HAND = ("AWS_BEARER_TOKEN_BEDROCK", "AWS_ACCESS_KEY_ID")
 _MOST_KEEPERS = 256  # sources given call by call must not pile up
 _SCHEMES = {"bearer": "an API key", "sigv4": "IAM keys"}

@@ -47,10 +47,10 @@ def find_place(
 def call_place(
     api_key: str | None, access_key_id: str | None, secret_access_key: str | None, session_token: str | None
 ) -> Place | None:
-    """What one call was given; an API key goes first."""
+    """What one call was given; an API key goes first, yet does not excuse half a pair beside it."""
+    pair = check_pair(access_key_id, secret_access_key, session_token)
     if api_key is not None:
         return Place("the call's api_key", "bearer", ApiKey(check_api_key(api_key)))
-    pair = check_pair(access_key_id, secret_access_key, session_token)
     return None if pair is None else Place("the call's access_key_id", "sigv4", pair)
 
 

@@ -20,7 +20,7 @@ from collections.abc import Awaitable, Callable
 from contextvars import Context
 from datetime import datetime, timedelta
 
-from ..errors import BedrockStreamError, CredentialsUnavailable
+from ..errors import BedrockStreamError, ClientClosed, CredentialsUnavailable
 from .credentials import Credentials
 
 __all__ = ("Fetch", "Keeper")
@@ -48,7 +48,10 @@ class Keeper:
         self._flights: dict[asyncio.AbstractEventLoop, asyncio.Task[Credentials]] = {}
 
     async def get(self, fetch: Fetch) -> Credentials:
-        """Keys that hold. `fetch` asks the source; what that raises is raised only where no kept keys hold."""
+        """Keys that hold. `fetch` asks the source; what that raises is raised only where no kept keys hold.
+
+        Raises `ClientClosed` where `close` gives up what is waited for.
+        """
         kept = self._kept
         if kept is None:
             return await self._join(fetch)
@@ -82,8 +85,14 @@ class Keeper:
 
     async def _join(self, fetch: Fetch) -> Credentials:
         """Wait for the fetch that is under way, or for a new one; leaving does not stop it for the others."""
+        flight = self._flight(fetch)
         try:
-            return await asyncio.shield(self._flight(fetch))
+            return await asyncio.shield(flight)
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if flight.cancelled() and task is not None and not task.cancelling():
+                raise ClientClosed("the client was closed before its keys came") from None
+            raise
         except BedrockStreamError as error:
             raise copy.copy(error) from error  # each who waited may write on its own
 

@@ -90,15 +90,20 @@ class ServiceClocks:
     `base` is the local clock; it gives aware datetimes.
     """
 
-    __slots__ = ("_base", "_offsets")
+    __slots__ = ("_base", "_latest", "_offsets")
 
     def __init__(self, base: Callable[[], datetime]) -> None:
         self._base = base
         self._offsets: dict[str, timedelta] = {}  # by host in lower case; a right clock has none
+        self._latest = _NONE
 
     def now(self, host: str) -> datetime:
         """The time, aware, as the service at this host tells it."""
         return self._base() + self.skew(host)
+
+    def believed(self) -> datetime:
+        """The time, aware, by the host that was heard last: for what is asked of none, such as the end of keys."""
+        return self._base() + self._latest
 
     def skew(self, host: str) -> timedelta:
         """How far the local clock is behind this host's; negative where ahead, zero as long as nobody complains."""
@@ -123,8 +128,9 @@ class ServiceClocks:
 
     def _set(self, host: str, offset: timedelta) -> None:
         if abs(offset) > _TOLERANCE:
-            self._offsets[host.lower()] = offset
+            self._latest = self._offsets[host.lower()] = offset
         else:
+            self._latest = _NONE
             self._offsets.pop(host.lower(), None)
 
 

@@ -4,21 +4,40 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import json
 import logging
+import os
 import pickle
 import re
+import sys
 import threading
+from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import boto3
 import pytest
+from aiohttp import web
+from doubles import KEY, SECRET, TOKEN, Asked, Container, Double, Imds, Sts, keys_xml, refusal_xml, says
+from outside import traces
 
-from bedrock_stream import AssumeRole, Client, Credentials, errors
-from bedrock_stream.testing import ACCESS_KEY_ID, API_KEY, REGION, SECRET_ACCESS_KEY, Emulator, http_error
+from bedrock_stream import AssumeRole, Client, Credentials, RetryPolicy, errors, put_key
+from bedrock_stream.testing import (
+    ACCESS_KEY_ID,
+    API_KEY,
+    REGION,
+    SECRET_ACCESS_KEY,
+    Emulator,
+    http_error,
+    stream_error,
+    text,
+    unmodeled_error,
+)
 
 MODEL = "anthropic.claude-3-haiku-20240307-v1:0"
 KEYS = Credentials(ACCESS_KEY_ID, SECRET_ACCESS_KEY)
+ROLE = "arn:aws:iam::123456789012:role/r"
 OLD = Credentials("AKIAOLDOLDOLDOLDOLD1", "old secret")
 
 
@@ -76,6 +95,31 @@ async def test_whoever_waits_for_a_blocking_source_can_be_cancelled_at_once(emul
         assert await ask(client)  # its slot is free
 
 
+@pytest.mark.parametrize("kind", ["credentials", "api_key"])
+@pytest.mark.parametrize("blocking", [True, False])
+async def test_closing_the_client_ends_the_wait_for_a_source(emulator: Emulator, kind: str, blocking: bool) -> None:
+    asked, release = threading.Event(), threading.Event()
+
+    def plain() -> Any:
+        asked.set()
+        release.wait(30)
+
+    async def asynchronous() -> Any:
+        asked.set()
+        await asyncio.Event().wait()
+
+    async with connect(emulator, **{kind: plain if blocking else asynchronous}) as client:
+        stream = client.stream(MODEL, "Hello")
+        waiting = [asyncio.create_task(client.generate(MODEL, "Hello")), asyncio.create_task(stream.open())]
+        await asyncio.to_thread(asked.wait, 30)
+        await client.aclose()
+        for task in waiting:
+            with pytest.raises(errors.ClientClosed):
+                await task
+        await client.aclose()
+        release.set()
+
+
 # ------------------------------------------------------------------------------------------------------------- old keys
 
 
@@ -108,6 +152,46 @@ async def test_an_expired_token_is_asked_for_again_once_and_no_more(emulator: Em
             await ask(client)
         assert await ask(client)
     assert len(emulator.requests) == 3
+
+
+FIRST_FRAMES: list[Any] = [
+    stream_error("expiredTokenException", "The security token included in the request is expired"),
+    stream_error("unrecognizedClientException", "The security token included in the request is invalid."),
+    unmodeled_error("ExpiredToken", "The security token included in the request is expired"),
+]
+
+
+@pytest.mark.parametrize("frame", FIRST_FRAMES, ids=lambda frame: frame.code)
+async def test_keys_that_are_refused_by_the_first_frame_are_asked_for_again_too(emulator: Emulator, frame: Any) -> None:
+    emulator.script(frame)
+    numbers = iter(range(10))
+
+    async def source() -> Credentials:
+        end = datetime.now(UTC) + timedelta(hours=1)
+        return Credentials(ACCESS_KEY_ID, SECRET_ACCESS_KEY, expires_at=end + timedelta(seconds=next(numbers)))
+
+    once = RetryPolicy(max_attempts=1)
+    async with connect(emulator, credentials=source, retry=once) as client:
+        async with client.stream(MODEL, "Hello") as answer:
+            assert (await answer.response()).text
+        assert len(answer.attempts) == 1
+        emulator.script(frame)
+        emulator.script(frame)
+        with pytest.raises((errors.ExpiredToken, errors.AccessDenied)) as caught:
+            await ask(client)
+    assert caught.value.mid_stream
+    assert caught.value.events_received == 0
+    assert len(emulator.requests) == 4
+
+
+async def test_keys_that_are_refused_behind_the_first_event_are_not_tried_again(emulator: Emulator) -> None:
+    emulator.script(text("Hel"), FIRST_FRAMES[0])
+    async with connect(emulator, credentials=lambda: KEYS) as client:
+        with pytest.raises(errors.ExpiredToken) as caught:
+            await ask(client)
+    assert caught.value.partial is not None
+    assert caught.value.partial.text == "Hel"
+    assert len(emulator.requests) == 1
 
 
 async def test_keys_that_cannot_change_are_not_tried_twice(emulator: Emulator) -> None:
@@ -150,6 +234,24 @@ async def test_keys_are_read_again_from_where_they_stand(
     assert emulator.requests[-1].auth == "sigv4"
 
 
+async def test_a_file_is_read_again_that_does_not_seem_to_have_changed(
+    emulator: Emulator, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    file = tmp_path / "credentials"
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(file))
+
+    def write(key: str) -> None:
+        file.write_text(f"[default]\naws_access_key_id = {key}\naws_secret_access_key = {SECRET_ACCESS_KEY}\n")
+        os.utime(file, ns=(10**18, 10**18))
+
+    async with connect(emulator) as client:
+        write("X" * len(ACCESS_KEY_ID))
+        client.explain(MODEL, "Hello")  # reads it
+        write(ACCESS_KEY_ID)
+        assert await ask(client)
+    assert [request.access_key_id for request in emulator.requests] == [None, ACCESS_KEY_ID]
+
+
 async def test_an_api_key_is_read_for_each_request(emulator: Emulator) -> None:
     given = iter(["wrong", API_KEY, "wrong"])
     async with connect(emulator, api_key=lambda: next(given)) as client:
@@ -170,6 +272,30 @@ async def test_a_clock_that_is_off_costs_one_refusal_and_no_more(minutes: float)
         assert await ask(client)
         assert await ask(client)
     assert [request.auth for request in emulator.requests] == [None, "sigv4", "sigv4"]
+
+
+@pytest.mark.parametrize("hours", [-2, 2])
+async def test_keys_end_by_the_services_clock_and_not_by_a_wrong_one_here(hours: int) -> None:
+    def off() -> datetime:
+        return datetime.now(UTC) + timedelta(hours=hours)
+
+    def minutes(count: int) -> Any:
+        ends = f"{datetime.now(UTC) + timedelta(minutes=count):%Y-%m-%dT%H:%M:%SZ}"
+        return lambda asked: web.Response(text=keys_xml(asked.form["Action"], ends=ends))
+
+    async with Sts(keys=KEYS).running() as sts, Emulator(credentials=Credentials(KEY, SECRET, TOKEN)) as emulator:
+        role = AssumeRole("arn:aws:iam::123456789012:role/r", source=KEYS, endpoint_url=sts.url)
+        async with connect(emulator, credentials=role, clock=off) as client:
+            refusal = iter([sts.answer])
+            sts.says = lambda asked: next(refusal, minutes(60))(asked)  # the first one refuses the clock
+            assert await ask(client)
+            assert await ask(client)
+            assert len(sts.requests) == 2
+        async with connect(emulator, credentials=role, clock=off) as client:
+            refusal = iter([sts.answer, minutes(5)])
+            assert await ask(client)
+            assert await ask(client)  # they end soon, so they are fetched again
+            assert len(sts.requests) == 5
 
 
 async def test_a_date_that_stays_refused_says_why_and_what_helps(emulator: Emulator) -> None:
@@ -195,6 +321,21 @@ async def test_a_date_that_stays_refused_says_why_and_what_helps(emulator: Emula
         "an API key",
     ):
         assert words in str(error)
+
+
+async def test_a_clock_that_the_first_frame_refuses_is_learned_too(emulator: Emulator) -> None:
+    now = datetime.now(UTC)
+    sent, limit = (f"{now + timedelta(minutes=m):%Y%m%dT%H%M%SZ}" for m in (-7, -5))
+    message = f"Signature expired: {sent} is now earlier than {limit} ({now:%Y%m%dT%H%M%SZ} - 5 min.)"
+    refusal = stream_error("invalidSignatureException", message)
+    emulator.script(refusal)
+    async with connect(emulator, credentials=KEYS) as client:
+        assert await ask(client)
+        emulator.script(refusal)
+        emulator.script(refusal)
+        with pytest.raises(errors.SignatureExpired, match=r"the request was 420 s old .* what helps: "):
+            await ask(client)
+    assert len(emulator.requests) == 4
 
 
 async def test_what_waited_minutes_in_the_queue_is_signed_when_it_leaves() -> None:
@@ -321,6 +462,127 @@ async def test_no_secret_shows_in_logs_reprs_errors_or_pickles(
     for secret in SECRETS:
         assert not re.search(re.escape(secret), "\n".join(map(str, shown)))
     assert "Signature=" not in "\n".join(map(str, shown))
+
+
+GIVEN = (SECRET, TOKEN, "base+secret", "container-token", "imds-session-token", "web-identity-token", "process+secret")
+PLACES = [
+    "put_key",
+    "the environment",
+    "an API key of the environment",
+    "a profile",
+    "a process",
+    "STS",
+    "a web identity",
+    "a container",
+    "an instance",
+    "a session of botocore",
+]
+
+
+class Places:
+    """Every place that can be refused or can refuse, made of real services beside us."""
+
+    def __init__(self, setenv: Callable[[str, str], None], folder: Path, sts: Sts, imds: Imds, container: Container):
+        self._setenv = setenv
+        self._folder = folder
+        self._sts, self._imds, self._container = sts, imds, container
+        setenv("AWS_ENDPOINT_URL_STS", sts.url)
+
+    def file(self, name: str, content: str) -> str:
+        (self._folder / name).write_text(content)
+        return str(self._folder / name)
+
+    def open(self, place: str) -> dict[str, Any]:
+        """What a client is made with there."""
+        setenv, pair = self._setenv, {"access_key_id": KEY, "secret_access_key": SECRET, "session_token": TOKEN}
+        match place:
+            case "put_key":
+                put_key("aws_bedrock", pair)
+            case "the environment":
+                for name, value in pair.items():
+                    setenv(f"AWS_{name.upper()}", value)
+            case "an API key of the environment":
+                setenv("AWS_BEARER_TOKEN_BEDROCK", SECRET)
+            case "a profile":
+                lines = "\n".join(f"aws_{name} = {value}" for name, value in pair.items())
+                setenv("AWS_SHARED_CREDENTIALS_FILE", self.file("credentials", f"[dev]\n{lines}\n"))
+                return {"profile": "dev"}
+            case "a process" | "a session of botocore":
+                keys = {"AccessKeyId": "A", "SecretAccessKey": "process+secret", "SessionToken": TOKEN}
+                said = json.dumps({"Version": 1, **keys})
+                program = self.file("program.py", f"print({said!r})")
+                config = f"[profile tool]\ncredential_process = {sys.executable} {program}\n"
+                setenv("AWS_CONFIG_FILE", self.file("config", config))
+                return (
+                    {"profile": "tool"} if place == "a process" else {"credentials": boto3.Session(profile_name="tool")}
+                )
+            case "STS":
+                base = Credentials("AKIABASE", "base+secret")
+                return {"credentials": AssumeRole(ROLE, source=base, external_id="external:s3cr3t-token")}
+            case "a web identity":
+                setenv("AWS_ROLE_ARN", ROLE)
+                setenv("AWS_WEB_IDENTITY_TOKEN_FILE", self.file("token", "web-identity-token"))
+            case "a container":
+                setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", f"{self._container.url}/role")
+                setenv("AWS_CONTAINER_AUTHORIZATION_TOKEN", "container-token")
+            case "an instance":
+                setenv("AWS_EC2_METADATA_DISABLED", "false")
+                setenv("AWS_EC2_METADATA_SERVICE_ENDPOINT", self._imds.url)
+        return {}
+
+
+@pytest.fixture
+async def places(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> AsyncIterator[tuple[Places, list[Double]]]:
+    async with (
+        Sts().running() as sts,
+        Imds().running() as imds,
+        Container(token="container-token").running() as container,
+    ):
+        sts.keys = Credentials("AKIABASE", "base+secret")
+        yield Places(monkeypatch.setenv, tmp_path, sts, imds, container), [sts, imds, container]
+    put_key("aws_bedrock", None)
+
+
+def refuse_and_repeat(asked: Asked) -> web.Response:
+    """Services tell what they were sent when they refuse it, in XML or otherwise."""
+    sent = [asked.body.decode(), *(value for name, value in asked.headers.items() if "token" in name.lower())]
+    if asked.body:
+        return web.Response(status=403, text=refusal_xml("AccessDenied", " ".join([*sent, *asked.form.values()])))
+    return web.Response(status=403, text=" ".join([*sent, asked.headers.get("Authorization", "")]))
+
+
+@pytest.mark.parametrize("ending", ["served", "refused by Bedrock", "refused by the source", "junk of the source"])
+@pytest.mark.parametrize("place", PLACES)
+async def test_no_place_shows_a_secret_however_it_ends(
+    emulator: Emulator, places: tuple[Places, list[Double]], caplog: pytest.LogCaptureFixture, place: str, ending: str
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    for double in places[1]:
+        if ending == "refused by the source":
+            double.says = refuse_and_repeat
+        elif ending == "junk of the source":
+            double.says = says(200, f"<a>{' '.join(GIVEN)}</a>")
+    guarded: dict[str, Any] = {}
+    if ending == "served":
+        own = place in ("a process", "a session of botocore")
+        guarded = {"credentials": Credentials("A", "process+secret", TOKEN) if own else Credentials(KEY, SECRET, TOKEN)}
+        guarded["api_key"] = SECRET
+    shown: list[Any] = []
+    async with Emulator(**guarded) as aws, connect(aws, **places[0].open(place)) as client:
+        stream = client.stream(MODEL, "Hello")
+        try:
+            shown.append((await stream.response()).text)
+            assert ending == "served"
+        except errors.BedrockStreamError as error:
+            shown += [traces(error), error.args]
+            assert ending != "served"
+        shown += [repr(client), repr(stream), repr(client.explain(MODEL, "Hello")), client.stats()]
+        await stream.aclose()
+    shown += [f"{record.getMessage()} {vars(record)}" for record in caplog.records]
+    everything = "\n".join(map(str, shown))
+    assert "found in: " in everything
+    assert not [secret for secret in (*GIVEN, "s3cr3t-token") if secret in everything]
+    assert not re.search("Signature=[0-9a-f]", everything)
 
 
 def test_a_client_is_not_pickled_with_its_keys() -> None:

@@ -393,6 +393,30 @@ async def test_a_token_that_the_portal_refuses_is_not_shown(
     assert "another" not in shown
 
 
+@every_session
+async def test_what_botocore_logs_while_it_runs_for_us_shows_no_keys(
+    world: World, files: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, made: Made
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    async with Portal().running() as portal:
+        monkeypatch.setenv("AWS_ENDPOINT_URL_SSO", portal.url)
+        with_sso(files, portal.bearer)
+        source = made("people")
+        assert await source.fetch(world.outside) == GIVEN
+    role = "arn:aws:iam::123456789012:role/reader"
+    write(files / "config", f"[profile role]\nrole_arn = {role}\nsource_profile = base\nregion = us-east-1\n")
+    with_keys(files, profile="base")
+    async with Sts(keys=BASE).running() as sts:
+        monkeypatch.setenv("AWS_ENDPOINT_URL_STS", sts.url)
+        assert await made("role").fetch(world.outside) == GIVEN
+    shown = "\n".join(f"{record.getMessage()} {vars(record)}" for record in caplog.records)
+    secrets = (SECRET, TOKEN, portal.bearer, BASE.secret_access_key, "Signature=")
+    assert not [secret for secret in secrets if secret in shown]
+    caplog.clear()
+    logging.getLogger("botocore.parsers").debug("who asks it for something else hears it as ever")
+    assert caplog.messages == ["who asks it for something else hears it as ever"]
+
+
 def test_a_source_shows_no_keys() -> None:
     session = boto3.Session("GIVEN", "given-secret", "given-token")
     for source, name in (

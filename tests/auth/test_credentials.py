@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import pickle
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 from refusals import refused
@@ -44,6 +45,15 @@ def test_what_cannot_stand_in_a_header_is_no_key(key: str) -> None:
     with refused("api_key", "it holds characters that no key has", "copy it again") as caught:
         check_api_key(key)
     assert key not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("ends", "problem"),
+    [(datetime(2030, 1, 1), "a datetime without a zone"), (1893456000, "a int"), ("2030-01-01T00:00:00Z", "a str")],  # noqa: DTZ001
+)
+def test_an_end_is_an_aware_moment(ends: Any, problem: str) -> None:
+    with refused("expires_at", f"{problem} is no moment", "give an aware datetime"):
+        Credentials("AKIA", "secret", expires_at=ends)
 
 
 # -------------------------------------------------------------------------------------------------------------- secrets

@@ -15,7 +15,7 @@ from typing import Any, cast
 import pytest
 from refusals import refused
 
-from bedrock_stream import Client, Credentials, put_key
+from bedrock_stream import AssumeRole, Client, Credentials, put_key
 from bedrock_stream.auth.credentials import ApiKey, Identity
 from bedrock_stream.auth.identities import Identities
 from bedrock_stream.auth.place import Place
@@ -183,6 +183,8 @@ async def test_missing_credentials_name_every_place_that_was_looked_at(find: Fin
 async def test_half_a_pair_is_refused_and_nothing_falls_through(find: Find, half: str, missing: str) -> None:
     with refused(missing, "half of a key pair is missing", "give both keys, or neither"):
         await find(call={half: "x"}, client={"api_key": "client key"}, environ={**BEARER, **PAIR})
+    with refused(missing, "half of a key pair is missing", "give both keys, or neither"):
+        await find(call={half: "x", "api_key": "call key"})
     variable, absent = f"AWS_{half.upper()}", f"AWS_{missing.upper()}"
     for environ in ({variable: "x"}, {variable: "x", absent: " "}):
         with refused(absent, "half of a key pair is missing", "set both variables, or neither"):
@@ -337,6 +339,27 @@ async def test_a_providers_own_error_is_told_by_type_and_kept_as_the_cause(find:
     while cause is not None and not isinstance(cause, LookupError):
         cause = cause.__cause__
     assert isinstance(cause, LookupError)
+
+
+async def test_a_source_of_the_callers_own_is_treated_as_a_callable_is(find: Find) -> None:
+    class Vault:
+        name = "the vault"
+
+        def __init__(self, given: Any) -> None:
+            self._given = given
+
+        async def fetch(self, _outside: Outside) -> Any:
+            return self._given()
+
+    def sealed() -> None:
+        raise LookupError("token hunter2")
+
+    for source in (Vault(sealed), AssumeRole("arn:aws:iam::123456789012:role/r", source=Vault(sealed))):
+        with pytest.raises(CredentialsUnavailable, match="it raised LookupError") as caught:
+            await find(client={"credentials": source})
+        assert "hunter2" not in str(caught.value)
+    with refused("credentials", "the provider gave a tuple", "return Credentials"):
+        await find(client={"credentials": Vault(lambda: ("A", "secret"))})
 
 
 # ------------------------------------------------------------------------------------------------------ what is told

@@ -11,7 +11,7 @@ import pytest
 
 from bedrock_stream import Credentials
 from bedrock_stream.auth.refresh import Keeper
-from bedrock_stream.errors import CredentialsUnavailable
+from bedrock_stream.errors import ClientClosed, CredentialsUnavailable
 
 
 class Scene:
@@ -175,6 +175,19 @@ async def test_closing_gives_up_what_is_being_fetched() -> None:
     await asyncio.wait([flight])
     assert flight.cancelled()
     assert not scene.keeper._flights
+
+
+async def test_whoever_waits_for_what_is_given_up_hears_that_the_client_was_closed() -> None:
+    scene = Scene()
+    scene.gate.clear()
+    waiting, leaving = asyncio.create_task(scene.get()), asyncio.create_task(scene.get())
+    await asyncio.sleep(0)
+    leaving.cancel()
+    scene.keeper.close()
+    with pytest.raises(ClientClosed, match="the client was closed before its keys came"):
+        await waiting
+    with pytest.raises(asyncio.CancelledError):
+        await leaving
 
 
 def test_each_loop_fetches_for_itself() -> None:

@@ -253,6 +253,16 @@ def test_a_local_clock_that_is_set_right_is_believed_again() -> None:
     assert clocks.skew(HOST) == seconds(0)
 
 
+def test_what_no_host_is_asked_about_goes_by_the_host_that_was_heard_last() -> None:
+    clocks = ServiceClocks(Clock())
+    assert clocks.believed() == NOON
+    clocks.learn("a.example", date(NOON + seconds(600)), "")
+    clocks.learn("b.example", date(NOON + seconds(-900)), "")
+    assert clocks.believed() == NOON + seconds(-900)
+    clocks.learn("b.example", date(NOON), "")
+    assert clocks.believed() == NOON
+
+
 def test_the_time_goes_on_after_it_was_learned() -> None:
     local = Clock(NOON)
     clocks = ServiceClocks(local)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping
+from functools import partial
 from os import PathLike
 from pathlib import Path
 from typing import Any, ClassVar, TypeAlias
@@ -145,7 +146,8 @@ class AssumeRole(_Role):
             return await outside.default()
         if isinstance(source, Credentials):
             return source
-        found = await (source.fetch(outside) if isinstance(source, Source) else call_provider(source, self.name))
+        ask = partial(source.fetch, outside) if isinstance(source, Source) else source
+        found = await call_provider(ask, self.name)
         if not isinstance(found, Credentials):
             raise ConfigurationError("source", f"it gave a {type(found).__name__}", "return Credentials")
         return found
