@@ -22,7 +22,6 @@ from .errors import (
     BedrockStreamError,
     FirstContentTimeout,
     FirstEventTimeout,
-    IdleTimeout,
     NotAnEventStream,
     service_error,
 )
@@ -36,7 +35,7 @@ from .targets import Target
 if TYPE_CHECKING:
     from .transport import Answer, Transport
 
-__all__ = ("Call", "open_answer", "read_whole", "request_id")
+__all__ = ("Call", "open_answer", "request_id")
 
 _ERROR_BODY = 64 * 1024  # more of an error's body than anybody reads
 _ERROR_PATIENCE = 5.0  # seconds for it; its status is here already
@@ -151,21 +150,6 @@ async def _check(call: Call, answer: Answer) -> None:
     if answer.status != 200 or kind not in ("", expected):  # a proxy may have dropped the header
         body = await _read_some(answer, 200, patience)
         raise NotAnEventStream(answer.status, content_type, body[:200])
-
-
-async def read_whole(call: Call, answer: Answer) -> bytes:
-    """A whole body. Raises `StreamInterrupted` where it broke off, `IdleTimeout` where nothing comes any more."""
-    parts: list[bytes] = []
-    idle = call.timeouts.idle
-    try:
-        while True:
-            async with asyncio.timeout(idle):
-                data = await answer.read()
-            if not data:
-                return b"".join(parts)
-            parts.append(data)
-    except TimeoutError:
-        raise IdleTimeout(idle or 0, idle or 0, answer.bytes_received) from None
 
 
 async def _read_some(answer: Answer, enough: int, seconds: float | None) -> bytes:

@@ -11,10 +11,10 @@ import asyncio
 import random
 from collections.abc import Callable, Hashable, Sequence
 from time import monotonic
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from .assembly import Response
-from .attempt import Call, open_answer, read_whole, request_id
+from .attempt import Call, open_answer
 from .errors import (
     BedrockStreamError,
     ClientClosed,
@@ -26,7 +26,6 @@ from .errors import (
     QuotaExceeded,
     ServiceError,
     Throttled,
-    TotalTimeout,
 )
 from .observing import Attempt, Ending, Observer, Observers, Subject
 from .retry import Budget, RetryPolicy
@@ -37,9 +36,7 @@ from .targets import Breaker
 if TYPE_CHECKING:
     from .transport import Answer
 
-__all__ = ("Attempts", "Memory", "read_answer")
-
-_T = TypeVar("_T")
+__all__ = ("Attempts", "Memory")
 
 # What another target may do better, though the same one would hardly.
 _ELSEWHERE = (FirstEventTimeout, FirstContentTimeout, IdleTimeout, QuotaExceeded, CredentialsUnavailable)
@@ -292,62 +289,3 @@ class Attempts:
 
 def _is_the_targets_fault(error: BedrockStreamError) -> bool:
     return (error.retryable or isinstance(error, _ELSEWHERE)) and not isinstance(error, ClientClosed)
-
-
-async def read_answer(attempts: Attempts, read: Callable[[Call, bytes, str | None], _T]) -> _T:
-    """Send, read the whole body and make something of it, again where that is allowed.
-
-    The connection is given back on every way out. Raises what `read` raises besides.
-    """
-    try:
-        value, named = await _read_within_total(attempts, read)
-    except BedrockStreamError as error:
-        attempts.ended("failed", error, error.request_id)
-        raise
-    except BaseException as error:
-        attempts.ended("cancelled" if isinstance(error, asyncio.CancelledError) else "failed", error)
-        raise
-    attempts.ended("finished", None, named, value if isinstance(value, Response) else None)
-    return value
-
-
-async def _read_within_total(
-    attempts: Attempts, read: Callable[[Call, bytes, str | None], _T]
-) -> tuple[_T, str | None]:
-    limit = attempts.call.timeouts.total
-    answers: list[Answer] = []
-    try:
-        async with asyncio.timeout(limit) as total:
-            while True:
-                found = await _read_once(attempts, read, answers)
-                if found is not None:
-                    return found
-    except TimeoutError:
-        if not total.expired():
-            raise  # it is the caller's own, of `on_retry`
-        elapsed = asyncio.get_running_loop().time() - (attempts.began or 0.0)
-        last = answers[-1] if answers else None
-        late = TotalTimeout(limit or 0, elapsed, last.bytes_received if last else 0)
-        attempts.call.describe(late, request_id(last) if last else None)
-        raise late from None
-
-
-async def _read_once(
-    attempts: Attempts, read: Callable[[Call, bytes, str | None], _T], answers: list[Answer]
-) -> tuple[_T, str | None] | None:
-    """What was made of one answer, and its request id; None for one that was given up. `answers` has it besides."""
-    answer = await attempts.open()
-    answers.append(answer)
-    call, named = attempts.call, request_id(answer)
-    try:
-        value = read(call, await read_whole(call, answer), named)
-    except BedrockStreamError as error:
-        call.describe(error, named)
-        answer.close()
-        if not await attempts.again(error):
-            raise
-        return None
-    finally:
-        answer.close()
-    attempts.succeeded()
-    return value, named

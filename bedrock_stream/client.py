@@ -17,7 +17,7 @@ import msgspec
 
 from .assembly import Response
 from .attempt import Call
-from .attempts import Memory, read_answer
+from .attempts import Memory
 from .auth.identities import Identities
 from .auth.keys import KeyLike
 from .auth.place import ApiKeySource, Provider
@@ -28,7 +28,6 @@ from .clocks import Timeouts
 from .dialects.payloads import decode_object
 from .endpoints import DEFAULT_REGION, check_region
 from .errors import ConfigurationError, InvalidFrame
-from .explanation import Explanation
 from .logs import LogLines
 from .loops import Transports
 from .messages import Message, Prompt, read_prompt
@@ -42,8 +41,10 @@ from .retry import RetryPolicy
 from .statistics import Stats
 from .streaming import RawStream, Stream
 from .targets import Target, read_targets
+from .whole import read_answer
 
 if TYPE_CHECKING:
+    from .explanation import Explanation
     from .toolloop import ToolRun
 
 __all__ = ("Client",)
@@ -192,6 +193,8 @@ class Client:
 
     def explain(self, model: str, prompt: Prompt, **options: Unpack[CallOptions]) -> Explanation:
         """What `stream` would send, where and why, secrets masked. Sends nothing and asks no provider for keys."""
+        from .explanation import Explanation
+
         plan = make_plan(model, prompt, options, stream=True)
         where, place = self._calls.where(plan), self._calls.place(plan.options)
         request = where.request

@@ -86,6 +86,7 @@ FLOORS: dict[str, int] = {
     "attempts": 16,
     "calls": 17,
     "approach": 17,
+    "whole": 17,
     "live": 18,
     "streaming": 19,
     "toolloop": 20,
