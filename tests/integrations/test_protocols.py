@@ -36,7 +36,7 @@ from bedrock_stream.integrations.protocols.openai import OpenAIChunks
 from bedrock_stream.integrations.protocols.ui_message import UIMessageParts
 
 # The parts of the UI message stream, version 1: their required members, and those that they may have in every version
-# of the AI SDK that reads it. Its reader refuses any other.
+# of the AI SDK that reads it, from 5.0.7 on. The readers of its version 5 refuse any other.
 UI_PARTS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "start": ({}, {"messageId": str, "messageMetadata": object}),
     "start-step": ({}, {}),
@@ -58,7 +58,7 @@ UI_PARTS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     ),
     "tool-output-available": (
         {"toolCallId": str, "output": object},
-        {"providerExecuted": bool, "dynamic": bool, "preliminary": bool},
+        {"providerExecuted": bool, "dynamic": bool},
     ),
     "tool-output-error": ({"toolCallId": str, "errorText": str}, {"providerExecuted": bool, "dynamic": bool}),
     "source-url": ({"sourceId": str, "url": str}, {"title": str, "providerMetadata": dict}),
