@@ -415,6 +415,27 @@ async def test_the_keyboard_reaches_everything(page: Page) -> None:
     await expect(page.locator(".turn.user .said")).to_have_text("One\nTwo")
 
 
+async def test_what_a_panel_covers_is_out_of_reach(page: Page) -> None:
+    await page.set_viewport_size({"width": 390, "height": 844})
+    await send(page, "Hello")
+    await ended(page)
+    await page.get_by_role("button", name="Frames").first.click()
+    await expect(page.get_by_role("button", name="Close the frames")).to_be_focused()
+    inside = "document.activeElement === document.body || document.activeElement.closest('#frames') !== null"
+    for _ in range(8):
+        await page.keyboard.press("Tab")
+        assert await page.evaluate(inside)
+    await expect(page.get_by_label("Your message")).not_to_be_focused()
+    await page.set_viewport_size({"width": 1280, "height": 800})  # turned: the panel stands beside the conversation
+    await page.get_by_label("Your message").focus()
+    await expect(page.get_by_label("Your message")).to_be_focused()
+    await page.set_viewport_size({"width": 390, "height": 844})
+    await page.get_by_role("button", name="Close the frames").press("Enter")
+    await expect(page.get_by_role("button", name="Frames").first).to_be_focused()
+    await page.get_by_label("Your message").focus()
+    await expect(page.get_by_label("Your message")).to_be_focused()
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 async def test_it_fits_a_phone_in_either_theme(page: Page, scheme: str) -> None:
     await page.set_viewport_size({"width": 360, "height": 640})
