@@ -423,7 +423,7 @@ async def test_what_a_panel_covers_is_out_of_reach(page: Page) -> None:
     await expect(page.get_by_role("button", name="Close the frames")).to_be_focused()
     inside = "document.activeElement === document.body || document.activeElement.closest('#frames') !== null"
     for _ in range(8):
-        await page.keyboard.press("Tab")
+        await page.keyboard.press("Shift+Tab")  # backwards, to what stands before the panel
         assert await page.evaluate(inside)
     await expect(page.get_by_label("Your message")).not_to_be_focused()
     await page.set_viewport_size({"width": 1280, "height": 800})  # turned: the panel stands beside the conversation
