@@ -358,7 +358,7 @@ class Live(Generic[_E]):
             error.events_received = self.delivered
             error.partial = self.partial
             self._attempts.failed(error)
-            self._attempts.ended(way, error, self.request_id, error.partial)
+            self._attempts.ended(way, error, error.request_id, error.partial)
         self._release(error)
 
     def _release(self, error: BedrockStreamError | None = None) -> None:

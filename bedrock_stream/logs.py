@@ -40,8 +40,15 @@ class _Line:
         self._began = monotonic()
 
     def failed(self, attempt: Attempt) -> None:
-        said = _status(attempt.error)
-        _log.debug("%s: %s, %.2f s; again in %.2f s", self._name(attempt), said, attempt.seconds, attempt.wait)
+        error = attempt.error
+        _log.debug(
+            "%s: %s, request %s, %.2f s; again in %.2f s",
+            self._name(attempt),
+            _status(error),
+            None if error is None else error.request_id,
+            attempt.seconds,
+            attempt.wait,
+        )
 
     def first(self, attempt: Attempt) -> None:
         self._first = monotonic() - self._began

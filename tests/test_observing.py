@@ -251,14 +251,23 @@ async def test_each_request_has_one_line_at_debug(
     emulator.script(text("Hel"), stream_error("internalServerException", "no"))
     with pytest.raises(errors.InternalServerError):
         await client.stream(MODEL, "Hello").response()
+    emulator.script(http_error(403, "AccessDeniedException"))
+    with pytest.raises(errors.AccessDenied) as refused:
+        await client.stream(MODEL, "Hello").response()
     lines = [record.getMessage() for record in caplog.records if record.name == "bedrock_stream.requests"]
     seconds = r"\d+\.\d\d s"
-    end = rf"request \S+, first event {seconds}, {seconds}"
+    named = r"request [0-9a-f]{8}-[0-9a-f-]{27}"
+    end = rf"{named}, first event {seconds}, {seconds}"
+    never_begun = rf"{named}, first event none, {seconds}"
+    given_up = rf"ServiceUnavailableException 503, {named}, {seconds}; again in 0\.00 s"
     expected = [
-        rf"{MODEL} converse attempt 1 in us-east-1: ServiceUnavailableException 503, {seconds}; again in 0\.00 s",
+        rf"{MODEL} converse attempt 1 in us-east-1: {given_up}",
         rf"{MODEL} converse attempt 2 in us-east-1: finished, {end}, \d+\+\d+ tokens",
         rf"{MODEL} converse attempt 1 in us-east-1: InternalServerException 500, {end}, tokens unknown",
+        rf"{MODEL} converse attempt 1 in us-east-1: AccessDeniedException 403, {never_begun}, tokens unknown",
     ]
+    assert refused.value.request_id is not None
+    assert refused.value.request_id in lines[-1]
     assert len(lines) == len(expected)
     for line, pattern in zip(lines, expected, strict=True):
         assert re.fullmatch(pattern, line), line

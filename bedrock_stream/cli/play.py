@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 import sys
 import webbrowser
@@ -18,6 +19,7 @@ from .terminal import make_console
 
 __all__ = ("play",)
 
+_KEYS = ("AWS_BEARER_TOKEN_BEDROCK", "AWS_ACCESS_KEY_ID", "AWS_PROFILE")
 _GRACE = 1  # seconds that answers get to end once the playground is told to
 
 
@@ -71,5 +73,7 @@ def _welcome(address: str, *, aws: bool) -> None:
         text.append("It talks to AWS: every answer costs what the model costs.", "bold yellow")
     else:
         text.append("It talks to an emulator in this process: no account, no network, no cost.", "dim")
+        if any(os.environ.get(name, "").strip() for name in _KEYS):
+            text.append("\nThere are keys for AWS in the environment: --aws talks to it, at its prices.", "dim")
     text.append("\nThe address lets a browser in; keep it to yourself. Ctrl-C ends it.\n", "dim")
     make_console(sys.stdout).print(text, soft_wrap=True)

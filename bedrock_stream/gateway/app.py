@@ -54,8 +54,9 @@ def create_gateway(
 
     `client`: asked for every answer, and closed by whoever made it; without one, the app has one of its own, set up by
     the environment. `keys`: who carries one of them gets in; without any, only this machine does. `models`: the ids
-    that may be asked for, or names with ids; None allows all. `hosts`: names, besides loopback's, under which it
-    answers. `origins`: web pages that may call it, as `https://example.com`. `max_body`: bytes of the largest request.
+    that may be asked for, or names with ids; None allows all and lists none. `hosts`: names, besides loopback's, under
+    which it answers. `origins`: web pages that may call it, as `https://example.com`. `heartbeat`: seconds of silence
+    in a stream after which a comment is sent; None sends none. `max_body`: bytes of the largest request.
 
     Raises `ConfigurationError` for hosts without keys, and for keys that could be guessed.
     """

@@ -66,6 +66,27 @@ async def test_opens_the_browser_unless_told_not_to(
     assert opened[0] in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("name", ["AWS_BEARER_TOKEN_BEDROCK", "AWS_ACCESS_KEY_ID", "AWS_PROFILE", None])
+async def test_says_that_keys_are_there_and_spends_nothing(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], name: str | None
+) -> None:
+    if name is not None:
+        monkeypatch.setenv(name, "my-own-key")
+    serving = asyncio.create_task(play(aws=False, region=None, port=0, pace=0, browse=False))
+    said = ""
+    try:
+        async with asyncio.timeout(PATIENCE):
+            while "Ctrl-C" not in said:
+                await asyncio.sleep(0.01)
+                said += capsys.readouterr().out
+    finally:
+        serving.cancel()
+        await asyncio.wait([serving])
+    assert ("--aws" in said) is (name is not None)
+    assert "emulator" in said
+    assert "my-own-key" not in said
+
+
 async def test_says_that_aws_costs(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setenv("AWS_BEARER_TOKEN_BEDROCK", "my-own-key")
     serving = asyncio.create_task(play(aws=True, region="eu-west-1", port=0, pace=0, browse=False))

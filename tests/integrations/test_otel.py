@@ -158,6 +158,7 @@ async def test_a_stream_is_one_client_span_in_the_words_of_the_conventions(
     assert found.pop("gen_ai.response.time_to_first_chunk") > 0
     port = found.pop("server.port")
     assert emulator.url.endswith(f":{port}")
+    assert type(found["gen_ai.request.top_k"]) is int
     assert found == {
         "gen_ai.operation.name": "chat",
         "gen_ai.provider.name": "aws.bedrock",
@@ -166,14 +167,14 @@ async def test_a_stream_is_one_client_span_in_the_words_of_the_conventions(
         "gen_ai.request.max_tokens": 50,
         "gen_ai.request.temperature": 0.5,
         "gen_ai.request.top_p": 0.25,
-        "gen_ai.request.top_k": 20.0,
+        "gen_ai.request.top_k": 20,
         "gen_ai.request.stop_sequences": ("END",),
         "gen_ai.response.model": NOVA,
         "gen_ai.response.finish_reasons": ("length",),
         "gen_ai.usage.input_tokens": 27,
         "gen_ai.usage.output_tokens": 3,
         "gen_ai.usage.cache_read.input_tokens": 12,
-        "gen_ai.usage.cache_creation.input_tokens": 8,
+        "gen_ai.usage.cache_write.input_tokens": 8,
         "aws.bedrock.guardrail.id": "gr-1",
         "aws.request_id": stream.request_id,
         "cloud.region": REGION,
@@ -208,7 +209,7 @@ async def test_a_whole_answer_is_a_span_that_does_not_stream(client: Client, sco
     assert found["aws.request_id"] == response.request_id
     assert response.usage is not None
     assert found["gen_ai.usage.output_tokens"] == response.usage.output_tokens
-    assert not scope.points("gen_ai.client.operation.time_to_first_chunk")
+    assert not scope.points("gen_ai.client.inference.time_to_first_chunk")
 
 
 async def test_an_output_schema_asks_for_json(emulator: Emulator, client: Client, scope: Scope) -> None:
@@ -243,6 +244,9 @@ async def test_counting_tokens_is_no_span_and_raw_calls_are(emulator: Emulator, 
     with pytest.raises(errors.ValidationFailed):
         await client.invoke("amazon.titan-embed-text-v2:0", {"inputText": "Hello"})
     assert scope.span.name == "embeddings amazon.titan-embed-text-v2:0"
+    (point,) = scope.points("gen_ai.client.embeddings.duration")
+    assert point.attributes["error.type"] == "ValidationFailed"
+    assert not scope.points("gen_ai.client.inference.duration")
 
 
 async def test_raw_streams_are_spans_too(emulator: Emulator, client: Client, scope: Scope) -> None:
@@ -286,7 +290,7 @@ async def test_a_failure_ends_the_span_once_with_its_kind(
     assert said in (scope.span.status.description or "")
     assert "said: Hello" not in (scope.span.status.description or "")
     assert "secret" not in (scope.span.status.description or "")
-    (point,) = scope.points("gen_ai.client.operation.duration")
+    (point,) = scope.points("gen_ai.client.inference.duration")
     assert point.attributes["error.type"] == kind
 
 
@@ -319,6 +323,7 @@ async def test_leaving_early_is_no_error(
     await leaving(stream)
     await stream.aclose()
     assert scope.attributes["bedrock_stream.outcome"] == way
+    assert scope.attributes["gen_ai.response.finish_reasons"] == ("error",)  # one was expected and never came
     assert "error.type" not in scope.attributes
     assert scope.span.status.status_code is StatusCode.UNSET
 
@@ -402,7 +407,7 @@ async def test_failing_over_tells_who_answered(emulator: Emulator, scope: Scope)
     assert found["gen_ai.response.model"] == "amazon.nova-pro-v1:0"
     assert found["server.address"] == "localhost"
     assert dict(scope.span.events[0].attributes or {})["server.address"] == "127.0.0.1"
-    (duration,) = scope.points("gen_ai.client.operation.duration")
+    (duration,) = scope.points("gen_ai.client.inference.duration")
     assert duration.attributes["server.address"] == "localhost"
 
 
@@ -434,30 +439,58 @@ async def test_a_call_without_a_parent_is_a_root(client: Client, scope: Scope) -
 
 
 async def test_the_metrics_of_a_stream(emulator: Emulator, client: Client, scope: Scope) -> None:
-    emulator.script(text(["a"]), stall(0.01), text(["b"], joined=True), stop("end_turn"))
-    stream = client.stream(NOVA, "Hello")
-    response = await stream.response()
-    common = {
+    emulator.script(
+        text(["a"]),
+        stall(0.01),
+        text(["b"], joined=True),
+        stop("end_turn"),
+        metadata({"inputTokens": 7, "outputTokens": 3, "totalTokens": 22, "cacheReadInputTokens": 12}),
+    )
+    await client.stream(NOVA, "Hello").response()
+    answered = {
         "gen_ai.operation.name": "chat",
         "gen_ai.provider.name": "aws.bedrock",
         "gen_ai.request.model": NOVA,
+        "gen_ai.response.model": NOVA,
         "server.address": "127.0.0.1",
         "server.port": scope.attributes["server.port"],
     }
-    answered = common | {"gen_ai.response.model": NOVA}
-    (duration,) = scope.points("gen_ai.client.operation.duration")
+    (duration,) = scope.points("gen_ai.client.inference.duration")
     assert (dict(duration.attributes), duration.count) == (answered, 1)
     assert duration.explicit_bounds[:3] == (0.01, 0.02, 0.04)
     assert (len(duration.explicit_bounds), duration.explicit_bounds[-1]) == (14, 81.92)
-    (first,) = scope.points("gen_ai.client.operation.time_to_first_chunk")
+    (first,) = scope.points("gen_ai.client.inference.time_to_first_chunk")
     assert (dict(first.attributes), first.count) == (answered, 1)
-    (between,) = scope.points("gen_ai.client.operation.time_per_output_chunk")
+    (between,) = scope.points("gen_ai.client.inference.time_per_output_chunk")
     assert (dict(between.attributes), between.count) == (answered, 1)
-    tokens = {point.attributes["gen_ai.token.type"]: point for point in scope.points("gen_ai.client.token.usage")}
-    assert response.usage is not None
-    assert tokens["input"].sum == response.usage.input_tokens
-    assert tokens["output"].sum == response.usage.output_tokens
-    assert tokens["output"].explicit_bounds[-1] == 67108864
+    for kind, count in (("input", 19), ("output", 3), ("cache_read.input", 12)):
+        (spent,) = scope.points(f"gen_ai.client.inference.usage.{kind}_tokens")
+        assert (dict(spent.attributes), spent.value) == (answered | {"gen_ai.token.modality": "unknown"}, count)
+    assert not scope.points("gen_ai.client.inference.usage.cache_write.input_tokens")  # not counted is not zero
+    for kind, count in (("input", 19), ("output", 3)):
+        (spread,) = scope.points(f"gen_ai.client.inference.operation.{kind}_tokens")
+        assert (dict(spread.attributes), spread.sum, spread.count) == (answered, count, 1)
+        assert spread.explicit_bounds[-1] == 67108864
+
+
+async def test_a_failed_call_that_was_counted_is_told_apart(emulator: Emulator, client: Client, scope: Scope) -> None:
+    emulator.script(tool_call("f", '{"a": '), stop("tool_use"))
+    with pytest.raises(errors.ToolInputError):
+        await client.stream(NOVA, "Hello").response()
+    (spread,) = scope.points("gen_ai.client.inference.operation.output_tokens")
+    assert spread.attributes["error.type"] == "ToolInputError"
+    (spent,) = scope.points("gen_ai.client.inference.usage.output_tokens")
+    assert "error.type" not in spent.attributes
+
+
+async def test_a_call_whose_tokens_nobody_counted_adds_none(emulator: Emulator, client: Client, scope: Scope) -> None:
+    emulator.script(http_error(400, "ValidationException", "no"))
+    with pytest.raises(errors.ValidationFailed):
+        await client.stream(NOVA, "Hello").response()
+    assert scope.points("gen_ai.client.inference.duration")
+    assert not scope.points("gen_ai.client.inference.usage.input_tokens")
+    assert not scope.points("gen_ai.client.inference.operation.input_tokens")
+    assert "gen_ai.response.finish_reasons" not in scope.attributes  # there was no answer to finish
 
 
 # ------------------------------------------------------------------------------------------------------------- content
@@ -535,8 +568,15 @@ async def test_content_has_the_shape_of_the_conventions(emulator: Emulator, scop
         {"role": "tool", "parts": [{"type": "tool_call_response", "id": "t1", "response": "rainy"}]},
     ]
     assert json.loads(found["gen_ai.output.messages"]) == [
-        {"role": "assistant", "parts": [{"type": "text", "content": "It rains."}], "finish_reason": "stop"}
+        {"role": "assistant", "parts": [{"type": "text", "content": "It rains."}]}
     ]
+
+
+async def test_instructions_are_told_as_text_alone(emulator: Emulator, scope: Scope) -> None:
+    guarded = {"guardContent": {"text": {"text": "Be kind."}}}
+    async with client_of(emulator, scope.observer(True)) as client:
+        await client.stream(NOVA, "Hello", system=["Be brief.", guarded, CachePoint()]).response()
+    assert json.loads(scope.attributes["gen_ai.system_instructions"]) == [{"type": "text", "content": "Be brief."}]
 
 
 async def test_what_came_before_a_failure_is_content_too(emulator: Emulator, scope: Scope) -> None:
@@ -545,7 +585,8 @@ async def test_what_came_before_a_failure_is_content_too(emulator: Emulator, sco
         with pytest.raises(errors.ValidationFailed):
             await client.stream(NOVA, "Hello").response()
     (message,) = json.loads(scope.attributes["gen_ai.output.messages"])
-    assert (message["parts"][0]["content"], message["finish_reason"]) == ("It rai", "error")
+    assert message == {"role": "assistant", "parts": [{"type": "text", "content": "It rai"}]}
+    assert scope.attributes["gen_ai.response.finish_reasons"] == ("error",)
     assert "said: Hello" in (scope.span.status.description or "")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from openai.types import CompletionUsage
 from openai.types.chat import ChatCompletionChunk
 from web_app import parts
 
@@ -32,11 +33,11 @@ from bedrock_stream import (
 )
 from bedrock_stream.errors import StreamInterrupted, ToolInputError
 from bedrock_stream.integrations.protocols import Said, Writer
-from bedrock_stream.integrations.protocols.openai import OpenAIChunks
+from bedrock_stream.integrations.protocols.openai import OpenAIChunks, usage_json
 from bedrock_stream.integrations.protocols.ui_message import UIMessageParts
 
 # The parts of the UI message stream, version 1: their required members, and those that they may have in every version
-# of the AI SDK that reads it. Its reader refuses any other.
+# of the AI SDK that reads it, from 5.0.7 on. The readers of its version 5 refuse any other.
 UI_PARTS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "start": ({}, {"messageId": str, "messageMetadata": object}),
     "start-step": ({}, {}),
@@ -58,7 +59,7 @@ UI_PARTS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     ),
     "tool-output-available": (
         {"toolCallId": str, "output": object},
-        {"providerExecuted": bool, "dynamic": bool, "preliminary": bool},
+        {"providerExecuted": bool, "dynamic": bool},
     ),
     "tool-output-error": ({"toolCallId": str, "errorText": str}, {"providerExecuted": bool, "dynamic": bool}),
     "source-url": ({"sourceId": str, "url": str}, {"title": str, "providerMetadata": dict}),
@@ -236,6 +237,25 @@ def test_why_an_answer_ended_in_openais_words(stop: str, called: bool, reason: s
     said = written(OpenAIChunks("m"), [MessageStart("assistant"), *calls, MessageStop(stop)])
     assert said[-2]["choices"][0]["finish_reason"] == reason
     assert "usage" not in said[-2]
+
+
+@pytest.mark.parametrize(
+    ("read", "written_to", "details"),
+    [
+        (None, None, None),
+        (0, 0, {"cached_tokens": 0, "cache_write_tokens": 0}),
+        (10, 4, {"cached_tokens": 10, "cache_write_tokens": 4}),
+        (10, None, {"cached_tokens": 10}),
+    ],
+)
+def test_what_the_cache_did_is_told_as_far_as_it_is_known(
+    read: int | None, written_to: int | None, details: dict[str, int] | None
+) -> None:
+    usage = usage_json(Usage(3, 5, cache_read_tokens=read, cache_write_tokens=written_to))
+    assert usage is not None
+    assert usage["prompt_tokens"] == 3 + (read or 0) + (written_to or 0)
+    assert usage.get("prompt_tokens_details") == details
+    assert CompletionUsage.model_validate(usage).total_tokens == usage["prompt_tokens"] + 5
 
 
 def test_unknown_usage_is_no_zero() -> None:

@@ -123,7 +123,7 @@ async def test_tokens_arrive_one_by_one(page: Page) -> None:
 async def test_a_tool_call_is_seen_while_it_is_written(page: Page, emulator: Emulator) -> None:
     emulator.script(tool_call("get_weather", {"city": "Oslo"}, fragments=['{"city"', ': "Os', 'lo"}']), stall())
     await send(page, "Weather?")
-    call = page.get_by_role("region", name="Tool call get_weather")
+    call = page.get_by_role("group", name="Tool call get_weather")
     await expect(call.locator(".input")).to_have_text('{"city": "Oslo"}')
     assert await call.locator(".fragment").all_text_contents() == ['{"city"', ': "Os', 'lo"}']
     await expect(call.locator(".state")).to_have_text("writing its input")
@@ -134,7 +134,7 @@ async def test_a_tool_call_is_seen_while_it_is_written(page: Page, emulator: Emu
 async def test_a_tool_is_run_and_answered_from(page: Page) -> None:
     await page.get_by_role("button", name="Call a tool").click()
     await ended(page)
-    call = page.get_by_role("region", name="Tool call get_weather")
+    call = page.get_by_role("group", name="Tool call get_weather")
     await expect(call.locator(".state")).to_have_text("done")
     await expect(call.locator(".result")).to_contain_text('"city":"Oslo"')
     await expect(page.locator(".turn.model strong")).to_contain_text("degrees")
@@ -357,6 +357,47 @@ async def test_a_screen_reader_hears_sentences_and_not_tokens(page: Page) -> Non
     assert 'You said: "Hello".' in " ".join(heard)
 
 
+WORDS = {"You", "The model"}
+
+
+async def test_a_screen_reader_can_tell_who_speaks_and_jump_there(page: Page, emulator: Emulator) -> None:
+    code = "```python\nx = 1\n```\n\n```python\ny = 2\n```"
+    emulator.script(text(code), tool_call("get_weather", {"city": "Oslo"}), tool_call("get_weather", {"city": "Rome"}))
+    emulator.script(text("Rain."))
+    await send(page, "Weather?")
+    await ended(page)
+    talk = page.get_by_role("region", name="Conversation")
+    headings = talk.get_by_role("heading", level=2)
+    assert [said for said in await headings.all_text_contents() if said in WORDS] == ["You", "The model"]
+    # One name, one landmark: what may be there many times is none.
+    names = await page.get_by_role("region").evaluate_all("all => all.map((one) => one.ariaLabel)")
+    assert sorted(names) == ["Conversation"]
+    assert await page.get_by_role("group", name="Code, python").count() == 2
+    assert await page.get_by_role("group", name="Tool call get_weather").count() == 2
+
+
+async def test_the_headers_of_a_frame_are_a_table_with_names(page: Page, emulator: Emulator) -> None:
+    await send(page, "Hello")
+    await ended(page)
+    await page.get_by_role("button", name="Frames").first.click()
+    await page.locator(".frame summary").first.click()
+    names = page.locator(".frame").first.get_by_role("rowheader")
+    await expect(names).to_have_count(3)
+    assert set(await names.all_text_contents()) == {":event-type", ":content-type", ":message-type"}
+
+
+async def test_the_end_of_an_answer_stays_in_sight_while_the_next_question_grows(page: Page) -> None:
+    await page.get_by_role("button", name="Write markdown").click()
+    await ended(page)
+    await page.get_by_label("Model", exact=True).select_option("other")
+    await page.get_by_label("Your message").fill("1\n2\n3\n4\n5\n6\n7\n8")
+    await expect(page.locator(".measures").last).to_be_in_viewport(ratio=1)
+    await page.get_by_label("Model", exact=True).select_option(index=0)
+    await send(page, "Again")
+    await ended(page)
+    assert await page.evaluate("document.documentElement.scrollHeight <= innerHeight")  # what is inside scrolls alone
+
+
 async def test_the_keyboard_reaches_everything(page: Page) -> None:
     await page.set_viewport_size({"width": 800, "height": 600})  # where the prompt is not focused at once
     await page.reload()
@@ -371,7 +412,28 @@ async def test_the_keyboard_reaches_everything(page: Page) -> None:
     await expect(page.get_by_label("Your message")).to_have_value("One\nTwo")
     await page.keyboard.press("Enter")
     await ended(page)
-    await expect(page.locator(".turn.user")).to_have_text("One\nTwo")
+    await expect(page.locator(".turn.user .said")).to_have_text("One\nTwo")
+
+
+async def test_what_a_panel_covers_is_out_of_reach(page: Page) -> None:
+    await page.set_viewport_size({"width": 390, "height": 844})
+    await send(page, "Hello")
+    await ended(page)
+    await page.get_by_role("button", name="Frames").first.click()
+    await expect(page.get_by_role("button", name="Close the frames")).to_be_focused()
+    inside = "document.activeElement === document.body || document.activeElement.closest('#frames') !== null"
+    for _ in range(8):
+        await page.keyboard.press("Shift+Tab")  # backwards, to what stands before the panel
+        assert await page.evaluate(inside)
+    await expect(page.get_by_label("Your message")).not_to_be_focused()
+    await page.set_viewport_size({"width": 1280, "height": 800})  # turned: the panel stands beside the conversation
+    await page.get_by_label("Your message").focus()
+    await expect(page.get_by_label("Your message")).to_be_focused()
+    await page.set_viewport_size({"width": 390, "height": 844})
+    await page.get_by_role("button", name="Close the frames").press("Enter")
+    await expect(page.get_by_role("button", name="Frames").first).to_be_focused()
+    await page.get_by_label("Your message").focus()
+    await expect(page.get_by_label("Your message")).to_be_focused()
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -382,6 +444,12 @@ async def test_it_fits_a_phone_in_either_theme(page: Page, scheme: str) -> None:
     await ended(page)
     assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     await expect(page.get_by_role("button", name="Send", exact=True)).to_be_in_viewport()
+    lines = """cells => cells.map((cell) => {
+        const range = new Range();
+        range.selectNodeContents(cell);
+        return range.getClientRects().length;
+    })"""
+    assert await page.locator(".table th").evaluate_all(lines) == [1, 1, 1]  # a narrow column breaks no word
     ground = "getComputedStyle(document.documentElement).backgroundColor"
     followed = await page.evaluate(ground)
     await page.get_by_role("button", name="Theme").click()  # to light

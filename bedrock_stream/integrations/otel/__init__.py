@@ -8,8 +8,8 @@ whatever was current where the call was made. Nothing is attached to any context
 What was said is recorded only where that is asked for, by `capture_content=True` or by the environment's
 `OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT`; keys never.
 
-Conventions: https://github.com/open-telemetry/semantic-conventions-genai, in development. Where they have no word, ours
-begins with `bedrock_stream.`.
+Conventions: https://github.com/open-telemetry/semantic-conventions-genai, version 0.1.0, the first since they left the
+general ones; they are in development. Where they have no word, ours begins with `bedrock_stream.`.
 """
 
 from __future__ import annotations

@@ -92,7 +92,9 @@ def _of_options(options: Options) -> Attributes:
     found: Attributes = {}
     if options.max_tokens is not None:
         found["gen_ai.request.max_tokens"] = options.max_tokens
-    for name in ("temperature", "top_p", "top_k"):
+    if options.top_k is not None:
+        found["gen_ai.request.top_k"] = options.top_k
+    for name in ("temperature", "top_p"):
         value = getattr(options, name)
         if value is not None:
             found[f"gen_ai.request.{name}"] = float(value)
@@ -106,14 +108,16 @@ def _of_options(options: Options) -> Attributes:
     return found
 
 
-def of_answer(ending: Ending, stop_reason: str | None) -> Attributes:
-    """What the end has shown, beside usage and failure."""
+def of_answer(ending: Ending, stop_reason: str | None, *, begun: bool) -> Attributes:
+    """What the end has shown, beside usage and failure. An answer that had `begun` and broke off ends in an error."""
     found: Attributes = {"bedrock_stream.outcome": ending.way, "bedrock_stream.attempts": len(ending.attempts)}
     if ending.request_id is not None:
         found["aws.request_id"] = ending.request_id
     if stop_reason is not None:
         found["gen_ai.response.finish_reasons"] = [finish_reason(stop_reason)]
         found["bedrock_stream.stop_reason"] = stop_reason
+    elif begun and ending.way != "finished":
+        found["gen_ai.response.finish_reasons"] = ["error"]
     return found
 
 
@@ -130,12 +134,12 @@ def input_tokens(usage: Usage) -> int | None:
 
 
 def of_usage(usage: Usage) -> Attributes:
-    """What the service counted. What it did not count is left out, not zero."""
+    """What the service counted. What it did not count is left out, not zero; so is a cache that was not touched."""
     counts = {
         "gen_ai.usage.input_tokens": input_tokens(usage),
         "gen_ai.usage.output_tokens": usage.output_tokens,
-        "gen_ai.usage.cache_read.input_tokens": usage.cache_read_tokens,
-        "gen_ai.usage.cache_creation.input_tokens": usage.cache_write_tokens,
+        "gen_ai.usage.cache_read.input_tokens": usage.cache_read_tokens or None,
+        "gen_ai.usage.cache_write.input_tokens": usage.cache_write_tokens or None,
     }
     return {name: count for name, count in counts.items() if count is not None}
 

@@ -27,16 +27,14 @@ def input_messages(messages: Iterable[Message]) -> str:
 
 
 def system_instructions(options: Options) -> str:
-    """What stands before the conversation."""
-    return _json(_parts(Raw(item) if isinstance(item, dict) else item for item in options.system))
+    """What stands before the conversation; the conventions take text alone here."""
+    parts = _parts(Raw(item) if isinstance(item, dict) else item for item in options.system)
+    return _json([part for part in parts if part["type"] == "text"])
 
 
-def output_messages(response: Response, finish_reason: str | None) -> str:
+def output_messages(response: Response) -> str:
     """The answer, whole or as far as it came."""
-    message = _message(response.message)
-    if finish_reason is not None:
-        message["finish_reason"] = finish_reason
-    return _json([message])
+    return _json([_message(response.message)])
 
 
 def _json(value: Any) -> str:

@@ -1,44 +1,82 @@
-"""The four client metrics of the conventions, with the buckets that they advise."""
+"""The client metrics of the conventions, with the buckets that they advise.
+
+Bedrock counts tokens without telling which of them were text and which an image, so their modality is `unknown`. What
+it did not count is not recorded: a zero would be a number that nobody said.
+"""
 
 from __future__ import annotations
 
-from opentelemetry.metrics import Meter
+from typing import Any
 
-__all__ = ("Instruments",)
+from opentelemetry.metrics import Histogram, Meter
+
+from ...events import Usage
+from .attributes import input_tokens
+
+__all__ = ("Embeddings", "Inference")
 
 _SECONDS = [0.01 * 2**step for step in range(14)]
 """From 10 ms to 82 s."""
 _TOKENS = [4.0**step for step in range(14)]
 """From 1 to 67 million."""
+_OF_UNKNOWN_KIND = {"gen_ai.token.modality": "unknown"}
 
 
-class Instruments:
-    """Histograms of one meter."""
+class Inference:
+    """The metrics of one meter for calls that a model answers in words."""
 
-    __slots__ = ("between_chunks", "duration", "first_chunk", "tokens")
+    __slots__ = ("_counted", "_spread", "between_chunks", "duration", "first_chunk")
 
     def __init__(self, meter: Meter) -> None:
-        self.duration = meter.create_histogram(
-            "gen_ai.client.operation.duration",
-            unit="s",
-            description="GenAI operation duration.",
-            explicit_bucket_boundaries_advisory=_SECONDS,
+        self.duration = _seconds(meter, "inference.duration", "GenAI client inference operation duration.")
+        self.first_chunk = _seconds(
+            meter, "inference.time_to_first_chunk", "Time from the request to the first chunk of a stream."
         )
-        self.first_chunk = meter.create_histogram(
-            "gen_ai.client.operation.time_to_first_chunk",
-            unit="s",
-            description="Time from the request to the first chunk of a stream.",
-            explicit_bucket_boundaries_advisory=_SECONDS,
-        )
-        self.between_chunks = meter.create_histogram(
-            "gen_ai.client.operation.time_per_output_chunk",
-            unit="s",
-            description="Time between two chunks of a stream.",
-            explicit_bucket_boundaries_advisory=_SECONDS,
-        )
-        self.tokens = meter.create_histogram(
-            "gen_ai.client.token.usage",
-            unit="{token}",
-            description="Number of input and output tokens used.",
-            explicit_bucket_boundaries_advisory=_TOKENS,
-        )
+        self.between_chunks = _seconds(meter, "inference.time_per_output_chunk", "Time between two chunks of a stream.")
+        self._counted = {
+            kind: meter.create_counter(
+                f"gen_ai.client.inference.usage.{kind}_tokens",
+                unit="{token}",
+                description=f"The number of {kind.replace('.', ' ')} tokens used.",
+            )
+            for kind in ("input", "output", "cache_read.input", "cache_write.input")
+        }
+        self._spread = {
+            kind: meter.create_histogram(
+                f"gen_ai.client.inference.operation.{kind}_tokens",
+                unit="{token}",
+                description=f"The number of {kind} tokens used per inference operation.",
+                explicit_bucket_boundaries_advisory=_TOKENS,
+            )
+            for kind in ("input", "output")
+        }
+
+    def count(self, usage: Usage, attributes: dict[str, Any], failure: dict[str, str], context: Any) -> None:
+        """What a call used. `failure` is said of the call, not of its tokens."""
+        counts = {
+            "input": input_tokens(usage),
+            "output": usage.output_tokens,
+            "cache_read.input": usage.cache_read_tokens,
+            "cache_write.input": usage.cache_write_tokens,
+        }
+        for kind, count in counts.items():
+            if count is None:
+                continue
+            self._counted[kind].add(count, attributes | _OF_UNKNOWN_KIND, context=context)
+            if kind in self._spread:
+                self._spread[kind].record(count, attributes | failure, context=context)
+
+
+class Embeddings:
+    """The metrics of one meter for calls that turn words into numbers."""
+
+    __slots__ = ("duration",)
+
+    def __init__(self, meter: Meter) -> None:
+        self.duration = _seconds(meter, "embeddings.duration", "GenAI client embeddings operation duration.")
+
+
+def _seconds(meter: Meter, name: str, description: str) -> Histogram:
+    return meter.create_histogram(
+        f"gen_ai.client.{name}", unit="s", description=description, explicit_bucket_boundaries_advisory=_SECONDS
+    )

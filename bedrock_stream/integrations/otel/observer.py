@@ -30,8 +30,6 @@ from ...observing import Attempt, Ending, Subject
 from .attributes import (
     Attributes,
     error_type,
-    finish_reason,
-    input_tokens,
     of_answer,
     of_failure,
     of_place,
@@ -42,7 +40,7 @@ from .attributes import (
     sentence,
 )
 from .content import input_messages, output_messages, system_instructions
-from .instruments import Instruments
+from .instruments import Embeddings, Inference
 
 __all__ = ("OpenTelemetry",)
 
@@ -69,7 +67,9 @@ class OpenTelemetry:
             capture_content = os.environ.get(_SWITCH, "").strip().lower() in _ON
         self.capture_content = capture_content
         self.tracer = get_tracer("bedrock_stream", __version__, tracer_provider)
-        self.instruments = Instruments(get_meter("bedrock_stream", __version__, meter_provider))
+        meter = get_meter("bedrock_stream", __version__, meter_provider)
+        self.inference = Inference(meter)
+        self.embeddings = Embeddings(meter)
 
     def watch(self, subject: Subject) -> _Call | None:
         """See `observing.Observer`."""
@@ -149,7 +149,7 @@ class _Call:
         if is_chunk:
             now = monotonic()
             if self._chunk:
-                self._record(self._observer.instruments.between_chunks, now - self._chunk)
+                self._record(self._observer.inference.between_chunks, now - self._chunk)
             self._chunk = now
 
     def ended(self, ending: Ending) -> None:
@@ -177,7 +177,7 @@ class _Call:
         span, stop, usage = self._span, self._stop_reason(ending), self._usage(ending)
         target = ending.attempts[-1].target
         self._common |= of_place(target)
-        found = self._common | of_answer(ending, stop)
+        found = self._common | of_answer(ending, stop, begun=self._first is not None)
         if target.region is not None:
             found["cloud.region"] = target.region
         if usage is not None:
@@ -190,21 +190,20 @@ class _Call:
             span.set_status(Status(StatusCode.ERROR, said))
         span.set_attributes(found)
         if self._captures and ending.response is not None:
-            reason = "error" if ending.way == "failed" else None if stop is None else finish_reason(stop)
-            span.set_attribute("gen_ai.output.messages", output_messages(ending.response, reason))
+            span.set_attribute("gen_ai.output.messages", output_messages(ending.response))
 
     def _measure(self, ending: Ending) -> None:
-        instruments = self._observer.instruments
         failure = {"error.type": error_type(ending.error)} if ending.way == "failed" else {}
-        self._record(instruments.duration, ending.seconds, **failure)
+        if self._common["gen_ai.operation.name"] == "embeddings":
+            self._record(self._observer.embeddings.duration, ending.seconds, **failure)
+            return
+        inference = self._observer.inference
+        self._record(inference.duration, ending.seconds, **failure)
         if self._first is not None and self._subject.streaming:
-            self._record(instruments.first_chunk, self._first)
+            self._record(inference.first_chunk, self._first)
         usage = self._usage(ending)
         if usage is not None:
-            counts = {"input": input_tokens(usage), "output": usage.output_tokens}
-            for kind, count in counts.items():
-                if count is not None:
-                    self._record(instruments.tokens, count, **{"gen_ai.token.type": kind})
+            inference.count(usage, self._common, failure, self._context)
 
     def _record(self, instrument: Any, amount: float, **attributes: str) -> None:
         instrument.record(amount, {**self._common, **attributes}, context=self._context)

@@ -160,14 +160,15 @@ def usage_json(usage: Usage | None) -> dict[str, Any] | None:
     """The counts, None where the service did not give them all. OpenAI's prompt tokens include the cached ones."""
     if usage is None or usage.input_tokens is None or usage.output_tokens is None:
         return None
-    cached = usage.cache_read_tokens or 0
-    prompt = usage.input_tokens + cached + (usage.cache_write_tokens or 0)
-    return {
+    prompt = usage.input_tokens + (usage.cache_read_tokens or 0) + (usage.cache_write_tokens or 0)
+    counted = {
         "prompt_tokens": prompt,
         "completion_tokens": usage.output_tokens,
         "total_tokens": prompt + usage.output_tokens,
-        "prompt_tokens_details": {"cached_tokens": cached},
     }
+    cache = {"cached_tokens": usage.cache_read_tokens, "cache_write_tokens": usage.cache_write_tokens}
+    details = {name: count for name, count in cache.items() if count is not None}
+    return {**counted, "prompt_tokens_details": details} if details else counted
 
 
 def reasoning_detail(text: str | None, signature: str | None, redacted: bytes | None) -> dict[str, Any]:

@@ -1,9 +1,10 @@
 """`ui-message`: the UI message stream, version 1, which front ends made with Vercel's AI SDK read.
 
-Their readers are strict: a part with a member that their version does not know ends the stream. So only members that
-every version since the protocol's first knows are written; the finish reason is not among them. A block opens by its
-first delta and closes by its stop, or at the latest at the answer's end. Source: the AI SDK's page on stream protocols
-and the schema of its UI message chunks.
+The readers of AI SDK 5 are strict: a part or a member that their version does not know ends the stream. So only what
+every version since 5.0.7 knows is written; the finish reason, which version 6 brought, is not among it. Before 5.0.7
+nobody knew `tool-input-error`: such a reader fails at a call whose input is broken, which is better than running it. A
+block opens by its first delta and closes by its stop, or at the latest at the answer's end. Source: the AI SDK's page
+on stream protocols and the schema of its UI message chunks.
 """
 
 from __future__ import annotations

@@ -108,7 +108,9 @@ function checksum(sum) {
 function headersTable(frame) {
   const table = make("table", "headers");
   for (const { name, type, value } of frame.headers) {
-    table.append(make("tr", "", make("td", "", name), make("td", "", type), make("td", "", value)));
+    const named = make("th", "", name);
+    named.scope = "row";
+    table.append(make("tr", "", named, make("td", "", type), make("td", "", value)));
   }
   return table;
 }

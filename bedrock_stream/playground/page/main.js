@@ -19,8 +19,8 @@ async function send(text) {
   const mine = (running = new AbortController());
   const said = { role: "user", content: [{ type: "text", text }] };
   byId("welcome").hidden = true;
-  byId("turns").append(make("li", "turn user", text));
-  const element = make("li", "turn model");
+  byId("turns").append(make("li", "turn user", heading("You"), make("div", "said", text)));
+  const element = make("li", "turn model", heading("The model"));
   byId("turns").append(element);
   toEnd();
   showRunning(true);
@@ -89,6 +89,9 @@ function forget() {
   prompt.focus();
 }
 
+/** Who speaks: seen by where it stands and how it looks, heard as a heading to jump by. */
+const heading = (who) => make("h2", "unseen", who);
+
 const isAtEnd = (slack = 80) => talk.scrollHeight - talk.scrollTop - talk.clientHeight < slack;
 const toEnd = () => requestAnimationFrame(() => (talk.scrollTop = talk.scrollHeight));
 
@@ -101,6 +104,11 @@ function submit(event) {
 }
 
 function listen() {
+  let height = talk.clientHeight;
+  new ResizeObserver(() => {
+    if (isAtEnd(80 + height - talk.clientHeight)) toEnd(); // a prompt that grows leaves less room for the answer
+    height = talk.clientHeight;
+  }).observe(talk);
   byId("composer").addEventListener("submit", submit);
   byId("stop").addEventListener("click", stop);
   byId("new-chat").addEventListener("click", forget);

@@ -115,10 +115,15 @@ function code(lines, fence) {
   const closed = lines.length > 1 && closes(lines.at(-1), fence[2]);
   const inner = make("code", "", lines.slice(1, closed ? -1 : undefined).join("\n"));
   const outer = make("pre", "", inner);
-  outer.tabIndex = 0; // it may scroll sideways
-  outer.setAttribute("aria-label", fence[3] ? `Code, ${fence[3]}` : "Code");
-  outer.setAttribute("role", "region");
-  return outer;
+  return scrolling(outer, fence[3] ? `Code, ${fence[3]}` : "Code");
+}
+
+/** What may be wider than the page: reached by the keyboard, and named for those who hear it. */
+function scrolling(element, name) {
+  element.tabIndex = 0;
+  element.setAttribute("role", "group"); // not a landmark: there may be many of one name
+  element.setAttribute("aria-label", name);
+  return element;
 }
 
 function list(lines) {
@@ -149,7 +154,7 @@ function table(lines) {
   const row = (line, tag) => make("tr", "", ...sides.map((side, at) => make(tag, side, ...inline(cells(line)[at] ?? ""))));
   const head = make("thead", "", row(lines[0], "th"));
   const body = make("tbody", "", ...lines.slice(2).map((line) => row(line, "td")));
-  return make("div", "table", make("table", "", head, body));
+  return scrolling(make("div", "table", make("table", "", head, body)), "Table");
 }
 
 const cells = (line) => line.trim().replace(/^\||\|$/g, "").split("|").map((cell) => cell.trim());

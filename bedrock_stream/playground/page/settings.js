@@ -27,6 +27,7 @@ export function setUpTheme() {
 
 /** One panel at a time beside the conversation; on a narrow screen it covers it. */
 export function setUpPanels() {
+  narrow.addEventListener("change", hideCovered);
   for (const name of ["options", "frames"]) {
     byId(`toggle-${name}`).addEventListener("click", () => showPanel(name, byId(name).hidden));
     document.querySelector(`[data-closes="${name}"]`).addEventListener("click", () => {
@@ -42,10 +43,18 @@ export function showPanel(name, wanted) {
     byId(other).hidden = !open;
     byId(`toggle-${other}`).setAttribute("aria-expanded", String(open));
   }
+  hideCovered();
   if (wanted && isNarrow()) document.querySelector(`[data-closes="${name}"]`).focus();
 }
 
-const isNarrow = () => matchMedia("(max-width: 860px)").matches;
+/** What a panel covers cannot be seen, so it cannot be reached either. */
+function hideCovered() {
+  const covered = isNarrow() && ["options", "frames"].some((name) => !byId(name).hidden);
+  for (const part of document.querySelectorAll(".skip, .bar, .chat")) part.inert = covered;
+}
+
+const narrow = matchMedia("(max-width: 860px)");
+const isNarrow = () => narrow.matches;
 
 /** Close what covers the conversation; true where something did. */
 export function uncover() {

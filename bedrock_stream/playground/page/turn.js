@@ -169,6 +169,7 @@ class Call {
     this.result = make("pre", "result");
     const head = make("div", "tool-head", make("code", "", name), this.state);
     this.element = make("section", "tool", head, this.input, this.result);
+    this.element.setAttribute("role", "group"); // not a landmark: there may be many of one name
     this.element.setAttribute("aria-label", `Tool call ${name}`);
     this.become("writing", "writing its input");
   }
