@@ -45,7 +45,7 @@ class Identities:
         self._prefer_profile = profile is not None
         self._keepers: dict[Hashable, tuple[Any, Keeper]] = {}
         self._logged: set[str] = set()
-        self.clocks = ServiceClocks(clock)
+        self.clocks: ServiceClocks = ServiceClocks(clock)
         """What time the services think it is."""
         self._prepare()
 

@@ -15,7 +15,7 @@ from .outcome import MISUSED, complain, outcome, run
 
 __all__ = ("app", "invoke")
 
-app = typer.Typer(
+app: typer.Typer = typer.Typer(
     name="bedrock-stream",
     help="Stream from Amazon Bedrock, or from a local emulator of it.",
     add_completion=False,

@@ -16,7 +16,7 @@ class Pulse:
         self._began = perf_counter()
         self._first: float | None = None
         self._last = self._began
-        self.usage = Usage()
+        self.usage: Usage = Usage()
         self.stop_reason: str | None = None
 
     def see(self, event: Event) -> None:

@@ -51,7 +51,7 @@ class Refusal(Exception):
         self.code = code
         """The name for `x-amzn-ErrorType`; None leaves the header out."""
         self.message = message
-        self.headers = dict(headers or {})
+        self.headers: dict[str, str] = dict(headers or {})
         """Further response headers."""
         self.member = member
         """The body's key of the message: the bearer front door spells it `Message`."""

@@ -51,9 +51,11 @@ class _Role:
         region: str | None,
         endpoint_url: str | None,
     ) -> None:
-        self.role_arn = _check(role_arn, _ROLE_ARN, "role_arn", "use arn:aws:iam::ACCOUNT:role/NAME")
+        self.role_arn: str = _check(role_arn, _ROLE_ARN, "role_arn", "use arn:aws:iam::ACCOUNT:role/NAME")
         """The role that is taken on."""
-        self.session_name = _check(session_name, _SESSION_NAME, "session_name", "use 2 to 64 letters, digits, _+=,.@-")
+        self.session_name: str = _check(
+            session_name, _SESSION_NAME, "session_name", "use 2 to 64 letters, digits, _+=,.@-"
+        )
         """The name under which the role's calls are logged."""
         if isinstance(duration, bool) or not isinstance(duration, int) or not 900 <= duration <= 43200:
             raise ConfigurationError("duration", f"{duration!r} is no duration", "give 900 to 43200 seconds")

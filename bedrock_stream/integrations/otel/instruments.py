@@ -28,11 +28,13 @@ class Inference:
     __slots__ = ("_counted", "_spread", "between_chunks", "duration", "first_chunk")
 
     def __init__(self, meter: Meter) -> None:
-        self.duration = _seconds(meter, "inference.duration", "GenAI client inference operation duration.")
-        self.first_chunk = _seconds(
+        self.duration: Histogram = _seconds(meter, "inference.duration", "GenAI client inference operation duration.")
+        self.first_chunk: Histogram = _seconds(
             meter, "inference.time_to_first_chunk", "Time from the request to the first chunk of a stream."
         )
-        self.between_chunks = _seconds(meter, "inference.time_per_output_chunk", "Time between two chunks of a stream.")
+        self.between_chunks: Histogram = _seconds(
+            meter, "inference.time_per_output_chunk", "Time between two chunks of a stream."
+        )
         self._counted = {
             kind: meter.create_counter(
                 f"gen_ai.client.inference.usage.{kind}_tokens",
@@ -73,7 +75,7 @@ class Embeddings:
     __slots__ = ("duration",)
 
     def __init__(self, meter: Meter) -> None:
-        self.duration = _seconds(meter, "embeddings.duration", "GenAI client embeddings operation duration.")
+        self.duration: Histogram = _seconds(meter, "embeddings.duration", "GenAI client embeddings operation duration.")
 
 
 def _seconds(meter: Meter, name: str, description: str) -> Histogram:

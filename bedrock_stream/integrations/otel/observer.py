@@ -68,8 +68,8 @@ class OpenTelemetry:
         self.capture_content = capture_content
         self.tracer = get_tracer("bedrock_stream", __version__, tracer_provider)
         meter = get_meter("bedrock_stream", __version__, meter_provider)
-        self.inference = Inference(meter)
-        self.embeddings = Embeddings(meter)
+        self.inference: Inference = Inference(meter)
+        self.embeddings: Embeddings = Embeddings(meter)
 
     def watch(self, subject: Subject) -> _Call | None:
         """See `observing.Observer`."""

@@ -43,7 +43,10 @@ class OpenAIChunks:
     """The writer. The chunk with the finish reason waits for the answer's proper end."""
 
     headers: Mapping[str, str] = {}
-    request_id_headers = ("x-amzn-requestid", "x-request-id")  # the second is where OpenAI's clients look
+    request_id_headers: tuple[str, ...] = (
+        "x-amzn-requestid",
+        "x-request-id",
+    )  # the second is where OpenAI's clients look
 
     def __init__(self, model: str, *, include_usage: bool = False, answer_tool: str | None = None) -> None:
         """`answer_tool`: the name of a tool whose input is the answer's text; see `output`."""

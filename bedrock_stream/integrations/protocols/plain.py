@@ -22,7 +22,7 @@ class PlainEvents:
     """The writer."""
 
     headers: Mapping[str, str] = {}
-    request_id_headers = ("x-amzn-requestid",)
+    request_id_headers: tuple[str, ...] = ("x-amzn-requestid",)
 
     def __init__(self) -> None:
         self._encode = msgspec.json.Encoder().encode

@@ -61,7 +61,7 @@ class UIMessageParts:
     """The writer."""
 
     headers: Mapping[str, str] = {"x-vercel-ai-ui-message-stream": "v1"}
-    request_id_headers = ("x-amzn-requestid",)
+    request_id_headers: tuple[str, ...] = ("x-amzn-requestid",)
 
     def __init__(self) -> None:
         self._encode = msgspec.json.Encoder().encode
