@@ -152,6 +152,11 @@ class Live(Generic[_E]):
             await self._receive()
         return self
 
+    def _skip(self) -> None:
+        """Have the events that are ready reach a caller who does not look at each."""
+        self.delivered += len(self._ready)
+        self._ready.clear()
+
     def _keep(self, events: deque[Any]) -> None:
         """What a subclass does with each batch of events before anybody reads them."""
 

@@ -46,11 +46,9 @@ class Stream(Live[Event]):
         """Read to the end and return the whole `Response`. Raises what reading would, and with `keep=False`."""
         if self._assembly is None:
             raise ConfigurationError("keep", "False keeps nothing to make a response of", "leave keep=False out")
-        ready = self._ready
         try:
             while True:
-                self.delivered += len(ready)
-                ready.clear()
+                self._skip()
                 await self._receive()
         except StopAsyncIteration:
             response = self._assembly.response(request_id=self.request_id, model=self.model, route=self.route)

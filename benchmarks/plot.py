@@ -14,7 +14,7 @@ from .measure import OURS, Row
 __all__ = ("draw",)
 
 _TITLE = "CPU time per streamed event"
-_WIDTH, _LABELS, _FIGURES, _BAR, _GAP, _TOP = 760, 230, 110, 18, 8, 46
+_WIDTH, _LABELS, _FIGURES, _BAR, _GAP, _TOP = 760, 270, 90, 18, 8, 46
 _FLOOR = "aiohttp_alone"  # no client, so no bar
 _NAMES = {
     "aws_sdk": "aws_sdk_bedrock_runtime",
@@ -24,6 +24,7 @@ _NAMES = {
 }
 _STYLE = """
 text { font: 13px system-ui, sans-serif; fill: #24292f } .small { font-size: 12px; fill: #57606a }
+.title { font-weight: 600 }
 rect { fill: #afb8c1 } .ours { fill: #0969da }
 @media (prefers-color-scheme: dark) { text { fill: #e6edf3 } .small { fill: #9198a1 }
 rect { fill: #59636e } .ours { fill: #4493f8 } }
@@ -46,7 +47,7 @@ def draw(rows: Sequence[Row]) -> str:
     height = _TOP + len(bars) * (_BAR + _GAP) + _GAP
     drawn = [_bar(place, value, longest, row) for place, (value, row) in enumerate(bars)]
     head = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {height}" role="img" aria-label="{_TITLE}">'
-    title = f'<text x="8" y="20" font-weight="bold">{_TITLE}</text>'
+    title = f'<text x="8" y="20" class="title">{_TITLE}</text>'
     note = '<text x="8" y="37" class="small">whole client, all bytes at once, microseconds; shorter is better</text>'
     return "\n".join([head, f"<style>{_STYLE}</style>", title, note, *drawn, "</svg>\n"])
 
