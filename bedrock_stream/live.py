@@ -24,6 +24,7 @@ from .attempts import Attempts
 from .clocks import Timeouts, Watch
 from .errors import (
     BedrockStreamError,
+    ClientClosed,
     ConfigurationError,
     FirstContentTimeout,
     FirstEventTimeout,
@@ -294,7 +295,7 @@ class Live(Generic[_E]):
         try:
             async with asyncio.timeout(_LINGER):
                 return await answer.read()
-        except (StreamInterrupted, TimeoutError):
+        except (StreamInterrupted, ClientClosed, TimeoutError):
             return b""
 
     def _take(self, data: bytes) -> None:

@@ -625,6 +625,21 @@ async def test_an_answer_that_is_whole_stays_whole_however_long_its_reader_takes
         assert stream.attempts[0].error is None
 
 
+async def test_an_answer_that_is_whole_stays_whole_when_the_client_is_closed() -> None:
+    async def answer(connection: Connection) -> None:
+        connection.begin()
+        connection.chunk(START + text("Hello") + END)
+        await connection.closed.wait()
+
+    async with talking_to(answer) as (server, client):
+        stream = client.stream(MODEL, "Hi")
+        assert isinstance(await anext(stream), MessageStart)
+        await client.aclose()
+        await server.deserted()
+        response = await stream.response()
+        assert (response.text, response.stop_reason, response.usage is None) == ("Hello", "end_turn", False)
+
+
 async def test_a_slow_reader_is_not_taken_for_one_who_left() -> None:
     async def answer(connection: Connection) -> None:
         connection.begin()
