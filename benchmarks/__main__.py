@@ -63,6 +63,8 @@ def _arguments() -> argparse.Namespace:
     given = parser.parse_args()
     if unknown := set(given.questions) - set(QUESTIONS):
         parser.error(f"no such question: {', '.join(sorted(unknown))}; there are {', '.join(QUESTIONS)}")
+    if given.plot and given.quick:
+        parser.error("figures of a smoke run mean nothing: leave --quick out to draw them")
     if given.plot and given.questions and "burst" not in given.questions:
         given.questions.append("burst")
     return given
