@@ -8,6 +8,8 @@ import signal
 import socket
 import sys
 import webbrowser
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import aiohttp
 import pytest
@@ -66,22 +68,30 @@ async def test_opens_the_browser_unless_told_not_to(
     assert opened[0] in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("name", ["AWS_BEARER_TOKEN_BEDROCK", "AWS_ACCESS_KEY_ID", "AWS_PROFILE", None])
-async def test_says_that_keys_are_there_and_spends_nothing(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], name: str | None
-) -> None:
-    if name is not None:
-        monkeypatch.setenv(name, "my-own-key")
-    serving = asyncio.create_task(play(aws=False, region=None, port=0, pace=0, browse=False))
+@asynccontextmanager
+async def welcomed(capsys: pytest.CaptureFixture[str], *, aws: bool, region: str | None) -> AsyncIterator[str]:
+    """What a playground says at its start, while it serves."""
+    serving = asyncio.create_task(play(aws=aws, region=region, port=0, pace=0, browse=False))
     said = ""
     try:
         async with asyncio.timeout(PATIENCE):
             while "Ctrl-C" not in said:
                 await asyncio.sleep(0.01)
                 said += capsys.readouterr().out
+        yield said
     finally:
         serving.cancel()
         await asyncio.wait([serving])
+
+
+@pytest.mark.parametrize("name", ["AWS_BEARER_TOKEN_BEDROCK", "AWS_ACCESS_KEY_ID", "AWS_PROFILE", None])
+async def test_says_that_keys_are_there_and_spends_nothing(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], name: str | None
+) -> None:
+    if name is not None:
+        monkeypatch.setenv(name, "my-own-key")
+    async with welcomed(capsys, aws=False, region=None) as said:
+        pass
     assert ("--aws" in said) is (name is not None)
     assert "emulator" in said
     assert "my-own-key" not in said
@@ -89,13 +99,7 @@ async def test_says_that_keys_are_there_and_spends_nothing(
 
 async def test_says_that_aws_costs(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setenv("AWS_BEARER_TOKEN_BEDROCK", "my-own-key")
-    serving = asyncio.create_task(play(aws=True, region="eu-west-1", port=0, pace=0, browse=False))
-    said = ""
-    try:
-        async with asyncio.timeout(PATIENCE):
-            while "Ctrl-C" not in said:
-                await asyncio.sleep(0.01)
-                said += capsys.readouterr().out
+    async with welcomed(capsys, aws=True, region="eu-west-1") as said:
         address = re.search(r"http://\S+", said)
         assert address is not None
         async with aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True)) as session:
@@ -103,9 +107,6 @@ async def test_says_that_aws_costs(monkeypatch: pytest.MonkeyPatch, capsys: pyte
                 assert page.status == 200
             async with session.get(address[0].partition("?")[0] + "settings") as settings:
                 told = await settings.json()
-    finally:
-        serving.cancel()
-        await asyncio.wait([serving])
     assert "costs" in said
     assert "my-own-key" not in said + str(told)
     assert (told["place"], told["region"], told["starters"]) == ("aws", "eu-west-1", [])
