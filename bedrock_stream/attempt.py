@@ -142,21 +142,20 @@ async def _send(call: Call, transport: Transport, signer: Signer, turn: Turn | N
 async def _check(call: Call, answer: Answer) -> None:
     content_type = answer.header("Content-Type")
     kind = (content_type or "").partition(";")[0].strip().lower()
-    patience = min(call.timeouts.idle or _ERROR_PATIENCE, _ERROR_PATIENCE)
     if answer.status >= 400:
-        body = await _read_some(answer, _ERROR_BODY, patience)
+        body = await _read_some(call, answer, _ERROR_BODY)
         raise _http_error(answer, body)
     expected = EVENT_STREAM if call.streams else "application/json"
     if answer.status != 200 or kind not in ("", expected):  # a proxy may have dropped the header
-        body = await _read_some(answer, 200, patience)
+        body = await _read_some(call, answer, 200)
         raise NotAnEventStream(answer.status, content_type, body[:200])
 
 
-async def _read_some(answer: Answer, enough: int, seconds: float | None) -> bytes:
+async def _read_some(call: Call, answer: Answer, enough: int) -> bytes:
     """The beginning of a body; whatever has come when it breaks off or dawdles."""
     body = b""
     try:
-        async with asyncio.timeout(seconds):
+        async with asyncio.timeout(min(call.timeouts.idle or _ERROR_PATIENCE, _ERROR_PATIENCE)):
             while len(body) < enough and (data := await answer.read()):
                 body += data
     except (BedrockStreamError, TimeoutError):

@@ -233,15 +233,16 @@ class Attempts:
 
     async def _open(self) -> Answer:
         call = self.call
-        if self._signer is None or not self._resumed:
+        signer = self._signer if self._resumed else None
+        if signer is None:
             self._since = asyncio.get_running_loop().time()
             self._memory.attempts += 1
-            self._signer = call.signer()
+            signer = self._signer = call.signer()
             if len(self._calls) > 1:
                 self._breaker(self._place).try_again(self._memory.clock())
         self._resumed = False
         self._turn = Turn((await call.transport()).lanes.lane(call.region, call.model)) if call.adaptive else None
-        return await open_answer(call, self._signer, self._turn)
+        return await open_answer(call, signer, self._turn)
 
     def _blame(self, error: BedrockStreamError) -> None:
         if len(self._calls) == 1 or self._is_stale(error):
