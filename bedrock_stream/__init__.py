@@ -17,72 +17,89 @@ from typing import TYPE_CHECKING, Any
 from ._version import __version__
 
 if TYPE_CHECKING:
-    from .assembly import Response as Response
-    from .attachments import Audio as Audio
-    from .attachments import Document as Document
-    from .attachments import Image as Image
-    from .attachments import Video as Video
     from .auth.botocore import BotocoreSession as BotocoreSession
     from .auth.credentials import Credentials as Credentials
     from .auth.instance import ContainerRole as ContainerRole
     from .auth.instance import InstanceRole as InstanceRole
-    from .auth.keys import put_key as put_key
+    from .auth.key_store import put_key as put_key
     from .auth.sts import AssumeRole as AssumeRole
     from .auth.sts import AssumeRoleWithWebIdentity as AssumeRoleWithWebIdentity
-    from .client import Client as Client
-    from .clocks import Timeouts as Timeouts
-    from .events import BlockStop as BlockStop
-    from .events import Citation as Citation
-    from .events import CitationDelta as CitationDelta
-    from .events import Event as Event
-    from .events import ImageDelta as ImageDelta
-    from .events import ImageStart as ImageStart
-    from .events import MessageStart as MessageStart
-    from .events import MessageStop as MessageStop
-    from .events import Metadata as Metadata
-    from .events import ReasoningDelta as ReasoningDelta
-    from .events import TextDelta as TextDelta
-    from .events import ToolCallDelta as ToolCallDelta
-    from .events import ToolCallEnd as ToolCallEnd
-    from .events import ToolCallStart as ToolCallStart
-    from .events import ToolResultDelta as ToolResultDelta
-    from .events import ToolResultStart as ToolResultStart
-    from .events import UnknownEvent as UnknownEvent
-    from .events import Usage as Usage
-    from .explanation import Explanation as Explanation
-    from .messages import CachePoint as CachePoint
-    from .messages import CitedText as CitedText
-    from .messages import Json as Json
-    from .messages import Message as Message
-    from .messages import Raw as Raw
-    from .messages import Reasoning as Reasoning
-    from .messages import Text as Text
-    from .messages import ToolCall as ToolCall
-    from .messages import ToolResult as ToolResult
+    from .client.api import generate as generate
+    from .client.api import stream as stream
+    from .client.client import Client as Client
+    from .client.pricing import Price as Price
+    from .client.reports import Explanation as Explanation
+    from .client.reports import Stats as Stats
+    from .client.stream import RawStream as RawStream
+    from .client.stream import Stream as Stream
+    from .client.tool_loop import ToolRun as ToolRun
     from .observing import Attempt as Attempt
-    from .pricing import Price as Price
-    from .retry import RetryPolicy as RetryPolicy
-    from .shared import generate as generate
-    from .shared import stream as stream
-    from .statistics import Stats as Stats
-    from .streaming import RawStream as RawStream
-    from .streaming import Stream as Stream
-    from .targets import Target as Target
-    from .toolloop import ToolRun as ToolRun
-    from .tools import Tool as Tool
+    from .types.events import BlockStop as BlockStop
+    from .types.events import Citation as Citation
+    from .types.events import CitationDelta as CitationDelta
+    from .types.events import Event as Event
+    from .types.events import ImageDelta as ImageDelta
+    from .types.events import ImageStart as ImageStart
+    from .types.events import MessageStart as MessageStart
+    from .types.events import MessageStop as MessageStop
+    from .types.events import Metadata as Metadata
+    from .types.events import ReasoningDelta as ReasoningDelta
+    from .types.events import TextDelta as TextDelta
+    from .types.events import ToolCallDelta as ToolCallDelta
+    from .types.events import ToolCallEnd as ToolCallEnd
+    from .types.events import ToolCallStart as ToolCallStart
+    from .types.events import ToolResultDelta as ToolResultDelta
+    from .types.events import ToolResultStart as ToolResultStart
+    from .types.events import UnknownEvent as UnknownEvent
+    from .types.events import Usage as Usage
+    from .types.media import Audio as Audio
+    from .types.media import Document as Document
+    from .types.media import Image as Image
+    from .types.media import Video as Video
+    from .types.messages import CachePoint as CachePoint
+    from .types.messages import CitedText as CitedText
+    from .types.messages import Json as Json
+    from .types.messages import Message as Message
+    from .types.messages import Raw as Raw
+    from .types.messages import Reasoning as Reasoning
+    from .types.messages import Text as Text
+    from .types.messages import ToolCall as ToolCall
+    from .types.messages import ToolResult as ToolResult
+    from .types.response import Response as Response
+    from .types.settings import RetryPolicy as RetryPolicy
+    from .types.settings import Target as Target
+    from .types.settings import Timeouts as Timeouts
+    from .types.tools import Tool as Tool
 
 _ROOMS = {
-    "assembly": ("Response",),
-    "attachments": ("Audio", "Document", "Image", "Video"),
-    "observing": ("Attempt",),
-    "auth.credentials": ("Credentials",),
-    "auth.keys": ("put_key",),
     "auth.botocore": ("BotocoreSession",),
-    "auth.instance": ("ContainerRole", "InstanceRole"),
-    "auth.sts": ("AssumeRole", "AssumeRoleWithWebIdentity"),
-    "client": ("Client",),
-    "clocks": ("Timeouts",),
-    "events": (
+    "auth.credentials": ("Credentials",),
+    "auth.instance": (
+        "ContainerRole",
+        "InstanceRole",
+    ),
+    "auth.key_store": ("put_key",),
+    "auth.sts": (
+        "AssumeRole",
+        "AssumeRoleWithWebIdentity",
+    ),
+    "client.api": (
+        "generate",
+        "stream",
+    ),
+    "client.client": ("Client",),
+    "client.pricing": ("Price",),
+    "client.reports": (
+        "Explanation",
+        "Stats",
+    ),
+    "client.stream": (
+        "RawStream",
+        "Stream",
+    ),
+    "client.tool_loop": ("ToolRun",),
+    "observing": ("Attempt",),
+    "types.events": (
         "BlockStop",
         "Citation",
         "CitationDelta",
@@ -102,16 +119,30 @@ _ROOMS = {
         "UnknownEvent",
         "Usage",
     ),
-    "explanation": ("Explanation",),
-    "messages": ("CachePoint", "CitedText", "Json", "Message", "Raw", "Reasoning", "Text", "ToolCall", "ToolResult"),
-    "pricing": ("Price",),
-    "retry": ("RetryPolicy",),
-    "shared": ("generate", "stream"),
-    "statistics": ("Stats",),
-    "streaming": ("RawStream", "Stream"),
-    "targets": ("Target",),
-    "toolloop": ("ToolRun",),
-    "tools": ("Tool",),
+    "types.media": (
+        "Audio",
+        "Document",
+        "Image",
+        "Video",
+    ),
+    "types.messages": (
+        "CachePoint",
+        "CitedText",
+        "Json",
+        "Message",
+        "Raw",
+        "Reasoning",
+        "Text",
+        "ToolCall",
+        "ToolResult",
+    ),
+    "types.response": ("Response",),
+    "types.settings": (
+        "RetryPolicy",
+        "Target",
+        "Timeouts",
+    ),
+    "types.tools": ("Tool",),
 }
 _ROOM_OF = {name: room for room, names in _ROOMS.items() for name in names}
 

@@ -13,12 +13,12 @@ from typing import Any, Protocol
 
 import msgspec
 
-from .assembly import Response
 from .errors import BedrockStreamError
-from .events import Event
-from .messages import Message
-from .options import Options
-from .targets import Target
+from .types.events import Event
+from .types.messages import Message
+from .types.options import Options
+from .types.response import Response
+from .types.settings import Target
 
 __all__ = ("Attempt", "Ending", "Observation", "Observer", "Observers", "Subject", "observe", "observers")
 

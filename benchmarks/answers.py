@@ -16,8 +16,8 @@ from typing import Any
 
 from bedrock_stream.dialects.anthropic import Anthropic
 from bedrock_stream.dialects.converse import Converse
-from bedrock_stream.events import TextDelta
 from bedrock_stream.eventstream import Decoder, Frame, encode_frame
+from bedrock_stream.types.events import TextDelta
 
 __all__ = ("Answer", "READ", "answer", "chunk", "reads", "stamped", "texts_of", "words")
 

@@ -46,8 +46,8 @@ def _our_native_events() -> Decode:
 
 
 def _our_texts(dialect: Any, reads: list[bytes]) -> list[str]:
-    from bedrock_stream.events import TextDelta
     from bedrock_stream.eventstream import Decoder
+    from bedrock_stream.types.events import TextDelta
 
     decoder, reader, ready, texts = Decoder(), dialect.reader(), deque[Any](), []
     for data in reads:

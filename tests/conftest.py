@@ -7,6 +7,7 @@ import logging
 import os
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
 
 import pytest
 
@@ -18,25 +19,26 @@ KEYS = Credentials(ACCESS_KEY_ID, SECRET_ACCESS_KEY)
 
 # What touches sockets runs on both loops that people use.
 ON_EVERY_LOOP = {
-    "test_attempts.py",
-    "test_client.py",
-    "test_failover.py",
-    "test_fault_table.py",
-    "test_memory.py",
-    "test_networks.py",
-    "test_slots.py",
-    "test_soak.py",
-    "test_stats.py",
-    "test_streaming.py",
-    "test_the_loop.py",
-    "test_transport.py",
-    "test_ways_out.py",
+    "client/test_attempts.py",
+    "client/test_client.py",
+    "client/test_failover.py",
+    "client/test_stats.py",
+    "client/test_stream.py",
+    "promises/test_event_loop.py",
+    "promises/test_fault_table.py",
+    "promises/test_memory_of_streams.py",
+    "promises/test_networks.py",
+    "promises/test_soak.py",
+    "promises/test_ways_out.py",
+    "transport/test_slots.py",
+    "transport/test_transport.py",
 }
+TESTS = Path(__file__).parent
 
 
 def pytest_asyncio_loop_factories(item: pytest.Item) -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:
     loops: dict[str, Callable[[], asyncio.AbstractEventLoop]] = {"asyncio": asyncio.new_event_loop}
-    if item.path.name in ON_EVERY_LOOP:
+    if item.path.relative_to(TESTS).as_posix() in ON_EVERY_LOOP:
         try:
             import uvloop
         except ImportError:

@@ -11,11 +11,11 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
-from conftest import KEYS
 
 from bedrock_stream import Client, Event, Message, MessageStop, Metadata, RetryPolicy, Stream, errors
 from bedrock_stream.observing import Attempt, Ending, Observation, Subject, observe
 from bedrock_stream.testing import REGION, Emulator, cut, http_error, stall, stream_error, text
+from tests.conftest import KEYS
 
 MODEL = "amazon.nova-lite-v1:0"
 

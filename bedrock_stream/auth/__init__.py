@@ -1,1 +1,1 @@
-"""Who we are and how we prove it."""
+"""Credentials and signatures: where credentials come from, and how a request is signed with them."""

@@ -11,8 +11,11 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import logging
 import re
-from collections.abc import Awaitable, Coroutine
+from collections.abc import Awaitable, Collection, Coroutine, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from datetime import datetime
 from typing import Any
 
@@ -20,10 +23,13 @@ from anyio import to_thread
 
 from ..errors import ConfigurationError, CredentialsUnavailable
 from .credentials import Credentials
-from .hush import hushed
 from .sources import Outside, make_keys
 
-__all__ = ("BotocoreSession",)
+__all__ = (
+    "BotocoreSession",
+    "hushed",
+)
+
 
 # Their messages are made of profiles, paths, addresses and names of settings.
 _HARMLESS = frozenset(
@@ -48,8 +54,14 @@ _HARMLESS = frozenset(
         "UnknownCredentialError",
     }
 )
+
+
 _TALKATIVE = ("botocore", "boto3", "aiobotocore", "urllib3")
+
+
 _NAME = re.compile(r"[A-Za-z0-9.]{1,64}")
+
+
 _REQUEST_ID = re.compile(r"[A-Za-z0-9-]{1,64}")
 
 
@@ -165,3 +177,27 @@ def _run_without_waiting(coroutine: Coroutine[Any, Any, Any]) -> Any:
         return finished.value
     coroutine.close()
     raise TypeError("a session whose get_credentials is no coroutine waited")
+
+
+_inside: ContextVar[bool] = ContextVar("bedrock_stream_hushed", default=False)
+
+
+class _Hush(logging.Filter):
+    def filter(self, record: logging.LogRecord) -> bool:
+        return record.levelno >= logging.INFO or not _inside.get()
+
+
+_HUSH = _Hush()
+
+
+@contextmanager
+def hushed(packages: Collection[str]) -> Iterator[None]:
+    """Nothing below INFO is logged here by the loggers of these packages, such as there are when it begins."""
+    # A logger's filters do not look at what its children log, so each of them gets this one; twice is once.
+    for name in [name for name in list(logging.Logger.manager.loggerDict) if name.partition(".")[0] in packages]:
+        logging.getLogger(name).addFilter(_HUSH)
+    token = _inside.set(True)
+    try:
+        yield
+    finally:
+        _inside.reset(token)

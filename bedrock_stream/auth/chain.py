@@ -12,12 +12,11 @@ from collections.abc import Mapping
 from importlib.util import find_spec
 
 from ..errors import ConfigurationError, CredentialsUnavailable, MissingCredentials
-from ..profiles import Profile
 from .botocore import BotocoreSession
 from .credentials import Credentials, check_pair
 from .instance import ContainerRole, InstanceRole
-from .place import Place
-from .sources import Outside
+from .profiles import Profile
+from .sources import Outside, Place
 from .sts import AssumeRoleWithWebIdentity
 
 __all__ = ("chain_place", "profile_place")

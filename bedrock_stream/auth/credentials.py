@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any, TypeAlias
 
 from ..errors import ConfigurationError
-from ..masked import Masked
+from ..types.settings import Masked
 
 __all__ = ("ApiKey", "Credentials", "Identity", "check_api_key", "check_pair")
 

@@ -8,21 +8,41 @@ that cannot be used is a `ConfigurationError`. What a service says of itself is 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+import inspect
+from collections.abc import Awaitable, Callable, Hashable, Iterable, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, TypeAlias, runtime_checkable
 from urllib.parse import quote, quote_plus
 
 import msgspec
 
-from ..errors import ConfigurationError, CredentialsUnavailable
-from ..masked import Masked
+from ..errors import BedrockStreamError, ConfigurationError, CredentialsUnavailable
+from ..types.settings import Masked
 from .credentials import Credentials
 
-__all__ = ("LARGEST_ANSWER", "Http", "HttpAnswer", "Outside", "Source", "make_keys", "read_document", "scrub")
+__all__ = (
+    "ApiKeySource",
+    "Http",
+    "HttpAnswer",
+    "LARGEST_ANSWER",
+    "Outside",
+    "Place",
+    "Provider",
+    "Source",
+    "call_provider",
+    "make_keys",
+    "prepare_threads",
+    "read_document",
+    "scrub",
+)
+
 
 LARGEST_ANSWER = 64 * 1024
+
+
 """Bytes; what gives keys says no more than this."""
+
 
 _LONGEST_MESSAGE = 500
 
@@ -132,3 +152,61 @@ class _Document(msgspec.Struct):
     SecretAccessKey: str | None = None
     Token: str | None = None
     Expiration: datetime | None = None
+
+
+Provider: TypeAlias = Credentials | Source | Callable[[], "Credentials | Awaitable[Credentials]"]
+
+
+"""What gives IAM keys: the keys, a source such as `AssumeRole`, or an (async) callable that returns them."""
+
+
+ApiKeySource: TypeAlias = str | Callable[[], "str | Awaitable[str]"]
+
+
+"""An API key, or a callable that is asked for it before each request."""
+
+
+class Place(msgspec.Struct, frozen=True):
+    """Where an identity was found."""
+
+    name: str
+    """The place in words, never its content."""
+    scheme: str
+    """`bearer` or `sigv4`."""
+    source: Any
+    """An identity, a source, or a callable that gives the key or the credentials."""
+    key: Hashable = None
+    """Tells one source of the client from another, so that each one's keys are kept."""
+    region: str | None = None
+    """The region that was put beside the keys."""
+
+    def __repr__(self) -> str:
+        return f"Place({self.scheme}, {self.name})"
+
+
+def prepare_threads() -> None:
+    """Import now what anyio would import in its first call into a thread, which would stop the loop for that long."""
+    from importlib import import_module
+
+    from anyio import to_thread  # noqa: F401
+
+    with suppress(ImportError):  # its own affair; without it the first call is slower, and nothing else
+        import_module("anyio._backends._asyncio")
+
+
+async def call_provider(source: Callable[[], Any], name: str) -> Any:
+    """What a callable gives. A plain function runs in a thread, which a cancelled call leaves to itself.
+
+    Raises `CredentialsUnavailable` for whatever it raises; `name` says in words what was called.
+    """
+    from anyio import to_thread
+
+    asynchronous = inspect.iscoroutinefunction(source) or inspect.iscoroutinefunction(type(source).__call__)
+    try:
+        found = source() if asynchronous else await to_thread.run_sync(source, abandon_on_cancel=True)
+        return await found if inspect.isawaitable(found) else found
+    except BedrockStreamError:
+        raise
+    except Exception as error:
+        # The text of a stranger's exception may hold anything, so only its type is told.
+        raise CredentialsUnavailable(name, f"it raised {type(error).__name__}") from error

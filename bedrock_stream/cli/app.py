@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from .._version import __version__
-from .outcome import MISUSED, complain, outcome, run
+from .exit_codes import MISUSED, complain, outcome, run
 
 __all__ = ("app", "invoke")
 

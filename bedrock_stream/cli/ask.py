@@ -7,10 +7,10 @@ from contextlib import AsyncExitStack
 
 import msgspec
 
-from ..client import Client
+from ..client.client import Client
 from ..errors import ConfigurationError
-from ..options import CallOptions
-from .pages import JsonPage, Page, TextPage
+from ..types.options import CallOptions
+from .printing import JsonPage, Page, TextPage
 
 __all__ = ("Question", "ask", "read_question")
 

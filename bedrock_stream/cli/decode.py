@@ -20,7 +20,7 @@ from rich.text import Text
 
 from ..errors import BedrockStreamError, ConfigurationError
 from ..eventstream import Decoder, Frame, HeaderValue
-from .outcome import FAILED, complain
+from .exit_codes import FAILED, complain
 from .terminal import make_console, visible
 
 __all__ = ("decode",)

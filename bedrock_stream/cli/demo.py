@@ -17,13 +17,13 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from ..assembly import Response
-from ..client import Client
-from ..events import BlockStop, Event, ReasoningDelta, TextDelta, ToolCallDelta, ToolCallEnd, ToolCallStart
-from ..messages import Message, ToolCall, ToolResult
+from ..client.client import Client
 from ..testing import ReceivedRequest, reasoning, text, tool_call
+from ..types.events import BlockStop, Event, ReasoningDelta, TextDelta, ToolCallDelta, ToolCallEnd, ToolCallStart
+from ..types.messages import Message, ToolCall, ToolResult
+from ..types.response import Response
 from .emulator import local_bedrock
-from .pulse import Pulse
+from .meter import Pulse
 from .terminal import Cleaner, make_console
 
 __all__ = ("demo",)

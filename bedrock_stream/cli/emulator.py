@@ -12,10 +12,10 @@ from rich.console import Console
 from rich.text import Text
 
 from ..auth.credentials import Credentials
-from ..client import Client
-from ..endpoints import check_region
+from ..client.client import Client
 from ..errors import ConfigurationError
 from ..testing import ACCESS_KEY_ID, API_KEY, CREDENTIALS, REGION, SECRET_ACCESS_KEY, Emulator, ReceivedRequest
+from ..types.settings import check_region
 from .terminal import make_console, one_line
 
 __all__ = ("local_bedrock", "serve")

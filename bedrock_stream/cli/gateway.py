@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from contextlib import asynccontextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
-from ..client import Client
+from ..client.client import Client
 from ..errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def make_gateway(
     """The app, with a client that closes with it."""
     try:
         from ..gateway import create_gateway
-        from ..hosts import is_loopback
+        from ..request.endpoints import is_loopback
     except ImportError as error:
         raise _missing(error) from None
     if not keys and not is_loopback(host):

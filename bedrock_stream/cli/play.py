@@ -13,8 +13,8 @@ from secrets import token_urlsafe
 
 from rich.text import Text
 
-from ..endpoints import check_region
 from ..errors import ConfigurationError
+from ..types.settings import check_region
 from .terminal import make_console
 
 __all__ = ("play",)
@@ -28,8 +28,8 @@ async def play(*, aws: bool, region: str | None, port: int, pace: float, browse:
     try:
         import uvicorn
 
-        from ..playground import create_app, end_answers, on_aws, on_emulator
-        from ..playground.scenes import play_scene
+        from .playground import create_app, end_answers, on_aws, on_emulator
+        from .playground.scenes import play_scene
     except ImportError as error:
         remedy = 'pip install "bedrock-stream[play]"'
         raise ConfigurationError("play", f"{error.name} is not installed", remedy) from None

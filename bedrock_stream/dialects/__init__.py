@@ -9,11 +9,11 @@ from collections import deque
 from collections.abc import Iterable, Sequence
 from typing import Any, Protocol
 
-from ..assembly import Response
-from ..events import Event, ToolCallEnd
 from ..eventstream import Frame
-from ..messages import Message
-from ..options import Options
+from ..types.events import Event, ToolCallEnd
+from ..types.messages import Message
+from ..types.options import Options
+from ..types.response import Response
 
 __all__ = ("Dialect", "Native", "Reader")
 

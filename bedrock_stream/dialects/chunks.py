@@ -15,11 +15,10 @@ from typing import Any
 import msgspec
 
 from ..errors import InvalidFrame
-from ..events import Event, MessageStop, Metadata, UnknownEvent, Usage
 from ..eventstream import Frame, HeaderValue
-from ..tool_input import ToolInputs
-from .members import pop_as
-from .payloads import decode_object, failure
+from ..types.events import Event, MessageStop, Metadata, UnknownEvent, Usage
+from .payloads import decode_object, failure, pop_as
+from .tool_input import ToolInputs
 
 __all__ = (
     "ACTION",

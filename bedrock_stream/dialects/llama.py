@@ -17,14 +17,13 @@ from typing import Any, Literal
 
 import msgspec
 
-from ..assembly import Response, build_response
-from ..attachments import Image
-from ..events import BlockStop, Event, MessageStart, Metadata, TextDelta, UnknownEvent, Usage
-from ..messages import Block, CitedText, Message, Reasoning, Text
-from ..options import Options
+from ..types.events import BlockStop, Event, MessageStart, Metadata, TextDelta, UnknownEvent, Usage
+from ..types.media import Image
+from ..types.messages import Block, CitedText, Message, Reasoning, Text
+from ..types.options import Options
+from ..types.response import Response, build_response
 from .chunks import ACTION, METRICS, TRACE, ChunkReader, close_metadata, metrics_of, stop_of, take_blocked, take_trace
-from .members import pop_as, present
-from .payloads import answer_as_described, decode_object
+from .payloads import answer_as_described, decode_object, pop_as, present
 from .texts import raise_refusal, said, system_text, system_texts, unwritable, with_fields
 
 __all__ = ("Llama", "LlamaReader")

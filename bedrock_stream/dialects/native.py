@@ -9,7 +9,7 @@ import json
 from typing import Any
 
 from ..errors import ConfigurationError
-from ..options import Options
+from ..types.options import Options
 
 __all__ = ("native_body", "native_headers")
 

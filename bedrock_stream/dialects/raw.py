@@ -6,10 +6,10 @@ from collections import deque
 from collections.abc import Sequence
 from typing import Any
 
-from ..assembly import Response
 from ..errors import UnsupportedOperation
-from ..messages import Message
-from ..options import Options
+from ..types.messages import Message
+from ..types.options import Options
+from ..types.response import Response
 from .chunks import ChunkReader
 from .payloads import decode_object
 

@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from ..errors import UnsupportedOperation
-from ..messages import Block, CitedText, Message, Raw, Text
-from ..options import Options
+from ..types.messages import Block, CitedText, Message, Raw, Text
+from ..types.options import Options
 
 __all__ = ("raise_refusal", "said", "system_text", "system_texts", "unwritable", "with_fields")
 

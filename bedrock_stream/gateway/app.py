@@ -21,19 +21,19 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from ..client import Client
+from ..client.client import Client
+from ..client.stream import Stream
 from ..errors import BedrockStreamError, ConfigurationError, ToolInputError
-from ..integrations.problems import problem_of
+from ..integrations.asgi import unless_disconnected
+from ..integrations.http_errors import problem_of
 from ..integrations.protocols.openai import OpenAIChunks, error_json
 from ..integrations.starlette import EventResponse
-from ..integrations.wire import unless_disconnected
-from ..models import describe
-from ..output import TOOL_NAME
-from ..streaming import Stream
-from .answer import completion
+from ..request.models import describe
+from ..request.output_schema import TOOL_NAME
+from .errors import Refused, refuse
 from .guard import Guard, Keys
-from .reading import aliases, ask_for, blame, read_request
-from .refusal import Refused, refuse
+from .requests import aliases, ask_for, blame, read_request
+from .responses import completion
 
 __all__ = ("create_gateway",)
 

@@ -20,8 +20,8 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from ..errors import ConfigurationError
-from ..hosts import is_loopback
-from .refusal import Refused, refuse
+from ..request.endpoints import is_loopback
+from .errors import Refused, refuse
 
 __all__ = ("Guard", "Keys")
 

@@ -32,17 +32,17 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
-from ..client import Client
+from ..client.client import Client
+from ..client.stream import Stream
+from ..client.tool_loop import ToolRun
 from ..errors import BedrockStreamError, ConfigurationError
-from ..events import MessageStart
-from ..streaming import Stream
-from ..toolloop import ToolRun
-from .problems import Problem, problem_of
+from ..types.events import MessageStart
+from .asgi import Wire, unless_disconnected
+from .http_errors import Problem, problem_of
 from .protocols import Writer
 from .protocols.openai import OpenAIChunks
 from .protocols.plain import PlainEvents
 from .protocols.ui_message import UIMessageParts
-from .wire import Wire, unless_disconnected
 
 __all__ = (
     "EventResponse",

@@ -14,9 +14,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .asgi import visit as visit
-    from .chances import chance as chance
-    from .received import ReceivedRequest as ReceivedRequest
+    from .answers.chances import chance as chance
     from .recorder import record as record
     from .recording import Recording as Recording
     from .recording import read_recording as read_recording
@@ -48,37 +46,59 @@ if TYPE_CHECKING:
     from .script import unmodeled_error as unmodeled_error
     from .script import unscripted as unscripted
     from .script import wrong_content_type as wrong_content_type
-    from .server import ACCESS_KEY_ID as ACCESS_KEY_ID
-    from .server import API_KEY as API_KEY
-    from .server import CREDENTIALS as CREDENTIALS
-    from .server import REGION as REGION
-    from .server import SECRET_ACCESS_KEY as SECRET_ACCESS_KEY
-    from .server import Emulator as Emulator
+    from .service.asgi import visit as visit
+    from .service.received import ReceivedRequest as ReceivedRequest
+    from .service.server import ACCESS_KEY_ID as ACCESS_KEY_ID
+    from .service.server import API_KEY as API_KEY
+    from .service.server import CREDENTIALS as CREDENTIALS
+    from .service.server import REGION as REGION
+    from .service.server import SECRET_ACCESS_KEY as SECRET_ACCESS_KEY
+    from .service.server import Emulator as Emulator
+    from .service.verification import Keys as Keys
     from .steps import Answer as Answer
     from .steps import Step as Step
     from .threaded import ThreadedEmulator as ThreadedEmulator
-    from .verification import Keys as Keys
 
 _ROOMS = {
-    "asgi": ("visit",),
-    "chances": ("chance",),
-    "received": ("ReceivedRequest",),
+    "answers.chances": ("chance",),
     "recorder": ("record",),
     "recording": ("Recording", "read_recording"),
     "script": (
-        # the message
-        "SIGNATURE", "citation", "end_block", "event", "metadata", "raw_frame", "reasoning", "start", "stop", "text",
-        "tool_call", "unscripted",
-        # decided before the headers
-        "content_type", "expired_signature", "hang_before_headers", "headers", "http_error", "replay",
+        "SIGNATURE",
+        "citation",
+        "content_type",
+        "cut",
+        "delay",
+        "end_block",
+        "event",
+        "expired_signature",
+        "flip_bit",
+        "hang_before_headers",
+        "headers",
+        "http_error",
+        "metadata",
+        "raw_frame",
+        "reasoning",
+        "rechunk",
+        "replay",
+        "reset",
+        "slow_body",
+        "stall",
+        "start",
+        "stop",
+        "stream_error",
+        "text",
+        "tool_call",
+        "unmodeled_error",
+        "unscripted",
         "wrong_content_type",
-        # faults
-        "cut", "delay", "flip_bit", "rechunk", "reset", "slow_body", "stall", "stream_error", "unmodeled_error",
     ),
-    "server": ("ACCESS_KEY_ID", "API_KEY", "CREDENTIALS", "REGION", "SECRET_ACCESS_KEY", "Emulator"),
+    "service.asgi": ("visit",),
+    "service.received": ("ReceivedRequest",),
+    "service.server": ("ACCESS_KEY_ID", "API_KEY", "CREDENTIALS", "Emulator", "REGION", "SECRET_ACCESS_KEY"),
+    "service.verification": ("Keys",),
     "steps": ("Answer", "Step"),
     "threaded": ("ThreadedEmulator",),
-    "verification": ("Keys",),
 }  # fmt: skip
 _ROOM_OF = {name: room for room, names in _ROOMS.items() for name in names}
 

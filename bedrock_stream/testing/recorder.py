@@ -15,16 +15,16 @@ from typing import Any, Generic, TypeVar, cast
 
 import msgspec
 
-from ..assembly import Response
+from ..client.stream import Live
 from ..dialects import Dialect, Reader
 from ..errors import BedrockStreamError, ConfigurationError, NotAnEventStream, ServiceError, ToolInputError
-from ..events import Event
 from ..eventstream import Frame
-from ..live import Live
-from ..messages import Message
-from ..options import Options
-from .operations import find_operation
+from ..types.events import Event
+from ..types.messages import Message
+from ..types.options import Options
+from ..types.response import Response
 from .recording import RecordedFrame, Recording, write_recording
+from .service.operations import find_operation
 
 __all__ = ("record",)
 

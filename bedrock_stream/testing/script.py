@@ -18,8 +18,8 @@ from typing import Any, Literal
 from ..errors import ConfigurationError
 from ..eventstream import Frame
 from . import steps
+from .answers.tokens import split
 from .recording import read_recording
-from .tokens import split
 
 __all__ = (
     "SIGNATURE",

@@ -12,8 +12,8 @@ from typing import Any, Literal, TypeAlias
 from msgspec import Struct
 
 from ..eventstream import Frame
-from .received import ReceivedRequest
 from .recording import Recording
+from .service.received import ReceivedRequest
 
 __all__ = (
     "Answer",

@@ -16,8 +16,8 @@ from typing import Any, Self, TypeVar
 
 from anyio import to_thread
 
-from .received import ReceivedRequest
-from .server import Emulator
+from .service.received import ReceivedRequest
+from .service.server import Emulator
 
 __all__ = ("ThreadedEmulator",)
 

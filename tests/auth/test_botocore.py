@@ -19,14 +19,14 @@ import boto3
 import botocore.credentials
 import botocore.session
 import pytest
-from doubles import ENDS, KEY, SECRET, TOKEN, Imds, Portal, Sts, refusal_xml, says
-from outside import World, a_world, traces
-from refusals import refused
 
 from bedrock_stream import Credentials
 from bedrock_stream.auth.botocore import BotocoreSession
 from bedrock_stream.auth.sources import Source
 from bedrock_stream.errors import CredentialsUnavailable
+from tests.support.auth_doubles import ENDS, KEY, SECRET, TOKEN, Imds, Portal, Sts, refusal_xml, says
+from tests.support.refusals import refused
+from tests.support.source_context import World, a_world, traces
 
 GIVEN = Credentials(KEY, SECRET, TOKEN, ENDS)
 BASE = Credentials("AKIDFILE", "file+secret/key")

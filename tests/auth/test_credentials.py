@@ -8,11 +8,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from refusals import refused
 from rich.pretty import pretty_repr
 
 from bedrock_stream import Credentials
 from bedrock_stream.auth.credentials import ApiKey, Identity, check_api_key, check_pair
+from tests.support.refusals import refused
 
 
 def test_three_parts_make_a_pair_and_none_make_none() -> None:

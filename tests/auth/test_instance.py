@@ -12,16 +12,16 @@ from urllib.parse import quote_plus
 
 import pytest
 from aiohttp import web
-from doubles import ENDS, KEY, SECRET, TOKEN, Asked, Container, Imds, document, says
 from hypothesis import given
 from hypothesis import strategies as st
-from outside import World, a_world, traces
-from refusals import refused
 
 from bedrock_stream import Credentials
 from bedrock_stream.auth.instance import ContainerRole, InstanceRole
 from bedrock_stream.auth.sources import LARGEST_ANSWER, Source, read_document, scrub
 from bedrock_stream.errors import ClientClosed, ConfigurationError, ConnectionFailed, CredentialsUnavailable
+from tests.support.auth_doubles import ENDS, KEY, SECRET, TOKEN, Asked, Container, Imds, document, says
+from tests.support.refusals import refused
+from tests.support.source_context import World, a_world, traces
 
 GIVEN = Credentials(KEY, SECRET, TOKEN, ENDS)
 RELATIVE = "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI"

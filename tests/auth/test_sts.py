@@ -15,11 +15,8 @@ from typing import Any
 from urllib.parse import quote, quote_plus
 
 import pytest
-from doubles import ENDS, KEY, SECRET, TOKEN, Sts, keys_xml, refusal_xml, says
 from hypothesis import given
 from hypothesis import strategies as st
-from outside import BASE, World, a_world, traces
-from refusals import refused
 
 from bedrock_stream import Credentials
 from bedrock_stream.auth.sources import HttpAnswer, Outside, Source
@@ -40,6 +37,9 @@ from bedrock_stream.errors import (
     Throttled,
     ValidationFailed,
 )
+from tests.support.auth_doubles import ENDS, KEY, SECRET, TOKEN, Sts, keys_xml, refusal_xml, says
+from tests.support.refusals import refused
+from tests.support.source_context import BASE, World, a_world, traces
 
 ROLE = "arn:aws:iam::123456789012:role/path/reader"
 GIVEN = Credentials(KEY, SECRET, TOKEN, ENDS)

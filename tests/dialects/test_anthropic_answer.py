@@ -25,7 +25,7 @@ from bedrock_stream import (
 )
 from bedrock_stream.dialects.anthropic import Anthropic
 from bedrock_stream.errors import BedrockStreamError, InvalidFrame, ToolInputError
-from bedrock_stream.options import Options
+from bedrock_stream.types.options import Options
 
 OPTIONS = Options()
 TRACE = {"guardrail": {"actionReason": "Guardrail blocked."}}

@@ -7,25 +7,6 @@ from typing import Any
 
 import msgspec
 import pytest
-from anthropic_chunks import (
-    assembled,
-    delta,
-    message_delta,
-    message_start,
-    message_stop,
-    start,
-    stop,
-    text,
-    tool,
-    tool_start,
-)
-from botocore_oracle import written_by_botocore
-from converse_frames import delta as converse_delta
-from converse_frames import message_stop as converse_stop
-from converse_frames import read as read_converse
-from converse_frames import start as converse_start
-from converse_frames import stop as converse_block_stop
-from converse_frames import tool_start as converse_tool_start
 
 from bedrock_stream import (
     CachePoint,
@@ -44,13 +25,32 @@ from bedrock_stream import (
     ToolResult,
     Video,
 )
-from bedrock_stream.assembly import Assembly
 from bedrock_stream.dialects.anthropic import Anthropic
 from bedrock_stream.dialects.converse import Converse
-from bedrock_stream.messages import read_prompt
-from bedrock_stream.models import describe
-from bedrock_stream.options import Options, read_options
-from bedrock_stream.routing import choose_route
+from bedrock_stream.request.models import describe
+from bedrock_stream.request.route import choose_route
+from bedrock_stream.types.messages import read_prompt
+from bedrock_stream.types.options import Options, read_options
+from bedrock_stream.types.response import Assembly
+from tests.support.anthropic_chunks import (
+    assembled,
+    delta,
+    message_delta,
+    message_start,
+    message_stop,
+    start,
+    stop,
+    text,
+    tool,
+    tool_start,
+)
+from tests.support.botocore_oracle import written_by_botocore
+from tests.support.converse_frames import delta as converse_delta
+from tests.support.converse_frames import message_stop as converse_stop
+from tests.support.converse_frames import read as read_converse
+from tests.support.converse_frames import start as converse_start
+from tests.support.converse_frames import stop as converse_block_stop
+from tests.support.converse_frames import tool_start as converse_tool_start
 
 Wire = dict[str, Any]
 

@@ -8,23 +8,6 @@ from typing import Any
 
 import msgspec
 import pytest
-from anthropic_chunks import (
-    METRICS,
-    assembled,
-    chunk,
-    delta,
-    feed,
-    message_delta,
-    message_start,
-    message_stop,
-    raw_chunk,
-    read,
-    start,
-    stop,
-    text,
-    tool,
-    tool_start,
-)
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -53,7 +36,6 @@ from bedrock_stream import (
     UnknownEvent,
     Usage,
 )
-from bedrock_stream.assembly import Assembly
 from bedrock_stream.dialects.anthropic import Anthropic
 from bedrock_stream.errors import (
     AccessDenied,
@@ -68,8 +50,26 @@ from bedrock_stream.errors import (
     Throttled,
     ValidationFailed,
 )
-from bedrock_stream.events import CacheDetail
 from bedrock_stream.eventstream import Frame
+from bedrock_stream.types.events import CacheDetail
+from bedrock_stream.types.response import Assembly
+from tests.support.anthropic_chunks import (
+    METRICS,
+    assembled,
+    chunk,
+    delta,
+    feed,
+    message_delta,
+    message_start,
+    message_stop,
+    raw_chunk,
+    read,
+    start,
+    stop,
+    text,
+    tool,
+    tool_start,
+)
 
 TRACE = {"guardrail": {"actionReason": "Guardrail blocked."}}
 

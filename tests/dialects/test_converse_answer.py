@@ -6,7 +6,6 @@ from typing import Any
 
 import msgspec
 import pytest
-from botocore_oracle import read_by_botocore, written_by_botocore
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -27,8 +26,9 @@ from bedrock_stream.dialects.converse import Converse
 from bedrock_stream.dialects.converse.blocks import read_block
 from bedrock_stream.dialects.converse.body import write_body
 from bedrock_stream.errors import BedrockStreamError, ConfigurationError, InvalidFrame, ToolInputError
-from bedrock_stream.events import CacheDetail
-from bedrock_stream.options import Options
+from bedrock_stream.types.events import CacheDetail
+from bedrock_stream.types.options import Options
+from tests.support.botocore_oracle import read_by_botocore, written_by_botocore
 
 Wire = dict[str, Any]
 

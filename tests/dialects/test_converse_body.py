@@ -7,7 +7,6 @@ from typing import Any
 
 import msgspec
 import pytest
-from botocore_oracle import written_by_botocore
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -30,8 +29,9 @@ from bedrock_stream import (
 )
 from bedrock_stream.dialects.converse import Converse
 from bedrock_stream.dialects.converse.body import write_body
-from bedrock_stream.messages import Prompt, read_prompt
-from bedrock_stream.options import read_options
+from bedrock_stream.types.messages import Prompt, read_prompt
+from bedrock_stream.types.options import read_options
+from tests.support.botocore_oracle import written_by_botocore
 
 PNG = b"\x89PNG\r\n\x1a\n\x00\xff"
 HELLO = {"role": "user", "content": [{"text": "hello"}]}

@@ -7,10 +7,10 @@ from typing import Any
 
 import msgspec
 import pytest
-from botocore_oracle import written_by_botocore
 
 from bedrock_stream import CachePoint, Document, Message, Reasoning, Tool, ToolCall, ToolResult
-from bedrock_stream.plan import Plan, make_plan
+from bedrock_stream.request.plan import Plan, make_plan
+from tests.support.botocore_oracle import written_by_botocore
 
 CLAUDE = "anthropic.claude-sonnet-4-20250514-v1:0"
 NOVA = "amazon.nova-lite-v1:0"

@@ -10,7 +10,6 @@ from uuid import UUID
 
 import msgspec
 import pytest
-from converse_frames import delta, event, exception, feed, message_stop, raw_event, read, start, stop, tool_start
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -35,7 +34,6 @@ from bedrock_stream import (
     UnknownEvent,
     Usage,
 )
-from bedrock_stream.assembly import Assembly
 from bedrock_stream.dialects.converse.reader import ConverseReader
 from bedrock_stream.errors import (
     BedrockStreamError,
@@ -48,8 +46,21 @@ from bedrock_stream.errors import (
     Throttled,
     ValidationFailed,
 )
-from bedrock_stream.events import CacheDetail
 from bedrock_stream.eventstream import Frame
+from bedrock_stream.types.events import CacheDetail
+from bedrock_stream.types.response import Assembly
+from tests.support.converse_frames import (
+    delta,
+    event,
+    exception,
+    feed,
+    message_stop,
+    raw_event,
+    read,
+    start,
+    stop,
+    tool_start,
+)
 
 CITATION = {
     "title": "t",

@@ -9,16 +9,16 @@ from typing import Any
 
 import msgspec
 import pytest
-from botocore_oracle import written_by_botocore
 
 from bedrock_stream import Event, Message, Reasoning, Response, ToolCall, ToolCallDelta, ToolResult, UnknownEvent, Usage
-from bedrock_stream.assembly import Assembly
 from bedrock_stream.dialects.converse import Converse
 from bedrock_stream.dialects.converse.blocks import read_citation
 from bedrock_stream.dialects.converse.body import write_body
 from bedrock_stream.errors import ServiceError
 from bedrock_stream.eventstream import Decoder
-from bedrock_stream.options import Options
+from bedrock_stream.types.options import Options
+from bedrock_stream.types.response import Assembly
+from tests.support.botocore_oracle import written_by_botocore
 
 FIXTURES = Path(__file__).parents[2] / "fixtures"
 EXPECTED = {path.stem: json.loads(path.read_text(encoding="utf-8"))["expect"] for path in FIXTURES.glob("*.json")}

@@ -35,11 +35,11 @@ from bedrock_stream import (
     UnknownEvent,
     Usage,
 )
-from bedrock_stream.assembly import Assembly
 from bedrock_stream.dialects.llama import Llama, LlamaReader
 from bedrock_stream.errors import BedrockStreamError, InvalidFrame, Throttled, UnsupportedOperation
 from bedrock_stream.eventstream import Frame
-from bedrock_stream.options import Options, read_options
+from bedrock_stream.types.options import Options, read_options
+from bedrock_stream.types.response import Assembly
 
 Wire = dict[str, Any]
 

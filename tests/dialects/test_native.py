@@ -6,10 +6,10 @@ import json
 from typing import Any
 
 import pytest
-from refusals import refused
 
 from bedrock_stream.dialects.native import native_body, native_headers
-from bedrock_stream.options import read_options
+from bedrock_stream.types.options import read_options
+from tests.support.refusals import refused
 
 
 def headers(**options: Any) -> dict[str, str]:

@@ -41,7 +41,6 @@ from bedrock_stream import (
     UnknownEvent,
     Usage,
 )
-from bedrock_stream.assembly import Assembly
 from bedrock_stream.dialects.openai import OpenAI
 from bedrock_stream.dialects.openai.reader import OpenAIReader
 from bedrock_stream.dialects.openai.tags import TagSplitter
@@ -54,7 +53,8 @@ from bedrock_stream.errors import (
     UnsupportedOperation,
 )
 from bedrock_stream.eventstream import Frame
-from bedrock_stream.options import Options, read_options
+from bedrock_stream.types.options import Options, read_options
+from bedrock_stream.types.response import Assembly
 
 Wire = dict[str, Any]
 

@@ -10,12 +10,12 @@ from pathlib import Path
 from random import Random
 
 import pytest
-from conftest import KEYS
-from socket_server import Connection, SocketServer
 
 from bedrock_stream import Client, Event
 from bedrock_stream.errors import BedrockStreamError, InvalidFrame, ServiceError
 from bedrock_stream.eventstream import Decoder, Frame
+from tests.conftest import KEYS
+from tests.support.socket_server import Connection, SocketServer
 
 FIXTURES = Path(__file__).parents[2] / "fixtures"
 STREAMS = {path.stem: path.read_bytes() for path in sorted(FIXTURES.glob("*.bin"))}

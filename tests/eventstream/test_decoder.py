@@ -13,19 +13,6 @@ from unittest import mock
 
 import pytest
 from botocore.eventstream import EventStreamBuffer
-from frame_samples import (
-    CHUNK,
-    EVENT,
-    SAMPLES,
-    Outcome,
-    crc32,
-    cut_places,
-    frames,
-    plain,
-    read,
-    read_every_way,
-    sealed,
-)
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -39,6 +26,19 @@ from bedrock_stream.errors import (
 )
 from bedrock_stream.eventstream import MAX_FRAME, MAX_HEADERS, Decoder, Frame, encode_frame, encode_headers
 from bedrock_stream.eventstream import decoder as decoder_module
+from tests.support.frame_samples import (
+    CHUNK,
+    EVENT,
+    SAMPLES,
+    Outcome,
+    crc32,
+    cut_places,
+    frames,
+    plain,
+    read,
+    read_every_way,
+    sealed,
+)
 
 
 def write(*many: Frame) -> bytes:

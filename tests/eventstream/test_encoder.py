@@ -6,12 +6,12 @@ import zlib
 from collections.abc import Callable
 
 import pytest
-from frame_samples import SAMPLES, crc32, frames, plain
 from hypothesis import given
 
 from bedrock_stream.errors import FrameSizeError, InvalidHeader
 from bedrock_stream.eventstream import MAX_FRAME, MAX_HEADERS, Decoder, Frame, HeaderValue, encode_frame
 from bedrock_stream.eventstream.headers import MAX_VALUE
+from tests.support.frame_samples import SAMPLES, crc32, frames, plain
 
 
 @pytest.mark.parametrize("crc", [zlib.crc32, crc32], ids=["zlib", "crcmod"])

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 from botocore.eventstream import EventStreamBuffer
-from frame_samples import read_every_way
 
 from bedrock_stream.eventstream import Decoder
+from tests.support.frame_samples import read_every_way
 
 FIXTURES = Path(__file__).parents[2] / "fixtures"
 NAMES = [

@@ -10,7 +10,6 @@ from typing import Any, cast
 from uuid import UUID
 
 import pytest
-from frame_samples import EPOCH, SAMPLES, plain, values
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -27,6 +26,7 @@ from bedrock_stream.eventstream import (
     encode_headers,
 )
 from bedrock_stream.eventstream.headers import MAX_VALUE
+from tests.support.frame_samples import EPOCH, SAMPLES, plain, values
 
 MILLISECOND = timedelta(milliseconds=1)
 

@@ -11,7 +11,6 @@ from random import Random
 from typing import Any, NamedTuple
 
 import msgspec
-from fuzzing import mutated_json
 
 from bedrock_stream.dialects import Dialect
 from bedrock_stream.dialects.anthropic import Anthropic
@@ -20,16 +19,17 @@ from bedrock_stream.dialects.llama import Llama
 from bedrock_stream.dialects.openai import OpenAI
 from bedrock_stream.errors import BedrockStreamError
 from bedrock_stream.eventstream import Decoder, Frame
-from bedrock_stream.messages import Message
-from bedrock_stream.models import describe
-from bedrock_stream.options import Options
-from bedrock_stream.routing import choose_route
+from bedrock_stream.request.models import describe
+from bedrock_stream.request.route import choose_route
 from bedrock_stream.testing import script
-from bedrock_stream.testing.facts import Facts
-from bedrock_stream.testing.frames import FrameWriter, independent_crc
-from bedrock_stream.testing.native import claude_answer, llama_answer, openai_answer
-from bedrock_stream.testing.rendering import CONVERSE, Form
+from bedrock_stream.testing.answers.facts import Facts
+from bedrock_stream.testing.answers.frames import FrameWriter, independent_crc
+from bedrock_stream.testing.answers.native import claude_answer, llama_answer, openai_answer
+from bedrock_stream.testing.answers.rendering import CONVERSE, Form
 from bedrock_stream.testing.steps import Step
+from bedrock_stream.types.messages import Message
+from bedrock_stream.types.options import Options
+from tests.fuzz.fuzzing import mutated_json
 
 __all__ = ("FAMILIES", "Family", "mutated_frames", "send_back")
 

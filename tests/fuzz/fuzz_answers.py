@@ -1,19 +1,18 @@
 # The invariant: whatever body a whole answer has, its dialect raises nothing but BedrockStreamError, or gives a
 # Response whose message can be sent back as history; the same body always comes to the same; and a body that was cut
 # is never an answer.
-"""Run by hand: `python tests/fuzz/fuzz_answers.py --seconds 120 [--seed N]`: Converse, Claude, gpt-oss and Llama."""
+"""Run by hand: `python -m tests.fuzz.fuzz_answers --seconds 120 [--seed N]`: Converse, Claude, gpt-oss and Llama."""
 
 from __future__ import annotations
 
 import sys
 from random import Random
 
-from corpus import FAMILIES, Family, send_back
-from fuzzing import command, mutated_json
-
-from bedrock_stream.assembly import Response
 from bedrock_stream.dialects import Dialect
 from bedrock_stream.errors import BedrockStreamError, InvalidFrame
+from bedrock_stream.types.response import Response
+from tests.fuzz.corpus import FAMILIES, Family, send_back
+from tests.fuzz.fuzzing import command, mutated_json
 
 
 def read(dialect: Dialect, body: bytes) -> Response | str:

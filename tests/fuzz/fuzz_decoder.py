@@ -1,6 +1,6 @@
 # The invariant: whatever bytes are fed to a Decoder, in whatever pieces, it raises nothing but BedrockStreamError, and
 # every way to cut the same bytes comes to the same frames and the same error.
-"""Run by hand: `python tests/fuzz/fuzz_decoder.py --seconds 120 [--seed N]`.
+"""Run by hand: `python -m tests.fuzz.fuzz_decoder --seconds 120 [--seed N]`.
 
 Inputs are valid streams, damaged. Half of the damage lies under good checksums, since what is behind a checksum would
 never be reached otherwise.
@@ -18,10 +18,9 @@ from typing import TypeAlias
 from uuid import UUID
 from zlib import crc32
 
-from fuzzing import command, mutated, some_cuts
-
 from bedrock_stream.errors import BedrockStreamError
 from bedrock_stream.eventstream import Decoder, Frame, HeaderValue, Int8, Int16, Int64, encode_headers
+from tests.fuzz.fuzzing import command, mutated, some_cuts
 
 Outcome: TypeAlias = tuple[list[Frame], str]
 ODD_LENGTHS = (0, 1, 8, 12, 15, 16, 17, 1 << 16, 1 << 17, (1 << 17) + 1, 24 << 20, (24 << 20) + 1, (1 << 32) - 1)

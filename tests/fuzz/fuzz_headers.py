@@ -1,18 +1,17 @@
 # The invariant: whatever bytes a header block holds, decode_headers raises nothing but InvalidHeader; what it read can
 # be written again and is then read as the same, types included; and a sound block that is cut between no two headers
 # is refused.
-"""Run by hand: `python tests/fuzz/fuzz_headers.py --seconds 120 [--seed N]`."""
+"""Run by hand: `python -m tests.fuzz.fuzz_headers --seconds 120 [--seed N]`."""
 
 from __future__ import annotations
 
 import sys
 from random import Random
 
-from fuzz_decoder import a_value
-from fuzzing import command, mutated
-
 from bedrock_stream.errors import InvalidHeader
 from bedrock_stream.eventstream import HeaderValue, decode_headers, encode_headers
+from tests.fuzz.fuzz_decoder import a_value
+from tests.fuzz.fuzzing import command, mutated
 
 
 def typed(headers: dict[str, HeaderValue]) -> list[tuple[str, type, HeaderValue]]:

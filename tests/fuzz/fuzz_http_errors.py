@@ -1,6 +1,6 @@
 # The invariant: whatever status, headers and body an HTTP refusal has, it becomes a ServiceError with that status,
 # whose code and message are text and which can be shown, pickled and asked whether to try again; always the same one.
-"""Run by hand: `python tests/fuzz/fuzz_http_errors.py --seconds 120 [--seed N]`."""
+"""Run by hand: `python -m tests.fuzz.fuzz_http_errors --seconds 120 [--seed N]`."""
 
 from __future__ import annotations
 
@@ -10,10 +10,9 @@ import sys
 from random import Random
 from typing import Any
 
-from fuzzing import command, mutated, mutated_json
-
-from bedrock_stream import attempt
+from bedrock_stream.client import attempts as attempt
 from bedrock_stream.errors import ServiceError
+from tests.fuzz.fuzzing import command, mutated, mutated_json
 
 CODES = (
     "ThrottlingException",

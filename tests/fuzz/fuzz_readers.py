@@ -1,7 +1,7 @@
 # The invariant: whatever frames a dialect's reader is fed, in whatever batches, it raises nothing but
 # BedrockStreamError; every way to batch them comes to the same events, the same error and the same end; what it gave
 # can be written as JSON, assembled, and sent back as history; and a stream cut before its end never looks finished.
-"""Run by hand: `python tests/fuzz/fuzz_readers.py --seconds 120 [--seed N]`: Converse, Claude, gpt-oss and Llama."""
+"""Run by hand: `python -m tests.fuzz.fuzz_readers --seconds 120 [--seed N]`: Converse, Claude, gpt-oss and Llama."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from random import Random
 from typing import NamedTuple
 
 import msgspec
-from corpus import FAMILIES, Family, mutated_frames, send_back
-from fuzzing import command, some_cuts
 
-from bedrock_stream.assembly import Assembly
 from bedrock_stream.dialects import Dialect
 from bedrock_stream.errors import BedrockStreamError
-from bedrock_stream.events import Event, MessageStop, ToolCallEnd
 from bedrock_stream.eventstream import Decoder, Frame, encode_frame
+from bedrock_stream.types.events import Event, MessageStop, ToolCallEnd
+from bedrock_stream.types.response import Assembly
+from tests.fuzz.corpus import FAMILIES, Family, mutated_frames, send_back
+from tests.fuzz.fuzzing import command, some_cuts
 
 
 class Outcome(NamedTuple):

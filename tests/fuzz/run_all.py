@@ -1,4 +1,4 @@
-"""Every harness in turn, `python tests/fuzz/run_all.py --seconds 60` for one minute in all; exits with 1 if any broke.
+"""Every harness in turn, `python -m tests.fuzz.run_all --seconds 60` for one minute in all; exits with 1 if any broke.
 
 `--seed N` begins each of them with input N.
 """
@@ -10,12 +10,8 @@ import sys
 from collections.abc import Callable
 from random import Random
 
-import fuzz_answers
-import fuzz_decoder
-import fuzz_headers
-import fuzz_http_errors
-import fuzz_readers
-from fuzzing import command
+from tests.fuzz import fuzz_answers, fuzz_decoder, fuzz_headers, fuzz_http_errors, fuzz_readers
+from tests.fuzz.fuzzing import command
 
 __all__ = ("HARNESSES",)
 

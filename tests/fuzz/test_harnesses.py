@@ -6,23 +6,17 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from random import Random
 
-import corpus
-import fuzz_answers
-import fuzz_decoder
-import fuzz_headers
-import fuzz_http_errors
-import fuzz_readers
-import fuzzing
 import pytest
-from run_all import HARNESSES
 
-from bedrock_stream import attempt
-from bedrock_stream.assembly import Response
+from bedrock_stream.client import attempts as attempt
 from bedrock_stream.dialects.converse import Converse
 from bedrock_stream.dialects.converse.reader import ConverseReader
 from bedrock_stream.errors import ServiceError
-from bedrock_stream.events import Event, MessageStop
 from bedrock_stream.eventstream import Decoder, Frame, Headers
+from bedrock_stream.types.events import Event, MessageStop
+from bedrock_stream.types.response import Response
+from tests.fuzz import corpus, fuzz_answers, fuzz_decoder, fuzz_headers, fuzz_http_errors, fuzz_readers, fuzzing
+from tests.fuzz.run_all import HARNESSES
 
 SEED = 20_250_701
 

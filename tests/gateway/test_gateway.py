@@ -14,7 +14,6 @@ import openai
 import pytest
 from openai import AsyncOpenAI
 from openai.types.chat import ChatCompletionChunk
-from web_app import serving
 
 from bedrock_stream import Client
 from bedrock_stream.gateway import create_gateway
@@ -29,6 +28,7 @@ from bedrock_stream.testing import (
     text,
     tool_call,
 )
+from tests.support.web_app import serving
 
 NOVA = "amazon.nova-lite-v1:0"
 CLAUDE = "us.anthropic.claude-sonnet-4-5-20250929-v1:0"

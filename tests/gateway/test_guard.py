@@ -9,12 +9,12 @@ from typing import Any
 
 import httpx
 import pytest
-from web_app import serving
 
 from bedrock_stream import Client
 from bedrock_stream.errors import ConfigurationError
 from bedrock_stream.gateway import create_gateway
 from bedrock_stream.testing import Emulator
+from tests.support.web_app import serving
 
 KEY = "a-key-of-ones-own-0123456789"
 OTHER = "another-key-0123456789"

@@ -13,7 +13,6 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
-from conftest import KEYS
 from opentelemetry import trace
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
@@ -39,7 +38,6 @@ from bedrock_stream import (
     errors,
 )
 from bedrock_stream.integrations.otel import OpenTelemetry, instrument
-from bedrock_stream.targets import Target
 from bedrock_stream.testing import (
     REGION,
     Emulator,
@@ -56,6 +54,8 @@ from bedrock_stream.testing import (
     tool_call,
     wrong_content_type,
 )
+from bedrock_stream.types.settings import Target
+from tests.conftest import KEYS
 
 NOVA = "amazon.nova-lite-v1:0"
 CLAUDE = "us.anthropic.claude-sonnet-4-5-20250929-v1:0"

@@ -7,17 +7,17 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequen
 from typing import Any
 
 import pytest
-import test_fault_table as faults
-import test_ways_out as ways
-from conftest import KEYS
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor, TracerProvider
 from opentelemetry.trace import StatusCode
-from socket_server import SocketServer, begin_and_wait
 
 from bedrock_stream import Client, Stream, Timeouts, errors
 from bedrock_stream.integrations.otel import OpenTelemetry
 from bedrock_stream.testing import Emulator
+from tests.conftest import KEYS
+from tests.promises import test_fault_table as faults
+from tests.promises import test_ways_out as ways
+from tests.support.socket_server import SocketServer, begin_and_wait
 
 
 class Ledger(SpanProcessor):

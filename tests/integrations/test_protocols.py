@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 from openai.types import CompletionUsage
 from openai.types.chat import ChatCompletionChunk
-from web_app import parts
 
 from bedrock_stream import (
     BlockStop,
@@ -35,6 +34,7 @@ from bedrock_stream.errors import StreamInterrupted, ToolInputError
 from bedrock_stream.integrations.protocols import Said, Writer
 from bedrock_stream.integrations.protocols.openai import OpenAIChunks, usage_json
 from bedrock_stream.integrations.protocols.ui_message import UIMessageParts
+from tests.support.web_app import parts
 
 # The parts of the UI message stream, version 1: their required members, and those that they may have in every version
 # of the AI SDK that reads it, from 5.0.7 on. The readers of its version 5 refuse any other.

@@ -11,7 +11,6 @@ from typing import Any
 
 import httpx
 import pytest
-from conftest import KEYS
 from fastapi import Depends, FastAPI
 from sse_starlette.sse import EventSourceResponse
 from starlette.applications import Starlette
@@ -22,7 +21,6 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
-from web_app import parts, serving
 
 from bedrock_stream import Client, MessageStart, RetryPolicy, Stream, Timeouts, Tool
 from bedrock_stream.errors import BedrockStreamError, ConfigurationError
@@ -49,6 +47,8 @@ from bedrock_stream.testing import (
     text,
     tool_call,
 )
+from tests.conftest import KEYS
+from tests.support.web_app import parts, serving
 
 ONCE = RetryPolicy(max_attempts=1)
 MODEL = "amazon.nova-lite-v1:0"

@@ -15,7 +15,6 @@ import pytest
 from aiobotocore.session import get_session
 from botocore.config import Config
 from botocore.exceptions import ClientError
-from emulator_client import HELLO, MODEL, Connection, RawAnswer, opened, post, send, signed, target, written
 
 from bedrock_stream.errors import ConfigurationError
 from bedrock_stream.testing import (
@@ -33,6 +32,18 @@ from bedrock_stream.testing import (
     stream_error,
     text,
     tool_call,
+)
+from tests.support.emulator_client import (
+    HELLO,
+    MODEL,
+    Connection,
+    RawAnswer,
+    opened,
+    post,
+    send,
+    signed,
+    target,
+    written,
 )
 
 WEATHER: dict[str, Any] = {

@@ -6,8 +6,6 @@ import asyncio
 import json
 
 import pytest
-from emulator_client import CLAUDE, GPT_OSS, LLAMA, NATIVE, STREAM, post, send, signed, target, written
-from native_client import FIXED, ask
 
 from bedrock_stream.eventstream import Frame
 from bedrock_stream.testing import (
@@ -31,6 +29,8 @@ from bedrock_stream.testing import (
     tool_call,
     unmodeled_error,
 )
+from tests.support.emulator_client import CLAUDE, GPT_OSS, LLAMA, NATIVE, STREAM, post, send, signed, target, written
+from tests.support.native_client import FIXED, ask
 
 FAMILIES = pytest.mark.parametrize("model", [CLAUDE, GPT_OSS, LLAMA])
 

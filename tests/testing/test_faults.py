@@ -10,7 +10,6 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 
 import pytest
-from emulator_client import CLAUDE, GPT_OSS, HELLO, LLAMA, MODEL, NATIVE, STREAM, RawAnswer, opened, post
 
 from bedrock_stream import Client, Credentials
 from bedrock_stream.errors import (
@@ -44,6 +43,7 @@ from bedrock_stream.testing import (
     unscripted,
     wrong_content_type,
 )
+from tests.support.emulator_client import CLAUDE, GPT_OSS, HELLO, LLAMA, MODEL, NATIVE, STREAM, RawAnswer, opened, post
 
 ROUTES = [
     (MODEL, "converse-stream", HELLO),

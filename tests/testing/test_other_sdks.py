@@ -14,7 +14,6 @@ from aiobotocore.session import get_session
 from anthropic import APIStatusError, AsyncAnthropicBedrock
 from botocore.config import Config
 from botocore.exceptions import ClientError, EventStreamError
-from emulator_client import CLAUDE, GPT_OSS, LLAMA, NATIVE
 
 from bedrock_stream.testing import (
     ACCESS_KEY_ID,
@@ -29,6 +28,7 @@ from bedrock_stream.testing import (
     text,
     tool_call,
 )
+from tests.support.emulator_client import CLAUDE, GPT_OSS, LLAMA, NATIVE
 
 WEATHER: Any = {
     "name": "get_weather",

@@ -13,7 +13,6 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from emulator_client import CLAUDE, GPT_OSS, LLAMA, MODEL, NATIVE, post
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -51,8 +50,9 @@ from bedrock_stream.testing import (
     wrong_content_type,
 )
 from bedrock_stream.testing.recording import RecordedFrame, write_recording
+from tests.support.emulator_client import CLAUDE, GPT_OSS, LLAMA, MODEL, NATIVE, post
 
-FIXTURES = Path(__file__).parent.parent.parent / "fixtures"
+FIXTURES = Path(__file__).parents[2] / "fixtures"
 SECRETS = Keys("AKIAIOSFODNN7SECRET1", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYSECRETKEY", "IQoJb3JpZ2luX2VjSESSIONTOKEN")
 API_KEY = "ABSKQmVkcm9ja0FQSUtleS1wcml2YXRl"
 ACCOUNT = "123456789012"

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from emulator_client import HELLO, Connection, RawAnswer, opened, post, written
 
 from bedrock_stream.errors import ChecksumMismatch, StreamInterrupted
 from bedrock_stream.eventstream import Decoder, Frame
@@ -41,6 +40,7 @@ from bedrock_stream.testing import (
     tool_call,
     unmodeled_error,
 )
+from tests.support.emulator_client import HELLO, Connection, RawAnswer, opened, post, written
 
 BEGIN = ("messageStart", {"role": "assistant"})
 USAGE = {"inputTokens": 1, "outputTokens": 2, "totalTokens": 3}

@@ -9,10 +9,10 @@ from typing import Any
 import anyio
 import boto3
 import pytest
-from emulator_client import HELLO, MODEL, opened
 
 from bedrock_stream import stream
 from bedrock_stream.testing import CREDENTIALS, Emulator, ReceivedRequest, ThreadedEmulator, stall, text
+from tests.support.emulator_client import HELLO, MODEL, opened
 
 
 def running() -> int:

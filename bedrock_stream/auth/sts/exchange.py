@@ -14,7 +14,7 @@ from datetime import datetime
 from urllib.parse import urlsplit
 
 from ...errors import ClientClosed, CredentialsUnavailable, ServiceError, TransportError, service_error
-from ...masked import Masked
+from ...types.settings import Masked
 from ..credentials import Credentials
 from ..sigv4 import sign
 from ..sources import LARGEST_ANSWER, HttpAnswer, Outside, make_keys, scrub

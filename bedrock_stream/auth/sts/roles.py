@@ -17,11 +17,11 @@ from urllib.parse import urlencode
 
 from anyio import to_thread
 
-from ...endpoints import DEFAULT_REGION, STS, check_region, resolve_endpoint
 from ...errors import ConfigurationError, CredentialsUnavailable, SignatureExpired
-from ..calling import call_provider
+from ...request.endpoints import STS, resolve_endpoint
+from ...types.settings import DEFAULT_REGION, check_region
 from ..credentials import Credentials
-from ..sources import Outside, Source
+from ..sources import Outside, Source, call_provider
 from .exchange import Exchange
 
 __all__ = ("AssumeRole", "AssumeRoleWithWebIdentity", "KeySource", "TokenSource")

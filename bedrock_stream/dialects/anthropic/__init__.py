@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from ...assembly import Response
-from ...messages import Message
-from ...options import Options
+from ...types.messages import Message
+from ...types.options import Options
+from ...types.response import Response
 from .answer import read_answer
 from .body import refusal, write_body
 from .reader import AnthropicReader

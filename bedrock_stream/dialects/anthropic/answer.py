@@ -6,12 +6,11 @@ from typing import Any
 
 import msgspec
 
-from ...assembly import Response, whole_response
-from ...events import Metadata, ToolCallEnd
-from ...messages import Block, Raw
+from ...types.events import Metadata, ToolCallEnd
+from ...types.messages import Block, Raw
+from ...types.response import Response, whole_response
 from ..chunks import close_metadata, metrics_of, take_blocked, take_trace
-from ..members import present
-from ..payloads import answer_as_described, decode_object
+from ..payloads import answer_as_described, decode_object, present
 from .blocks import read_block
 from .reader import read_stop, read_usage
 

@@ -10,11 +10,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ...attachments import Document, Image
-from ...body import blob
-from ...events import Citation
-from ...messages import Block, CitedText, Json, Raw, Reasoning, Text, ToolCall, ToolResult
-from ..members import pop, present, take
+from ...types.events import Citation
+from ...types.media import Document, Image
+from ...types.messages import Block, CitedText, Json, Raw, Reasoning, Text, ToolCall, ToolResult
+from ..encoding import blob
+from ..payloads import pop, present, take
 
 __all__ = ("can_write", "read_block", "read_citation", "write_block")
 

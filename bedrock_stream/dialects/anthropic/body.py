@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from ...messages import Block, CachePoint, Message, Reasoning, Text, ToolResult
-from ...options import Options
-from ...tools import Tool
+from ...types.messages import Block, CachePoint, Message, Reasoning, Text, ToolResult
+from ...types.options import Options
+from ...types.tools import Tool
 from .blocks import can_write, write_block
 
 __all__ = ("DEFAULT_MAX_TOKENS", "refusal", "write_body")

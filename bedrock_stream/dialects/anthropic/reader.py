@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from ...errors import service_error
-from ...events import (
+from ...types.events import (
     BlockStop,
     CacheDetail,
     CitationDelta,
@@ -31,8 +31,7 @@ from ...events import (
     Usage,
 )
 from ..chunks import ChunkReader, close_metadata, metrics_of, stop_of
-from ..members import keep, members, pop, pop_if, present, take, take_in
-from ..payloads import decode_object
+from ..payloads import decode_object, keep, members, pop, pop_if, present, take, take_in
 from .blocks import read_citation
 
 __all__ = ("AnthropicReader", "read_stop", "read_usage")

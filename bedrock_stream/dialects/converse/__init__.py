@@ -7,12 +7,12 @@ from typing import Any
 
 import msgspec
 
-from ...assembly import Response, whole_response
 from ...errors import InvalidFrame
-from ...events import ToolCallEnd
-from ...messages import Block, Message, Raw
-from ...options import Options
-from ..members import pop
+from ...types.events import ToolCallEnd
+from ...types.messages import Block, Message, Raw
+from ...types.options import Options
+from ...types.response import Response, whole_response
+from ..payloads import pop
 from .blocks import read_block
 from .body import write_body
 from .reader import ConverseReader, read_metadata, read_stop

@@ -12,12 +12,12 @@ from typing import Any
 
 import msgspec
 
-from ...attachments import Attachment, Audio, Document, Image, Video
-from ...body import blob, plain
 from ...errors import ConfigurationError, InvalidFrame
-from ...events import Citation
-from ...messages import Block, CachePoint, CitedText, Json, Raw, Reasoning, Text, ToolCall, ToolResult
-from ..members import take
+from ...types.events import Citation
+from ...types.media import Attachment, Audio, Document, Image, Video
+from ...types.messages import Block, CachePoint, CitedText, Json, Raw, Reasoning, Text, ToolCall, ToolResult
+from ..encoding import blob, plain
+from ..payloads import take
 
 __all__ = ("read_block", "read_citation", "write_block")
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from ...messages import CachePoint, Message, Raw, Text, ToolCall, ToolResult
-from ...options import Options
-from ...tools import Tool
+from ...types.messages import CachePoint, Message, Raw, Text, ToolCall, ToolResult
+from ...types.options import Options
+from ...types.tools import Tool
 from .blocks import write_block
 
 __all__ = ("write_body",)

@@ -18,7 +18,8 @@ from typing import Any
 import msgspec
 
 from ...errors import InvalidFrame
-from ...events import (
+from ...eventstream import Frame, HeaderValue
+from ...types.events import (
     BlockStop,
     CacheDetail,
     CitationDelta,
@@ -36,10 +37,8 @@ from ...events import (
     UnknownEvent,
     Usage,
 )
-from ...eventstream import Frame, HeaderValue
-from ...tool_input import ToolInputs
-from ..members import keep, members, pop, pop_if, present, take, take_in
-from ..payloads import decode_object, failure
+from ..payloads import decode_object, failure, keep, members, pop, pop_if, present, take, take_in
+from ..tool_input import ToolInputs
 from .blocks import read_citation
 
 __all__ = ("ConverseReader", "read_metadata", "read_stop")

@@ -8,13 +8,12 @@ from typing import Any
 
 import msgspec
 
-from ...assembly import Response, whole_response
-from ...events import MessageStop, Metadata, ToolCallEnd
-from ...messages import Block, Reasoning, Text, ToolCall
-from ...tool_input import parse_input
+from ...types.events import MessageStop, Metadata, ToolCallEnd
+from ...types.messages import Block, Reasoning, Text, ToolCall
+from ...types.response import Response, whole_response
 from ..chunks import close_metadata, take_blocked, take_trace
-from ..members import pop_as
-from ..payloads import answer_as_described, decode_object
+from ..payloads import answer_as_described, decode_object, pop_as
+from ..tool_input import parse_input
 from .facts import read_stop, rest_of, rest_of_choice, take_counts
 from .tags import TagSplitter
 

@@ -13,9 +13,9 @@ from typing import Any
 import msgspec
 
 from ...errors import ConfigurationError
-from ...messages import Block, CitedText, Json, Message, Raw, Reasoning, Text, ToolCall, ToolResult
-from ...options import Options
-from ...tools import Tool
+from ...types.messages import Block, CitedText, Json, Message, Raw, Reasoning, Text, ToolCall, ToolResult
+from ...types.options import Options
+from ...types.tools import Tool
 from ..texts import raise_refusal, said, system_text, system_texts, unwritable, with_fields
 
 __all__ = ("refusal", "write_body")

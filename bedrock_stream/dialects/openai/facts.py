@@ -10,9 +10,9 @@ from typing import Any
 
 import msgspec
 
-from ...events import MessageStop, Metadata, Usage
+from ...types.events import MessageStop, Metadata, Usage
 from ..chunks import metrics_of, stop_of
-from ..members import pop_as, present
+from ..payloads import pop_as, present
 
 __all__ = ("read_stop", "rest_of", "rest_of_choice", "take_counts")
 

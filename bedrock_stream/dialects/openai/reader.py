@@ -14,10 +14,9 @@ from typing import Any, Literal
 
 import msgspec
 
-from ...events import BlockStop, Event, MessageStart, ReasoningDelta, TextDelta, ToolCallStart, UnknownEvent
+from ...types.events import BlockStop, Event, MessageStart, ReasoningDelta, TextDelta, ToolCallStart, UnknownEvent
 from ..chunks import ACTION, METRICS, TRACE, ChunkReader
-from ..members import pop_as
-from ..payloads import decode_object
+from ..payloads import decode_object, pop_as
 from .facts import read_stop, rest_of, rest_of_choice, take_counts
 from .tags import TagSplitter
 

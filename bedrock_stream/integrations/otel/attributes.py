@@ -18,10 +18,10 @@ from ...errors import (
     ToolInputError,
     ValidationFailed,
 )
-from ...events import Usage
 from ...observing import Attempt, Ending, Subject
-from ...options import Options
-from ...targets import Target
+from ...types.events import Usage
+from ...types.options import Options
+from ...types.settings import Target
 
 __all__ = (
     "Attributes",

@@ -11,12 +11,12 @@ from typing import Any
 
 import msgspec
 
-from ...assembly import Response
-from ...attachments import Attachment
 from ...dialects.converse.blocks import read_block
 from ...errors import InvalidFrame
-from ...messages import Block, CachePoint, CitedText, Json, Message, Raw, Reasoning, Text, ToolCall, ToolResult
-from ...options import Options
+from ...types.media import Attachment
+from ...types.messages import Block, CachePoint, CitedText, Json, Message, Raw, Reasoning, Text, ToolCall, ToolResult
+from ...types.options import Options
+from ...types.response import Response
 
 __all__ = ("input_messages", "output_messages", "system_instructions")
 

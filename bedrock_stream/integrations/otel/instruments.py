@@ -10,7 +10,7 @@ from typing import Any
 
 from opentelemetry.metrics import Histogram, Meter
 
-from ...events import Usage
+from ...types.events import Usage
 from .attributes import input_tokens
 
 __all__ = ("Embeddings", "Inference")

@@ -25,8 +25,8 @@ from opentelemetry.trace import (
 )
 
 from ..._version import __version__
-from ...events import BlockStop, Event, MessageStart, MessageStop, Metadata, Usage
 from ...observing import Attempt, Ending, Subject
+from ...types.events import BlockStop, Event, MessageStart, MessageStop, Metadata, Usage
 from .attributes import (
     Attributes,
     error_type,

@@ -10,9 +10,9 @@ from collections.abc import Mapping
 from typing import Protocol, TypeAlias
 
 from ...errors import BedrockStreamError
-from ...events import Event
-from ...messages import ToolResult
-from ..problems import Problem
+from ...types.events import Event
+from ...types.messages import ToolResult
+from ..http_errors import Problem
 
 __all__ = ("HEARTBEAT", "Said", "Writer", "server_sent")
 

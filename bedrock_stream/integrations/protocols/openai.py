@@ -17,7 +17,7 @@ from uuid import uuid4
 import msgspec
 
 from ...errors import BedrockStreamError, ToolInputError
-from ...events import (
+from ...types.events import (
     BlockStop,
     MessageStart,
     MessageStop,
@@ -29,7 +29,7 @@ from ...events import (
     ToolCallStart,
     Usage,
 )
-from ..problems import Problem, problem_of
+from ..http_errors import Problem, problem_of
 from . import Said, server_sent
 
 __all__ = ("OpenAIChunks", "completion_id", "error_json", "finish_reason", "reasoning_detail", "usage_json")

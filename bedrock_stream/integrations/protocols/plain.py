@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from ...errors import BedrockStreamError
-from ..problems import Problem, problem_of
+from ..http_errors import Problem, problem_of
 from . import Said, server_sent
 
 __all__ = ("PlainEvents", "problem_json")

@@ -16,7 +16,7 @@ from typing import Any, TypeAlias
 import msgspec
 
 from ...errors import BedrockStreamError, ToolInputError
-from ...events import (
+from ...types.events import (
     BlockStop,
     Citation,
     CitationDelta,
@@ -31,8 +31,8 @@ from ...events import (
     ToolResultDelta,
     ToolResultStart,
 )
-from ...messages import Json, Text, ToolResult
-from ..problems import Problem, problem_of
+from ...types.messages import Json, Text, ToolResult
+from ..http_errors import Problem, problem_of
 from . import Said, server_sent
 from .plain import problem_json
 

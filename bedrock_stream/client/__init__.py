@@ -1,0 +1,1 @@
+"""One call: planned for each target, sent, retried and read; `Client`, `Stream` and the tool loop."""

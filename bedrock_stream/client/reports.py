@@ -1,0 +1,54 @@
+"""What a client is doing and has done, in numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+__all__ = (
+    "Explanation",
+    "Stats",
+)
+
+
+class Stats(msgspec.Struct, frozen=True, kw_only=True):
+    """A client's numbers, over all its event loops."""
+
+    open_streams: int
+    """Connection slots that are taken now."""
+    waiting: int
+    """Requests that wait for a slot now."""
+    max_connections: int
+    """Slots for each event loop."""
+    attempts: int
+    """Requests so far, retries included."""
+    retries: int
+    """Attempts that followed a failed one, those at other targets included."""
+    retries_left: int
+    """Retries that the client's budget allows now."""
+    bytes_received: int
+    """Bytes of answers so far."""
+    lanes: Mapping[tuple[str, str], int]
+    """With `adaptive_concurrency`: how many requests each region and model takes at once, as learned."""
+
+
+class Explanation(msgspec.Struct, frozen=True, kw_only=True):
+    """The answer of `Client.explain`."""
+
+    model: str
+    family: str | None
+    route: str
+    """`converse` or `invoke`."""
+    reason: str
+    """Why this route."""
+    region: str
+    method: str
+    url: str
+    endpoint_source: str
+    """`region`, or the argument, variable or setting that gave the endpoint."""
+    auth: str
+    """`bearer` or `sigv4`, and where the key would come from."""
+    headers: dict[str, str]
+    body: dict[str, Any]

@@ -1,0 +1,149 @@
+"""The time limits of a call, and the one timer that watches a stream.
+
+The waiting clocks run only while the reader waits for bytes: a consumer may work for minutes on one event. The unread
+clock is the other way round: it runs while nobody reads. No event pays for any of it: a wait notes the time once, and
+progress is told by a counter that the stream keeps anyway. The timer holds its watch weakly and the watch its stream,
+so neither keeps a dropped stream alive.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from ..errors import TimeLimitError, TotalTimeout, UnreadTimeout
+
+__all__ = (
+    "Watch",
+    "Watched",
+)
+
+
+class Watched(Protocol):
+    """What a watch looks at."""
+
+    @property
+    def delivered(self) -> int:
+        """Grows with each event that reaches the caller."""
+
+    def expire(self, kind: type[TimeLimitError], limit: float, elapsed: float) -> None:
+        """A limit was reached."""
+
+
+class _Loop(Protocol):
+    def time(self) -> float: ...
+    def call_later(self, delay: float, callback: Callable[..., Any], *args: Any) -> Any: ...
+
+
+class Watch:
+    """One re-arming timer. `begin_wait` and `end_wait` stand around each wait for bytes, `stop` ends it."""
+
+    __slots__ = (
+        "__weakref__",
+        "_deadline",
+        "_due",
+        "_handle",
+        "_kind",
+        "_limit",
+        "_loop",
+        "_progress",
+        "_progress_at",
+        "_since",
+        "_spent",
+        "_total",
+        "_unread",
+        "_watched",
+    )
+
+    def __init__(
+        self, loop: _Loop, watched: Watched, unread: float | None, total: tuple[float, float] | None = None
+    ) -> None:
+        """`total` is the limit of the whole call, and the loop's time at its beginning."""
+        self._loop = loop
+        self._total = total
+        self._watched = weakref.ref(watched)
+        self._unread = unread
+        self._progress = watched.delivered
+        self._progress_at = loop.time()
+        self._deadline: float | None = None  # of the wait that is going on
+        self._since = self._spent = 0.0
+        self._kind: type[TimeLimitError] = TimeLimitError
+        self._limit = 0.0
+        self._handle: Any = None
+        self._due = float("inf")
+        due = float("inf") if unread is None else self._progress_at + unread / 8
+        if total is not None:
+            due = min(due, sum(total))
+        if due != float("inf"):
+            self._arm(due)
+
+    def begin_wait(self, kind: type[TimeLimitError], limit: float | None, spent: float = 0.0) -> None:
+        """A wait of at most `limit` seconds begins, `spent` of which have gone before."""
+        now = self._loop.time()
+        self._since, self._spent = now - spent, spent
+        if limit is None:
+            self._deadline = float("inf")
+            return
+        self._kind, self._limit = kind, limit
+        self._deadline = deadline = self._since + limit
+        if deadline < self._due:
+            self._arm(deadline)
+
+    @property
+    def waited(self) -> float:
+        """How long the wait has taken, without what had gone before."""
+        return self._loop.time() - self._since - self._spent
+
+    def end_wait(self) -> None:
+        """The wait is over."""
+        self._deadline = None
+
+    def stop(self) -> None:
+        """No more ticks."""
+        if self._handle is not None:
+            self._handle.cancel()
+            self._handle = None
+
+    def _arm(self, due: float) -> None:
+        self.stop()
+        self._due = due
+        self._handle = self._loop.call_later(max(due - self._loop.time(), 0), _tick, weakref.ref(self))
+
+    def tick(self) -> None:
+        """The timer fired: has a limit been reached, and when to look next?"""
+        watched = self._watched()
+        if watched is None:
+            return
+        self._handle = None
+        now = self._loop.time()
+        due = float("inf")
+        if self._total is not None:
+            limit, began = self._total
+            if now >= began + limit:
+                watched.expire(TotalTimeout, limit, now - began)
+                return
+            due = began + limit
+        if self._deadline is not None:
+            if now >= self._deadline:
+                watched.expire(self._kind, self._limit, now - self._since)
+                return
+            self._progress_at = now
+            due = min(due, self._deadline)
+        if self._unread is not None:
+            if watched.delivered != self._progress:
+                self._progress, self._progress_at = watched.delivered, now
+            idle = now - self._progress_at
+            if idle >= self._unread:
+                watched.expire(UnreadTimeout, self._unread, idle)
+                return
+            due = min(due, now + self._unread / 8)
+        self._due = due
+        if due != float("inf"):
+            self._arm(due)
+
+
+def _tick(reference: weakref.ref[Watch]) -> None:
+    watch = reference()
+    if watch is not None:
+        watch.tick()

@@ -1,0 +1,50 @@
+"""A whole answer as a chat completion."""
+
+from __future__ import annotations
+
+from time import time
+from typing import Any
+
+import msgspec
+
+from ..integrations.protocols.openai import completion_id, finish_reason, reasoning_detail, usage_json
+from ..types.messages import Reasoning
+from ..types.response import Response
+
+__all__ = ("completion",)
+
+
+def completion(response: Response, model: str, answer_tool: str | None = None) -> dict[str, Any]:
+    """The JSON of `POST /v1/chat/completions` without streaming.
+
+    `model`: as the client called it. `answer_tool`: the name of a tool whose input is the answer's text; see `output`.
+    """
+    broken = [call for call in response.broken_tool_calls if not call.server]
+    calls = [_call(call.id, call.name, msgspec.json.encode(call.input).decode()) for call in response.tool_calls]
+    calls += [_call(call.id, call.name, call.raw) for call in broken if call.name != answer_tool]
+    # Where a schema was answered by a tool, the message has its input as text, unless it was cut.
+    cut = "".join(call.raw for call in broken if call.name == answer_tool)
+    text = response.text or response.message.text or cut
+    message: dict[str, Any] = {"role": "assistant", "content": text or None, "refusal": None}
+    if calls:
+        message["tool_calls"] = calls
+    details = [
+        reasoning_detail(block.text, block.signature, block.redacted)
+        for block in response.message.content
+        if isinstance(block, Reasoning)
+    ]
+    if details:
+        message |= {"reasoning_content": response.reasoning, "reasoning_details": details}
+    reason = finish_reason(response.stop_reason, calls=bool(calls))
+    return {
+        "id": completion_id(),
+        "object": "chat.completion",
+        "created": int(time()),
+        "model": model,
+        "choices": [{"index": 0, "message": message, "logprobs": None, "finish_reason": reason}],
+        "usage": usage_json(response.usage),
+    }
+
+
+def _call(id: str, name: str, arguments: str) -> dict[str, Any]:
+    return {"id": id, "type": "function", "function": {"name": name, "arguments": arguments}}

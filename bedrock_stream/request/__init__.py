@@ -1,0 +1,1 @@
+"""From arguments to one HTTP request. Pure."""

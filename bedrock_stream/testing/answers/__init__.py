@@ -1,0 +1,1 @@
+"""What the emulator answers: content, pacing and frames."""

@@ -1,0 +1,244 @@
+"""Claude's Messages API as Bedrock takes it: what it refuses in its own words, and the conversation it holds."""
+
+from __future__ import annotations
+
+import json
+import re
+from base64 import b64encode
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from ...service.claude_rules import check_claude
+from ...service.refusal import invalid
+from ..turns import unpaired
+
+__all__ = ("read",)
+
+_TOP_LEVEL = frozenset(
+    {"anthropic_beta", "anthropic_version", "context_management", "max_tokens", "messages", "metadata"}
+    | {"output_config", "stop_sequences", "system", "temperature", "thinking", "tool_choice", "tools"}
+    | {"top_k", "top_p", "amazon-bedrock-guardrailConfig"}
+)
+_TOOL = frozenset({"allowed_callers", "cache_control", "defer_loading", "description", "input_examples"}) | frozenset(
+    {"input_schema", "name", "strict", "type"}
+)
+# Bedrock's own version, or the date of Anthropic's, which newer releases of their SDK send.
+_VERSION = re.compile(r"(bedrock-)?\d{4}-\d\d-\d\d")
+_TOOL_NAME = re.compile(r"[a-zA-Z0-9_-]{1,128}")
+
+
+def read(body: dict[str, Any], _model: str) -> dict[str, Any]:
+    """The Converse body of the same conversation. Raises `Refusal` where Claude would not take it."""
+    for name in body:
+        if name not in _TOP_LEVEL:
+            raise invalid(f"{name}: Extra inputs are not permitted")
+    for name in ("anthropic_version", "max_tokens", "messages"):
+        if name not in body:
+            raise invalid(f"{name}: Field required")
+    if not _VERSION.fullmatch(str(body["anthropic_version"])):
+        raise invalid(f"Invalid API version: {body['anthropic_version']}")
+    _check_settings(body)
+    _check_tools(body)
+    _check_messages(body["messages"])
+    converse = _to_converse(body)
+    _check_results(converse["messages"], offered=bool(body.get("tools")))
+    check_claude(converse, "")
+    return converse
+
+
+# ---------------------------------------------------------------------------------------------------------- refusals
+
+
+def _check_settings(body: dict[str, Any]) -> None:
+    limit = body["max_tokens"]
+    if not isinstance(limit, int) or isinstance(limit, bool):
+        raise invalid("max_tokens: Input should be a valid integer")
+    if limit < 1:
+        raise invalid("max_tokens: Input should be greater than or equal to 1")
+    for name in ("temperature", "top_p"):
+        value = body.get(name)
+        if value is not None and not 0 <= value <= 1:
+            raise invalid(f"{name}: range: 0..1")
+    for place, sequence in enumerate(body.get("stop_sequences") or ()):
+        if not sequence.strip():
+            raise invalid(f"stop_sequences.{place}: each stop sequence must contain non-whitespace")
+
+
+def _check_tools(body: dict[str, Any]) -> None:
+    tools: list[dict[str, Any]] = body.get("tools") or []
+    names = [tool.get("name") for tool in tools]
+    for place, tool in enumerate(tools):
+        if not _is_custom(tool):
+            continue
+        if unknown := sorted(set(tool) - _TOOL):
+            raise invalid(f"tools.{place}.custom.{unknown[0]}: Extra inputs are not permitted")
+        if not _TOOL_NAME.fullmatch(str(tool.get("name", ""))):
+            raise invalid(f"tools.{place}.custom.name: String should match pattern '^{_TOOL_NAME.pattern}$'")
+        if not isinstance(tool.get("input_schema"), dict):
+            raise invalid(f"tools.{place}.custom.input_schema: Field required")
+    if len(set(names)) < len(names):
+        raise invalid("tools: Tool names must be unique.")
+    choice = body.get("tool_choice") or {}
+    if choice.get("type") == "tool" and choice.get("name") not in names:
+        raise invalid(f"Tool '{choice.get('name')}' not found in provided tools")
+
+
+def _check_messages(messages: list[dict[str, Any]]) -> None:
+    if not messages:
+        raise invalid("messages: at least one message is required")
+    for position, message in enumerate(messages):
+        if message.get("role") not in ("user", "assistant"):
+            raise invalid(f"messages.{position}.role: Input should be 'user' or 'assistant'")
+        blocks = _blocks(message["content"])
+        if not blocks and position < len(messages) - 1:
+            raise invalid(
+                f"messages.{position}: all messages must have non-empty content "
+                "except for the optional final assistant message"
+            )
+        for place, block in enumerate(blocks):
+            _check_block(block, f"messages.{position}.content.{place}")
+
+
+def _check_block(block: dict[str, Any], place: str) -> None:
+    kind = block.get("type")
+    if kind not in _TO_CONVERSE:
+        tags = ", ".join(f"'{name}'" for name in _TO_CONVERSE)
+        raise invalid(f"{place}: Input tag '{kind}' found using 'type' does not match any of the expected tags: {tags}")
+    if kind == "text" and not block["text"]:
+        raise invalid("messages: text content blocks must be non-empty")
+    if kind == "text" and not block["text"].strip():
+        raise invalid("messages: text content blocks must contain non-whitespace text")
+    if kind == "tool_result":
+        for number, part in enumerate(_blocks(block.get("content") or [])):
+            _check_block(part, f"{place}.tool_result.content.{number}")
+    if kind == "image" and block["source"].get("type") != "base64":
+        raise invalid(
+            f"{place}.image.source: Input tag '{block['source'].get('type')}' found using 'type' "
+            "does not match any of the expected tags: 'base64'"
+        )
+
+
+def _check_results(messages: list[dict[str, Any]], *, offered: bool) -> None:
+    for kind, position, calls in unpaired(messages):
+        named = ", ".join(calls)
+        if kind == "missing":
+            raise invalid(
+                f"messages.{position - 1}: `tool_use` ids were found without `tool_result` blocks immediately after: "
+                f"{named}. Each `tool_use` block must have a corresponding `tool_result` block in the next message."
+            )
+        raise invalid(
+            f"messages.{position}: unexpected `tool_use_id` found in `tool_result` blocks: {named}. "
+            "Each `tool_result` block must have a corresponding `tool_use` block in the previous message."
+        )
+    used = any("toolUse" in block for message in messages for block in message["content"])
+    if used and not offered:
+        raise invalid("Requests which include `tool_use` or `tool_result` blocks must define tools")
+
+
+# ------------------------------------------------------------------------------------------------------ as Converse
+
+
+def _to_converse(body: dict[str, Any]) -> dict[str, Any]:
+    names = {
+        "max_tokens": "maxTokens",
+        "stop_sequences": "stopSequences",
+        "temperature": "temperature",
+        "top_p": "topP",
+    }
+    config = {own: body[name] for name, own in names.items() if body.get(name) is not None}
+    converse: dict[str, Any] = {
+        "messages": [
+            {"role": message["role"], "content": list(_converted(_blocks(message["content"])))}
+            for message in body["messages"]
+        ],
+        "inferenceConfig": config,
+        "additionalModelRequestFields": {name: body[name] for name in ("thinking", "top_k") if body.get(name)},
+        "additionalModelResponseFieldPaths": ["/stop_sequence"],
+    }
+    if body.get("system"):
+        converse["system"] = list(_converted(_blocks(body["system"])))
+    if body.get("tools"):
+        converse["toolConfig"] = _tools(body["tools"], body.get("tool_choice") or {})
+    form = (body.get("output_config") or {}).get("format") or {}
+    if form.get("type") == "json_schema":
+        schema = {"schema": json.dumps(form["schema"])}
+        converse["outputConfig"] = {"textFormat": {"type": "json_schema", "structure": {"jsonSchema": schema}}}
+    return converse
+
+
+def _blocks(content: Any) -> list[dict[str, Any]]:
+    return [{"type": "text", "text": content}] if isinstance(content, str) else list(content)
+
+
+def _marked(converted: dict[str, Any], block: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    yield converted
+    if mark := block.get("cache_control"):
+        yield {"cachePoint": {"type": "default", "ttl": mark.get("ttl", "5m")}}
+
+
+def _converted(blocks: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    for block in blocks:
+        yield from _marked(_TO_CONVERSE[block["type"]](block), block)
+
+
+def _is_custom(tool: dict[str, Any]) -> bool:
+    return tool.get("type") in (None, "custom")
+
+
+def _tools(tools: list[dict[str, Any]], choice: dict[str, Any]) -> dict[str, Any]:
+    offered = [
+        part
+        for tool in tools
+        for part in _marked(_tool_spec(tool) if _is_custom(tool) else {"systemTool": {"name": tool["name"]}}, tool)
+    ]
+    kind = choice.get("type", "auto")
+    return {"tools": offered, "toolChoice": {kind: {"name": choice["name"]} if kind == "tool" else {}}}
+
+
+def _tool_spec(tool: dict[str, Any]) -> dict[str, Any]:
+    described = {"description": tool["description"]} if tool.get("description") else {}
+    return {"toolSpec": {"name": tool["name"], **described, "inputSchema": {"json": tool["input_schema"]}}}
+
+
+def _image(block: dict[str, Any]) -> dict[str, Any]:
+    source = block["source"]
+    return {"image": {"format": source["media_type"].partition("/")[2], "source": {"bytes": source["data"]}}}
+
+
+def _document(block: dict[str, Any]) -> dict[str, Any]:
+    source = block["source"]
+    match source["type"]:
+        case "text":
+            held: dict[str, Any] = {"source": {"text": source["data"]}}
+        case "content":
+            held = {"source": {"content": [{"text": part["text"]} for part in _blocks(source["content"])]}}
+        case _:
+            held = {"format": "pdf", "source": {"bytes": source["data"]}}
+    named = {"name": block.get("title") or "document", "citations": block.get("citations") or {}}
+    return {"document": {**named, **held}}
+
+
+def _tool_result(block: dict[str, Any]) -> dict[str, Any]:
+    content = [_TO_CONVERSE[part["type"]](part) for part in _blocks(block.get("content") or [])]
+    status = {"status": "error"} if block.get("is_error") else {}
+    return {"toolResult": {"toolUseId": block["tool_use_id"], "content": content, **status}}
+
+
+def _thinking(block: dict[str, Any]) -> dict[str, Any]:
+    return {"reasoningContent": {"reasoningText": {"text": block["thinking"], "signature": block["signature"]}}}
+
+
+def _redacted(block: dict[str, Any]) -> dict[str, Any]:
+    return {"reasoningContent": {"redactedContent": b64encode(block["data"].encode()).decode()}}
+
+
+_TO_CONVERSE = {
+    "text": lambda block: {"text": block["text"]},
+    "image": _image,
+    "document": _document,
+    "search_result": lambda block: {"searchResult": {name: block[name] for name in ("source", "title", "content")}},
+    "thinking": _thinking,
+    "redacted_thinking": _redacted,
+    "tool_use": lambda block: {"toolUse": {"toolUseId": block["id"], "name": block["name"], "input": block["input"]}},
+    "tool_result": _tool_result,
+}

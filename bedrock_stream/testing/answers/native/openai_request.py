@@ -1,0 +1,143 @@
+"""Chat Completions as gpt-oss takes it on Bedrock: what it refuses, and the conversation it holds."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from ...service.refusal import extraneous, invalid
+from ..turns import unpaired
+
+__all__ = ("read",)
+
+_TOP_LEVEL = frozenset(
+    {"frequency_penalty", "max_completion_tokens", "max_tokens", "messages", "metadata", "model", "n"}
+    | {"parallel_tool_calls", "presence_penalty", "reasoning_effort", "response_format", "seed", "service_tier"}
+    | {"stop", "stream", "stream_options", "temperature", "tool_choice", "tools", "top_p", "user"}
+    | {"amazon-bedrock-guardrailConfig"}
+)
+_EFFORTS = ("low", "medium", "high")
+
+
+def read(body: dict[str, Any], _model: str) -> dict[str, Any]:
+    """The Converse body of the same conversation. Raises `Refusal` where gpt-oss would not take it."""
+    for name in body:
+        if name not in _TOP_LEVEL:
+            raise extraneous(name)
+    if not body.get("messages"):
+        raise invalid("messages: Field required")
+    _check_settings(body)
+    converse = _to_converse(body)
+    for kind, position, calls in unpaired(converse["messages"]):
+        if kind == "missing":
+            raise invalid(
+                "An assistant message with 'tool_calls' must be followed by tool messages responding to each "
+                f"'tool_call_id'. The following tool_call_ids did not have response messages: {', '.join(calls)}"
+            )
+        raise invalid(
+            f"messages.{position}: messages with role 'tool' must be a response to a preceding message with "
+            "'tool_calls'."
+        )
+    return converse
+
+
+def _check_settings(body: dict[str, Any]) -> None:
+    limit = _limit(body)
+    if limit is not None and limit < 1:
+        raise invalid(f"max_tokens must be at least 1, got {limit}.")
+    for name, most in (("temperature", 2), ("top_p", 1)):
+        if body.get(name) is not None and not 0 <= body[name] <= most:
+            raise invalid(f"{name}: Input should be between 0 and {most}")
+    effort = body.get("reasoning_effort", "low")
+    if effort not in _EFFORTS:
+        raise invalid(f"reasoning_effort: Input should be 'low', 'medium' or 'high', got {effort!r}")
+    names = [tool["function"]["name"] for tool in body.get("tools") or ()]
+    if len(set(names)) < len(names):
+        raise invalid("tools: Tool names must be unique.")
+    choice = body.get("tool_choice")
+    if isinstance(choice, dict) and choice["function"]["name"] not in names:
+        raise invalid(f"tool_choice: {choice['function']['name']!r} is not among the tools")
+
+
+def _limit(body: dict[str, Any]) -> Any:
+    return body.get("max_completion_tokens", body.get("max_tokens"))
+
+
+# ------------------------------------------------------------------------------------------------------ as Converse
+
+
+def _to_converse(body: dict[str, Any]) -> dict[str, Any]:
+    stops = body.get("stop") or []
+    config: dict[str, Any] = {"stopSequences": [stops] if isinstance(stops, str) else stops}
+    if (limit := _limit(body)) is not None:
+        config["maxTokens"] = limit
+    converse: dict[str, Any] = {"messages": [], "system": [], "inferenceConfig": config}
+    for position, message in enumerate(body["messages"]):
+        _add(message, converse, f"messages.{position}")
+    if body.get("tools"):
+        converse["toolConfig"] = _tools(body["tools"], body.get("tool_choice"))
+    if "reasoning_effort" in body:
+        converse["additionalModelRequestFields"] = {"reasoning_effort": body["reasoning_effort"]}
+    form = body.get("response_format") or {}
+    if form.get("type") == "json_schema":
+        schema = {"schema": json.dumps(form["json_schema"]["schema"])}
+        converse["outputConfig"] = {"textFormat": {"type": "json_schema", "structure": {"jsonSchema": schema}}}
+    return converse
+
+
+def _add(message: dict[str, Any], converse: dict[str, Any], place: str) -> None:
+    role = message["role"]
+    blocks = _texts(message.get("content"), place)
+    match role:
+        case "system" | "developer":
+            converse["system"] += blocks
+        case "user":
+            if not blocks or not all(block["text"] for block in blocks):
+                raise invalid(f"{place}.content: text must not be empty")
+            converse["messages"].append({"role": role, "content": blocks})
+        case "assistant":
+            calls = [_tool_use(call) for call in message.get("tool_calls") or ()]
+            spoken = [block for block in blocks if block["text"]]
+            converse["messages"].append({"role": role, "content": spoken + calls})
+        case "tool":
+            if "name" in message:
+                raise extraneous("name", f"#/{place.replace('.', '/')}")
+            _add_result(converse["messages"], {"toolUseId": message["tool_call_id"], "content": blocks})
+        case _:
+            raise invalid(f"{place}.role: Unexpected message role '{role}'.")
+
+
+def _add_result(messages: list[dict[str, Any]], result: dict[str, Any]) -> None:
+    """Each tool message brings one result; Converse wants those of one turn together."""
+    last = messages[-1]["content"] if messages and messages[-1]["role"] == "user" else []
+    if not last or "toolResult" not in last[0]:
+        last = []
+        messages.append({"role": "user", "content": last})
+    last.append({"toolResult": result})
+
+
+def _texts(content: Any, place: str) -> list[dict[str, Any]]:
+    if content is None:
+        return []
+    parts = [{"type": "text", "text": content}] if isinstance(content, str) else content
+    for number, part in enumerate(parts):
+        if part["type"] != "text":
+            raise invalid(f"{place}.content.{number}: this model does not support {part['type']} content")
+    return [{"text": part["text"]} for part in parts]
+
+
+def _tool_use(call: dict[str, Any]) -> dict[str, Any]:
+    function = call["function"]
+    return {"toolUse": {"toolUseId": call["id"], "name": function["name"], "input": json.loads(function["arguments"])}}
+
+
+def _tools(tools: list[dict[str, Any]], choice: Any) -> dict[str, Any]:
+    specs = []
+    for tool in tools:
+        function = tool["function"]
+        described = {"description": function["description"]} if function.get("description") else {}
+        schema = {"inputSchema": {"json": function.get("parameters") or {"type": "object"}}}
+        specs.append({"toolSpec": {"name": function["name"], **described, **schema}})
+    if isinstance(choice, dict):
+        return {"tools": specs, "toolChoice": {"tool": {"name": choice["function"]["name"]}}}
+    return {"tools": specs, "toolChoice": {"any" if choice == "required" else choice or "auto": {}}}

@@ -1,0 +1,231 @@
+"""One answer, two forms: the events of ConverseStream, or the whole JSON of Converse.
+
+Both are made of the same steps and the same counts, so a client must assemble from the stream what the other says.
+"""
+
+from __future__ import annotations
+
+import json
+from base64 import b64encode
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple, Protocol
+
+from ..service.refusal import Refusal
+from ..steps import Citation, Content, EndBlock, Event, Metadata, Reasoning, Start, Step, Stop, Text, ToolUse
+from .facts import Facts, last_metadata, stop_of
+
+__all__ = ("CONVERSE", "Composer", "EventComposer", "Form", "WireEvent", "refuse_unsayable", "whole_answer")
+
+_WORDS = {Citation: "citation", Reasoning: "reasoning", ToolUse: "tool_call"}
+
+
+class WireEvent(NamedTuple):
+    """One event before it becomes a frame."""
+
+    name: str
+    payload: dict[str, Any] | bytes
+    is_delta: bool = False
+    """Whether it is a piece of content, in front of which an answer may pause."""
+
+
+class Composer(Protocol):
+    """Turns steps into events one after the other."""
+
+    def compose(self, step: Step) -> Iterator[WireEvent]:
+        """The events of one step of content or facts; none for other steps."""
+
+    def finish(self) -> Iterator[WireEvent]:
+        """Whatever the message still lacks."""
+
+
+class Form(NamedTuple):
+    """How the steps of an answer are written on one route."""
+
+    composer: Callable[[Sequence[Step], Facts], Composer]
+    """As events of a stream."""
+    whole: Callable[[Sequence[Step], Facts], dict[str, Any]]
+    """As one JSON document."""
+    whole_headers: Callable[[Sequence[Step], Facts], dict[str, str]] = lambda steps, facts: {}
+    """Response headers of a whole answer."""
+    stream_headers: tuple[tuple[str, str], ...] = ()
+    unsayable: Callable[[Step], bool] = lambda step: False
+    """Which steps have no form here."""
+
+
+def refuse_unsayable(steps: Sequence[Step], form: Form, operation: str, model: str) -> None:
+    """Raises `Refusal` for a step that has no words on this route. The script is wrong, so no retry helps."""
+    for step in steps:
+        if form.unsayable(step):
+            word = _WORDS[type(step)]
+            raise Refusal(501, "ScriptError", f"the script says {word}(...), which {model} cannot say in {operation}")
+
+
+def _redacted(data: bytes) -> dict[str, Any]:
+    return {"redactedContent": b64encode(data).decode()}
+
+
+# --------------------------------------------------------------------------------------------------------- as events
+
+
+class EventComposer:
+    """Turns steps into events one after the other, adding the starts and stops that a script leaves out."""
+
+    def __init__(self, steps: Sequence[Step], facts: Facts) -> None:
+        self._steps = steps
+        self._facts = facts
+        self._index = -1
+        self._open: type[Content] | None = None
+        self._started = self._stopped = self._finished = False
+
+    def compose(self, step: Step) -> Iterator[WireEvent]:
+        """The events of one step of content or facts; none for other steps."""
+        match step:
+            case Start():
+                yield from self._start()
+            case Text() | Citation() | Reasoning() | ToolUse():
+                yield from self._start()
+                yield from self._block(step)
+            case EndBlock():
+                yield from self._end_block()
+            case Stop():
+                yield from self._stop(step)
+            case Metadata() if self._stopped:
+                yield from self._metadata(step)
+            case Event():
+                self.note(step.name)
+                yield WireEvent(step.name, step.payload)
+
+    def finish(self) -> Iterator[WireEvent]:
+        """Whatever the message still lacks."""
+        if not self._stopped:
+            yield from self._stop(stop_of(self._steps))
+        if not self._finished:
+            yield from self._metadata(last_metadata(self._steps))
+
+    def note(self, name: str) -> None:
+        """An event of that name was sent: it takes the place of the one that would be added."""
+        self._started |= name == "messageStart"
+        self._stopped |= name == "messageStop"
+        self._finished |= name == "metadata"
+
+    def _start(self) -> Iterator[WireEvent]:
+        if not self._started:
+            self._started = True
+            yield WireEvent("messageStart", {"role": "assistant"})
+
+    def _stop(self, step: Stop) -> Iterator[WireEvent]:
+        yield from self._start()
+        yield from self._end_block()
+        self._stopped = True
+        fields = {} if step.fields is None else {"additionalModelResponseFields": step.fields}
+        yield WireEvent("messageStop", {"stopReason": step.reason, **fields})
+
+    def _metadata(self, step: Metadata) -> Iterator[WireEvent]:
+        self._finished = True
+        if not step.absent:
+            yield WireEvent("metadata", self._facts.metadata(self._steps, step))
+
+    def _block(self, step: Content) -> Iterator[WireEvent]:
+        goes_on = isinstance(step, Citation) or (isinstance(step, Text) and step.joined)
+        if not (goes_on and self._open is Text):
+            yield from self._end_block()
+            self._index += 1
+            # A citation with no text before it opens a text block, since that is the kind of block it belongs to.
+            self._open = Text if isinstance(step, Citation) else type(step)
+            if isinstance(step, ToolUse):
+                identity = {"toolUseId": self._facts.tool_use_id(step, self._index), "name": step.name}
+                yield WireEvent("contentBlockStart", {"contentBlockIndex": self._index, "start": {"toolUse": identity}})
+        for delta in _deltas(step):
+            yield WireEvent("contentBlockDelta", {"contentBlockIndex": self._index, "delta": delta}, is_delta=True)
+
+    def _end_block(self) -> Iterator[WireEvent]:
+        if self._open is not None:
+            self._open = None
+            yield WireEvent("contentBlockStop", {"contentBlockIndex": self._index})
+
+
+def _deltas(step: Content) -> Iterator[dict[str, Any]]:
+    match step:
+        case Text():
+            yield from ({"text": piece} for piece in step.pieces)
+        case Citation():
+            yield {"citation": step.members}
+        case ToolUse():
+            yield from ({"toolUse": {"input": fragment}} for fragment in step.fragments)
+        case Reasoning(redacted=bytes() as data):
+            yield {"reasoningContent": _redacted(data)}
+        case Reasoning():
+            yield from ({"reasoningContent": {"text": piece}} for piece in step.pieces)
+            if step.signature is not None:
+                yield {"reasoningContent": {"signature": step.signature}}
+
+
+# ---------------------------------------------------------------------------------------------------------- as JSON
+
+
+def whole_answer(steps: Sequence[Step], facts: Facts) -> dict[str, Any]:
+    """The body of a Converse answer."""
+    stop = stop_of(steps)
+    answer: dict[str, Any] = {
+        "output": {"message": {"role": "assistant", "content": _blocks(steps, facts)}},
+        "stopReason": stop.reason,
+    }
+    if stop.fields is not None:
+        answer["additionalModelResponseFields"] = stop.fields
+    return answer | facts.metadata(steps, last_metadata(steps))
+
+
+def _blocks(steps: Sequence[Step], facts: Facts) -> list[dict[str, Any]]:
+    blocks: list[dict[str, Any]] = []
+    for step in steps:
+        last = blocks[-1] if blocks else {}
+        match step:
+            case Text() if step.joined and (opened := _open_text(last)):
+                opened["text"] += "".join(step.pieces)
+            case Text():
+                blocks.append({"text": "".join(step.pieces)})
+            case Citation():
+                _cite(blocks, step)
+            case ToolUse():
+                blocks.append({"toolUse": _tool_use(step, facts.tool_use_id(step, len(blocks)))})
+            case Reasoning():
+                blocks.append({"reasoningContent": _reasoning(step)})
+    return blocks
+
+
+def _open_text(block: dict[str, Any]) -> dict[str, Any] | None:
+    """Where text that goes on belongs: the block itself, or the cited content in it."""
+    if "citationsContent" in block:
+        content: list[dict[str, Any]] = block["citationsContent"]["content"]
+        return content[-1] if content else None
+    return block if "text" in block else None
+
+
+def _cite(blocks: list[dict[str, Any]], step: Citation) -> None:
+    """Converse wraps cited text: `{citationsContent: {content, citations}}` instead of `{text}`."""
+    last = blocks[-1] if blocks else {}
+    if "citationsContent" not in last:
+        content = [{"text": blocks.pop()["text"]}] if "text" in last else []
+        last = {"citationsContent": {"content": content, "citations": []}}
+        blocks.append(last)
+    last["citationsContent"]["citations"].append(step.members)
+
+
+def _tool_use(step: ToolUse, identity: str) -> dict[str, Any]:
+    raw = "".join(step.fragments)
+    try:
+        value = json.loads(raw) if raw.strip() else {}
+    except ValueError:
+        value = raw  # an input that was cut, or was never JSON: the text itself, since `{}` would be a lie
+    return {"toolUseId": identity, "name": step.name, "input": value}
+
+
+def _reasoning(step: Reasoning) -> dict[str, Any]:
+    if step.redacted is not None:
+        return _redacted(step.redacted)
+    signature = {} if step.signature is None else {"signature": step.signature}
+    return {"reasoningText": {"text": "".join(step.pieces), **signature}}
+
+
+CONVERSE = Form(EventComposer, whole_answer)
+"""Converse and ConverseStream."""

@@ -1,0 +1,1 @@
+"""The emulator's service: routes, authentication and validation, as Bedrock does them."""

@@ -1,0 +1,233 @@
+"""What Bedrock refuses in a Converse body, in its own words. Everything else passes, known or not.
+
+Each check looks at one thing and raises the refusal; enum values are never checked, since the service adds some.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import msgspec
+
+from ..answers.turns import is_callers, unpaired
+from .families import is_claude, maker_of
+from .family_rules import check_quirks
+from .refusal import Refusal, constraint, extraneous, invalid, malformed
+
+__all__ = ("check_converse", "parse_body")
+
+_TOP_LEVEL = frozenset(
+    {
+        "additionalModelRequestFields",
+        "additionalModelResponseFieldPaths",
+        "guardrailConfig",
+        "inferenceConfig",
+        "messages",
+        "outputConfig",
+        "performanceConfig",
+        "promptVariables",
+        "requestMetadata",
+        "serviceTier",
+        "system",
+        "toolConfig",
+    }
+)
+_TOOL_USE_ID = re.compile(r"[a-zA-Z0-9_.:-]+")
+_TOOL_NAME = re.compile(r"[a-zA-Z0-9_-]+")
+_LONGEST_NAME = 64
+# Families that take a conversation whose first turn is the assistant's.
+_ASSISTANT_FIRST = frozenset({"anthropic", "qwen", "zai", "moonshot", "moonshotai"})
+
+
+def parse_body(body: bytes) -> dict[str, Any]:
+    """The JSON object of a body. Raises `Refusal` for anything else."""
+    try:
+        parsed = msgspec.json.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        raise malformed("The request body is not valid JSON.") from None
+    if not isinstance(parsed, dict):
+        raise malformed("Start of structure or map found where not expected.")
+    return parsed
+
+
+def check_converse(body: dict[str, Any], model: str) -> None:
+    """Raises `Refusal` where Converse or ConverseStream would not take this body."""
+    for name in body:
+        if name not in _TOP_LEVEL:
+            raise extraneous(name)
+    for name in ("messages", "system"):
+        if not isinstance(body.get(name, []), list):
+            raise malformed(f"Unexpected type for member '{name}': a list is expected.")
+    for name in ("inferenceConfig", "toolConfig", "additionalModelRequestFields"):
+        if not isinstance(body.get(name, {}), dict):
+            raise malformed(f"Unexpected type for member '{name}': an object is expected.")
+    _check_inference(body.get("inferenceConfig", {}))
+    _check_tools(body.get("toolConfig"))
+    _check_system(body.get("system", []), model)
+    _check_turns(body.get("messages", []), model)
+    _check_tool_turns(body.get("messages", []), offered="toolConfig" in body)
+    check_quirks(body, model)
+
+
+# ------------------------------------------------------------------------------------------------------- the settings
+
+
+def _check_inference(config: dict[str, Any]) -> None:
+    tokens = config.get("maxTokens", 1)
+    if not _is_integer(tokens):
+        raise malformed("Unexpected type for member 'inferenceConfig.maxTokens': an integer is expected.")
+    if tokens < 1:
+        raise constraint(tokens, "inferenceConfig.maxTokens", "Member must have value greater than or equal to 1")
+    for name in ("temperature", "topP"):
+        value = config.get(name, 0)
+        if not (_is_integer(value) or isinstance(value, float)):
+            raise malformed(f"Unexpected type for member 'inferenceConfig.{name}': a number is expected.")
+        if value < 0:
+            raise constraint(value, f"inferenceConfig.{name}", "Member must have value greater than or equal to 0")
+        if value > 1:
+            raise constraint(value, f"inferenceConfig.{name}", "Member must have value less than or equal to 1")
+    sequences = config.get("stopSequences", [])
+    if not isinstance(sequences, list) or not all(isinstance(item, str) for item in sequences):
+        raise malformed("Unexpected type for member 'inferenceConfig.stopSequences': a list of strings is expected.")
+    for sequence in sequences:
+        if not sequence:
+            raise constraint(
+                sequence, "inferenceConfig.stopSequences", "Member must have length greater than or equal to 1"
+            )
+
+
+def _check_tools(config: dict[str, Any] | None) -> None:
+    if config is None:
+        return
+    tools = config.get("tools")
+    if not isinstance(tools, list) or not tools:
+        raise constraint(tools or [], "toolConfig.tools", "Member must have length greater than or equal to 1")
+    specs = [_member(tool, "toolSpec") for tool in tools if isinstance(tool, dict) and "toolSpec" in tool]
+    names: list[Any] = [spec.get("name") for spec in specs]
+    for position, (name, spec) in enumerate(zip(names, specs, strict=True), 1):
+        place = f"toolConfig.tools.{position}.member.toolSpec"
+        _check_pattern(name, f"{place}.name", _TOOL_NAME)
+        if not isinstance(_member(spec, "inputSchema").get("json"), dict):
+            raise _not_an_object(f"{place}.inputSchema.json")
+        if names.count(name) > 1:
+            raise invalid(f"The tool names in toolConfig must be unique. Duplicate name: {name}.")
+    choice = config.get("toolChoice")
+    if isinstance(choice, dict) and isinstance(choice.get("tool"), dict) and choice["tool"].get("name") not in names:
+        raise invalid(f"The tool {choice['tool'].get('name')} in toolChoice is not among the tools of toolConfig.")
+
+
+# -------------------------------------------------------------------------------------------------------- the turns
+
+
+def _check_system(blocks: list[Any], model: str) -> None:
+    for position, block in enumerate(blocks):
+        if isinstance(block, dict) and isinstance(text := block.get("text"), str) and _is_blank(text, model):
+            raise _blank("SystemContentBlock", f"system.{position}")
+
+
+def _check_turns(messages: list[Any], model: str) -> None:
+    for position, message in enumerate(messages):
+        if not isinstance(message, dict) or not isinstance(message.get("content"), list):
+            raise malformed(f"Unexpected type for member 'messages.{position}': role and content are expected.")
+        if not message["content"]:
+            raise invalid(
+                f"The content field in the Message object at messages.{position} is empty. "
+                "Add a ContentBlock object to the content field and try again."
+            )
+        for place, block in enumerate(message["content"]):
+            _check_block(block, f"messages.{position}.content.{place}", model)
+    first = messages[0].get("role") if messages else None
+    # A managed prompt brings its own messages, so its ARN may come with none.
+    if not messages and ":prompt/" in model:
+        return
+    if first == "assistant" and maker_of(model)[0] in _ASSISTANT_FIRST:
+        return
+    if first != "user":
+        raise invalid(
+            "A conversation must start with a user message. "
+            "Try again with a conversation that starts with a user message."
+        )
+
+
+def _check_block(block: Any, place: str, model: str) -> None:
+    if not isinstance(block, dict) or len(block) != 1:
+        raise invalid(f"The ContentBlock object at {place} must set exactly one of its members.")
+    if "text" in block:
+        if not isinstance(block["text"], str):
+            raise malformed(f"Unexpected type for member '{place}.text': a string is expected.")
+        if _is_blank(block["text"], model):
+            raise _blank("ContentBlock", place)
+    if "toolUse" in block:
+        call = _member(block, "toolUse")
+        _check_pattern(call.get("toolUseId"), f"{place}.toolUse.toolUseId", _TOOL_USE_ID)
+        _check_pattern(call.get("name"), f"{place}.toolUse.name", _TOOL_NAME)
+        if not isinstance(call.get("input"), dict):
+            raise _not_an_object(f"{place}.toolUse.input")
+    if "toolResult" in block:
+        result = _member(block, "toolResult")
+        _check_pattern(result.get("toolUseId"), f"{place}.toolResult.toolUseId", _TOOL_USE_ID)
+        content = result.get("content")
+        if not isinstance(content, list) or not all(isinstance(item, dict) for item in content):
+            raise malformed(f"Unexpected type for member '{place}.toolResult.content': a list of blocks is expected.")
+        for number, item in enumerate(content):
+            _check_result(item, f"{place}.toolResult.content.{number}", model)
+
+
+def _check_result(item: dict[str, Any], place: str, model: str) -> None:
+    if "json" in item and not isinstance(item["json"], dict):
+        raise _not_an_object(f"{place}.json")
+    if "text" in item:
+        if not isinstance(item["text"], str):
+            raise malformed(f"Unexpected type for member '{place}.text': a string is expected.")
+        if _is_blank(item["text"], model):
+            raise _blank("ToolResultContentBlock", place)
+
+
+def _check_tool_turns(messages: list[dict[str, Any]], *, offered: bool) -> None:
+    for kind, position, calls in unpaired(messages):
+        place = f"messages.{position}.content"
+        if kind == "missing":
+            raise invalid(f"Expected toolResult blocks at {place} for the following Ids: {', '.join(calls)}")
+        raise invalid(
+            f"The number of toolResult blocks at {place} exceeds the number of toolUse blocks of previous turn."
+        )
+    used = any(is_callers(block) for message in messages for block in message["content"])
+    if used and not offered:
+        raise invalid("The toolConfig field must be defined when using toolUse and toolResult content blocks.")
+
+
+# --------------------------------------------------------------------------------------------------------- the words
+
+
+def _member(parent: dict[str, Any], name: str) -> dict[str, Any]:
+    value = parent.get(name)
+    if not isinstance(value, dict):
+        raise malformed(f"Unexpected type for member '{name}': an object is expected.")
+    return value
+
+
+def _check_pattern(value: Any, place: str, pattern: re.Pattern[str]) -> None:
+    if not isinstance(value, str) or not pattern.fullmatch(value):
+        raise constraint(value, place, f"Member must satisfy regular expression pattern: {pattern.pattern}")
+    if len(value) > _LONGEST_NAME:
+        raise constraint(value, place, f"Member must have length less than or equal to {_LONGEST_NAME}")
+
+
+def _is_blank(text: str, model: str) -> bool:
+    """Only Claude minds white space; nobody takes an empty text."""
+    return not (text.strip() if is_claude(model) else text)
+
+
+def _blank(kind: str, place: str) -> Refusal:
+    return invalid(
+        f"The text field in the {kind} object at {place} is blank. Add text to the text field, and try again."
+    )
+
+
+def _not_an_object(place: str) -> Refusal:
+    return invalid(f"The format of the value at {place} is invalid. Provide a json object for the field and try again.")
+
+
+def _is_integer(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)

@@ -1,0 +1,1 @@
+"""The only folder that imports aiohttp: connections, response bodies, slots, proxies, certificates."""

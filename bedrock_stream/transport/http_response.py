@@ -1,0 +1,138 @@
+"""An HTTP response: its status and headers, and its body as it arrives."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Iterable
+from typing import Any
+
+import aiohttp
+
+from ..errors import BedrockStreamError, StreamInterrupted, TransportError
+from .slots import Slots, Turn
+
+__all__ = (
+    "Answer",
+    "Traffic",
+)
+
+
+_READ_BUFFER = 64 * 1024  # aiohttp stops reading from the socket at twice this
+
+
+_SMALL_ANSWER = 64 * 1024  # far more than any service needs to give keys
+
+
+class Traffic:
+    """Bytes of bodies that were handed out, over all transports of a client."""
+
+    __slots__ = ("received",)
+
+    def __init__(self) -> None:
+        self.received: int = 0
+
+
+async def _read_small(response: aiohttp.ClientResponse) -> bytes:
+    body = b""
+    while data := await response.content.readany():
+        body += data
+        if len(body) > _SMALL_ANSWER:
+            raise TransportError(f"the answer of {response.url.host} is longer than {_SMALL_ANSWER} bytes")
+    return body
+
+
+class Answer:
+    """An HTTP answer: its headers are here, its body is read as it comes. It holds a slot until it is closed."""
+
+    __slots__ = (
+        "__weakref__",
+        "_content",
+        "_failure",
+        "_loop",
+        "_response",
+        "_slots",
+        "_traffic",
+        "bytes_received",
+        "closed",
+        "sent",
+    )
+
+    def __init__(
+        self, response: aiohttp.ClientResponse, slots: Iterable[Slots | Turn], traffic: Traffic, sent: float
+    ) -> None:
+        self._response = response
+        self._content = response.content
+        self._slots = slots
+        self._traffic = traffic
+        self._loop = asyncio.get_running_loop()
+        self._failure: BedrockStreamError | None = None
+        self.bytes_received: int = 0
+        """Bytes of the body that were handed out."""
+        self.closed: bool = False
+        self.sent: float = sent
+        """The loop's time when the request began to leave, its slot and signature in hand."""
+
+    @property
+    def status(self) -> int:
+        """The HTTP status."""
+        return self._response.status
+
+    def header(self, name: str) -> str | None:
+        """A header's value, whatever the case of its name."""
+        return self._response.headers.get(name)
+
+    async def read(self) -> bytes:
+        """Whatever has arrived, waiting for some; empty at the body's proper end.
+
+        Raises `StreamInterrupted` where the body broke off; bytes that had come before are handed out first.
+        """
+        content = self._content
+        try:
+            data = await content.readany()
+        except (aiohttp.ClientError, OSError, RuntimeError) as error:
+            # RuntimeError is how aiohttp says that the connection has been given up.
+            error.__traceback__ = error.__context__ = None
+            if self._failure is not None:
+                raise self._failure from None
+            data = content._read_nowait(-1)
+            if not data:
+                raise StreamInterrupted(f"the body broke off after {self.bytes_received} bytes: {error}") from error
+        self.bytes_received += len(data)
+        return data
+
+    def close(self) -> None:
+        """Give the slot back; drop the connection unless the body was read to its end. Never waits."""
+        if not self.closed:
+            self.closed = True
+            self._traffic.received += self.bytes_received
+            _close(self._response, self._slots)
+
+    def fail(self, error: BedrockStreamError) -> None:
+        """Close from outside: whoever waits in `read`, or reads later, gets this error."""
+        if not self.closed:
+            self._failure = error
+            self.close()
+
+    def __del__(self) -> None:
+        if not self.closed:
+            # A finaliser may run on any thread. On a closed loop there is nothing left to close.
+            with contextlib.suppress(RuntimeError):
+                self._loop.call_soon_threadsafe(_close, self._response, self._slots)
+
+
+def _read_in_pieces(response: aiohttp.ClientResponse) -> None:
+    """Have each read ask for 64 KiB. asyncio asks for 256, which malloc may map and unmap each time, for one event."""
+    connection = response.connection  # None where the body came with the headers
+    transport: Any = None if connection is None else connection.transport
+    if hasattr(transport, "max_size"):  # neither uvloop's nor a TLS transport has it
+        transport.max_size = _READ_BUFFER
+
+
+def _close(response: aiohttp.ClientResponse, held: Iterable[Slots | Turn]) -> None:
+    connection = response.connection  # None once the body was read to its end
+    if connection is not None and connection.transport is not None:
+        connection.transport.abort()  # a polite close would first wait for unsent bytes
+    response.close()
+    for slots in held:
+        slots.release()

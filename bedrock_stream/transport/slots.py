@@ -1,0 +1,165 @@
+"""How many requests may be open at once on an event loop; first come, first served.
+
+A slot passes straight from hand to hand, so nobody who comes later can take it on the way. A `Lane` besides learns how
+many the service takes: its limit falls by a third when one is throttled, and rises by one for as many successes as it
+has slots.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections import deque
+from time import monotonic
+
+from ..errors import PoolTimeout
+
+__all__ = ("Lane", "Lanes", "Slots", "Turn")
+
+_MOST_LANES = 1024  # models named call by call must not pile up
+
+
+class Slots:
+    """Connection slots. `of` says in words whose they are."""
+
+    __slots__ = ("_of", "_waiting", "limit", "taken")
+
+    def __init__(self, limit: int, of: str = "slots") -> None:
+        self._of = of
+        self._waiting: deque[asyncio.Future[None]] = deque()
+        self.limit: int = limit
+        """How many there are."""
+        self.taken: int = 0
+        """How many are out."""
+
+    @property
+    def waiting(self) -> int:
+        """How many wait for one."""
+        return len(self._waiting)
+
+    async def acquire(self, seconds: float | None, began: float | None = None) -> None:
+        """Take a slot within that many seconds since `began`, by the monotonic clock, or since now.
+
+        Raises `PoolTimeout`. A slot that comes together with a cancellation is passed on.
+        """
+        if self.taken < self.limit and not self._waiting:
+            self.taken += 1
+            return
+        waiter = asyncio.get_running_loop().create_future()
+        self._waiting.append(waiter)
+        now = monotonic()
+        began = now if began is None else began
+        try:
+            async with asyncio.timeout(None if seconds is None else seconds - (now - began)):
+                await waiter
+        except BaseException as error:
+            if waiter.done() and not waiter.cancelled():
+                self.release()
+            else:
+                with contextlib.suppress(ValueError):
+                    self._waiting.remove(waiter)
+            if isinstance(error, TimeoutError):
+                detail = f"all {self.limit} {self._of} are taken by {self.taken} open streams"
+                raise PoolTimeout(seconds or 0, monotonic() - began, detail=detail) from None
+            raise
+
+    def release(self) -> None:
+        """Give a slot back; the next in line has it."""
+        self.taken -= 1
+        self._admit()
+
+    def _admit(self) -> None:
+        while self._waiting and self.taken < self.limit:
+            waiter = self._waiting.popleft()
+            if not waiter.done():
+                self.taken += 1
+                waiter.set_result(None)
+
+
+class Lane(Slots):
+    """Slots for one model in one region, as many as it takes without throttling."""
+
+    __slots__ = ("_most", "_successes", "epoch")
+
+    def __init__(self, most: int, of: str) -> None:
+        super().__init__(most, f"slots for {of}")
+        self._most = most
+        self._successes = 0
+        self.epoch: int = 0
+        """Grows when the limit falls. What began before that says nothing about the new limit."""
+
+    def throttled(self, epoch: int) -> None:
+        """A request that began in this epoch was throttled."""
+        if epoch == self.epoch:  # one round of requests is one sign, however many of them are throttled
+            self.epoch += 1
+            self._successes = 0
+            self.limit = max(1, self.limit * 2 // 3)
+
+    def succeeded(self) -> None:
+        """A request was not throttled."""
+        self._successes += 1
+        if self._successes >= self.limit < self._most:
+            self._successes = 0
+            self.limit += 1
+            self._admit()
+
+
+class Lanes:
+    """The lanes of a client on an event loop, by region and model. Past a thousand, idle ones are forgotten."""
+
+    __slots__ = ("_lanes", "_most")
+
+    def __init__(self, most: int) -> None:
+        self._lanes: dict[tuple[str, str], Lane] = {}
+        self._most = most
+
+    def lane(self, region: str, model: str) -> Lane:
+        """The slots that a model in a region has been found to take."""
+        key = region, model
+        lane = self._lanes.pop(key, None)
+        if lane is None:
+            lane = Lane(self._most, f"{model} in {region}")
+        self._lanes[key] = lane  # whoever was asked for last stands last
+        self._forget()
+        return lane
+
+    def limits(self) -> dict[tuple[str, str], int]:
+        """What has been learned of each."""
+        return {key: lane.limit for key, lane in list(self._lanes.items())}
+
+    def _forget(self) -> None:
+        """Look at the two that were asked for longest ago: an idle one goes, a busy one has another round."""
+        for _ in range(2):
+            if len(self._lanes) <= _MOST_LANES:
+                break
+            key = next(iter(self._lanes))
+            lane = self._lanes.pop(key)
+            if lane.taken or lane.waiting:
+                self._lanes[key] = lane
+
+
+class Turn:
+    """One request's turn in a lane. What becomes of it counts by the limit under which it got its slot."""
+
+    __slots__ = ("_epoch", "_lane")
+
+    def __init__(self, lane: Lane) -> None:
+        self._lane = lane
+        self._epoch = lane.epoch
+
+    async def acquire(self, seconds: float | None, began: float | None = None) -> None:
+        """See `Slots.acquire`."""
+        await self._lane.acquire(seconds, began)
+        self._epoch = self._lane.epoch  # the limit may have fallen while it stood in line
+
+    def release(self) -> None:
+        """See `Slots.release`."""
+        self._lane.release()
+
+    def throttled(self) -> None:
+        """The request was throttled."""
+        self._lane.throttled(self._epoch)
+
+    def succeeded(self) -> None:
+        """It was not."""
+        self._lane.succeeded()

@@ -1,0 +1,1 @@
+"""Values: messages, media, tools, options, settings, events, responses. Pure."""

@@ -1,0 +1,602 @@
+"""Auth through the whole client, over real sockets: slow sources, old keys, wrong clocks, many loops, and no secret."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import json
+import logging
+import os
+import pickle
+import re
+import sys
+import threading
+from collections.abc import AsyncIterator, Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from aiohttp import web
+
+from bedrock_stream import AssumeRole, Client, Credentials, RetryPolicy, errors, put_key
+from bedrock_stream.testing import (
+    ACCESS_KEY_ID,
+    API_KEY,
+    REGION,
+    SECRET_ACCESS_KEY,
+    Emulator,
+    http_error,
+    stream_error,
+    text,
+    unmodeled_error,
+)
+from tests.support.auth_doubles import (
+    KEY,
+    SECRET,
+    TOKEN,
+    Asked,
+    Container,
+    Double,
+    Imds,
+    Sts,
+    keys_xml,
+    refusal_xml,
+    says,
+)
+from tests.support.source_context import traces
+
+MODEL = "anthropic.claude-3-haiku-20240307-v1:0"
+KEYS = Credentials(ACCESS_KEY_ID, SECRET_ACCESS_KEY)
+ROLE = "arn:aws:iam::123456789012:role/r"
+OLD = Credentials("AKIAOLDOLDOLDOLDOLD1", "old secret")
+
+
+def connect(emulator: Emulator, **arguments: Any) -> Client:
+    return Client(region=REGION, endpoint_url=emulator.url, **arguments)
+
+
+async def ask(client: Client) -> str:
+    async with client.stream(MODEL, "Hello") as answer:
+        return (await answer.response()).text
+
+
+# --------------------------------------------------------------------------------------------------------- slow sources
+
+
+async def test_two_hundred_first_requests_ask_a_blocking_source_once_and_the_loop_stays_free(
+    emulator: Emulator,
+) -> None:
+    asked, release = threading.Event(), threading.Event()
+    calls = []
+
+    def blocking() -> Credentials:
+        calls.append(threading.get_ident())
+        asked.set()
+        assert release.wait(30)
+        return Credentials(ACCESS_KEY_ID, SECRET_ACCESS_KEY, expires_at=datetime.now(UTC) + timedelta(hours=1))
+
+    async with connect(emulator, credentials=blocking) as client:
+        requests = [asyncio.create_task(ask(client)) for _ in range(200)]
+        await asyncio.to_thread(asked.wait, 30)
+        for _ in range(100):  # a blocked loop would never get through these
+            await asyncio.sleep(0)
+        assert not any(request.done() for request in requests)
+        release.set()
+        assert len(set(await asyncio.gather(*requests))) == 1
+    assert calls != [threading.get_ident()]
+    assert len(calls) == 1
+
+
+async def test_whoever_waits_for_a_blocking_source_can_be_cancelled_at_once(emulator: Emulator) -> None:
+    asked, release = threading.Event(), threading.Event()
+
+    def blocking() -> str:
+        asked.set()
+        release.wait(30)
+        return API_KEY
+
+    async with connect(emulator, api_key=blocking, max_connections=1) as client:
+        waiting = asyncio.create_task(ask(client))
+        await asyncio.to_thread(asked.wait, 30)
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+        release.set()
+        assert await ask(client)  # its slot is free
+
+
+@pytest.mark.parametrize("kind", ["credentials", "api_key"])
+@pytest.mark.parametrize("blocking", [True, False])
+async def test_closing_the_client_ends_the_wait_for_a_source(emulator: Emulator, kind: str, blocking: bool) -> None:
+    asked, release = threading.Event(), threading.Event()
+
+    def plain() -> Any:
+        asked.set()
+        release.wait(30)
+
+    async def asynchronous() -> Any:
+        asked.set()
+        await asyncio.Event().wait()
+
+    async with connect(emulator, **{kind: plain if blocking else asynchronous}) as client:
+        stream = client.stream(MODEL, "Hello")
+        waiting = [asyncio.create_task(client.generate(MODEL, "Hello")), asyncio.create_task(stream.open())]
+        await asyncio.to_thread(asked.wait, 30)
+        await client.aclose()
+        for task in waiting:
+            with pytest.raises(errors.ClientClosed):
+                await task
+        await client.aclose()
+        release.set()
+
+
+# ------------------------------------------------------------------------------------------------------------- old keys
+
+
+async def test_a_refused_key_is_asked_for_again_once_and_the_caller_never_knows(emulator: Emulator) -> None:
+    end = datetime.now(UTC) + timedelta(hours=1)
+    given = iter([OLD, KEYS, OLD])
+
+    async def source() -> Credentials:
+        keys = next(given)
+        return Credentials(keys.access_key_id, keys.secret_access_key, expires_at=end)
+
+    async with connect(emulator, credentials=source) as client:
+        assert await ask(client)
+        assert await ask(client)
+    assert [request.access_key_id for request in emulator.requests] == [None, ACCESS_KEY_ID, ACCESS_KEY_ID]
+
+
+async def test_an_expired_token_is_asked_for_again_once_and_no_more(emulator: Emulator) -> None:
+    expired = http_error(403, "ExpiredTokenException", "The security token included in the request is expired")
+    emulator.script(expired)
+    emulator.script(expired)
+    numbers = iter(range(10))
+
+    async def source() -> Credentials:
+        end = datetime.now(UTC) + timedelta(hours=1)
+        return Credentials(ACCESS_KEY_ID, SECRET_ACCESS_KEY, expires_at=end + timedelta(seconds=next(numbers)))
+
+    async with connect(emulator, credentials=source) as client:
+        with pytest.raises(errors.ExpiredToken):
+            await ask(client)
+        assert await ask(client)
+    assert len(emulator.requests) == 3
+
+
+FIRST_FRAMES: list[Any] = [
+    stream_error("expiredTokenException", "The security token included in the request is expired"),
+    stream_error("unrecognizedClientException", "The security token included in the request is invalid."),
+    unmodeled_error("ExpiredToken", "The security token included in the request is expired"),
+]
+
+
+@pytest.mark.parametrize("frame", FIRST_FRAMES, ids=lambda frame: frame.code)
+async def test_keys_that_are_refused_by_the_first_frame_are_asked_for_again_too(emulator: Emulator, frame: Any) -> None:
+    emulator.script(frame)
+    numbers = iter(range(10))
+
+    async def source() -> Credentials:
+        end = datetime.now(UTC) + timedelta(hours=1)
+        return Credentials(ACCESS_KEY_ID, SECRET_ACCESS_KEY, expires_at=end + timedelta(seconds=next(numbers)))
+
+    once = RetryPolicy(max_attempts=1)
+    async with connect(emulator, credentials=source, retry=once) as client:
+        async with client.stream(MODEL, "Hello") as answer:
+            assert (await answer.response()).text
+        assert len(answer.attempts) == 1
+        emulator.script(frame)
+        emulator.script(frame)
+        with pytest.raises((errors.ExpiredToken, errors.AccessDenied)) as caught:
+            await ask(client)
+    assert caught.value.mid_stream
+    assert caught.value.events_received == 0
+    assert len(emulator.requests) == 4
+
+
+async def test_keys_that_are_refused_behind_the_first_event_are_not_tried_again(emulator: Emulator) -> None:
+    emulator.script(text("Hel"), FIRST_FRAMES[0])
+    async with connect(emulator, credentials=lambda: KEYS) as client:
+        with pytest.raises(errors.ExpiredToken) as caught:
+            await ask(client)
+    assert caught.value.partial is not None
+    assert caught.value.partial.text == "Hel"
+    assert len(emulator.requests) == 1
+
+
+async def test_keys_that_cannot_change_are_not_tried_twice(emulator: Emulator) -> None:
+    async with connect(emulator, credentials=OLD) as client:
+        with pytest.raises(errors.AccessDenied) as caught:
+            await ask(client)
+    assert caught.value.code == "UnrecognizedClientException"
+    assert len(emulator.requests) == 1
+
+
+async def test_a_source_that_fails_when_asked_again_leaves_the_refusal_standing(emulator: Emulator) -> None:
+    given = iter([OLD])
+
+    async with connect(emulator, credentials=lambda: next(given)) as client:
+        with pytest.raises(errors.AccessDenied):
+            await ask(client)
+
+
+async def test_keys_are_read_again_from_where_they_stand(
+    emulator: Emulator, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    file = tmp_path / "credentials"
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(file))
+
+    def write(keys: Credentials) -> None:
+        lines = (f"aws_access_key_id = {keys.access_key_id}", f"aws_secret_access_key = {keys.secret_access_key}")
+        file.write_text("\n".join(("[default]", *lines, "")))
+
+    async with connect(emulator) as client:
+        write(KEYS)
+        assert await ask(client)
+        write(OLD)
+        with pytest.raises(errors.AccessDenied):
+            await ask(client)
+        write(KEYS)
+        assert await ask(client)
+    async with connect(emulator, profile="default") as client:
+        monkeypatch.setenv("AWS_BEARER_TOKEN_BEDROCK", "not this one")
+        assert await ask(client)
+    assert emulator.requests[-1].auth == "sigv4"
+
+
+async def test_a_file_is_read_again_that_does_not_seem_to_have_changed(
+    emulator: Emulator, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    file = tmp_path / "credentials"
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(file))
+
+    def write(key: str) -> None:
+        file.write_text(f"[default]\naws_access_key_id = {key}\naws_secret_access_key = {SECRET_ACCESS_KEY}\n")
+        os.utime(file, ns=(10**18, 10**18))
+
+    async with connect(emulator) as client:
+        write("X" * len(ACCESS_KEY_ID))
+        client.explain(MODEL, "Hello")  # reads it
+        write(ACCESS_KEY_ID)
+        assert await ask(client)
+    assert [request.access_key_id for request in emulator.requests] == [None, ACCESS_KEY_ID]
+
+
+async def test_an_api_key_is_read_for_each_request(emulator: Emulator) -> None:
+    given = iter(["wrong", API_KEY, "wrong"])
+    async with connect(emulator, api_key=lambda: next(given)) as client:
+        with pytest.raises(errors.AccessDenied):
+            await ask(client)
+        assert await ask(client)
+
+
+# -------------------------------------------------------------------------------------------------------------- clocks
+
+
+@pytest.mark.parametrize("minutes", [7, -7])
+async def test_a_clock_that_is_off_costs_one_refusal_and_no_more(minutes: float) -> None:
+    def off() -> datetime:
+        return datetime.now(UTC) + timedelta(minutes=minutes)
+
+    async with Emulator(clock=off) as emulator, connect(emulator, credentials=KEYS) as client:
+        assert await ask(client)
+        assert await ask(client)
+    assert [request.auth for request in emulator.requests] == [None, "sigv4", "sigv4"]
+
+
+@pytest.mark.parametrize("hours", [-2, 2])
+async def test_keys_end_by_the_services_clock_and_not_by_a_wrong_one_here(hours: int) -> None:
+    def off() -> datetime:
+        return datetime.now(UTC) + timedelta(hours=hours)
+
+    def minutes(count: int) -> Any:
+        ends = f"{datetime.now(UTC) + timedelta(minutes=count):%Y-%m-%dT%H:%M:%SZ}"
+        return lambda asked: web.Response(text=keys_xml(asked.form["Action"], ends=ends))
+
+    async with Sts(keys=KEYS).running() as sts, Emulator(credentials=Credentials(KEY, SECRET, TOKEN)) as emulator:
+        role = AssumeRole("arn:aws:iam::123456789012:role/r", source=KEYS, endpoint_url=sts.url)
+        async with connect(emulator, credentials=role, clock=off) as client:
+            refusal = iter([sts.answer])
+            sts.says = lambda asked: next(refusal, minutes(60))(asked)  # the first one refuses the clock
+            assert await ask(client)
+            assert await ask(client)
+            assert len(sts.requests) == 2
+        async with connect(emulator, credentials=role, clock=off) as client:
+            refusal = iter([sts.answer, minutes(5)])
+            assert await ask(client)
+            assert await ask(client)  # they end soon, so they are fetched again
+            assert len(sts.requests) == 5
+
+
+async def test_a_date_that_stays_refused_says_why_and_what_helps(emulator: Emulator) -> None:
+    now = datetime.now(UTC)
+    sent, limit = (f"{now + timedelta(minutes=m):%Y%m%dT%H%M%SZ}" for m in (-20, -5))
+    message = f"Signature expired: {sent} is now earlier than {limit} ({now:%Y%m%dT%H%M%SZ} - 5 min.)"
+    refusal = http_error(403, "InvalidSignatureException", message)
+    emulator.script(refusal)
+    emulator.script(refusal)
+    async with connect(emulator, credentials=KEYS) as client:
+        with pytest.raises(errors.SignatureExpired) as caught:
+            await ask(client)
+    error = caught.value
+    assert len(emulator.requests) == 2
+    assert error.age is not None
+    assert 0 <= error.age < 30
+    assert error.skew == 0
+    assert error.message == message
+    for words in (
+        "the request was 1200 s old when the service looked at it",
+        "the local clock agrees with the service's",
+        "a faster one, lower max_tokens or streaming",
+        "an API key",
+    ):
+        assert words in str(error)
+
+
+async def test_a_clock_that_the_first_frame_refuses_is_learned_too(emulator: Emulator) -> None:
+    now = datetime.now(UTC)
+    sent, limit = (f"{now + timedelta(minutes=m):%Y%m%dT%H%M%SZ}" for m in (-7, -5))
+    message = f"Signature expired: {sent} is now earlier than {limit} ({now:%Y%m%dT%H%M%SZ} - 5 min.)"
+    refusal = stream_error("invalidSignatureException", message)
+    emulator.script(refusal)
+    async with connect(emulator, credentials=KEYS) as client:
+        assert await ask(client)
+        emulator.script(refusal)
+        emulator.script(refusal)
+        with pytest.raises(errors.SignatureExpired, match=r"the request was 420 s old .* what helps: "):
+            await ask(client)
+    assert len(emulator.requests) == 4
+
+
+async def test_what_waited_minutes_in_the_queue_is_signed_when_it_leaves() -> None:
+    now = datetime(2030, 1, 1, tzinfo=UTC)
+
+    def clock() -> datetime:
+        return now
+
+    async with (
+        Emulator(clock=clock, pace=0.001) as emulator,
+        connect(emulator, credentials=KEYS, clock=clock, max_connections=1) as client,
+    ):
+        first = client.stream(MODEL, "Hello")
+        await anext(first)
+        queued = asyncio.create_task(ask(client))
+        await asyncio.sleep(0)
+        now += timedelta(minutes=6)
+        await first.aclose()
+        assert await queued
+    assert [request.auth for request in emulator.requests] == ["sigv4", "sigv4"]
+    assert emulator.requests[1].headers["X-Amz-Date"] == "20300101T000600Z"
+
+
+# --------------------------------------------------------------------------------------------------------- many loops
+
+
+class InAThread:
+    """An emulator on a loop of its own, for clients on other loops."""
+
+    def __enter__(self) -> str:
+        self._started = threading.Event()
+        self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()))
+        self._thread.start()
+        assert self._started.wait(30)
+        return self.url
+
+    async def _serve(self) -> None:
+        self._loop, self._end = asyncio.get_running_loop(), asyncio.Event()
+        async with Emulator() as emulator:
+            self.url = emulator.url
+            self._started.set()
+            await self._end.wait()
+
+    def __exit__(self, *_: object) -> None:
+        self._loop.call_soon_threadsafe(self._end.set)
+        self._thread.join(30)
+
+
+def test_one_client_serves_ten_runs_and_two_loops_in_two_threads() -> None:
+    def source() -> Credentials:
+        # due already, so that every run also fetches beside
+        return Credentials(ACCESS_KEY_ID, SECRET_ACCESS_KEY, expires_at=datetime.now(UTC) + timedelta(minutes=12))
+
+    with InAThread() as url:
+        client = Client(region=REGION, endpoint_url=url, credentials=source)
+        assert len({asyncio.run(ask(client)) for _ in range(10)}) == 1
+        answers: list[str] = []
+        threads = [
+            threading.Thread(target=lambda: answers.extend(asyncio.run(ask(client)) for _ in range(5)))
+            for _ in range(2)
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(30)
+        assert len(answers) == 10
+        asyncio.run(client.aclose())
+    gc.collect()  # what was left open would warn now, and a warning is an error
+
+
+# -------------------------------------------------------------------------------------------------------------- secrets
+
+SECRETS = ("hunter2", SECRET_ACCESS_KEY, API_KEY, "s3cr3t-token")
+
+
+def failing_source() -> Credentials:
+    raise LookupError("the vault said hunter2")
+
+
+FAILURES: list[tuple[str, dict[str, Any], Any]] = [
+    ("served with keys", {"credentials": KEYS}, None),
+    ("served with a key", {"api_key": API_KEY}, None),
+    ("served with tenant keys", {"keys": {"api_key": API_KEY}}, None),
+    ("a wrong secret", {"credentials": Credentials(ACCESS_KEY_ID, "hunter2")}, None),
+    ("a wrong token", {"credentials": Credentials(ACCESS_KEY_ID, SECRET_ACCESS_KEY, "s3cr3t-token")}, None),
+    ("a wrong key", {"api_key": "hunter2"}, None),
+    ("a callable that fails", {"credentials": failing_source}, None),
+    ("a key's callable that fails", {"api_key": lambda: [] + "hunter2"}, None),  # type: ignore[operator]
+    ("a callable that gives junk", {"credentials": lambda: "hunter2"}, None),
+    ("refused", {"credentials": KEYS}, http_error(403, "AccessDeniedException", "no")),
+    ("expired", {"credentials": KEYS}, http_error(403, "ExpiredTokenException", "old")),
+    ("not an event stream", {"credentials": KEYS}, http_error(302, None, "<html>")),
+    (
+        "a role nobody gives",
+        {
+            "credentials": AssumeRole(
+                "arn:aws:iam::123456789012:role/r", external_id="s3cr3t-token", source=KEYS,
+                endpoint_url="http://127.0.0.1:9",
+            )
+        },
+        None,
+    ),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("arguments", "answer"), [row[1:] for row in FAILURES], ids=[row[0] for row in FAILURES])
+async def test_no_secret_shows_in_logs_reprs_errors_or_pickles(
+    emulator: Emulator, caplog: pytest.LogCaptureFixture, arguments: dict[str, Any], answer: Any
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    if answer is not None:
+        emulator.script(answer)
+    shown: list[Any] = []
+    async with connect(emulator, **arguments) as client:
+        stream = client.stream(MODEL, "Hello")
+        try:
+            shown += [repr(event) async for event in stream]
+        except errors.BedrockStreamError as error:
+            shown += [str(error), repr(error), error.args, pickle.dumps(error), vars(error)]
+        shown += [repr(client), repr(stream), repr(stream._call), repr(client._identities), stream.partial]
+        await stream.aclose()
+    shown += [record.getMessage() for record in caplog.records] + [vars(record) for record in caplog.records]
+    assert caplog.records
+    for secret in SECRETS:
+        assert not re.search(re.escape(secret), "\n".join(map(str, shown)))
+    assert "Signature=" not in "\n".join(map(str, shown))
+
+
+GIVEN = (SECRET, TOKEN, "base+secret", "container-token", "imds-session-token", "web-identity-token", "process+secret")
+PLACES = [
+    "put_key",
+    "the environment",
+    "an API key of the environment",
+    "a profile",
+    "a process",
+    "STS",
+    "a web identity",
+    "a container",
+    "an instance",
+    "a session of botocore",
+]
+
+
+class Places:
+    """Every place that can be refused or can refuse, made of real services beside us."""
+
+    def __init__(self, setenv: Callable[[str, str], None], folder: Path, sts: Sts, imds: Imds, container: Container):
+        self._setenv = setenv
+        self._folder = folder
+        self._sts, self._imds, self._container = sts, imds, container
+        setenv("AWS_ENDPOINT_URL_STS", sts.url)
+
+    def file(self, name: str, content: str) -> str:
+        (self._folder / name).write_text(content)
+        return str(self._folder / name)
+
+    def open(self, place: str) -> dict[str, Any]:
+        """What a client is made with there."""
+        setenv, pair = self._setenv, {"access_key_id": KEY, "secret_access_key": SECRET, "session_token": TOKEN}
+        match place:
+            case "put_key":
+                put_key("aws_bedrock", pair)
+            case "the environment":
+                for name, value in pair.items():
+                    setenv(f"AWS_{name.upper()}", value)
+            case "an API key of the environment":
+                setenv("AWS_BEARER_TOKEN_BEDROCK", SECRET)
+            case "a profile":
+                lines = "\n".join(f"aws_{name} = {value}" for name, value in pair.items())
+                setenv("AWS_SHARED_CREDENTIALS_FILE", self.file("credentials", f"[dev]\n{lines}\n"))
+                return {"profile": "dev"}
+            case "a process" | "a session of botocore":
+                keys = {"AccessKeyId": "A", "SecretAccessKey": "process+secret", "SessionToken": TOKEN}
+                said = json.dumps({"Version": 1, **keys})
+                program = self.file("program.py", f"print({said!r})")
+                config = f"[profile tool]\ncredential_process = {sys.executable} {program}\n"
+                setenv("AWS_CONFIG_FILE", self.file("config", config))
+                return (
+                    {"profile": "tool"} if place == "a process" else {"credentials": boto3.Session(profile_name="tool")}
+                )
+            case "STS":
+                base = Credentials("AKIABASE", "base+secret")
+                return {"credentials": AssumeRole(ROLE, source=base, external_id="external:s3cr3t-token")}
+            case "a web identity":
+                setenv("AWS_ROLE_ARN", ROLE)
+                setenv("AWS_WEB_IDENTITY_TOKEN_FILE", self.file("token", "web-identity-token"))
+            case "a container":
+                setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", f"{self._container.url}/role")
+                setenv("AWS_CONTAINER_AUTHORIZATION_TOKEN", "container-token")
+            case "an instance":
+                setenv("AWS_EC2_METADATA_DISABLED", "false")
+                setenv("AWS_EC2_METADATA_SERVICE_ENDPOINT", self._imds.url)
+        return {}
+
+
+@pytest.fixture
+async def places(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> AsyncIterator[tuple[Places, list[Double]]]:
+    async with (
+        Sts().running() as sts,
+        Imds().running() as imds,
+        Container(token="container-token").running() as container,
+    ):
+        sts.keys = Credentials("AKIABASE", "base+secret")
+        yield Places(monkeypatch.setenv, tmp_path, sts, imds, container), [sts, imds, container]
+    put_key("aws_bedrock", None)
+
+
+def refuse_and_repeat(asked: Asked) -> web.Response:
+    """Services tell what they were sent when they refuse it, in XML or otherwise."""
+    sent = [asked.body.decode(), *(value for name, value in asked.headers.items() if "token" in name.lower())]
+    if asked.body:
+        return web.Response(status=403, text=refusal_xml("AccessDenied", " ".join([*sent, *asked.form.values()])))
+    return web.Response(status=403, text=" ".join([*sent, asked.headers.get("Authorization", "")]))
+
+
+@pytest.mark.parametrize("ending", ["served", "refused by Bedrock", "refused by the source", "junk of the source"])
+@pytest.mark.parametrize("place", PLACES)
+async def test_no_place_shows_a_secret_however_it_ends(
+    emulator: Emulator, places: tuple[Places, list[Double]], caplog: pytest.LogCaptureFixture, place: str, ending: str
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    for double in places[1]:
+        if ending == "refused by the source":
+            double.says = refuse_and_repeat
+        elif ending == "junk of the source":
+            double.says = says(200, f"<a>{' '.join(GIVEN)}</a>")
+    guarded: dict[str, Any] = {}
+    if ending == "served":
+        own = place in ("a process", "a session of botocore")
+        guarded = {"credentials": Credentials("A", "process+secret", TOKEN) if own else Credentials(KEY, SECRET, TOKEN)}
+        guarded["api_key"] = SECRET
+    shown: list[Any] = []
+    async with Emulator(**guarded) as aws, connect(aws, **places[0].open(place)) as client:
+        stream = client.stream(MODEL, "Hello")
+        try:
+            shown.append((await stream.response()).text)
+            assert ending == "served"
+        except errors.BedrockStreamError as error:
+            shown += [traces(error), error.args]
+            assert ending != "served"
+        shown += [repr(client), repr(stream), repr(client.explain(MODEL, "Hello")), client.stats()]
+        await stream.aclose()
+    shown += [f"{record.getMessage()} {vars(record)}" for record in caplog.records]
+    everything = "\n".join(map(str, shown))
+    assert "found in: " in everything
+    assert not [secret for secret in (*GIVEN, "s3cr3t-token") if secret in everything]
+    assert not re.search("Signature=[0-9a-f]", everything)
+
+
+def test_a_client_is_not_pickled_with_its_keys() -> None:
+    with pytest.raises((TypeError, AttributeError, pickle.PicklingError)):
+        pickle.dumps(Client(api_key="hunter2"))

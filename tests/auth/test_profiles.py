@@ -1,0 +1,203 @@
+"""The shared files: which section speaks, what its service block says, and what happens without one."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from bedrock_stream.auth.profiles import Profiles, read_profile
+from tests.support.refusals import refused
+
+CONFIG = """\
+# a comment
+[default]
+region = eu-central-1
+
+[profile work]
+region = eu-west-1
+use_fips_endpoint = true
+services = local
+endpoint_url = https://everything.example
+
+[services local]
+s3 =
+  endpoint_url = http://localhost:9000
+bedrock_runtime =
+  endpoint_url = http://localhost:8080/base
+  # a comment among the keys
+  endpoint_discovery
+
+[profile lost]
+services = nowhere
+[profile empty]
+services = other
+[services other]
+s3 =
+  endpoint_url = http://localhost:9000
+"""
+
+
+def settings(tmp_path: Path, text: str = CONFIG, **environ: str) -> dict[str, str]:
+    path = tmp_path / "config"
+    path.write_text(text, encoding="utf-8")
+    return dict(read_profile({"AWS_CONFIG_FILE": str(path), **environ}).settings)
+
+
+def test_without_a_name_the_default_section_speaks(tmp_path: Path) -> None:
+    assert settings(tmp_path) == {"region": "eu-central-1"}
+
+
+def test_the_default_section_may_be_called_a_profile(tmp_path: Path) -> None:
+    assert settings(tmp_path, "[profile default]\nregion = ap-south-1\n") == {"region": "ap-south-1"}
+
+
+@pytest.mark.parametrize("variable", ["AWS_PROFILE", "AWS_DEFAULT_PROFILE"])
+def test_a_named_profile_brings_its_service_block(tmp_path: Path, variable: str) -> None:
+    assert settings(tmp_path, **{variable: "work"}) == {
+        "region": "eu-west-1",
+        "use_fips_endpoint": "true",
+        "services": "local",
+        "endpoint_url": "https://everything.example",
+        "bedrock_runtime.endpoint_url": "http://localhost:8080/base",
+    }
+
+
+def test_the_first_variable_wins_and_a_blank_one_is_absent(tmp_path: Path) -> None:
+    assert settings(tmp_path, AWS_PROFILE="work", AWS_DEFAULT_PROFILE="lost")["region"] == "eu-west-1"
+    assert settings(tmp_path, AWS_PROFILE="", AWS_DEFAULT_PROFILE="work")["region"] == "eu-west-1"
+
+
+@pytest.mark.parametrize("name", ["lost", "empty"])
+def test_a_profile_without_a_service_block_for_bedrock_has_its_own_keys_only(tmp_path: Path, name: str) -> None:
+    assert list(settings(tmp_path, AWS_PROFILE=name)) == ["services"]
+
+
+def test_a_section_without_the_word_profile_is_found_too(tmp_path: Path) -> None:
+    assert settings(tmp_path, "[work]\nregion = eu-west-2\n", AWS_PROFILE="work") == {"region": "eu-west-2"}
+
+
+def test_a_profile_that_is_not_there_says_nothing(tmp_path: Path) -> None:
+    assert settings(tmp_path, AWS_PROFILE="elsewhere") == {}
+    assert settings(tmp_path, "") == {}
+
+
+def test_no_file_says_nothing(tmp_path: Path) -> None:
+    assert read_profile({"AWS_CONFIG_FILE": str(tmp_path / "none")}).settings == {}
+    assert read_profile({"AWS_CONFIG_FILE": os.devnull}).settings == {}
+
+
+def test_the_file_is_looked_for_at_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    (tmp_path / ".aws").mkdir()
+    (tmp_path / ".aws" / "config").write_text("[default]\nregion = sa-east-1\n")
+    assert read_profile({}).settings == {"region": "sa-east-1"}
+    assert read_profile({"AWS_CONFIG_FILE": ""}).settings == {"region": "sa-east-1"}
+
+
+def test_a_percent_sign_is_only_a_percent_sign(tmp_path: Path) -> None:
+    assert settings(tmp_path, "[default]\nx = %(y)s 100%\n") == {"x": "%(y)s 100%"}
+
+
+@pytest.mark.parametrize(
+    ("data", "value"),
+    [
+        (b"region = eu-west-1\n", "File contains no section headers"),
+        (b"[default\nregion\n", "File contains no section headers"),
+        (b"[default]\nregion = \xff\n", "can't decode byte 0xff"),
+    ],
+)
+def test_a_file_that_cannot_be_read_is_refused(tmp_path: Path, data: bytes, value: str) -> None:
+    path = tmp_path / "config"
+    path.write_bytes(data)
+    with refused("AWS_CONFIG_FILE", value, "mend or remove it"):
+        read_profile({"AWS_CONFIG_FILE": str(path)})
+
+
+def test_a_folder_in_place_of_the_file_is_refused(tmp_path: Path) -> None:
+    with refused("AWS_CONFIG_FILE", f"{tmp_path} cannot be read", "mend or remove it"):
+        read_profile({"AWS_CONFIG_FILE": str(tmp_path)})
+
+
+# -------------------------------------------------------------------------------------------------- the two together
+
+
+def both(tmp_path: Path, config: str, credentials: str) -> dict[str, str]:
+    (tmp_path / "config").write_text(config)
+    (tmp_path / "credentials").write_text(credentials)
+    return {
+        "AWS_CONFIG_FILE": str(tmp_path / "config"),
+        "AWS_SHARED_CREDENTIALS_FILE": str(tmp_path / "credentials"),
+    }
+
+
+def test_the_credentials_file_goes_before_the_config_file(tmp_path: Path) -> None:
+    config = "[profile work]\nregion = eu-west-1\naws_access_key_id = OLD\n"
+    environ = both(tmp_path, config, "[work]\naws_access_key_id = NEW\n")
+    found = read_profile({**environ, "AWS_PROFILE": "work"})
+    assert found.settings == {"region": "eu-west-1", "aws_access_key_id": "NEW"}
+    assert (found.name, found.named_by, found.found) == ("work", "AWS_PROFILE", True)
+
+
+def test_a_profile_may_live_in_the_credentials_file_alone(tmp_path: Path) -> None:
+    environ = both(tmp_path, "", "[work]\nregion = eu-west-1\n")
+    assert read_profile(environ, "work").settings == {"region": "eu-west-1"}
+    assert not read_profile(environ).found
+
+
+@pytest.mark.parametrize("quote", ['"', "'"])
+def test_a_name_may_be_quoted(tmp_path: Path, quote: str) -> None:
+    environ = both(tmp_path, f"[profile {quote}a b{quote}]\nregion = eu-west-1\n", "")
+    assert read_profile(environ, "a b").settings == {"region": "eu-west-1"}
+
+
+@pytest.mark.parametrize("section", ["profile   work", "profile\twork", 'profile "work"'])
+def test_the_word_profile_and_a_name_may_stand_apart(tmp_path: Path, section: str) -> None:
+    environ = both(tmp_path, f"[{section}]\nregion = eu-west-1\n[profile o'brien]\nregion = eu-west-3\n", "")
+    assert read_profile(environ, "work").settings == {"region": "eu-west-1"}
+    assert read_profile(environ, "o'brien").settings == {"region": "eu-west-3"}
+
+
+def test_sts_has_a_block_of_its_own(tmp_path: Path) -> None:
+    config = "[default]\nservices = mine\n[services mine]\nsts =\n  endpoint_url = https://sts.example\n"
+    assert read_profile(both(tmp_path, config, "")).settings["sts.endpoint_url"] == "https://sts.example"
+
+
+def test_an_argument_goes_before_the_environment_and_must_be_there(tmp_path: Path) -> None:
+    environ = {**both(tmp_path, CONFIG, ""), "AWS_PROFILE": "empty"}
+    assert read_profile(environ, "work").settings["region"] == "eu-west-1"
+    with refused("profile", "'gone' is not in ", "name one that is, or leave it out"):
+        read_profile(environ, "gone")
+
+
+def test_a_changed_file_is_read_again_and_an_unchanged_one_is_not(tmp_path: Path) -> None:
+    environ = both(tmp_path, "[default]\nregion = eu-west-1\n", "")
+    profiles = Profiles()
+    first = profiles.read(environ)
+    assert profiles.read(environ) is first
+    (tmp_path / "credentials").write_text("[default]\naws_access_key_id = A\n")
+    assert profiles.read(environ).settings == {"region": "eu-west-1", "aws_access_key_id": "A"}
+    assert profiles.read({**environ, "AWS_PROFILE": "other"}).settings == {}
+
+
+def test_a_file_is_read_again_where_it_was_replaced_or_where_that_is_asked_for(tmp_path: Path) -> None:
+    environ = both(tmp_path, "", "[default]\naws_access_key_id = A\n")
+    file, other = tmp_path / "credentials", tmp_path / "other"
+    os.utime(file, ns=(0, 0))
+    profiles = Profiles()
+    assert profiles.read(environ).settings == {"aws_access_key_id": "A"}
+    other.write_text("[default]\naws_access_key_id = B\n")
+    os.utime(other, ns=(0, 0))
+    other.replace(file)
+    assert profiles.read(environ).settings == {"aws_access_key_id": "B"}
+    file.write_text("[default]\naws_access_key_id = C\n")
+    os.utime(file, ns=(0, 0))
+    profiles.forget()
+    assert profiles.read(environ).settings == {"aws_access_key_id": "C"}
+
+
+def test_no_value_shows_in_a_repr(tmp_path: Path) -> None:
+    environ = both(tmp_path, "", "[default]\naws_secret_access_key = hunter2\n")
+    assert repr(read_profile(environ)) == "Profile('default', settings=['aws_secret_access_key'])"

@@ -1,0 +1,104 @@
+"""The inspector: every frame is described from its own bytes, whatever the cuts, and damage never breaks it."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from datetime import UTC, datetime
+from uuid import UUID
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bedrock_stream import Client
+from bedrock_stream.cli.playground.inspector import FrameView, tap, view
+from bedrock_stream.errors import BedrockStreamError
+from bedrock_stream.eventstream import Decoder, Frame, HeaderValue, Int8, Int16, Int64, encode_frame
+from bedrock_stream.testing import API_KEY
+
+FRAMES = [
+    encode_frame(Frame({":message-type": "event", ":event-type": "first"}, b'{"a": 1}')),
+    encode_frame(Frame({}, b"")),
+    encode_frame(Frame({"data": b"\x00\xff", "yes": True}, b"\x80" * 300)),
+]
+
+
+def told(pieces: list[bytes]) -> list[FrameView]:
+    """What the decoder of a tapped stream tells of a body that comes in these pieces."""
+    views: list[FrameView] = []
+    stream = Client(region="us-east-1", api_key=API_KEY).stream("some.model", "Hello")
+    tap(stream, views.append, 1)
+    decoder: Decoder = stream._decoder
+    with suppress(BedrockStreamError):
+        for piece in pieces:
+            decoder.feed(piece)
+        decoder.finish()
+    return views
+
+
+def cut(body: bytes, places: list[int]) -> list[bytes]:
+    ends = sorted(place % (len(body) + 1) for place in places)
+    return [body[begin:end] for begin, end in zip([0, *ends], [*ends, len(body)], strict=True)]
+
+
+def test_each_type_of_header_is_named() -> None:
+    headers: dict[str, HeaderValue] = {
+        "yes": True, "no": False, "a": Int8(1), "b": Int16(2), "c": 3, "d": Int64(4), "e": b"\x01\xab", "f": "text",
+        "g": datetime(2026, 1, 2, tzinfo=UTC), "h": UUID(int=5),
+    }  # fmt: skip
+    shown = view(encode_frame(Frame(headers, b"")))
+    assert [header.type for header in shown.headers] == [
+        "true", "false", "int8", "int16", "int32", "int64", "bytes", "string", "timestamp", "uuid",
+    ]  # fmt: skip
+    assert [header.name for header in shown.headers] == list(headers)
+    assert shown.headers[6].value == "01 ab"
+    assert shown.headers[7].value == "text"
+
+
+def test_a_frame_is_described_by_its_own_bytes() -> None:
+    shown = view(FRAMES[0], round=2, number=3, offset=4)
+    assert (shown.round, shown.number, shown.offset) == (2, 3, 4)
+    assert (shown.total, shown.size, shown.payload_length) == (len(FRAMES[0]), len(FRAMES[0]), 8)
+    assert shown.prelude_crc is not None
+    assert shown.prelude_crc.received == FRAMES[0][8:12].hex()
+    assert shown.message_crc is not None
+    assert shown.message_crc.received == shown.message_crc.computed == FRAMES[0][-4:].hex()
+
+
+@given(st.lists(st.integers(0), max_size=8))
+def test_any_cuts_tell_the_same_frames(places: list[int]) -> None:
+    body = b"".join(FRAMES)
+    assert told(cut(body, places)) == told([body])
+    assert [shown.raw for shown in told([body])] == FRAMES
+
+
+@given(st.integers(0), st.integers(0, 7), st.lists(st.integers(0), max_size=4))
+def test_a_damaged_byte_is_told_once_and_last(place: int, bit: int, places: list[int]) -> None:
+    body = bytearray(b"".join(FRAMES))
+    body[place % len(body)] ^= 1 << bit
+    *sound, broken = told(cut(bytes(body), places))
+    assert [shown.raw for shown in sound] == FRAMES[: len(sound)]
+    assert all(shown.problem is None for shown in sound)
+    assert broken.problem is not None
+    assert broken.offset == sum(map(len, FRAMES[: len(sound)]))
+
+
+@given(st.integers(1), st.lists(st.integers(0), max_size=4))
+def test_a_body_that_ends_inside_a_frame_shows_its_beginning(place: int, places: list[int]) -> None:
+    body = b"".join(FRAMES)
+    body = body[: place % len(body)]
+    views = told(cut(body, places))
+    assert b"".join(shown.raw for shown in views) == body
+    assert all(shown.problem is None for shown in views[:-1])
+
+
+@given(st.binary(max_size=200))
+def test_anything_can_be_looked_at(data: bytes) -> None:
+    assert view(data).size == len(data)
+
+
+def test_a_frame_of_megabytes_is_shown_in_part() -> None:
+    shown = view(encode_frame(Frame({}, b"x" * 1_000_000)))
+    assert shown.size == 1_000_016
+    assert len(shown.raw) < 100_000
+    assert shown.message_crc is not None
+    assert shown.message_crc.matches

@@ -1,0 +1,462 @@
+"""The page in a real browser: typed into, watched, stopped, reloaded.
+
+Needs Chromium: Debian's, or the one that `playwright install chromium` brings. Without one these tests are skipped,
+unless REQUIRE_BROWSER is set.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import AsyncIterator
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+from playwright.async_api import Browser, ConsoleMessage, Page, async_playwright, expect
+
+from bedrock_stream.cli.playground.scenes import MARKUP, STARTERS, play_scene
+from bedrock_stream.testing import (
+    Emulator,
+    cut,
+    flip_bit,
+    hang_before_headers,
+    http_error,
+    reasoning,
+    stall,
+    text,
+    tool_call,
+)
+from tests.support.playground_server import TOKEN, served
+
+pytestmark = pytest.mark.timeout(120)  # a browser on a busy machine
+
+PATIENCE = 30_000  # milliseconds
+expect.set_options(timeout=PATIENCE)
+
+
+def find_browser(own: str) -> str:
+    """The system's Chromium, or Playwright's `own`; skips where there is neither."""
+    for found in (shutil.which("chromium"), shutil.which("google-chrome"), own):
+        if found is not None and Path(found).exists():
+            return found
+    problem = "no browser: apt-get install chromium, or playwright install chromium"
+    if os.environ.get("REQUIRE_BROWSER"):
+        pytest.fail(problem)
+    pytest.skip(problem)
+
+
+@pytest.fixture
+async def browser() -> AsyncIterator[Browser]:
+    async with async_playwright() as playwright:
+        found = find_browser(playwright.chromium.executable_path)
+        # Its own sandbox needs rights that containers do not have; it sees this page alone.
+        async with await playwright.chromium.launch(executable_path=found, chromium_sandbox=False) as launched:
+            yield launched
+
+
+@pytest.fixture
+def emulator() -> Emulator:
+    """Started by the playground, so not by the test. Slow enough that deltas are drawn one by one."""
+    return Emulator(pace=0.02, script=play_scene)
+
+
+@pytest.fixture
+async def page(browser: Browser, emulator: Emulator) -> AsyncIterator[Page]:
+    """The page, let in and ready. Whatever it complains of fails the test."""
+    complaints: list[str] = []
+
+    def note(message: ConsoleMessage) -> None:
+        if message.type in ("error", "warning"):
+            complaints.append(message.text)
+
+    async with served(emulator) as address:
+        opened = await browser.new_page()
+        opened.set_default_timeout(PATIENCE)
+        opened.on("console", note)
+        opened.on("pageerror", lambda error: complaints.append(str(error)))
+        await opened.goto(f"{address}/?token={TOKEN}")
+        await ready(opened)
+        yield opened
+        await opened.close()
+    assert not complaints
+
+
+async def ready(page: Page) -> None:
+    await page.wait_for_selector("[data-ready]")
+
+
+async def send(page: Page, said: str) -> None:
+    await page.get_by_label("Your message").fill(said)
+    await page.keyboard.press("Enter")
+
+
+async def ended(page: Page) -> None:
+    await expect(page.get_by_role("button", name="Send", exact=True)).to_be_visible()
+
+
+# ----------------------------------------------------------------------------------------------------------- streaming
+
+
+async def test_tokens_arrive_one_by_one(page: Page) -> None:
+    await page.evaluate(
+        """() => {
+            window.seen = [];
+            const look = () => {
+                const prose = document.querySelector(".turn.model .prose");
+                if (prose && prose.textContent !== window.seen.at(-1)) window.seen.push(prose.textContent);
+            };
+            new MutationObserver(look).observe(document.getElementById("turns"), {childList: true, subtree: true});
+        }"""
+    )
+    await send(page, "Hello there")
+    await ended(page)
+    seen: list[str] = await page.evaluate("window.seen")
+    assert len(seen) > 10
+    assert all(later.startswith(earlier) for earlier, later in pairwise(seen))
+    assert seen[-1].startswith('You said: "Hello there".')
+    measures = page.locator(".measures")
+    for shown in ("first token", "tokens/s", "in", "out", "end_turn", "request"):
+        await expect(measures).to_contain_text(shown)
+
+
+async def test_a_tool_call_is_seen_while_it_is_written(page: Page, emulator: Emulator) -> None:
+    emulator.script(tool_call("get_weather", {"city": "Oslo"}, fragments=['{"city"', ': "Os', 'lo"}']), stall())
+    await send(page, "Weather?")
+    call = page.get_by_role("group", name="Tool call get_weather")
+    await expect(call.locator(".input")).to_have_text('{"city": "Oslo"}')
+    assert await call.locator(".fragment").all_text_contents() == ['{"city"', ': "Os', 'lo"}']
+    await expect(call.locator(".state")).to_have_text("writing its input")
+    await page.keyboard.press("Escape")
+    await expect(call.locator(".state")).to_have_text("not finished")
+
+
+async def test_a_tool_is_run_and_answered_from(page: Page) -> None:
+    await page.get_by_role("button", name="Call a tool").click()
+    await ended(page)
+    call = page.get_by_role("group", name="Tool call get_weather")
+    await expect(call.locator(".state")).to_have_text("done")
+    await expect(call.locator(".result")).to_contain_text('"city":"Oslo"')
+    await expect(page.locator(".turn.model strong")).to_contain_text("degrees")
+
+
+async def test_reasoning_is_folded(page: Page, emulator: Emulator) -> None:
+    emulator.script(reasoning("Deep thoughts."), text("An answer."))
+    await send(page, "Think")
+    await ended(page)
+    thought = page.locator("details.thought")
+    await expect(thought.locator("summary")).to_contain_text("Thought for")
+    await expect(thought.get_by_text("Deep thoughts.")).to_be_hidden()
+    await thought.locator("summary").click()
+    await expect(thought.get_by_text("Deep thoughts.")).to_be_visible()
+
+
+async def test_the_conversation_goes_along(page: Page, emulator: Emulator) -> None:
+    for said in ("First question", "Second question"):
+        await send(page, said)
+        await ended(page)
+    history = emulator.requests[-1].json["messages"]
+    assert [message["role"] for message in history] == ["user", "assistant", "user"]
+    await page.get_by_role("button", name="New chat").click()
+    await send(page, "Third question")
+    await ended(page)
+    assert len(emulator.requests[-1].json["messages"]) == 1
+
+
+async def test_the_options_reach_the_service(page: Page, emulator: Emulator) -> None:
+    await page.get_by_role("button", name="Options", exact=True).click()
+    await page.get_by_label("System prompt").fill("Be brief.")
+    await page.get_by_label("Longest answer").fill("5")
+    await page.get_by_label("Offer the demo tools").uncheck()
+    await page.get_by_label("Route").select_option("Converse")
+    await page.get_by_label("Model", exact=True).select_option("Another model")
+    await page.get_by_label("Model id").fill("amazon.nova-lite-v1:0")
+    await send(page, "Hello")
+    await expect(page.locator(".measures")).to_contain_text("max_tokens")
+    request = emulator.requests[-1]
+    assert (request.operation, request.model) == ("ConverseStream", "amazon.nova-lite-v1:0")
+    assert request.json["system"] == [{"text": "Be brief."}]
+    assert request.json["inferenceConfig"] == {"maxTokens": 5}
+    assert "toolConfig" not in request.json
+
+
+# ------------------------------------------------------------------------------------------------------------- leaving
+
+
+@pytest.mark.parametrize("way", ["button", "escape"])
+async def test_stopping_closes_the_stream_to_the_service(page: Page, emulator: Emulator, way: str) -> None:
+    emulator.script(text("The beginning"), stall())
+    await send(page, "Hello")
+    await expect(page.locator(".turn.model .prose")).to_have_text("The beginning")
+    assert emulator.open_streams == 1
+    if way == "button":
+        await page.get_by_role("button", name="Stop", exact=True).click()
+    else:
+        await page.keyboard.press("Escape")
+    await emulator.wait_until_idle()
+    await ended(page)
+    await expect(page.locator(".turn.model")).to_contain_text("Stopped.")
+    await send(page, "Go on")
+    await ended(page)
+    assert [m["role"] for m in emulator.requests[-1].json["messages"]] == ["user", "assistant", "user"]
+
+
+async def test_stopping_before_the_first_word_forgets_the_question(page: Page, emulator: Emulator) -> None:
+    emulator.script(hang_before_headers())
+    await send(page, "Hello")
+    await emulator.wait_for_streams(1)
+    await page.keyboard.press("Escape")
+    await emulator.wait_until_idle()
+    await send(page, "Again")
+    await ended(page)
+    assert len(emulator.requests[-1].json["messages"]) == 1
+
+
+async def test_a_reload_closes_the_stream_to_the_service(page: Page, emulator: Emulator) -> None:
+    emulator.script(text("The beginning"), stall())
+    await send(page, "Hello")
+    await expect(page.locator(".turn.model .prose")).to_have_text("The beginning")
+    assert "token" not in page.url
+    await page.reload()  # let in by the cookie
+    await ready(page)
+    await emulator.wait_until_idle()
+    await send(page, "Hello again")
+    await ended(page)
+
+
+# ------------------------------------------------------------------------------------------------------ what is shown
+
+
+async def test_markup_from_the_model_is_text(page: Page) -> None:
+    await page.get_by_role("button", name="Send markup").click()
+    await ended(page)
+    prose = page.locator(".turn.model .prose")
+    for line in MARKUP.split("\n\n")[1:3]:
+        await expect(prose).to_contain_text(line)
+    assert await prose.locator("script, img, [onerror]").count() == 0
+    assert await page.title() == "bedrock-stream playground"
+    links = prose.get_by_role("link")
+    assert await links.evaluate_all("links => links.map(a => [a.href, a.rel])") == [
+        ["https://example.com/", "noopener noreferrer nofollow"]
+    ]
+
+
+async def test_markdown_becomes_a_document(page: Page) -> None:
+    await page.get_by_role("button", name="Write markdown").click()
+    await ended(page)
+    prose = page.locator(".turn.model .prose")
+    await expect(prose.get_by_role("heading", name="The AWS event stream")).to_be_visible()
+    assert await prose.get_by_role("row").count() == 6
+    assert await prose.locator("ol > li").count() == 3
+    assert await prose.locator("ol > li ul > li").all_text_contents() == ["headers first,", "then the payload."]
+    assert (await prose.locator("pre code").text_content() or "").startswith("async with stream(")
+    assert await prose.locator("em").all_text_contents() == ["headers", "message CRC"]
+    await expect(prose.get_by_role("link", name="the Smithy specification")).to_be_visible()
+
+
+MARKDOWN = {
+    "a *b* **c** `d*e*`": "<p>a <em>b</em> <strong>c</strong> <code>d*e*</code></p>",
+    "***f***": "<p><strong><em>f</em></strong></p>",
+    "2 * 3 * 4 and snake_case_name": "<p>2 * 3 * 4 and snake_case_name</p>",
+    "**not closed and `neither": "<p>**not closed and `neither</p>",
+    r"\*plain\* \<b\>": "<p>*plain* &lt;b&gt;</p>",
+    "# A #\n## B\ntext": "<h1>A</h1><h2>B</h2><p>text</p>",
+    "- a\n- b\n\ntext": "<ul><li><span>a</span></li><li><span>b</span></li></ul><p>text</p>",
+    "3. a\n   - b\n4. c": (
+        '<ol start="3"><li><span>a</span><ul><li><span>b</span></li></ul></li><li><span>c</span></li></ol>'
+    ),
+    "> a\n> b": "<blockquote><p>a\nb</p></blockquote>",
+    "---": "<hr>",
+    "```\n<i>\n\n# x": "<i>\n\n# x",
+    "[a](data:text/html,x) [b](/x)": "<p>[a](data:text/html,x) [b](/x)</p>",
+    "[c](HTTPS://e.org/)": '<p><a href="HTTPS://e.org/">c</a></p>',
+    "see https://e.org/a.": '<p>see <a href="https://e.org/a">https://e.org/a</a>.</p>',
+    '<a href="javascript:x">y</a>': '<p>&lt;a href="javascript:x"&gt;y&lt;/a&gt;</p>',
+    "[x](https://u:p@[bad)": "<p>[x](https://u:p@[bad)</p>",
+}
+
+
+async def test_the_small_renderer_knows_its_language(page: Page) -> None:
+    drawn = await page.evaluate(
+        """async (sources) => {
+            const { Markdown } = await import("/page/markdown.js");
+            return sources.map((source) => {
+                // Letter by letter, as it would stream in, must end where the whole would.
+                const [slow, fast] = [document.createElement("div"), document.createElement("div")];
+                const markdown = new Markdown(slow);
+                for (const letter of source) { markdown.source += letter; markdown.draw(); }
+                const whole = new Markdown(fast);
+                whole.source = source;
+                whole.draw();
+                if (slow.innerHTML !== fast.innerHTML) return "differs: " + slow.innerHTML;
+                return fast.innerHTML.replace(/ (rel|target|class)="[^"]*"/g, "");
+            });
+        }""",
+        list(MARKDOWN),
+    )
+    for (source, wanted), made in zip(MARKDOWN.items(), drawn, strict=True):
+        if source.startswith("```"):
+            assert wanted.replace("<", "&lt;").replace(">", "&gt;") in made
+        else:
+            assert made == wanted
+
+
+async def test_an_error_is_shown_with_what_to_do(page: Page, emulator: Emulator) -> None:
+    emulator.script(http_error(429, "ThrottlingException", "Slow down."))
+    await send(page, "Hello")
+    error = page.get_by_role("group", name="Error: Throttled")
+    for shown in ("Slow down.", "429", "ThrottlingException", "request", "Wait a moment"):
+        await expect(error).to_contain_text(shown)
+    emulator.script(text("Only half"), cut(torn=True))
+    await send(page, "Hello")
+    await expect(page.get_by_role("group", name="Error: StreamInterrupted")).to_contain_text("only its beginning")
+
+
+async def test_the_inspector_opens_a_frame(page: Page, emulator: Emulator) -> None:
+    emulator.script(text("Hi"), flip_bit(-40), text("damaged"))
+    await page.get_by_role("button", name="Options", exact=True).click()
+    await page.get_by_label("Offer the demo tools").uncheck()  # so that the route is Claude's own
+    await page.get_by_role("button", name="Frames 0").click()
+    await send(page, "Hello")
+    await ended(page)
+    await expect(page.locator("#frames-sum")).to_contain_text("1 damaged")
+    sound = page.locator(".frame").first
+    await sound.locator("summary").press("Enter")
+    for shown in (
+        ":event-type",
+        "string",
+        "Prelude CRC",
+        "matches",
+        "The chunk inside",
+        "message_start",
+        "0000  00 00",
+    ):
+        await expect(sound).to_contain_text(shown)
+    broken = page.locator(".frame.broken")
+    await broken.locator("summary").click()
+    await expect(broken).to_contain_text("ChecksumMismatch")
+    await expect(broken).to_contain_text("no match")
+
+
+# ------------------------------------------------------------------------------------------------------- for everybody
+
+
+async def test_a_screen_reader_hears_sentences_and_not_tokens(page: Page) -> None:
+    await page.evaluate(
+        """() => {
+            window.heard = [];
+            const region = document.getElementById("announcer");
+            new MutationObserver(() => window.heard.push(region.textContent)).observe(region, {childList: true});
+        }"""
+    )
+    await send(page, "Hello")
+    await ended(page)
+    await expect(page.locator("#announcer")).to_contain_text("End of the answer.")
+    heard: list[str] = await page.evaluate("window.heard")
+    assert len(heard) < 5
+    assert 'You said: "Hello".' in " ".join(heard)
+
+
+WORDS = {"You", "The model"}
+
+
+async def test_a_screen_reader_can_tell_who_speaks_and_jump_there(page: Page, emulator: Emulator) -> None:
+    code = "```python\nx = 1\n```\n\n```python\ny = 2\n```"
+    emulator.script(text(code), tool_call("get_weather", {"city": "Oslo"}), tool_call("get_weather", {"city": "Rome"}))
+    emulator.script(text("Rain."))
+    await send(page, "Weather?")
+    await ended(page)
+    talk = page.get_by_role("region", name="Conversation")
+    headings = talk.get_by_role("heading", level=2)
+    assert [said for said in await headings.all_text_contents() if said in WORDS] == ["You", "The model"]
+    # One name, one landmark: what may be there many times is none.
+    names = await page.get_by_role("region").evaluate_all("all => all.map((one) => one.ariaLabel)")
+    assert sorted(names) == ["Conversation"]
+    assert await page.get_by_role("group", name="Code, python").count() == 2
+    assert await page.get_by_role("group", name="Tool call get_weather").count() == 2
+
+
+async def test_the_headers_of_a_frame_are_a_table_with_names(page: Page, emulator: Emulator) -> None:
+    await send(page, "Hello")
+    await ended(page)
+    await page.get_by_role("button", name="Frames").first.click()
+    await page.locator(".frame summary").first.click()
+    names = page.locator(".frame").first.get_by_role("rowheader")
+    await expect(names).to_have_count(3)
+    assert set(await names.all_text_contents()) == {":event-type", ":content-type", ":message-type"}
+
+
+async def test_the_end_of_an_answer_stays_in_sight_while_the_next_question_grows(page: Page) -> None:
+    await page.get_by_role("button", name="Write markdown").click()
+    await ended(page)
+    await page.get_by_label("Model", exact=True).select_option("other")
+    await page.get_by_label("Your message").fill("1\n2\n3\n4\n5\n6\n7\n8")
+    await expect(page.locator(".measures").last).to_be_in_viewport(ratio=1)
+    await page.get_by_label("Model", exact=True).select_option(index=0)
+    await send(page, "Again")
+    await ended(page)
+    assert await page.evaluate("document.documentElement.scrollHeight <= innerHeight")  # what is inside scrolls alone
+
+
+async def test_the_keyboard_reaches_everything(page: Page) -> None:
+    await page.set_viewport_size({"width": 800, "height": 600})  # where the prompt is not focused at once
+    await page.reload()
+    await ready(page)
+    await page.keyboard.press("Tab")
+    await expect(page.get_by_role("link", name="Skip to the prompt")).to_be_focused()
+    await page.keyboard.press("Enter")
+    await expect(page.get_by_label("Your message")).to_be_focused()
+    await page.keyboard.type("One")
+    await page.keyboard.press("Shift+Enter")
+    await page.keyboard.type("Two")
+    await expect(page.get_by_label("Your message")).to_have_value("One\nTwo")
+    await page.keyboard.press("Enter")
+    await ended(page)
+    await expect(page.locator(".turn.user .said")).to_have_text("One\nTwo")
+
+
+async def test_what_a_panel_covers_is_out_of_reach(page: Page) -> None:
+    await page.set_viewport_size({"width": 390, "height": 844})
+    await send(page, "Hello")
+    await ended(page)
+    await page.get_by_role("button", name="Frames").first.click()
+    await expect(page.get_by_role("button", name="Close the frames")).to_be_focused()
+    inside = "document.activeElement === document.body || document.activeElement.closest('#frames') !== null"
+    for _ in range(8):
+        await page.keyboard.press("Shift+Tab")  # backwards, to what stands before the panel
+        assert await page.evaluate(inside)
+    await expect(page.get_by_label("Your message")).not_to_be_focused()
+    await page.set_viewport_size({"width": 1280, "height": 800})  # turned: the panel stands beside the conversation
+    await page.get_by_label("Your message").focus()
+    await expect(page.get_by_label("Your message")).to_be_focused()
+    await page.set_viewport_size({"width": 390, "height": 844})
+    await page.get_by_role("button", name="Close the frames").press("Enter")
+    await expect(page.get_by_role("button", name="Frames").first).to_be_focused()
+    await page.get_by_label("Your message").focus()
+    await expect(page.get_by_label("Your message")).to_be_focused()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+async def test_it_fits_a_phone_in_either_theme(page: Page, scheme: str) -> None:
+    await page.set_viewport_size({"width": 360, "height": 640})
+    await page.emulate_media(color_scheme="dark" if scheme == "dark" else "light", reduced_motion="reduce")
+    await page.get_by_role("button", name=STARTERS[1].title).click()
+    await ended(page)
+    assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    await expect(page.get_by_role("button", name="Send", exact=True)).to_be_in_viewport()
+    lines = """cells => cells.map((cell) => {
+        const range = new Range();
+        range.selectNodeContents(cell);
+        return range.getClientRects().length;
+    })"""
+    assert await page.locator(".table th").evaluate_all(lines) == [1, 1, 1]  # a narrow column breaks no word
+    ground = "getComputedStyle(document.documentElement).backgroundColor"
+    followed = await page.evaluate(ground)
+    await page.get_by_role("button", name="Theme").click()  # to light
+    await page.get_by_role("button", name="Theme").click()  # to dark
+    chosen = await page.evaluate(ground)
+    assert (followed == chosen) is (scheme == "dark")
+    await page.get_by_role("button", name="Frames").first.click()
+    await expect(page.get_by_role("complementary", name="Frames")).to_be_in_viewport(ratio=1)
+    await page.keyboard.press("Escape")
+    await expect(page.get_by_label("Your message")).to_be_visible()

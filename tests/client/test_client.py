@@ -1,0 +1,300 @@
+"""The client: arguments that are refused at the call, credentials, and event loops that come and go."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import subprocess
+import sys
+import threading
+from typing import Any
+
+import pytest
+
+import bedrock_stream
+from bedrock_stream import Client, Credentials, Message, Text, Timeouts, errors, generate, stream
+from bedrock_stream.testing import ACCESS_KEY_ID, API_KEY, SECRET_ACCESS_KEY, Emulator
+from bedrock_stream.testing import text as say
+from tests.conftest import KEYS
+
+MODEL = "amazon.nova-lite-v1:0"
+
+# ------------------------------------------------------------------------------------------- refused before it is sent
+
+BAD_CALLS: list[tuple[dict[str, Any], str]] = [
+    ({"model": ""}, "model: '' names no model"),
+    ({"model": "bedrock:"}, "model: 'bedrock:' names no model"),
+    ({"model": "a\nb"}, r"model: 'a\\nb' contains white space or control characters; remove them"),
+    ({"model": 7}, "model: a int is no model id; use a str"),
+    ({"model": "m" * 2049}, "model: it is 2049 characters long; 2048 is the limit"),
+    ({"prompt": ""}, "prompt: it is empty"),
+    ({"prompt": []}, "prompt: it has no messages"),
+    ({"prompt": 7}, "prompt: a int is no prompt"),
+    ({"prompt": [{"role": "user", "content": [{"text": ""}]}]}, r"messages\[0\].content\[0\]: the text is empty"),
+    ({"max_tokens": 0}, "max_tokens: 0 is below 1; leave it out to let the model decide"),
+    ({"max_tokens": "5"}, "max_tokens: '5' is not usable; give a whole number"),
+    ({"max_token": 5}, "max_token: unknown option; did you mean max_tokens?"),
+    ({"temperature": 2}, "temperature: 2 is outside 0 to 1"),
+    ({"tools": [{"description": "no name"}]}, r"tools\[0\]: a tool needs a name"),
+    ({"region": "evil.example.com/"}, "region: 'evil.example.com/' is no region"),
+    ({"api_key": " "}, "api_key: it is blank"),
+    ({"access_key_id": "AKID"}, "secret_access_key: half of a key pair is missing"),
+    ({"session_token": "t"}, "session_token: it belongs to a key pair, and none is given; give both keys too"),
+    ({"model": ".."}, "model: '..' names no model"),
+    ({"secret_access_key": "s"}, "access_key_id: half of a key pair is missing"),
+    ({"use_converse": False}, "use_converse: False, but 'amazon.nova-lite-v1:0' has no native form here"),
+    ({"extra": {"a": {1, 2}, "b": object()}}, "request: its body cannot become JSON"),
+    ({"timeouts": 5}, r"timeouts: 5 is not usable; give Timeouts\(...\)"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "sentence"), BAD_CALLS, ids=[sentence[:40] for _, sentence in BAD_CALLS])
+async def test_a_bad_argument_is_refused_at_the_call(arguments: dict[str, Any], sentence: str) -> None:
+    given = {"model": MODEL, "prompt": "Hi", **arguments}
+    async with Client(region="us-east-1", credentials=KEYS) as client:
+        with pytest.raises(errors.ConfigurationError, match=sentence):
+            client.stream(**given)
+        with pytest.raises(errors.ConfigurationError, match=sentence):
+            await client.generate(**given)
+
+
+BAD_CLIENTS: list[tuple[dict[str, Any], str]] = [
+    ({"max_connections": 0}, "max_connections: 0 is no limit"),
+    ({"max_connections": True}, "max_connections: True is no limit"),
+    ({"region": "us east"}, "region: 'us east' is no region"),
+    ({"credentials": "AKID"}, "credentials: a str is none; give Credentials, a source, or a callable"),
+    ({"api_key": ""}, "api_key: it is blank"),
+    ({"endpoint_url": "bedrock.example.com"}, "endpoint_url: 'bedrock.example.com' is no endpoint"),
+    ({"endpoint_url": "http://bedrock.example.com"}, "would send credentials unencrypted"),
+    ({"endpoint_url": "https://example.com", "use_fips": True}, "a custom endpoint and FIPS exclude each other"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "sentence"), BAD_CLIENTS, ids=[sentence[:40] for _, sentence in BAD_CLIENTS])
+def test_a_bad_client_is_refused_when_it_is_made(arguments: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(errors.ConfigurationError, match=sentence):
+        Client(**arguments)
+
+
+# ---------------------------------------------------------------------------------------------- where it goes, as whom
+
+
+async def test_the_prefix_of_other_tools_is_dropped_from_the_model(emulator: Emulator, client: Client) -> None:
+    for prefix in ("", "bedrock:", "amazon_bedrock:"):
+        await client.generate(prefix + MODEL, "Hi")
+    assert {request.model for request in emulator.requests} == {MODEL}
+
+
+async def test_the_region_of_a_call_changes_what_is_signed() -> None:
+    async with (
+        Emulator(region="eu-west-1") as emulator,
+        Client(region="us-east-1", endpoint_url=emulator.url, credentials=KEYS) as client,
+    ):
+        assert (await client.generate(MODEL, "Hi", region="eu-west-1")).text
+        with pytest.raises(errors.InvalidSignature) as caught:
+            await client.generate(MODEL, "Hi")
+        assert caught.value.region == "us-east-1"
+
+
+async def test_keys_of_a_call_go_before_those_of_the_client(emulator: Emulator) -> None:
+    async with Client(region="us-east-1", endpoint_url=emulator.url, api_key="wrong") as client:
+        with pytest.raises(errors.AccessDenied):
+            await client.generate(MODEL, "Hi")
+        await client.generate(MODEL, "Hi", api_key=API_KEY)
+        await client.generate(
+            MODEL, "Hi", provider_options={"access_key_id": ACCESS_KEY_ID, "secret_access_key": SECRET_ACCESS_KEY}
+        )
+    assert [request.auth for request in emulator.requests] == [None, "bearer", "sigv4"]
+
+
+async def test_a_provider_is_asked_for_each_request(emulator: Emulator) -> None:
+    asked: list[int] = []
+
+    def keys() -> Credentials:
+        asked.append(threading.get_ident())
+        return KEYS
+
+    async with Client(region="us-east-1", endpoint_url=emulator.url, credentials=keys) as client:
+        await client.generate(MODEL, "Hi")
+        await client.stream(MODEL, "Hi").response()
+    assert len(asked) == 2
+    assert threading.get_ident() not in asked
+
+
+async def test_without_keys_the_error_names_every_place(emulator: Emulator) -> None:
+    async with Client(region="us-east-1", endpoint_url=emulator.url) as client:
+        with pytest.raises(errors.MissingCredentials) as caught:
+            await client.stream(MODEL, "Hi").open()
+    for place in ("api_key", "access_key_id", "credentials", "AWS_BEARER_TOKEN_BEDROCK", "AWS_ACCESS_KEY_ID"):
+        assert place in str(caught.value)
+    assert emulator.requests == []
+
+
+async def test_secrets_stay_out_of_errors_and_reprs(emulator: Emulator) -> None:
+    secret = "s3cr3t-s3cr3t-s3cr3t"
+    async with Client(
+        region="us-east-1", endpoint_url=emulator.url, credentials=Credentials("AKIDEXAMPLE", secret, secret)
+    ) as client:
+        live = client.stream(MODEL, "Hi")
+        with pytest.raises(errors.ServiceError) as caught:
+            await live.open()
+        shown = [repr(live), repr(client), repr(caught.value), str(caught.value), repr(caught.value.__dict__)]
+        with pytest.raises(errors.ConfigurationError) as refused:
+            client.stream(MODEL, "Hi", session_token=secret.encode())  # type: ignore[arg-type]
+    assert secret not in "".join([*shown, str(refused.value)])
+
+
+async def test_the_environment_sets_up_the_module_level_functions(
+    emulator: Emulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL_BEDROCK_RUNTIME", emulator.url)
+    monkeypatch.setenv("AWS_BEARER_TOKEN_BEDROCK", API_KEY)
+    emulator.script(say(["streamed"]))
+    emulator.script(say("generated"))
+    async with stream(MODEL, Message.user(Text("Hi"))) as answer:
+        assert await anext(answer.text_stream) == "streamed"
+    assert (await generate(MODEL, "Hi")).text == "generated"
+    assert [request.auth for request in emulator.requests] == ["bearer", "bearer"]
+
+
+async def test_timeouts_of_a_call_replace_those_of_the_client(emulator: Emulator, client: Client) -> None:
+    answer = client.stream(MODEL, "Hi", timeouts=Timeouts(connect=3))
+    assert answer._call.timeouts.connect == 3
+    assert client.stream(MODEL, "Hi")._call.timeouts == Timeouts()
+
+
+# --------------------------------------------------------------------------------------------------------- event loops
+
+
+class Beside:
+    """An emulator on a loop of its own, in a thread, for tests whose loops come and go."""
+
+    def __enter__(self) -> str:
+        started = threading.Event()
+
+        async def serve() -> None:
+            self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
+            async with Emulator() as emulator:
+                self.url = emulator.url
+                started.set()
+                await self._stop.wait()
+
+        self._thread = threading.Thread(target=asyncio.run, args=(serve(),))
+        self._thread.start()
+        started.wait()
+        return self.url
+
+    def __exit__(self, *_: object) -> None:
+        self._loop.call_soon_threadsafe(self._stop.set)
+        self._thread.join()
+
+
+def test_one_client_serves_many_loops_one_after_another() -> None:
+    with Beside() as url:
+        client = Client(region="us-east-1", endpoint_url=url, credentials=KEYS)
+        for _ in range(10):
+            assert asyncio.run(client.generate(MODEL, "Hi")).text
+            assert len(client._transports) == 0
+
+
+def test_one_client_serves_two_loops_in_two_threads() -> None:
+    texts: list[str] = []
+
+    async def work(client: Client) -> None:
+        for _ in range(5):
+            texts.append((await client.stream(MODEL, "Hi").response()).text)  # noqa: PERF401 - one after the other
+
+    with Beside() as url:
+        client = Client(region="us-east-1", endpoint_url=url, credentials=KEYS)
+        threads = [threading.Thread(target=lambda: asyncio.run(work(client))) for _ in range(2)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert len(texts) == 10
+    assert len(client._transports) == 0
+
+
+def test_closing_a_client_reaches_the_loops_of_other_threads() -> None:
+    opened, closed = threading.Event(), threading.Event()
+    ends: list[BaseException] = []
+
+    async def read(client: Client) -> None:
+        live = client.stream(MODEL, "Hi")
+        await anext(live)
+        opened.set()
+        while not closed.is_set():
+            await asyncio.sleep(0.01)
+        try:
+            await live.response()
+        except errors.ClientClosed as error:
+            ends.append(error)
+
+    with Beside() as url:
+        client = Client(region="us-east-1", endpoint_url=url, credentials=KEYS)
+        thread = threading.Thread(target=lambda: asyncio.run(read(client)))
+        thread.start()
+        opened.wait()
+
+        async def close() -> None:
+            await client.aclose()
+            closed.set()
+
+        asyncio.run(close())
+        thread.join()
+    assert len(ends) == 1
+
+
+def test_a_loop_that_ended_without_cleaning_up_is_forgotten() -> None:
+    with Beside() as url:
+        client = Client(region="us-east-1", endpoint_url=url, credentials=KEYS)
+        loop = asyncio.new_event_loop()
+        loop.run_until_complete(client.generate(MODEL, "Hi"))
+        (transport,) = client._transports
+        loop.run_until_complete(transport.close())
+        loop.close()
+        asyncio.run(client.generate(MODEL, "Hi"))
+        assert len(client._transports) == 0
+
+
+SCRIPT = """
+import asyncio
+from bedrock_stream import stream
+
+async def main():
+    async for text in stream("some.model", "Hi").text_stream:
+        print(text, end="")
+    async for event in stream("some.model", "Hi"):
+        first = event  # left running to its end: nothing is closed by hand
+
+asyncio.run(main())
+"""
+
+
+@pytest.mark.parametrize("run", ["asyncio.run", "uvloop.run"])
+def test_a_plain_script_ends_without_a_warning(run: str) -> None:
+    if run == "uvloop.run":
+        pytest.importorskip("uvloop")
+    code = SCRIPT.replace("asyncio.run", run).replace("import asyncio", f"import {run.partition('.')[0]}")
+    with Beside() as url:
+        environ = {
+            **{name: value for name, value in os.environ.items() if not name.startswith("AWS_")},
+            "AWS_ENDPOINT_URL_BEDROCK_RUNTIME": url,
+            "AWS_BEARER_TOKEN_BEDROCK": API_KEY,
+            "AWS_CONFIG_FILE": os.devnull,
+        }
+        done = subprocess.run(  # noqa: S603 - this interpreter, our script
+            [sys.executable, "-X", "dev", "-W", "error", "-c", code],
+            env=environ,
+            capture_output=True,
+            timeout=50,
+            text=True,
+        )
+    # asyncio's debug mode notes a step that took long, as the first one does, which imports the client.
+    complaints = [line for line in done.stderr.splitlines() if not line.startswith("Executing <")]
+    assert complaints == []
+    assert "emulator" in done.stdout
+
+
+def test_the_version_is_told() -> None:
+    assert bedrock_stream.__version__.count(".") == 2

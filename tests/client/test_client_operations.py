@@ -1,0 +1,483 @@
+"""The client beside its streams: `explain`, `count_tokens`, and the raw calls `invoke` and `invoke_stream`."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import msgspec
+import pytest
+
+from bedrock_stream import Client, Credentials, Image, Message, Timeouts, errors
+from bedrock_stream.testing import (
+    ACCESS_KEY_ID,
+    API_KEY,
+    REGION,
+    SECRET_ACCESS_KEY,
+    Emulator,
+    content_type,
+    cut,
+    delay,
+    event,
+    flip_bit,
+    http_error,
+    metadata,
+    rechunk,
+    stall,
+    stream_error,
+    tool_call,
+    unmodeled_error,
+)
+from bedrock_stream.testing import text as say
+from tests.conftest import KEYS
+from tests.support.socket_server import STREAM_HEAD, Connection, SocketServer, frame
+
+NOVA = "amazon.nova-lite-v1:0"
+CLAUDE = "anthropic.claude-sonnet-4-5-20250929-v1:0"
+GPT_OSS = "openai.gpt-oss-120b-1:0"
+LLAMA = "us.meta.llama3-2-3b-instruct-v1:0"
+SECRET = "s3cr3t-s3cr3t-s3cr3t"
+TOOL = {"name": "look", "description": "Looks.", "input_schema": {"type": "object", "properties": {}}}
+
+# ------------------------------------------------------------------------------------------------------------ explain
+
+
+def forbidden() -> Any:
+    raise AssertionError("a provider was asked")
+
+
+PLACES: list[tuple[str, dict[str, Any], dict[str, Any], dict[str, str], str]] = [
+    ("the call's API key", {}, {"api_key": SECRET}, {}, "bearer, the call's api_key"),
+    (
+        "the call's key pair",
+        {},
+        {"access_key_id": SECRET, "secret_access_key": SECRET, "session_token": SECRET},
+        {},
+        "sigv4, the call's access_key_id",
+    ),
+    ("the client's API key", {"api_key": SECRET}, {}, {}, "bearer, the client's api_key"),
+    ("an API key's provider", {"api_key": forbidden}, {}, {}, "bearer, the client's api_key"),
+    ("the client's keys", {"credentials": Credentials(SECRET, SECRET, SECRET)}, {}, {}, "sigv4, the client's cred"),
+    ("a provider of keys", {"credentials": forbidden}, {}, {}, "sigv4, the client's credentials"),
+    ("an API key around", {}, {}, {"AWS_BEARER_TOKEN_BEDROCK": SECRET}, "bearer, AWS_BEARER_TOKEN_BEDROCK"),
+    (
+        "a key pair around",
+        {},
+        {},
+        {"AWS_ACCESS_KEY_ID": SECRET, "AWS_SECRET_ACCESS_KEY": SECRET, "AWS_SESSION_TOKEN": SECRET},
+        "sigv4, AWS_ACCESS_KEY_ID",
+    ),
+    (
+        "an explicit pair before an API key around",
+        {},
+        {"provider_options": {"access_key_id": SECRET, "secret_access_key": SECRET}},
+        {"AWS_BEARER_TOKEN_BEDROCK": SECRET},
+        "sigv4, the call's access_key_id",
+    ),
+]
+
+
+@pytest.mark.parametrize(("made", "given", "around", "place"), [row[1:] for row in PLACES], ids=[r[0] for r in PLACES])
+async def test_it_tells_the_place_of_the_keys_and_no_secret(
+    emulator: Emulator,
+    monkeypatch: pytest.MonkeyPatch,
+    made: dict[str, Any],
+    given: dict[str, Any],
+    around: dict[str, str],
+    place: str,
+) -> None:
+    for name, value in around.items():
+        monkeypatch.setenv(name, value)
+    async with Client(region=REGION, endpoint_url=emulator.url, **made) as client:
+        explanation = client.explain(NOVA, "Hi", **given)
+    assert explanation.auth.startswith(place)
+    scheme = "Bearer" if place.startswith("bearer") else "AWS4-HMAC-SHA256"
+    assert explanation.headers["Authorization"].split()[0] == scheme
+    for shown in (repr(explanation), str(explanation), msgspec.json.encode(explanation).decode()):
+        assert SECRET not in shown
+        assert SECRET[:8] not in shown
+    assert emulator.requests == []
+
+
+ROUTES: list[tuple[str, dict[str, Any], str, str, str]] = [
+    (NOVA, {}, "nova", "converse", "nova speaks Converse"),
+    (CLAUDE, {}, "claude", "invoke", "claude without tools speaks its own form"),
+    (CLAUDE, {"tools": [TOOL]}, "claude", "converse", "tools go through Converse"),
+    (CLAUDE, {"use_converse": True}, "claude", "converse", "use_converse=True"),
+    (CLAUDE, {"use_converse": False, "tools": [TOOL]}, "claude", "invoke", "use_converse=False"),
+    (GPT_OSS, {}, "gpt-oss", "invoke", "gpt-oss without tools speaks its own form"),
+    (LLAMA, {}, "llama3", "invoke", "llama3 without tools speaks its own form"),
+    (LLAMA, {"stop_sequences": ["x"]}, "llama3", "converse", "stop_sequences"),
+    ("cohere.command-r-plus-v1:0", {}, "command-r", "converse", "command-r speaks Converse"),
+    (CLAUDE, {"response_field_paths": ["/stop_sequence"]}, "claude", "converse", "only Converse knows"),
+]
+
+
+@pytest.mark.parametrize(("model", "given", "family", "route", "reason"), ROUTES)
+async def test_it_tells_the_route_and_why_and_what_stream_would_send(
+    emulator: Emulator, client: Client, model: str, given: dict[str, Any], family: str, route: str, reason: str
+) -> None:
+    explanation = client.explain(model, "Hi", max_tokens=100, **given)
+    assert emulator.requests == []
+    assert (explanation.model, explanation.family, explanation.route) == (model, family, route)
+    assert reason in explanation.reason
+    await client.stream(model, "Hi", max_tokens=100, **given).response()
+    (sent,) = emulator.requests
+    assert explanation.body == sent.json
+    assert explanation.url == emulator.url + sent.target
+    assert explanation.method == sent.method
+    for name, value in explanation.headers.items():
+        if name != "Authorization":
+            assert sent.headers[name] == value
+    assert sent.headers["Authorization"].startswith(explanation.headers["Authorization"].split()[0])
+
+
+async def test_it_tells_where_the_endpoint_comes_from(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with Client(api_key=API_KEY) as client:
+        explanation = client.explain(NOVA, "Hi", region="eu-west-1")
+        assert (explanation.region, explanation.endpoint_source) == ("eu-west-1", "region")
+        assert explanation.url == (
+            "https://bedrock-runtime.eu-west-1.amazonaws.com/model/amazon.nova-lite-v1%3A0/converse-stream"
+        )
+        assert client.explain(NOVA, "Hi").region == "us-east-1"
+        monkeypatch.setenv("AWS_REGION", "ap-south-1")
+        assert client.explain(NOVA, "Hi").region == "ap-south-1"
+        monkeypatch.setenv("AWS_ENDPOINT_URL_BEDROCK_RUNTIME", "https://bedrock.example.com/base")
+        explanation = client.explain(NOVA, "Hi")
+        assert "AWS_ENDPOINT_URL_BEDROCK_RUNTIME" in explanation.endpoint_source
+        assert explanation.url.startswith("https://bedrock.example.com/base/model/")
+    async with Client(endpoint_url="https://other.example.com", api_key=API_KEY) as client:
+        explanation = client.explain(NOVA, "Hi")
+        assert "endpoint_url" in explanation.endpoint_source
+        assert explanation.url.startswith("https://other.example.com/model/")
+
+
+async def test_attachments_stand_in_the_body_as_they_are_sent(client: Client) -> None:
+    image = Image(b"\x89PNG\r\n\x1a\n" + bytes(300_000))
+    body = client.explain(NOVA, Message.user("Look", image)).body
+    data = body["messages"][0]["content"][1]["image"]["source"]["bytes"]
+    assert msgspec.convert(data, bytes) == image.data
+
+
+async def test_what_a_call_refuses_is_refused_here_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with Client(region=REGION) as client:
+        with pytest.raises(errors.MissingCredentials):
+            client.explain(NOVA, "Hi")
+        monkeypatch.setenv("AWS_BEARER_TOKEN_BEDROCK", API_KEY)
+        for given, sentence in (
+            ({"max_token": 5}, "did you mean max_tokens?"),
+            ({"access_key_id": "AKID"}, "half of a key pair is missing"),
+            ({"session_token": "t"}, "it belongs to a key pair, and none is given"),
+            ({"use_converse": False}, "has no native form here"),
+        ):
+            options: dict[str, Any] = given
+            with pytest.raises(errors.ConfigurationError, match=sentence.replace("?", r"\?")):
+                client.explain(NOVA, "Hi", **options)
+
+
+# -------------------------------------------------------------------------------------------------------- count_tokens
+
+
+async def test_tokens_are_counted_as_the_service_counts_them(emulator: Emulator, client: Client) -> None:
+    count = await client.count_tokens(CLAUDE, "How many are these?", system="Count.", tools=[TOOL], max_tokens=5)
+    (sent,) = emulator.requests
+    assert (sent.operation, sent.model) == ("CountTokens", CLAUDE)
+    assert sent.headers["Accept"] == "application/json"
+    assert sent.json == {
+        "input": {
+            "converse": {
+                "messages": [{"role": "user", "content": [{"text": "How many are these?"}]}],
+                "system": [{"text": "Count."}],
+                "toolConfig": {
+                    "tools": [
+                        {
+                            "toolSpec": {
+                                "name": "look",
+                                "description": "Looks.",
+                                "inputSchema": {"json": {"type": "object", "properties": {}}},
+                            }
+                        }
+                    ]
+                },
+            }
+        }
+    }
+    response = await client.generate(CLAUDE, "How many are these?", system="Count.", tools=[TOOL], max_tokens=5)
+    assert response.usage is not None
+    assert response.usage.input_tokens == count
+    emulator.script(metadata({"inputTokens": 7}))
+    assert await client.count_tokens(CLAUDE, "Hi") == 7
+
+
+async def test_reasoning_and_history_are_counted_too(emulator: Emulator, client: Client) -> None:
+    emulator.script(say("Looking."), tool_call("look", {}, id="call-1"))
+    first = await client.generate(CLAUDE, "Hi", tools=[TOOL])
+    result = {"role": "user", "content": [{"toolResult": {"toolUseId": "call-1", "content": [{"text": "there"}]}}]}
+    assert await client.count_tokens(CLAUDE, [{"role": "user", "content": "Hi"}, first.message, result], tools=[TOOL])
+    await client.count_tokens(CLAUDE, "Hi", reasoning=2000, max_tokens=4000)
+    sent = emulator.requests[-1].json["input"]["converse"]
+    assert sent["additionalModelRequestFields"] == {"thinking": {"type": "enabled", "budget_tokens": 2000}}
+
+
+PROFILES = [
+    f"bedrock:us.{CLAUDE}",
+    f"global.{CLAUDE}",
+    f"arn:aws:bedrock:us-east-1:123456789012:inference-profile/eu.{CLAUDE}",
+    f"arn:aws:bedrock:us-east-1::foundation-model/{CLAUDE}",
+]
+
+
+@pytest.mark.parametrize("model", PROFILES, ids=["us", "global", "profile ARN", "model ARN"])
+async def test_the_model_behind_a_profile_is_asked(emulator: Emulator, client: Client, model: str) -> None:
+    assert await client.count_tokens(model, "Hi") > 0
+    assert [request.model for request in emulator.requests] == [CLAUDE]
+
+
+async def test_keys_and_region_of_the_call_are_used_for_counting() -> None:
+    keys = {"access_key_id": ACCESS_KEY_ID, "secret_access_key": SECRET_ACCESS_KEY, "region": "eu-west-1"}
+    async with Emulator(region="eu-west-1") as emulator, Client(endpoint_url=emulator.url, api_key="wrong") as client:
+        assert await client.count_tokens(CLAUDE, "Hi", api_key=API_KEY)
+        assert await client.count_tokens(CLAUDE, "Hi", **keys)  # type: ignore[arg-type]
+        assert await client.count_tokens(CLAUDE, "Hi", provider_options=keys)
+    assert [request.auth for request in emulator.requests] == ["bearer", "sigv4", "sigv4"]
+    assert emulator.requests[-1].region == "eu-west-1"
+
+
+@pytest.mark.parametrize("model", [NOVA, GPT_OSS, LLAMA, "cohere.command-r-plus-v1:0"])
+async def test_models_that_cannot_count_say_so(client: Client, model: str) -> None:
+    with pytest.raises(errors.ValidationFailed, match="doesn't support counting tokens") as caught:
+        await client.count_tokens(model, "Hi")
+    assert (caught.value.status, caught.value.region) == (400, REGION)
+    assert caught.value.request_id
+
+
+async def test_a_count_that_is_none_is_an_invalid_answer(emulator: Emulator, client: Client) -> None:
+    for body in (b"{}", b'{"inputTokens":"7"}', b'{"inputTokens":true}', b"[]", b"{"):
+        emulator.script(content_type("application/json", body))
+        with pytest.raises(errors.InvalidFrame):
+            await client.count_tokens(CLAUDE, "Hi")
+
+
+# ------------------------------------------------------------------------------------------------------------ raw calls
+
+BODIES: dict[str, dict[str, Any]] = {
+    CLAUDE: {
+        "anthropic_version": "bedrock-2023-05-31",
+        "max_tokens": 100,
+        "messages": [{"role": "user", "content": "Hi"}],
+    },
+    GPT_OSS: {"messages": [{"role": "user", "content": "Hi"}], "max_completion_tokens": 100},
+    LLAMA: {"prompt": "Hi", "max_gen_len": 100},
+}
+FAMILIES = pytest.mark.parametrize("model", BODIES, ids=["Claude", "gpt-oss", "Llama"])
+
+
+def told(model: str, documents: list[dict[str, Any]]) -> str:
+    """The text in a family's stream."""
+    if model == CLAUDE:
+        return "".join(item["delta"].get("text", "") for item in documents if item["type"] == "content_block_delta")
+    if model == GPT_OSS:
+        return "".join(choice["delta"].get("content") or "" for item in documents for choice in item["choices"])
+    return "".join(item["generation"] or "" for item in documents)
+
+
+def told_whole(model: str, document: dict[str, Any]) -> Any:
+    """The text of a family's whole answer."""
+    if model == CLAUDE:
+        return document["content"][0]["text"]
+    return document["choices"][0]["message"]["content"] if model == GPT_OSS else document["generation"]
+
+
+@FAMILIES
+async def test_a_family_s_own_body_gets_its_own_documents(emulator: Emulator, client: Client, model: str) -> None:
+    emulator.script(say("Hello there"))
+    emulator.script(say("Hello there"))
+    async with client.invoke_stream(f"bedrock:{model}", BODIES[model]) as stream:
+        documents = [item async for item in stream]
+    whole = await client.invoke(model, BODIES[model])
+    assert all(type(item) is dict for item in documents)
+    assert not any("p" in item or "bytes" in item for item in documents)
+    assert "amazon-bedrock-invocationMetrics" in documents[-1]
+    assert told(model, documents) == told_whole(model, whole) == "Hello there"
+    assert (stream.route, stream.model, stream.partial) == ("invoke", model, None)
+    assert stream.request_id
+    streamed, asked = emulator.requests
+    assert streamed.json == asked.json == BODIES[model]
+    assert [request.operation for request in emulator.requests] == [
+        "InvokeModelWithResponseStream",
+        "InvokeModel",
+    ]
+    assert streamed.headers["Accept"] == "application/vnd.amazon.eventstream"
+    assert streamed.headers["X-Amzn-Bedrock-Accept"] == asked.headers["Accept"] == "application/json"
+
+
+async def test_documents_come_as_they_are_whatever_the_cut(emulator: Emulator, client: Client) -> None:
+    said: list[dict[str, Any]] = [{"type": "a", "p": "not padding"}, {"type": "b", "deep": [1, {"ü": None}]}, {}]
+    emulator.script(rechunk(7), *(event("chunk", item) for item in said), cut())
+    async with client.invoke_stream(LLAMA, BODIES[LLAMA]) as stream:
+        assert [item async for item in stream] == said
+
+
+async def test_a_clean_end_is_an_end_and_a_torn_one_is_not(emulator: Emulator, client: Client) -> None:
+    emulator.script(say(["Hel", "lo"]), cut())
+    assert told(LLAMA, [item async for item in client.invoke_stream(LLAMA, BODIES[LLAMA])]) == "Hello"
+    for broken in (cut(torn=True), cut(inside=9), flip_bit(200)):
+        emulator.script(say(["Hel", "lo"]), broken, say(["!"]))
+        seen: list[dict[str, Any]] = []
+        stream = client.invoke_stream(LLAMA, BODIES[LLAMA])
+        with pytest.raises((errors.StreamInterrupted, errors.InvalidFrame)) as caught:
+            async for item in stream:
+                seen.append(item)  # noqa: PERF401 - a comprehension would lose them
+        assert told(LLAMA, seen) == "Hello"
+        assert (caught.value.model, caught.value.request_id) == (LLAMA, stream.request_id)
+        assert caught.value.events_received == len(seen)
+        with pytest.raises(type(caught.value)):
+            await anext(stream)
+
+
+async def test_a_whole_answer_that_is_torn_or_no_object_raises(emulator: Emulator, client: Client) -> None:
+    emulator.script(say("Hello"), cut())
+    with pytest.raises(errors.StreamInterrupted):
+        await client.invoke(LLAMA, BODIES[LLAMA])
+    for body in (b"[1]", b"{", b"\xff"):
+        emulator.script(content_type("application/json", body))
+        with pytest.raises(errors.InvalidFrame) as caught:
+            await client.invoke(LLAMA, BODIES[LLAMA])
+        assert caught.value.request_id
+    emulator.script(content_type("text/html", b"<html>"))
+    with pytest.raises(errors.NotAnEventStream):
+        await client.invoke(LLAMA, BODIES[LLAMA])
+
+
+async def test_errors_are_typed_before_the_answer_and_inside_it(emulator: Emulator, client: Client) -> None:
+    emulator.script(http_error(429, "ThrottlingException", "Slow down."))
+    emulator.script(http_error(429, "ThrottlingException", "Slow down."))
+    with pytest.raises(errors.Throttled) as before:
+        await client.invoke_stream(LLAMA, BODIES[LLAMA]).open()
+    with pytest.raises(errors.Throttled):
+        await client.invoke(LLAMA, BODIES[LLAMA])
+    assert (before.value.status, before.value.mid_stream) == (429, False)
+    for broken in (
+        stream_error("throttlingException", "Slow down."),
+        unmodeled_error("throttlingException", "Slow down."),
+    ):
+        emulator.script(say(["Hi"]), broken)
+        stream = client.invoke_stream(LLAMA, BODIES[LLAMA])
+        assert (await anext(stream))["generation"] == "Hi"
+        with pytest.raises(errors.Throttled) as inside:
+            await anext(stream)
+        assert (inside.value.mid_stream, inside.value.events_received) == (True, 1)
+    await emulator.wait_until_idle()
+
+
+async def test_what_the_model_refuses_is_a_validation_error(client: Client) -> None:
+    with pytest.raises(errors.ValidationFailed, match="extraneous key"):
+        await client.invoke(LLAMA, {"prompt": "Hi", "unknown": 1})
+    with pytest.raises(errors.ValidationFailed):
+        await client.invoke_stream(CLAUDE, {"max_tokens": 5}).open()
+
+
+async def test_leaving_a_raw_stream_closes_its_connection(emulator: Emulator, client: Client) -> None:
+    emulator.script(say(["Hi"]), stall())
+    async with client.invoke_stream(LLAMA, BODIES[LLAMA]) as stream:
+        async for _ in stream:
+            break
+    await emulator.wait_until_idle()
+    with pytest.raises(errors.StreamInterrupted):
+        await anext(stream)
+
+
+async def test_a_family_that_nobody_here_knows_can_be_asked(client: Client) -> None:
+    """Its documents pass through; the server of this test speaks for it."""
+    document = {"event_type": "text-generation", "text": "Bonjour", "is_finished": False}
+
+    async def answer(connection: Connection) -> None:
+        connection.write(STREAM_HEAD)
+        connection.chunk(frame("chunk", {"bytes": b64encode(msgspec.json.encode(document)).decode(), "p": "abcdef"}))
+        connection.chunk(frame("newEvent", {"a": 1}))
+        connection.end()
+
+    async with SocketServer(answer) as server, Client(endpoint_url=server.url, api_key=API_KEY) as talker:
+        stream = talker.invoke_stream("cohere.command-r-plus-v1:0", {"message": "Salut"})
+        items: list[Any] = [item async for item in stream]
+    assert items[0] == document
+    assert server.connections[0].body == b'{"message":"Salut"}'
+    assert server.connections[0].request_line == (
+        "POST /model/cohere.command-r-plus-v1%3A0/invoke-with-response-stream HTTP/1.1"
+    )
+
+
+# ----------------------------------------------------------------------------------------------- options of raw calls
+
+
+@contextmanager
+def refused(sentence: str) -> Iterator[None]:
+    with pytest.raises(errors.ConfigurationError, match=sentence):
+        yield
+
+
+BAD_RAW: list[tuple[dict[str, Any], str]] = [
+    ({"max_tokens": 5}, "max_tokens: it has no meaning for a raw call; known are access_key_id, api_key, region"),
+    ({"provider_options": {"use_converse": True}}, "use_converse: it has no meaning for a raw call"),
+    ({"provider_options": {"regoin": "x"}}, "regoin: unknown option; did you mean region?"),
+    ({"provider_options": 5}, "provider_options: int is not usable; give a dict"),
+    ({"regoin": "eu-west-1"}, "regoin: unknown option; did you mean region?"),
+    ({"region": "evil.example.com/"}, "region: 'evil.example.com/' is no region"),
+    ({"api_key": " "}, "api_key: it is blank"),
+    ({"access_key_id": "AKID"}, "secret_access_key: half of a key pair is missing"),
+    ({"timeouts": 5}, "timeouts: 5 is not usable"),
+    ({"model": ""}, "model: '' names no model"),
+    ({"body": [1]}, "body: a list is no body; give a dict"),
+    ({"body": "{}"}, "body: a str is no body"),
+    ({"body": {"a": {1}, "b": object()}}, "request: its body cannot become JSON"),
+]
+
+
+@pytest.mark.parametrize(("given", "sentence"), BAD_RAW, ids=[sentence[:40] for _, sentence in BAD_RAW])
+async def test_a_raw_call_refuses_what_has_no_meaning_for_it(
+    emulator: Emulator, client: Client, given: dict[str, Any], sentence: str
+) -> None:
+    arguments = {"model": LLAMA, "body": BODIES[LLAMA], **given}
+    with refused(sentence.replace("?", r"\?")):
+        client.invoke_stream(**arguments)
+    with refused(sentence.replace("?", r"\?")):
+        await client.invoke(**arguments)
+    assert emulator.requests == []
+
+
+async def test_region_and_keys_of_a_raw_call_are_used() -> None:
+    pair = {"access_key_id": ACCESS_KEY_ID, "secret_access_key": SECRET_ACCESS_KEY}
+    async with Emulator(region="eu-west-1") as emulator, Client(endpoint_url=emulator.url, api_key="wrong") as client:
+        for given in (
+            {"api_key": API_KEY},
+            {**pair, "region": "eu-west-1"},
+            {"provider_options": {**pair, "region": "eu-west-1"}},
+        ):
+            assert (await client.invoke(LLAMA, BODIES[LLAMA], **given))["generation"]
+            assert [item async for item in client.invoke_stream(LLAMA, BODIES[LLAMA], **given)]
+        with pytest.raises(errors.AccessDenied):
+            await client.invoke(LLAMA, BODIES[LLAMA])
+    assert [request.auth for request in emulator.requests] == ["bearer"] * 2 + ["sigv4"] * 4 + [None]
+    assert {request.region for request in emulator.requests if request.auth == "sigv4"} == {"eu-west-1"}
+
+
+async def test_timeouts_of_a_raw_call_are_kept(emulator: Emulator, client: Client) -> None:
+    emulator.script(say(["Hi"]), stall())
+    with pytest.raises(errors.IdleTimeout):
+        async for _ in client.invoke_stream(LLAMA, BODIES[LLAMA], timeouts=Timeouts(idle=0.05)):
+            pass
+    emulator.script(delay(5), say("Hi"))
+    with pytest.raises(errors.FirstEventTimeout):
+        await client.invoke(LLAMA, BODIES[LLAMA], timeouts=Timeouts(first_event=0.05))
+    await emulator.wait_until_idle()
+
+
+async def test_a_session_token_is_sent_with_a_raw_call() -> None:
+    async with Emulator() as emulator:
+        keys = Credentials(KEYS.access_key_id, KEYS.secret_access_key, "session-token")
+        async with Client(region=REGION, endpoint_url=emulator.url, credentials=keys) as client:
+            with pytest.raises(errors.ServiceError):  # this emulator's keys have none
+                await client.invoke(LLAMA, BODIES[LLAMA])
+        assert emulator.requests[0].headers["X-Amz-Security-Token"] == "session-token"

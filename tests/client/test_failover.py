@@ -1,0 +1,424 @@
+"""Going elsewhere: targets in their order, each signed for its own region, and those passed over that are down."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from bedrock_stream import Client, Credentials, MessageStart, RetryPolicy, Target, Timeouts, ToolCallEnd, errors
+from bedrock_stream.client.retry import Memory
+from bedrock_stream.testing import (
+    API_KEY,
+    REGION,
+    Emulator,
+    Keys,
+    cut,
+    http_error,
+    start,
+    stop,
+    stream_error,
+    tool_call,
+)
+from bedrock_stream.testing import text as say
+from tests.conftest import KEYS
+from tests.support.socket_server import END, START, Connection, SocketServer, silence, text
+
+NOVA = "amazon.nova-lite-v1:0"
+PRO = "amazon.nova-pro-v1:0"
+GPT = "openai.gpt-oss-120b-1:0"
+CLAUDE = "anthropic.claude-3-5-sonnet-20241022-v2:0"
+ELSEWHERE = "eu-central-1"
+
+QUICK = RetryPolicy(base=0, cap=0)
+ONCE = RetryPolicy(max_attempts=1)
+DOWN = http_error(503, "ServiceUnavailableException", "Down.")
+
+
+def always(fault: Any) -> Callable[[Any], Any]:
+    return lambda _request: fault
+
+
+@asynccontextmanager
+async def two(
+    first: Any = None, second: Any = None, **options: Any
+) -> AsyncIterator[tuple[Emulator, Emulator, Client]]:
+    """Two regions with an emulator each, and a client that goes to the first and then to the second."""
+    async with (
+        Emulator(script=first) as here,
+        Emulator(script=second, region=ELSEWHERE) as there,
+        Client(
+            region=REGION,
+            endpoint_url=here.url,
+            credentials=KEYS,
+            **{"failover": [Target(region=ELSEWHERE, endpoint_url=there.url)], "retry": QUICK, **options},
+        ) as client,
+    ):
+        yield here, there, client
+
+
+# -------------------------------------------------------------------------------------------------------- where it goes
+
+
+async def test_a_failure_goes_to_the_next_region_at_once_and_is_signed_for_it() -> None:
+    failed: list[Any] = []
+    policy = RetryPolicy(base=60, cap=60, on_retry=failed.append)
+    async with asyncio.timeout(20), two([DOWN], [[say("There.")]], retry=policy) as (here, there, client):
+        stream = client.stream(NOVA, "Hi")
+        assert stream.target == Target(model=NOVA, region=REGION, endpoint_url=here.url)
+        assert (await stream.response()).text == "There."
+        assert stream.target == Target(model=NOVA, region=ELSEWHERE, endpoint_url=there.url)
+        assert [attempt.target for attempt in stream.attempts] == [
+            Target(model=NOVA, region=REGION, endpoint_url=here.url),
+            stream.target,
+        ]
+        assert [request.region for request in here.requests + there.requests] == [REGION, ELSEWHERE]
+        assert [attempt.wait for attempt in failed] == [0.0]
+        assert client.stats().retries_left == 100, "another target's turn draws on no budget"
+
+
+async def test_what_drew_on_no_budget_gives_nothing_back_to_it() -> None:
+    async with two(always(DOWN)) as (_, _, client):
+        with pytest.raises(errors.ServiceUnavailable):
+            await client.generate(NOVA, "Hi", failover=[], retry=RetryPolicy(max_attempts=3, base=0, cap=0))
+        assert client.stats().retries_left == 98
+        for _ in range(4):  # each at the second target, without a retry
+            await client.generate(NOVA, "Hi", retry=ONCE)
+        assert client.stats().retries_left == 98
+
+
+async def test_targets_are_asked_in_their_order_and_then_again_after_a_wait() -> None:
+    asked: list[str] = []
+    waits: list[float] = []
+
+    def script(request: Any) -> Any:
+        asked.append(request.model)
+        return http_error(429, "ThrottlingException", "No.", {"x-amz-retry-after": "10"})
+
+    policy = RetryPolicy(max_attempts=3, base=0, cap=0, on_retry=lambda attempt: waits.append(attempt.wait))
+    targets = [Target(model=PRO), Target(model=CLAUDE)]
+    async with two(script, failover=targets, retry=policy) as (_, _, client):
+        stream = client.stream(NOVA, "Hi")
+        with pytest.raises(errors.Throttled) as caught:
+            await stream.response()
+    assert asked == [NOVA, PRO, CLAUDE, NOVA, NOVA]
+    assert waits == [0, 0, 0.01, 0.01]
+    assert [attempt.number for attempt in stream.attempts] == [1, 2, 3, 4, 5]
+    assert caught.value.model == NOVA
+
+
+async def test_another_model_gets_its_own_dialect_and_route() -> None:
+    async with two([DOWN, [say("From GPT.")]], failover=[Target(model=GPT)]) as (here, _, client):
+        stream = client.stream(CLAUDE, "Hi", use_converse=False)
+        assert stream.route == "invoke"
+        response = await stream.response()
+        assert (response.text, response.model, stream.model) == ("From GPT.", GPT, GPT)
+        assert [request.model for request in here.requests] == [CLAUDE, GPT]
+        assert here.requests[0].json["anthropic_version"]
+        assert "anthropic_version" not in here.requests[1].json
+
+
+async def test_a_target_has_keys_of_its_own() -> None:
+    theirs = Keys("AKIDOTHER", "other/secret")
+    async with Emulator(credentials=theirs) as there:
+        targets = [
+            Target(endpoint_url=there.url, credentials=Credentials("AKIDOTHER", "other/secret")),
+            Target(endpoint_url=there.url, api_key=API_KEY),
+        ]
+        async with two(always(DOWN), failover=targets) as (here, _, client):
+            there.script(DOWN)
+            await client.generate(NOVA, "Hi")
+            assert here.requests[0].access_key_id == KEYS.access_key_id
+            assert [request.auth for request in there.requests] == ["sigv4", "bearer"]
+            assert there.requests[0].access_key_id == "AKIDOTHER"
+        for target in targets:
+            assert "secret" not in repr(target) + str(targets)
+            assert API_KEY not in repr(target)
+
+
+async def test_a_target_s_source_of_keys_is_asked_once_for_many_calls() -> None:
+    class Session:
+        """As botocore's, as far as it is looked at."""
+
+        providers = ()
+        asked = 0
+
+        def get_component(self, _name: str) -> Session:
+            return self
+
+        def get_credentials(self) -> None:
+            raise AssertionError
+
+        def load_credentials(self) -> Session:
+            self.asked += 1
+            return self
+
+        def get_frozen_credentials(self) -> SimpleNamespace:
+            return SimpleNamespace(access_key=KEYS.access_key_id, secret_key=KEYS.secret_access_key, token=None)
+
+    session = Session()
+    async with Emulator() as there:
+        target = Target(endpoint_url=there.url, credentials=session)
+        async with two(always(DOWN), failover=[target]) as (_, _, client):
+            for _ in range(3):
+                await client.generate(NOVA, "Hi")
+        assert there.request_count == 3
+        assert session.asked == 1
+
+
+async def test_targets_of_a_call_go_before_the_client_s() -> None:
+    async with two(always(DOWN)) as (here, there, client):
+        with pytest.raises(errors.ServiceUnavailable):
+            await client.generate(NOVA, "Hi", failover=[], retry=ONCE)
+        with pytest.raises(errors.ServiceUnavailable):
+            await client.generate(NOVA, "Hi", failover=[Target(model=PRO)], retry=ONCE)
+        assert [request.model for request in here.requests] == [NOVA, NOVA, PRO]
+        assert there.request_count == 0
+
+
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        (Target(model=PRO), "failover: a Target is no list"),
+        ("us-west-2", "failover: a str is no list"),
+        ([Target(), "us-west-2"], r"failover\[1\]: a str is no target"),
+    ],
+)
+def test_what_is_no_target_is_refused(given: Any, sentence: str) -> None:
+    with pytest.raises(errors.ConfigurationError, match=sentence):
+        Client(failover=given)
+
+
+# -------------------------------------------------------------------------------------------------------- what switches
+
+FAULTS = {
+    "throttled": [http_error(429, "ThrottlingException", "No.")],
+    "first frame": [stream_error("internalServerException", "No.")],
+    "behind the start": [start(), stream_error("throttlingException", "No.")],
+    "quota": [http_error(400, "ServiceQuotaExceededException", "No.")],
+    "cut": [start(), cut()],
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+async def test_what_another_target_may_do_better_goes_there(fault: str) -> None:
+    async with two([FAULTS[fault]], [[say("There.")]]) as (here, there, client):
+        events = [event async for event in client.stream(NOVA, "Hi")]
+        assert sum(isinstance(event, MessageStart) for event in events) == 1
+        assert (here.request_count, there.request_count) == (1, 1)
+
+
+@pytest.mark.parametrize(
+    ("status", "code"),
+    [(400, "ValidationException"), (403, "AccessDeniedException"), (404, "ResourceNotFoundException")],
+)
+async def test_what_the_caller_did_wrongly_goes_nowhere_else(status: int, code: str) -> None:
+    async with two([http_error(status, code, "No.")]) as (here, there, client):
+        with pytest.raises(errors.ServiceError) as caught:
+            await client.stream(NOVA, "Hi").response()
+        assert caught.value.region == REGION
+        assert (here.request_count, there.request_count) == (1, 0)
+
+
+async def test_after_content_nothing_goes_elsewhere() -> None:
+    async with two([[say("Hello"), cut()]]) as (_, there, client):
+        stream = client.stream(NOVA, "Hi")
+        with pytest.raises(errors.StreamInterrupted):
+            await stream.response()
+        assert stream.target.region == REGION
+        assert there.request_count == 0
+
+
+@pytest.mark.parametrize(
+    ("clock", "begin"), [("first_event", b""), ("first_content", b""), ("first_content", START), ("idle", START)]
+)
+async def test_a_target_that_says_nothing_is_left_for_the_next(clock: str, begin: bytes) -> None:
+    async def answer(connection: Connection) -> None:
+        connection.begin()
+        if begin:
+            connection.chunk(begin)
+        await connection.closed.wait()
+
+    async with (
+        SocketServer(answer) as silent,
+        Emulator(script=[[say("There.")]]) as there,
+        Client(
+            region=REGION,
+            endpoint_url=silent.url,
+            credentials=KEYS,
+            retry=QUICK,
+            timeouts=Timeouts(**{clock: 0.1}),
+            failover=[Target(endpoint_url=there.url)],
+        ) as client,
+    ):
+        switched = client.stream(NOVA, "Hi")
+        assert (await switched.response()).text == "There."
+        await silent.deserted()
+        kinds = {
+            "first_event": errors.FirstEventTimeout,
+            "first_content": errors.FirstContentTimeout,
+            "idle": errors.IdleTimeout,
+        }
+        assert type(switched.attempts[0].error) is kinds[clock]
+
+
+async def test_headers_that_never_come_go_elsewhere_and_not_again_to_the_same() -> None:
+    async with (
+        SocketServer(silence) as first,
+        SocketServer(silence) as second,
+        Client(
+            region=REGION,
+            endpoint_url=first.url,
+            credentials=KEYS,
+            retry=QUICK,
+            timeouts=Timeouts(first_event=0.1),
+            failover=[Target(endpoint_url=second.url)],
+        ) as client,
+    ):
+        stream = client.stream(NOVA, "Hi")
+        with pytest.raises(errors.FirstEventTimeout):
+            await stream.open()
+        assert [attempt.target.endpoint_url for attempt in stream.attempts] == [first.url, second.url]
+
+
+async def test_a_stale_connection_is_no_reason_to_leave_a_target() -> None:
+    async def answer(connection: Connection) -> None:
+        if len(server.connections) == 2:
+            connection.close()
+            return
+        connection.begin()
+        connection.chunk(START + text("Hello") + END)
+        connection.end()
+
+    async with (
+        SocketServer(answer) as server,
+        Emulator() as there,
+        Client(
+            region=REGION,
+            endpoint_url=server.url,
+            credentials=KEYS,
+            retry=QUICK,
+            failover=[Target(endpoint_url=there.url)],
+        ) as client,
+    ):
+        await client.stream(NOVA, "Hi").response()
+        assert (await client.stream(NOVA, "Hi").response()).text == "Hello"
+        assert (len(server.connections), there.request_count) == (3, 0)
+
+
+async def test_what_is_seen_is_the_answering_target_s_alone() -> None:
+    first = [start(), cut()]
+    second = [tool_call("look", {"at": "it"}, id="call-2"), stop("tool_use")]
+    async with two([first, first], [second, second]) as (_, _, client):
+        calls = [event async for event in client.stream(NOVA, "Hi").tool_stream]
+        assert [event.id for event in calls if isinstance(event, ToolCallEnd)] == ["call-2"]
+        stream = client.stream(NOVA, "Hi")
+        response = await stream.response()
+        assert [call.id for call in response.tool_calls] == ["call-2"]
+        assert response.request_id == stream.request_id
+        assert response.usage is not None
+
+
+# ---------------------------------------------------------------------------------------------------------- the breaker
+
+
+class Hands:
+    """A clock that stands until it is moved."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def hands(monkeypatch: pytest.MonkeyPatch) -> Hands:
+    hands = Hands()
+    monkeypatch.setattr(Memory.__init__, "__defaults__", (hands,))  # the clock of the breakers, and of nothing else
+    return hands
+
+
+async def test_a_target_that_failed_five_times_in_a_row_is_passed_over_and_tried_again_later(hands: Hands) -> None:
+    async with two(always(DOWN)) as (here, there, client):
+        for _ in range(8):
+            await client.generate(NOVA, "Hi")
+        assert (here.request_count, there.request_count) == (5, 8)
+        stream = client.stream(NOVA, "Hi")
+        await stream.response()
+        assert [attempt.target.region for attempt in stream.attempts] == [ELSEWHERE]
+        hands.now += 30
+        await asyncio.gather(*(client.generate(NOVA, "Hi") for _ in range(5)))
+        assert here.request_count == 6, "one call tries it again, the others go on"
+        assert there.request_count == 14
+
+
+async def test_a_target_that_answers_again_is_the_first_again(hands: Hands) -> None:
+    async with two([DOWN] * 5) as (here, there, client):
+        for _ in range(6):
+            await client.generate(NOVA, "Hi")
+        assert here.request_count == 5
+        hands.now += 30
+        for _ in range(3):
+            await client.generate(NOVA, "Hi")
+        assert (here.request_count, there.request_count) == (8, 6)
+
+
+async def test_a_refusal_shows_that_a_target_is_up(hands: Hands) -> None:
+    async with two([DOWN] * 5 + [http_error(400, "ValidationException", "No.")]) as (here, _, client):
+        for _ in range(5):
+            await client.generate(NOVA, "Hi")
+        hands.now += 30
+        with pytest.raises(errors.ValidationFailed):
+            await client.generate(NOVA, "Hi")
+        await client.generate(NOVA, "Hi")
+        assert here.request_count == 7
+
+
+async def test_where_all_are_down_the_first_is_asked(hands: Hands) -> None:
+    async with two(always(DOWN), always(DOWN), retry=ONCE) as (here, there, client):
+        for _ in range(7):
+            with pytest.raises(errors.ServiceUnavailable):
+                await client.generate(NOVA, "Hi")
+        assert (here.request_count, there.request_count) == (7, 5)
+
+
+async def test_a_second_target_that_is_down_is_passed_over_too(hands: Hands) -> None:
+    faults = [DOWN] * 5 + [[say("Here.")]] * 9
+    async with two(faults, always(DOWN), retry=ONCE) as (here, there, client):
+        for _ in range(5):
+            with pytest.raises(errors.ServiceUnavailable):
+                await client.generate(NOVA, "Hi")
+        assert (await client.generate(NOVA, "Hi")).text == "Here."
+        here.script(DOWN)
+        assert (here.request_count, there.request_count) == (6, 5)
+
+
+async def test_accounts_at_one_address_have_breakers_of_their_own(hands: Hands) -> None:
+    async with (
+        Emulator(script=lambda request: DOWN if request.auth == "sigv4" else None) as emulator,
+        Client(
+            region=REGION,
+            endpoint_url=emulator.url,
+            credentials=KEYS,
+            retry=QUICK,
+            failover=[Target(api_key=API_KEY)],
+        ) as client,
+    ):
+        for _ in range(8):
+            await client.generate(NOVA, "Hi")
+        assert [request.auth for request in emulator.requests].count("sigv4") == 5
+        assert [request.auth for request in emulator.requests].count("bearer") == 8
+
+
+async def test_one_target_alone_is_never_passed_over(hands: Hands) -> None:
+    async with two([DOWN] * 9, failover=[], retry=ONCE) as (here, _, client):
+        for _ in range(9):
+            with pytest.raises(errors.ServiceUnavailable):
+                await client.generate(NOVA, "Hi")
+        assert (await client.generate(NOVA, "Hi")).text
+        assert here.request_count == 10

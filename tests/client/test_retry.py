@@ -1,0 +1,188 @@
+"""The policy of trying again, alone: which failures, after how long, with what budget."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bedrock_stream import RetryPolicy, errors
+from bedrock_stream.client.retry import Breaker, Budget
+
+chances = st.floats(0, 1)
+times = st.floats(0, 1e6)
+
+
+def throttled(after: float | None = None) -> errors.Throttled:
+    error = errors.Throttled("ThrottlingException", "Slow down.", 429)
+    error.retry_after = after
+    return error
+
+
+# ------------------------------------------------------------------------------------------------------- after how long
+
+
+@given(base=times, cap=times, retries=st.integers(0, 5000), chance=chances)
+def test_no_wait_is_longer_than_the_cap_or_its_own_step(base: float, cap: float, retries: int, chance: float) -> None:
+    policy = RetryPolicy(max_attempts=10_000, base=base, cap=cap, total=None)
+    wait = policy.wait(throttled(), retries, 0.0, chance)
+    assert wait is not None
+    assert 0 <= wait <= cap
+    assert wait <= base * 2 ** min(retries, 64)
+
+
+def test_waits_are_jittered_over_their_whole_length_and_grow_twofold() -> None:
+    policy = RetryPolicy(base=1.0, cap=5.0, max_attempts=9)
+    assert [policy.wait(throttled(), retries, 0.0, 1.0) for retries in range(5)] == [1.0, 2.0, 4.0, 5.0, 5.0]
+    assert [policy.wait(throttled(), 1, 0.0, chance) for chance in (0.0, 0.25, 0.5)] == [0.0, 0.5, 1.0]
+
+
+@given(asked=times, retries=st.integers(0, 100), chance=chances)
+def test_what_the_service_asks_for_is_waited_for(asked: float, retries: int, chance: float) -> None:
+    policy = RetryPolicy(max_attempts=1000, total=None)
+    wait, own = (policy.wait(throttled(after), retries, 0.0, chance) for after in (asked, None))
+    assert wait is not None
+    assert own is not None
+    assert wait == max(asked, own)
+
+
+@given(elapsed=times, asked=st.none() | times, total=times, chance=chances)
+def test_no_retry_begins_after_the_total(elapsed: float, asked: float | None, total: float, chance: float) -> None:
+    wait = RetryPolicy(total=total).wait(throttled(asked), 0, elapsed, chance)
+    assert wait is None or elapsed + wait <= total
+
+
+def test_a_longer_wait_than_the_total_is_not_begun() -> None:
+    assert RetryPolicy(total=60).wait(throttled(after=61), 0, 0.0, 0.0) is None
+    assert RetryPolicy(total=None).wait(throttled(after=61), 0, 0.0, 0.0) == 61
+
+
+@pytest.mark.parametrize(("attempts", "retries", "again"), [(1, 0, False), (2, 0, True), (2, 1, False), (4, 2, True)])
+def test_attempts_are_counted_with_the_first(attempts: int, retries: int, again: bool) -> None:
+    assert (RetryPolicy(max_attempts=attempts).wait(throttled(), retries, 0.0, 0.5) is not None) is again
+
+
+# ---------------------------------------------------------------------------------------------------------- which ones
+
+RETRIED = [
+    "ThrottlingException",
+    "TooManyRequestsException",
+    "ModelNotReadyException",
+    "ModelTimeoutException",
+    "ModelStreamErrorException",
+    "InternalServerException",
+    "ServiceUnavailableException",
+]
+FINAL = [
+    "AccessDeniedException",
+    "ConflictException",
+    "ExpiredTokenException",
+    "InvalidSignatureException",
+    "ModelErrorException",
+    "ResourceNotFoundException",
+    "ServiceQuotaExceededException",
+    "UnheardOfException",
+    "ValidationException",
+]
+
+
+@pytest.mark.parametrize("code", RETRIED + FINAL)
+def test_the_class_tells_whether_it_is_tried_again(code: str) -> None:
+    error = errors.service_error(code, "Something happened.")
+    assert (RetryPolicy().wait(error, 0, 0.0, 0.5) is not None) is (code in RETRIED)
+
+
+@pytest.mark.parametrize(
+    ("code", "message", "kind"),
+    [
+        ("ThrottlingException", "Too many tokens, please wait before trying again.", errors.Throttled),
+        ("throttlingException", "Your request rate is too high: input is too long.", errors.Throttled),
+        ("ValidationException", "Input is too long for requested model.", errors.ContextWindowExceeded),
+        ("ValidationException", "Too many requests, throttled, try again.", errors.ValidationFailed),
+    ],
+)
+def test_the_text_never_tells_whether_it_is_tried_again(code: str, message: str, kind: type) -> None:
+    error = errors.service_error(code, message)
+    assert type(error) is kind
+    assert (RetryPolicy().wait(error, 0, 0.0, 0.5) is not None) is (kind is errors.Throttled)
+
+
+@pytest.mark.parametrize(
+    ("status", "again"), [(429, True), (500, True), (502, True), (503, True), (504, True), (400, False), (403, False)]
+)
+def test_a_status_alone_tells_it_where_a_proxy_left_no_name(status: int, again: bool) -> None:
+    assert errors.service_error(None, "", status).retryable is again
+
+
+# ------------------------------------------------------------------------------------------------------------ the rest
+
+
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        ({"max_attempts": 0}, "RetryPolicy.max_attempts: 0 is no number"),
+        ({"max_attempts": True}, "RetryPolicy.max_attempts: True"),
+        ({"max_attempts": 2.0}, "RetryPolicy.max_attempts: 2.0"),
+        ({"base": -1}, "RetryPolicy.base: -1 is no time"),
+        ({"base": float("nan")}, "RetryPolicy.base: nan"),
+        ({"cap": float("inf")}, "RetryPolicy.cap: inf"),
+        ({"cap": None}, "RetryPolicy.cap: None"),
+        ({"total": "60"}, "RetryPolicy.total: '60'"),
+        ({"total": True}, "RetryPolicy.total: True"),
+        ({"on_retry": 1}, "RetryPolicy.on_retry: 1 is no function"),
+    ],
+)
+def test_a_policy_that_cannot_work_is_refused(given: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(errors.ConfigurationError) as caught:
+        RetryPolicy(**given)
+    assert str(caught.value).startswith(sentence)
+
+
+def test_a_hook_that_nobody_would_await_is_refused() -> None:
+    async def hook(_attempt: Any) -> None: ...
+
+    with pytest.raises(errors.ConfigurationError, match="nothing awaits"):
+        RetryPolicy(on_retry=hook)  # type: ignore[arg-type]  # the type says so too
+
+
+def test_the_budget_runs_out_and_is_refilled_by_success() -> None:
+    budget = Budget()
+    assert [budget.take() for _ in range(101)] == [True] * 100 + [False]
+    assert budget.left == 0
+    budget.succeeded(retries=2)
+    assert budget.left == 1
+    for _ in range(5):
+        budget.succeeded(retries=0)
+    assert budget.left == 2
+    for _ in range(10_000):
+        budget.succeeded(retries=1)
+    assert budget.left == 100
+
+
+def test_a_breaker_opens_after_five_failures_in_a_row() -> None:
+    breaker = Breaker()
+    for _ in range(4):
+        breaker.failed(now=0.0)
+    breaker.succeeded()
+    for _ in range(4):
+        breaker.failed(now=0.0)
+    assert not breaker.is_open(now=0.0)
+    breaker.failed(now=1.0)
+    assert breaker.is_open(now=1.0)
+    assert breaker.is_open(now=30.9)
+
+
+def test_after_the_pause_one_call_tries_the_target_again() -> None:
+    breaker = Breaker()
+    for _ in range(5):
+        breaker.failed(now=0.0)
+    assert not breaker.is_open(now=30.0)
+    breaker.try_again(now=30.0)
+    assert breaker.is_open(now=30.0), "the others wait for what becomes of it"
+    assert not breaker.is_open(now=60.0), "it may have been left"
+    breaker.failed(now=60.0)
+    assert breaker.is_open(now=89.0)
+    breaker.succeeded()
+    assert not breaker.is_open(now=89.0)

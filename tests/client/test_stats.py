@@ -1,0 +1,202 @@
+"""What a client says of itself in numbers, and how many requests it sends at once where it learns that."""
+
+from __future__ import annotations
+
+import asyncio
+from time import monotonic
+from typing import Any
+
+import pytest
+
+from bedrock_stream import Client, RetryPolicy, Stats, Timeouts, errors
+from bedrock_stream.testing import REGION, Emulator, cut, http_error, start, stream_error
+from bedrock_stream.testing import text as say
+from bedrock_stream.transport import slots
+from tests.conftest import KEYS
+from tests.support.socket_server import END, START, Connection, SocketServer, begin_and_wait, text
+
+MODEL = "amazon.nova-lite-v1:0"
+QUICK = RetryPolicy(base=0, cap=0)
+ONCE = RetryPolicy(max_attempts=1)
+THROTTLED = http_error(429, "ThrottlingException", "No.")
+
+
+def calling(url: str, **options: Any) -> Client:
+    return Client(region=REGION, endpoint_url=url, credentials=KEYS, **{"retry": QUICK, **options})
+
+
+async def test_a_client_that_has_done_nothing_says_so() -> None:
+    async with Client(max_connections=7) as client:
+        assert client.stats() == Stats(
+            open_streams=0,
+            waiting=0,
+            max_connections=7,
+            attempts=0,
+            retries=0,
+            retries_left=100,
+            bytes_received=0,
+            lanes={},
+        )
+
+
+async def test_open_streams_and_whoever_waits_are_counted() -> None:
+    async with SocketServer(begin_and_wait) as server, calling(server.url, max_connections=2) as client:
+        streams = [client.stream(MODEL, "Hi") for _ in range(3)]
+        for stream in streams[:2]:
+            await anext(stream)
+        third = asyncio.create_task(anext(streams[2]))
+        while not client.stats().waiting:
+            await asyncio.sleep(0)
+        assert (client.stats().open_streams, client.stats().waiting) == (2, 1)
+        assert client.stats().bytes_received > 0, "those of open streams count too"
+        await streams[0].aclose()
+        await third
+        assert (client.stats().open_streams, client.stats().waiting, client.stats().attempts) == (2, 0, 3)
+        for stream in streams:
+            await stream.aclose()
+        assert client.stats().open_streams == 0
+
+
+async def test_bytes_are_those_of_all_bodies() -> None:
+    body = START + text("Hello") + END
+
+    async def answer(connection: Connection) -> None:
+        connection.begin()
+        connection.chunk(body)
+        connection.end()
+
+    async with SocketServer(answer) as server, calling(server.url) as client:
+        for _ in range(3):
+            await client.stream(MODEL, "Hi").response()
+        assert client.stats().bytes_received == 3 * len(body)
+
+
+async def test_attempts_and_retries_are_counted(emulator: Emulator) -> None:
+    async with calling(emulator.url) as client:
+        emulator.script(THROTTLED)
+        emulator.script(start(), stream_error("throttlingException", "No."))
+        await client.stream(MODEL, "Hi").response()
+        await client.generate(MODEL, "Hi")
+        stats = client.stats()
+    assert (stats.attempts, stats.retries, stats.retries_left) == (4, 2, 99)
+
+
+# ------------------------------------------------------------------------------------------------ adaptive concurrency
+
+
+async def test_no_lanes_unless_asked_for(emulator: Emulator) -> None:
+    async with calling(emulator.url) as client:
+        await client.generate(MODEL, "Hi")
+        assert client.stats().lanes == {}
+
+
+async def test_throttling_lowers_the_limit_once_a_round_and_success_raises_it(emulator: Emulator) -> None:
+    lane = (REGION, MODEL)
+    async with calling(emulator.url, retry=ONCE, adaptive_concurrency=True, max_connections=9) as client:
+        await client.generate(MODEL, "Hi")
+        assert client.stats().lanes == {lane: 9}
+
+        async def throttled() -> None:
+            with pytest.raises(errors.Throttled):
+                await client.generate(MODEL, "Hi")
+
+        for _ in range(9):
+            emulator.script(THROTTLED)
+        await asyncio.gather(*(throttled() for _ in range(9)))
+        assert client.stats().lanes == {lane: 6}, "nine at once are one sign"
+        emulator.script(THROTTLED)
+        await throttled()
+        assert client.stats().lanes == {lane: 4}
+        for _ in range(4):
+            await client.stream(MODEL, "Hi").response()
+        assert client.stats().lanes == {lane: 5}
+        emulator.script(start(), stream_error("throttlingException", "No."))
+        with pytest.raises(errors.Throttled):
+            await client.stream(MODEL, "Hi").response()
+        assert client.stats().lanes == {lane: 3}, "a frame is as good a sign as a status"
+        assert client.stats().open_streams == 0
+
+
+async def test_a_throttle_in_the_midst_of_an_answer_lowers_the_limit_too(emulator: Emulator) -> None:
+    async with calling(emulator.url, adaptive_concurrency=True, max_connections=9) as client:
+        for fault, kind in (
+            (stream_error("throttlingException", "No."), errors.Throttled),
+            (cut(), errors.StreamInterrupted),
+        ):
+            emulator.script(say("Hello"), fault)
+            with pytest.raises(kind):
+                await client.stream(MODEL, "Hi").response()
+            assert client.stats().lanes == {(REGION, MODEL): 6}
+        assert emulator.request_count == 2
+
+
+async def test_only_throttling_lowers_the_limit(emulator: Emulator) -> None:
+    async with calling(emulator.url, adaptive_concurrency=True, max_connections=9) as client:
+        emulator.script(http_error(503, "ServiceUnavailableException", "Down."))
+        emulator.script(http_error(429, "ModelNotReadyException", "Soon."))
+        await client.generate(MODEL, "Hi")
+        assert client.stats().lanes == {(REGION, MODEL): 9}
+
+
+async def test_no_more_are_open_at_once_than_the_lane_holds_and_each_gets_its_turn() -> None:
+    refusal = b"HTTP/1.1 429 Slow\r\nx-amzn-ErrorType: ThrottlingException\r\ncontent-length: 2\r\n\r\n{}"
+    go_on = asyncio.Event()
+
+    async def answer(connection: Connection) -> None:
+        if len(server.connections) <= 2:
+            connection.write(refusal)
+            return
+        connection.begin()
+        connection.chunk(START + text("Hello"))
+        await go_on.wait()
+        connection.chunk(END)
+        connection.end()
+
+    options = {"retry": ONCE, "adaptive_concurrency": True, "max_connections": 3}
+    async with SocketServer(answer) as server, calling(server.url, **options) as client:
+        for _ in range(2):
+            with pytest.raises(errors.Throttled):
+                await client.generate(MODEL, "Hi")
+        assert client.stats().lanes == {(REGION, MODEL): 1}
+        done: list[int] = []
+
+        async def call(number: int) -> None:
+            await client.stream(MODEL, "Hi").response()
+            done.append(number)
+
+        calls = [asyncio.create_task(call(number)) for number in range(3)]
+        await server.arrived(3)
+        assert client.stats().open_streams == 1
+        cancelled = calls.pop(1)
+        cancelled.cancel()
+        go_on.set()
+        await asyncio.gather(*calls)
+        assert done == [0, 2]
+        assert cancelled.cancelled()
+        assert len(server.connections) == 4
+        assert client.stats().open_streams == 0
+
+
+async def test_the_wait_in_the_lane_is_part_of_the_wait_for_a_slot(monkeypatch: pytest.MonkeyPatch) -> None:
+    options = {"retry": ONCE, "adaptive_concurrency": True, "max_connections": 1, "timeouts": Timeouts(pool=60)}
+    async with SocketServer(begin_and_wait) as server, calling(server.url, **options) as client:
+        async with client.stream(MODEL, "Hi") as first:
+            await first.open()
+            second = client.stream("amazon.nova-pro-v1:0", "Hi")
+            monkeypatch.setattr(slots, "monotonic", lambda: monotonic() + 100)  # all of it gone in the lane
+            async with asyncio.timeout(20):
+                with pytest.raises(errors.PoolTimeout, match="all 1 slots are taken by 1 open streams") as caught:
+                    await second.open()
+        assert caught.value.limit == 60
+        assert caught.value.elapsed >= 100
+        assert client.stats().open_streams == client.stats().waiting == 0
+
+
+async def test_models_have_lanes_of_their_own(emulator: Emulator) -> None:
+    other = "amazon.nova-pro-v1:0"
+    async with calling(emulator.url, retry=ONCE, adaptive_concurrency=True, max_connections=3) as client:
+        emulator.script(THROTTLED)
+        with pytest.raises(errors.Throttled):
+            await client.generate(MODEL, "Hi")
+        await client.generate(other, "Hi")
+        assert client.stats().lanes == {(REGION, MODEL): 2, (REGION, other): 3}

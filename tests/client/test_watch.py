@@ -1,0 +1,163 @@
+"""The limits of a call, and the timer that watches them, on a loop whose time the test tells."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from bedrock_stream import Timeouts
+from bedrock_stream.client.watch import Watch
+from bedrock_stream.errors import ConfigurationError, FirstEventTimeout, IdleTimeout, TimeLimitError, UnreadTimeout
+
+
+class Handle:
+    def __init__(self, at: float, callback: Callable[..., None], args: tuple[Any, ...]) -> None:
+        self.at, self.callback, self.args = at, callback, args
+        self.cancelled = False
+
+    def cancel(self) -> None:
+        self.cancelled = True
+
+
+class Loop:
+    """A loop with nothing but timers, which run when the test moves the time on."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self.handles: list[Handle] = []
+
+    def time(self) -> float:
+        return self.now
+
+    def call_later(self, delay: float, callback: Callable[..., None], *args: Any) -> Handle:
+        handle = Handle(self.now + delay, callback, args)
+        self.handles.append(handle)
+        return handle
+
+    @property
+    def armed(self) -> list[Handle]:
+        return [handle for handle in self.handles if not handle.cancelled]
+
+    def advance(self, seconds: float) -> None:
+        end = self.now + seconds
+        while due := [handle for handle in self.armed if handle.at <= end]:
+            handle = min(due, key=lambda handle: handle.at)
+            self.handles.remove(handle)
+            self.now = handle.at
+            handle.callback(*handle.args)
+        self.now = end
+
+
+class Thing:
+    def __init__(self) -> None:
+        self.delivered = 0
+        self.expired: list[tuple[type[TimeLimitError], float, float]] = []
+
+    def expire(self, kind: type[TimeLimitError], limit: float, elapsed: float) -> None:
+        self.expired.append((kind, limit, elapsed))
+
+
+def test_a_wait_that_takes_too_long_expires() -> None:
+    loop, thing = Loop(), Thing()
+    watch = Watch(loop, thing, unread=None)
+    watch.begin_wait(IdleTimeout, 5)
+    loop.advance(4.9)
+    assert thing.expired == []
+    loop.advance(0.2)
+    assert thing.expired == [(IdleTimeout, 5, 5)]
+    assert loop.armed == []
+
+
+def test_time_spent_before_the_wait_counts() -> None:
+    loop, thing = Loop(), Thing()
+    watch = Watch(loop, thing, unread=None)
+    watch.begin_wait(FirstEventTimeout, 5, 3)
+    loop.advance(1)
+    assert watch.waited == 1
+    watch.end_wait()
+    loop.advance(10)
+    assert thing.expired == []
+    watch.begin_wait(FirstEventTimeout, 5, 4)
+    loop.advance(1)
+    assert thing.expired == [(FirstEventTimeout, 5, 5)]
+
+
+def test_many_short_waits_share_one_timer() -> None:
+    loop, thing = Loop(), Thing()
+    watch = Watch(loop, thing, unread=100)
+    for _ in range(1000):
+        watch.begin_wait(IdleTimeout, 5)
+        loop.advance(0.1)
+        watch.end_wait()
+        thing.delivered += 1
+        assert len(loop.armed) == 1
+    assert thing.expired == []
+    assert len(loop.handles) < 10
+
+
+def test_a_wait_without_a_limit_never_expires() -> None:
+    loop, thing = Loop(), Thing()
+    watch = Watch(loop, thing, unread=10)
+    watch.begin_wait(IdleTimeout, None)
+    loop.advance(10_000)
+    assert thing.expired == []
+
+
+def test_a_thing_that_nobody_reads_expires() -> None:
+    loop, thing = Loop(), Thing()
+    watch = Watch(loop, thing, unread=80)
+    loop.advance(70)
+    thing.delivered = 1
+    loop.advance(79)
+    assert thing.expired == []
+    loop.advance(12)
+    ((kind, limit, elapsed),) = thing.expired
+    assert (kind, limit) == (UnreadTimeout, 80)
+    assert 80 <= elapsed <= 90
+    watch.stop()
+
+
+def test_waiting_is_not_leaving_unread() -> None:
+    loop, thing = Loop(), Thing()
+    watch = Watch(loop, thing, unread=8)
+    watch.begin_wait(IdleTimeout, 1000)
+    loop.advance(900)
+    watch.end_wait()
+    assert thing.expired == []
+    loop.advance(20)
+    assert [kind for kind, *_ in thing.expired] == [UnreadTimeout]
+
+
+def test_stopping_leaves_no_timer() -> None:
+    loop, thing = Loop(), Thing()
+    watch = Watch(loop, thing, unread=8)
+    watch.begin_wait(IdleTimeout, 5)
+    watch.stop()
+    watch.stop()
+    assert loop.armed == []
+
+
+def test_the_timer_keeps_neither_the_watch_nor_the_watched_alive() -> None:
+    loop, thing = Loop(), Thing()
+    watch = Watch(loop, thing, unread=8)
+    expired = thing.expired
+    del thing
+    gc.collect()
+    loop.advance(2)
+    assert loop.armed == []
+    assert expired == []
+    other = Thing()
+    watch = Watch(loop, other, unread=8)
+    del watch
+    gc.collect()
+    loop.advance(100)
+    assert other.expired == []
+
+
+@pytest.mark.parametrize("limit", [0, -1, True, "5", float("nan")])
+def test_a_limit_must_be_a_positive_number(limit: Any) -> None:
+    with pytest.raises(ConfigurationError, match=r"Timeouts\.idle: .* is no time limit; give seconds, or None"):
+        Timeouts(idle=limit)

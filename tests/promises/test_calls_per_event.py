@@ -1,0 +1,207 @@
+"""What an event costs in function calls and in memory, counted and not timed: the same on every machine.
+
+Counted are calls of the library's own functions, and calls that these make of functions in C. A count is the difference
+between a long and a short run, over the events between them, so that beginning and end cancel out.
+
+Each table holds today's counts, and a tenth more is still good. A test that fails names the new count: where the change
+is worth it, put that in, in the commit that explains it. Where a change makes an event cheaper, put in the lower count
+as well, or the gain will be lost unseen. `python -m benchmarks` tells what the counts mean in time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import sys
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import pytest
+
+import bedrock_stream
+from bedrock_stream import Client, Stream
+from bedrock_stream.dialects.anthropic import Anthropic
+from bedrock_stream.dialects.converse import Converse
+from bedrock_stream.eventstream import Decoder
+from benchmarks.answers import answer, reads
+from tests.conftest import KEYS
+from tests.support.socket_server import Connection, SocketServer
+
+FEW, MANY = 1000, 3000
+OWN = str(Path(bedrock_stream.__file__).parent)
+MODELS = {"converse": "amazon.nova-lite-v1:0", "invoke": "anthropic.claude-3-haiku-20240307-v1:0"}
+
+
+class Calls:
+    """A profiler that counts."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def __call__(self, frame: FrameType, kind: str, _subject: Any) -> None:
+        if kind in ("call", "c_call") and frame.f_code.co_filename.startswith(OWN):
+            self.count += 1
+
+
+@contextmanager
+def counting() -> Iterator[Calls]:
+    calls = Calls()
+    before = sys.getprofile()
+    sys.setprofile(calls)
+    try:
+        yield calls
+    finally:
+        sys.setprofile(before)
+
+
+def check(count: float, today: float) -> None:
+    # Interpreters keep some blocks for later, never one for each event.
+    assert count <= 1.1 * today + 0.05, f"{count:.2f} an event, where {today} were enough"
+
+
+def decode(form: str, data: bytes) -> list[Any]:
+    """Bytes to events, in reads of 4 KiB."""
+    decoder, reader = Decoder(), (Anthropic() if form == "invoke" else Converse()).reader()
+    ready: deque[Any] = deque()
+    for read in reads(data):
+        reader.feed(decoder.feed(read), ready)
+    return list(ready)
+
+
+@pytest.mark.parametrize(("form", "today"), [("converse", 7.5), ("invoke", 10.5)])
+def test_calls_to_decode_an_event(form: str, today: float) -> None:
+    def calls(events: int) -> int:
+        data = answer(form, events).whole()
+        decode(form, data)  # what is remembered of headers is remembered now
+        with counting() as made:
+            decode(form, data)
+        return made.count
+
+    check((calls(MANY) - calls(FEW)) / (MANY - FEW), today)
+
+
+@pytest.mark.parametrize(("form", "today"), [("converse", 2), ("invoke", 2)])
+def test_memory_blocks_of_an_event_that_is_kept(form: str, today: float) -> None:
+    def blocks(events: int) -> int:
+        data = answer(form, events).whole()
+        decode(form, data)
+        gc.collect()
+        before = sys.getallocatedblocks()
+        kept = decode(form, data)
+        gc.collect()
+        held = sys.getallocatedblocks() - before
+        del kept
+        return held
+
+    check((blocks(MANY) - blocks(FEW)) / (MANY - FEW), today)
+
+
+Reading = Callable[[Stream], Any]
+
+
+async def by_event(stream: Stream) -> None:
+    async for _ in stream:
+        pass
+
+
+async def by_text(stream: Stream) -> None:
+    async for _ in stream.text_stream:
+        pass
+
+
+@pytest.mark.parametrize(
+    ("form", "read", "today"),
+    [("converse", by_event, 13), ("converse", by_text, 14), ("invoke", by_event, 16)],
+    ids=["converse", "converse, text alone", "native"],
+)
+async def test_calls_of_a_whole_stream_whose_bytes_are_all_there(form: str, read: Reading, today: float) -> None:
+    async def calls(events: int) -> int:
+        data = answer(form, events).whole()
+
+        async def send(connection: Connection) -> None:
+            connection.begin()
+            connection.chunk(data)
+            connection.end()
+
+        async with (
+            SocketServer(send) as server,
+            client_of(server) as client,
+            client.stream(MODELS[form], "Hi") as stream,
+        ):
+            await stream.open()
+            with counting() as made:
+                await read(stream)
+        return made.count
+
+    await calls(FEW)
+    check((await calls(MANY) - await calls(FEW)) / (MANY - FEW), today)
+
+
+@pytest.mark.parametrize(("form", "today"), [("converse", 32), ("invoke", 35)])
+async def test_calls_of_an_event_that_comes_alone(form: str, today: float) -> None:
+    async def calls(events: int) -> int:
+        frames = answer(form, events)
+        wanted = asyncio.Event()
+
+        async def send(connection: Connection) -> None:
+            connection.begin()
+            connection.chunk(frames.start)
+            for delta in frames.deltas:
+                connection.chunk(delta)
+                await wanted.wait()
+                wanted.clear()
+            await connection.closed.wait()
+
+        async with (
+            SocketServer(send) as server,
+            client_of(server) as client,
+            client.stream(MODELS[form], "Hi") as stream,
+        ):
+            await anext(stream)  # the message's start is held back until a delta follows
+            await anext(stream)
+            with counting() as made:
+                for _ in range(events - 1):
+                    wanted.set()
+                    await anext(stream)
+        return made.count
+
+    check((await calls(300) - await calls(100)) / 200, today)
+
+
+@pytest.mark.parametrize(("keep", "today"), [(False, 0), (True, 0)])
+async def test_memory_blocks_that_an_event_leaves_behind(keep: bool, today: float) -> None:
+    async def blocks(events: int) -> int:
+        data = answer("converse", events).whole()
+        read = asyncio.Event()
+
+        async def send(connection: Connection) -> None:
+            connection.begin()
+            connection.chunk(data)
+            await read.wait()
+            connection.end()
+
+        async with (
+            SocketServer(send) as server,
+            client_of(server) as client,
+            client.stream(MODELS["converse"], "Hi", keep=keep) as stream,
+        ):
+            await stream.open()
+            gc.collect()
+            before = sys.getallocatedblocks()
+            for _ in range(events + 1):
+                await anext(stream)
+            gc.collect()
+            held = sys.getallocatedblocks() - before
+            read.set()
+        return held
+
+    await blocks(FEW)
+    check((await blocks(MANY) - await blocks(FEW)) / (MANY - FEW), today)
+
+
+def client_of(server: SocketServer) -> Client:
+    return Client(region="us-east-1", endpoint_url=server.url, credentials=KEYS)

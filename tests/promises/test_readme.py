@@ -1,0 +1,35 @@
+"""The README's programs run as they stand, and its first one stays short."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from bedrock_stream.testing import API_KEY
+from tests.client.test_client import Beside
+
+README = Path(__file__).parents[2] / "README.md"
+PROGRAMS = re.findall(r"```python\n(.*?)```", README.read_text(encoding="utf-8"), flags=re.DOTALL)
+
+
+def test_the_first_program_has_at_most_twelve_lines() -> None:
+    assert len(PROGRAMS[0].splitlines()) <= 12
+
+
+@pytest.mark.parametrize("number", range(len(PROGRAMS)))
+def test_a_program_runs_as_it_stands(number: int) -> None:
+    with Beside() as url:
+        environ = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+        environ |= {"AWS_ENDPOINT_URL_BEDROCK_RUNTIME": url, "AWS_BEARER_TOKEN_BEDROCK": API_KEY}
+        environ |= {"AWS_CONFIG_FILE": os.devnull, "PYTHONWARNINGS": "error"}
+        command = [sys.executable, "-X", "dev", "-c", PROGRAMS[number]]
+        done = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=50)  # noqa: S603 - ours
+    # asyncio's debug mode notes a step that took long, which says something about the machine alone.
+    complaints = [line for line in done.stderr.splitlines() if not line.startswith("Executing <")]
+    assert (done.returncode, complaints) == (0, [])
+    assert done.stdout or "asyncio.run" not in PROGRAMS[number]

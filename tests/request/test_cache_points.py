@@ -1,0 +1,160 @@
+"""Cache points: where they are set, which the caller's stay, and what the service would refuse."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from bedrock_stream import CachePoint, Message, Text, Tool
+from bedrock_stream.dialects.anthropic import Anthropic
+from bedrock_stream.dialects.converse import Converse
+from bedrock_stream.errors import UnsupportedOperation
+from bedrock_stream.request.cache_points import check_cache_points, place_cache_points
+from bedrock_stream.request.models import describe
+from bedrock_stream.types.messages import read_prompt
+from bedrock_stream.types.options import Options, read_options
+from tests.support.refusals import refused
+
+CLAUDE = "anthropic.claude-sonnet-4-20250514-v1:0"
+POINT = {"cachePoint": {"type": "default"}}
+LONG = {"cachePoint": {"type": "default", "ttl": "1h"}}
+HI = Message.user("hi")
+
+
+def placed(*messages: Any, model: str = CLAUDE, **options: Any) -> tuple[tuple[Message, ...], Options]:
+    return place_cache_points(describe(model), read_prompt(list(messages)), read_options(options))
+
+
+def check(*messages: Any, **options: Any) -> None:
+    check_cache_points(read_prompt(list(messages)), read_options(options))
+
+
+def test_points_stand_behind_tools_and_system_on_either_route() -> None:
+    messages, options = placed(HI, anthropic_prompt_cache=True, tools=[Tool(name="f")], system="a")
+    converse = Converse().body(messages, options)
+    assert converse["toolConfig"]["tools"][-1] == POINT
+    assert converse["system"] == [{"text": "a"}, POINT]
+    native = Anthropic().body(messages, options)
+    assert native["tools"][-1]["cache_control"] == {"type": "ephemeral"}
+    assert native["system"] == [{"type": "text", "text": "a", "cache_control": {"type": "ephemeral"}}]
+    assert converse["messages"] == [{"role": "user", "content": [{"text": "hi"}]}]
+
+
+def test_a_lifetime_goes_with_every_point() -> None:
+    messages, options = placed(
+        HI,
+        anthropic_prompt_cache=True,
+        anthropic_prompt_cache_ttl="1h",
+        anthropic_cache_messages=True,
+        tools=[Tool(name="f")],
+        system="a",
+    )
+    converse = Converse().body(messages, options)
+    assert converse["toolConfig"]["tools"][-1] == LONG
+    assert converse["system"][-1] == LONG
+    assert converse["messages"][0]["content"][-1] == LONG
+    native = Anthropic().body(messages, options)
+    mark = {"type": "ephemeral", "ttl": "1h"}
+    assert native["tools"][-1]["cache_control"] == mark
+    assert native["system"][-1]["cache_control"] == mark
+    assert native["messages"][0]["content"][-1]["cache_control"] == mark
+
+
+def test_nothing_is_set_where_nothing_stands() -> None:
+    messages, options = placed(HI, anthropic_prompt_cache=True)
+    assert messages == (HI,)
+    assert (options.tools, options.system) == ((), ())
+
+
+TURNS = (Message.user("a"), Message.assistant("b"), Message.user("c"))
+
+
+@pytest.mark.parametrize(
+    ("chosen", "place"), [(True, 2), (0, 0), (1, 1), (2, 2), (-1, 2), (-3, 0), (False, None), (None, None)]
+)
+def test_a_message_is_chosen_by_its_index(chosen: Any, place: int | None) -> None:
+    messages, _ = placed(*TURNS, anthropic_prompt_cache=True, anthropic_cache_messages=chosen)
+    expected = list(TURNS)
+    if place is not None:
+        turn = expected[place]
+        expected[place] = Message(turn.role, (*turn.content, CachePoint()))
+    assert messages == tuple(expected)
+
+
+@pytest.mark.parametrize("chosen", [3, -4])
+def test_a_message_that_is_not_there_is_refused(chosen: int) -> None:
+    with refused("anthropic_cache_messages", f"there is no message {chosen} among 3", "give an index, or True"):
+        placed(*TURNS, anthropic_prompt_cache=True, anthropic_cache_messages=chosen)
+
+
+@pytest.mark.parametrize("point", [CachePoint("5m"), LONG])
+def test_the_callers_own_points_stay_and_none_is_set_beside_one(point: Any) -> None:
+    said: dict[str, Any] = {
+        "tools": [Tool(name="f"), LONG],
+        "system": ["a", point],
+    }
+    messages, options = placed(
+        Message.user("a", point), **said, anthropic_prompt_cache=True, anthropic_cache_messages=True
+    )
+    assert messages == (Message.user("a", point),)
+    assert options.tools == (Tool(name="f"), LONG)
+    assert options.system == (Text("a"), point)
+
+
+@pytest.mark.parametrize("option", [{"anthropic_prompt_cache_ttl": "1h"}, {"anthropic_cache_messages": True}])
+@pytest.mark.parametrize("switch", [{}, {"anthropic_prompt_cache": False}])
+def test_the_other_options_need_the_switch(option: dict[str, Any], switch: dict[str, Any]) -> None:
+    with refused("anthropic_prompt_cache", "it is not on", "give anthropic_prompt_cache=True"):
+        placed(HI, **option, **switch)
+
+
+def test_without_the_switch_nothing_changes() -> None:
+    options = read_options({"system": "a"})
+    assert place_cache_points(describe(CLAUDE), (HI,), options) == ((HI,), options)
+
+
+def test_the_switch_is_claudes() -> None:
+    profile = "arn:aws:bedrock:us-east-1:123456789012:application-inference-profile/a1"
+    assert placed(HI, model=profile, anthropic_prompt_cache=True, system="a")[1].system[-1] == CachePoint()
+    with refused("anthropic_prompt_cache", "is not one of Anthropic's models", "use CachePoint") as caught:
+        placed(HI, model="amazon.nova-lite-v1:0", anthropic_prompt_cache=True)
+    assert isinstance(caught.value, UnsupportedOperation)
+
+
+# ------------------------------------------------------------------------------------------------------ what is refused
+
+
+def test_four_points_are_taken_and_the_fifth_is_named() -> None:
+    tools, system = [Tool(name="f"), POINT], ["a", CachePoint()]
+    check(Message.user("a", CachePoint()), Message.user("b", POINT), tools=tools, system=system)
+    with refused("messages[2].content[1]", "it is cache point number 5", "4 are the most"):
+        check(
+            Message.user("a", CachePoint()),
+            Message.user("b", POINT),
+            Message.user("c", CachePoint()),
+            tools=tools,
+            system=system,
+        )
+
+
+@pytest.mark.parametrize(
+    ("messages", "options", "place", "short"),
+    [
+        ([Message.user("a", CachePoint("1h"))], {"system": ["a", CachePoint()]}, "messages[0].content[1]", "system[1]"),
+        ([HI], {"tools": [Tool(name="f"), POINT], "system": ["a", LONG]}, "system[1]", "tools[1]"),
+        (
+            [Message.user("a", CachePoint("5m"), "b", LONG)],
+            {},
+            "messages[0].content[3]",
+            "messages[0].content[1]",
+        ),
+    ],
+)
+def test_a_longer_lifetime_goes_first(messages: Any, options: Any, place: str, short: str) -> None:
+    with refused(place, f"a cache point of 1h stands behind one of 5m at {short}", "longer ones go first"):
+        check(*messages, **options)
+
+
+def test_a_shorter_lifetime_may_follow() -> None:
+    check(Message.user("a", CachePoint("5m"), "b", POINT), system=["a", CachePoint("1h")], tools=[Tool(name="f"), LONG])

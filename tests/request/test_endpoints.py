@@ -1,0 +1,297 @@
+"""Endpoints: the whole table of partitions against botocore's rules, the order of overrides, and what is refused."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import botocore.session
+import pytest
+from botocore.endpoint_provider import EndpointProvider
+from botocore.loaders import Loader
+
+from bedrock_stream.auth.profiles import read_profile
+from bedrock_stream.request.endpoints import BEDROCK_RUNTIME, STS, Endpoint, Service, resolve_endpoint, resolve_region
+from bedrock_stream.types.settings import DEFAULT_REGION, check_region
+from tests.support.refusals import refused
+
+# ---------------------------------------------------------------------------------------------- the table of partitions
+
+# wire reference 2.4: partition, two of its regions, suffix, dual-stack suffix.
+PARTITIONS = {
+    "aws": (["us-east-1", "il-central-1"], "amazonaws.com", "api.aws"),
+    "aws-cn": (["cn-north-1", "cn-northwest-1"], "amazonaws.com.cn", "api.amazonwebservices.com.cn"),
+    "aws-us-gov": (["us-gov-west-1", "us-gov-east-1"], "amazonaws.com", "api.aws"),
+    "aws-eusc": (["eusc-de-east-1", "eusc-de-west-2"], "amazonaws.eu", "api.amazonwebservices.eu"),
+    "aws-iso": (["us-iso-east-1", "us-iso-west-1"], "c2s.ic.gov", "api.aws.ic.gov"),
+    "aws-iso-b": (["us-isob-east-1", "us-isob-west-1"], "sc2s.sgov.gov", "api.aws.scloud"),
+    "aws-iso-e": (["eu-isoe-west-1", "eu-isoe-north-2"], "cloud.adc-e.uk", "api.cloud-aws.adc-e.uk"),
+    "aws-iso-f": (["us-isof-south-1", "us-isof-east-1"], "csp.hci.ic.gov", "api.aws.hci.ic.gov"),
+}
+ROWS = [(region, *suffixes) for regions, *suffixes in PARTITIONS.values() for region in regions]
+
+# Every region that botocore's partition data knows, and some that nobody has opened yet.
+TOMORROW = ["mx-central-9", "af-west-2", "me-north-3", "sa-west-1", "xx-moon-1", "local", "us-east", "EU-WEST-1", "a"]
+
+
+def regions_of_botocore() -> Iterator[str]:
+    for partition in Loader().load_data("partitions")["partitions"]:
+        yield from (name for name in partition["regions"] if not name.endswith("-global"))
+
+
+@pytest.mark.parametrize(("region", "suffix", "dual_stack_suffix"), ROWS)
+def test_each_partition_has_its_own_suffixes(region: str, suffix: str, dual_stack_suffix: str) -> None:
+    def url(**switches: bool) -> str:
+        return resolve_endpoint(region, {}, {}, **switches).url  # type: ignore[arg-type]
+
+    assert url() == f"https://bedrock-runtime.{region}.{suffix}"
+    assert url(use_fips=True) == f"https://bedrock-runtime-fips.{region}.{suffix}"
+    assert url(use_dual_stack=True) == f"https://bedrock-runtime.{region}.{dual_stack_suffix}"
+    assert url(use_fips=True, use_dual_stack=True) == f"https://bedrock-runtime-fips.{region}.{dual_stack_suffix}"
+
+
+@pytest.fixture(scope="module", params=[(BEDROCK_RUNTIME, "bedrock-runtime"), (STS, "sts")], ids=["bedrock", "sts"])
+def rules(request: pytest.FixtureRequest) -> tuple[Service, EndpointProvider]:
+    service, name = request.param
+    loader = Loader()
+    rule_set = loader.load_service_model(name, "endpoint-rule-set-1")
+    return service, EndpointProvider(rule_set, loader.load_data("partitions"))
+
+
+@pytest.mark.parametrize("use_fips", [False, True])
+@pytest.mark.parametrize("use_dual_stack", [False, True])
+def test_every_region_resolves_as_in_the_services_own_rules(
+    rules: tuple[Service, EndpointProvider], use_fips: bool, use_dual_stack: bool
+) -> None:
+    service, provider = rules
+    regions = [*regions_of_botocore(), *TOMORROW]
+    assert len(regions) > 40
+    for region in regions:
+        expected = provider.resolve_endpoint(Region=region, UseFIPS=use_fips, UseDualStack=use_dual_stack).url
+        found = resolve_endpoint(region, {}, {}, service=service, use_fips=use_fips, use_dual_stack=use_dual_stack)
+        assert found.url == expected
+
+
+# ------------------------------------------------------------------------------------------------------------ overrides
+
+CONFIG = """\
+[default]
+endpoint_url = https://profile.example
+services = here
+[services here]
+bedrock_runtime =
+  endpoint_url = https://service.example/base/
+"""
+ENVIRON = {
+    "AWS_ENDPOINT_URL_BEDROCK_RUNTIME": "https://own.example/",
+    "AWS_ENDPOINT_URL": "https://all.example",
+}
+
+
+@pytest.fixture
+def profile(tmp_path: Path) -> dict[str, str]:
+    path = tmp_path / "config"
+    path.write_text(CONFIG)
+    return dict(read_profile({"AWS_CONFIG_FILE": str(path)}).settings)
+
+
+def test_overrides_have_an_order(profile: dict[str, str]) -> None:
+    environ, settings = dict(ENVIRON), dict(profile)
+    strongest = resolve_endpoint("us-east-1", environ, settings, endpoint_url="https://arg.example/a/")
+    assert strongest == Endpoint("https://arg.example/a", "endpoint_url")
+    seen = []
+    for drop in (
+        (environ, "AWS_ENDPOINT_URL_BEDROCK_RUNTIME"),
+        (environ, "AWS_ENDPOINT_URL"),
+        *((settings, name) for name in ("bedrock_runtime.endpoint_url", "endpoint_url")),
+    ):
+        seen.append(resolve_endpoint("us-east-1", environ, settings))
+        del drop[0][drop[1]]
+    assert seen == [
+        Endpoint("https://own.example", "AWS_ENDPOINT_URL_BEDROCK_RUNTIME"),
+        Endpoint("https://all.example", "AWS_ENDPOINT_URL"),
+        Endpoint("https://service.example/base", "bedrock_runtime.endpoint_url of the profile"),
+        Endpoint("https://profile.example", "endpoint_url of the profile"),
+    ]
+    assert resolve_endpoint("us-east-1", environ, settings).source == "region"
+
+
+@pytest.mark.parametrize("environ", [ENVIRON, {"AWS_ENDPOINT_URL": "https://all.example"}, {}], ids=len)
+def test_overrides_are_those_of_botocore(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, environ: dict[str, str]
+) -> None:
+    path = tmp_path / "config"
+    path.write_text(CONFIG)
+    environ = {**environ, "AWS_CONFIG_FILE": str(path)}
+    for name, value in environ.items():
+        monkeypatch.setenv(name, value)
+    client = botocore.session.Session().create_client(
+        "bedrock-runtime", region_name="eu-west-1", aws_access_key_id="a", aws_secret_access_key="b"
+    )
+    found = resolve_endpoint("eu-west-1", environ, read_profile(environ).settings)
+    assert found.url == client.meta.endpoint_url.rstrip("/")
+
+
+@pytest.mark.parametrize("value", ["true", "True", " TRUE "])
+def test_configured_overrides_can_be_switched_off(profile: dict[str, str], value: str) -> None:
+    environ = {**ENVIRON, "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS": value}
+    assert resolve_endpoint("us-east-1", environ, profile).source == "region"
+    profile["ignore_configured_endpoint_urls"] = value
+    assert resolve_endpoint("us-east-1", ENVIRON, profile).source == "region"
+    explicit = resolve_endpoint("us-east-1", environ, profile, endpoint_url="https://arg.example")
+    assert explicit.source == "endpoint_url"
+
+
+@pytest.mark.parametrize("value", ["false", "", "yes", "1"])
+def test_only_true_switches_them_off(value: str) -> None:
+    environ = {**ENVIRON, "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS": value}
+    assert resolve_endpoint("us-east-1", environ, {}).source == "AWS_ENDPOINT_URL_BEDROCK_RUNTIME"
+
+
+@pytest.mark.parametrize(
+    ("variable", "setting", "url"),
+    [
+        ("AWS_USE_FIPS_ENDPOINT", "use_fips_endpoint", "https://bedrock-runtime-fips.eu-west-1.amazonaws.com"),
+        ("AWS_USE_DUALSTACK_ENDPOINT", "use_dualstack_endpoint", "https://bedrock-runtime.eu-west-1.api.aws"),
+    ],
+)
+def test_fips_and_dual_stack_are_switched_by_argument_variable_or_profile(
+    variable: str, setting: str, url: str
+) -> None:
+    plain = "https://bedrock-runtime.eu-west-1.amazonaws.com"
+    assert resolve_endpoint("eu-west-1", {variable: "true"}, {}).url == url
+    assert resolve_endpoint("eu-west-1", {}, {setting: "true"}).url == url
+    assert resolve_endpoint("eu-west-1", {variable: "false"}, {setting: "true"}).url == plain
+    off = resolve_endpoint("eu-west-1", {variable: "true"}, {}, use_fips=False, use_dual_stack=False)
+    assert off.url == plain
+
+
+@pytest.mark.parametrize(("switch", "kind"), [("use_fips", "FIPS"), ("use_dual_stack", "dual-stack")])
+def test_a_custom_endpoint_excludes_fips_and_dual_stack(switch: str, kind: str) -> None:
+    with refused("AWS_ENDPOINT_URL", f"a custom endpoint and {kind} exclude each other", "drop one of them"):
+        resolve_endpoint("us-east-1", {"AWS_ENDPOINT_URL": "https://a"}, {}, **{switch: True})  # type: ignore[arg-type]
+    ignored = {"AWS_ENDPOINT_URL": "https://a", "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS": "true"}
+    assert resolve_endpoint("us-east-1", ignored, {}, **{switch: True}).source == "region"  # type: ignore[arg-type]
+
+
+# ----------------------------------------------------------------------------------------------- what an address may be
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://127.0.0.1:8080",
+        "http://127.8.9.10/base",
+        "http://localhost:1",
+        "http://app.localhost",
+        "http://[::1]:8080",
+        "https://vpce-1.bedrock-runtime.us-east-1.vpce.amazonaws.com",
+        "https://host:8443/a/b",
+    ],
+)
+def test_these_addresses_are_taken(url: str) -> None:
+    assert resolve_endpoint("us-east-1", {}, {}, endpoint_url=url + "/") == Endpoint(url, "endpoint_url")
+
+
+@pytest.mark.parametrize("host", ["bedrock.example", "10.0.0.1", "[fe80::1]", "localhost.example", "127.0.0.1.example"])
+def test_plain_http_off_this_machine_needs_permission(host: str) -> None:
+    url = f"http://{host}/base"
+    with refused("AWS_ENDPOINT_URL", f"{url!r} would send credentials unencrypted", "Client(allow_http=True)"):
+        resolve_endpoint("us-east-1", {"AWS_ENDPOINT_URL": url}, {})
+    assert resolve_endpoint("us-east-1", {}, {}, endpoint_url=url, allow_http=True).url == url
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "",
+        "bedrock.example",
+        "//bedrock.example",
+        "ftp://bedrock.example",
+        "https://",
+        "https://:443",
+        "https://a:99999",
+        "https://a:b",
+        "https://[::1",
+        "https://a?x",
+        "https://a?",
+        "https://a#x",
+        "https://a b",
+        "https://a\nb",
+        "https://a/\r\nx: y",
+        " https://a",
+    ],
+)
+def test_anything_else_is_no_address(url: str) -> None:
+    shown = url.rstrip("/")
+    with refused("endpoint_url", f"{shown!r} is no endpoint", "use https://host[:port][/path]"):
+        resolve_endpoint("us-east-1", {}, {}, endpoint_url=url, allow_http=True)
+
+
+@pytest.mark.parametrize("user", ["name:hunter2@", ":hunter2@", "a@hunter2@"])
+def test_a_password_in_an_address_is_refused_and_not_shown(user: str) -> None:
+    shown = "'https://...@host/path' is no endpoint"
+    with refused("endpoint_url", shown, "use https://host[:port][/path]") as caught:
+        resolve_endpoint("us-east-1", {}, {}, endpoint_url=f"https://{user}host/path")
+    assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize("url", [5, b"https://a", Path("a")])
+def test_an_address_is_a_str(url: Any) -> None:
+    with refused("endpoint_url", f"a {type(url).__name__} is no address", "use a str"):
+        resolve_endpoint("us-east-1", {}, {}, endpoint_url=url)
+
+
+# --------------------------------------------------------------------------------------------------------------- region
+
+
+def test_the_region_has_an_order() -> None:
+    environ = {"AWS_REGION": "eu-west-1", "AWS_DEFAULT_REGION": "eu-west-2"}
+    assert resolve_region("eu-west-0", environ, {"region": "eu-west-3"}) == "eu-west-0"
+    assert resolve_region(None, environ, {"region": "eu-west-3"}) == "eu-west-1"
+    assert resolve_region(None, {**environ, "AWS_REGION": ""}, {"region": "eu-west-3"}) == "eu-west-2"
+    assert resolve_region(None, {}, {"region": "eu-west-3"}) == "eu-west-3"
+    assert resolve_region(None, {}, {"region": ""}) == DEFAULT_REGION == "us-east-1"
+
+
+@pytest.mark.parametrize("region", ["us-east-1", "a", "A1", "x" * 63])
+def test_a_region_is_one_host_label(region: str) -> None:
+    assert check_region(region, "region") == region
+
+
+NO_LABELS = ["", " ", "a.b", "a/b", "evil.example/#", "-a", "a-", "a_b", "ü", "a\n", "x" * 64, "a@b", "a:1", 5, None]
+
+
+@pytest.mark.parametrize("region", NO_LABELS)
+def test_what_is_no_host_label_is_refused(region: Any) -> None:
+    with refused("region", f"{region!r} is no region", "use a name like 'us-east-1'"):
+        check_region(region, "region")
+
+
+@pytest.mark.parametrize(
+    ("explicit", "environ", "settings", "place"),
+    [
+        ("a.b", {}, {}, "region"),
+        ("", {}, {}, "region"),
+        (None, {"AWS_REGION": "a.b"}, {}, "AWS_REGION"),
+        (None, {"AWS_DEFAULT_REGION": "a.b"}, {}, "AWS_DEFAULT_REGION"),
+        (None, {}, {"region": "a.b"}, "region of the profile"),
+    ],
+)
+def test_a_wrong_region_is_refused_by_where_it_stands(
+    explicit: str | None, environ: dict[str, str], settings: dict[str, str], place: str
+) -> None:
+    with refused(place, "is no region", "use a name like 'us-east-1'"):
+        resolve_region(explicit, environ, settings)
+
+
+def test_the_table_here_is_that_of_the_services_own_partitions() -> None:
+    """Should AWS open a partition, this names it."""
+    data = Loader().load_data("partitions")["partitions"]
+    known = {entry["id"]: (entry["outputs"]["dnsSuffix"], entry["outputs"]["dualStackDnsSuffix"]) for entry in data}
+    assert known == {name: (suffix, dual) for name, (_, suffix, dual) in PARTITIONS.items()}
+    for entry in data:
+        assert all(re.match(entry["regionRegex"], region) for region in PARTITIONS[entry["id"]][0]), json.dumps(entry)

@@ -1,0 +1,234 @@
+"""Which route a call takes, and the reason that is said for it."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from typing import Any
+
+import pytest
+
+from bedrock_stream import (
+    CachePoint,
+    Citation,
+    CitedText,
+    Document,
+    Image,
+    Json,
+    Message,
+    Raw,
+    Reasoning,
+    Text,
+    Tool,
+    ToolCall,
+    ToolResult,
+)
+from bedrock_stream.errors import UnsupportedOperation
+from bedrock_stream.request.models import describe
+from bedrock_stream.request.plan import make_plan
+from bedrock_stream.request.route import Route, choose_route
+from bedrock_stream.types.messages import read_prompt
+from bedrock_stream.types.options import read_options
+from tests.support.refusals import refused
+
+CLAUDE = "anthropic.claude-3-haiku-20240307-v1:0"
+GPT_OSS = "openai.gpt-oss-20b-1:0"
+LLAMA = "meta.llama3-8b-instruct-v1:0"
+COHERE = "cohere.command-r-v1:0"
+TOOLS = [Tool(name="f")]
+PDF = Document(b"%PDF-1.7")
+
+
+def route(model: str, *messages: Any, **options: Any) -> Route:
+    return choose_route(describe(model), read_prompt(list(messages) or "hi"), read_options(options))
+
+
+@pytest.mark.parametrize(
+    ("model", "plain", "with_tools"),
+    [
+        (CLAUDE, "invoke", "converse"),
+        (GPT_OSS, "invoke", "converse"),
+        (LLAMA, "invoke", "converse"),
+        ("meta.llama2-13b-chat-v1", "invoke", "converse"),
+        ("meta.llama4-scout-17b-instruct-v1:0", "invoke", "converse"),
+        (COHERE, "converse", "converse"),
+        ("amazon.nova-lite-v1:0", "converse", "converse"),
+        ("mistral.mistral-large-2402-v1:0", "converse", "converse"),
+        ("newcomer.model-v1", "converse", "converse"),
+    ],
+)
+@pytest.mark.parametrize("geo", ["", "us.", "global."])
+def test_tools_take_a_native_family_to_converse(geo: str, model: str, plain: str, with_tools: str) -> None:
+    assert route(geo + model).dialect.route == plain
+    assert route(geo + model, tools=TOOLS).dialect.route == with_tools
+    assert route(geo + model, use_converse=True).dialect.route == "converse"
+
+
+@pytest.mark.parametrize("options", [{}, {"tools": TOOLS}])
+def test_caching_does_not_change_the_route(options: dict[str, Any]) -> None:
+    plans = [
+        make_plan(CLAUDE, "hi", {"system": "a", **options, **cache}, stream=True)
+        for cache in ({}, {"anthropic_prompt_cache": True, "anthropic_cache_messages": True})
+    ]
+    assert plans[0].route.dialect.route == plans[1].route.dialect.route
+
+
+@pytest.mark.parametrize(
+    ("model", "options", "reason"),
+    [
+        (CLAUDE, {}, "claude without tools speaks its own form"),
+        (CLAUDE, {"extra": {"metadata": {}}}, "claude without tools speaks its own form"),
+        (CLAUDE, {"tools": TOOLS}, "tools go through Converse"),
+        (CLAUDE, {"use_converse": True}, "use_converse=True"),
+        (CLAUDE, {"use_converse": False, "tools": TOOLS}, "use_converse=False"),
+        (COHERE, {}, "command-r speaks Converse"),
+        ("newcomer.model-v1", {}, "an unknown family speaks Converse"),
+        (CLAUDE, {"response_field_paths": ["/a"]}, "only Converse knows response_field_paths"),
+        (CLAUDE, {"prompt_variables": {"a": "b"}}, "only Converse knows prompt_variables"),
+        (CLAUDE, {"extra": {"outputConfig": {}}}, "only Converse knows outputConfig"),
+        (LLAMA, {"extra": {"inferenceConfig": {}}}, "only Converse knows inferenceConfig"),
+        (LLAMA, {"stop_sequences": ["x"]}, "stop_sequences: Llama's own form has none"),
+    ],
+)
+def test_every_decision_says_its_reason(model: str, options: dict[str, Any], reason: str) -> None:
+    assert route(model, **options).reason == reason
+
+
+@pytest.mark.parametrize("model", [LLAMA, GPT_OSS])
+def test_documents_that_a_native_form_does_not_take_go_to_converse(model: str) -> None:
+    decided = route(model, Message.user("a", PDF))
+    assert decided.dialect.route == "converse"
+    assert decided.reason.startswith("messages[0].content[1]: ")
+    assert "Document" in decided.reason
+    with refused("use_converse", f"False, but {decided.reason}", "leave it out") as caught:
+        route(model, Message.user("a", PDF), use_converse=False)
+    assert isinstance(caught.value, UnsupportedOperation)
+
+
+@pytest.mark.parametrize("block", [ToolCall("c", "f"), {"toolUse": {"toolUseId": "c", "name": "f", "input": {}}}])
+def test_a_history_with_tools_goes_to_converse(block: Any) -> None:
+    assert route(CLAUDE, Message.assistant(block)).reason == "tools go through Converse"
+
+
+@pytest.mark.parametrize(
+    ("model", "options", "value"),
+    [
+        (COHERE, {}, f"False, but {COHERE!r} has no native form here"),
+        (CLAUDE, {"response_field_paths": ["/a"]}, "False, but only Converse knows response_field_paths"),
+        (CLAUDE, {"extra": {"toolConfig": {}}}, "False, but only Converse knows toolConfig"),
+        (CLAUDE, {"system": [{"guardContent": {}}]}, "False, but a system block in Converse's shape"),
+        (LLAMA, {"tools": TOOLS}, "False, but tools: Llama's own form has none"),
+    ],
+)
+def test_a_native_route_that_cannot_be_is_an_error_where_it_is_asked_for(
+    model: str, options: dict[str, Any], value: str
+) -> None:
+    with refused("use_converse", value, "leave it out") as caught:
+        route(model, use_converse=False, **options)
+    assert isinstance(caught.value, UnsupportedOperation)
+
+
+ACCOUNT = "arn:aws:bedrock:us-east-1:123456789012:"
+
+
+@pytest.mark.parametrize(
+    ("arn", "expected"),
+    [
+        (f"{ACCOUNT}inference-profile/us.{CLAUDE}", "invoke"),
+        (f"arn:aws:bedrock:us-east-1::foundation-model/{LLAMA}", "invoke"),
+        (f"{ACCOUNT}application-inference-profile/a1b2", "converse"),
+        (f"{ACCOUNT}provisioned-model/a1b2", "converse"),
+        (f"{ACCOUNT}prompt/A1B2:1", "converse"),
+    ],
+)
+def test_an_arn_is_routed_by_what_it_tells(arn: str, expected: str) -> None:
+    assert route(arn).dialect.route == expected
+
+
+# --------------------------------------------------------------------------------------------------- the caller's dicts
+
+PNG = b"\x89PNG\r\n\x1a\n"
+CITED = {
+    "content": [{"text": "a"}],
+    "citations": [{"title": "t", "location": {"documentChar": {"documentIndex": 0, "start": 0, "end": 1}}}],
+}
+DICTS: dict[str, tuple[Any, Any]] = {
+    "text": ({"text": "a"}, Text("a")),
+    "an image": ({"image": {"format": "png", "source": {"bytes": PNG}}}, Image(PNG)),
+    "an image in base64": (
+        {"image": {"format": "png", "source": {"bytes": b64encode(PNG).decode()}}},
+        Image(PNG),
+    ),
+    "a document": (
+        {"document": {"format": "csv", "name": "d", "source": {"bytes": b"a,b"}}},
+        Document(b"a,b", "csv", name="d"),
+    ),
+    "reasoning": (
+        {"reasoningContent": {"reasoningText": {"text": "hm", "signature": "sig"}}},
+        Reasoning("hm", "sig"),
+    ),
+    "cited text": (
+        {"citationsContent": CITED},
+        CitedText(("a",), (Citation("t", location={"documentChar": {"documentIndex": 0, "start": 0, "end": 1}}),)),
+    ),
+    "a tool call": (
+        {"toolUse": {"toolUseId": "c", "name": "f", "input": {"a": 1}}},
+        ToolCall("c", "f", {"a": 1}),
+    ),
+    "a tool result": (
+        {
+            "toolResult": {
+                "toolUseId": "c",
+                "content": [{"text": "a"}, {"json": [1]}, {"image": {"format": "png", "source": {"bytes": PNG}}}],
+                "status": "error",
+            }
+        },
+        ToolResult("c", (Text("a"), Json([1]), Image(PNG)), "error"),
+    ),
+}
+
+
+@pytest.mark.parametrize("case", DICTS)
+def test_dicts_in_converses_shape_become_typed_on_the_native_route(case: str) -> None:
+    wire, block = DICTS[case]
+    decided = route(CLAUDE, Message.user("hi", wire), use_converse=False)
+    assert decided.messages == (Message.user("hi", block),)
+    assert decided.dialect.body(decided.messages, read_options({}))
+
+
+@pytest.mark.parametrize("case", DICTS)
+def test_dicts_in_converses_shape_stay_as_they_came_on_converse(case: str) -> None:
+    wire, _ = DICTS[case]
+    assert route(CLAUDE, Message.user(wire), use_converse=True).messages == (Message.user(wire),)
+
+
+def test_a_typed_result_with_raw_content_becomes_typed_too() -> None:
+    result = ToolResult("c", [{"text": "a"}, {"json": {"b": 1}}, {"searchResult": {}}])
+    decided = route(CLAUDE, Message.user(result))
+    assert decided.dialect.route == "converse"
+    assert decided.messages == (Message.user(result),)
+    sound = ToolResult("c", [{"text": "a"}, {"json": {"b": 1}}])
+    assert route(CLAUDE, Message.user(sound), use_converse=False).messages == (
+        Message.user(ToolResult("c", [Text("a"), Json({"b": 1})])),
+    )
+
+
+def test_a_cache_point_in_converses_shape_becomes_a_mark() -> None:
+    decided = route(CLAUDE, Message.user("a", {"cachePoint": {"type": "default", "ttl": "1h"}}))
+    assert decided.dialect.route == "invoke"
+    assert decided.messages == (Message.user("a", CachePoint("1h")),)
+
+
+@pytest.mark.parametrize(
+    "wire",
+    [
+        {"guardContent": {"text": {"text": "a"}}},
+        {"citationsContent": {"content": [{"text": "a"}], "citations": [5]}},
+        {"image": {"format": "heic", "source": {"bytes": PNG}}},
+        {"toolResult": {"toolUseId": "c", "content": [{"text": "\ud800"}]}},
+    ],
+    ids=["guardContent", "citation", "image", "surrogate"],
+)
+def test_a_dict_that_cannot_be_read_goes_to_converse_as_it_came(wire: dict[str, Any]) -> None:
+    decided = route(CLAUDE, Message.user(wire))
+    assert decided.dialect.route == "converse"
+    assert decided.messages == (Message.user(Raw(wire)),)

@@ -1,0 +1,167 @@
+"""What leaves through the socket, and what a connection that cannot be had is called."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+import socket
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+
+from bedrock_stream import Client, Credentials, Timeouts, errors
+from bedrock_stream.auth.sigv4 import sign
+from bedrock_stream.transport.transport import _open_socket
+from tests.conftest import KEYS
+from tests.support.socket_server import END, START, Connection, SocketServer, silence, text
+
+ODD_MODELS = [
+    "anthropic.claude-3-sonnet-20240229-v1:0",
+    "arn:aws:bedrock:us-east-1:123456789012:inference-profile/us.anthropic.claude-sonnet-4-20250514-v1:0",
+    "arn:aws:bedrock:us-east-1:123456789012:application-inference-profile/a1b2c3",
+    "custom!*'()@,+=&$;~%25é",
+]
+
+
+async def whole(connection: Connection) -> None:
+    connection.begin()
+    connection.chunk(START + text("Hello") + END)
+    connection.end()
+
+
+@pytest.mark.parametrize("base", ["", "/base/path"])
+@pytest.mark.parametrize("model", ODD_MODELS)
+async def test_the_request_line_is_exactly_what_was_signed(model: str, base: str) -> None:
+    credentials = Credentials("AKIDEXAMPLE", "secret", "FwoTOKEN==")
+    async with (
+        SocketServer(whole) as server,
+        Client(region="eu-west-1", endpoint_url=server.url + base, credentials=credentials) as client,
+    ):
+        await client.stream(model, "Hi", use_converse=True).response()
+        (connection,) = server.connections
+    target = f"{base}/model/{quote(model, safe='')}/converse-stream"
+    assert connection.request_line == f"POST {target} HTTP/1.1"
+    assert ":" not in target
+    assert target.count("/") == base.count("/") + 3
+    sent = connection.headers
+    assert sent["host"] == server.url.removeprefix("http://")
+    assert sent["x-amz-security-token"] == "FwoTOKEN=="
+    assert sent["accept-encoding"] == "identity"
+    assert sent["content-length"] == str(len(connection.body))
+    names = sent["authorization"].partition("SignedHeaders=")[2].partition(",")[0].split(";")
+    assert names == ["accept", "content-type", "host", "x-amz-date", "x-amz-security-token"]
+    again = sign(
+        "POST",
+        server.url + target,
+        [(name, sent[name]) for name in names if not name.startswith("x-amz-")],
+        connection.body,
+        credentials=credentials,
+        region="eu-west-1",
+        now=dt.datetime.strptime(sent["x-amz-date"], "%Y%m%dT%H%M%SZ").replace(tzinfo=dt.UTC),
+    )
+    assert sent["authorization"] == again["Authorization"]
+
+
+async def test_an_api_key_goes_as_a_bearer_token_and_nothing_is_signed() -> None:
+    async with (
+        SocketServer(whole) as server,
+        Client(region="us-east-1", endpoint_url=server.url, api_key="my-key") as client,
+    ):
+        await client.stream("model", "Hi").response()
+        (connection,) = server.connections
+    assert connection.headers["authorization"] == "Bearer my-key"
+    assert not [name for name in connection.headers if name.startswith("x-amz")]
+
+
+async def test_a_large_body_arrives_whole_and_without_a_warning() -> None:
+    async with (
+        SocketServer(whole) as server,
+        Client(region="us-east-1", endpoint_url=server.url, credentials=KEYS) as client,
+    ):
+        prompt = "x" * (3 * 1024 * 1024)
+        await client.stream("model", prompt).response()
+        (connection,) = server.connections
+    assert len(connection.body) == int(connection.headers["content-length"]) > len(prompt)
+    assert prompt.encode() in connection.body
+
+
+async def test_nobody_listening_is_connection_failed() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))  # bound and not listening: refused
+        url = f"http://127.0.0.1:{taken.getsockname()[1]}"
+        async with Client(region="us-east-1", endpoint_url=url, credentials=KEYS) as client:
+            for call in (client.stream("model", "Hi").open(), client.generate("model", "Hi")):
+                with pytest.raises(errors.ConnectionFailed) as caught:
+                    await call
+                assert caught.value.model == "model"
+                assert caught.value.__cause__ is not None
+
+
+@pytest.mark.parametrize("leave", [Connection.close, Connection.reset], ids=["close", "reset"])
+async def test_a_connection_that_breaks_before_the_answer_is_connection_failed(leave: Any) -> None:
+    async def answer(connection: Connection) -> None:
+        leave(connection)
+
+    async with (
+        SocketServer(answer) as server,
+        Client(region="us-east-1", endpoint_url=server.url, credentials=KEYS) as client,
+    ):
+        with pytest.raises(errors.ConnectionFailed):
+            await client.stream("model", "Hi").open()
+
+
+async def test_an_answer_that_is_not_http_is_connection_failed() -> None:
+    async def answer(connection: Connection) -> None:
+        connection.write(b"SSH-2.0-OpenSSH_9.2\r\n\r\n")
+
+    async with (
+        SocketServer(answer) as server,
+        Client(region="us-east-1", endpoint_url=server.url, credentials=KEYS) as client,
+    ):
+        with pytest.raises(errors.ConnectionFailed):
+            await client.stream("model", "Hi").open()
+
+
+async def test_a_handshake_that_never_ends_is_connect_timeout() -> None:
+    async with SocketServer(silence) as server:
+        url = server.url.replace("http://", "https://")
+        limits = Timeouts(connect=0.1)
+        async with Client(region="us-east-1", endpoint_url=url, credentials=KEYS, timeouts=limits) as client:
+            with pytest.raises(errors.ConnectTimeout) as caught:
+                await client.stream("model", "Hi").open()
+            assert caught.value.limit == 0.1
+        await server.deserted()
+
+
+async def test_the_signature_is_made_once_the_slot_is_held() -> None:
+    asked = 0
+
+    async def keys() -> Credentials:
+        nonlocal asked
+        asked += 1
+        return KEYS
+
+    async with (
+        SocketServer(silence) as server,
+        Client(region="us-east-1", endpoint_url=server.url, credentials=keys, max_connections=1) as client,
+    ):
+        first = asyncio.create_task(client.stream("model", "Hi").open())
+        await server.arrived(1)
+        second = asyncio.create_task(client.stream("model", "Hi").open())
+        for _ in range(10):
+            await asyncio.sleep(0)
+        assert asked == 1
+        first.cancel()
+        await server.arrived(2)
+        assert asked == 2
+        second.cancel()
+        await asyncio.gather(first, second, return_exceptions=True)
+
+
+def test_sockets_notice_a_peer_that_is_gone() -> None:
+    with _open_socket((socket.AF_INET, socket.SOCK_STREAM, 0, "", ())) as sock:
+        assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+        for name, value in (("TCP_KEEPIDLE", 60), ("TCP_KEEPINTVL", 30), ("TCP_KEEPCNT", 4)):
+            if hasattr(socket, name):
+                assert sock.getsockopt(socket.IPPROTO_TCP, getattr(socket, name)) == value
