@@ -19,7 +19,7 @@ from bedrock_stream.dialects.converse import Converse
 from bedrock_stream.eventstream import Decoder, Frame, encode_frame
 from bedrock_stream.types.events import TextDelta
 
-__all__ = ("Answer", "READ", "answer", "chunk", "reads", "stamped", "texts_of", "words")
+__all__ = ("READ", "Answer", "answer", "chunk", "reads", "stamped", "texts_of", "words")
 
 READ = 4096
 """Bytes of one read, where the network is not part of the question."""

@@ -23,11 +23,11 @@ from anyio import to_thread
 
 from ..errors import ConfigurationError, CredentialsUnavailable
 from .credentials import Credentials
-from .sources import Outside, make_keys
+from .sources import SourceContext, make_keys
 
 __all__ = (
     "BotocoreSession",
-    "hushed",
+    "quiet_loggers",
 )
 
 
@@ -86,9 +86,9 @@ class BotocoreSession:
     def __repr__(self) -> str:
         return f"BotocoreSession({self.name})"
 
-    async def fetch(self, outside: Outside) -> Credentials:
+    async def fetch(self, context: SourceContext) -> Credentials:
         """New keys. Raises `CredentialsUnavailable`."""
-        found = await to_thread.run_sync(self._load, outside.region, abandon_on_cancel=True)
+        found = await to_thread.run_sync(self._load, context.region, abandon_on_cancel=True)
         if isinstance(found, CredentialsUnavailable):
             raise found  # here, and not where the cause would be chained: that may hold keys
         return found
@@ -97,7 +97,7 @@ class BotocoreSession:
         try:
             session = self._session or _new_session(self._profile, region)
             run = asyncio.run if inspect.iscoroutinefunction(session.get_credentials) else _run_without_waiting
-            with hushed(_TALKATIVE):
+            with quiet_loggers(_TALKATIVE):
                 found = run(_read(session))
         except ModuleNotFoundError as error:
             if (error.name or "").partition(".")[0] != "botocore":
@@ -182,16 +182,16 @@ def _run_without_waiting(coroutine: Coroutine[Any, Any, Any]) -> Any:
 _inside: ContextVar[bool] = ContextVar("bedrock_stream_hushed", default=False)
 
 
-class _Hush(logging.Filter):
+class _QuietFilter(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
         return record.levelno >= logging.INFO or not _inside.get()
 
 
-_HUSH = _Hush()
+_HUSH = _QuietFilter()
 
 
 @contextmanager
-def hushed(packages: Collection[str]) -> Iterator[None]:
+def quiet_loggers(packages: Collection[str]) -> Iterator[None]:
     """Nothing below INFO is logged here by the loggers of these packages, such as there are when it begins."""
     # A logger's filters do not look at what its children log, so each of them gets this one; twice is once.
     for name in [name for name in list(logging.Logger.manager.loggerDict) if name.partition(".")[0] in packages]:

@@ -16,10 +16,10 @@ from .botocore import BotocoreSession
 from .credentials import Credentials, check_pair
 from .instance import ContainerRole, InstanceRole
 from .profiles import Profile
-from .sources import Outside, Place
+from .sources import KeySource, SourceContext
 from .sts import AssumeRoleWithWebIdentity
 
-__all__ = ("chain_place", "profile_place")
+__all__ = ("chain_key_source", "profile_key_source")
 
 _DYNAMIC = ("role_arn", "sso_session", "sso_account_id", "sso_start_url", "credential_process", "login_session")
 _LOOKED_AT = (
@@ -29,27 +29,27 @@ _LOOKED_AT = (
 )
 
 
-def chain_place(environ: Mapping[str, str], profile: Profile) -> Place:
+def chain_key_source(environ: Mapping[str, str], profile: Profile) -> KeySource:
     """The first place that may have keys. Raises `MissingCredentials`, `ConfigurationError`."""
     if profile.named_by is not None and not profile.found:
         problem = f"{profile.name!r} is in neither of the shared AWS files"
         raise ConfigurationError(profile.named_by, problem, "name a profile that is there, or unset it")
     if "role_arn" in profile.settings:
-        return profile_place(profile)
+        return profile_key_source(profile)
     if environ.get("AWS_WEB_IDENTITY_TOKEN_FILE") and environ.get("AWS_ROLE_ARN"):
         role, file = environ["AWS_ROLE_ARN"], environ["AWS_WEB_IDENTITY_TOKEN_FILE"]
         return _web_identity("AWS_WEB_IDENTITY_TOKEN_FILE", role, file, environ.get("AWS_ROLE_SESSION_NAME"))
     if _speaks_of_keys(profile):
-        return profile_place(profile)
+        return profile_key_source(profile)
     for variable in ("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "AWS_CONTAINER_CREDENTIALS_FULL_URI"):
         if environ.get(variable):
-            return Place(variable, "sigv4", ContainerRole(), key=(variable, environ[variable]))
+            return KeySource(variable, "sigv4", ContainerRole(), key=(variable, environ[variable]))
     if environ.get("AWS_EC2_METADATA_DISABLED", "").strip().lower() == "true":
         raise _missing(profile.name, "AWS_EC2_METADATA_DISABLED shuts the last place")
-    return Place("the machine's role (IMDSv2)", "sigv4", _LastResort(profile.name), key=("IMDSv2", profile.name))
+    return KeySource("the machine's role (IMDSv2)", "sigv4", _LastResort(profile.name), key=("IMDSv2", profile.name))
 
 
-def profile_place(profile: Profile) -> Place:
+def profile_key_source(profile: Profile) -> KeySource:
     """The keys of one profile. Raises `ConfigurationError` for half a pair and for a profile without any."""
     settings, name = profile.settings, f"profile {profile.name!r}"
     if "role_arn" in settings and "web_identity_token_file" in settings:
@@ -58,7 +58,7 @@ def profile_place(profile: Profile) -> Place:
     dynamic = next((setting for setting in _DYNAMIC if setting in settings), None)
     static = None if dynamic in _DYNAMIC[:4] else _static(profile)
     if static is not None:
-        return Place(name, "sigv4", static)
+        return KeySource(name, "sigv4", static)
     if dynamic is None:
         problem = f"{profile.name!r} holds no keys"
         raise ConfigurationError(profile.named_by or "profile", problem, "name a profile that does")
@@ -66,7 +66,7 @@ def profile_place(profile: Profile) -> Place:
         problem = f"{name} has {dynamic}, which botocore resolves, and botocore is not installed"
         raise MissingCredentials("credentials", problem, 'pip install "bedrock-stream[botocore]"')
     source = BotocoreSession(profile=profile.name)
-    return Place(f"{name} ({dynamic})", "sigv4", source, key=("profile", profile.name, *sorted(settings.items())))
+    return KeySource(f"{name} ({dynamic})", "sigv4", source, key=("profile", profile.name, *sorted(settings.items())))
 
 
 class _LastResort:
@@ -80,9 +80,9 @@ class _LastResort:
     def name(self) -> str:
         return self._role.name
 
-    async def fetch(self, outside: Outside) -> Credentials:
+    async def fetch(self, context: SourceContext) -> Credentials:
         try:
-            return await self._role.fetch(outside)
+            return await self._role.fetch(context)
         except CredentialsUnavailable as error:
             raise _missing(self._profile, f"and {error}") from None
 
@@ -91,9 +91,9 @@ def _missing(profile: str, last: str) -> MissingCredentials:
     return MissingCredentials("credentials", f"{_LOOKED_AT.format(profile=profile)}; {last}", "give one of them")
 
 
-def _web_identity(place: str, role: str, file: str, session: str | None) -> Place:
+def _web_identity(key_source: str, role: str, file: str, session: str | None) -> KeySource:
     source = AssumeRoleWithWebIdentity(role, file, session or "bedrock-stream")
-    return Place(f"{place} for {role}", "sigv4", source, key=("web identity", role, file, session))
+    return KeySource(f"{key_source} for {role}", "sigv4", source, key=("web identity", role, file, session))
 
 
 def _speaks_of_keys(profile: Profile) -> bool:

@@ -18,7 +18,7 @@ from anyio import sleep, to_thread
 
 from ..errors import ClientClosed, ConfigurationError, CredentialsUnavailable, TransportError
 from .credentials import Credentials
-from .sources import HttpAnswer, Outside, read_document
+from .sources import HttpAnswer, SourceContext, read_document
 
 __all__ = ("ContainerRole", "InstanceRole")
 
@@ -45,15 +45,15 @@ class ContainerRole:
     def __repr__(self) -> str:
         return "ContainerRole()"
 
-    async def fetch(self, outside: Outside) -> Credentials:
+    async def fetch(self, context: SourceContext) -> Credentials:
         """New keys. Raises `CredentialsUnavailable`; `ConfigurationError` where a variable cannot be used."""
-        environ = outside.environ
+        environ = context.environ
         url = _container_url(environ)
         if url is None:
             raise CredentialsUnavailable(self.name, f"neither {_RELATIVE} nor {_FULL} is set")
         token = await self._token(environ)
         headers = {"Accept": "application/json"} | ({"Authorization": token} if token else {})
-        service = _Service(self.name, outside, _CONTAINER_SECONDS, _CONTAINER_ATTEMPTS)
+        service = _Service(self.name, context, _CONTAINER_SECONDS, _CONTAINER_ATTEMPTS)
         answer = await service.ask("GET", url, headers)
         if answer.status != 200:
             raise CredentialsUnavailable(self.name, f"its service answered HTTP {answer.status}")
@@ -132,12 +132,12 @@ class InstanceRole:
     def __repr__(self) -> str:
         return "InstanceRole()"
 
-    async def fetch(self, outside: Outside) -> Credentials:
+    async def fetch(self, context: SourceContext) -> Credentials:
         """New keys. Raises `CredentialsUnavailable`; `ConfigurationError` where a variable cannot be used."""
-        if outside.environ.get(_DISABLED, "").strip().lower() == "true":
+        if context.environ.get(_DISABLED, "").strip().lower() == "true":
             raise CredentialsUnavailable(self.name, f"{_DISABLED} switches it off")
-        service = _Service(self.name, outside, _seconds(outside), _attempts(outside))
-        url = _instance_url(outside)
+        service = _Service(self.name, context, _seconds(context), _attempts(context))
+        url = _instance_url(context)
         token = await self._token(service, url)
         headers = {"x-aws-ec2-metadata-token": token}
         role = await self._get(service, f"{url}{_ROLE_PATH}", headers)
@@ -165,19 +165,19 @@ class InstanceRole:
         return answer
 
 
-def _instance_url(outside: Outside) -> str:
-    variable, url = _setting(outside, "AWS_EC2_METADATA_SERVICE_ENDPOINT", "ec2_metadata_service_endpoint")
+def _instance_url(context: SourceContext) -> str:
+    variable, url = _setting(context, "AWS_EC2_METADATA_SERVICE_ENDPOINT", "ec2_metadata_service_endpoint")
     if url:
         _parts(variable, url)
         return url.rstrip("/")
-    variable, mode = _setting(outside, "AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE", "ec2_metadata_service_endpoint_mode")
+    variable, mode = _setting(context, "AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE", "ec2_metadata_service_endpoint_mode")
     if (mode or "ipv4").lower() not in _INSTANCE_HOSTS:
         raise ConfigurationError(variable, f"{mode!r} is no mode", "use IPv4 or IPv6")
     return _INSTANCE_HOSTS[(mode or "ipv4").lower()]
 
 
-def _seconds(outside: Outside) -> float:
-    variable, text = _setting(outside, "AWS_METADATA_SERVICE_TIMEOUT", "metadata_service_timeout")
+def _seconds(context: SourceContext) -> float:
+    variable, text = _setting(context, "AWS_METADATA_SERVICE_TIMEOUT", "metadata_service_timeout")
     with contextlib.suppress(ValueError):
         seconds = float(text or 1)
         if 0 < seconds < float("inf"):
@@ -185,8 +185,8 @@ def _seconds(outside: Outside) -> float:
     raise ConfigurationError(variable, f"{text!r} is no time limit", "give seconds")
 
 
-def _attempts(outside: Outside) -> int:
-    variable, text = _setting(outside, "AWS_METADATA_SERVICE_NUM_ATTEMPTS", "metadata_service_num_attempts")
+def _attempts(context: SourceContext) -> int:
+    variable, text = _setting(context, "AWS_METADATA_SERVICE_NUM_ATTEMPTS", "metadata_service_num_attempts")
     with contextlib.suppress(ValueError):
         attempts = int(text or 1)
         if 1 <= attempts <= _MOST_ATTEMPTS:
@@ -194,12 +194,12 @@ def _attempts(outside: Outside) -> int:
     raise ConfigurationError(variable, f"{text!r} is no number of attempts", f"give 1 to {_MOST_ATTEMPTS}")
 
 
-def _setting(outside: Outside, variable: str, setting: str) -> tuple[str, str]:
+def _setting(context: SourceContext, variable: str, setting: str) -> tuple[str, str]:
     """Where it stands, and what it says: the variable, then the profile; blank counts as absent."""
-    text = outside.environ.get(variable, "").strip()
-    if text or not outside.settings.get(setting, "").strip():
+    text = context.environ.get(variable, "").strip()
+    if text or not context.settings.get(setting, "").strip():
         return variable, text
-    return f"{setting} of the profile", outside.settings[setting].strip()
+    return f"{setting} of the profile", context.settings[setting].strip()
 
 
 # ------------------------------------------------------------------------------------------------- what both of them do
@@ -208,9 +208,9 @@ def _setting(outside: Outside, variable: str, setting: str) -> tuple[str, str]:
 class _Service:
     """A small service beside us, asked again where it did not answer or failed."""
 
-    def __init__(self, source: str, outside: Outside, seconds: float, attempts: int) -> None:
+    def __init__(self, source: str, context: SourceContext, seconds: float, attempts: int) -> None:
         self._source = source
-        self._outside = outside
+        self._outside = context
         self._seconds = seconds
         self._attempts = attempts
 

@@ -22,38 +22,47 @@ from ..errors import ConfigurationError
 from .credentials import ApiKey, Credentials, check_api_key, check_pair
 from .key_store import Keys, read_keys
 from .profiles import Profile
-from .sources import Place, Source
+from .sources import KeySource, Source
 
-__all__ = ("call_place", "client_place", "environment_place", "find_place", "store_place", "target_place")
+__all__ = (
+    "call_key_source",
+    "client_key_source",
+    "environment_key_source",
+    "find_key_source",
+    "stored_key_source",
+    "target_key_source",
+)
 
 
-def find_place(
-    call: Place | None,
-    client: Place | None,
+def find_key_source(
+    call: KeySource | None,
+    client: KeySource | None,
     stored: Keys | None,
     environ: Mapping[str, str],
     profile: Callable[[], Profile],
-) -> Place:
+) -> KeySource:
     """The first place that has an identity; `profile` is asked for last. Raises `MissingCredentials` and others."""
-    found = call or client or store_place(stored) or environment_place(environ)
+    found = call or client or stored_key_source(stored) or environment_key_source(environ)
     if found is None:
-        from .chain import chain_place  # it brings STS, the metadata services and botocore's door, and few get so far
+        from .chain import (
+            chain_key_source,  # it brings STS, the metadata services and botocore's door, and few get so far
+        )
 
-        found = chain_place(environ, profile())
+        found = chain_key_source(environ, profile())
     return found
 
 
-def call_place(
+def call_key_source(
     api_key: str | None, access_key_id: str | None, secret_access_key: str | None, session_token: str | None
-) -> Place | None:
+) -> KeySource | None:
     """What one call was given; an API key goes first, yet does not excuse half a pair beside it."""
     pair = check_pair(access_key_id, secret_access_key, session_token)
     if api_key is not None:
-        return Place("the call's api_key", "bearer", ApiKey(check_api_key(api_key)))
-    return None if pair is None else Place("the call's access_key_id", "sigv4", pair)
+        return KeySource("the call's api_key", "bearer", ApiKey(check_api_key(api_key)))
+    return None if pair is None else KeySource("the call's access_key_id", "sigv4", pair)
 
 
-def client_place(*, api_key: Any, credentials: Any, keys: Any, profile: str | None) -> Place | None:
+def client_key_source(*, api_key: Any, credentials: Any, keys: Any, profile: str | None) -> KeySource | None:
     """What a client was made with, but for its profile, whose files may change. More than one of them is refused."""
     given = {"api_key": api_key, "credentials": credentials, "keys": keys, "profile": profile}
     named = [name for name, value in given.items() if value is not None]
@@ -61,36 +70,38 @@ def client_place(*, api_key: Any, credentials: Any, keys: Any, profile: str | No
         raise ConfigurationError(named[1], f"{named[0]} is given too, and one would go unused", "give one of them")
     if api_key is not None:
         source = api_key if callable(api_key) else ApiKey(check_api_key(api_key))
-        return Place("the client's api_key", "bearer", source)
+        return KeySource("the client's api_key", "bearer", source)
     if credentials is not None:
         return _client_credentials(credentials)
     if keys is not None:
         read = read_keys(keys, "keys")
-        return Place("the client's keys", _scheme(read), read.identity, region=read.region)
+        return KeySource("the client's keys", _scheme(read), read.identity, region=read.region)
     if profile is not None and (not isinstance(profile, str) or not profile.strip()):
         raise ConfigurationError("profile", f"{profile!r} is no name", "name a profile of the shared AWS files")
     return None
 
 
-def target_place(api_key: Any, credentials: Any) -> Place | None:
+def target_key_source(api_key: Any, credentials: Any) -> KeySource | None:
     """What one target of a failover was given."""
-    place = client_place(api_key=api_key, credentials=credentials, keys=None, profile=None)
-    if place is None:
+    key_source = client_key_source(api_key=api_key, credentials=credentials, keys=None, profile=None)
+    if key_source is None:
         return None
     given = credentials if api_key is None else api_key  # and not what is made of it, anew for each call
-    return msgspec.structs.replace(place, name=place.name.replace("client", "target"), key=("target", id(given)))
+    return msgspec.structs.replace(
+        key_source, name=key_source.name.replace("client", "target"), key=("target", id(given))
+    )
 
 
-def store_place(stored: Keys | None) -> Place | None:
+def stored_key_source(stored: Keys | None) -> KeySource | None:
     """What `put_key` has put."""
-    return None if stored is None else Place("put_key", _scheme(stored), stored.identity, region=stored.region)
+    return None if stored is None else KeySource("put_key", _scheme(stored), stored.identity, region=stored.region)
 
 
-def environment_place(environ: Mapping[str, str], *, bearer: bool = True) -> Place | None:
+def environment_key_source(environ: Mapping[str, str], *, bearer: bool = True) -> KeySource | None:
     """Keys that stand in the environment itself; without `bearer`, IAM keys only."""
     token = environ.get("AWS_BEARER_TOKEN_BEDROCK", "").strip()
     if token and bearer:
-        return Place("AWS_BEARER_TOKEN_BEDROCK", "bearer", ApiKey(check_api_key(token)))
+        return KeySource("AWS_BEARER_TOKEN_BEDROCK", "bearer", ApiKey(check_api_key(token)))
     key, secret = environ.get("AWS_ACCESS_KEY_ID", "").strip(), environ.get("AWS_SECRET_ACCESS_KEY", "").strip()
     if bool(key) != bool(secret):
         missing = "AWS_SECRET_ACCESS_KEY" if key else "AWS_ACCESS_KEY_ID"
@@ -98,20 +109,20 @@ def environment_place(environ: Mapping[str, str], *, bearer: bool = True) -> Pla
     if not key:
         return None
     pair = Credentials(key, secret, environ.get("AWS_SESSION_TOKEN", "").strip() or None)
-    return Place("AWS_ACCESS_KEY_ID", "sigv4", pair)
+    return KeySource("AWS_ACCESS_KEY_ID", "sigv4", pair)
 
 
-def _client_credentials(credentials: Any) -> Place:
+def _client_credentials(credentials: Any) -> KeySource:
     if hasattr(credentials, "get_credentials"):  # a session of botocore, boto3 or aiobotocore
         from .botocore import BotocoreSession
 
         credentials = BotocoreSession(credentials)
     if isinstance(credentials, Credentials):
-        return Place("the client's credentials", "sigv4", credentials)
+        return KeySource("the client's credentials", "sigv4", credentials)
     if isinstance(credentials, Source):
-        return Place(f"the client's credentials: {credentials.name}", "sigv4", credentials, key="client")
+        return KeySource(f"the client's credentials: {credentials.name}", "sigv4", credentials, key="client")
     if callable(credentials):
-        return Place("the client's credentials", "sigv4", credentials, key="client")
+        return KeySource("the client's credentials", "sigv4", credentials, key="client")
     kind = type(credentials).__name__
     raise ConfigurationError("credentials", f"a {kind} is none", "give Credentials, a source, or a callable")
 

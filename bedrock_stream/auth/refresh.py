@@ -23,7 +23,7 @@ from datetime import datetime, timedelta
 from ..errors import BedrockStreamError, ClientClosed, CredentialsUnavailable
 from .credentials import Credentials
 
-__all__ = ("Fetch", "Keeper")
+__all__ = ("CredentialCache", "Fetch")
 
 _ADVISORY = timedelta(minutes=15)
 _MANDATORY = timedelta(minutes=10)
@@ -34,7 +34,7 @@ _log = logging.getLogger("bedrock_stream.auth")
 Fetch = Callable[[], Awaitable[Credentials]]
 
 
-class Keeper:
+class CredentialCache:
     """Keeps the keys of one source. `name` stands in log lines; `clock` tells the time, aware."""
 
     __slots__ = ("_clock", "_flights", "_kept", "_lasting", "_name", "_pause_until")

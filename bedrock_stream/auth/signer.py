@@ -12,10 +12,10 @@ from urllib.parse import urlsplit
 from ..errors import BedrockStreamError, ServiceError, SignatureExpired
 from ..request.http import Request
 from .credentials import ApiKey, Identity
-from .resolver import Identities
+from .resolver import CredentialResolver
 from .sigv4 import sign
 from .skew import describe_refusal, read_refusal
-from .sources import Http, Place
+from .sources import Http, KeySource
 
 __all__ = ("Signer",)
 
@@ -25,28 +25,28 @@ _STALE = frozenset({"ExpiredTokenException", "ExpiredToken", "UnrecognizedClient
 class Signer:
     """Signs one attempt to one endpoint, as often as it is sent. `call` is the place of the call's own keys, if any."""
 
-    __slots__ = ("_call", "_cured", "_host", "_http", "_identities", "_region", "_signed_at", "_used")
+    __slots__ = ("_call", "_cured", "_host", "_http", "_region", "_resolver", "_signed_at", "_used")
 
-    def __init__(self, identities: Identities, call: Place | None, region: str) -> None:
-        self._identities = identities
+    def __init__(self, resolver: CredentialResolver, call: KeySource | None, region: str) -> None:
+        self._resolver = resolver
         self._call = call
         self._region = region
         self._host = ""
         self._http: Http | None = None
-        self._used: tuple[Place, Identity] | None = None
+        self._used: tuple[KeySource, Identity] | None = None
         self._signed_at: datetime | None = None
         self._cured: set[str] = set()
 
     async def authorize(self, request: Request, http: Http) -> dict[str, str]:
         """The headers that prove who asks. Raises `MissingCredentials` and what the source of the keys raises."""
-        identities = self._identities
-        place = identities.place(self._call)
-        identity = await identities.ask(place, http, self._region)
-        self._used, self._http = (place, identity), http
+        resolver = self._resolver
+        key_source = resolver.key_source(self._call)
+        identity = await resolver.ask(key_source, http, self._region)
+        self._used, self._http = (key_source, identity), http
         if isinstance(identity, ApiKey):
             return {"Authorization": f"Bearer {identity.token}"}
         self._host = urlsplit(request.url).netloc
-        self._signed_at = now = identities.clocks.now(self._host)
+        self._signed_at = now = resolver.clocks.now(self._host)
         return sign(
             request.method,
             request.url,
@@ -58,7 +58,7 @@ class Signer:
             payload_hash=request.body.digest,
         )
 
-    async def cures(self, error: BedrockStreamError, date: str | None) -> bool:
+    async def can_recover(self, error: BedrockStreamError, date: str | None) -> bool:
         """Whether one more attempt, signed anew, may succeed. `date` is the refusal's own `Date` header."""
         if isinstance(error, SignatureExpired) and self._signed_at is not None:
             return self._learn(error, date)
@@ -68,8 +68,8 @@ class Signer:
         return False
 
     def _learn(self, error: SignatureExpired, date: str | None) -> bool:
-        clocks, host = self._identities.clocks, self._host
-        assert self._signed_at is not None  # noqa: S101 - see `cures`
+        clocks, host = self._resolver.clocks, self._host
+        assert self._signed_at is not None  # noqa: S101 - see `can_recover`
         age = (clocks.now(host) - self._signed_at).total_seconds()
         learned = clocks.learn(host, date, error.message)
         if learned and "clock" not in self._cured:
@@ -81,10 +81,10 @@ class Signer:
 
     async def _has_other_keys(self) -> bool:
         assert self._used is not None and self._http is not None  # noqa: S101, PT018 - something had been signed
-        place, refused = self._used
-        self._identities.distrust(place, refused)
+        key_source, refused = self._used
+        self._resolver.distrust(key_source, refused)
         try:
-            place = self._identities.place(self._call)
-            return await self._identities.ask(place, self._http, self._region) != refused
+            key_source = self._resolver.key_source(self._call)
+            return await self._resolver.ask(key_source, self._http, self._region) != refused
         except BedrockStreamError:
             return False  # the refusal itself says more

@@ -22,14 +22,14 @@ from ..types.settings import Masked
 from .credentials import Credentials
 
 __all__ = (
+    "LARGEST_ANSWER",
     "ApiKeySource",
     "Http",
     "HttpAnswer",
-    "LARGEST_ANSWER",
-    "Outside",
-    "Place",
+    "KeySource",
     "Provider",
     "Source",
+    "SourceContext",
     "call_provider",
     "make_keys",
     "prepare_threads",
@@ -75,7 +75,7 @@ class Http(Protocol):
         """`seconds` bounds all of it. `direct` never takes a proxy. Raises `TransportError`."""
 
 
-class Outside(Masked, frozen=True, kw_only=True):
+class SourceContext(Masked, frozen=True, kw_only=True):
     """What a source may use of the world."""
 
     http: Http
@@ -100,7 +100,7 @@ class Source(Protocol):
     def name(self) -> str:
         """The source in words, without anything secret."""
 
-    async def fetch(self, outside: Outside) -> Credentials:
+    async def fetch(self, context: SourceContext) -> Credentials:
         """New keys. Raises `CredentialsUnavailable`, `ServiceError`."""
 
 
@@ -166,7 +166,7 @@ ApiKeySource: TypeAlias = str | Callable[[], "str | Awaitable[str]"]
 """An API key, or a callable that is asked for it before each request."""
 
 
-class Place(msgspec.Struct, frozen=True):
+class KeySource(msgspec.Struct, frozen=True):
     """Where an identity was found."""
 
     name: str
@@ -181,7 +181,7 @@ class Place(msgspec.Struct, frozen=True):
     """The region that was put beside the keys."""
 
     def __repr__(self) -> str:
-        return f"Place({self.scheme}, {self.name})"
+        return f"KeySource({self.scheme}, {self.name})"
 
 
 def prepare_threads() -> None:

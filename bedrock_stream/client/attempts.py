@@ -31,14 +31,14 @@ from ..errors import (
 )
 from ..observing import Attempt, Ending, Observer, Observers, Subject
 from ..request.http import EVENT_STREAM
-from ..transport.slots import Turn
+from ..transport.slots import LaneTicket
 from ..types.response import Response
 from ..types.settings import RetryPolicy
 from .call import Call, request_id
 from .retry import Breaker, Memory, _is_the_targets_fault
 
 if TYPE_CHECKING:
-    from ..transport.http_response import Answer
+    from ..transport.http_response import HttpResponse
     from ..transport.transport import Transport
 
 __all__ = (
@@ -54,7 +54,7 @@ _ERROR_BODY = 64 * 1024  # more of an error's body than anybody reads
 _ERROR_PATIENCE = 5.0  # seconds for it; its status is here already
 
 
-async def open_answer(call: Call, signer: Signer, turn: Turn | None = None) -> Answer:
+async def open_answer(call: Call, signer: Signer, turn: LaneTicket | None = None) -> HttpResponse:
     """Send once and return the answer, whose status is 200 and whose content type is what was asked for.
 
     With `turn` it waits for its turn in a lane besides. `signer` is the attempt's own.
@@ -73,7 +73,7 @@ async def open_answer(call: Call, signer: Signer, turn: Turn | None = None) -> A
             except BedrockStreamError as error:
                 answer.close()
                 error.request_id = request_id(answer)
-                if not await signer.cures(error, answer.header("Date")):
+                if not await signer.can_recover(error, answer.header("Date")):
                     raise
             except BaseException:
                 answer.close()
@@ -85,7 +85,7 @@ async def open_answer(call: Call, signer: Signer, turn: Turn | None = None) -> A
         raise
 
 
-async def _send(call: Call, transport: Transport, signer: Signer, turn: Turn | None) -> Answer:
+async def _send(call: Call, transport: Transport, signer: Signer, turn: LaneTicket | None) -> HttpResponse:
     timeouts = call.timeouts
     first, content = timeouts.first_event, timeouts.first_content if call.streams else None
     sooner = content is not None and (first is None or content < first)
@@ -104,7 +104,7 @@ async def _send(call: Call, transport: Transport, signer: Signer, turn: Turn | N
         raise
 
 
-async def _check(call: Call, answer: Answer) -> None:
+async def _check(call: Call, answer: HttpResponse) -> None:
     content_type = answer.header("Content-Type")
     kind = (content_type or "").partition(";")[0].strip().lower()
     if answer.status >= 400:
@@ -116,7 +116,7 @@ async def _check(call: Call, answer: Answer) -> None:
         raise NotAnEventStream(answer.status, content_type, body[:200])
 
 
-async def _read_some(call: Call, answer: Answer, enough: int) -> bytes:
+async def _read_some(call: Call, answer: HttpResponse, enough: int) -> bytes:
     """The beginning of a body; whatever has come when it breaks off or dawdles."""
     body = b""
     try:
@@ -128,7 +128,7 @@ async def _read_some(call: Call, answer: Answer, enough: int) -> bytes:
     return body
 
 
-def _http_error(answer: Answer, body: bytes) -> BedrockStreamError:
+def _http_error(answer: HttpResponse, body: bytes) -> BedrockStreamError:
     """A service error of an HTTP answer. Type: header, then body; a proxy may have left neither."""
     try:
         facts = msgspec.json.decode(body)
@@ -144,7 +144,7 @@ def _http_error(answer: Answer, body: bytes) -> BedrockStreamError:
     return error
 
 
-def _retry_after(answer: Answer) -> float | None:
+def _retry_after(answer: HttpResponse) -> float | None:
     """Seconds to wait, as the service says: its own header in milliseconds, or HTTP's in seconds or as a date."""
     own, standard = answer.header("x-amz-retry-after"), answer.header("Retry-After")
     try:
@@ -201,7 +201,7 @@ class Attempts:
         self._past: list[Attempt] = []
         self._began: float | None = None
         self._since: float | None = None  # when the attempt under way began
-        self._turn: Turn | None = None
+        self._turn: LaneTicket | None = None
         self._signer: Signer | None = None  # of the attempt under way
         self._resumed = False  # whether that goes on, signed anew
         self._started = 0.0  # by a clock that needs no loop: a finaliser may tell the end
@@ -228,7 +228,7 @@ class Attempts:
             return tuple(self._past)
         return (*self._past, Attempt(number=len(self._past) + 1, target=self.call.target))
 
-    async def open(self) -> Answer:
+    async def open(self) -> HttpResponse:
         """Send, again where that is allowed, until the headers of an answer are here. Raises the last failure."""
         if self._began is None:
             self._began = asyncio.get_running_loop().time()
@@ -243,13 +243,17 @@ class Attempts:
                 if not await self.again(error):
                     raise
 
-    async def again(self, error: BedrockStreamError, answer: Answer | None = None) -> bool:
+    async def again(self, error: BedrockStreamError, answer: HttpResponse | None = None) -> bool:
         """Take a failure in, wait as long as need be, and say whether there may be another attempt.
 
         `answer` is the one that the failure came in: a refusal that a new signature cures stays unseen there, as it
         does where it is the answer's status. Raises what `on_retry` raises, and `ClientClosed`.
         """
-        if answer is not None and self._signer is not None and await self._signer.cures(error, answer.header("Date")):
+        if (
+            answer is not None
+            and self._signer is not None
+            and await self._signer.can_recover(error, answer.header("Date"))
+        ):
             error.__traceback__ = None  # see below
             self._resumed = True
             return True
@@ -262,12 +266,12 @@ class Attempts:
             self.observers.tell("failed", self._past[-1])
         if self._policy.on_retry is not None:
             self._policy.on_retry(self._past[-1])
-        place, wait = following
+        index, wait = following
         if wait:
             transport = await self.call.transport()
             await transport.pause(wait)
         error.__traceback__ = None  # its frames hold the stream, which must go with its last reference
-        self._place = place
+        self._place = index
         self._memory.retries += 1
         return True
 
@@ -326,7 +330,7 @@ class Attempts:
             body=lambda: call.request.body.data,
         )
 
-    async def _open(self) -> Answer:
+    async def _open(self) -> HttpResponse:
         call = self.call
         signer = self._signer if self._resumed else None
         if signer is None:
@@ -336,7 +340,7 @@ class Attempts:
             if len(self._calls) > 1:
                 self._breaker(self._place).try_again(self._memory.clock())
         self._resumed = False
-        self._turn = Turn((await call.transport()).lanes.lane(call.region, call.model)) if call.adaptive else None
+        self._turn = LaneTicket((await call.transport()).lanes.lane(call.region, call.model)) if call.adaptive else None
         return await open_answer(call, signer, self._turn)
 
     def _blame(self, error: BedrockStreamError) -> None:
@@ -351,10 +355,10 @@ class Attempts:
         """The place of the next attempt's target and the seconds until then, None for no more."""
         stale = self._is_stale(error)
         if not stale and _is_the_targets_fault(error):
-            place = next(filter(self._is_up, self._untried), None)
-            if place is not None:
-                self._untried.remove(place)
-                return place, 0.0
+            index = next(filter(self._is_up, self._untried), None)
+            if index is not None:
+                self._untried.remove(index)
+                return index, 0.0
         elapsed = asyncio.get_running_loop().time() - (self._began or 0.0)
         wait = self._policy.wait(error, self._retries, elapsed, self._chance())
         if wait is None or (self._policy.budget and not self._memory.budget.take()):
@@ -368,19 +372,19 @@ class Attempts:
         """Whether only an old connection was at fault; a new one is to be had at once, and once."""
         return isinstance(error, ConnectionFailed) and error.dropped and not self._past
 
-    def _breaker(self, place: int) -> Breaker:
-        return self._memory.breaker(self._calls[place])
+    def _breaker(self, index: int) -> Breaker:
+        return self._memory.breaker(self._calls[index])
 
-    def _is_up(self, place: int) -> bool:
+    def _is_up(self, index: int) -> bool:
         """Whether a target is not known to be down."""
-        return len(self._calls) == 1 or not self._breaker(place).is_open(self._memory.clock())
+        return len(self._calls) == 1 or not self._breaker(index).is_open(self._memory.clock())
 
     def _pass_open_breakers(self) -> None:
         """Begin with the first target that is not known to be down; with the first one where all are."""
-        place = next(filter(self._is_up, range(len(self._calls))), 0)
-        if place:
-            self._place = place
-            self._untried.remove(place)
+        index = next(filter(self._is_up, range(len(self._calls))), 0)
+        if index:
+            self._place = index
+            self._untried.remove(index)
 
 
 _R = TypeVar("_R")
@@ -397,7 +401,7 @@ class Approach:
         self._errand: asyncio.Timeout | None = None
         self._why: BedrockStreamError | None = None
 
-    async def open(self) -> Answer:
+    async def open(self) -> HttpResponse:
         """See `Attempts.open`. Raises `TotalTimeout` besides, and what it was broken off with."""
         answer = await self._run(self._attempts.open())
         if self._why is not None:
@@ -405,7 +409,7 @@ class Approach:
             raise self._why
         return answer
 
-    async def again(self, error: BedrockStreamError, answer: Answer) -> bool:
+    async def again(self, error: BedrockStreamError, answer: HttpResponse) -> bool:
         """See `Attempts.again`. Raises `TotalTimeout` besides, and what it was broken off with."""
         again = await self._run(self._attempts.again(error, answer), answer.bytes_received)
         if self._why is not None:

@@ -17,7 +17,7 @@ from ..types.response import Response
 from ..types.settings import Target, Timeouts
 
 if TYPE_CHECKING:
-    from ..transport.http_response import Answer
+    from ..transport.http_response import HttpResponse
     from ..transport.transport import Transport
 
 __all__ = (
@@ -69,6 +69,6 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
         error.request_id = error.request_id or request_id
 
 
-def request_id(answer: Answer) -> str | None:
+def request_id(answer: HttpResponse) -> str | None:
     """The service's id of the request."""
     return answer.header("x-amzn-RequestId")

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from ..auth.lookup import call_place, target_place
+from ..auth.lookup import call_key_source, target_key_source
 from ..auth.profiles import Settings
-from ..auth.resolver import Identities
+from ..auth.resolver import CredentialResolver
 from ..auth.signer import Signer
-from ..auth.sources import Place
+from ..auth.sources import KeySource
 from ..dialects.raw import Raw
 from ..errors import ConfigurationError
 from ..observing import Observer
@@ -68,17 +68,17 @@ class Where(msgspec.Struct, frozen=True):
 class Calls:
     """Makes the calls of one client."""
 
-    __slots__ = ("_defaults", "_identities", "_memory", "_transport")
+    __slots__ = ("_defaults", "_memory", "_resolver", "_transport")
 
     def __init__(
         self,
         defaults: Defaults,
-        identities: Identities,
+        resolver: CredentialResolver,
         memory: Memory,
         transport: Callable[[], Awaitable[Transport]],
     ) -> None:
         self._defaults = defaults
-        self._identities = identities
+        self._resolver = resolver
         self._memory = memory
         self._transport = transport
 
@@ -86,7 +86,7 @@ class Calls:
         """The attempts of a call, one target after the other. Raises `ConfigurationError` for any of them."""
         plan = make_plan(model, prompt, given, stream=stream)
         options = plan.options
-        calls = [self._call(plan, self.where(plan), _own_place(options), stream)]
+        calls = [self._call(plan, self.where(plan), _own_key_source(options), stream)]
         failover = self._defaults.failover if options.failover is None else options.failover
         calls += [self._call_elsewhere(target, model, prompt, given, stream=stream) for target in failover]
         return self._attempts(calls, options)
@@ -102,7 +102,7 @@ class Calls:
         """The attempts of a call whose body is the caller's."""
         if not isinstance(body, Mapping):
             raise ConfigurationError("body", f"a {type(body).__name__} is no body", "give a dict")
-        own, settings = _own_place(options), self._identities.profile.settings
+        own, settings = _own_key_source(options), self._resolver.profile.settings
         region = self._region(options, own, settings)
         endpoint = self.endpoint(region, settings)
         call = Call(
@@ -116,22 +116,22 @@ class Calls:
             operation=operation,
             streaming=operation == RAW.stream_operation,
             transport=self._transport,
-            signer=lambda: Signer(self._identities, own, region),
+            signer=lambda: Signer(self._resolver, own, region),
             adaptive=self._defaults.adaptive,
         )
         return self._attempts([call], options)
 
     def where(self, plan: Plan, target: Target | None = None) -> Where:
         """Where a plan goes; a target's own address goes before the client's."""
-        settings = self._identities.profile.settings
-        region = self._region(plan.options, _own_place(plan.options), settings)
+        settings = self._resolver.profile.settings
+        region = self._region(plan.options, _own_key_source(plan.options), settings)
         endpoint = self.endpoint(region, settings, None if target is None else target.endpoint_url)
         request = build_request(endpoint.url, plan.model.id, plan.operation, plan.body, headers=plan.headers)
         return Where(region, endpoint, request)
 
-    def place(self, options: Options) -> Place:
+    def key_source(self, options: Options) -> KeySource:
         """Who signs. Raises `MissingCredentials`."""
-        return self._identities.place(_own_place(options))
+        return self._resolver.key_source(_own_key_source(options))
 
     def endpoint(self, region: str, settings: Settings, endpoint_url: str | None = None) -> Endpoint:
         """The address of a region, with a profile's settings. Raises `ConfigurationError`."""
@@ -153,10 +153,10 @@ class Calls:
     ) -> Call:
         changed = dict(given) if target.region is None else {**given, "region": target.region}
         plan = make_plan(target.model or model, prompt, changed, stream=stream)
-        own = target_place(target.api_key, target.credentials) or _own_place(plan.options)
+        own = target_key_source(target.api_key, target.credentials) or _own_key_source(plan.options)
         return self._call(plan, self.where(plan, target), own, stream)
 
-    def _call(self, plan: Plan, where: Where, own: Place | None, stream: bool) -> Call:
+    def _call(self, plan: Plan, where: Where, own: KeySource | None, stream: bool) -> Call:
         price, region = price_for(plan.model, self._defaults.prices), where.region
 
         def finish(response: Response) -> Response:
@@ -179,7 +179,7 @@ class Calls:
             options=plan.options,
             finish=finish if price is not None or plan.output is not None else None,
             transport=self._transport,
-            signer=lambda: Signer(self._identities, own, region),
+            signer=lambda: Signer(self._resolver, own, region),
             adaptive=self._defaults.adaptive,
         )
 
@@ -187,10 +187,10 @@ class Calls:
         defaults = self._defaults
         return Attempts(calls, options.retry or defaults.retry, self._memory, defaults.observers)
 
-    def _region(self, options: Options, own: Place | None, settings: Settings) -> str:
-        explicit = options.region or self._defaults.region or self._identities.region(own)
+    def _region(self, options: Options, own: KeySource | None, settings: Settings) -> str:
+        explicit = options.region or self._defaults.region or self._resolver.region(own)
         return resolve_region(explicit, os.environ, settings)
 
 
-def _own_place(options: Options) -> Place | None:
-    return call_place(options.api_key, options.access_key_id, options.secret_access_key, options.session_token)
+def _own_key_source(options: Options) -> KeySource | None:
+    return call_key_source(options.api_key, options.access_key_id, options.secret_access_key, options.session_token)

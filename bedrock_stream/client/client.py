@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any, Self, Unpack
 import msgspec
 
 from ..auth.key_store import KeyLike
-from ..auth.lookup import client_place
-from ..auth.resolver import Identities
+from ..auth.lookup import client_key_source
+from ..auth.resolver import CredentialResolver
 from ..auth.sources import ApiKeySource, Provider
 from ..dialects.payloads import decode_object
 from ..errors import ConfigurationError, InvalidFrame
@@ -102,9 +102,9 @@ class Client:
             raise ConfigurationError("max_connections", f"{max_connections!r} is no limit", "give a number above 0")
         if proxy not in (None, ""):
             read_proxy(proxy, "proxy")  # a bad address is told here, not at the first call
-        place = client_place(api_key=api_key, credentials=credentials, keys=keys, profile=profile)
-        self._identities = Identities(place, profile, clock)
-        certificates = Certificates(ssl, lambda: find_bundle(os.environ, self._identities.profile.settings))
+        key_source = client_key_source(api_key=api_key, credentials=credentials, keys=keys, profile=profile)
+        self._resolver = CredentialResolver(key_source, profile, clock)
+        certificates = Certificates(ssl, lambda: find_bundle(os.environ, self._resolver.profile.settings))
         self._max_connections = max_connections
         self._memory = Memory()
         self._traffic = traffic = Traffic()
@@ -124,9 +124,9 @@ class Client:
             use_dual_stack=use_dual_stack,
             allow_http=allow_http,
         )
-        self._calls = Calls(defaults, self._identities, self._memory, self._transports.here)
+        self._calls = Calls(defaults, self._resolver, self._memory, self._transports.here)
         if endpoint_url is not None:
-            self._calls.endpoint(region or DEFAULT_REGION, self._identities.profile.settings)  # as is a bad endpoint
+            self._calls.endpoint(region or DEFAULT_REGION, self._resolver.profile.settings)  # as is a bad endpoint
 
     def stream(self, model: str, prompt: Prompt, **options: Unpack[CallOptions]) -> Stream:
         """Stream an answer. Argument errors are raised here; nothing is sent before the first await."""
@@ -193,9 +193,9 @@ class Client:
         from .reports import Explanation
 
         plan = make_plan(model, prompt, options, stream=True)
-        where, place = self._calls.where(plan), self._calls.place(plan.options)
+        where, key_source = self._calls.where(plan), self._calls.key_source(plan.options)
         request = where.request
-        masked = "Bearer ..." if place.scheme == "bearer" else "AWS4-HMAC-SHA256 Credential=..., Signature=..."
+        masked = "Bearer ..." if key_source.scheme == "bearer" else "AWS4-HMAC-SHA256 Credential=..., Signature=..."
         return Explanation(
             model=plan.model.id,
             family=plan.model.family,
@@ -205,7 +205,7 @@ class Client:
             method=request.method,
             url=request.url,
             endpoint_source=where.endpoint.source,
-            auth=f"{place.scheme}, {place.name}",
+            auth=f"{key_source.scheme}, {key_source.name}",
             headers={**dict(request.headers), "Authorization": masked},
             body=msgspec.json.decode(request.body.data),
         )
@@ -227,7 +227,7 @@ class Client:
 
     async def aclose(self) -> None:
         """Close every connection of every loop. Streams that are open end with `ClientClosed`."""
-        self._identities.close()
+        self._resolver.close()
         await self._transports.aclose()
 
     async def __aenter__(self) -> Self:

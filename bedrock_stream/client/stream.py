@@ -2,7 +2,7 @@
 
 No task, queue or thread stands behind it. A class and not an async generator, so that cancellation inside `__anext__`
 closes the connection right there, and nothing is held open while the caller works. Nothing that lives long holds a
-`Live`: views hold it, it holds no view; its timer holds it weakly. So the last reference dropping frees the socket.
+stream: views hold it, it holds no view; its timer holds it weakly. So the last reference dropping frees the socket.
 
 A cut answer never looks finished: iteration ends normally only after the message's own end.
 
@@ -37,13 +37,13 @@ from ..types.response import Assembly, Response, tool_input_error
 from ..types.settings import Target, Timeouts
 from .attempts import Approach, Attempts
 from .call import Call, request_id
-from .watch import Watch
+from .timer import StreamTimer
 
 if TYPE_CHECKING:
-    from ..transport.http_response import Answer
+    from ..transport.http_response import HttpResponse
 
 __all__ = (
-    "Live",
+    "BaseStream",
     "RawStream",
     "Stream",
     "TextStream",
@@ -59,7 +59,7 @@ _E = TypeVar("_E")
 _LINGER = 1.0  # seconds to wait for the body's end once the message has said everything
 
 
-class Live(Generic[_E]):
+class BaseStream(Generic[_E]):
     """One answer as it comes. Nothing is sent before the first await.
 
     `async for` reads it; `async with` besides closes it on every way out. One task reads at a time. Reading raises
@@ -95,14 +95,14 @@ class Live(Generic[_E]):
         self._failure: BedrockStreamError | None = None
         self._finished = False
         self._reading = False
-        self._watch: Watch | None = None
+        self._watch: StreamTimer | None = None
         self.delivered: int = 0
         """Events that have reached the caller."""
 
     def _begin(self, call: Call) -> None:
         """Be ready for the answer of an attempt."""
         self._call = call
-        self._answer: Answer | None = None
+        self._answer: HttpResponse | None = None
         self._decoder = Decoder()
         self._reader = call.dialect.reader()
         self._held: list[Any] = []  # the message's start, until something follows
@@ -240,9 +240,9 @@ class Live(Generic[_E]):
         self._answer = answer
         self._waited = loop.time() - answer.sent
         total = None if timeouts.total is None else (timeouts.total, attempts.began or answer.sent)
-        self._watch = Watch(loop, self, timeouts.unread, total)
+        self._watch = StreamTimer(loop, self, timeouts.unread, total)
 
-    async def _read_or_try_again(self, answer: Answer) -> None:
+    async def _read_or_try_again(self, answer: HttpResponse) -> None:
         try:
             await self._read(answer)
         except BedrockStreamError as error:
@@ -254,7 +254,7 @@ class Live(Generic[_E]):
                 self._hand_out_held()  # what came before the failure is delivered first
                 self._stop(error)
 
-    async def _try_again(self, error: BedrockStreamError, answer: Answer) -> bool:
+    async def _try_again(self, error: BedrockStreamError, answer: HttpResponse) -> bool:
         """Give up an answer of which nothing was seen; whether there is another attempt."""
         self._call.describe(error, self.request_id)
         if self._watch is not None:
@@ -265,10 +265,10 @@ class Live(Generic[_E]):
         self._begin(self._attempts.call)
         return True
 
-    async def _read(self, answer: Answer) -> None:
+    async def _read(self, answer: HttpResponse) -> None:
         reader, watch = self._reader, self._watch
         assert watch is not None  # noqa: S101 - made with the answer
-        if reader.settled:
+        if reader.complete:
             data = await self._read_end(answer)
         else:
             if self._begun:
@@ -289,7 +289,7 @@ class Live(Generic[_E]):
         else:
             self._end()
 
-    def _begin_first_wait(self, watch: Watch, timeouts: Timeouts) -> None:
+    def _begin_first_wait(self, watch: StreamTimer, timeouts: Timeouts) -> None:
         """Which limit comes first before there is any content."""
         waited, content = self._waited, timeouts.first_content
         kind: type[TimeLimitError] = FirstEventTimeout
@@ -300,7 +300,7 @@ class Live(Generic[_E]):
             kind, limit, spent = FirstContentTimeout, content, waited
         watch.begin_wait(kind, limit, spent)
 
-    async def _read_end(self, answer: Answer) -> bytes:
+    async def _read_end(self, answer: HttpResponse) -> bytes:
         """The message has said everything; only the body's end is awaited, for the connection's next use."""
         try:
             async with asyncio.timeout(_LINGER):
@@ -345,7 +345,7 @@ class Live(Generic[_E]):
     def _end(self) -> None:
         """The body ended; did the message?"""
         self._decoder.finish()
-        if not self._reader.ended and not self._reader.unmarked:
+        if not self._reader.ended and self._reader.has_end_marker:
             raise StreamInterrupted("the body ended before the message did")
         if self._reader.broken_tool is not None:
             raise tool_input_error(self._reader.broken_tool, self.partial)
@@ -354,10 +354,10 @@ class Live(Generic[_E]):
         self._attempts.ended("finished", None, self.request_id, lambda: self.partial)
 
     def expire(self, kind: type[TimeLimitError], limit: float, elapsed: float) -> None:
-        """See `clocks.Watched`."""
+        """See `clocks.TimedStream`."""
         if self._answer is None:
             return
-        if kind is UnreadTimeout and self._reader.settled:
+        if kind is UnreadTimeout and self._reader.complete:
             self._release()  # all that was said is here, however long it takes the caller to read it
             return
         error = kind(limit, elapsed, self._answer.bytes_received)
@@ -391,8 +391,8 @@ class Live(Generic[_E]):
 ToolEvent: TypeAlias = ToolCallStart | ToolCallDelta | ToolCallEnd
 
 
-class Stream(Live[Event]):
-    """One message as typed events; made by `stream()`. See `Live` for how it is read, left, and what it raises."""
+class Stream(BaseStream[Event]):
+    """One message as typed events; made by `stream()`. See `BaseStream`."""
 
     __slots__ = ("_assembly",)
 
@@ -434,7 +434,7 @@ class Stream(Live[Event]):
             self._assembly.extend(events)
 
 
-class RawStream(Live[dict[str, Any]]):
+class RawStream(BaseStream[dict[str, Any]]):
     """A model's own JSON documents as dicts, without a meaning; made by `Client.invoke_stream()`.
 
     Bedrock marks no end there that all families share, so only the transport can tell a cut: a torn body raises, an
@@ -510,7 +510,7 @@ class _Reading(Generic[_T]):
     def __init__(self, attempts: Attempts, read: Callable[[Call, bytes, str | None], _T]) -> None:
         self._attempts = attempts
         self._read = read
-        self._answer: Answer | None = None  # the last one that came
+        self._answer: HttpResponse | None = None  # the last one that came
 
     async def within_total(self) -> tuple[_T, str | None]:
         """What was made of the answer, and its request id."""
@@ -552,7 +552,7 @@ class _Reading(Generic[_T]):
         return error
 
 
-async def _body(call: Call, answer: Answer) -> bytes:
+async def _body(call: Call, answer: HttpResponse) -> bytes:
     """A whole body. Raises `StreamInterrupted` where it broke off, `IdleTimeout` where nothing comes any more."""
     parts: list[bytes] = []
     idle = call.timeouts.idle

@@ -128,13 +128,13 @@ class ToolRun:
         """Every call's result, in the calls' order; the calls run side by side."""
         results: dict[int, ToolResult] = {}
 
-        async def run(place: int, call: ToolCall) -> None:
-            results[place] = await self._run(call)
+        async def run(index: int, call: ToolCall) -> None:
+            results[index] = await self._run(call)
 
         async with anyio.create_task_group() as group:
-            for place, call in enumerate(calls):
-                group.start_soon(run, place, call)
-        return [results[place] for place in range(len(calls))]
+            for index, call in enumerate(calls):
+                group.start_soon(run, index, call)
+        return [results[index] for index in range(len(calls))]
 
     async def _run(self, call: ToolCall) -> ToolResult:
         tool = self._tools.get(call.name)

@@ -23,10 +23,10 @@ class Reader(Protocol):
 
     ended: bool
     """The message's own end has been seen."""
-    settled: bool
+    complete: bool
     """Nothing more is expected after it."""
-    unmarked: bool
-    """The form marks no end of a message: the body's own end is all there is."""
+    has_end_marker: bool
+    """Whether this API marks the end of a message; where it does not, the end of the body is the end."""
     broken_tool: ToolCallEnd | None
     """The first tool call whose input is not a JSON object."""
 
@@ -61,5 +61,5 @@ class Dialect(Protocol):
 class Native(Dialect, Protocol):
     """A family's own form, which has no words for some of what Converse can say."""
 
-    def refuses(self, messages: Sequence[Message], options: Options) -> str | None:
+    def unsupported(self, messages: Sequence[Message], options: Options) -> str | None:
         """Why this conversation cannot be said in this form; None where it can."""

@@ -51,15 +51,15 @@ _decode_chunk = msgspec.json.Decoder(_Chunk).decode
 class ChunkReader(ToolInputs, ABC):
     """Reads one native stream; see `dialects.Reader`. A subclass reads documents and says when the message ended."""
 
-    __slots__ = ("_chunk_headers", "blocked", "ended", "metadata", "settled")
+    __slots__ = ("_chunk_headers", "blocked", "complete", "ended", "metadata")
 
-    unmarked = False
+    has_end_marker = True
 
     def __init__(self) -> None:
         super().__init__()
         self._chunk_headers: Mapping[str, HeaderValue] | None = None
         self.ended: bool = False
-        self.settled: bool = False
+        self.complete: bool = False
         self.blocked: bool = False  # by a guardrail
         self.metadata: Metadata = Metadata()  # what is known about the message and has not been told yet
 
@@ -120,7 +120,7 @@ class ChunkReader(ToolInputs, ABC):
         """Append what is known about the message, if anything is new, once it has ended."""
         if self.ended and self.metadata != Metadata():
             events.append(close_metadata(self.metadata))
-            self.settled = self.settled or self.metadata.usage is not None
+            self.complete = self.complete or self.metadata.usage is not None
             self.metadata = Metadata()
 
 

@@ -24,7 +24,7 @@ from ..types.options import Options
 from ..types.response import Response, build_response
 from .chunks import ACTION, METRICS, TRACE, ChunkReader, close_metadata, metrics_of, stop_of, take_blocked, take_trace
 from .payloads import answer_as_described, decode_object, pop_as, present
-from .texts import raise_refusal, said, system_text, system_texts, unwritable, with_fields
+from .texts import first_unsupported, joined_text, raise_refusal, system_text, system_texts, with_fields
 
 __all__ = ("Llama", "LlamaReader")
 
@@ -53,7 +53,7 @@ class Llama:
     def __init__(self, family: str) -> None:
         self._family = family
 
-    def refuses(self, messages: Sequence[Message], options: Options) -> str | None:
+    def unsupported(self, messages: Sequence[Message], options: Options) -> str | None:
         """Why this conversation cannot be said in this form; None where it can."""
         if options.tools:
             return "tools: Llama's own form has none"
@@ -61,7 +61,7 @@ class Llama:
             return "stop_sequences: Llama's own form has none"
         if None in system_texts(options):
             return "system: Llama's own form takes text only"
-        if found := unwritable(messages, self._can_write):
+        if found := first_unsupported(messages, self._can_write):
             place, kind = found
             return f"{place}: the form of {self._family} has no place for a {kind}"
         if self._family == "llama2" and not _alternate(self._turns(messages, options)):
@@ -70,7 +70,7 @@ class Llama:
 
     def body(self, messages: Sequence[Message], options: Options) -> dict[str, Any]:
         """See `dialects.Dialect`. `extra` has the last word."""
-        raise_refusal(self.refuses(messages, options))
+        raise_refusal(self.unsupported(messages, options))
         turns = self._turns(messages, options)
         prompt = _prompt_2(turns) if self._family == "llama2" else _prompt(self._family, turns)
         fields = {
@@ -124,7 +124,7 @@ def _written(message: Message, mark: re.Pattern[str]) -> str:
         if image:
             parts += [_IMAGE for _ in blocks]
         else:
-            parts.append(mark.sub(r"\g<0> ", said(blocks, message.role)))
+            parts.append(mark.sub(r"\g<0> ", joined_text(blocks, message.role)))
     return "".join(parts)
 
 

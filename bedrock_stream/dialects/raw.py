@@ -21,7 +21,7 @@ class RawReader(ChunkReader):
 
     __slots__ = ()
 
-    unmarked = True
+    has_end_marker = False
 
     def read(self, document: bytes, events: deque[Any]) -> None:
         """See `ChunkReader.read`."""

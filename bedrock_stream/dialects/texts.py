@@ -12,10 +12,10 @@ from ..errors import UnsupportedOperation
 from ..types.messages import Block, CitedText, Message, Raw, Text
 from ..types.options import Options
 
-__all__ = ("raise_refusal", "said", "system_text", "system_texts", "unwritable", "with_fields")
+__all__ = ("first_unsupported", "joined_text", "raise_refusal", "system_text", "system_texts", "with_fields")
 
 
-def unwritable(messages: Sequence[Message], can_write: Callable[[Block, str], bool]) -> tuple[str, str] | None:
+def first_unsupported(messages: Sequence[Message], can_write: Callable[[Block, str], bool]) -> tuple[str, str] | None:
     """The first block that cannot be written in its role's turn: its place, and what it is."""
     for place, message in enumerate(messages):
         for index, block in enumerate(message.content):
@@ -50,7 +50,7 @@ def system_text(options: Options) -> str:
     return "\n".join(text for text in system_texts(options) if text)
 
 
-def said(blocks: Iterable[Block], role: str) -> str:
+def joined_text(blocks: Iterable[Block], role: str) -> str:
     """The text of blocks: those of an answer are joined as the model said them, those of a user are lines."""
     return ("" if role == "assistant" else "\n").join(b.text for b in blocks if isinstance(b, Text | CitedText))
 

@@ -19,7 +19,7 @@ from ..types.messages import Block, CitedText, Message, Raw, Text, ToolCall, Too
 from ..types.options import Options
 from ..types.tools import Tool
 
-__all__ = ("check_sizes", "mend", "uses_tools")
+__all__ = ("check_sizes", "normalize_conversation", "uses_tools")
 
 _ID = re.compile(r"[a-zA-Z0-9_.:-]{1,64}")
 _MOST_IMAGES = 20
@@ -34,7 +34,7 @@ def uses_tools(messages: Sequence[Message]) -> bool:
     return any(True for _, block in _all_blocks(messages) if (_call_id(block), _result_id(block)) != (None, None))
 
 
-def mend(messages: tuple[Message, ...], options: Options) -> tuple[tuple[Message, ...], Options]:
+def normalize_conversation(messages: tuple[Message, ...], options: Options) -> tuple[tuple[Message, ...], Options]:
     """The conversation as Bedrock takes it."""
     _check_results(messages)
     _check_attachments(messages)

@@ -21,8 +21,8 @@ from ..types.settings import DEFAULT_REGION, check_region
 
 __all__ = (
     "BEDROCK_RUNTIME",
-    "Endpoint",
     "STS",
+    "Endpoint",
     "Service",
     "is_loopback",
     "resolve_endpoint",

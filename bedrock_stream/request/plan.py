@@ -14,12 +14,12 @@ from ..dialects.native import native_body, native_headers
 from ..types.messages import Prompt, read_prompt
 from ..types.options import Options, read_options
 from .cache_points import check_cache_points, place_cache_points
-from .conversation import check_sizes, mend
+from .conversation import check_sizes, normalize_conversation
 from .http import EVENT_STREAM
 from .models import Model, describe
 from .output_schema import OutputSchema
 from .route import Route, choose_route
-from .vendor_fields import expand
+from .vendor_fields import with_vendor_fields
 
 __all__ = ("Plan", "make_plan")
 
@@ -39,14 +39,14 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
 def make_plan(model: str, prompt: Prompt, given: Mapping[str, Any], *, stream: bool) -> Plan:
     """Raises `ConfigurationError`, with the place, for everything that can be known to be wrong."""
     described = describe(model)
-    options = expand(described, read_options(given))
+    options = with_vendor_fields(described, read_options(given))
     output = None
     if options.output_schema is not None:
         output = OutputSchema(options.output_schema, described)
         options = output.ask(options, described)
     messages, options = place_cache_points(described, read_prompt(prompt), options)
     check_cache_points(messages, options)
-    messages, options = mend(messages, options)
+    messages, options = normalize_conversation(messages, options)
     route = choose_route(described, messages, options)
     body = route.dialect.body(route.messages, options)
     accept = EVENT_STREAM if stream else "application/json"

@@ -102,7 +102,7 @@ def _obstacle(native: Native, messages: Sequence[Message], options: Options) -> 
     for name in options.extra:
         if name in _CONVERSE_MEMBERS:
             return f"only Converse knows {name}"
-    return native.refuses(messages, options)
+    return native.unsupported(messages, options)
 
 
 def _typed(message: Message) -> Message:

@@ -17,7 +17,7 @@ from ..errors import ConfigurationError, UnsupportedOperation
 from ..types.options import Options
 from .models import Model
 
-__all__ = ("expand",)
+__all__ = ("with_vendor_fields",)
 
 _MINIMUM_BUDGET = 1024  # tokens; Claude refuses less
 _LOWEST_TOP_P = 0.95  # beside thinking
@@ -27,7 +27,7 @@ _CLAUDE_VERSION = re.compile(r"claude-[a-z]+-(\d{1,2})(?:-(\d{1,2}))?(?!\d)")
 _ADAPTIVE_SINCE = (4, 6)  # from there on Claude decides itself how long to think, guided by an effort
 
 
-def expand(model: Model, options: Options) -> Options:
+def with_vendor_fields(model: Model, options: Options) -> Options:
     """The options with `top_k`, `reasoning` and `anthropic_beta` moved into the additional fields.
 
     Raises `ConfigurationError` for options that exclude each other, `UnsupportedOperation` where the family has no such

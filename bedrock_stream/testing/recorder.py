@@ -15,7 +15,7 @@ from typing import Any, Generic, TypeVar, cast
 
 import msgspec
 
-from ..client.stream import Live
+from ..client.stream import BaseStream
 from ..dialects import Dialect, Reader
 from ..errors import BedrockStreamError, ConfigurationError, NotAnEventStream, ServiceError, ToolInputError
 from ..eventstream import Frame
@@ -28,7 +28,7 @@ from .service.operations import find_operation
 
 __all__ = ("record",)
 
-_S = TypeVar("_S", bound=Live[Any])
+_S = TypeVar("_S", bound=BaseStream[Any])
 
 # What tells of the answer and of nobody's identity.
 _HEADERS = (
@@ -110,7 +110,7 @@ def _words(failure: BedrockStreamError | None) -> str:
     return f"{type(failure).__name__}: {failure}"
 
 
-def _request_of(stream: Live[Any]) -> dict[str, Any]:
+def _request_of(stream: BaseStream[Any]) -> dict[str, Any]:
     call = stream._call
     found = find_operation("POST", "/" + "/".join(call.request.url.split("/")[-3:]))
     return {

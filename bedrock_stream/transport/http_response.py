@@ -10,10 +10,10 @@ from typing import Any
 import aiohttp
 
 from ..errors import BedrockStreamError, StreamInterrupted, TransportError
-from .slots import Slots, Turn
+from .slots import LaneTicket, Slots
 
 __all__ = (
-    "Answer",
+    "HttpResponse",
     "Traffic",
 )
 
@@ -42,7 +42,7 @@ async def _read_small(response: aiohttp.ClientResponse) -> bytes:
     return body
 
 
-class Answer:
+class HttpResponse:
     """An HTTP answer: its headers are here, its body is read as it comes. It holds a slot until it is closed."""
 
     __slots__ = (
@@ -59,7 +59,7 @@ class Answer:
     )
 
     def __init__(
-        self, response: aiohttp.ClientResponse, slots: Iterable[Slots | Turn], traffic: Traffic, sent: float
+        self, response: aiohttp.ClientResponse, slots: Iterable[Slots | LaneTicket], traffic: Traffic, sent: float
     ) -> None:
         self._response = response
         self._content = response.content
@@ -129,7 +129,7 @@ def _read_in_pieces(response: aiohttp.ClientResponse) -> None:
         transport.max_size = _READ_BUFFER
 
 
-def _close(response: aiohttp.ClientResponse, held: Iterable[Slots | Turn]) -> None:
+def _close(response: aiohttp.ClientResponse, held: Iterable[Slots | LaneTicket]) -> None:
     connection = response.connection  # None once the body was read to its end
     if connection is not None and connection.transport is not None:
         connection.transport.abort()  # a polite close would first wait for unsent bytes

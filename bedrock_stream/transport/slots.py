@@ -14,7 +14,7 @@ from time import monotonic
 
 from ..errors import PoolTimeout
 
-__all__ = ("Lane", "Lanes", "Slots", "Turn")
+__all__ = ("Lane", "LaneTicket", "Lanes", "Slots")
 
 _MOST_LANES = 1024  # models named call by call must not pile up
 
@@ -138,7 +138,7 @@ class Lanes:
                 self._lanes[key] = lane
 
 
-class Turn:
+class LaneTicket:
     """One request's turn in a lane. What becomes of it counts by the limit under which it got its slot."""
 
     __slots__ = ("_epoch", "_lane")

@@ -5,7 +5,7 @@ and the file is longer than most. What aiohttp makes us mind:
 - A full pool and a slow connect raise the same error there, and nothing can run between slot and sending. So the slots
   are ours (`limit=0` there; see `slots`), and authorization happens once the slot is held, just before the bytes leave.
 - `readany` raises before it hands out bytes that had already arrived: an exception frame followed by a close would be
-  lost. `Answer.read` drains the buffer first.
+  lost. `HttpResponse.read` drains the buffer first.
 - Its read timeout also runs while the consumer is busy; all clocks are ours.
   They are asyncio's, which aiohttp needs anyway: anyio's would import a back end in the midst of a first request.
 - A URL not marked as encoded is rewritten (`%3A` to `:`), which breaks the signature.
@@ -13,7 +13,7 @@ and the file is longer than most. What aiohttp makes us mind:
 - `proxy_auth` draws a deprecation warning from new ones; the login goes as the header that it would become.
 - An error of an answer holds the request's headers, and with them keys. Only its words leave this file.
 - One and the same exception is raised for every answer that is closed under its reader. Python hangs each reader's
-  frames onto it, and with them each stream, for good; so `Answer.read` takes them off.
+  frames onto it, and with them each stream, for good; so `HttpResponse.read` takes them off.
 """
 
 from __future__ import annotations
@@ -38,9 +38,9 @@ from yarl import URL
 from ..auth.sources import HttpAnswer
 from ..errors import BedrockStreamError, ClientClosed, ConnectionFailed, ConnectTimeout, FirstEventTimeout
 from ..request.http import Request
-from .http_response import _READ_BUFFER, Answer, Traffic, _read_in_pieces, _read_small
+from .http_response import _READ_BUFFER, HttpResponse, Traffic, _read_in_pieces, _read_small
 from .proxies import Proxy, find_proxy
-from .slots import Lanes, Slots, Turn
+from .slots import Lanes, LaneTicket, Slots
 
 __all__ = ("Transport",)
 
@@ -83,7 +83,7 @@ class Transport:
         self._proxy = proxy
         self._environ = environ
         self._proxies: dict[str, Proxy | None] = {}
-        self._answers: weakref.WeakSet[Answer] = weakref.WeakSet()
+        self._answers: weakref.WeakSet[HttpResponse] = weakref.WeakSet()
         self._closed = False
         self._closing = asyncio.Event()
         self._asking: set[asyncio.Timeout] = set()
@@ -107,8 +107,8 @@ class Transport:
         pool: float | None,
         connect: float | None,
         headers_within: float | None,
-        turn: Turn | None = None,
-    ) -> Answer:
+        turn: LaneTicket | None = None,
+    ) -> HttpResponse:
         """Send a request and return once status and headers are here. `authorize` gives the last headers.
 
         With a `turn`, a slot of its lane is held as well.
@@ -118,8 +118,8 @@ class Transport:
         """
         if self._closed:
             raise ClientClosed("the client is closed")
-        way = await self._way(request.url)
-        held: list[Slots | Turn] = []
+        way = await self._route_to(request.url)
+        held: list[Slots | LaneTicket] = []
         began = monotonic()  # of the wait for both
         try:
             for slots in (self.slots,) if turn is None else (turn, self.slots):
@@ -133,7 +133,7 @@ class Transport:
                 slots.release()
             raise
         _read_in_pieces(response)
-        answer = Answer(response, held, self._traffic, sent)
+        answer = HttpResponse(response, held, self._traffic, sent)
         self._answers.add(answer)
         return answer
 
@@ -152,7 +152,7 @@ class Transport:
             raise ClientClosed("the client is closed")
         try:
             async with asyncio.timeout(seconds):
-                way = await self._way(url, direct=direct)
+                way = await self._route_to(url, direct=direct)
                 response = await self._request(method, url, headers.items(), body or None, way, skip=_AUTOMATIC)
                 try:
                     data = await _read_small(response)
@@ -177,11 +177,11 @@ class Transport:
         finally:
             self._asking.discard(asking)
 
-    async def _way(self, url: str, *, direct: bool = False) -> _Way:
+    async def _route_to(self, url: str, *, direct: bool = False) -> _Route:
         """How to reach an address. Raises `ConfigurationError` for a proxy or bundle that is none."""
         proxy = None if direct else self._proxy_for(url)
         secure = url.startswith("https:") or (proxy is not None and proxy.url.startswith("https:"))
-        return _Way(proxy, await self._trust() if secure else None)
+        return _Route(proxy, await self._trust() if secure else None)
 
     def _proxy_for(self, url: str) -> Proxy | None:
         origin = _origin(url)
@@ -190,7 +190,12 @@ class Transport:
         return self._proxies[origin]
 
     async def _send(
-        self, request: Request, added: Mapping[str, str], way: _Way, connect: float | None, headers_within: float | None
+        self,
+        request: Request,
+        added: Mapping[str, str],
+        way: _Route,
+        connect: float | None,
+        headers_within: float | None,
     ) -> aiohttp.ClientResponse:
         began = monotonic()
         body = request.body.data
@@ -210,7 +215,7 @@ class Transport:
         url: str,
         headers: Iterable[tuple[str, str]],
         data: bytes | io.BytesIO | None,
-        way: _Way,
+        way: _Route,
         *,
         connect: float | None = None,
         skip: Iterable[str] = (),
@@ -247,7 +252,7 @@ class Transport:
         refused.retryable = False
         raise refused
 
-    def _no_answer(self, error: Exception, way: _Way) -> BedrockStreamError:
+    def _no_answer(self, error: Exception, way: _Route) -> BedrockStreamError:
         if self._closed:
             return ClientClosed("the client was closed before the answer came")
         failed = ConnectionFailed(way.failure(error))
@@ -278,7 +283,7 @@ class Transport:
         await self._session.close()
 
 
-class _Way(msgspec.Struct, frozen=True):
+class _Route(msgspec.Struct, frozen=True):
     """How an address is reached, and in what words it was not."""
 
     proxy: Proxy | None

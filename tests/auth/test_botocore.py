@@ -109,9 +109,9 @@ async def test_keys_of_a_file_are_read_anew(world: World, files: Path, made: Mad
     with_keys(files)
     source = made(None)
     assert isinstance(source, Source)
-    assert await source.fetch(world.outside) == BASE
+    assert await source.fetch(world.context) == BASE
     with_keys(files, "AKIDROTATED")
-    assert await source.fetch(world.outside) == Credentials("AKIDROTATED", BASE.secret_access_key)
+    assert await source.fetch(world.context) == Credentials("AKIDROTATED", BASE.secret_access_key)
 
 
 @every_session
@@ -123,7 +123,7 @@ async def test_keys_of_the_environment_are_read_anew(
         monkeypatch.setenv("AWS_ACCESS_KEY_ID", key)
         monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "s")
         monkeypatch.setenv("AWS_SESSION_TOKEN", "t")
-        assert await source.fetch(world.outside) == Credentials(key, "s", "t")
+        assert await source.fetch(world.context) == Credentials(key, "s", "t")
 
 
 @every_session
@@ -132,7 +132,7 @@ async def test_a_process_is_run_for_each_fetch(world: World, files: Path, made: 
     source = made("tool")
     for count in (1, 2):
         expected = Credentials(f"ASIA{count}", "process+secret", "process+token", ENDS)
-        assert await source.fetch(world.outside) == expected
+        assert await source.fetch(world.context) == expected
 
 
 @every_session
@@ -142,7 +142,7 @@ async def test_a_signed_in_person_gets_keys_of_the_portal(
     async with Portal().running() as portal:
         monkeypatch.setenv("AWS_ENDPOINT_URL_SSO", portal.url)
         with_sso(files, portal.bearer)
-        assert await made("people").fetch(world.outside) == GIVEN
+        assert await made("people").fetch(world.context) == GIVEN
         assert portal.requests[0].path == "/federation/credentials?role_name=reader&account_id=123456789012"
 
 
@@ -155,7 +155,7 @@ async def test_a_role_of_a_profile_is_taken_on_with_another_profile(
     with_keys(files, profile="base")
     async with Sts(keys=BASE, region="eu-west-1").running() as sts:
         monkeypatch.setenv("AWS_ENDPOINT_URL_STS", sts.url)
-        assert await made("role").fetch(world.outside) == GIVEN
+        assert await made("role").fetch(world.context) == GIVEN
         assert sts.requests[0].form["RoleArn"] == role
 
 
@@ -169,7 +169,7 @@ async def test_a_role_without_a_region_is_taken_on_in_that_of_the_call(
     async with Sts(keys=BASE, region="eu-central-1").running() as sts:
         monkeypatch.setenv("AWS_ENDPOINT_URL_STS", sts.url)
         source = BotocoreSession(profile="role")
-        assert await source.fetch(world.outside) == await source.fetch(world.outside) == GIVEN
+        assert await source.fetch(world.context) == await source.fetch(world.context) == GIVEN
         assert len(sts.requests) == 2  # nothing was kept
 
 
@@ -180,7 +180,7 @@ async def test_the_instance_is_the_last_resort(
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "false")
     async with Imds().running() as imds:
         monkeypatch.setenv("AWS_EC2_METADATA_SERVICE_ENDPOINT", imds.url)
-        found = await made(None).fetch(world.outside)
+        found = await made(None).fetch(world.context)
     assert (found.access_key_id, found.secret_access_key, found.session_token) == (KEY, SECRET, TOKEN)
     assert found.expires_at is not None
 
@@ -199,7 +199,7 @@ async def test_keys_that_were_put_into_a_session_go_before_the_environment(
     else:
         session = botocore.session.Session() if kind == "botocore" else aiobotocore.session.AioSession()
         session.set_credentials("GIVEN", "given", "token")
-    assert await BotocoreSession(session).fetch(world.outside) == Credentials("GIVEN", "given", "token")
+    assert await BotocoreSession(session).fetch(world.context) == Credentials("GIVEN", "given", "token")
 
 
 async def test_keys_in_a_session_may_refresh_themselves_with_a_loop_of_their_own(world: World, files: Path) -> None:
@@ -222,7 +222,7 @@ async def test_keys_in_a_session_may_refresh_themselves_with_a_loop_of_their_own
     )
     source = BotocoreSession(session)
     for expected in (1, 2):
-        found = await source.fetch(world.outside)
+        found = await source.fetch(world.context)
         assert (found.access_key_id, found.expires_at) == (f"ASIA{expected}", datetime.fromisoformat(soon))
 
 
@@ -235,7 +235,7 @@ async def test_a_provider_of_the_callers_in_the_chain_is_asked(world: World, fil
 
     session = botocore.session.Session()
     session.get_component("credential_provider").insert_before("env", Ours())
-    assert await BotocoreSession(session).fetch(world.outside) == Credentials("OURS", "s")
+    assert await BotocoreSession(session).fetch(world.context) == Credentials("OURS", "s")
 
 
 async def test_what_a_session_has_loaded_itself_is_loaded_anew(world: World, files: Path) -> None:
@@ -243,7 +243,7 @@ async def test_what_a_session_has_loaded_itself_is_loaded_anew(world: World, fil
     session = botocore.session.Session()
     kept = session.get_credentials()
     with_keys(files, "AKIDROTATED")
-    found = await BotocoreSession(session).fetch(world.outside)
+    found = await BotocoreSession(session).fetch(world.context)
     assert found.access_key_id == "AKIDROTATED"
     assert session.get_credentials() is kept  # the session is the caller's
 
@@ -251,7 +251,7 @@ async def test_what_a_session_has_loaded_itself_is_loaded_anew(world: World, fil
 async def test_nothing_global_changes(world: World, files: Path) -> None:
     with_keys(files)
     before = dict(os.environ)
-    await BotocoreSession().fetch(world.outside)
+    await BotocoreSession().fetch(world.context)
     assert dict(os.environ) == before
     assert boto3.DEFAULT_SESSION is None
 
@@ -279,7 +279,7 @@ def test_a_session_has_its_own_profile() -> None:
 async def test_a_missing_package_is_named_with_how_to_get_it(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "botocore.session", None)
     with pytest.raises(CredentialsUnavailable) as caught:
-        await BotocoreSession(profile="a").fetch(world.outside)
+        await BotocoreSession(profile="a").fetch(world.context)
     assert caught.value.reason == 'it is not installed: pip install "bedrock-stream[botocore]"'
 
 
@@ -305,14 +305,14 @@ async def test_a_session_that_does_something_else_is_unavailable(
     world: World, load: Callable[[], Any], kind: str
 ) -> None:
     with pytest.raises(CredentialsUnavailable, match=kind) as caught:
-        await BotocoreSession(Odd(load)).fetch(world.outside)
+        await BotocoreSession(Odd(load)).fetch(world.context)
     assert SECRET not in traces(caught.value)
 
 
 @every_session
 async def test_a_chain_that_finds_nothing_says_so(world: World, files: Path, made: Made) -> None:
     with pytest.raises(CredentialsUnavailable, match="it found no credentials") as caught:
-        await made(None).fetch(world.outside)
+        await made(None).fetch(world.context)
     assert caught.value.source in ("botocore", "the botocore session")
 
 
@@ -320,15 +320,15 @@ async def test_names_and_places_of_a_failure_are_shown(world: World, files: Path
     with pytest.raises(
         CredentialsUnavailable, match=r"ProfileNotFound: The config profile \(nobody\) could not be found"
     ):
-        await BotocoreSession(profile="nobody").fetch(world.outside)
+        await BotocoreSession(profile="nobody").fetch(world.context)
     write(files / "config", "[profile half]\nrole_arn = arn:aws:iam::123456789012:role/r\nsource_profile = gone\n")
     with pytest.raises(CredentialsUnavailable, match='InvalidConfigError: The source_profile "gone"'):
-        await BotocoreSession(profile="half").fetch(world.outside)
+        await BotocoreSession(profile="half").fetch(world.context)
     write(files / "config", "no section\naws_secret_access_key = hunter2\n")
     with pytest.raises(
         CredentialsUnavailable, match=r"ConfigParseError: Unable to parse config file: .*config$"
     ) as caught:
-        await BotocoreSession(profile="half").fetch(world.outside)
+        await BotocoreSession(profile="half").fetch(world.context)
     assert "hunter2" not in traces(caught.value)
 
 
@@ -355,7 +355,7 @@ async def test_what_a_process_writes_is_never_shown(
     with_process(files, program)
     source = made("tool")
     with pytest.raises(CredentialsUnavailable) as caught:
-        await source.fetch(world.outside)
+        await source.fetch(world.context)
     error = caught.value
     assert error.__cause__ is None
     assert error.__context__ is None
@@ -374,7 +374,7 @@ async def test_what_a_service_says_is_never_shown(
         sts.says = says(403, refusal_xml("AccessDenied", f"not with {BASE.secret_access_key}"))
         monkeypatch.setenv("AWS_ENDPOINT_URL_STS", sts.url)
         with pytest.raises(CredentialsUnavailable, match="ClientError: AccessDenied by AssumeRole") as caught:
-            await made("role").fetch(world.outside)
+            await made("role").fetch(world.context)
     assert caught.value.request_id == "request-1"
     assert BASE.secret_access_key not in traces(caught.value)
 
@@ -387,7 +387,7 @@ async def test_a_token_that_the_portal_refuses_is_not_shown(
         monkeypatch.setenv("AWS_ENDPOINT_URL_SSO", portal.url)
         with_sso(files, "sso-bearer-token")
         with pytest.raises(CredentialsUnavailable, match="UnauthorizedSSOTokenError: The SSO session") as caught:
-            await made("people").fetch(world.outside)
+            await made("people").fetch(world.context)
     shown = traces(caught.value)
     assert "sso-bearer-token" not in shown
     assert "another" not in shown
@@ -402,13 +402,13 @@ async def test_what_botocore_logs_while_it_runs_for_us_shows_no_keys(
         monkeypatch.setenv("AWS_ENDPOINT_URL_SSO", portal.url)
         with_sso(files, portal.bearer)
         source = made("people")
-        assert await source.fetch(world.outside) == GIVEN
+        assert await source.fetch(world.context) == GIVEN
     role = "arn:aws:iam::123456789012:role/reader"
     write(files / "config", f"[profile role]\nrole_arn = {role}\nsource_profile = base\nregion = us-east-1\n")
     with_keys(files, profile="base")
     async with Sts(keys=BASE).running() as sts:
         monkeypatch.setenv("AWS_ENDPOINT_URL_STS", sts.url)
-        assert await made("role").fetch(world.outside) == GIVEN
+        assert await made("role").fetch(world.context) == GIVEN
     shown = "\n".join(f"{record.getMessage()} {vars(record)}" for record in caplog.records)
     secrets = (SECRET, TOKEN, portal.bearer, BASE.secret_access_key, "Signature=")
     assert not [secret for secret in secrets if secret in shown]
@@ -464,7 +464,7 @@ async def asked(provider: Slow) -> None:
 
 async def test_a_slow_chain_leaves_the_loop_free(world: World, slow: tuple[Slow, BotocoreSession]) -> None:
     provider, source = slow
-    fetching = asyncio.create_task(source.fetch(world.outside))
+    fetching = asyncio.create_task(source.fetch(world.context))
     await asked(provider)
     for _ in range(100):
         await asyncio.sleep(0)
@@ -475,7 +475,7 @@ async def test_a_slow_chain_leaves_the_loop_free(world: World, slow: tuple[Slow,
 
 async def test_a_slow_chain_holds_up_no_cancellation(world: World, slow: tuple[Slow, BotocoreSession]) -> None:
     provider, source = slow
-    fetching = asyncio.create_task(source.fetch(world.outside))
+    fetching = asyncio.create_task(source.fetch(world.context))
     await asked(provider)
     fetching.cancel()
     with pytest.raises(asyncio.CancelledError):

@@ -467,7 +467,7 @@ async def test_no_secret_shows_in_logs_reprs_errors_or_pickles(
             shown += [repr(event) async for event in stream]
         except errors.BedrockStreamError as error:
             shown += [str(error), repr(error), error.args, pickle.dumps(error), vars(error)]
-        shown += [repr(client), repr(stream), repr(stream._call), repr(client._identities), stream.partial]
+        shown += [repr(client), repr(stream), repr(stream._call), repr(client._resolver), stream.partial]
         await stream.aclose()
     shown += [record.getMessage() for record in caplog.records] + [vars(record) for record in caplog.records]
     assert caplog.records

@@ -78,7 +78,7 @@ async def test_a_task_is_told_a_path(world: World, container: Container) -> None
     world.elsewhere = {TASK: container.url}
     role = ContainerRole()
     assert isinstance(role, Source)
-    assert await role.fetch(world.outside) == GIVEN
+    assert await role.fetch(world.context) == GIVEN
     assert world.asked == [("GET", f"{TASK}/v2/credentials/id?a=b", True)]
     assert world.seconds == [2.0]
     assert "Authorization" not in container.requests[0].headers
@@ -92,23 +92,23 @@ async def test_a_pod_is_told_an_address_and_a_token_in_a_file_that_rotates(
     for token in (PASSWORD, f"{PASSWORD}2"):
         rewrite(path, token)
         container.token = token
-        assert await ContainerRole().fetch(world.outside) == GIVEN
+        assert await ContainerRole().fetch(world.context) == GIVEN
     assert [asked.headers["Authorization"] for asked in container.requests] == [PASSWORD, f"{PASSWORD}2"]
     assert all(direct for _, _, direct in world.asked)
 
 
 async def test_a_token_may_stand_in_a_variable(world: World, container: Container) -> None:
     container.token = world.environ[PASS] = PASSWORD
-    assert await ContainerRole().fetch(world.outside) == GIVEN
+    assert await ContainerRole().fetch(world.context) == GIVEN
     container.token, world.environ[PASS] = "", " "  # blank counts as absent
-    assert await ContainerRole().fetch(world.outside) == GIVEN
+    assert await ContainerRole().fetch(world.context) == GIVEN
 
 
 @pytest.mark.parametrize("environ", [{}, {RELATIVE: "", FULL: " "}])
 async def test_without_an_address_there_is_no_role(world: World, environ: dict[str, str]) -> None:
     world.environ = environ
     with pytest.raises(CredentialsUnavailable, match=f"the container's role: neither {RELATIVE} nor {FULL} is set"):
-        await ContainerRole().fetch(world.outside)
+        await ContainerRole().fetch(world.context)
     assert not world.asked
 
 
@@ -134,7 +134,7 @@ async def test_these_addresses_are_asked(world: World, url: str) -> None:
     world.environ = {FULL: url}
     world.failure = ConnectionFailed("no network here")
     with pytest.raises(CredentialsUnavailable, match="no network here"):
-        await ContainerRole().fetch(world.outside)
+        await ContainerRole().fetch(world.context)
     assert world.asked == [("GET", url, True)] * 3
 
 
@@ -161,7 +161,7 @@ async def test_these_addresses_are_asked(world: World, url: str) -> None:
 async def test_plain_http_to_elsewhere_is_refused(world: World, host: str) -> None:
     world.environ = {FULL: f"http://{host}/x", PASS: PASSWORD}
     with refused(FULL, "is neither this machine nor link-local", "use https, or an address of this machine") as caught:
-        await ContainerRole().fetch(world.outside)
+        await ContainerRole().fetch(world.context)
     assert not world.asked
     assert PASSWORD not in traces(caught.value)
 
@@ -189,7 +189,7 @@ async def test_plain_http_to_elsewhere_is_refused(world: World, host: str) -> No
 async def test_what_is_no_address_is_refused_and_not_shown(world: World, url: str) -> None:
     world.environ = {FULL: url}
     with refused(FULL, "it is no address", "use http[s]://HOST[:PORT][/PATH]") as caught:
-        await ContainerRole().fetch(world.outside)
+        await ContainerRole().fetch(world.context)
     assert not world.asked
     assert "hunter2" not in traces(caught.value)
 
@@ -200,7 +200,7 @@ async def test_what_is_no_address_is_refused_and_not_shown(world: World, url: st
 async def test_what_is_no_path_is_refused(world: World, path: str) -> None:
     world.environ = {RELATIVE: path}
     with refused(RELATIVE, f"{path!r} is no path", "use /PATH"):
-        await ContainerRole().fetch(world.outside)
+        await ContainerRole().fetch(world.context)
     assert not world.asked
 
 
@@ -215,7 +215,7 @@ async def test_a_token_that_no_header_holds_is_refused_and_not_shown(
     rewrite(path, token)
     world.environ[place] = token if place == PASS else str(path)
     with refused(place, "it holds a line break, or something else", "write the token alone") as caught:
-        await ContainerRole().fetch(world.outside)
+        await ContainerRole().fetch(world.context)
     assert not container.requests
     assert PASSWORD not in traces(caught.value)
 
@@ -232,7 +232,7 @@ async def test_a_token_file_that_holds_none_says_so(
         rewrite_bytes(path, content)
     world.environ |= {PASS_FILE: str(path), PASS: PASSWORD}
     with pytest.raises(CredentialsUnavailable, match=reason):
-        await ContainerRole().fetch(world.outside)
+        await ContainerRole().fetch(world.context)
     assert not container.requests
 
 
@@ -243,7 +243,7 @@ def rewrite_bytes(path: Path, content: bytes) -> None:
 @pytest.mark.parametrize(("failures", "asked"), [(0, 1), (2, 3)])
 async def test_a_failing_service_is_asked_again(world: World, container: Container, failures: int, asked: int) -> None:
     container.says = failing(failures, container, 503)
-    assert await ContainerRole().fetch(world.outside) == GIVEN
+    assert await ContainerRole().fetch(world.context) == GIVEN
     assert len(container.requests) == asked
 
 
@@ -256,7 +256,7 @@ async def test_a_service_that_says_no_is_unavailable(
     with pytest.raises(
         CredentialsUnavailable, match=f"the container's role: its service answered HTTP {status}$"
     ) as caught:
-        await ContainerRole().fetch(world.outside)
+        await ContainerRole().fetch(world.context)
     assert len(container.requests) == asked
     assert PASSWORD not in traces(caught.value)
 
@@ -264,11 +264,11 @@ async def test_a_service_that_says_no_is_unavailable(
 async def test_a_service_that_is_not_there_is_asked_three_times(world: World) -> None:
     world.environ = {FULL: "http://127.0.0.1:1/x"}
     with pytest.raises(CredentialsUnavailable, match=r"its service at 127\.0\.0\.1:1 could not be asked: no answer"):
-        await ContainerRole().fetch(world.outside)
+        await ContainerRole().fetch(world.context)
     assert len(world.asked) == 3
     world.failure = ClientClosed("closed")
     with pytest.raises(ClientClosed):
-        await ContainerRole().fetch(world.outside)
+        await ContainerRole().fetch(world.context)
 
 
 # -------------------------------------------------------------------------------------------------------- the instance
@@ -277,7 +277,7 @@ async def test_a_service_that_is_not_there_is_asked_three_times(world: World) ->
 async def test_an_instance_gives_keys_for_a_token(world: World, imds: Imds) -> None:
     role = InstanceRole()
     assert isinstance(role, Source)
-    assert await role.fetch(world.outside) == GIVEN
+    assert await role.fetch(world.context) == GIVEN
     place = f"{imds.url}/latest/meta-data/iam/security-credentials/"
     assert world.asked == [
         ("PUT", f"{imds.url}/latest/api/token", True),
@@ -305,7 +305,7 @@ async def test_the_address_of_an_instance_has_an_order(
     world.environ, world.settings = environ, settings
     async with Imds().running() as double:
         world.elsewhere = {origin: double.url}
-        assert await InstanceRole().fetch(world.outside) == GIVEN
+        assert await InstanceRole().fetch(world.context) == GIVEN
     assert {url.partition("/latest")[0] for _, url, _ in world.asked} == {origin}
 
 
@@ -313,10 +313,10 @@ async def test_the_address_of_an_instance_has_an_order(
 async def test_an_instance_that_is_switched_off_is_not_asked(world: World, imds: Imds, value: str) -> None:
     world.environ["AWS_EC2_METADATA_DISABLED"] = value
     with pytest.raises(CredentialsUnavailable, match="AWS_EC2_METADATA_DISABLED switches it off"):
-        await InstanceRole().fetch(world.outside)
+        await InstanceRole().fetch(world.context)
     assert not world.asked
     world.environ["AWS_EC2_METADATA_DISABLED"] = "false"
-    assert await InstanceRole().fetch(world.outside) == GIVEN
+    assert await InstanceRole().fetch(world.context) == GIVEN
 
 
 @pytest.mark.parametrize(
@@ -340,20 +340,20 @@ async def test_a_variable_that_cannot_be_used_is_named(
 ) -> None:
     world.environ = {variable: value}
     with refused(variable, shown, remedy):
-        await InstanceRole().fetch(world.outside)
+        await InstanceRole().fetch(world.context)
     assert not world.asked
 
 
 async def test_a_setting_that_cannot_be_used_is_named(world: World) -> None:
     world.settings = {"metadata_service_timeout": "soon"}
     with refused("metadata_service_timeout of the profile", "'soon' is no time limit", "give seconds"):
-        await InstanceRole().fetch(world.outside)
+        await InstanceRole().fetch(world.context)
 
 
 async def test_limits_can_be_set(world: World, imds: Imds) -> None:
     world.environ |= {TIMEOUT: "3", ATTEMPTS: "2"}
     imds.says = failing(1, imds, 500)
-    assert await InstanceRole().fetch(world.outside) == GIVEN
+    assert await InstanceRole().fetch(world.context) == GIVEN
     assert world.seconds == [3.0] * 4
 
 
@@ -367,7 +367,7 @@ async def test_a_slow_instance_is_given_up_after_one_attempt(world: World, imds:
     imds.says = slow
     world.patience = 0.05
     with pytest.raises(CredentialsUnavailable, match="could not be asked: no answer"):
-        await InstanceRole().fetch(world.outside)
+        await InstanceRole().fetch(world.context)
     assert len(imds.requests) == 1
 
 
@@ -375,7 +375,7 @@ async def test_a_slow_instance_is_given_up_after_one_attempt(world: World, imds:
 async def test_without_a_token_nothing_else_is_asked(world: World, imds: Imds, status: int) -> None:
     imds.says = says(status, "x")
     with pytest.raises(CredentialsUnavailable, match=f"its service gave no token, but HTTP {status}"):
-        await InstanceRole().fetch(world.outside)
+        await InstanceRole().fetch(world.context)
     assert [asked.method for asked in imds.requests] == ["PUT"]
 
 
@@ -383,14 +383,14 @@ async def test_without_a_token_nothing_else_is_asked(world: World, imds: Imds, s
 async def test_a_token_that_is_none_goes_nowhere(world: World, imds: Imds, token: str) -> None:
     imds.session = token
     with pytest.raises(CredentialsUnavailable, match="its service gave something that is no token"):
-        await InstanceRole().fetch(world.outside)
+        await InstanceRole().fetch(world.context)
     assert [asked.method for asked in imds.requests] == ["PUT"]
 
 
 async def test_an_instance_without_a_role_says_so(world: World, imds: Imds) -> None:
     imds.role = ""
     with pytest.raises(CredentialsUnavailable, match="the instance's role: the instance has none"):
-        await InstanceRole().fetch(world.outside)
+        await InstanceRole().fetch(world.context)
 
 
 @pytest.mark.parametrize(
@@ -399,20 +399,20 @@ async def test_an_instance_without_a_role_says_so(world: World, imds: Imds) -> N
 async def test_a_role_name_that_is_none_goes_into_no_path(world: World, imds: Imds, role: str) -> None:
     imds.role = role
     with pytest.raises(CredentialsUnavailable, match="its service names no role"):
-        await InstanceRole().fetch(world.outside)
+        await InstanceRole().fetch(world.context)
     assert len(imds.requests) == 2
 
 
 @pytest.mark.parametrize("role", ["a", "A-b_c+d=e,f.g@h", "x" * 64, "role\n"])
 async def test_every_name_that_a_role_can_have_is_asked_for(world: World, imds: Imds, role: str) -> None:
     imds.role = role.strip()
-    assert await InstanceRole().fetch(world.outside) == GIVEN
+    assert await InstanceRole().fetch(world.context) == GIVEN
 
 
 async def test_a_token_that_is_refused_is_an_error(world: World, imds: Imds) -> None:
     imds.says = lambda asked: imds.answer(asked) if asked.method == "PUT" else web.Response(status=401)
     with pytest.raises(CredentialsUnavailable, match="its service answered HTTP 401"):
-        await InstanceRole().fetch(world.outside)
+        await InstanceRole().fetch(world.context)
 
 
 # -------------------------------------------------------------------------------------------------------- the document
@@ -446,7 +446,7 @@ async def test_a_document_without_keys_gives_none_and_shows_nothing(
     imds.says = lambda asked: web.Response(text=text) if asked.path.endswith("/the-role") else imds.answer(asked)
     for role in (ContainerRole(), InstanceRole()):
         with pytest.raises(CredentialsUnavailable) as caught:
-            await role.fetch(world.outside)
+            await role.fetch(world.context)
         assert reason in caught.value.reason
         shown = traces(caught.value) + caplog.text + repr(role)
         assert not [secret for secret in (SECRET, TOKEN, imds.session) if secret in shown]
@@ -472,9 +472,9 @@ async def test_what_was_sent_does_not_come_back_in_a_message(world: World, conta
     container.says = says(200, echo)
     imds.says = lambda asked: web.Response(text=echo) if asked.path.endswith("/the-role") else imds.answer(asked)
     with pytest.raises(CredentialsUnavailable, match="it answered Failed: you said \\.\\.\\.") as by_container:
-        await ContainerRole().fetch(world.outside)
+        await ContainerRole().fetch(world.context)
     with pytest.raises(CredentialsUnavailable, match="it answered Failed: you said") as by_instance:
-        await InstanceRole().fetch(world.outside)
+        await InstanceRole().fetch(world.context)
     assert PASSWORD not in traces(by_container.value)
     assert imds.session not in traces(by_instance.value)
 

@@ -16,9 +16,9 @@ import pytest
 
 from bedrock_stream import AssumeRole, Client, Credentials, put_key
 from bedrock_stream.auth.credentials import ApiKey, Identity
-from bedrock_stream.auth.lookup import call_place, client_place, target_place
-from bedrock_stream.auth.resolver import Identities
-from bedrock_stream.auth.sources import Http, Outside, Place
+from bedrock_stream.auth.lookup import call_key_source, client_key_source, target_key_source
+from bedrock_stream.auth.resolver import CredentialResolver
+from bedrock_stream.auth.sources import Http, KeySource, SourceContext
 from bedrock_stream.errors import BedrockStreamError, CredentialsUnavailable, MissingCredentials
 from bedrock_stream.types.options import read_options
 from tests.support.refusals import refused
@@ -53,8 +53,8 @@ def find(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., Await
         for name, value in (environ or {}).items():
             monkeypatch.setenv(name, value)
         try:
-            identities, place = identities_of(**(client or {})), own_place(call or {})
-            return await identities.ask(identities.place(place), NO_HTTP, "us-east-1")
+            resolver, place = identities_of(**(client or {})), own_place(call or {})
+            return await resolver.ask(resolver.key_source(place), NO_HTTP, "us-east-1")
         finally:
             for name in environ or {}:
                 monkeypatch.delenv(name)
@@ -62,14 +62,16 @@ def find(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., Await
     return found
 
 
-def identities_of(*, api_key: Any = None, credentials: Any = None, keys: Any = None, profile: Any = None) -> Identities:
-    place = client_place(api_key=api_key, credentials=credentials, keys=keys, profile=profile)
-    return Identities(place, profile, lambda: datetime.now(UTC))
+def identities_of(
+    *, api_key: Any = None, credentials: Any = None, keys: Any = None, profile: Any = None
+) -> CredentialResolver:
+    place = client_key_source(api_key=api_key, credentials=credentials, keys=keys, profile=profile)
+    return CredentialResolver(place, profile, lambda: datetime.now(UTC))
 
 
-def own_place(call: Mapping[str, str]) -> Place | None:
+def own_place(call: Mapping[str, str]) -> KeySource | None:
     names = ("api_key", "access_key_id", "secret_access_key", "session_token")
-    return call_place(*(call.get(name) for name in names))
+    return call_key_source(*(call.get(name) for name in names))
 
 
 Find = Callable[..., Awaitable[Identity]]
@@ -269,11 +271,11 @@ async def test_a_key_may_come_from_a_callable_too(find: Find) -> None:
 
 async def test_an_api_key_is_asked_for_in_the_callers_own_context() -> None:
     tenant: ContextVar[str] = ContextVar("tenant")
-    identities = identities_of(api_key=lambda: f"key of {tenant.get()}")
+    resolver = identities_of(api_key=lambda: f"key of {tenant.get()}")
 
     async def ask(name: str) -> Identity:
         tenant.set(name)
-        return await identities.ask(identities.place(None), NO_HTTP, "us-east-1")
+        return await resolver.ask(resolver.key_source(None), NO_HTTP, "us-east-1")
 
     found = await asyncio.gather(*(asyncio.create_task(ask(name)) for name in "ab"))
     assert found == [ApiKey("key of a"), ApiKey("key of b")]
@@ -300,18 +302,18 @@ async def test_sources_given_call_by_call_push_out_nobody_who_is_still_asked() -
         name = "a source that counts"
         asked = 0
 
-        async def fetch(self, _outside: Outside) -> Credentials:
+        async def fetch(self, _outside: SourceContext) -> Credentials:
             self.asked += 1
             return GIVEN
 
     own = Counting()
-    identities = identities_of(credentials=own)
+    resolver = identities_of(credentials=own)
     for _ in range(600):
-        for place in (identities.place(None), target_place(None, Counting())):
+        for place in (resolver.key_source(None), target_key_source(None, Counting())):
             assert place is not None
-            assert await identities.ask(place, NO_HTTP, "us-east-1") == GIVEN
+            assert await resolver.ask(place, NO_HTTP, "us-east-1") == GIVEN
     assert own.asked == 1
-    assert len(identities._keepers) <= 256
+    assert len(resolver._caches) <= 256
 
 
 @pytest.mark.parametrize("given", [None, ("A", "secret"), {"access_key_id": "A"}, ApiKey("k")], ids=repr)
@@ -347,7 +349,7 @@ async def test_a_source_of_the_callers_own_is_treated_as_a_callable_is(find: Fin
         def __init__(self, given: Any) -> None:
             self._given = given
 
-        async def fetch(self, _outside: Outside) -> Any:
+        async def fetch(self, _outside: SourceContext) -> Any:
             return self._given()
 
     def sealed() -> None:
@@ -365,10 +367,10 @@ async def test_a_source_of_the_callers_own_is_treated_as_a_callable_is(find: Fin
 
 
 async def test_the_place_is_logged_once_by_name_only(find: Find, caplog: pytest.LogCaptureFixture) -> None:
-    identities = identities_of(api_key="hunter2")
+    resolver = identities_of(api_key="hunter2")
     with caplog.at_level(logging.INFO, "bedrock_stream"):
         for _ in range(3):
-            await identities.ask(identities.place(None), NO_HTTP, "us-east-1")
+            await resolver.ask(resolver.key_source(None), NO_HTTP, "us-east-1")
     assert caplog.messages == [
         "requests are authorized with an API key, found in: the client's api_key",
         "requests go to region us-east-1",

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from bedrock_stream import Credentials
-from bedrock_stream.auth.refresh import Keeper
+from bedrock_stream.auth.refresh import CredentialCache
 from bedrock_stream.errors import ClientClosed, CredentialsUnavailable
 
 
@@ -19,7 +19,7 @@ class Scene:
 
     def __init__(self, *, lasting: bool = True) -> None:
         self.now = datetime(2030, 1, 1, tzinfo=UTC)
-        self.keeper = Keeper("the source", lambda: self.now, lasting=lasting)
+        self.keeper = CredentialCache("the source", lambda: self.now, lasting=lasting)
         self.fetches = 0
         self.gate = asyncio.Event()
         self.gate.set()
@@ -160,7 +160,7 @@ async def test_a_fetch_sees_nobodys_context() -> None:
     async def fetch() -> Credentials:
         return Credentials(tenant.get(), "secret")
 
-    keeper = Keeper("the source", lambda: datetime.now(UTC), lasting=False)
+    keeper = CredentialCache("the source", lambda: datetime.now(UTC), lasting=False)
     assert (await keeper.get(fetch)).access_key_id == "nobody"
 
 
@@ -191,7 +191,7 @@ async def test_whoever_waits_for_what_is_given_up_hears_that_the_client_was_clos
 
 
 def test_each_loop_fetches_for_itself() -> None:
-    keeper = Keeper("the source", lambda: datetime.now(UTC), lasting=False)
+    keeper = CredentialCache("the source", lambda: datetime.now(UTC), lasting=False)
     keys = iter("AB")
 
     async def fetch() -> Credentials:

@@ -13,7 +13,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from bedrock_stream.auth.skew import ClockRefusal, ServiceClocks, describe_refusal, read_refusal
-from bedrock_stream.auth.sources import Outside
+from bedrock_stream.auth.sources import SourceContext
 
 NOON = datetime(2025, 1, 30, 12, tzinfo=UTC)
 HOST = "bedrock-runtime.us-east-1.amazonaws.com"
@@ -293,7 +293,7 @@ def test_many_threads_learn_at_once() -> None:
 
 def test_a_source_of_keys_can_be_handed_the_clocks() -> None:
     clocks = ServiceClocks(Clock())
-    fields = {field.name: field.type for field in msgspec.structs.fields(Outside)}
+    fields = {field.name: field.type for field in msgspec.structs.fields(SourceContext)}
     assert fields["now"] == Callable[[str], datetime]
     assert fields["learn"] == Callable[[str, str | None, str], bool]
     now: Callable[[str], datetime] = clocks.now

@@ -19,7 +19,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bedrock_stream import Credentials
-from bedrock_stream.auth.sources import HttpAnswer, Outside, Source
+from bedrock_stream.auth.sources import HttpAnswer, Source, SourceContext
 from bedrock_stream.auth.sts import AssumeRole, AssumeRoleWithWebIdentity
 from bedrock_stream.auth.sts.exchange import Exchange
 from bedrock_stream.auth.sts.xml_answer import InvalidXml, read_xml
@@ -78,7 +78,7 @@ def rewrite(path: Path, content: bytes | None) -> None:
 
 
 async def test_a_role_is_taken_on_with_keys_of_the_environment(world: World, sts: Sts) -> None:
-    assert await AssumeRole(ROLE).fetch(world.outside) == GIVEN
+    assert await AssumeRole(ROLE).fetch(world.context) == GIVEN
     (asked,) = sts.requests
     assert asked.form == {
         "Action": "AssumeRole",
@@ -100,7 +100,7 @@ async def test_every_argument_reaches_the_service(world: World, sts: Sts, policy
     role = AssumeRole(
         ROLE, "me@work", external_id=EXTERNAL, policy=policy, duration=900, source=BASE, region="eu-west-1"
     )
-    assert await role.fetch(world.outside) == GIVEN
+    assert await role.fetch(world.context) == GIVEN
     form = sts.requests[0].form
     assert form["Policy"] == '{"Version":"2012-10-17","Statement":[]}'
     assert (form["ExternalId"], form["RoleSessionName"], form["DurationSeconds"]) == (EXTERNAL, "me@work", "900")
@@ -120,8 +120,8 @@ async def test_a_source_is_asked_at_each_fetch_whatever_kind_it_is(world: World,
     class OfOurs:
         name = "ours"
 
-        async def fetch(self, outside: Outside) -> Credentials:
-            assert outside.region == "us-east-1"
+        async def fetch(self, context: SourceContext) -> Credentials:
+            assert context.region == "us-east-1"
             threads.append(threading.current_thread())
             return BASE
 
@@ -134,7 +134,7 @@ async def test_a_source_is_asked_at_each_fetch_whatever_kind_it_is(world: World,
         (OfOurs(), False),
     ):
         role = AssumeRole(ROLE, source=source)
-        assert await role.fetch(world.outside) == await role.fetch(world.outside) == GIVEN
+        assert await role.fetch(world.context) == await role.fetch(world.context) == GIVEN
         assert [thread is not here for thread in threads] == [elsewhere] * 2
         threads.clear()
 
@@ -150,7 +150,7 @@ async def test_roles_can_be_chained(world: World, sts: Sts) -> None:
         return sts.answer(asked)
 
     sts.says = answer
-    assert await second.fetch(world.outside) == GIVEN
+    assert await second.fetch(world.context) == GIVEN
     assert [asked.form["RoleSessionName"] for asked in sts.requests] == ["first", "second"]
 
 
@@ -162,7 +162,7 @@ async def test_a_source_that_hangs_holds_up_no_cancelled_fetch(world: World, sts
         assert let.wait(30)
         return BASE
 
-    fetching = asyncio.create_task(AssumeRole(ROLE, source=hanging).fetch(world.outside))
+    fetching = asyncio.create_task(AssumeRole(ROLE, source=hanging).fetch(world.context))
     while not asked.is_set():
         await asyncio.sleep(0)
     fetching.cancel()
@@ -174,7 +174,7 @@ async def test_a_source_that_hangs_holds_up_no_cancelled_fetch(world: World, sts
 
 async def test_a_source_that_gives_no_keys_is_named(world: World, sts: Sts) -> None:
     with refused("source", "it gave a tuple", "return Credentials"):
-        await AssumeRole(ROLE, source=lambda: ("key", "secret")).fetch(world.outside)  # type: ignore[arg-type]
+        await AssumeRole(ROLE, source=lambda: ("key", "secret")).fetch(world.context)  # type: ignore[arg-type]
     assert not sts.requests
 
 
@@ -183,7 +183,7 @@ async def test_a_web_identity_is_exchanged_without_keys_and_its_file_is_read_ane
 ) -> None:
     role = AssumeRoleWithWebIdentity(ROLE, token_file, "pod", policy={"Statement": []}, duration=7200)
     assert isinstance(role, Source)
-    assert await role.fetch(world.outside) == GIVEN
+    assert await role.fetch(world.context) == GIVEN
     (asked,) = sts.requests
     assert asked.form == {
         "Action": "AssumeRoleWithWebIdentity",
@@ -197,7 +197,7 @@ async def test_a_web_identity_is_exchanged_without_keys_and_its_file_is_read_ane
     assert not {name for name in asked.headers if name.lower().startswith(("x-amz", "authorization"))}
     rewrite(token_file, b"rotated+token/=")
     sts.tokens = ("rotated+token/=",)
-    assert await role.fetch(world.outside) == GIVEN
+    assert await role.fetch(world.context) == GIVEN
 
 
 async def test_a_web_identity_token_may_come_from_anywhere(world: World, sts: Sts) -> None:
@@ -205,7 +205,7 @@ async def test_a_web_identity_token_may_come_from_anywhere(world: World, sts: St
         return JWT
 
     for token in (JWT, f" {JWT}\n", lambda: JWT, later):
-        assert await AssumeRoleWithWebIdentity(ROLE, token=token).fetch(world.outside) == GIVEN
+        assert await AssumeRoleWithWebIdentity(ROLE, token=token).fetch(world.context) == GIVEN
     assert len(sts.requests) == 4
 
 
@@ -238,7 +238,7 @@ async def test_the_address_has_an_order(
     world.environ, world.settings = environ, settings
     world.failure = ConnectionFailed("no network here")
     with pytest.raises(CredentialsUnavailable, match="could not be asked: no network here") as caught:
-        await AssumeRole(ROLE, **options).fetch(world.outside)
+        await AssumeRole(ROLE, **options).fetch(world.context)
     assert caught.value.retryable
     assert [asked for _, asked, _ in world.asked] == [url]
 
@@ -246,7 +246,7 @@ async def test_the_address_has_an_order(
 async def test_plain_http_off_this_machine_is_refused(world: World) -> None:
     world.environ["AWS_ENDPOINT_URL_STS"] = "http://sts.example"
     with refused("AWS_ENDPOINT_URL_STS", "would send credentials unencrypted", "use https"):
-        await AssumeRole(ROLE).fetch(world.outside)
+        await AssumeRole(ROLE).fetch(world.context)
     with refused("endpoint_url", "would send credentials unencrypted", "use https"):
         AssumeRole(ROLE, endpoint_url="http://sts.example")
 
@@ -332,14 +332,14 @@ async def test_a_file_that_holds_no_token_says_so(
 ) -> None:
     rewrite(token_file, content)
     with pytest.raises(CredentialsUnavailable, match=reason) as caught:
-        await AssumeRoleWithWebIdentity(ROLE, token_file).fetch(world.outside)
+        await AssumeRoleWithWebIdentity(ROLE, token_file).fetch(world.context)
     assert caught.value.source == f"AssumeRoleWithWebIdentity of {ROLE}"
     assert not sts.requests
 
 
 async def test_a_callable_must_give_a_token(world: World) -> None:
     with refused("token", "the callable gave a bytes", "return a str"):
-        await AssumeRoleWithWebIdentity(ROLE, token=lambda: b"t").fetch(world.outside)  # type: ignore[arg-type]
+        await AssumeRoleWithWebIdentity(ROLE, token=lambda: b"t").fetch(world.context)  # type: ignore[arg-type]
 
 
 # ------------------------------------------------------------------------------------------------------ what it refuses
@@ -368,7 +368,7 @@ async def test_a_refusal_is_typed_and_says_whose_it_is(
 ) -> None:
     sts.says = says(status, refusal_xml(code, "Said & done"))
     with pytest.raises(ServiceError) as caught:
-        await AssumeRole(ROLE).fetch(world.outside)
+        await AssumeRole(ROLE).fetch(world.context)
     error = caught.value
     assert (type(error), error.code, error.status, error.retryable) == (cls, code, status, retryable)
     assert error.message == "sts AssumeRole: Said & done"
@@ -378,12 +378,12 @@ async def test_a_refusal_is_typed_and_says_whose_it_is(
 
 async def test_a_wrong_secret_and_an_unknown_key_are_told_apart(world: World, sts: Sts) -> None:
     with pytest.raises(InvalidSignature, match="sts AssumeRole: The request signature we calculated") as caught:
-        await AssumeRole(ROLE, source=Credentials(BASE.access_key_id, "wrong", BASE.session_token)).fetch(world.outside)
+        await AssumeRole(ROLE, source=Credentials(BASE.access_key_id, "wrong", BASE.session_token)).fetch(world.context)
     assert type(caught.value) is InvalidSignature
     with pytest.raises(AccessDenied, match="sts AssumeRole: The security token included in the request is invalid"):
-        await AssumeRole(ROLE, source=Credentials("UNKNOWN", "x")).fetch(world.outside)
+        await AssumeRole(ROLE, source=Credentials("UNKNOWN", "x")).fetch(world.context)
     with pytest.raises(ValidationFailed, match="sts AssumeRoleWithWebIdentity: The ID Token provided"):
-        await AssumeRoleWithWebIdentity(ROLE, token="other").fetch(world.outside)
+        await AssumeRoleWithWebIdentity(ROLE, token="other").fetch(world.context)
 
 
 @pytest.mark.parametrize("hours", [-9, 9])
@@ -391,7 +391,7 @@ async def test_a_clock_that_is_wrong_is_learnt_and_the_request_signed_anew(world
     noon = datetime(2026, 7, 1, 12, tzinfo=UTC)
     sts.clock = lambda: noon
     world.clock = noon + timedelta(hours=hours)
-    assert await AssumeRole(ROLE).fetch(world.outside) == GIVEN
+    assert await AssumeRole(ROLE).fetch(world.context) == GIVEN
     host = sts.url.removeprefix("http://")
     ((learnt, date, message),) = world.refusals
     assert (learnt, date) == (host, "Wed, 01 Jul 2026 12:00:00 GMT")
@@ -406,14 +406,14 @@ async def test_a_clock_that_stays_wrong_is_reported(world: World, sts: Sts, lear
         403, refusal_xml("SignatureDoesNotMatch", "Signature expired: 1 is now earlier than 2 (3 - 5 min.)")
     )
     with pytest.raises(SignatureExpired, match="sts AssumeRole: Signature expired"):
-        await AssumeRole(ROLE).fetch(world.outside)
+        await AssumeRole(ROLE).fetch(world.context)
     assert len(sts.requests) == (2 if learns else 1)
 
 
 async def test_other_refusals_are_not_asked_again(world: World, sts: Sts) -> None:
     sts.says = says(403, refusal_xml("SignatureDoesNotMatch", "The request signature we calculated does not match"))
     with pytest.raises(InvalidSignature):
-        await AssumeRole(ROLE).fetch(world.outside)
+        await AssumeRole(ROLE).fetch(world.context)
     assert (len(sts.requests), world.refusals) == (1, [])
 
 
@@ -455,7 +455,7 @@ HOSTILE = {
 async def test_what_is_no_answer_of_sts_gives_no_keys(world: World, sts: Sts, body: str | bytes, status: int) -> None:
     sts.says = says(status, body)
     with pytest.raises(CredentialsUnavailable) as caught:
-        await AssumeRole(ROLE).fetch(world.outside)
+        await AssumeRole(ROLE).fetch(world.context)
     error = caught.value
     assert error.source == f"AssumeRole of {ROLE}"
     assert error.__cause__ is None
@@ -467,7 +467,7 @@ async def test_what_is_no_answer_of_sts_gives_no_keys(world: World, sts: Sts, bo
 async def test_only_200_gives_keys(world: World, sts: Sts, status: int) -> None:
     sts.says = says(status, keys_xml("AssumeRole") if status != 204 else "")
     with pytest.raises(CredentialsUnavailable, match=f"answered HTTP {status}"):
-        await AssumeRole(ROLE).fetch(world.outside)
+        await AssumeRole(ROLE).fetch(world.context)
 
 
 @pytest.mark.parametrize(
@@ -476,29 +476,29 @@ async def test_only_200_gives_keys(world: World, sts: Sts, status: int) -> None:
 async def test_an_error_without_a_name_is_none(world: World, sts: Sts, body: str) -> None:
     sts.says = says(400, body)
     with pytest.raises(CredentialsUnavailable, match="answered HTTP 400, unusable: it names no error"):
-        await AssumeRole(ROLE).fetch(world.outside)
+        await AssumeRole(ROLE).fetch(world.context)
 
 
 async def test_a_request_id_that_is_none_is_left_out(world: World, sts: Sts) -> None:
     sts.says = says(403, refusal_xml("AccessDenied", "m").replace("request-1", "a b"))
     with pytest.raises(AccessDenied) as caught:
-        await AssumeRole(ROLE).fetch(world.outside)
+        await AssumeRole(ROLE).fetch(world.context)
     assert caught.value.request_id is None
 
 
 async def test_a_moment_without_a_zone_is_utc(world: World, sts: Sts) -> None:
     sts.says = says(200, keys_xml("AssumeRole", ends="2030-01-02T03:04:05.250"))
-    found = await AssumeRole(ROLE).fetch(world.outside)
+    found = await AssumeRole(ROLE).fetch(world.context)
     assert found.expires_at == datetime(2030, 1, 2, 3, 4, 5, 250_000, tzinfo=UTC)
 
 
 async def test_a_service_that_is_not_there_is_unavailable_and_a_closed_client_is_closed(world: World, sts: Sts) -> None:
     world.environ["AWS_ENDPOINT_URL_STS"] = "http://127.0.0.1:1"
     with pytest.raises(CredentialsUnavailable, match=r"127\.0\.0\.1:1 could not be asked: no answer"):
-        await AssumeRole(ROLE).fetch(world.outside)
+        await AssumeRole(ROLE).fetch(world.context)
     world.failure = ClientClosed("closed")
     with pytest.raises(ClientClosed):
-        await AssumeRole(ROLE).fetch(world.outside)
+        await AssumeRole(ROLE).fetch(world.context)
 
 
 EXCHANGE = Exchange(source="s", operation="AssumeRole", url="https://h/", region="r", body=b"", secrets=())
@@ -580,7 +580,7 @@ async def test_no_secret_shows_whatever_is_answered(
     sts.says = says(status, ECHOES[echo](told))
     caplog.set_level(logging.DEBUG)
     with pytest.raises((CredentialsUnavailable, ServiceError)) as caught:
-        await role.fetch(world.outside)  # type: ignore[attr-defined]
+        await role.fetch(world.context)  # type: ignore[attr-defined]
     shown = traces(caught.value) + caplog.text
     for secret in (*secrets, SECRET, TOKEN):
         for written in (secret, quote(secret, safe=""), quote_plus(secret)):
@@ -594,7 +594,7 @@ async def test_no_secret_shows_when_nothing_is_answered(
     world.environ["AWS_ENDPOINT_URL_STS"] = "http://127.0.0.1:1"
     for role, secrets in ROLES.values():
         with pytest.raises(CredentialsUnavailable) as caught:
-            await role.fetch(world.outside)  # type: ignore[attr-defined]
+            await role.fetch(world.context)  # type: ignore[attr-defined]
         shown = traces(caught.value) + caplog.text
         assert not [secret for secret in secrets if secret in shown]
 

@@ -239,7 +239,7 @@ async def test_a_tool_that_was_not_offered_is_an_error_result(emulator: Emulator
 
 
 @dataclass
-class Place:
+class KeySource:
     city: str
     zip_code: int = 0
 
@@ -271,7 +271,7 @@ async def test_arguments_that_do_not_fit_are_an_error_result_and_nothing_is_run(
 ) -> None:
     def take(
         number: int,
-        place: Place | None = None,
+        place: KeySource | None = None,
         point: Point | None = None,
         person: Person | None = None,
         people: list[Person] | None = None,
@@ -288,7 +288,7 @@ async def test_arguments_that_do_not_fit_are_an_error_result_and_nothing_is_run(
 async def test_parameters_arrive_as_the_objects_that_their_annotations_name(emulator: Emulator, client: Client) -> None:
     taken: list[Any] = []
 
-    def take(place: Place, point: Point, person: Person, people: list[Person], count: int = 7) -> None:
+    def take(place: KeySource, point: Point, person: Person, people: list[Person], count: int = 7) -> None:
         taken.extend([place, point, person, people, count])
 
     given = {
@@ -299,7 +299,7 @@ async def test_parameters_arrive_as_the_objects_that_their_annotations_name(emul
     }
     assert (await result_of(emulator, client, take, given))["status"] == "success"
     ada, bob = Person(name="Ada", age=36), Person(name="Bob", age=1)
-    assert taken == [Place("Oslo"), Point(1, 2.5), ada, [bob], 7]
+    assert taken == [KeySource("Oslo"), Point(1, 2.5), ada, [bob], 7]
 
 
 async def test_a_function_that_raises_tells_kind_and_message_and_no_traceback(
@@ -340,7 +340,7 @@ RETURNED: list[tuple[Any, list[dict[str, Any]]]] = [
     ({"degrees": 21}, [{"json": {"degrees": 21}}]),
     ({}, [{"json": {}}]),
     ({"text": 5}, [{"json": {"text": 5}}]),  # no block, though it looks like one
-    (Place("Oslo"), [{"json": {"city": "Oslo", "zip_code": 0}}]),
+    (KeySource("Oslo"), [{"json": {"city": "Oslo", "zip_code": 0}}]),
     (Point(1, 2), [{"json": {"x": 1, "y": 2}}]),
     (Person(name="Ada", age=36), [{"json": {"name": "Ada", "age": 36}}]),
     ([Person(name="Ada", age=36)], [{"text": '[{"name":"Ada","age":36}]'}]),

@@ -160,7 +160,7 @@ def test_every_block_is_read_and_written_back_as_it_came(case: str) -> None:
     wire, block = BLOCKS[case]
     message = answer(wire).message
     assert message == Message.assistant(block)
-    assert Anthropic().refuses([message], OPTIONS) is None
+    assert Anthropic().unsupported([message], OPTIONS) is None
     assert Anthropic().body([message], OPTIONS)["messages"] == [{"role": "assistant", "content": [wire]}]
 
 
@@ -275,5 +275,5 @@ def test_whatever_comes_raises_nothing_but_errors_of_ours(content: list[Any], us
     except BedrockStreamError:
         return
     msgspec.json.encode(response)
-    if Anthropic().refuses([response.message], OPTIONS) is None:
+    if Anthropic().unsupported([response.message], OPTIONS) is None:
         msgspec.json.encode(Anthropic().body([response.message], OPTIONS))

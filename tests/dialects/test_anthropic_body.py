@@ -63,7 +63,7 @@ HOUR = {"cache_control": {"type": "ephemeral", "ttl": "1h"}}
 def body(*messages: Any, **options: Any) -> Any:
     """The body as it arrives, which nothing stands against."""
     prompt, read = read_prompt(list(messages)), read_options(options)
-    assert Anthropic().refuses(prompt, read) is None
+    assert Anthropic().unsupported(prompt, read) is None
     return json.loads(msgspec.json.encode(Anthropic().body(prompt, read)))
 
 
@@ -324,7 +324,7 @@ REFUSED: dict[str, tuple[Message, Wire, str]] = {
 @pytest.mark.parametrize("case", REFUSED)
 def test_what_cannot_be_said_is_named_and_never_left_out(case: str) -> None:
     message, options, reason = REFUSED[case]
-    refusal = Anthropic().refuses([message], read_options(options))
+    refusal = Anthropic().unsupported([message], read_options(options))
     assert refusal is not None
     assert reason in refusal
 

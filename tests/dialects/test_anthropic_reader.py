@@ -99,7 +99,7 @@ def test_a_recorded_shape_of_stream_becomes_events() -> None:
         Metadata(Usage(12, 30, 42), 640, extra={"firstByteLatency": 210}),
     ]
     assert reader.ended
-    assert reader.settled
+    assert reader.complete
     assert reader.broken_tool is None
 
 

@@ -436,16 +436,16 @@ def test_the_reader_tells_the_messages_end_and_when_nothing_more_is_expected() -
     seen = []
     for frame in (event("messageStart", role="assistant"), stop(0), message_stop(), event("metadata")):
         feed(reader, [frame])
-        seen.append((reader.ended, reader.settled))
+        seen.append((reader.ended, reader.complete))
     assert seen == [(False, False), (False, False), (True, False), (True, True)]
 
 
 def test_metadata_before_the_end_settles_nothing() -> None:
     reader = ConverseReader()
     feed(reader, [event("metadata")])
-    assert not reader.settled
+    assert not reader.complete
     feed(reader, [message_stop()])
-    assert (reader.ended, reader.settled) == (True, False)
+    assert (reader.ended, reader.complete) == (True, False)
 
 
 # ------------------------------------------------------------------------------------------------------------- failures

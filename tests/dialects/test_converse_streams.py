@@ -30,7 +30,7 @@ def events_of(name: str) -> list[Event]:
     events: deque[Event] = deque()
     reader.feed(Decoder().feed((FIXTURES / f"{name}.bin").read_bytes()), events)
     assert reader.ended
-    assert reader.settled
+    assert reader.complete
     assert reader.broken_tool is None
     return list(events)
 

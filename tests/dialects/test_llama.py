@@ -186,7 +186,7 @@ PROMPTS: dict[str, tuple[str, tuple[Message, ...], Wire, str]] = {
 @pytest.mark.parametrize("case", PROMPTS)
 def test_each_family_has_its_own_form_of_a_conversation(case: str) -> None:
     family, messages, options, expected = PROMPTS[case]
-    assert Llama(family).refuses(messages, read_options(options)) is None
+    assert Llama(family).unsupported(messages, read_options(options)) is None
     assert prompt(family, *messages, **options) == expected
 
 
@@ -300,7 +300,7 @@ for name, odd in {
 @pytest.mark.parametrize("case", REFUSED)
 def test_what_cannot_be_said_is_named_and_never_left_out(case: str) -> None:
     family, messages, options, reason = REFUSED[case]
-    refusal = Llama(family).refuses(messages, read_options(options))
+    refusal = Llama(family).unsupported(messages, read_options(options))
     assert refusal is not None
     assert reason in refusal
     with pytest.raises(UnsupportedOperation) as caught:
@@ -369,7 +369,7 @@ def test_a_recorded_shape_of_stream_becomes_events() -> None:
         Metadata(Usage(26, 4, 30), 640, extra={"firstByteLatency": 210}),
     ]
     assert reader.ended
-    assert reader.settled
+    assert reader.complete
 
 
 def test_the_models_own_counts_stand_in_for_metrics() -> None:
@@ -378,7 +378,7 @@ def test_the_models_own_counts_stand_in_for_metrics() -> None:
         MessageStop("max_tokens", "length"),
         Metadata(Usage(25, 2, 27)),
     ]
-    assert reader.settled
+    assert reader.complete
     assert read(chunk("a", 1), chunk("", stop_reason="stop"))[-1] == Metadata(Usage(output_tokens=1))
     assert read(chunk("a", new=1), chunk("b", 7), chunk("", stop_reason="stop"))[-1] == Metadata(Usage(output_tokens=7))
 
@@ -393,7 +393,7 @@ def test_an_end_without_any_count_is_not_settled() -> None:
     reader = Llama("llama3").reader()
     assert feed(reader, chunk("", stop_reason="stop")) == [MessageStart("assistant"), MessageStop("end_turn", "stop")]
     assert reader.ended
-    assert not reader.settled
+    assert not reader.complete
 
 
 @pytest.mark.parametrize(
@@ -592,4 +592,4 @@ def test_whatever_answers_nothing_but_our_own_errors_comes_out(document: bytes) 
 def test_an_answer_goes_back_as_history() -> None:
     turns = [Message.user("a"), answer().message, Message.user("b")]
     for family in FAMILIES:
-        assert Llama(family).refuses(turns, Options()) is None
+        assert Llama(family).unsupported(turns, Options()) is None

@@ -308,7 +308,7 @@ REFUSED: dict[str, tuple[Message, Wire, str]] = {
 @pytest.mark.parametrize("case", REFUSED)
 def test_what_cannot_be_said_is_named_and_never_left_out(case: str) -> None:
     message, options, reason = REFUSED[case]
-    refusal = OpenAI().refuses([message], read_options(options))
+    refusal = OpenAI().unsupported([message], read_options(options))
     assert refusal is not None
     assert reason in refusal
     with pytest.raises(UnsupportedOperation) as caught:
@@ -322,7 +322,7 @@ def test_what_can_be_said_is_not_refused() -> None:
         Message.assistant(Reasoning("hm"), ToolCall("c", "f")),
         Message.user(ToolResult("c", 1)),
     ]
-    assert OpenAI().refuses(turns, read_options({"system": "a", "tools": [Tool(name="f")]})) is None
+    assert OpenAI().unsupported(turns, read_options({"system": "a", "tools": [Tool(name="f")]})) is None
 
 
 def test_the_dialect_says_where_it_is_spoken() -> None:
@@ -416,7 +416,7 @@ def test_a_recorded_shape_of_stream_becomes_events() -> None:
         Metadata(Usage(70, 9, 79), 640, extra={"firstByteLatency": 210}),
     ]
     assert reader.ended
-    assert reader.settled
+    assert reader.complete
     response = assembled(*frames)
     assert response.message == Message.assistant(Reasoning("User asks more"), Text("Hello <3"))
     assert response.usage == Usage(70, 9, 79)
@@ -426,7 +426,7 @@ def test_usage_and_metrics_of_the_extra_chunk_become_one_event() -> None:
     reader = OpenAI().reader()
     feed(reader, FIRST, delta("a"), finish())
     assert reader.ended
-    assert not reader.settled
+    assert not reader.complete
     usage = {**USAGE, "prompt_tokens_details": {"cached_tokens": 0}, "completion_tokens_details": None}
     assert feed(reader, chunk(usage=usage, **MEASURED)) == [
         Metadata(
@@ -435,14 +435,14 @@ def test_usage_and_metrics_of_the_extra_chunk_become_one_event() -> None:
             extra={"firstByteLatency": 210},
         )
     ]
-    assert reader.settled
+    assert reader.complete
 
 
 def test_usage_is_known_without_metrics() -> None:
     reader = OpenAI().reader()
     events = feed(reader, FIRST, chunk(usage=USAGE), finish())
     assert events[1:] == [MessageStop("end_turn", "stop"), Metadata(Usage(69, 8, 77))]
-    assert reader.settled
+    assert reader.complete
 
 
 def test_counts_that_come_apart_join_in_the_response() -> None:
@@ -679,9 +679,9 @@ def test_a_guardrail_that_answers_itself_ends_the_message_without_a_reason(sign:
 def test_a_trace_alone_does_not_settle_the_stream() -> None:
     reader = OpenAI().reader()
     feed(reader, FIRST, finish(**TRACED))
-    assert not reader.settled
+    assert not reader.complete
     feed(reader, chunk(**MEASURED))
-    assert reader.settled
+    assert reader.complete
 
 
 # --------------------------------------------------------------------------------------------------------------- answer
@@ -882,5 +882,5 @@ def test_whatever_answers_nothing_but_our_own_errors_comes_out(document: bytes) 
 
 def test_an_answer_goes_back_as_history() -> None:
     response = answer(text="<reasoning>hm</reasoning>a", tool_calls=[call('{"a":1}')], finish_reason="tool_calls")
-    assert OpenAI().refuses([response.message], Options()) is None
+    assert OpenAI().unsupported([response.message], Options()) is None
     assert sent(response.message) == [{"role": "assistant", "content": "a", "tool_calls": [call('{"a":1}')]}]

@@ -27,7 +27,7 @@ class Outcome(NamedTuple):
     events: list[Event]
     error: str
     ended: bool
-    settled: bool
+    complete: bool
     broken_tool: ToolCallEnd | None
 
 
@@ -38,7 +38,7 @@ def read(dialect: Dialect, frames: Sequence[Frame], places: Sequence[int]) -> Ou
             reader.feed(frames[start:end], events)
     except BedrockStreamError as error:
         told = repr(error)
-    return Outcome(list(events), told, reader.ended, reader.settled, reader.broken_tool)
+    return Outcome(list(events), told, reader.ended, reader.complete, reader.broken_tool)
 
 
 def check(family: Family, frames: Sequence[Frame], places: Sequence[int]) -> Outcome:
@@ -47,7 +47,7 @@ def check(family: Family, frames: Sequence[Frame], places: Sequence[int]) -> Out
     assert whole == read(family.dialect, frames, places), "batches matter"
     assert whole == read(family.dialect, frames, range(len(frames) + 1)), "frame by frame is something else"
     assert whole.ended == any(isinstance(event, MessageStop) for event in whole.events)
-    assert whole.ended or not whole.settled
+    assert whole.ended or not whole.complete
     for event in whole.events:
         msgspec.json.encode(event)
     check_assembly(family, whole)

@@ -45,7 +45,7 @@ from bedrock_stream.testing import (
     unmodeled_error,
     wrong_content_type,
 )
-from bedrock_stream.transport.http_response import Answer
+from bedrock_stream.transport.http_response import HttpResponse
 from tests.conftest import KEYS
 from tests.support.leftovers import nothing_left
 
@@ -333,7 +333,7 @@ async def test_no_fault_leaves_memory(converse: bool) -> None:
         grown = await befall_all(client) - before
         assert grown < 2 * 10 * len(faults), "ten blocks are less than the smallest stream"
         await emulator.wait_until_idle()
-        assert [thing for thing in gc.get_objects() if type(thing) is Answer] == []
+        assert [thing for thing in gc.get_objects() if type(thing) is HttpResponse] == []
 
 
 def what_came(read: Callable[..., Awaitable[None]], got: list[Any], said: tuple[Step, ...]) -> None:

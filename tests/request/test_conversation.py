@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bedrock_stream import CitedText, Document, Image, Message, Raw, Text, Tool, ToolCall, ToolResult
-from bedrock_stream.request.conversation import mend, uses_tools
+from bedrock_stream.request.conversation import normalize_conversation, uses_tools
 from bedrock_stream.request.plan import make_plan
 from bedrock_stream.types.messages import read_prompt
 from bedrock_stream.types.options import read_options
@@ -23,7 +23,7 @@ RAW_DOCUMENT = {"document": {"format": "pdf", "name": "d", "source": {"bytes": b
 
 
 def mended(*messages: Any, **options: Any) -> Any:
-    return mend(read_prompt(list(messages)), read_options(options))
+    return normalize_conversation(read_prompt(list(messages)), read_options(options))
 
 
 def raw_call(id: str, name: str | None = "f") -> dict[str, Any]:
@@ -42,7 +42,7 @@ def test_a_sound_conversation_stays_as_it_is() -> None:
         Message.user(ToolResult("c-1", "b")),
     )
     options = read_options({"tools": [Tool(name="f")]})
-    assert mend(messages, options) == (messages, options)
+    assert normalize_conversation(messages, options) == (messages, options)
 
 
 # ---------------------------------------------------------------------------------------------------------------- tools

@@ -9,7 +9,7 @@ import pytest
 from bedrock_stream import Tool
 from bedrock_stream.errors import UnsupportedOperation
 from bedrock_stream.request.models import describe
-from bedrock_stream.request.vendor_fields import expand
+from bedrock_stream.request.vendor_fields import with_vendor_fields
 from bedrock_stream.types.options import read_options
 from tests.support.refusals import refused
 
@@ -19,12 +19,12 @@ ADDITIONAL = "leave it out, or use additional_model_request_fields"
 
 
 def fields(model: str, **options: Any) -> Any:
-    return expand(describe(model), read_options(options)).additional_model_request_fields
+    return with_vendor_fields(describe(model), read_options(options)).additional_model_request_fields
 
 
 def test_options_that_are_the_same_for_all_stay_as_they_are() -> None:
     options = read_options({"max_tokens": 5, "additional_model_request_fields": {"a": 1}})
-    assert expand(describe(CLAUDE), options) is options
+    assert with_vendor_fields(describe(CLAUDE), options) is options
 
 
 @pytest.mark.parametrize(

@@ -45,7 +45,7 @@ from bedrock_stream.testing import (
     unscripted,
     wrong_content_type,
 )
-from bedrock_stream.transport.http_response import Answer
+from bedrock_stream.transport.http_response import HttpResponse
 from tests.support.leftovers import Open, open_sockets
 
 ROOT = Path(__file__).parents[2]
@@ -283,7 +283,7 @@ async def settled() -> Held:
 
 def streams_alive() -> int:
     """Streams, and answers under them, that are in memory; a caller of `run` may keep some of its own."""
-    return sum(type(thing) in (Stream, Answer) for thing in gc.get_objects())
+    return sum(type(thing) in (Stream, HttpResponse) for thing in gc.get_objects())
 
 
 def room_for(descriptors: int) -> None:

@@ -14,7 +14,7 @@ import aiohttp
 from yarl import URL
 
 from bedrock_stream import Credentials
-from bedrock_stream.auth.sources import HttpAnswer, Outside
+from bedrock_stream.auth.sources import HttpAnswer, SourceContext
 from bedrock_stream.errors import ConnectionFailed, TransportError
 
 BASE = Credentials("AKIDBASE", "base+secret/key", "base/session+token==")
@@ -48,8 +48,8 @@ class World:
         """What HTTP fails with, where it is made to fail."""
 
     @property
-    def outside(self) -> Outside:
-        return Outside(
+    def context(self) -> SourceContext:
+        return SourceContext(
             http=self.http,
             environ=self.environ,
             settings=self.settings,

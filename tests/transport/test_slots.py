@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bedrock_stream import errors
-from bedrock_stream.transport.slots import Lane, Lanes, Slots, Turn
+from bedrock_stream.transport.slots import Lane, Lanes, LaneTicket, Slots
 
 
-async def in_line(slots: Slots | Turn, count: int = 1) -> list[asyncio.Task[None]]:
+async def in_line(slots: Slots | LaneTicket, count: int = 1) -> list[asyncio.Task[None]]:
     """Tasks that stand in line for a slot each."""
     waiting = [asyncio.create_task(slots.acquire(None)) for _ in range(count)]
     await asyncio.sleep(0)
@@ -82,8 +82,8 @@ async def test_a_full_pool_says_whose_slots_are_taken() -> None:
 # --------------------------------------------------------------------------------------------------- what a lane learns
 
 
-async def turns(lane: Lane, count: int) -> list[Turn]:
-    taken = [Turn(lane) for _ in range(count)]
+async def turns(lane: Lane, count: int) -> list[LaneTicket]:
+    taken = [LaneTicket(lane) for _ in range(count)]
     for turn in taken:
         await turn.acquire(None)
     return taken
@@ -103,7 +103,7 @@ async def test_a_round_of_throttled_requests_lowers_the_limit_once() -> None:
 async def test_who_stood_in_line_while_the_limit_fell_counts_by_the_new_one() -> None:
     lane = Lane(3, "it")
     first = await turns(lane, 3)
-    late = Turn(lane)
+    late = LaneTicket(lane)
     waiting = await in_line(late)
     first[0].throttled()
     assert lane.limit == 2

@@ -24,7 +24,7 @@ class Unit(Enum):
     KELVIN = "kelvin"
 
 
-class Place(msgspec.Struct):
+class KeySource(msgspec.Struct):
     """Where on earth.
 
     In degrees.
@@ -148,14 +148,14 @@ def test_a_function_without_parameters_takes_an_empty_object() -> None:
 
 
 def test_models_among_the_parameters_are_defined_at_the_top() -> None:
-    def plan(where: Place, when: Span, note: Note, unit: Unit, order: Order) -> None: ...
+    def plan(where: KeySource, when: Span, note: Note, unit: Unit, order: Order) -> None: ...
 
     schema = Tool.from_function(plan).input_schema
-    assert schema["properties"]["where"] == {"$ref": "#/$defs/Place"}
+    assert schema["properties"]["where"] == {"$ref": "#/$defs/KeySource"}
     assert schema["properties"]["when"] == {"$ref": "#/$defs/Span"}
     assert schema["properties"]["order"]["properties"]["items"]["items"] == {"$ref": "#/$defs/Item"}
     assert "$defs" not in schema["properties"]["order"]
-    assert set(schema["$defs"]) == {"Place", "Span", "Note", "Unit", "Item"}
+    assert set(schema["$defs"]) == {"KeySource", "Span", "Note", "Unit", "Item"}
     assert schema["$defs"]["Item"]["properties"] == {"sku": {"title": "Sku", "type": "string"}}
 
 
@@ -204,7 +204,7 @@ def test_an_unnamed_function_is_refused() -> None:
 
 @pytest.mark.parametrize(
     ("model", "description"),
-    [(Place, "Where on earth."), (Order, "What was bought."), (Span, ""), (Note, ""), (Item, ""), (Bare, "")],
+    [(KeySource, "Where on earth."), (Order, "What was bought."), (Span, ""), (Note, ""), (Item, ""), (Bare, "")],
 )
 def test_a_model_is_described_by_its_own_docstring_only(model: type, description: str) -> None:
     tool = Tool.from_model(model)
@@ -214,7 +214,7 @@ def test_a_model_is_described_by_its_own_docstring_only(model: type, description
 
 
 def test_name_and_description_of_a_model_may_be_given() -> None:
-    tool = Tool.from_model(Place, name="place", description="A place.")
+    tool = Tool.from_model(KeySource, name="place", description="A place.")
     assert (tool.name, tool.description) == ("place", "A place.")
 
 

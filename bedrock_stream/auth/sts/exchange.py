@@ -17,7 +17,7 @@ from ...errors import ClientClosed, CredentialsUnavailable, ServiceError, Transp
 from ...types.settings import Masked
 from ..credentials import Credentials
 from ..sigv4 import sign
-from ..sources import LARGEST_ANSWER, HttpAnswer, Outside, make_keys, scrub
+from ..sources import LARGEST_ANSWER, HttpAnswer, SourceContext, make_keys, scrub
 from .xml_answer import InvalidXml, read_xml
 
 __all__ = ("Exchange",)
@@ -51,7 +51,7 @@ class Exchange(Masked, frozen=True, kw_only=True):
     def __repr__(self) -> str:
         return f"Exchange({self.source})"  # the body holds secrets
 
-    async def send(self, outside: Outside, keys: Credentials | None) -> HttpAnswer:
+    async def send(self, context: SourceContext, keys: Credentials | None) -> HttpAnswer:
         """Ask, signed where there are keys. Raises `CredentialsUnavailable`."""
         headers = dict(_HEADERS)
         if keys is not None:
@@ -63,10 +63,10 @@ class Exchange(Masked, frozen=True, kw_only=True):
                 credentials=keys,
                 region=self.region,
                 service="sts",
-                now=outside.now(self.host),
+                now=context.now(self.host),
             )
         try:
-            return await outside.http("POST", self.url, headers=headers, body=self.body, seconds=_SECONDS)
+            return await context.http("POST", self.url, headers=headers, body=self.body, seconds=_SECONDS)
         except ClientClosed:
             raise
         except TransportError as error:

@@ -21,7 +21,7 @@ from ...errors import ConfigurationError, CredentialsUnavailable, SignatureExpir
 from ...request.endpoints import STS, resolve_endpoint
 from ...types.settings import DEFAULT_REGION, check_region
 from ..credentials import Credentials
-from ..sources import Outside, Source, call_provider
+from ..sources import Source, SourceContext, call_provider
 from .exchange import Exchange
 
 __all__ = ("AssumeRole", "AssumeRoleWithWebIdentity", "KeySource", "TokenSource")
@@ -82,10 +82,10 @@ class _Role:
     def __repr__(self) -> str:
         return f"{type(self).__name__}(role_arn={self.role_arn!r}, session_name={self.session_name!r})"
 
-    def _exchange(self, outside: Outside, form: Mapping[str, str], secrets: Iterable[str]) -> Exchange:
-        region = self._region or outside.region
+    def _exchange(self, context: SourceContext, form: Mapping[str, str], secrets: Iterable[str]) -> Exchange:
+        region = self._region or context.region
         endpoint = resolve_endpoint(
-            region, outside.environ, outside.settings, service=STS, endpoint_url=self._endpoint_url
+            region, context.environ, context.settings, service=STS, endpoint_url=self._endpoint_url
         )
         return Exchange(
             source=self.name,
@@ -127,28 +127,28 @@ class AssumeRole(_Role):
             _check(external_id, _EXTERNAL_ID, "external_id", "use 2 to 1224 letters, digits, _+=,.@:/-", shown=False)
         self._source = source
 
-    async def fetch(self, outside: Outside) -> Credentials:
+    async def fetch(self, context: SourceContext) -> Credentials:
         """New keys. Raises `CredentialsUnavailable`, `ServiceError`, and what the source of the other keys raises."""
-        keys = await self._base(outside)
+        keys = await self._base(context)
         form = {} if self._external_id is None else {"ExternalId": self._external_id}
         secrets = (keys.secret_access_key, keys.session_token or "", self._external_id or "")
-        exchange = self._exchange(outside, form, secrets)
-        answer = await exchange.send(outside, keys)
+        exchange = self._exchange(context, form, secrets)
+        answer = await exchange.send(context, keys)
         try:
             return exchange.read(answer)
         except SignatureExpired as error:
             said = error.message.removeprefix(exchange.prefix)
-            if not outside.learn(exchange.host, answer.headers.get("Date"), said):
+            if not context.learn(exchange.host, answer.headers.get("Date"), said):
                 raise
-        return exchange.read(await exchange.send(outside, keys))
+        return exchange.read(await exchange.send(context, keys))
 
-    async def _base(self, outside: Outside) -> Credentials:
+    async def _base(self, context: SourceContext) -> Credentials:
         source = self._source
         if source is None:
-            return await outside.default()
+            return await context.default()
         if isinstance(source, Credentials):
             return source
-        ask = partial(source.fetch, outside) if isinstance(source, Source) else source
+        ask = partial(source.fetch, context) if isinstance(source, Source) else source
         found = await call_provider(ask, self.name)
         if not isinstance(found, Credentials):
             raise ConfigurationError("source", f"it gave a {type(found).__name__}", "return Credentials")
@@ -186,11 +186,11 @@ class AssumeRoleWithWebIdentity(_Role):
         self._token_file = None if token_file is None else Path(token_file)
         self._token = token
 
-    async def fetch(self, outside: Outside) -> Credentials:
+    async def fetch(self, context: SourceContext) -> Credentials:
         """New keys. Raises `CredentialsUnavailable`, `ServiceError`, and what the callable raises."""
         token = await self._read_token()
-        exchange = self._exchange(outside, {"WebIdentityToken": token}, [token])
-        return exchange.read(await exchange.send(outside, None))
+        exchange = self._exchange(context, {"WebIdentityToken": token}, [token])
+        return exchange.read(await exchange.send(context, None))
 
     async def _read_token(self) -> str:
         token = self._token

@@ -13,7 +13,7 @@ from zlib import crc32
 
 import msgspec
 
-from ...client.stream import Live
+from ...client.stream import BaseStream
 from ...errors import BedrockStreamError, InvalidHeader
 from ...eventstream import Decoder, Frame, decode_headers
 
@@ -62,7 +62,7 @@ class FrameView(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag
     """How many bytes of it came."""
 
 
-def tap(stream: Live[Any], tell: Callable[[FrameView], None], round: int) -> None:
+def tap(stream: BaseStream[Any], tell: Callable[[FrameView], None], round: int) -> None:
     """Have every frame of a stream told. Only before anything of it was read."""
     stream._decoder = _TellingDecoder(tell, round)
 

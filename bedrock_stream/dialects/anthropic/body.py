@@ -14,14 +14,14 @@ from ...types.options import Options
 from ...types.tools import Tool
 from .blocks import can_write, write_block
 
-__all__ = ("DEFAULT_MAX_TOKENS", "refusal", "write_body")
+__all__ = ("DEFAULT_MAX_TOKENS", "unsupported", "write_body")
 
 VERSION = "bedrock-2023-05-31"
 DEFAULT_MAX_TOKENS = 4096
 """Sent where the caller gives none: Claude's native form requires a limit, and every model takes this one."""
 
 
-def refusal(messages: Sequence[Message], options: Options) -> str | None:
+def unsupported(messages: Sequence[Message], options: Options) -> str | None:
     """Why this conversation cannot be said in this form; None where it can."""
     for place, message in enumerate(messages):
         if message.role == "system":

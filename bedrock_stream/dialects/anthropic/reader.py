@@ -186,7 +186,7 @@ class AnthropicReader(ChunkReader):
         self.metadata = self.metadata.merged(metrics_of(wire) or Metadata())
         events.append(read_stop(self._stop, blocked=self.blocked))
         events.append(close_metadata(self.metadata))
-        self.ended = self.settled = True
+        self.ended = self.complete = True
 
     def _ping(self, _wire: _Wire, _events: deque[Event]) -> None:
         """Says only that the connection lives."""

@@ -74,15 +74,15 @@ _decode_delta = msgspec.json.Decoder(_BlockDelta).decode
 class ConverseReader(ToolInputs):
     """Reads one stream."""
 
-    __slots__ = ("_delta_headers", "ended", "settled")
+    __slots__ = ("_delta_headers", "complete", "ended")
 
-    unmarked = False
+    has_end_marker = True
 
     def __init__(self) -> None:
         super().__init__()
         self._delta_headers: Mapping[str, HeaderValue] | None = None
         self.ended: bool = False
-        self.settled: bool = False
+        self.complete: bool = False
 
     def feed(self, frames: Iterable[Frame], events: deque[Event]) -> None:
         """See `dialects.Reader`."""
@@ -194,7 +194,7 @@ class ConverseReader(ToolInputs):
     def _metadata(self, wire: _Wire, events: deque[Event]) -> None:
         events.append(read_metadata(wire))
         wire.clear()
-        self.settled = self.ended
+        self.complete = self.ended
 
 
 _HANDLERS: dict[str, Callable[[ConverseReader, _Wire, deque[Event]], None]] = {

@@ -9,7 +9,7 @@ from ...types.messages import Message
 from ...types.options import Options
 from ...types.response import Response
 from .answer import read_answer
-from .body import refusal, write_body
+from .body import unsupported, write_body
 from .reader import OpenAIReader
 
 __all__ = ("OpenAI",)
@@ -22,9 +22,9 @@ class OpenAI:
     operation = "invoke"
     stream_operation = "invoke-with-response-stream"
 
-    def refuses(self, messages: Sequence[Message], options: Options) -> str | None:
+    def unsupported(self, messages: Sequence[Message], options: Options) -> str | None:
         """Why this conversation cannot be said in this form; None where it can."""
-        return refusal(messages, options)
+        return unsupported(messages, options)
 
     def body(self, messages: Sequence[Message], options: Options) -> dict[str, Any]:
         """See `dialects.Dialect`. `extra` has the last word."""

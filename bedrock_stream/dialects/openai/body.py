@@ -16,16 +16,16 @@ from ...errors import ConfigurationError
 from ...types.messages import Block, CitedText, Json, Message, Raw, Reasoning, Text, ToolCall, ToolResult
 from ...types.options import Options
 from ...types.tools import Tool
-from ..texts import raise_refusal, said, system_text, system_texts, unwritable, with_fields
+from ..texts import first_unsupported, joined_text, raise_refusal, system_text, system_texts, with_fields
 
-__all__ = ("refusal", "write_body")
+__all__ = ("unsupported", "write_body")
 
 _Wire = dict[str, Any]
 
 
-def refusal(messages: Sequence[Message], options: Options) -> str | None:
+def unsupported(messages: Sequence[Message], options: Options) -> str | None:
     """Why this conversation cannot be said in this form; None where it can."""
-    if found := unwritable(messages, _can_write):
+    if found := first_unsupported(messages, _can_write):
         place, kind = found
         return f"{place}: Chat Completions has no form for a {kind}"
     if None in system_texts(options):
@@ -39,7 +39,7 @@ def refusal(messages: Sequence[Message], options: Options) -> str | None:
 
 def write_body(messages: Sequence[Message], options: Options) -> _Wire:
     """The body; `extra` has the last word. Raises `UnsupportedOperation` for what cannot be said."""
-    raise_refusal(refusal(messages, options))
+    raise_refusal(unsupported(messages, options))
     turns = [wire for message in messages for wire in _message(message)]
     if system := system_text(options):
         turns.insert(0, {"role": "system", "content": system})
@@ -77,7 +77,7 @@ def _message(message: Message) -> Iterator[_Wire]:
             items = [_result_item(item) for item in block.content]
             texts = [item.text if isinstance(item, Text) else _json(item.value) for item in items]
             yield {"role": "tool", "tool_call_id": block.id, "content": "\n".join(texts)}
-    text = said(message.content, message.role)
+    text = joined_text(message.content, message.role)
     calls = [_call(block) for block in message.content if isinstance(block, ToolCall)]
     wire: _Wire = {"role": message.role, "content": text} if text else {"role": message.role}
     if calls:

@@ -158,7 +158,7 @@ def test_results_are_quoted() -> None:
         ({"type": "null"}, None),
         ({"type": ["null", "boolean"]}, True),
         ({"type": "array", "items": {"type": "boolean"}, "minItems": 2}, [True, True]),
-        ({"anyOf": [{"type": "null"}, {"$ref": "#/$defs/Place"}]}, {"name": "Rome"}),
+        ({"anyOf": [{"type": "null"}, {"$ref": "#/$defs/KeySource"}]}, {"name": "Rome"}),
         ({"properties": {"a": {"type": "boolean"}}}, {"a": True}),
         ({"$ref": "#/$defs/Nowhere"}, "Rome"),
         (True, "Rome"),
@@ -166,7 +166,7 @@ def test_results_are_quoted() -> None:
 )
 def test_inputs_follow_the_schema(schema: Any, value: Any) -> None:
     place = {"type": "object", "properties": {"name": {"type": "string"}}, "required": ["name"]}
-    root = {"type": "object", "properties": {"v": schema}, "$defs": {"Place": place}}
+    root = {"type": "object", "properties": {"v": schema}, "$defs": {"KeySource": place}}
     assert make_input(root, "From Rome, 7.5 or so") == {"v": value}
 
 

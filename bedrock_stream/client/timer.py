@@ -15,12 +15,12 @@ from typing import Any, Protocol
 from ..errors import TimeLimitError, TotalTimeout, UnreadTimeout
 
 __all__ = (
-    "Watch",
-    "Watched",
+    "StreamTimer",
+    "TimedStream",
 )
 
 
-class Watched(Protocol):
+class TimedStream(Protocol):
     """What a watch looks at."""
 
     @property
@@ -36,7 +36,7 @@ class _Loop(Protocol):
     def call_later(self, delay: float, callback: Callable[..., Any], *args: Any) -> Any: ...
 
 
-class Watch:
+class StreamTimer:
     """One re-arming timer. `begin_wait` and `end_wait` stand around each wait for bytes, `stop` ends it."""
 
     __slots__ = (
@@ -57,7 +57,7 @@ class Watch:
     )
 
     def __init__(
-        self, loop: _Loop, watched: Watched, unread: float | None, total: tuple[float, float] | None = None
+        self, loop: _Loop, watched: TimedStream, unread: float | None, total: tuple[float, float] | None = None
     ) -> None:
         """`total` is the limit of the whole call, and the loop's time at its beginning."""
         self._loop = loop
@@ -143,7 +143,7 @@ class Watch:
             self._arm(due)
 
 
-def _tick(reference: weakref.ref[Watch]) -> None:
+def _tick(reference: weakref.ref[StreamTimer]) -> None:
     watch = reference()
     if watch is not None:
         watch.tick()

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from bedrock_stream import Timeouts
-from bedrock_stream.client.watch import Watch
+from bedrock_stream.client.timer import StreamTimer
 from bedrock_stream.errors import ConfigurationError, FirstEventTimeout, IdleTimeout, TimeLimitError, UnreadTimeout
 
 
@@ -62,7 +62,7 @@ class Thing:
 
 def test_a_wait_that_takes_too_long_expires() -> None:
     loop, thing = Loop(), Thing()
-    watch = Watch(loop, thing, unread=None)
+    watch = StreamTimer(loop, thing, unread=None)
     watch.begin_wait(IdleTimeout, 5)
     loop.advance(4.9)
     assert thing.expired == []
@@ -73,7 +73,7 @@ def test_a_wait_that_takes_too_long_expires() -> None:
 
 def test_time_spent_before_the_wait_counts() -> None:
     loop, thing = Loop(), Thing()
-    watch = Watch(loop, thing, unread=None)
+    watch = StreamTimer(loop, thing, unread=None)
     watch.begin_wait(FirstEventTimeout, 5, 3)
     loop.advance(1)
     assert watch.waited == 1
@@ -87,7 +87,7 @@ def test_time_spent_before_the_wait_counts() -> None:
 
 def test_many_short_waits_share_one_timer() -> None:
     loop, thing = Loop(), Thing()
-    watch = Watch(loop, thing, unread=100)
+    watch = StreamTimer(loop, thing, unread=100)
     for _ in range(1000):
         watch.begin_wait(IdleTimeout, 5)
         loop.advance(0.1)
@@ -100,7 +100,7 @@ def test_many_short_waits_share_one_timer() -> None:
 
 def test_a_wait_without_a_limit_never_expires() -> None:
     loop, thing = Loop(), Thing()
-    watch = Watch(loop, thing, unread=10)
+    watch = StreamTimer(loop, thing, unread=10)
     watch.begin_wait(IdleTimeout, None)
     loop.advance(10_000)
     assert thing.expired == []
@@ -108,7 +108,7 @@ def test_a_wait_without_a_limit_never_expires() -> None:
 
 def test_a_thing_that_nobody_reads_expires() -> None:
     loop, thing = Loop(), Thing()
-    watch = Watch(loop, thing, unread=80)
+    watch = StreamTimer(loop, thing, unread=80)
     loop.advance(70)
     thing.delivered = 1
     loop.advance(79)
@@ -122,7 +122,7 @@ def test_a_thing_that_nobody_reads_expires() -> None:
 
 def test_waiting_is_not_leaving_unread() -> None:
     loop, thing = Loop(), Thing()
-    watch = Watch(loop, thing, unread=8)
+    watch = StreamTimer(loop, thing, unread=8)
     watch.begin_wait(IdleTimeout, 1000)
     loop.advance(900)
     watch.end_wait()
@@ -133,7 +133,7 @@ def test_waiting_is_not_leaving_unread() -> None:
 
 def test_stopping_leaves_no_timer() -> None:
     loop, thing = Loop(), Thing()
-    watch = Watch(loop, thing, unread=8)
+    watch = StreamTimer(loop, thing, unread=8)
     watch.begin_wait(IdleTimeout, 5)
     watch.stop()
     watch.stop()
@@ -142,7 +142,7 @@ def test_stopping_leaves_no_timer() -> None:
 
 def test_the_timer_keeps_neither_the_watch_nor_the_watched_alive() -> None:
     loop, thing = Loop(), Thing()
-    watch = Watch(loop, thing, unread=8)
+    watch = StreamTimer(loop, thing, unread=8)
     expired = thing.expired
     del thing
     gc.collect()
@@ -150,7 +150,7 @@ def test_the_timer_keeps_neither_the_watch_nor_the_watched_alive() -> None:
     assert loop.armed == []
     assert expired == []
     other = Thing()
-    watch = Watch(loop, other, unread=8)
+    watch = StreamTimer(loop, other, unread=8)
     del watch
     gc.collect()
     loop.advance(100)
