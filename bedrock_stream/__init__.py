@@ -6,12 +6,13 @@
         async for text in answer.text_stream:
             print(text, end="", flush=True)
 
-This module is the shop window: names only, each loaded from its room when it is first asked for.
+Names only: each is imported from its module on first use, so a program that never streams loads no aiohttp.
 """
 
 from __future__ import annotations
 
 import importlib
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from ._version import __version__
@@ -71,7 +72,23 @@ if TYPE_CHECKING:
     from .types.settings import Timeouts as Timeouts
     from .types.tools import Tool as Tool
 
-_ROOMS = {
+
+def _lazy_attributes(
+    namespace: dict[str, Any], module_of: Mapping[str, str]
+) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
+    """Return the `__getattr__` and `__dir__` of a package whose names are imported on first use (PEP 562)."""
+    package = namespace["__name__"]
+
+    def load(name: str) -> Any:
+        if name not in module_of:
+            raise AttributeError(f"module {package!r} has no attribute {name!r}")
+        value = namespace[name] = getattr(importlib.import_module(f".{module_of[name]}", package), name)
+        return value
+
+    return load, lambda: sorted({*namespace, *module_of})
+
+
+_MODULES = {
     "auth.botocore": ("BotocoreSession",),
     "auth.credentials": ("Credentials",),
     "auth.instance": (
@@ -144,19 +161,10 @@ _ROOMS = {
     ),
     "types.tools": ("Tool",),
 }
-_ROOM_OF = {name: room for room, names in _ROOMS.items() for name in names}
+_MODULE_OF = {name: module for module, names in _MODULES.items() for name in names}
 
-__all__ = ("__version__", *_ROOM_OF)
-
-
-def __getattr__(name: str) -> Any:
-    room = _ROOM_OF.get(name)
-    if room is None:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(importlib.import_module(f".{room}", __name__), name)
-    globals()[name] = value
-    return value
+__all__ = ("__version__", *_MODULE_OF)
 
 
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+if not TYPE_CHECKING:  # a type checker then reports a misspelled import
+    __getattr__, __dir__ = _lazy_attributes(globals(), _MODULE_OF)

@@ -27,6 +27,7 @@ from ..request.models import describe
 from ..request.plan import make_plan
 from ..transport.certificates import Certificates, find_bundle
 from ..transport.per_loop import Transports
+from ..types.checks import is_integer
 from ..types.messages import Message, Prompt, read_prompt
 from ..types.options import CallOptions, Options, read_options
 from ..types.response import Response
@@ -98,7 +99,7 @@ class Client:
         from ..transport.proxies import read_proxy
         from ..transport.transport import Transport
 
-        if isinstance(max_connections, bool) or not isinstance(max_connections, int) or max_connections < 1:
+        if not is_integer(max_connections) or max_connections < 1:
             raise ConfigurationError("max_connections", f"{max_connections!r} is no limit", "give a number above 0")
         if proxy not in (None, ""):
             read_proxy(proxy, "proxy")  # a bad address is told here, not at the first call
@@ -142,7 +143,7 @@ class Client:
         `tools` are functions, or `Tool`s that have one. The model is asked at most `max_rounds` times. A `tool_choice`
         that forces a call forces the first answer only: forced again and again, the model could never stop.
         """
-        if isinstance(max_rounds, bool) or not isinstance(max_rounds, int) or max_rounds < 1:
+        if not is_integer(max_rounds) or max_rounds < 1:
             raise ConfigurationError("max_rounds", f"{max_rounds!r} is no number of rounds", "give 1 or more")
         from .tool_loop import ToolRun
 

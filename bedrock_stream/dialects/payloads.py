@@ -10,6 +10,7 @@ import msgspec
 
 from ..errors import BedrockStreamError, InvalidFrame, service_error
 from ..eventstream import Frame
+from ..types.checks import is_instance
 
 __all__ = (
     "answer_as_described",
@@ -67,7 +68,7 @@ _Wire = dict[str, Any]
 
 def pop(wire: _Wire, key: str, kind: type) -> Any:
     """Take a member out that must be there. Raises `KeyError` or `TypeError`."""
-    if not _is(wire[key], kind):
+    if not is_instance(wire[key], kind):
         raise TypeError(f"{key} is a {type(wire[key]).__name__}")
     return wire.pop(key)
 
@@ -84,7 +85,7 @@ def pop_as(wire: _Wire, key: str, kind: Any) -> Any:
 
 def take(wire: _Wire, key: str, kind: type) -> Any:
     """Take a member out where it is what it should be; whatever else it is stays."""
-    return wire.pop(key) if _is(wire.get(key), kind) else None
+    return wire.pop(key) if is_instance(wire.get(key), kind) else None
 
 
 def take_in(wire: _Wire, key: str, inner: str, kind: type) -> Any:
@@ -111,7 +112,3 @@ def keep(wire: _Wire, key: str, rest: _Wire) -> None:
     """Put back what nobody took."""
     if rest:
         wire[key] = rest
-
-
-def _is(value: Any, kind: type) -> bool:
-    return isinstance(value, kind) and not (kind is int and isinstance(value, bool))

@@ -14,13 +14,12 @@ from __future__ import annotations
 import hmac
 from collections.abc import Iterable
 from ipaddress import ip_address
-from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from ..errors import ConfigurationError
-from ..request.endpoints import is_loopback
+from ..request.endpoints import host_of, is_loopback
 from .errors import Refused, refuse
 
 __all__ = ("Guard", "Keys")
@@ -87,11 +86,11 @@ class Guard:
 
     def _check(self, scope: Scope) -> None:
         headers = Headers(scope=scope)
-        host = _name(f"//{headers.get('host', '')}")
+        host = host_of(f"//{headers.get('host', '')}")
         if not (is_loopback(host) or host in self._hosts or (self._keys and _is_address(host))):
             raise Refused(403, "This gateway does not answer under that Host.", code="host_not_allowed", param="Host")
         for origin in headers.getlist("origin"):
-            if origin.lower() not in self._origins and not is_loopback(_name(origin)):
+            if origin.lower() not in self._origins and not is_loopback(host_of(origin)):
                 raise Refused(403, "This gateway does not answer pages of that Origin.", code="origin_not_allowed")
         if self._keys:
             if not self._keys.fit(headers.get("authorization", "")):
@@ -108,11 +107,3 @@ def _is_address(host: str) -> bool:
     except ValueError:
         return False
     return True
-
-
-def _name(url: str) -> str:
-    """The host's name in an address; empty where there is none."""
-    try:
-        return urlsplit(url).hostname or ""
-    except ValueError:
-        return ""

@@ -164,6 +164,14 @@ def _check_url(service: Service, endpoint: Endpoint, allow_http: bool) -> None:
         raise ConfigurationError(endpoint.source, f"{url!r} would send credentials unencrypted", remedy)
 
 
+def host_of(url: str) -> str:
+    """Return the host name in a URL, or in `//` with a `Host` header behind it; empty where there is none."""
+    try:
+        return urlsplit(url).hostname or ""
+    except ValueError:  # brackets that hold no address
+        return ""
+
+
 def is_loopback(host: str) -> bool:
     """Whether a host's name or address stands for this machine, so that no other one can reach or hear it.
 

@@ -10,8 +10,9 @@ pytest imports this package before it measures anything.
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from .. import _lazy_attributes
 
 if TYPE_CHECKING:
     from .answers.chances import chance as chance
@@ -59,7 +60,7 @@ if TYPE_CHECKING:
     from .steps import Step as Step
     from .threaded import ThreadedEmulator as ThreadedEmulator
 
-_ROOMS = {
+_MODULES = {
     "answers.chances": ("chance",),
     "recorder": ("record",),
     "recording": ("Recording", "read_recording"),
@@ -100,19 +101,9 @@ _ROOMS = {
     "steps": ("Answer", "Step"),
     "threaded": ("ThreadedEmulator",),
 }  # fmt: skip
-_ROOM_OF = {name: room for room, names in _ROOMS.items() for name in names}
+_MODULE_OF = {name: module for module, names in _MODULES.items() for name in names}
 
-__all__ = tuple(_ROOM_OF)
+__all__ = tuple(_MODULE_OF)
 
-
-def __getattr__(name: str) -> Any:
-    room = _ROOM_OF.get(name)
-    if room is None:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(importlib.import_module(f".{room}", __name__), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+if not TYPE_CHECKING:  # a type checker then reports a misspelled import
+    __getattr__, __dir__ = _lazy_attributes(globals(), _MODULE_OF)

@@ -12,6 +12,7 @@ from typing import Any, TypedDict
 import msgspec
 
 from ..errors import ConfigurationError
+from .checks import is_instance, is_integer
 from .messages import CachePoint, Text
 from .settings import Masked, RetryPolicy, Target, Timeouts, check_region, read_targets
 from .tools import Tool, ToolLike, read_tools
@@ -152,7 +153,7 @@ def _check_tool_choice(options: Options) -> None:
 
 
 def _kind(name: str, value: Any, expected: type | tuple[type, ...], wanted: str) -> Any:
-    if (isinstance(value, bool) and expected is not bool) or not isinstance(value, expected):
+    if not is_instance(value, expected):
         shown = type(value).__name__ if name in _SECRETS else f"{value!r}"
         raise ConfigurationError(name, f"{shown[:200]} is not usable", f"give {wanted}")
     return value
@@ -195,7 +196,7 @@ def _texts(name: str, value: Any) -> tuple[str, ...]:
 
 
 def _reasoning(name: str, value: Any) -> str | int:
-    if isinstance(value, int) and not isinstance(value, bool):
+    if is_integer(value):
         return _count(name, value)
     if value not in EFFORTS:
         raise ConfigurationError(name, f"{value!r} is not usable", f"use {', '.join(EFFORTS)}, or a budget of tokens")

@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from ..errors import BedrockStreamError, ConfigurationError
+from .checks import is_integer, is_number
 
 __all__ = (
     "DEFAULT_REGION",
@@ -94,7 +95,7 @@ class Timeouts(msgspec.Struct, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         for name in self.__struct_fields__:
             limit = getattr(self, name)
-            if limit is not None and (isinstance(limit, bool) or not isinstance(limit, int | float) or not limit > 0):
+            if limit is not None and not (is_number(limit) and limit > 0):
                 raise ConfigurationError(f"Timeouts.{name}", f"{limit!r} is no time limit", "give seconds, or None")
 
 
@@ -118,7 +119,7 @@ class RetryPolicy(msgspec.Struct, frozen=True, kw_only=True):
     """A plain function, called with the failed `Attempt` before each wait. What it raises ends the call."""
 
     def __post_init__(self) -> None:
-        if isinstance(self.max_attempts, bool) or not isinstance(self.max_attempts, int) or self.max_attempts < 1:
+        if not is_integer(self.max_attempts) or self.max_attempts < 1:
             raise ConfigurationError(
                 "RetryPolicy.max_attempts", f"{self.max_attempts!r} is no number", "give 1 or more"
             )
@@ -126,7 +127,7 @@ class RetryPolicy(msgspec.Struct, frozen=True, kw_only=True):
             value = getattr(self, name)
             if value is None and name == "total":
                 continue
-            if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < math.inf:
+            if not is_number(value) or not 0 <= value < math.inf:
                 raise ConfigurationError(f"RetryPolicy.{name}", f"{value!r} is no time", "give seconds")
         if self.on_retry is not None and not callable(self.on_retry):
             raise ConfigurationError("RetryPolicy.on_retry", f"{self.on_retry!r} is no function", "give a callable")

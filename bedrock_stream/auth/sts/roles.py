@@ -19,6 +19,7 @@ from anyio import to_thread
 
 from ...errors import ConfigurationError, CredentialsUnavailable, SignatureExpired
 from ...request.endpoints import STS, resolve_endpoint
+from ...types.checks import is_integer
 from ...types.settings import DEFAULT_REGION, check_region
 from ..credentials import Credentials
 from ..sources import Source, SourceContext, call_provider
@@ -57,7 +58,7 @@ class _Role:
             session_name, _SESSION_NAME, "session_name", "use 2 to 64 letters, digits, _+=,.@-"
         )
         """The name under which the role's calls are logged."""
-        if isinstance(duration, bool) or not isinstance(duration, int) or not 900 <= duration <= 43200:
+        if not is_integer(duration) or not 900 <= duration <= 43200:
             raise ConfigurationError("duration", f"{duration!r} is no duration", "give 900 to 43200 seconds")
         if region is not None:
             check_region(region, "region")

@@ -16,7 +16,7 @@ from starlette.requests import HTTPConnection
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from ...request.endpoints import is_loopback
+from ...request.endpoints import host_of, is_loopback
 
 __all__ = ("Guard",)
 
@@ -74,7 +74,7 @@ class Guard:
 
 def _refusal(method: str, headers: Headers, known: bool) -> Response | None:
     host = headers.get("host", "")
-    if not is_loopback(_hostname(host)):
+    if not is_loopback(host_of(f"//{host}")):
         return PlainTextResponse("This playground answers on loopback only.", 403)
     origin = headers.get("origin")
     if origin is None and method not in _SAFE_METHODS:
@@ -98,10 +98,3 @@ def _cookie_name(headers: Headers) -> str:
 def _token_of(scope: Scope) -> str | None:
     given = parse_qs(scope["query_string"].decode("latin-1")).get("token", [])
     return given[0] if given else None
-
-
-def _hostname(host: str) -> str:
-    try:
-        return urlsplit(f"//{host}").hostname or ""
-    except ValueError:  # brackets that hold no address
-        return ""

@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from ...types.checks import is_integer, is_number
 from ..answers.turns import is_callers, unpaired
 from .families import is_claude, maker_of
 from .family_rules import check_quirks
@@ -75,13 +76,13 @@ def check_converse(body: dict[str, Any], model: str) -> None:
 
 def _check_inference(config: dict[str, Any]) -> None:
     tokens = config.get("maxTokens", 1)
-    if not _is_integer(tokens):
+    if not is_integer(tokens):
         raise malformed("Unexpected type for member 'inferenceConfig.maxTokens': an integer is expected.")
     if tokens < 1:
         raise constraint(tokens, "inferenceConfig.maxTokens", "Member must have value greater than or equal to 1")
     for name in ("temperature", "topP"):
         value = config.get(name, 0)
-        if not (_is_integer(value) or isinstance(value, float)):
+        if not is_number(value):
             raise malformed(f"Unexpected type for member 'inferenceConfig.{name}': a number is expected.")
         if value < 0:
             raise constraint(value, f"inferenceConfig.{name}", "Member must have value greater than or equal to 0")
@@ -227,7 +228,3 @@ def _blank(kind: str, place: str) -> Refusal:
 
 def _not_an_object(place: str) -> Refusal:
     return invalid(f"The format of the value at {place} is invalid. Provide a json object for the field and try again.")
-
-
-def _is_integer(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)

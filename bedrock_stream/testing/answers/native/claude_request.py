@@ -8,6 +8,7 @@ from base64 import b64encode
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from ....types.checks import is_integer
 from ...service.claude_rules import check_claude
 from ...service.refusal import invalid
 from ..turns import unpaired
@@ -51,7 +52,7 @@ def read(body: dict[str, Any], _model: str) -> dict[str, Any]:
 
 def _check_settings(body: dict[str, Any]) -> None:
     limit = body["max_tokens"]
-    if not isinstance(limit, int) or isinstance(limit, bool):
+    if not is_integer(limit):
         raise invalid("max_tokens: Input should be a valid integer")
     if limit < 1:
         raise invalid("max_tokens: Input should be greater than or equal to 1")

@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from ....types.checks import is_integer, is_number
 from ...service.families import maker_of
 from ...service.refusal import Refusal, extraneous, invalid
 
@@ -67,7 +68,7 @@ def _turns(prompt: str) -> Iterator[tuple[str, str]]:
 
 
 def _check_range(key: str, value: Any, least: float, most: float) -> None:
-    if isinstance(value, bool) or not isinstance(value, (int, float) if key != "max_gen_len" else int):
+    if not (is_integer(value) if key == "max_gen_len" else is_number(value)):
         raise _misread(f"#/{key}: expected type: Number, found: {type(value).__name__}")
     if value < least:
         raise _misread(f"#/{key}: {value} is not greater or equal to {least}")
