@@ -243,6 +243,6 @@ def test_coverage_of_the_code_under_test_is_whole(run: Run) -> None:
         def test_used(bedrock_emulator):
             assert bedrock_emulator.url
     """
-    result = run(code, "--cov=bedrock_stream.testing.received", "--cov-report=term", "-p", "pytest_cov")
+    result = run(code, "--cov=bedrock_stream.testing.service.received", "--cov-report=term", "-p", "pytest_cov")
     result.assert_outcomes(passed=1)
     result.stdout.fnmatch_lines(["*received.py*100%*"])
