@@ -1,26 +1,37 @@
-"""Who looks on while calls go their way: traces, metrics, log lines. A call that nobody looks at pays for none of it.
+"""Observers: hooks for traces, metrics, logs and frame inspectors. A call that nobody observes pays nothing for them.
 
-An observer is asked once for each call, in the caller's own context, and gives an observation of it or None. That hears
-of the call's steps, from its beginning to its one end, whatever the way out. It is never waited for, and what it raises
-is logged and changes nothing.
+An observer is called once for each call, in the caller's own context, and returns an observation of it or None. The
+observation receives the call's steps, from its start to its one end, whatever the way out. It is never awaited, and
+what it raises is logged and changes nothing.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 import msgspec
 
 from .errors import BedrockStreamError
+from .eventstream import Frame
 from .types.events import Event
 from .types.messages import Message
 from .types.options import Options
 from .types.response import Response
 from .types.settings import Target
 
-__all__ = ("Attempt", "Ending", "Observation", "Observer", "Observers", "Subject", "observe", "observers")
+__all__ = (
+    "Attempt",
+    "Ending",
+    "Observation",
+    "Observer",
+    "Observers",
+    "Subject",
+    "WireObservation",
+    "observe",
+    "observers",
+)
 
 _log = logging.getLogger("bedrock_stream")
 
@@ -32,11 +43,11 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
     """From 1."""
     target: Target
     error: BedrockStreamError | None = None
-    """Why it failed; None for the one that did not, or has not yet."""
+    """Why it failed; None for the one that has not failed."""
     seconds: float = 0.0
-    """From its beginning to its failure."""
+    """From its start to its failure."""
     wait: float = 0.0
-    """Seconds waited behind it."""
+    """Seconds waited before the next attempt."""
 
 
 class Subject(msgspec.Struct, frozen=True, kw_only=True):
@@ -50,11 +61,11 @@ class Subject(msgspec.Struct, frozen=True, kw_only=True):
     streaming: bool
     target: Target
     options: Options | None
-    """None where the body is the caller's own."""
+    """None if the body is the caller's own."""
     messages: tuple[Message, ...]
-    """The conversation as it is sent; empty where the body is the caller's own."""
+    """The conversation as it is sent; empty if the body is the caller's own."""
     body: Callable[[], bytes]
-    """Gives the request's body: JSON, with all that the caller said."""
+    """Returns the request's body: JSON, with the whole prompt in it."""
 
 
 class Ending(msgspec.Struct, frozen=True, kw_only=True):
@@ -64,18 +75,19 @@ class Ending(msgspec.Struct, frozen=True, kw_only=True):
     """`finished`, `failed`, `closed` by the caller, `cancelled`, or `dropped` without being closed."""
     error: BaseException | None
     attempts: tuple[Attempt, ...]
-    """All of them; the last one is the one that ended so."""
+    """All attempts; the last one is the one that ended so."""
     request_id: str | None
     response: Response | None
-    """The answer, whole or as far as it came; None where nothing was assembled."""
+    """The response, whole or as far as it was received; None if nothing was assembled."""
     seconds: float
-    """From the first attempt's beginning."""
+    """From the first attempt's start."""
 
 
 class Observation(Protocol):
-    """Looks at one call. Every method is called on the call's own event loop, but `ended` perhaps by a finaliser.
+    """Receives the steps of one call. It may have the methods of `WireObservation`, too.
 
-    That runs on any thread, with any lock held by it, and the loop may be closed by then.
+    Every method is called on the call's own event loop, except that `ended` may be called by a finalizer: on any
+    thread, with any lock held by it, and perhaps after the loop was closed.
     """
 
     def began(self) -> None:
@@ -85,28 +97,44 @@ class Observation(Protocol):
         """An attempt failed, and another one follows."""
 
     def first(self, attempt: Attempt) -> None:
-        """The first content is here, of this attempt, the last one."""
+        """The first content was received, in this attempt, the last one."""
 
     def came(self, events: Iterable[Event]) -> None:
-        """A batch of events is about to be handed out."""
+        """A batch of events is about to be delivered."""
 
     def ended(self, ending: Ending) -> None:
-        """It is over; called exactly once after `began`."""
+        """The call is over; called exactly once after `began`."""
+
+
+class WireObservation(Protocol):
+    """Optional methods of an observation, for those who watch bytes. A call pays only for the ones that are there.
+
+    A retry starts again with `responded`, on a connection of its own.
+    """
+
+    def responded(self, status: int, headers: Mapping[str, str]) -> None:
+        """The status and the headers of a usable response are here."""
+
+    def received(self, data: bytes) -> None:
+        """Bytes of the body were received, and are about to be decoded."""
+
+    def frames(self, frames: Sequence[Frame]) -> None:
+        """These frames were decoded, and their events are about to be read. Damaged frames are not among them."""
 
 
 class Observer(Protocol):
     """Decides what is observed."""
 
     def watch(self, subject: Subject) -> Observation | None:
-        """An observation of this call, None for none."""
+        """Return an observation of this call, or None."""
 
 
 observers: list[Observer] = []
-"""Those that look at every client's calls."""
+"""Observers of every client's calls."""
 
 
 def observe(observer: Observer) -> Callable[[], None]:
-    """Have an observer look at the calls of every client from now on. Returns what ends that."""
+    """Have an observer observe the calls of every client from now on. Return a function that ends this."""
     observers.append(observer)
     return lambda: observers.remove(observer) if observer in observers else None
 
@@ -122,24 +150,41 @@ class Observers:
         if asked:
             described = subject()
             for observer in asked:
-                observation = self._ask(observer, described)
-                if observation is not None:
-                    self._observations.append(observation)
+                self.add(observer, described)
 
     def __bool__(self) -> bool:
         return bool(self._observations)
 
-    def tell(self, step: str, *facts: Any) -> None:
-        """Call that method of every observation."""
-        for observation in self._observations:
-            try:
-                getattr(observation, step)(*facts)
-            except Exception:
-                _log.exception("an observer failed at %r; the call goes on", step)
-
-    def _ask(self, observer: Observer, subject: Subject) -> Observation | None:
+    def add(self, observer: Observer, subject: Subject) -> None:
+        """Add the observation that an observer returns for this call, if any."""
         try:
-            return observer.watch(subject)
+            observation = observer.watch(subject)
         except Exception:
             _log.exception("an observer failed at 'watch'; the call goes on")
+            return
+        if observation is not None:
+            self._observations.append(observation)
+
+    def tell(self, step: str, *facts: Any) -> None:
+        """Call this method of every observation."""
+        for observation in self._observations:
+            _call(step, getattr(observation, step), facts)
+
+    def reporter(self, step: str) -> Callable[..., None] | None:
+        """Return a function that calls this method of `WireObservation` where it is there; None if it is nowhere."""
+        methods = [method for observation in self._observations if (method := getattr(observation, step, None))]
+        if not methods:
             return None
+
+        def report(*facts: Any) -> None:
+            for method in methods:
+                _call(step, method, facts)
+
+        return report
+
+
+def _call(step: str, method: Callable[..., None], facts: tuple[Any, ...]) -> None:
+    try:
+        method(*facts)
+    except Exception:
+        _log.exception("an observer failed at %r; the call goes on", step)

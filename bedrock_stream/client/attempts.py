@@ -1,297 +1,150 @@
-"""All attempts of one call: which target is next, whether and when, and what the client remembers of it.
+"""The attempts of one call: sends it, again where `Retries` says so, and reports each attempt to the observers.
 
-Nothing here knows what a caller has seen; whoever asks for another attempt has made sure that it is nothing. A target
-that failed is left for the next one at once. Only when every target that is not known to be down has had its turn,
-there is a wait.
+A refusal that a new signature cures (an expired token, a clock that is off) is sent again within the same attempt and
+shown to nobody, whether it comes as a status or as the first frame of a stream.
 """
 
 from __future__ import annotations
 
 import asyncio
-import math
 import random
 from collections.abc import Callable, Coroutine, Sequence
-from email.utils import parsedate_to_datetime
 from time import monotonic
 from typing import TYPE_CHECKING, Any, TypeVar
 
-import msgspec
-
 from ..auth.signer import Signer
-from ..errors import (
-    BedrockStreamError,
-    ConnectionFailed,
-    FirstContentTimeout,
-    FirstEventTimeout,
-    NotAnEventStream,
-    ServiceError,
-    Throttled,
-    TotalTimeout,
-    service_error,
-)
+from ..errors import BedrockStreamError, Throttled
 from ..observing import Attempt, Ending, Observer, Observers, Subject
-from ..request.http import EVENT_STREAM
+from ..request.call import Call
 from ..transport.slots import LaneTicket
 from ..types.response import Response
-from ..types.settings import RetryPolicy
-from .call import Call, request_id
-from .retry import Breaker, Memory, _is_the_targets_fault
+from .retry import Retries
+from .send import check, send
+from .state import ClientState
 
 if TYPE_CHECKING:
     from ..transport.http_response import HttpResponse
-    from ..transport.transport import Transport
 
-__all__ = (
-    "Approach",
-    "Attempts",
-    "open_answer",
-)
+__all__ = ("Attempts",)
 
-
-_ERROR_BODY = 64 * 1024  # more of an error's body than anybody reads
-
-
-_ERROR_PATIENCE = 5.0  # seconds for it; its status is here already
-
-
-async def open_answer(call: Call, signer: Signer, turn: LaneTicket | None = None) -> HttpResponse:
-    """Send once and return the answer, whose status is 200 and whose content type is what was asked for.
-
-    With `turn` it waits for its turn in a lane besides. `signer` is the attempt's own.
-
-    Raises `TransportError`, `ServiceError`, `NotAnEventStream`, `MissingCredentials`, `ConfigurationError`,
-    `CredentialsUnavailable`.
-    """
-    try:
-        transport = await call.transport()
-        for _ in call.request.body.steps():
-            await asyncio.sleep(0)  # a large body must not hold up the other streams
-        while True:
-            answer = await _send(call, transport, signer, turn)
-            try:
-                await _check(call, answer)
-            except BedrockStreamError as error:
-                answer.close()
-                error.request_id = request_id(answer)
-                if not await signer.can_recover(error, answer.header("Date")):
-                    raise
-            except BaseException:
-                answer.close()
-                raise
-            else:
-                return answer
-    except BedrockStreamError as error:
-        call.describe(error)
-        raise
-
-
-async def _send(call: Call, transport: Transport, signer: Signer, turn: LaneTicket | None) -> HttpResponse:
-    timeouts = call.timeouts
-    first, content = timeouts.first_event, timeouts.first_content if call.streams else None
-    sooner = content is not None and (first is None or content < first)
-    try:
-        return await transport.open(
-            call.request,
-            lambda: signer.authorize(call.request, transport.ask),
-            pool=timeouts.pool,
-            connect=timeouts.connect,
-            headers_within=content if sooner else first,
-            turn=turn,
-        )
-    except FirstEventTimeout as error:
-        if sooner:
-            raise FirstContentTimeout(error.limit, error.elapsed, detail="no headers came") from error
-        raise
-
-
-async def _check(call: Call, answer: HttpResponse) -> None:
-    content_type = answer.header("Content-Type")
-    kind = (content_type or "").partition(";")[0].strip().lower()
-    if answer.status >= 400:
-        body = await _read_some(call, answer, _ERROR_BODY)
-        raise _http_error(answer, body)
-    expected = EVENT_STREAM if call.streams else "application/json"
-    if answer.status != 200 or kind not in ("", expected):  # a proxy may have dropped the header
-        body = await _read_some(call, answer, 200)
-        raise NotAnEventStream(answer.status, content_type, body[:200])
-
-
-async def _read_some(call: Call, answer: HttpResponse, enough: int) -> bytes:
-    """The beginning of a body; whatever has come when it breaks off or dawdles."""
-    body = b""
-    try:
-        async with asyncio.timeout(min(call.timeouts.idle or _ERROR_PATIENCE, _ERROR_PATIENCE)):
-            while len(body) < enough and (data := await answer.read()):
-                body += data
-    except (BedrockStreamError, TimeoutError):
-        pass  # the status alone tells enough
-    return body
-
-
-def _http_error(answer: HttpResponse, body: bytes) -> BedrockStreamError:
-    """A service error of an HTTP answer. Type: header, then body; a proxy may have left neither."""
-    try:
-        facts = msgspec.json.decode(body)
-    except (ValueError, RecursionError):
-        facts = None
-    if not isinstance(facts, dict):
-        facts = {"message": body[:200].decode("utf-8", "replace")}
-    named = answer.header("x-amzn-ErrorType") or facts.get("code") or facts.get("__type") or ""
-    code = str(named).partition(":")[0].rpartition("#")[2].partition(",")[0].strip()
-    message = facts.get("message") or facts.get("Message") or ""
-    error = service_error(code or None, str(message), answer.status, extra=facts)
-    error.retry_after = _retry_after(answer)
-    return error
-
-
-def _retry_after(answer: HttpResponse) -> float | None:
-    """Seconds to wait, as the service says: its own header in milliseconds, or HTTP's in seconds or as a date."""
-    own, standard = answer.header("x-amz-retry-after"), answer.header("Retry-After")
-    try:
-        if own is not None:
-            seconds = int(own) / 1000
-        elif standard is None:
-            return None
-        elif standard.strip().isdigit():
-            seconds = float(standard)
-        else:
-            sent = answer.header("Date") or ""
-            seconds = (parsedate_to_datetime(standard) - parsedate_to_datetime(sent)).total_seconds()
-    except (ValueError, TypeError, OverflowError):
-        return None
-    return max(seconds, 0.0) if math.isfinite(seconds) else None
+_R = TypeVar("_R")
 
 
 class Attempts:
-    """The attempts of one call. `calls` is the call once for each target, in their order."""
+    """The attempts of one call. `calls` holds the call once for each target, in their order."""
 
     __slots__ = (
+        "_aborted",
         "_began",
         "_calls",
-        "_chance",
-        "_memory",
+        "_date",
+        "_observers",
         "_past",
-        "_place",
-        "_policy",
+        "_responded",
         "_resumed",
         "_retries",
+        "_scope",
         "_signer",
         "_since",
         "_started",
-        "_turn",
-        "_untried",
+        "_state",
+        "_ticket",
         "observers",
+        "request_id",
     )
 
-    def __init__(
-        self,
-        calls: Sequence[Call],
-        policy: RetryPolicy,
-        memory: Memory,
-        observers: Sequence[Observer] = (),
-        chance: Callable[[], float] = random.random,
-    ) -> None:
+    def __init__(self, state: ClientState, calls: Sequence[Call], chance: Callable[[], float] = random.random) -> None:
+        self._state = state
         self._calls = calls
-        self._policy = policy
-        self._memory = memory
-        self._chance = chance
-        self._place = 0
-        self._untried = list(range(1, len(calls)))
-        self._retries = 0  # the first turns of the other targets are none
+        breakers = [state.breaker(call) for call in calls] if len(calls) > 1 else []
+        self._retries = Retries(calls[0].destination.retry, state.budget, breakers, state.clock, chance)
         self._past: list[Attempt] = []
-        self._began: float | None = None
-        self._since: float | None = None  # when the attempt under way began
-        self._turn: LaneTicket | None = None
-        self._signer: Signer | None = None  # of the attempt under way
-        self._resumed = False  # whether that goes on, signed anew
-        self._started = 0.0  # by a clock that needs no loop: a finaliser may tell the end
-        self.observers: Observers | None = Observers(observers, self._subject) or None
-        """Who looks on; None where nobody does, and once the call is over."""
+        self._began: float | None = None  # the loop's time
+        self._since: float | None = None  # when the current attempt began
+        self._signer: Signer | None = None  # of the current attempt
+        self._resumed = False  # whether the current attempt is sent again, with a new signature
+        self._ticket: LaneTicket | None = None
+        self._responded = False  # whether the current attempt has a response
+        self._date: str | None = None  # of that response
+        self._scope: asyncio.Timeout | None = None  # around opening, and around the wait before a retry
+        self._aborted: BedrockStreamError | None = None
+        self._started = 0.0  # by a clock that needs no loop: a finalizer may report the end
+        self.request_id: str | None = None
+        """The service's id of the last response."""
+        self._observers = Observers(state.settings.observers, self._subject)
+        self.observers: Observers | None = self._observers or None
+        """Those that observe this call; None if there are none, and once the call is over."""
 
     @property
     def call(self) -> Call:
-        """The call as it goes to the target whose turn it is."""
-        return self._calls[self._place]
+        """The call to the target that is being tried."""
+        return self._calls[self._retries.index]
 
     @property
-    def began(self) -> float | None:
-        """The loop's time at the first attempt's beginning."""
-        return self._began
+    def began(self) -> bool:
+        """Whether the first attempt has begun."""
+        return self._began is not None
 
-    def change(self, change: Callable[[Call], Call]) -> None:
-        """Change the call for every target, before anything is sent."""
-        self._calls = [change(call) for call in self._calls]
+    def observe(self, observer: Observer) -> None:
+        """Add an observer of this call alone, before anything is sent."""
+        self._observers.add(observer, self._subject())
+        self.observers = self._observers or None
 
     def history(self) -> tuple[Attempt, ...]:
-        """Every attempt so far, the one under way last."""
+        """Return every attempt so far, the current one last."""
         if self._since is None:
             return tuple(self._past)
         return (*self._past, Attempt(number=len(self._past) + 1, target=self.call.target))
 
     async def open(self) -> HttpResponse:
-        """Send, again where that is allowed, until the headers of an answer are here. Raises the last failure."""
-        if self._began is None:
-            self._began = asyncio.get_running_loop().time()
-            self._pass_open_breakers()
-            if self.observers:
-                self._started = monotonic()
-                self.observers.tell("began")
-        while True:
-            try:
-                return await self._open()
-            except BedrockStreamError as error:
-                if not await self.again(error):
-                    raise
+        """Send, with retries, until the headers of a response are here.
 
-    async def again(self, error: BedrockStreamError, answer: HttpResponse | None = None) -> bool:
-        """Take a failure in, wait as long as need be, and say whether there may be another attempt.
-
-        `answer` is the one that the failure came in: a refusal that a new signature cures stays unseen there, as it
-        does where it is the answer's status. Raises what `on_retry` raises, and `ClientClosed`.
+        Raises the last failure, what `on_retry` raises, and what `abort` was passed.
         """
-        if (
-            answer is not None
-            and self._signer is not None
-            and await self._signer.can_recover(error, answer.header("Date"))
-        ):
-            error.__traceback__ = None  # see below
-            self._resumed = True
-            return True
-        self._blame(error)
-        following = self._following(error)
-        self.failed(error, 0.0 if following is None else following[1])
-        if following is None:
-            return False
-        if self.observers:
-            self.observers.tell("failed", self._past[-1])
-        if self._policy.on_retry is not None:
-            self._policy.on_retry(self._past[-1])
-        index, wait = following
-        if wait:
-            transport = await self.call.transport()
-            await transport.pause(wait)
-        error.__traceback__ = None  # its frames hold the stream, which must go with its last reference
-        self._place = index
-        self._memory.retries += 1
-        return True
+        response = await self._abortable(self._open())
+        if self._aborted is not None:
+            response.close()
+            raise self._aborted
+        return response
 
-    def failed(self, error: BedrockStreamError, wait: float = 0.0) -> None:
-        """The attempt under way is over, if there is one."""
+    async def retry(self, error: BedrockStreamError) -> bool:
+        """Take the failure of a response of which no event was delivered; wait as needed for another attempt.
+
+        Return whether there is one. Raises as `open` does, and `ClientClosed`.
+        """
+        retried = await self._abortable(self._retry(error))
+        if self._aborted is not None:
+            raise self._aborted
+        return retried
+
+    def abort(self, error: BedrockStreamError) -> None:
+        """Raise this error in the task that opens, or waits before a retry; called from another task or a timer."""
+        self._aborted = error
+        if self._scope is not None and not self._scope.expired():
+            self._scope.reschedule(0.0)
+
+    def failed(
+        self, error: BedrockStreamError, *, wait: float = 0.0, events: int = 0, partial: Response | None = None
+    ) -> None:
+        """Put the facts of the call on its error, and end the current attempt if there is one."""
+        call = self.call
+        error.model, error.region = call.model.id, call.region
+        error.request_id = error.request_id or self.request_id
+        error.events_received = events
+        error.partial = partial if error.partial is None else error.partial
         if self._since is not None:
-            if isinstance(error, Throttled) and self._turn is not None:
-                self._turn.throttled()  # in the midst of an answer as well
+            if isinstance(error, Throttled) and self._ticket is not None:
+                self._ticket.throttled()  # in the middle of a response, too
             seconds = asyncio.get_running_loop().time() - self._since
-            number, target = len(self._past) + 1, self.call.target
-            self._past.append(Attempt(number=number, target=target, error=error, seconds=seconds, wait=wait))
+            number = len(self._past) + 1
+            self._past.append(Attempt(number=number, target=call.target, error=error, seconds=seconds, wait=wait))
             self._since = None
 
     def succeeded(self) -> None:
-        """The answer has begun; from here on there is no other attempt."""
-        self._memory.budget.succeeded(self._retries if self._policy.budget else 0)
-        if len(self._calls) > 1:
-            self._breaker(self._place).succeeded()
-        if self._turn is not None:
-            self._turn.succeeded()
+        """Note that content has been received: there is no other attempt."""
+        self._retries.succeeded()
+        if self._ticket is not None:
+            self._ticket.succeeded()
         if self.observers:
             self.observers.tell("first", self.history()[-1])
 
@@ -299,12 +152,12 @@ class Attempts:
         self,
         way: str,
         error: BaseException | None = None,
-        request_id: str | None = None,
         response: Response | Callable[[], Response | None] | None = None,
     ) -> None:
-        """The call is over; said once to whoever looks on, who alone needs the response. See `observing.Ending`."""
-        looking, self.observers = self.observers, None
-        if looking and self._started:
+        """Report the end of the call, once. See `observing.Ending`. A response that is a callable is made if needed."""
+        observers, self.observers = self.observers, None
+        if observers and self._started:
+            request_id = error.request_id if isinstance(error, BedrockStreamError) else self.request_id
             ending = Ending(
                 way=way,
                 error=error,
@@ -313,14 +166,18 @@ class Attempts:
                 response=response() if callable(response) else response,
                 seconds=monotonic() - self._started,
             )
-            looking.tell("ended", ending)
+            observers.tell("ended", ending)
 
-    # ------------------------------------------------------------------------------------------------ what it rests on
+    def finish(self, response: Response) -> Response:
+        """Return the whole response with its cost and its parsed output."""
+        return self._state.finish(self.call, response)
+
+    # ----------------------------------------------------------------------------------------------------- internals
 
     def _subject(self) -> Subject:
         call = self.call
         return Subject(
-            model=call.model,
+            model=call.model.id,
             route=call.dialect.route,
             operation=call.operation,
             streaming=call.streaming,
@@ -330,110 +187,81 @@ class Attempts:
             body=lambda: call.request.body.data,
         )
 
-    async def _open(self) -> HttpResponse:
-        call = self.call
-        signer = self._signer if self._resumed else None
-        if signer is None:
-            self._since = asyncio.get_running_loop().time()
-            self._memory.attempts += 1
-            signer = self._signer = call.signer()
-            if len(self._calls) > 1:
-                self._breaker(self._place).try_again(self._memory.clock())
-        self._resumed = False
-        self._turn = LaneTicket((await call.transport()).lanes.lane(call.region, call.model)) if call.adaptive else None
-        return await open_answer(call, signer, self._turn)
-
-    def _blame(self, error: BedrockStreamError) -> None:
-        if len(self._calls) == 1 or self._is_stale(error):
-            return
-        if _is_the_targets_fault(error):
-            self._breaker(self._place).failed(self._memory.clock())
-        elif isinstance(error, ServiceError):
-            self._breaker(self._place).succeeded()  # what it refuses, it has answered
-
-    def _following(self, error: BedrockStreamError) -> tuple[int, float] | None:
-        """The place of the next attempt's target and the seconds until then, None for no more."""
-        stale = self._is_stale(error)
-        if not stale and _is_the_targets_fault(error):
-            index = next(filter(self._is_up, self._untried), None)
-            if index is not None:
-                self._untried.remove(index)
-                return index, 0.0
-        elapsed = asyncio.get_running_loop().time() - (self._began or 0.0)
-        wait = self._policy.wait(error, self._retries, elapsed, self._chance())
-        if wait is None or (self._policy.budget and not self._memory.budget.take()):
-            return None
-        self._retries += 1
-        if stale:
-            return self._place, 0.0
-        return next(filter(self._is_up, range(len(self._calls))), 0), wait
-
-    def _is_stale(self, error: BedrockStreamError) -> bool:
-        """Whether only an old connection was at fault; a new one is to be had at once, and once."""
-        return isinstance(error, ConnectionFailed) and error.dropped and not self._past
-
-    def _breaker(self, index: int) -> Breaker:
-        return self._memory.breaker(self._calls[index])
-
-    def _is_up(self, index: int) -> bool:
-        """Whether a target is not known to be down."""
-        return len(self._calls) == 1 or not self._breaker(index).is_open(self._memory.clock())
-
-    def _pass_open_breakers(self) -> None:
-        """Begin with the first target that is not known to be down; with the first one where all are."""
-        index = next(filter(self._is_up, range(len(self._calls))), 0)
-        if index:
-            self._place = index
-            self._untried.remove(index)
-
-
-_R = TypeVar("_R")
-
-
-class Approach:
-    """The attempts of one stream, within `limit` seconds from the first one's beginning."""
-
-    __slots__ = ("_attempts", "_errand", "_limit", "_why")
-
-    def __init__(self, attempts: Attempts, limit: float | None) -> None:
-        self._attempts = attempts
-        self._limit = limit
-        self._errand: asyncio.Timeout | None = None
-        self._why: BedrockStreamError | None = None
-
-    async def open(self) -> HttpResponse:
-        """See `Attempts.open`. Raises `TotalTimeout` besides, and what it was broken off with."""
-        answer = await self._run(self._attempts.open())
-        if self._why is not None:
-            answer.close()
-            raise self._why
-        return answer
-
-    async def again(self, error: BedrockStreamError, answer: HttpResponse) -> bool:
-        """See `Attempts.again`. Raises `TotalTimeout` besides, and what it was broken off with."""
-        again = await self._run(self._attempts.again(error, answer), answer.bytes_received)
-        if self._why is not None:
-            raise self._why
-        return again
-
-    def break_off(self, why: BedrockStreamError) -> None:
-        """From another task: whoever opens or waits gets this error now."""
-        self._why = why
-        if self._errand is not None and not self._errand.expired():
-            self._errand.reschedule(0.0)
-
-    async def _run(self, step: Coroutine[Any, Any, _R], bytes_received: int = 0) -> _R:
-        loop, began = asyncio.get_running_loop(), self._attempts.began
-        began = loop.time() if began is None else began
+    async def _abortable(self, step: Coroutine[Any, Any, _R]) -> _R:
+        scope = asyncio.timeout(None)
         try:
-            async with asyncio.timeout_at(None if self._limit is None else began + self._limit) as errand:
-                self._errand = errand
+            async with scope:
+                self._scope = scope
                 return await step
         except TimeoutError:
-            if self._why is not None:
-                raise self._why from None
-            if self._limit is None or not errand.expired():
-                raise  # it is the caller's own, of `on_retry`
-            raise TotalTimeout(self._limit, loop.time() - began, bytes_received) from None
+            if self._aborted is None or not scope.expired():
+                raise  # the caller's own, from `on_retry`
+            raise self._aborted from None
         finally:
-            self._errand = None
+            self._scope = None
+
+    async def _open(self) -> HttpResponse:
+        if self._began is None:
+            self._began = asyncio.get_running_loop().time()
+            self._retries.begin()
+            if self.observers:
+                self._started = monotonic()
+                self.observers.tell("began")
+        while True:
+            try:
+                return await self._send()
+            except BedrockStreamError as error:
+                if not await self._retry(error):
+                    raise
+
+    async def _send(self) -> HttpResponse:
+        call, state = self.call, self._state
+        self._responded, self._date, self.request_id = False, None, None
+        signer = self._signer if self._resumed else None
+        self._resumed = False
+        if signer is None:
+            self._since = asyncio.get_running_loop().time()
+            state.attempts += 1
+            signer = self._signer = Signer(state.resolver, call.destination.key_source, call.region)
+            self._retries.sending()
+        transport = await state.transports.here()
+        lane = transport.lanes.lane(call.region, call.model.id) if state.settings.adaptive else None
+        self._ticket = None if lane is None else LaneTicket(lane)
+        response = await send(call, transport, signer, self._ticket)
+        self._responded, self._date = True, response.header("Date")
+        self.request_id = response.header("x-amzn-RequestId")
+        try:
+            await check(call, response)
+        except BaseException:
+            response.close()
+            raise
+        return response
+
+    async def _retry(self, error: BedrockStreamError) -> bool:
+        if await self._recovers(error):
+            error.__traceback__ = None  # see below
+            self._resumed = True
+            return True
+        loop, policy = asyncio.get_running_loop(), self.call.destination.retry
+        following = self._retries.following(error, loop.time() - (self._began or 0.0), first=not self._past)
+        self.failed(error, wait=0.0 if following is None else following[1])
+        if following is None:
+            return False
+        if self.observers:
+            self.observers.tell("failed", self._past[-1])
+        if policy.on_retry is not None:
+            policy.on_retry(self._past[-1])
+        index, wait = following
+        if wait:
+            transport = await self._state.transports.here()
+            await transport.pause(wait)
+        error.__traceback__ = None  # its frames hold the stream, which must be freed with its last reference
+        self._retries.index = index
+        self._state.retries += 1
+        return True
+
+    async def _recovers(self, error: BedrockStreamError) -> bool:
+        """Return whether a new signature may cure a refusal by the service; only a response can hold one."""
+        if self._signer is None or not self._responded:
+            return False
+        return await self._signer.can_recover(error, self._date)

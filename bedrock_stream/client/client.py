@@ -1,7 +1,6 @@
-"""The client: what is shared by many calls.
+"""The client: the settings, credentials and connections that many calls share, and its methods, one for each operation.
 
-One client per process is enough: it keeps the connections of each event loop apart (see `loops`). What a call means is
-decided in `plan`, where it goes in `calls`, how often it is sent in `attempts`; here they meet.
+One client per process is enough: it keeps the connections of each event loop apart (see `transport.per_loop`).
 """
 
 from __future__ import annotations
@@ -22,9 +21,7 @@ from ..auth.sources import ApiKeySource, Provider
 from ..dialects.payloads import decode_object
 from ..errors import ConfigurationError, InvalidFrame
 from ..observing import Observer
-from ..request.http import EVENT_STREAM
-from ..request.models import describe
-from ..request.plan import make_plan
+from ..request.call import Call, plan_call, plan_count, plan_raw
 from ..transport.certificates import Certificates, find_bundle
 from ..transport.per_loop import Transports
 from ..types.checks import is_integer
@@ -32,16 +29,15 @@ from ..types.messages import Message, Prompt, read_prompt
 from ..types.options import CallOptions, Options, read_options
 from ..types.response import Response
 from ..types.settings import DEFAULT_REGION, RetryPolicy, Target, Timeouts, check_region, read_targets
-from .call import Call
-from .calls import RAW, Calls, Defaults
+from .attempts import Attempts
+from .document import receive_document
 from .logs import LogLines
 from .pricing import Price, check_prices
-from .reports import Stats
-from .retry import Memory
-from .stream import RawStream, Stream, read_answer
+from .reports import Explanation, Stats
+from .state import ClientSettings, ClientState
+from .stream import RawStream, Stream
 
 if TYPE_CHECKING:
-    from .reports import Explanation
     from .tool_loop import ToolRun
 
 __all__ = ("Client",)
@@ -54,20 +50,32 @@ _RAW_OPTIONS = frozenset(
 class Client:
     """Connections, credentials and defaults for any number of calls, streams and event loops.
 
-    `region`, `endpoint_url`: where to go; see `endpoints` for what stands in when they are left out.
-    Who asks, one of: `api_key`, a Bedrock API key, or an (async) callable that is asked before each request;
-    `credentials`, which are `Credentials`, a source such as `AssumeRole`, an (async) callable that returns them, or a
-    session of botocore; `keys`, what `put_key` takes, for this client alone; `profile`, the name of one in the shared
-    AWS files. Without any of them the process decides: see `auth.places`.
-    `max_connections`: how many answers may be open at once per event loop; more wait in line.
-    `adaptive_concurrency`: send no more to a model at once than it takes without throttling, which is learned.
-    `retry`: how often and how patiently a call is tried; `failover`: where else it may go, in this order.
-    `observers`: who looks on, for traces and the like; see `observing`.
-    `prices`: what tokens cost, by model id; see `pricing`. `timeouts`: limits in seconds.
-    `ssl`: a context in place of the default; see `certificates` for what stands in when it is left out.
-    `proxy`: an address, in place of what the environment names for most; see `proxies`. An empty one means none at all.
-    `use_fips`, `use_dual_stack`: as the variables of the AWS SDKs. `allow_http`: plain http away from this machine.
-    `clock`: tells the time for signatures, aware.
+    Where requests are sent:
+        `region`: an AWS region; else `AWS_REGION`, `AWS_DEFAULT_REGION`, the profile's, `us-east-1`.
+        `endpoint_url`: the origin of Bedrock Runtime or of an emulator; else `AWS_ENDPOINT_URL_BEDROCK_RUNTIME`,
+        `AWS_ENDPOINT_URL`, the profile's, the region's own.
+        `use_fips`, `use_dual_stack`: as the variables of the AWS SDKs.
+        `allow_http`: allow plain HTTP to another machine.
+        `failover`: a sequence of `Target`, tried in this order when a call fails.
+
+    Credentials, at most one of these; without any, those of the process are used (see `auth.lookup`):
+        `api_key`: a Bedrock API key, or an (async) callable that is called before each request.
+        `credentials`: `Credentials`, a source such as `AssumeRole`, an (async) callable that returns `Credentials`, or
+        a session of botocore.
+        `keys`: what `put_key` takes, for this client alone.
+        `profile`: the name of a profile in the shared AWS files.
+
+    Limits and behavior:
+        `max_connections`: how many responses may be open at once per event loop; more wait for a slot.
+        `adaptive_concurrency`: learn how many requests a model takes at once without throttling, and send no more.
+        `timeouts`: `Timeouts`, in seconds. `retry`: a `RetryPolicy`.
+        `observers`: receive the steps of every call, for traces, metrics and logs; see `observing`.
+        `prices`: a `Price` by model id, for `Response.cost`.
+        `ssl`: an `ssl.SSLContext` in place of the default one; see `transport.certificates`.
+        `proxy`: a proxy's URL in place of the environment's; an empty one turns proxies off; see `transport.proxies`.
+        `clock`: returns the current time, timezone-aware, for signatures.
+
+    Raises `ConfigurationError` for an argument that cannot be used.
     """
 
     def __init__(
@@ -93,26 +101,8 @@ class Client:
         allow_http: bool = False,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
-        # aiohttp takes longer than all else together: whoever only names the class does not wait for it, and a client
-        # that was made has it, so that no call stops the loop for it.
-        from ..transport.http_response import Traffic
-        from ..transport.proxies import read_proxy
-        from ..transport.transport import Transport
-
-        if not is_integer(max_connections) or max_connections < 1:
-            raise ConfigurationError("max_connections", f"{max_connections!r} is no limit", "give a number above 0")
-        if proxy not in (None, ""):
-            read_proxy(proxy, "proxy")  # a bad address is told here, not at the first call
         key_source = client_key_source(api_key=api_key, credentials=credentials, keys=keys, profile=profile)
-        self._resolver = CredentialResolver(key_source, profile, clock)
-        certificates = Certificates(ssl, lambda: find_bundle(os.environ, self._resolver.profile.settings))
-        self._max_connections = max_connections
-        self._memory = Memory()
-        self._traffic = traffic = Traffic()
-        self._transports = Transports(
-            lambda: Transport(max_connections=max_connections, trust=certificates.context, traffic=traffic, proxy=proxy)
-        )
-        defaults = Defaults(
+        settings = ClientSettings(
             region=None if region is None else check_region(region, "region"),
             endpoint_url=endpoint_url,
             timeouts=timeouts or Timeouts(),
@@ -125,32 +115,45 @@ class Client:
             use_dual_stack=use_dual_stack,
             allow_http=allow_http,
         )
-        self._calls = Calls(defaults, self._resolver, self._memory, self._transports.here)
+        self._max_connections = _check_max_connections(max_connections)
+        self._resolver = CredentialResolver(key_source, profile, clock)
+        self._connect(ssl, proxy)
+        self._state = ClientState(settings, self._resolver, self._transports)
         if endpoint_url is not None:
-            self._calls.endpoint(region or DEFAULT_REGION, self._resolver.profile.settings)  # as is a bad endpoint
+            self._state.endpoint(region or DEFAULT_REGION)  # a bad one is reported here, not at the first call
 
     def stream(self, model: str, prompt: Prompt, **options: Unpack[CallOptions]) -> Stream:
-        """Stream an answer. Argument errors are raised here; nothing is sent before the first await."""
-        return Stream(self._calls.planned(model, prompt, options, stream=True))
+        """Stream a response. Nothing is sent before the first await.
+
+        `model`: a model id, inference-profile id or ARN. `prompt`: a str, a `Message`, or a sequence of `Message` or
+        dicts. `options`: see `CallOptions`. Raises `ConfigurationError` at once for an argument that cannot be used.
+        """
+        return Stream(self._attempts(model, prompt, options, streaming=True))
 
     async def generate(self, model: str, prompt: Prompt, **options: Unpack[CallOptions]) -> Response:
-        """The whole answer at once. Raises what reading a stream would."""
-        return await read_answer(self._calls.planned(model, prompt, options, stream=False), _whole_response)
+        """Return the whole response at once. Arguments as for `stream`. Raises what reading a stream would."""
+        attempts = self._attempts(model, prompt, options, streaming=False)
+
+        def parse(call: Call, body: bytes, request_id: str | None) -> Response:
+            return attempts.finish(call.dialect.answer(body, request_id=request_id, model=call.model.id))
+
+        return await receive_document(attempts, parse)
 
     def run_tools(self, model: str, prompt: Prompt, *, max_rounds: int = 10, **options: Unpack[CallOptions]) -> ToolRun:
-        """Stream an answer, run the functions that it calls, feed their results back, until it calls none.
+        """Stream a response, run the functions that the model calls, send their results, until it calls none.
 
-        `tools` are functions, or `Tool`s that have one. The model is asked at most `max_rounds` times. A `tool_choice`
-        that forces a call forces the first answer only: forced again and again, the model could never stop.
+        `tools`: functions, or `Tool`s that have one. `max_rounds`: how many requests are sent at most. A `tool_choice`
+        that forces a call forces it in the first request only; otherwise the model could never stop. Raises
+        `ConfigurationError` for an argument that cannot be used.
         """
         if not is_integer(max_rounds) or max_rounds < 1:
-            raise ConfigurationError("max_rounds", f"{max_rounds!r} is no number of rounds", "give 1 or more")
+            raise ConfigurationError("max_rounds", f"expected a positive int, got {max_rounds!r}")
         from .tool_loop import ToolRun
 
         read = read_options(options)
         tools = read.tools
         if not tools:
-            raise ConfigurationError("tools", "there are none to run", "give functions, or use stream()")
+            raise ConfigurationError("tools", "run_tools() needs at least one function", "use stream() instead")
         if not read.keep:
             raise ConfigurationError("keep", "False keeps nothing to find calls in", "leave keep=False out")
         first = read_prompt(prompt)
@@ -164,70 +167,60 @@ class Client:
         return ToolRun(start, first, tools, max_rounds)
 
     def invoke_stream(self, model: str, body: Mapping[str, Any], **options: Any) -> RawStream:
-        """Stream any model's own JSON: `body` is sent as it is, each document comes as a dict.
+        """Stream any model's own JSON: `body` is sent as it is, each document is received as a dict.
 
-        `options`: `region`, the keys, `timeouts`. Bedrock marks no end that all families share, so only a torn body
-        is told from a finished one.
+        `options`: `region`, the credentials of the call, `timeouts`, `retry`. Bedrock marks no end that all families
+        share, so only a torn body can be told from a finished one.
         """
-        headers = (("Accept", EVENT_STREAM), ("X-Amzn-Bedrock-Accept", "application/json"))
-        return RawStream(self._calls.raw(describe(model), RAW.stream_operation, body, headers, _raw_options(options)))
+        return RawStream(self._raw_attempts(model, body, options, streaming=True))
 
     async def invoke(self, model: str, body: Mapping[str, Any], **options: Any) -> dict[str, Any]:
-        """The whole answer of any model in its own JSON. `options` as for `invoke_stream`."""
-        headers = (("Accept", "application/json"),)
-        attempts = self._calls.raw(describe(model), RAW.operation, body, headers, _raw_options(options))
-        return await read_answer(attempts, lambda _call, body, _id: decode_object(body, "the answer"))
+        """Return any model's whole response in its own JSON. Arguments as for `invoke_stream`."""
+        attempts = self._raw_attempts(model, body, options, streaming=False)
+        return await receive_document(attempts, lambda _call, body, _id: decode_object(body, "the response"))
 
     async def count_tokens(self, model: str, prompt: Prompt, **options: Unpack[CallOptions]) -> int:
-        """How many input tokens a prompt has for a model, as the service counts. Few models can be asked."""
-        plan = make_plan(model, prompt, {**options, "use_converse": True}, stream=False)
-        counted = ("messages", "system", "toolConfig", "additionalModelRequestFields")
-        body = {"input": {"converse": {name: plan.body[name] for name in counted if name in plan.body}}}
-        # The operation takes no inference profiles, but the models behind them.
-        asked = describe(plan.model.base)
-        headers = (("Accept", "application/json"),)
-        attempts = self._calls.raw(asked, "count-tokens", body, headers, plan.options)
-        return await read_answer(attempts, lambda _call, body, _id: _token_count(body))
+        """Return how many input tokens a prompt has for a model, as Bedrock counts them. Few models support this."""
+        read = read_options(options)
+        call = plan_count(model, prompt, read, self._state.destination(read))
+        return await receive_document(Attempts(self._state, [call]), lambda _call, body, _id: _token_count(body))
 
     def explain(self, model: str, prompt: Prompt, **options: Unpack[CallOptions]) -> Explanation:
-        """What `stream` would send, where and why, secrets masked. Sends nothing and asks no provider for keys."""
-        from .reports import Explanation
+        """Return what `stream` would send, where and why, secrets masked. Sends nothing and fetches no credentials."""
 
-        plan = make_plan(model, prompt, options, stream=True)
-        where, key_source = self._calls.where(plan), self._calls.key_source(plan.options)
-        request = where.request
+        call = self._plan(model, prompt, read_options(options), streaming=True)
+        key_source, request = self._resolver.key_source(call.destination.key_source), call.request
         masked = "Bearer ..." if key_source.scheme == "bearer" else "AWS4-HMAC-SHA256 Credential=..., Signature=..."
         return Explanation(
-            model=plan.model.id,
-            family=plan.model.family,
-            route=plan.route.dialect.route,
-            reason=plan.route.reason,
-            region=where.region,
+            model=call.model.id,
+            family=call.model.family,
+            route=call.dialect.route,
+            reason=call.route.reason,
+            region=call.region,
             method=request.method,
             url=request.url,
-            endpoint_source=where.endpoint.source,
+            endpoint_source=call.destination.endpoint.source,
             auth=f"{key_source.scheme}, {key_source.name}",
             headers={**dict(request.headers), "Authorization": masked},
             body=msgspec.json.decode(request.body.data),
         )
 
     def stats(self) -> Stats:
-        """What goes on now, and what has gone on so far, over all loops."""
-        transports = list(self._transports)
-        memory = self._memory
+        """Return the client's numbers, now and so far, over all event loops."""
+        transports, state = list(self._transports), self._state
         return Stats(
             open_streams=sum(transport.slots.taken for transport in transports),
             waiting=sum(transport.slots.waiting for transport in transports),
             max_connections=self._max_connections,
-            attempts=memory.attempts,
-            retries=memory.retries,
-            retries_left=memory.budget.left,
+            attempts=state.attempts,
+            retries=state.retries,
+            retries_left=state.budget.left,
             bytes_received=self._traffic.received + sum(transport.bytes_under_way for transport in transports),
             lanes={name: limit for transport in transports for name, limit in transport.lanes.limits().items()},
         )
 
     async def aclose(self) -> None:
-        """Close every connection of every loop. Streams that are open end with `ClientClosed`."""
+        """Close every connection of every event loop. Open streams end with `ClientClosed`."""
         self._resolver.close()
         await self._transports.aclose()
 
@@ -239,23 +232,68 @@ class Client:
     ) -> None:
         await self.aclose()
 
+    # ------------------------------------------------------------------------------------------------------- internals
 
-def _whole_response(call: Call, body: bytes, request_id: str | None) -> Response:
-    return call.finished(call.dialect.answer(body, request_id=request_id, model=call.model))
+    def _connect(self, ssl: ssl_module.SSLContext | None, proxy: str | None) -> None:
+        # Importing aiohttp takes longer than all else together. A program that only names the class does not pay for
+        # it, and a client that was made has it, so that no call blocks the loop for it.
+        from ..transport.http_response import Traffic
+        from ..transport.proxies import read_proxy
+        from ..transport.transport import Transport
+
+        if proxy not in (None, ""):
+            read_proxy(proxy, "proxy")  # a bad one is reported here, not at the first call
+        certificates = Certificates(ssl, lambda: find_bundle(os.environ, self._resolver.profile.settings))
+        limit, trust, traffic = self._max_connections, certificates.context, Traffic()
+        self._traffic = traffic
+        self._transports = Transports(
+            lambda: Transport(max_connections=limit, trust=trust, traffic=traffic, proxy=proxy)
+        )
+
+    def _attempts(self, model: str, prompt: Prompt, arguments: Mapping[str, Any], *, streaming: bool) -> Attempts:
+        """Return the attempts of a call, planned for each target. Raises `ConfigurationError` for any of them."""
+        options = read_options(arguments)
+        failover = self._state.settings.failover if options.failover is None else options.failover
+        if failover:
+            prompt = read_prompt(prompt)  # it may be an iterator, and is read for each target
+        calls = [self._plan(model, prompt, options, target, streaming=streaming) for target in (None, *failover)]
+        return Attempts(self._state, calls)
+
+    def _plan(
+        self, model: str, prompt: Prompt, options: Options, target: Target | None = None, *, streaming: bool
+    ) -> Call:
+        if target is not None:
+            model = target.model or model
+        return plan_call(model, prompt, options, self._state.destination(options, target), streaming=streaming)
+
+    def _raw_attempts(
+        self, model: str, body: Mapping[str, Any], arguments: Mapping[str, Any], *, streaming: bool
+    ) -> Attempts:
+        destination = self._state.destination(_raw_options(arguments))
+        return Attempts(self._state, [plan_raw(model, body, destination, streaming=streaming)])
 
 
-def _raw_options(given: Mapping[str, Any]) -> Options:
-    """Those options that say something about a call whose body is the caller's."""
-    options = read_options(given)
-    unknown = {*given, *(given.get("provider_options") or ())} - _RAW_OPTIONS - {"provider_options"}
+def _check_max_connections(value: Any) -> int:
+    if not is_integer(value) or value < 1:
+        raise ConfigurationError("max_connections", f"expected a positive int, got {value!r}")
+    return value
+
+
+def _raw_options(arguments: Mapping[str, Any]) -> Options:
+    """Return the options of a call whose body is the caller's own. Raises `ConfigurationError` for any other option."""
+    options = read_options(arguments)
+    unknown = {*arguments, *(arguments.get("provider_options") or ())} - _RAW_OPTIONS - {"provider_options"}
     if unknown:
-        known = ", ".join(sorted(_RAW_OPTIONS))
-        raise ConfigurationError(min(unknown), "it has no meaning for a raw call", f"known are {known}")
+        raise ConfigurationError(
+            min(unknown),
+            "has no meaning where the body is the caller's own",
+            f"known are {', '.join(sorted(_RAW_OPTIONS))}",
+        )
     return options
 
 
 def _token_count(body: bytes) -> int:
-    count = decode_object(body, "the answer").get("inputTokens")
+    count = decode_object(body, "the response").get("inputTokens")
     if type(count) is not int:
-        raise InvalidFrame("the answer holds no inputTokens")
+        raise InvalidFrame("the response has no inputTokens")
     return count

@@ -1,37 +1,41 @@
-"""When a failed attempt may be made again, and after how long. Pure: chance and time are handed in.
+"""Decides whether a failed attempt is retried, where and after how long. Pure: time and chance are passed in.
 
-Only what has yielded nothing is ever tried again; that rule is kept by whoever asks here. What is worth another try is
-told by the error's class, never by its text: throttling, a model that is not ready, a failure of the service, a
-connection that was not made or broke. Waits grow twofold and are jittered over their whole length, so that workers that
-failed together do not come back together; a time that the service names is waited for. All retries of a client draw on
-one budget, so that a service in trouble is not stormed.
+The error's class decides, never its text. A target that failed is left for the next one at once; a wait comes only
+once every target that is not known to be down has been tried. Nothing here knows what a caller has received: callers
+must not ask for another attempt once an event has been delivered.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
-from time import monotonic
+from collections.abc import Callable, Sequence
 
 from ..errors import (
     BedrockStreamError,
     ClientClosed,
+    ConnectionFailed,
     CredentialsUnavailable,
     FirstContentTimeout,
     FirstEventTimeout,
     IdleTimeout,
     QuotaExceeded,
+    ServiceError,
 )
-from .call import Call
+from ..types.settings import RetryPolicy
 
-__all__ = (
-    "Breaker",
-    "Budget",
-    "Memory",
-)
+__all__ = ("Breaker", "Budget", "Retries")
+
+_FAILURES = 5  # in a row, until a breaker opens
+_OPEN_SECONDS = 30.0
+
+# Failures that another target may not have, although the same one hardly improves.
+_WORTH_ANOTHER_TARGET = (FirstEventTimeout, FirstContentTimeout, IdleTimeout, QuotaExceeded, CredentialsUnavailable)
 
 
 class Budget:
-    """Tokens that all retries of a client draw on. A retry takes five; success gives them back, or one at a time."""
+    """Tokens that all retries of a client draw on, so that a service in trouble is not flooded with retries.
+
+    A retry takes five. A success after a retry returns five, any other success one.
+    """
 
     __slots__ = ("_tokens",)
 
@@ -43,84 +47,130 @@ class Budget:
 
     @property
     def left(self) -> int:
-        """Retries that may be made now."""
+        """How many retries are allowed now."""
         return self._tokens // self._RETRY
 
     def take(self) -> bool:
-        """Take what one retry costs, if there is as much."""
+        """Take the tokens of one retry. Return whether there were enough."""
         if self._tokens < self._RETRY:
             return False
         self._tokens -= self._RETRY
         return True
 
     def succeeded(self, retries: int) -> None:
-        """A call succeeded after that many retries."""
+        """Return tokens for a call that succeeded after this many retries."""
         self._tokens = min(self._FULL, self._tokens + (self._RETRY if retries else 1))
 
 
-_FAILURES = 5
-
-
-_PAUSE = 30.0  # seconds
-
-
 class Breaker:
-    """Counts the failures of one target in a row. Times are seconds of any one clock."""
+    """Counts the failures of one target in a row. After five the target is skipped for half a minute.
 
-    __slots__ = ("_failures", "_shut_until")
+    Times are seconds of any one clock.
+    """
+
+    __slots__ = ("_failures", "_open_until")
 
     def __init__(self) -> None:
         self._failures = 0
-        self._shut_until = 0.0
+        self._open_until = 0.0
 
     def is_open(self, now: float) -> bool:
-        """Whether the target is to be passed over."""
-        return self._failures >= _FAILURES and now < self._shut_until
+        """Return whether the target is to be skipped."""
+        return self._failures >= _FAILURES and now < self._open_until
 
     def try_again(self, now: float) -> None:
-        """A call goes there; until it is known how it went, others pass a target that was down."""
+        """Note that a call is sent. Until its outcome is known, other calls skip a target that was down."""
         if self._failures >= _FAILURES:
-            self._shut_until = now + _PAUSE
+            self._open_until = now + _OPEN_SECONDS
 
     def failed(self, now: float) -> None:
-        """It failed in a way that another target may not."""
+        """Note a failure that another target may not have."""
         self._failures += 1
-        self._shut_until = now + _PAUSE
+        self._open_until = now + _OPEN_SECONDS
 
     def succeeded(self) -> None:
-        """It answered."""
+        """Note a response, be it a refusal."""
         self._failures = 0
 
 
-# What another target may do better, though the same one would hardly.
-_ELSEWHERE = (FirstEventTimeout, FirstContentTimeout, IdleTimeout, QuotaExceeded, CredentialsUnavailable)
+class Retries:
+    """Which target the next attempt of one call is sent to, and after how long.
+
+    `breakers` holds one for each target in order, or none if there is only one target. `clock` is the breakers' own,
+    `chance` returns a random number from 0 to 1.
+    """
+
+    __slots__ = ("_breakers", "_budget", "_chance", "_clock", "_policy", "_retries", "_untried", "index")
+
+    def __init__(
+        self,
+        policy: RetryPolicy,
+        budget: Budget,
+        breakers: Sequence[Breaker],
+        clock: Callable[[], float],
+        chance: Callable[[], float],
+    ) -> None:
+        self._policy = policy
+        self._budget = budget
+        self._breakers = breakers
+        self._clock = clock
+        self._chance = chance
+        self._retries = 0  # the first attempts at the other targets do not count
+        self._untried = list(range(1, len(breakers)))
+        self.index: int = 0
+        """Which target is tried."""
+
+    def begin(self) -> None:
+        """Start at the first target that is not known to be down; at the first one if all are."""
+        self.index = self._first_up()
+        if self.index:
+            self._untried.remove(self.index)
+
+    def sending(self) -> None:
+        """Note that an attempt is sent to the target."""
+        if self._breakers:
+            self._breakers[self.index].try_again(self._clock())
+
+    def succeeded(self) -> None:
+        """Note that the response has begun; there is no other attempt."""
+        self._budget.succeeded(self._retries if self._policy.budget else 0)
+        if self._breakers:
+            self._breakers[self.index].succeeded()
+
+    def following(self, error: BedrockStreamError, elapsed: float, *, first: bool) -> tuple[int, float] | None:
+        """Return the index of the next attempt's target and the seconds to wait before it, None for no more attempts.
+
+        `elapsed` is in seconds since the first attempt began; `first` tells whether this was the first one.
+        """
+        # A pooled connection that the other side had closed says nothing about the target: replace it at once, once.
+        stale = first and isinstance(error, ConnectionFailed) and error.dropped
+        if not stale:
+            self._judge(error)
+            if _is_worth_another_target(error):
+                index = next(filter(self._is_up, self._untried), None)
+                if index is not None:
+                    self._untried.remove(index)
+                    return index, 0.0
+        wait = self._policy.wait(error, self._retries, elapsed, self._chance())
+        if wait is None or (self._policy.budget and not self._budget.take()):
+            return None
+        self._retries += 1
+        return (self.index, 0.0) if stale else (self._first_up(), wait)
+
+    def _judge(self, error: BedrockStreamError) -> None:
+        if not self._breakers:
+            return
+        if _is_worth_another_target(error):
+            self._breakers[self.index].failed(self._clock())
+        elif isinstance(error, ServiceError):
+            self._breakers[self.index].succeeded()  # a refusal is a response, too
+
+    def _is_up(self, index: int) -> bool:
+        return not self._breakers[index].is_open(self._clock())
+
+    def _first_up(self) -> int:
+        return next(filter(self._is_up, range(len(self._breakers))), 0)
 
 
-_MOST_BREAKERS = 1024  # targets given call by call must not pile up
-
-
-class Memory:
-    """What one client remembers of all its calls."""
-
-    __slots__ = ("_breakers", "attempts", "budget", "clock", "retries")
-
-    def __init__(self, clock: Callable[[], float] = monotonic) -> None:
-        self._breakers: dict[Hashable, Breaker] = {}
-        self.clock: Callable[[], float] = clock
-        self.budget: Budget = Budget()
-        self.attempts: int = 0
-        self.retries: int = 0
-
-    def breaker(self, call: Call) -> Breaker:
-        """The breaker of a call's target."""
-        key = (call.target, call.account)
-        found = self._breakers.get(key)
-        if found is None:
-            while len(self._breakers) >= _MOST_BREAKERS:
-                del self._breakers[next(iter(self._breakers))]
-            found = self._breakers[key] = Breaker()
-        return found
-
-
-def _is_the_targets_fault(error: BedrockStreamError) -> bool:
-    return (error.retryable or isinstance(error, _ELSEWHERE)) and not isinstance(error, ClientClosed)
+def _is_worth_another_target(error: BedrockStreamError) -> bool:
+    return (error.retryable or isinstance(error, _WORTH_ANOTHER_TARGET)) and not isinstance(error, ClientClosed)

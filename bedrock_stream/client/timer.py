@@ -1,9 +1,9 @@
-"""The time limits of a call, and the one timer that watches a stream.
+"""The one timer of a stream: it enforces the time limits of reading, of not reading, and of the whole call.
 
-The waiting clocks run only while the reader waits for bytes: a consumer may work for minutes on one event. The unread
-clock is the other way round: it runs while nobody reads. No event pays for any of it: a wait notes the time once, and
-progress is told by a counter that the stream keeps anyway. The timer holds its watch weakly and the watch its stream,
-so neither keeps a dropped stream alive.
+The limits of a wait count only while the reader waits for bytes: a consumer may work for minutes on one event. The
+unread limit is the opposite: it counts while nobody reads. No event pays for any of it: a wait reads the time once, and
+progress is seen in a counter that the stream keeps anyway. The event loop's handle refers to the timer weakly and the
+timer to its stream, so neither keeps a dropped stream alive.
 """
 
 from __future__ import annotations
@@ -14,21 +14,18 @@ from typing import Any, Protocol
 
 from ..errors import TimeLimitError, TotalTimeout, UnreadTimeout
 
-__all__ = (
-    "StreamTimer",
-    "TimedStream",
-)
+__all__ = ("StreamTimer", "TimedStream")
 
 
 class TimedStream(Protocol):
-    """What a watch looks at."""
+    """A stream as its timer sees it."""
 
     @property
     def delivered(self) -> int:
-        """Grows with each event that reaches the caller."""
+        """A count that grows with each event that the caller receives."""
 
     def expire(self, kind: type[TimeLimitError], limit: float, elapsed: float) -> None:
-        """A limit was reached."""
+        """Take a limit that was reached, and the seconds that had passed."""
 
 
 class _Loop(Protocol):
@@ -37,7 +34,7 @@ class _Loop(Protocol):
 
 
 class StreamTimer:
-    """One re-arming timer. `begin_wait` and `end_wait` stand around each wait for bytes, `stop` ends it."""
+    """One re-arming timer. Call `begin_wait` and `end_wait` around each wait, `stop` at the end."""
 
     __slots__ = (
         "__weakref__",
@@ -59,14 +56,14 @@ class StreamTimer:
     def __init__(
         self, loop: _Loop, watched: TimedStream, unread: float | None, total: tuple[float, float] | None = None
     ) -> None:
-        """`total` is the limit of the whole call, and the loop's time at its beginning."""
+        """`total` is the limit of the whole call, and the loop's time at its start."""
         self._loop = loop
         self._total = total
         self._watched = weakref.ref(watched)
         self._unread = unread
         self._progress = watched.delivered
         self._progress_at = loop.time()
-        self._deadline: float | None = None  # of the wait that is going on
+        self._deadline: float | None = None  # of the current wait
         self._since = self._spent = 0.0
         self._kind: type[TimeLimitError] = TimeLimitError
         self._limit = 0.0
@@ -79,7 +76,7 @@ class StreamTimer:
             self._arm(due)
 
     def begin_wait(self, kind: type[TimeLimitError], limit: float | None, spent: float = 0.0) -> None:
-        """A wait of at most `limit` seconds begins, `spent` of which have gone before."""
+        """Begin a wait of at most `limit` seconds, of which `spent` have passed; None for no limit."""
         now = self._loop.time()
         self._since, self._spent = now - spent, spent
         if limit is None:
@@ -92,15 +89,20 @@ class StreamTimer:
 
     @property
     def waited(self) -> float:
-        """How long the wait has taken, without what had gone before."""
+        """How long the current wait has taken, in seconds, without what was spent before."""
         return self._loop.time() - self._since - self._spent
 
     def end_wait(self) -> None:
-        """The wait is over."""
+        """End the current wait."""
         self._deadline = None
 
+    def begin_unread(self) -> None:
+        """End the wait for the response's headers; from now on the unread limit counts."""
+        self._deadline = None
+        self._progress_at = self._loop.time()
+
     def stop(self) -> None:
-        """No more ticks."""
+        """Stop the timer; it does not fire again."""
         if self._handle is not None:
             self._handle.cancel()
             self._handle = None
@@ -111,7 +113,7 @@ class StreamTimer:
         self._handle = self._loop.call_later(max(due - self._loop.time(), 0), _tick, weakref.ref(self))
 
     def tick(self) -> None:
-        """The timer fired: has a limit been reached, and when to look next?"""
+        """Report a limit that was reached, or set the time of the next look."""
         watched = self._watched()
         if watched is None:
             return

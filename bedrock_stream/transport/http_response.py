@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import aiohttp
@@ -77,6 +77,11 @@ class HttpResponse:
     def status(self) -> int:
         """The HTTP status."""
         return self._response.status
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """All headers, by name in any case."""
+        return self._response.headers
 
     def header(self, name: str) -> str | None:
         """A header's value, whatever the case of its name."""

@@ -419,8 +419,11 @@ def refused(sentence: str) -> Iterator[None]:
 
 
 BAD_RAW: list[tuple[dict[str, Any], str]] = [
-    ({"max_tokens": 5}, "max_tokens: it has no meaning for a raw call; known are access_key_id, api_key, region"),
-    ({"provider_options": {"use_converse": True}}, "use_converse: it has no meaning for a raw call"),
+    (
+        {"max_tokens": 5},
+        "max_tokens: has no meaning where the body is the caller's own; known are access_key_id, api_key, region",
+    ),
+    ({"provider_options": {"use_converse": True}}, "use_converse: has no meaning where the body is the caller's own"),
     ({"provider_options": {"regoin": "x"}}, "regoin: unknown option; did you mean region?"),
     ({"provider_options": 5}, "provider_options: int is not usable; give a dict"),
     ({"regoin": "eu-west-1"}, "regoin: unknown option; did you mean region?"),
@@ -429,8 +432,8 @@ BAD_RAW: list[tuple[dict[str, Any], str]] = [
     ({"access_key_id": "AKID"}, "secret_access_key: half of a key pair is missing"),
     ({"timeouts": 5}, "timeouts: 5 is not usable"),
     ({"model": ""}, "model: '' names no model"),
-    ({"body": [1]}, "body: a list is no body; give a dict"),
-    ({"body": "{}"}, "body: a str is no body"),
+    ({"body": [1]}, "body: expected a dict, got list"),
+    ({"body": "{}"}, "body: expected a dict, got str"),
     ({"body": {"a": {1}, "b": object()}}, "request: its body cannot become JSON"),
 ]
 

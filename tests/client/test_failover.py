@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from bedrock_stream import Client, Credentials, MessageStart, RetryPolicy, Target, Timeouts, ToolCallEnd, errors
-from bedrock_stream.client.retry import Memory
+from bedrock_stream.client.state import ClientState
 from bedrock_stream.testing import (
     API_KEY,
     REGION,
@@ -339,7 +339,9 @@ class Hands:
 @pytest.fixture
 def hands(monkeypatch: pytest.MonkeyPatch) -> Hands:
     hands = Hands()
-    monkeypatch.setattr(Memory.__init__, "__defaults__", (hands,))  # the clock of the breakers, and of nothing else
+    monkeypatch.setattr(
+        ClientState.__init__, "__defaults__", (hands,)
+    )  # the clock of the breakers, and of nothing else
     return hands
 
 

@@ -25,7 +25,7 @@ from bedrock_stream import (
     UnknownEvent,
     errors,
 )
-from bedrock_stream.client import attempts as attempt
+from bedrock_stream.client import send
 from bedrock_stream.testing import (
     Emulator,
     content_type,
@@ -418,7 +418,7 @@ async def test_a_refusal_is_told_soon_though_its_body_dawdles(
     monkeypatch: pytest.MonkeyPatch, whole_answer: bool
 ) -> None:
     """Minutes may pass between two bytes of an answer; nobody waits as long for the words of a refusal."""
-    monkeypatch.setattr(attempt, "_ERROR_PATIENCE", 0.05)
+    monkeypatch.setattr(send, "_ERROR_BODY_SECONDS", 0.05)
 
     async def answer(connection: Connection) -> None:
         connection.write(b'HTTP/1.1 503 Slow\r\nx-amzn-requestid: request-1\r\ncontent-length: 99\r\n\r\n{"mess')
@@ -684,7 +684,7 @@ async def test_a_second_reader_is_told_so_and_the_first_goes_on() -> None:
         await stream.open()
         first = asyncio.create_task(stream.response())
         await asyncio.sleep(0)
-        with pytest.raises(errors.ConfigurationError, match="another task is reading"):
+        with pytest.raises(errors.ConfigurationError, match="is being read by another task"):
             await anext(stream)
         go_on.set()
         assert (await first).text == "Hello"

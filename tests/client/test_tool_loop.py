@@ -425,15 +425,15 @@ def by_place(a: int, /) -> int:
 
 
 REFUSED: list[tuple[dict[str, Any], str]] = [
-    ({}, "tools: there are none to run; give functions, or use stream()"),
-    ({"tools": []}, "tools: there are none to run"),
+    ({}, "tools: run_tools() needs at least one function; use stream() instead"),
+    ({"tools": []}, "tools: run_tools() needs at least one function"),
     ({"tools": [Tool(name="bare")]}, r"tools: 'bare' has no function to run; give Tool\(function=...\)"),
     ({"tools": [add, Point]}, "tools: 'Point' has no function to run"),
     ({"tools": [{"name": "bare"}]}, "tools: 'bare' has no function to run"),
     ({"tools": [{"toolSpec": {"name": "raw", "inputSchema": {"json": {}}}}]}, "tools: 'raw' has no function to run"),
     ({"tools": [by_place]}, r"tools: by_place\(\) takes a by place only; drop the /"),
-    ({"tools": [add], "max_rounds": 0}, "max_rounds: 0 is no number of rounds; give 1 or more"),
-    ({"tools": [add], "max_rounds": True}, "max_rounds: True is no number of rounds"),
+    ({"tools": [add], "max_rounds": 0}, "max_rounds: expected a positive int, got 0"),
+    ({"tools": [add], "max_rounds": True}, "max_rounds: expected a positive int, got True"),
     ({"tools": [add], "keep": False}, "keep: False keeps nothing to find calls in"),
     ({"tools": [add], "max_tokens": 0}, "max_tokens: 0 is below 1"),
     ({"tools": [add], "prompt": ""}, "prompt: it is empty"),

@@ -9,8 +9,9 @@ import msgspec
 import pytest
 
 from bedrock_stream import CachePoint, Document, Message, Reasoning, Tool, ToolCall, ToolResult
-from bedrock_stream.request.plan import Plan, make_plan
+from tests.support import planning
 from tests.support.botocore_oracle import written_by_botocore
+from tests.support.planning import Planned
 
 CLAUDE = "anthropic.claude-sonnet-4-20250514-v1:0"
 NOVA = "amazon.nova-lite-v1:0"
@@ -22,11 +23,11 @@ GUARDRAIL = {
 }
 
 
-def plan(prompt: Any = "hi", /, model: str = CLAUDE, **options: Any) -> Plan:
-    return make_plan(model, prompt, options, stream=True)
+def plan(prompt: Any = "hi", /, model: str = CLAUDE, **options: Any) -> Planned:
+    return planning.plan(model, prompt, **options)
 
 
-def accepted(made: Plan) -> Any:
+def accepted(made: Planned) -> Any:
     """The body as it arrives, which the service's own model accepts as it stands."""
     arrived = json.loads(msgspec.json.encode(made.body))
     assert written_by_botocore(made.body, "ConverseStream") == arrived
@@ -88,7 +89,7 @@ def test_converse_bodies_are_what_the_services_own_model_accepts(
     model: str, prompt: Any, options: dict[str, Any]
 ) -> None:
     made = plan(prompt, model, **options)
-    assert made.route.dialect.route == "converse"
+    assert made.call.route.dialect.route == "converse"
     assert accepted(made)["messages"]
 
 

@@ -8,7 +8,7 @@ from random import Random
 
 import pytest
 
-from bedrock_stream.client import attempts as attempt
+from bedrock_stream.client import send
 from bedrock_stream.dialects.converse import Converse
 from bedrock_stream.dialects.converse.reader import ConverseReader
 from bedrock_stream.errors import ServiceError
@@ -91,7 +91,7 @@ def test_a_broken_parser_of_answers_is_noticed(
 
 
 def test_a_broken_parser_of_refusals_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(attempt, "_http_error", lambda _answer, _body: ServiceError("", "", 500))
+    monkeypatch.setattr(send, "http_error", lambda _answer, _body: ServiceError("", "", 500))
     with pytest.raises(AssertionError):
         fuzzing.run(fuzz_http_errors.try_one, seed=SEED, count=100)
 

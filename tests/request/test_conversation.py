@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from bedrock_stream import CitedText, Document, Image, Message, Raw, Text, Tool, ToolCall, ToolResult
 from bedrock_stream.request.conversation import normalize_conversation, uses_tools
-from bedrock_stream.request.plan import make_plan
 from bedrock_stream.types.messages import read_prompt
 from bedrock_stream.types.options import read_options
+from tests.support.planning import plan
 from tests.support.refusals import refused
 
 PNG = Image(b"\x89PNG\r\n\x1a\n")
@@ -175,5 +175,5 @@ def test_a_message_takes_so_many_attachments_and_no_more(blocks: Any, what: str,
 def test_an_attachment_too_large_for_converse_is_refused_there_and_only_there(block: Any, most: str) -> None:
     prompt = [Message.user("Look", block)]
     with refused("messages[0].content[1]", f"{most} are the most", "make it smaller"):
-        make_plan("amazon.nova-lite-v1:0", prompt, {}, stream=True)
-    assert make_plan("anthropic.claude-sonnet-4-20250514-v1:0", prompt, {}, stream=True).route.dialect.route == "invoke"
+        plan("amazon.nova-lite-v1:0", prompt)
+    assert plan("anthropic.claude-sonnet-4-20250514-v1:0", prompt).call.dialect.route == "invoke"

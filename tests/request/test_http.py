@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import bedrock_stream
-from bedrock_stream.request.http import EVENT_STREAM, build_request
+from bedrock_stream.request.http import build_request, headers_for
 from tests.support.refusals import refused
 
 HOST = "https://bedrock-runtime.us-east-1.amazonaws.com"
@@ -26,7 +26,7 @@ def test_a_request_is_exact_bytes() -> None:
         "anthropic.claude-3-sonnet-20240229-v1:0",
         "converse-stream",
         {"a": ["ü", 1]},
-        headers=(("Accept", EVENT_STREAM),),
+        headers=headers_for(streaming=True, native=False),
     )
     assert (request.method, request.url, request.headers, request.body.data) == (
         "POST",

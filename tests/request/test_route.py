@@ -24,10 +24,10 @@ from bedrock_stream import (
 )
 from bedrock_stream.errors import UnsupportedOperation
 from bedrock_stream.request.models import describe
-from bedrock_stream.request.plan import make_plan
 from bedrock_stream.request.route import Route, choose_route
 from bedrock_stream.types.messages import read_prompt
 from bedrock_stream.types.options import read_options
+from tests.support.planning import plan
 from tests.support.refusals import refused
 
 CLAUDE = "anthropic.claude-3-haiku-20240307-v1:0"
@@ -66,10 +66,10 @@ def test_tools_take_a_native_family_to_converse(geo: str, model: str, plain: str
 @pytest.mark.parametrize("options", [{}, {"tools": TOOLS}])
 def test_caching_does_not_change_the_route(options: dict[str, Any]) -> None:
     plans = [
-        make_plan(CLAUDE, "hi", {"system": "a", **options, **cache}, stream=True)
+        plan(CLAUDE, "hi", **{"system": "a", **options, **cache})
         for cache in ({}, {"anthropic_prompt_cache": True, "anthropic_cache_messages": True})
     ]
-    assert plans[0].route.dialect.route == plans[1].route.dialect.route
+    assert plans[0].call.dialect.route == plans[1].call.dialect.route
 
 
 @pytest.mark.parametrize(

@@ -216,7 +216,7 @@ async def test_a_broken_tool_input_ends_a_whole_body(both: tuple[Emulator, Clien
 async def test_a_stream_that_has_begun_cannot_be_recorded(both: tuple[Emulator, Client], tmp_path: Path) -> None:
     async with both[1].stream(MODEL, "Hello") as stream:
         await stream.open()
-        with pytest.raises(ConfigurationError, match="it has begun"):
+        with pytest.raises(ConfigurationError, match="has begun"):
             record(stream, tmp_path / "a.jsonl")
 
 

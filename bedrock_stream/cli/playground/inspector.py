@@ -1,33 +1,35 @@
-"""Frames as the page shows them: where each lay, what it holds, and both checksums computed anew from its bytes.
+"""Frames as the page shows them: offset, content, and both checksums computed again from the frame's bytes.
 
-A stream is tapped by giving it a decoder that also tells. That is done here and nowhere else, so a stream that nobody
-inspects pays nothing.
+The inspector observes a stream and decodes its bytes a second time, so a stream that is not inspected pays nothing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from struct import Struct
 from typing import Any
 from zlib import crc32
 
 import msgspec
 
-from ...client.stream import BaseStream
+from ...client.base_stream import BaseStream
 from ...errors import BedrockStreamError, InvalidHeader
 from ...eventstream import Decoder, Frame, decode_headers
+from ...observing import Attempt, Ending, Subject
+from ...types.events import Event
 
-__all__ = ("Checksum", "FrameView", "HeaderView", "tap", "view")
+__all__ = ("Checksum", "FrameInspector", "FrameView", "HeaderView", "inspect", "view")
 
 _PRELUDE = Struct(">III")
 _CRC = Struct(">I")
-_RAW_SHOWN = 64 * 1024  # an image comes in frames of megabytes, which nobody reads as hex
+_RAW_SHOWN = 64 * 1024  # an image has frames of megabytes, which nobody reads as hex
 _TYPES = ("true", "false", "int8", "int16", "int32", "int64", "bytes", "string", "timestamp", "uuid")
 _SIZES = (0, 0, 1, 2, 4, 8, None, None, 8, 16)
 
 
 class Checksum(msgspec.Struct, frozen=True):
-    """A CRC-32 as it came and as it should be, in hex."""
+    """A CRC-32 as received and as computed, in hex."""
 
     received: str
     computed: str
@@ -43,7 +45,7 @@ class HeaderView(msgspec.Struct, frozen=True):
 
 
 class FrameView(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="frame"):
-    """One frame, intact or not. Sizes and places in bytes; None where the bytes do not reach that far."""
+    """One frame, intact or not. Sizes and offsets in bytes; None where the frame broke off before."""
 
     round: int
     number: int
@@ -55,24 +57,24 @@ class FrameView(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag
     prelude_crc: Checksum | None = None
     message_crc: Checksum | None = None
     problem: str | None = None
-    """What the decoder says against it."""
+    """The decoder's error."""
     raw: bytes
-    """The bytes themselves, as far as they are shown."""
+    """The frame's bytes, as far as they are shown."""
     size: int
-    """How many bytes of it came."""
+    """How many of its bytes were received."""
 
 
-def tap(stream: BaseStream[Any], tell: Callable[[FrameView], None], round: int) -> None:
-    """Have every frame of a stream told. Only before anything of it was read."""
-    stream._decoder = _TellingDecoder(tell, round)
+def inspect(stream: BaseStream[Any], report: Callable[[FrameView], None], round: int) -> None:
+    """Report every frame of a stream before its events. Raises `ConfigurationError` once the stream has begun."""
+    stream.observe(FrameInspector(report, round))
 
 
 def view(raw: bytes, *, round: int = 1, number: int = 0, offset: int = 0, problem: str | None = None) -> FrameView:
     """Describe a frame's bytes, however few or damaged."""
-    place: dict[str, Any] = {"round": round, "number": number, "offset": offset}
+    position: dict[str, Any] = {"round": round, "number": number, "offset": offset}
     shown: dict[str, Any] = {"problem": problem, "raw": raw[:_RAW_SHOWN], "size": len(raw)}
     if len(raw) < _PRELUDE.size:
-        return FrameView(**place, **shown)
+        return FrameView(**position, **shown)
     total, headers_length, crc = _PRELUDE.unpack_from(raw)
     shown |= {"total": total, "headers_length": headers_length, "prelude_crc": _checksum(crc, crc32(raw[:8]))}
     if total >= 16 + headers_length and len(raw) >= total:
@@ -80,7 +82,7 @@ def view(raw: bytes, *, round: int = 1, number: int = 0, offset: int = 0, proble
         shown["message_crc"] = _checksum(crc, crc32(raw[: total - 4]))
         shown["payload_length"] = total - headers_length - 16
         shown["headers"] = tuple(_headers(raw[12 : 12 + headers_length]))
-    return FrameView(**place, **shown)
+    return FrameView(**position, **shown)
 
 
 def _checksum(received: int, computed: int) -> Checksum:
@@ -93,7 +95,7 @@ def _headers(block: bytes) -> Iterator[HeaderView]:
     except InvalidHeader:
         return
     position = 0
-    for name, value in values.items():  # in the order of the block, so each value's type is found by walking along
+    for name, value in values.items():  # in the order of the block, so walking along it finds the type of each value
         position += 1 + block[position]
         kind = block[position]
         size = _SIZES[kind]
@@ -101,55 +103,77 @@ def _headers(block: bytes) -> Iterator[HeaderView]:
         yield HeaderView(name, _TYPES[kind], value.hex(" ") if isinstance(value, bytes) else str(value))
 
 
-class _TellingDecoder(Decoder):
-    """A decoder that tells of each frame, and of the one that broke the stream."""
+class FrameInspector:
+    """Observes one call and reports each frame of its response, and the one that broke it."""
 
-    __slots__ = ("_count", "_place", "_rest", "_round", "_tell")
-
-    def __init__(self, tell: Callable[[FrameView], None], round: int) -> None:
-        super().__init__()
-        self._tell = tell
+    def __init__(self, report: Callable[[FrameView], None], round: int) -> None:
+        self._report = report
         self._round = round
+        self.responded()
+
+    def watch(self, subject: Subject) -> FrameInspector:
+        """See `observing.Observer`; it observes this call itself."""
+        return self
+
+    def began(self) -> None:
+        """See `observing.Observation`."""
+
+    def first(self, attempt: Attempt) -> None:
+        """See `observing.Observation`."""
+
+    def came(self, events: Iterable[Event]) -> None:
+        """See `observing.Observation`."""
+
+    def failed(self, attempt: Attempt) -> None:
+        """See `observing.Observation`."""
+
+    def responded(self, status: int = 200, headers: Mapping[str, str] | None = None) -> None:
+        """Begin a new response: offsets count from its first byte."""
+        self._decoder = Decoder()
         self._rest = b""
-        self._place = 0
+        self._offset = 0
         self._count = 0
 
-    def feed(self, data: bytes | bytearray | memoryview) -> list[Frame]:
-        if self.error is None:
-            self._rest += data
-        try:
-            frames = super().feed(data)
-        except BedrockStreamError as error:
-            self._tell_broken(error)
-            raise
+    def received(self, data: bytes) -> None:
+        """Report the frames that are complete with these bytes."""
+        if self._decoder.error is not None:
+            return
+        self._rest += data
+        frames: list[Frame] = []
+        with suppress(BedrockStreamError):  # it stays in the decoder, too
+            frames = self._decoder.feed(data)
         for _ in frames:
-            self._tell_next(_PRELUDE.unpack_from(self._rest)[0])
-        if self.error is not None:
-            self._tell_broken(self.error)
-        return frames
+            self._report_next(_PRELUDE.unpack_from(self._rest)[0])
+        if self._decoder.error is not None:
+            self._report_broken(self._decoder.error)
+
+    def ended(self, ending: Ending) -> None:
+        """Report the frame that a response broke off in."""
+        if ending.way == "failed":
+            self.finish()
 
     def finish(self) -> None:
+        """Take the end of the body, which may be inside a frame."""
         try:
-            super().finish()
+            self._decoder.finish()
         except BedrockStreamError as error:
-            self._tell_broken(error)
-            raise
+            self._report_broken(error)
 
-    def _tell_next(self, length: int, problem: str | None = None) -> None:
+    def _report_next(self, length: int, problem: str | None = None) -> None:
         raw, self._rest = self._rest[:length], self._rest[length:]
-        self._tell(view(raw, round=self._round, number=self._count, offset=self._place, problem=problem))
-        self._place += length
+        self._report(view(raw, round=self._round, number=self._count, offset=self._offset, problem=problem))
+        self._offset += length
         self._count += 1
 
-    def _tell_broken(self, error: BedrockStreamError) -> None:
-        """Tell of the frame that broke the stream, once; what lies behind it is nobody's."""
+    def _report_broken(self, error: BedrockStreamError) -> None:
+        """Report the frame that broke the stream, once; the bytes behind it belong to no frame."""
         if self._rest:
-            self._tell_next(_length_of_broken(self._rest), f"{type(error).__name__}: {error}")
+            self._report_next(_length_of_broken(self._rest), f"{type(error).__name__}: {error}")
             self._rest = b""
 
 
 def _length_of_broken(rest: bytes) -> int:
-    """How much of the rest is the damaged frame, as far as its length can still be believed."""
+    """Return how many of these bytes belong to the damaged frame, as far as its length can be trusted."""
     if len(rest) < _PRELUDE.size:
         return len(rest)
     total, _, crc = _PRELUDE.unpack_from(rest)

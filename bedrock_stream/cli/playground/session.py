@@ -25,7 +25,7 @@ from ...types.messages import Message, ToolResult, read_prompt
 from ...types.options import CallOptions
 from ..meter import Pulse
 from .errors import trouble
-from .inspector import FrameView, tap
+from .inspector import FrameView, inspect
 from .tools import TOOLS
 
 __all__ = ("Question", "Say", "answer", "read_question")
@@ -111,7 +111,7 @@ class _Talk:
     def _start(self, messages: tuple[Message, ...]) -> Stream:
         stream = self._client.stream(self._question.model, messages, **_options(self._question))
         self._rounds += 1
-        tap(stream, self._frames.append, self._rounds)
+        inspect(stream, self._frames.append, self._rounds)
         self._stream, self._pulse = stream, Pulse()
         return stream
 

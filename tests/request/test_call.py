@@ -8,7 +8,8 @@ import msgspec
 import pytest
 
 from bedrock_stream import CachePoint, Message, Reasoning, Tool, ToolCall, ToolResult
-from bedrock_stream.request.plan import Plan, make_plan
+from tests.support import planning
+from tests.support.planning import Planned
 from tests.support.refusals import refused
 
 CLAUDE = "anthropic.claude-sonnet-4-20250514-v1:0"
@@ -27,8 +28,8 @@ AROUND: dict[str, Any] = {
 }
 
 
-def plan(prompt: Any = "hi", /, model: str = CLAUDE, *, stream: bool = True, **options: Any) -> Plan:
-    return make_plan(model, prompt, options, stream=stream)
+def plan(prompt: Any = "hi", /, model: str = CLAUDE, *, streaming: bool = True, **options: Any) -> Planned:
+    return planning.plan(model, prompt, streaming=streaming, **options)
 
 
 @pytest.mark.parametrize(
@@ -48,10 +49,10 @@ def plan(prompt: Any = "hi", /, model: str = CLAUDE, *, stream: bool = True, **o
 def test_each_route_has_its_operation_and_headers(
     stream: bool, options: dict[str, Any], operation: str, headers: Any
 ) -> None:
-    made = plan(stream=stream, **options)
-    assert (made.operation, made.headers) == (operation, headers)
-    assert made.model.id == CLAUDE
-    assert made.output is None
+    made = plan(streaming=stream, **options)
+    assert (made.call.operation, made.headers) == (operation, headers)
+    assert made.call.model.id == CLAUDE
+    assert made.call.output is None
 
 
 def test_what_surrounds_a_call_stands_in_headers_on_the_native_route() -> None:
@@ -98,7 +99,7 @@ def test_what_a_conversation_lacks_is_mended_before_the_route_is_chosen() -> Non
 @pytest.mark.parametrize("wanted", [{"type": "object"}, type("Answer", (msgspec.Struct,), {})])
 def test_a_wanted_shape_goes_with_the_plan(wanted: Any) -> None:
     made = plan(output_schema=wanted)
-    assert made.output is not None
+    assert made.call.output is not None
     assert made.body["toolConfig"]["toolChoice"] == {"tool": {"name": "structured_output"}}
 
 

@@ -1,0 +1,379 @@
+"""Reads a response: bytes are read when the caller wants an event, decoded in batches, and delivered one by one.
+
+There is no task, queue or thread, and no async generator: cancelling `__anext__` closes the connection right there, and
+nothing is held open while the caller works. Nothing long-lived refers to a stream (its views refer to it, its timer
+weakly), so dropping the last reference frees the socket. A truncated response never looks complete: iteration ends
+normally only after the message's own end.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import warnings
+from collections import deque
+from collections.abc import Callable
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
+
+from ..dialects.incoming import EventStream, Incoming
+from ..errors import (
+    BedrockStreamError,
+    ClientClosed,
+    ConfigurationError,
+    FirstContentTimeout,
+    FirstEventTimeout,
+    IdleTimeout,
+    StreamInterrupted,
+    TimeLimitError,
+    TotalTimeout,
+    UnreadTimeout,
+)
+from ..observing import Attempt, Observer
+from ..request.call import Call
+from ..types.response import Assembly, Response, tool_input_error
+from ..types.settings import Target
+from .attempts import Attempts
+from .timer import StreamTimer
+
+if TYPE_CHECKING:
+    from ..transport.http_response import HttpResponse
+
+__all__ = ("BaseStream",)
+
+_E = TypeVar("_E")
+
+_END_SECONDS = 1.0  # how long the body's end is awaited once the message is complete
+
+
+class BaseStream(Generic[_E]):
+    """One response while it is received. Nothing is sent before the first await.
+
+    `async for` reads it; `async with` also closes it on every way out. One task reads at a time. Reading raises
+    `ServiceError`, `StreamInterrupted`, `InvalidFrame`, `NotAnEventStream`, `TransportError`, and after the message's
+    end `ToolInputError`. An error is final: every later read raises it again. Cancelling a read closes the stream.
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "_attempts",
+        "_call",
+        "_failure",
+        "_finished",
+        "_incoming",
+        "_reading",
+        "_ready",
+        "_response",
+        "_timer",
+        "_waited",
+        "delivered",
+    )
+
+    def __init__(self, attempts: Attempts) -> None:
+        self._attempts = attempts
+        self._ready: deque[Any] = deque()
+        self._failure: BedrockStreamError | None = None
+        self._finished = False
+        self._reading = False
+        self._timer: StreamTimer | None = None
+        self.delivered: int = 0
+        """How many events the caller has received."""
+        self._begin_attempt()
+
+    def _begin_attempt(self) -> None:
+        self._call = self._attempts.call
+        self._response: HttpResponse | None = None
+        self._incoming = self._expect(self._call)
+        self._waited = 0.0  # seconds, for the first content
+
+    def _expect(self, call: Call) -> Incoming:
+        """Return the sans-I/O half of the response to a call; a subclass may expect another form of response."""
+        on_bytes, on_frames = self._reporter("received"), self._reporter("frames")
+        return EventStream(call.dialect.reader(), self._ready, Assembly() if call.keep else None, on_bytes, on_frames)
+
+    def _reporter(self, step: str) -> Callable[..., None] | None:
+        observers = self._attempts.observers
+        return None if observers is None else observers.reporter(step)
+
+    # ------------------------------------------------------------------------------------------------------ attributes
+
+    @property
+    def model(self) -> str:
+        """The model id or ARN as it was sent."""
+        return self._call.model.id
+
+    @property
+    def route(self) -> str:
+        """The API that is used: `converse` or `invoke`."""
+        return self._call.dialect.route
+
+    @property
+    def request_id(self) -> str | None:
+        """The service's id of the request; None before the response's headers are here."""
+        return self._attempts.request_id
+
+    @property
+    def attempts(self) -> tuple[Attempt, ...]:
+        """Every attempt so far, failed ones with their error; empty before anything is sent."""
+        return self._attempts.history()
+
+    @property
+    def target(self) -> Target:
+        """The target of the current attempt: model, region and endpoint, without credentials."""
+        return self._call.target
+
+    @property
+    def partial(self) -> Response | None:
+        """The `Response` so far; None if nothing is assembled, as with `keep=False`."""
+        assembly = self._incoming.assembly
+        if assembly is None:
+            return None
+        return assembly.response(request_id=self.request_id, model=self.model, route=self.route)
+
+    def __repr__(self) -> str:
+        state = (
+            "closed" if self._failure else "finished" if self._finished else "open" if self._response else "not sent"
+        )
+        return f"<{type(self).__name__} {self.model} by {self.route}, {state}, {self.delivered} events>"
+
+    def observe(self, observer: Observer) -> None:
+        """Add an observer of this stream alone, beside those of its client. See `observing`.
+
+        Raises `ConfigurationError` once the stream has been sent or closed.
+        """
+        if self._attempts.began or self._failure is not None:
+            raise ConfigurationError("stream", "has begun", "add an observer before anything is awaited on it")
+        self._attempts.observe(observer)
+        self._begin_attempt()
+
+    # --------------------------------------------------------------------------------------------------------- reading
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> _E:
+        ready = self._ready
+        while not ready:
+            await self._receive()
+        self.delivered += 1
+        event: _E = ready.popleft()
+        return event
+
+    async def open(self) -> Self:
+        """Send, and return once status and headers are here, before any event. Raises what reading would."""
+        if self._response is None:
+            await self._receive()
+        return self
+
+    async def _drain(self) -> None:
+        """Read to the end for a caller who needs no single event."""
+        try:
+            while True:
+                self.delivered += len(self._ready)
+                self._ready.clear()
+                await self._receive()
+        except StopAsyncIteration:
+            return
+
+    # --------------------------------------------------------------------------------------------------------- closing
+
+    async def aclose(self) -> None:
+        """Close the connection at once. Closing twice is fine."""
+        if not self._finished:
+            self._stop(StreamInterrupted("the stream was closed before its end"), "closed")
+        self._ready.clear()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    def __del__(self) -> None:
+        # The response closes itself when it is freed; this only reports that a program must not rely on that.
+        response = getattr(self, "_response", None)
+        if response is None:
+            return
+        self._attempts.ended("dropped")  # without effect where another end has been reported
+        if not response.closed:
+            warnings.warn(f"{self!r} was dropped before its end: use `async with`", ResourceWarning, stacklevel=2)
+
+    # ------------------------------------------------------------------------------------------------------- internals
+
+    async def _receive(self) -> None:
+        """Send, or wait for bytes and make events of them. Raises the failure, `StopAsyncIteration` at the end.
+
+        On every failure the connection is closed before anybody is told.
+        """
+        if self._failure is not None:
+            self._failure.events_received = self.delivered
+            raise self._failure
+        if self._finished:
+            raise StopAsyncIteration
+        if self._reading:
+            raise ConfigurationError("stream", "is being read by another task", "read a stream from one task")
+        self._reading = True
+        try:
+            response = self._response
+            if response is None:
+                await self._open()
+            elif self._incoming.begun:
+                await self._read(response)
+            else:
+                await self._read_or_retry(response)
+        except BedrockStreamError as error:
+            self._stop(error)
+            raise
+        except BaseException as error:
+            way = "cancelled" if isinstance(error, asyncio.CancelledError) else "failed"
+            self._stop(StreamInterrupted(f"a read ended with {type(error).__name__}, which closed the stream"), way)
+            raise
+        finally:
+            self._reading = False
+
+    async def _open(self) -> None:
+        attempts, timer = self._attempts, self._timer or self._start_timer()
+        timer.begin_wait(FirstEventTimeout, None)  # the transport limits each step; only the total limit counts here
+        try:
+            response = await attempts.open()
+        finally:
+            if self._call is not attempts.call:
+                self._begin_attempt()
+        timer.begin_unread()
+        self._response = response
+        self._waited = asyncio.get_running_loop().time() - response.sent
+        if (report := self._reporter("responded")) is not None:
+            report(response.status, response.headers)
+
+    def _start_timer(self) -> StreamTimer:
+        loop, timeouts = asyncio.get_running_loop(), self._call.timeouts
+        total = None if timeouts.total is None else (timeouts.total, loop.time())
+        self._timer = StreamTimer(loop, self, timeouts.unread, total)
+        return self._timer
+
+    async def _read_or_retry(self, response: HttpResponse) -> None:
+        try:
+            await self._read(response)
+        except BedrockStreamError as error:
+            if self._incoming.begun or self._failure is not None:
+                raise
+            if not await self._retry(error, response):
+                if not self._incoming.release():  # what was received before the failure is delivered first
+                    raise
+                self._stop(error)
+
+    async def _retry(self, error: BedrockStreamError, response: HttpResponse) -> bool:
+        """Give up a response of which nothing was delivered. Return whether there is another attempt."""
+        response.close()
+        if self._timer is not None:
+            self._timer.begin_wait(FirstEventTimeout, None)
+        if not await self._attempts.retry(error):
+            return False
+        self._begin_attempt()
+        return True
+
+    async def _read(self, response: HttpResponse) -> None:
+        incoming, timer = self._incoming, self._timer
+        assert timer is not None  # noqa: S101 - started before the first response
+        if incoming.complete:
+            data = await self._read_end(response)
+        else:
+            if incoming.begun:
+                timer.begin_wait(IdleTimeout, self._call.timeouts.idle)
+            else:
+                self._begin_first_wait(timer)
+            try:
+                data = await response.read()
+            except StreamInterrupted:
+                if not incoming.ended:
+                    raise
+                data = b""  # the message is complete; only what follows it is lost
+            if not incoming.begun:
+                self._waited += timer.waited
+            timer.end_wait()
+        if data:
+            self._take(data)
+        else:
+            self._end()
+
+    def _begin_first_wait(self, timer: StreamTimer) -> None:
+        """Wait before the first content, by the limit that ends first."""
+        waited, timeouts = self._waited, self._call.timeouts
+        kind: type[TimeLimitError] = FirstEventTimeout
+        limit, spent = timeouts.first_event, waited
+        if self._incoming.started:
+            kind, limit, spent = IdleTimeout, timeouts.idle, 0.0
+        content = timeouts.first_content if self._call.streaming else None
+        if content is not None and (limit is None or content - waited < limit - spent):
+            kind, limit, spent = FirstContentTimeout, content, waited
+        timer.begin_wait(kind, limit, spent)
+
+    async def _read_end(self, response: HttpResponse) -> bytes:
+        """Wait for the body's end alone, so that the connection can be reused."""
+        try:
+            async with asyncio.timeout(_END_SECONDS):
+                return await response.read()
+        except (StreamInterrupted, ClientClosed, TimeoutError):
+            return b""
+
+    def _take(self, data: bytes) -> None:
+        """Make events of bytes. A failure waits until the events before it have been read."""
+        ready, incoming = self._ready, self._incoming
+        begun = incoming.begun
+        failure = incoming.receive(data)
+        if incoming.begun is not begun:
+            self._attempts.succeeded()
+        if ready and self._attempts.observers:
+            self._attempts.observers.tell("came", ready)
+        if failure is not None:
+            if not ready:
+                raise failure
+            self._stop(failure)
+
+    def _end(self) -> None:
+        """The body has ended. Raises `StreamInterrupted` if the message has not, and `ToolInputError`."""
+        incoming = self._incoming
+        begun = incoming.begun
+        incoming.finish(self.request_id)
+        if incoming.broken_tool is not None:
+            raise tool_input_error(incoming.broken_tool, self.partial)
+        if incoming.begun is not begun:
+            self._attempts.succeeded()
+        self._finished = True
+        self._release()
+        self._attempts.ended("finished", None, self._outcome)
+
+    def _outcome(self) -> Response | None:
+        """Return the response as observers receive it."""
+        return self.partial
+
+    def expire(self, kind: type[TimeLimitError], limit: float, elapsed: float) -> None:
+        """Take a time limit that was reached; called by the timer."""
+        if kind is UnreadTimeout and self._incoming.complete:
+            self._release()  # the message is complete, however long the caller takes to read it
+            return
+        response = self._response
+        error = kind(limit, elapsed, 0 if response is None else response.bytes_received)
+        if response is None or self._incoming.begun or kind is UnreadTimeout or kind is TotalTimeout:
+            self._stop(error)
+        else:
+            response.fail(error)  # the reading task gets it, and may retry
+
+    def _stop(self, error: BedrockStreamError, way: str = "failed") -> None:
+        """Close with a failure that every later read raises; the first failure stays."""
+        if self._failure is None:
+            self._failure = error
+            self._attempts.failed(error, events=self.delivered, partial=self.partial)
+            self._attempts.ended(way, error, error.partial)
+        self._release(error)
+
+    def _release(self, error: BedrockStreamError | None = None) -> None:
+        if self._timer is not None:
+            self._timer.stop()
+        if self._response is not None:
+            if error is not None:
+                self._response.fail(error)  # raised in another task that reads
+            self._response.close()
+        if error is not None:
+            self._attempts.abort(error)  # raised in another task that opens or waits before a retry

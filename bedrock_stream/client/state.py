@@ -1,0 +1,123 @@
+"""What all calls of one client share: settings, credentials, connections, breakers, the retry budget, counters."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Hashable, Mapping
+from time import monotonic
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from ..auth.lookup import call_key_source, target_key_source
+from ..auth.resolver import CredentialResolver
+from ..observing import Observer
+from ..request.call import Call, Destination
+from ..request.endpoints import Endpoint, resolve_endpoint, resolve_region
+from ..types.options import Options
+from ..types.response import Response
+from ..types.settings import RetryPolicy, Target, Timeouts
+from .pricing import Price, cost_of, price_for
+from .retry import Breaker, Budget
+
+if TYPE_CHECKING:
+    from ..transport.per_loop import Transports
+
+__all__ = ("ClientSettings", "ClientState")
+
+_MAX_BREAKERS = 1024  # targets that are passed call by call must not pile up
+
+
+class ClientSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """The arguments of a client that hold for all its calls."""
+
+    region: str | None
+    endpoint_url: str | None
+    timeouts: Timeouts
+    retry: RetryPolicy
+    failover: tuple[Target, ...]
+    adaptive: bool
+    prices: Mapping[str, Price]
+    observers: tuple[Observer, ...]
+    use_fips: bool | None
+    use_dual_stack: bool | None
+    allow_http: bool
+
+
+class ClientState:
+    """The shared state of one client. `clock` tells seconds for the breakers."""
+
+    __slots__ = ("_breakers", "attempts", "budget", "clock", "resolver", "retries", "settings", "transports")
+
+    def __init__(
+        self,
+        settings: ClientSettings,
+        resolver: CredentialResolver,
+        transports: Transports,
+        clock: Callable[[], float] = monotonic,
+    ) -> None:
+        self.settings: ClientSettings = settings
+        self.resolver: CredentialResolver = resolver
+        self.transports: Transports = transports
+        self.clock: Callable[[], float] = clock
+        self.budget: Budget = Budget()
+        self.attempts: int = 0
+        """Requests so far, retries included."""
+        self.retries: int = 0
+        """Attempts so far that followed a failed one."""
+        self._breakers: dict[Hashable, Breaker] = {}
+
+    def destination(self, options: Options, target: Target | None = None) -> Destination:
+        """Return where a call with these options is sent. Raises `ConfigurationError`."""
+        settings = self.settings
+        key_source = call_key_source(
+            options.api_key, options.access_key_id, options.secret_access_key, options.session_token
+        )
+        region, endpoint_url = options.region, None
+        target_source = None
+        if target is not None:
+            region, endpoint_url = target.region or region, target.endpoint_url
+            target_source = target_key_source(target.api_key, target.credentials)
+        region = region or settings.region or self.resolver.region(key_source)
+        region = resolve_region(region, os.environ, self.resolver.profile.settings)
+        return Destination(
+            region=region,
+            endpoint=self.endpoint(region, endpoint_url),
+            key_source=target_source or key_source,
+            timeouts=options.timeouts or settings.timeouts,
+            retry=options.retry or settings.retry,
+        )
+
+    def endpoint(self, region: str, endpoint_url: str | None = None) -> Endpoint:
+        """Return the endpoint of a region; `endpoint_url` takes precedence over the client's.
+
+        Raises `ConfigurationError`.
+        """
+        settings = self.settings
+        return resolve_endpoint(
+            region,
+            os.environ,
+            self.resolver.profile.settings,
+            endpoint_url=endpoint_url or settings.endpoint_url,
+            use_fips=settings.use_fips,
+            use_dual_stack=settings.use_dual_stack,
+            allow_http=settings.allow_http,
+        )
+
+    def breaker(self, call: Call) -> Breaker:
+        """Return the breaker of a call's target. Targets that differ in their credentials alone have one each."""
+        source = call.destination.key_source
+        key = (call.target, None if source is None else source.key)
+        breaker = self._breakers.get(key)
+        if breaker is None:
+            while len(self._breakers) >= _MAX_BREAKERS:
+                del self._breakers[next(iter(self._breakers))]
+            breaker = self._breakers[key] = Breaker()
+        return breaker
+
+    def finish(self, call: Call, response: Response) -> Response:
+        """Return a whole response with its cost and its parsed output."""
+        price = price_for(call.model, self.settings.prices)
+        if price is not None:
+            response = msgspec.structs.replace(response, cost=cost_of(response.usage, price))
+        return response if call.output is None else call.output.read(response)

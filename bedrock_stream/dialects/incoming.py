@@ -1,0 +1,184 @@
+"""One response on its way in, from bytes to events, without I/O: `receive(data)` for each read, `finish()` at the end.
+
+`MessageStart` is held back until something follows it, so that a failure right behind it can still be retried. Once
+`begun` is true, content has been delivered and the call must not be retried.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol, TypeAlias
+
+from ..errors import BedrockStreamError, StreamInterrupted
+from ..eventstream import Decoder, Frame
+from ..types.events import MessageStart, ToolCallEnd
+from ..types.response import Assembly
+from . import Reader
+
+__all__ = ("Document", "EventStream", "Incoming", "OnBytes", "OnFrames")
+
+OnBytes: TypeAlias = Callable[[bytes], None]
+OnFrames: TypeAlias = Callable[[Sequence[Frame]], None]
+
+
+class Incoming(Protocol):
+    """One response while it is received. Its events are appended to a queue that the caller owns and empties."""
+
+    @property
+    def begun(self) -> bool:
+        """Whether content has been delivered; a retry is allowed only before."""
+
+    @property
+    def started(self) -> bool:
+        """Whether anything of the message has been received."""
+
+    @property
+    def ended(self) -> bool:
+        """Whether the message has ended, so that a connection that breaks now loses nothing of it."""
+
+    @property
+    def complete(self) -> bool:
+        """Whether only the end of the body is still expected."""
+
+    @property
+    def broken_tool(self) -> ToolCallEnd | None:
+        """The first tool call whose input is not a JSON object."""
+
+    @property
+    def assembly(self) -> Assembly | None:
+        """The sum of the events so far; None if nothing is kept."""
+
+    def receive(self, data: bytes) -> BedrockStreamError | None:
+        """Take bytes of the body, with the queue empty. Return the failure that follows the events in them, if any."""
+
+    def release(self) -> bool:
+        """Deliver what is held back, since there is no retry. Return whether anything was."""
+
+    def finish(self, request_id: str | None) -> None:
+        """Take the end of the body. Raises `StreamInterrupted` if the message has not ended, `InvalidFrame`."""
+
+
+class EventStream:
+    """A response in event-stream frames."""
+
+    __slots__ = ("_decoder", "_events", "_held", "_on_bytes", "_on_frames", "_reader", "assembly", "begun")
+
+    def __init__(
+        self,
+        reader: Reader,
+        events: deque[Any],
+        assembly: Assembly | None = None,
+        on_bytes: OnBytes | None = None,
+        on_frames: OnFrames | None = None,
+    ) -> None:
+        self._decoder = Decoder()
+        self._reader = reader
+        self._events = events
+        self._held: list[Any] = []  # the message's start, until something follows it
+        self._on_bytes = on_bytes
+        self._on_frames = on_frames
+        self.assembly: Assembly | None = assembly
+        self.begun: bool = False
+
+    @property
+    def started(self) -> bool:
+        """See `Incoming`."""
+        return self.begun or bool(self._held)
+
+    @property
+    def ended(self) -> bool:
+        """See `Incoming`."""
+        return self._reader.ended and not self._decoder.pending
+
+    @property
+    def complete(self) -> bool:
+        """See `Incoming`."""
+        return self._reader.complete
+
+    @property
+    def broken_tool(self) -> ToolCallEnd | None:
+        """See `Incoming`."""
+        return self._reader.broken_tool
+
+    def receive(self, data: bytes) -> BedrockStreamError | None:
+        """See `Incoming`."""
+        events = self._events
+        if self._on_bytes is not None:
+            self._on_bytes(data)
+        try:
+            frames = self._decoder.feed(data)
+            if self._on_frames is not None and frames:
+                self._on_frames(frames)
+            self._reader.feed(frames, events)
+            # Intact frames in front of a damaged one have been decoded; their events come before the failure.
+            failure = self._decoder.error
+        except BedrockStreamError as error:
+            failure = error
+        if not self.begun:
+            self._hold_back()
+        if self.assembly is not None:
+            self.assembly.extend(events)
+        return failure
+
+    def release(self) -> bool:
+        """See `Incoming`."""
+        if not self._held:
+            return False
+        self.begun = True
+        self._events.extend(self._held)
+        if self.assembly is not None:
+            self.assembly.extend(self._held)
+        return True
+
+    def finish(self, request_id: str | None) -> None:
+        """See `Incoming`."""
+        self._decoder.finish()
+        # A proxy may end the body properly in the middle of a message, so the message's own end decides.
+        if not self._reader.ended and self._reader.has_end_marker:
+            raise StreamInterrupted("the body ended before the message did")
+
+    def _hold_back(self) -> None:
+        events = self._events
+        if events and type(events[-1]) is not MessageStart:
+            self.begun = True
+            events.extendleft(reversed(self._held))
+        else:
+            self._held.extend(events)
+            events.clear()
+
+
+class Document:
+    """A response that is one JSON document: nothing is delivered before its end, so it can be retried until then."""
+
+    __slots__ = ("_events", "_on_bytes", "_parts", "_read", "begun")
+
+    started = True  # once its headers are here, only the idle limit counts
+    ended = complete = False  # its end is the end of the body
+    broken_tool = assembly = None
+
+    def __init__(
+        self, read: Callable[[bytes, str | None], Any], events: deque[Any], on_bytes: OnBytes | None = None
+    ) -> None:
+        """`read` parses the whole body; it is also passed the request id, and raises what makes the body unusable."""
+        self._read = read
+        self._events = events
+        self._on_bytes = on_bytes
+        self._parts: list[bytes] = []
+        self.begun: bool = False
+
+    def receive(self, data: bytes) -> BedrockStreamError | None:
+        """See `Incoming`."""
+        if self._on_bytes is not None:
+            self._on_bytes(data)
+        self._parts.append(data)
+        return None
+
+    def release(self) -> bool:
+        """See `Incoming`."""
+        return False
+
+    def finish(self, request_id: str | None) -> None:
+        """See `Incoming`. Raises what `read` raises."""
+        self._events.append(self._read(b"".join(self._parts), request_id))
+        self.begun = True

@@ -1,0 +1,168 @@
+"""From a caller's arguments to a `Call`: one request to one target, complete but for its authorization. Pure.
+
+options -> vendor fields -> output schema -> cache points -> conversation -> route -> body -> headers -> request
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from ..dialects import Dialect
+from ..dialects.native import native_body
+from ..dialects.raw import Raw
+from ..errors import ConfigurationError
+from ..types.messages import Message, Prompt, read_prompt
+from ..types.options import Options
+from ..types.settings import RetryPolicy, Target, Timeouts
+from .cache_points import check_cache_points, place_cache_points
+from .conversation import check_sizes, normalize_conversation
+from .endpoints import Endpoint
+from .http import Request, build_request, headers_for
+from .models import Model, describe
+from .output_schema import OutputSchema
+from .route import Route, choose_route
+from .vendor_fields import with_vendor_fields
+
+__all__ = ("Call", "Destination", "expand_options", "plan_call", "plan_count", "plan_raw", "write_body")
+
+_RAW = Route(Raw(), "the body is the caller's own", ())
+
+# The members of a Converse body that CountTokens takes.
+_COUNTED = ("messages", "system", "toolConfig", "additionalModelRequestFields")
+
+
+class Destination(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a call is sent, with whose credentials, and within what limits."""
+
+    region: str
+    endpoint: Endpoint
+    key_source: Any = None
+    """The call's or the target's own `auth.sources.KeySource`, opaque here; None for the client's."""
+    timeouts: Timeouts
+    retry: RetryPolicy
+
+
+class Call(msgspec.Struct, frozen=True, kw_only=True):
+    """One request to one target. Nothing of it has been sent."""
+
+    model: Model
+    route: Route
+    operation: str
+    """The last segment of the path: `converse-stream`, `invoke`, `count-tokens`, ..."""
+    streaming: bool
+    """Whether the response is an event stream."""
+    options: Options | None = None
+    """The caller's options; None if the body is the caller's own."""
+    output: OutputSchema | None = None
+    keep: bool = False
+    """Whether a `Response` is assembled from the events."""
+    destination: Destination
+    request: Request
+
+    @property
+    def dialect(self) -> Dialect:
+        """The API that the request is written in."""
+        return self.route.dialect
+
+    @property
+    def messages(self) -> tuple[Message, ...]:
+        """The conversation as it is sent; empty if the body is the caller's own."""
+        return self.route.messages
+
+    @property
+    def region(self) -> str:
+        """The region that the request is signed for."""
+        return self.destination.region
+
+    @property
+    def timeouts(self) -> Timeouts:
+        """The time limits of the call."""
+        return self.destination.timeouts
+
+    @property
+    def target(self) -> Target:
+        """The resolved target: model, region and endpoint, without credentials."""
+        there = self.destination
+        return Target(model=self.model.id, region=there.region, endpoint_url=there.endpoint.url)
+
+
+def plan_call(model: str, prompt: Prompt, options: Options, destination: Destination, *, streaming: bool) -> Call:
+    """Return the call for these arguments. Raises `ConfigurationError` for everything that can be known to be wrong."""
+    described = describe(model)
+    options, output = expand_options(described, options)
+    route, body, options = write_body(described, prompt, options)
+    dialect = route.dialect
+    native = dialect.route == "invoke"
+    operation = dialect.stream_operation if streaming else dialect.operation
+    headers = headers_for(streaming=streaming, native=native, options=options)
+    return Call(
+        model=described,
+        route=route,
+        operation=operation,
+        streaming=streaming,
+        options=options,
+        output=output,
+        keep=options.keep,
+        destination=destination,
+        request=build_request(destination.endpoint.url, described.id, operation, body, headers=headers),
+    )
+
+
+def plan_count(model: str, prompt: Prompt, options: Options, destination: Destination) -> Call:
+    """Return the CountTokens call for a conversation. Raises `ConfigurationError`."""
+    described = describe(model)
+    options, _ = expand_options(described, msgspec.structs.replace(options, use_converse=True))
+    _, body, _ = write_body(described, prompt, options)
+    counted = {name: body[name] for name in _COUNTED if name in body}
+    # The operation takes no inference profiles, only the models behind them.
+    return _plan_own_body(
+        describe(described.base), "count-tokens", {"input": {"converse": counted}}, destination, streaming=False
+    )
+
+
+def plan_raw(model: str, body: Mapping[str, Any], destination: Destination, *, streaming: bool) -> Call:
+    """Return the Invoke call for a body in the model's own JSON. Raises `ConfigurationError`."""
+    if not isinstance(body, Mapping):
+        raise ConfigurationError("body", f"expected a dict, got {type(body).__name__}")
+    operation = _RAW.dialect.stream_operation if streaming else _RAW.dialect.operation
+    return _plan_own_body(describe(model), operation, body, destination, streaming=streaming, native=True)
+
+
+def _plan_own_body(
+    model: Model, operation: str, body: Any, destination: Destination, *, streaming: bool, native: bool = False
+) -> Call:
+    headers = headers_for(streaming=streaming, native=native)
+    return Call(
+        model=model,
+        route=_RAW,
+        operation=operation,
+        streaming=streaming,
+        destination=destination,
+        request=build_request(destination.endpoint.url, model.id, operation, body, headers=headers),
+    )
+
+
+def expand_options(model: Model, options: Options) -> tuple[Options, OutputSchema | None]:
+    """Return the options with the vendor's own fields, and the output schema that they ask for."""
+    options = with_vendor_fields(model, options)
+    if options.output_schema is None:
+        return options, None
+    output = OutputSchema(options.output_schema, model)
+    return output.ask(options, model), output
+
+
+def write_body(model: Model, prompt: Prompt, options: Options) -> tuple[Route, dict[str, Any], Options]:
+    """Return the route, the dialect's body, and the options as the conversation completes them."""
+    messages, options = place_cache_points(model, read_prompt(prompt), options)
+    check_cache_points(messages, options)
+    messages, options = normalize_conversation(messages, options)
+    route = choose_route(model, messages, options)
+    body = route.dialect.body(route.messages, options)
+    if route.dialect.route == "invoke":
+        body = native_body(body, options)
+    else:
+        check_sizes(messages)  # the limits are Converse's
+    return route, body, options
