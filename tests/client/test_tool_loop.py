@@ -425,8 +425,8 @@ def by_place(a: int, /) -> int:
 
 
 REFUSED: list[tuple[dict[str, Any], str]] = [
-    ({}, "tools: run_tools() needs at least one function; use stream() instead"),
-    ({"tools": []}, "tools: run_tools() needs at least one function"),
+    ({}, "tools: run_tools\\(\\) needs at least one function; use stream\\(\\) instead"),
+    ({"tools": []}, "tools: run_tools\\(\\) needs at least one function"),
     ({"tools": [Tool(name="bare")]}, r"tools: 'bare' has no function to run; give Tool\(function=...\)"),
     ({"tools": [add, Point]}, "tools: 'Point' has no function to run"),
     ({"tools": [{"name": "bare"}]}, "tools: 'bare' has no function to run"),
