@@ -6,7 +6,24 @@
         async for text in answer.text_stream:
             print(text, end="", flush=True)
 
-Names only: each is imported from its module on first use, so a program that never streams loads no aiohttp.
+Calls: `stream` and `generate`, or the same on a `Client`, which also has `run_tools`, `invoke_stream`, `invoke`,
+`count_tokens`, `explain` and `stats`.
+
+Conversation: `Message`, its blocks (`Text`, `Image`, `Document`, `Video`, `Audio`, `ToolCall`, `ToolResult`,
+`Reasoning`, `CachePoint`, ...) and `Tool`.
+
+Events of a `Stream`: `MessageStart`, `TextDelta`, `ReasoningDelta`, `ToolCallStart`, `ToolCallDelta`, `ToolCallEnd`,
+`CitationDelta`, `BlockStop`, `MessageStop`, `Metadata`, `UnknownEvent`, ... They add up to a `Response`.
+
+Credentials: `Credentials`, `AssumeRole`, `AssumeRoleWithWebIdentity`, `ContainerRole`, `InstanceRole`,
+`BotocoreSession`, `put_key`.
+
+Settings: `Timeouts`, `RetryPolicy`, `Target`, `Price`.
+
+Other modules: `errors` (every exception), `eventstream` (framing alone), `auth.sigv4` (signing alone), `observing`
+(hooks for traces and logs), `testing` (a local Bedrock), `integrations` and `gateway`.
+
+Each name is imported from its module on first use.
 """
 
 from __future__ import annotations

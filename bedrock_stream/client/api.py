@@ -1,7 +1,7 @@
-"""The process's shared client, and `stream` and `generate`, which use it.
+"""`stream` and `generate` with the process's shared client.
 
-A module of its own, because a program that says `from bedrock_stream import stream` is not to wait for aiohttp: the
-client is imported and made at the first call. Where that call must not wait either, make a `Client` beforehand.
+The client is imported and made at the first call, so `from bedrock_stream import stream` does not load aiohttp. Where
+the first call must not wait for that, make a `Client` beforehand.
 """
 
 from __future__ import annotations
@@ -19,23 +19,59 @@ if TYPE_CHECKING:
 
 __all__ = ("generate", "stream")
 
-_made: Client | None = None
+_shared: Client | None = None
 
 
 def stream(model: str, prompt: Prompt, **options: Unpack[CallOptions]) -> Stream:
-    """Stream an answer with the process's shared client, set up by the environment. See `Client.stream`."""
+    """Stream a response of a Bedrock model, with the process's shared client.
+
+        async with stream("us.anthropic.claude-sonnet-4-5-20250929-v1:0", "Hello") as answer:
+            async for event in answer:
+                ...
+
+    Nothing is sent before the first await. Region, endpoint and credentials are those of the environment; see `Client`.
+
+    Arguments:
+        `model`: a model id, inference-profile id or ARN. A leading `bedrock:` or `amazon_bedrock:` is dropped.
+        `prompt`: a str, one `Message`, or a sequence of `Message` or dicts `{"role": ..., "content": ...}`.
+
+    Options for the model:
+        `system`: a str, or a list of str, `Text`, `CachePoint`.
+        `tools`: functions, `Tool`, types or dicts. `tool_choice`: `auto`, `any`, `none`, or a tool's name.
+        `max_tokens`, `temperature`, `top_p`, `top_k`, `stop_sequences`.
+        `reasoning`: an effort (`none`, `low`, `medium`, `high`, ...) or a budget in tokens.
+        `output_schema`: a JSON Schema or a type; the result is in `Response.parsed`.
+
+    Options for the call:
+        `api_key`, or `access_key_id` with `secret_access_key` and `session_token`; `region`.
+        `timeouts`: `Timeouts`, in seconds. `retry`: a `RetryPolicy`. `failover`: a sequence of `Target`.
+        `keep`: False to assemble no `Response`, for a stream of any length in flat memory.
+        `use_converse`: True or False to choose the API; left out, the library chooses.
+
+    Options for Bedrock:
+        `guardrail`, `performance`, `service_tier`, `request_metadata`, `prompt_variables`, `response_field_paths`,
+        `additional_model_request_fields`, `anthropic_beta`, `anthropic_prompt_cache`, `anthropic_prompt_cache_ttl`,
+        `anthropic_cache_messages`, and `extra`, which is merged into the body as it is. `provider_options` is a dict of
+        any of these.
+
+    Returns a `Stream`. Raises `ConfigurationError` at once for an argument that cannot be used; reading the stream
+    raises `ServiceError`, `StreamInterrupted`, `TransportError` and the other classes of `bedrock_stream.errors`.
+    """
     return _client().stream(model, prompt, **options)
 
 
 async def generate(model: str, prompt: Prompt, **options: Unpack[CallOptions]) -> Response:
-    """The whole answer at once with the process's shared client. See `Client.generate`."""
+    """Return the whole response of a Bedrock model, with the process's shared client.
+
+    Arguments, options and errors are those of `stream`.
+    """
     return await _client().generate(model, prompt, **options)
 
 
 def _client() -> Client:
-    global _made
-    if _made is None:
+    global _shared
+    if _shared is None:
         from .client import Client
 
-        _made = Client()
-    return _made
+        _shared = Client()
+    return _shared

@@ -224,7 +224,7 @@ class Attempts:
             state.attempts += 1
             signer = self._signer = Signer(state.resolver, call.destination.key_source, call.region)
             self._retries.sending()
-        transport = await state.transports.here()
+        transport = await state.transports.current()
         lane = transport.lanes.lane(call.region, call.model.id) if state.settings.adaptive else None
         self._ticket = None if lane is None else LaneTicket(lane)
         response = await send(call, transport, signer, self._ticket)
@@ -253,7 +253,7 @@ class Attempts:
             policy.on_retry(self._past[-1])
         index, wait = following
         if wait:
-            transport = await self._state.transports.here()
+            transport = await self._state.transports.current()
             await transport.pause(wait)
         error.__traceback__ = None  # its frames hold the stream, which must be freed with its last reference
         self._retries.index = index

@@ -1,8 +1,8 @@
-"""One line for each request at DEBUG, under the logger `bedrock_stream.requests`.
+"""Log one line for each request at DEBUG, with the logger `bedrock_stream.requests`.
 
     us.anthropic... converse attempt 2 in us-east-1: finished, request 5c1d, first event 0.41 s, 3.02 s, 12+345 tokens
 
-Never what was said, nor who asked. Where the level is not on, nothing is looked at.
+Neither prompts, responses nor credentials are logged. Unless the level is enabled, nothing is observed.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _log = logging.getLogger("bedrock_stream.requests")
 
 
 class LogLines:
-    """The observer that writes the lines."""
+    """The observer that logs the lines."""
 
     def watch(self, subject: Subject) -> _Line | None:
         """See `observing.Observer`."""

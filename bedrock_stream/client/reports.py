@@ -1,4 +1,4 @@
-"""What a client is doing and has done, in numbers."""
+"""What a client reports: its numbers (`Stats`), and what a call would send (`Explanation`)."""
 
 from __future__ import annotations
 
@@ -7,10 +7,7 @@ from typing import Any
 
 import msgspec
 
-__all__ = (
-    "Explanation",
-    "Stats",
-)
+__all__ = ("Explanation", "Stats")
 
 
 class Stats(msgspec.Struct, frozen=True, kw_only=True):
@@ -21,7 +18,7 @@ class Stats(msgspec.Struct, frozen=True, kw_only=True):
     waiting: int
     """Requests that wait for a slot now."""
     max_connections: int
-    """Slots for each event loop."""
+    """Connection slots for each event loop."""
     attempts: int
     """Requests so far, retries included."""
     retries: int
@@ -29,13 +26,13 @@ class Stats(msgspec.Struct, frozen=True, kw_only=True):
     retries_left: int
     """Retries that the client's budget allows now."""
     bytes_received: int
-    """Bytes of answers so far."""
+    """Bytes of response bodies so far."""
     lanes: Mapping[tuple[str, str], int]
     """With `adaptive_concurrency`: how many requests each region and model takes at once, as learned."""
 
 
 class Explanation(msgspec.Struct, frozen=True, kw_only=True):
-    """The answer of `Client.explain`."""
+    """What a call would send and why, without sending it; secrets are masked. Returned by `Client.explain`."""
 
     model: str
     family: str | None
@@ -49,6 +46,6 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
     endpoint_source: str
     """`region`, or the argument, variable or setting that gave the endpoint."""
     auth: str
-    """`bearer` or `sigv4`, and where the key would come from."""
+    """`bearer` or `sigv4`, and the source of the credentials."""
     headers: dict[str, str]
     body: dict[str, Any]

@@ -54,7 +54,7 @@ async def send(call: Call, transport: Transport, signer: Signer, ticket: LaneTic
             pool=timeouts.pool,
             connect=timeouts.connect,
             headers_within=content if content_first else first,
-            turn=ticket,
+            ticket=ticket,
         )
     except FirstEventTimeout as error:
         if content_first:

@@ -12,20 +12,15 @@ import aiohttp
 from ..errors import BedrockStreamError, StreamInterrupted, TransportError
 from .slots import LaneTicket, Slots
 
-__all__ = (
-    "HttpResponse",
-    "Traffic",
-)
-
+__all__ = ("HttpResponse", "Traffic")
 
 _READ_BUFFER = 64 * 1024  # aiohttp stops reading from the socket at twice this
 
-
-_SMALL_ANSWER = 64 * 1024  # far more than any service needs to give keys
+_SMALL_BODY = 64 * 1024  # bytes; more than any service needs to return credentials
 
 
 class Traffic:
-    """Bytes of bodies that were handed out, over all transports of a client."""
+    """Counts bytes of response bodies over all transports of a client."""
 
     __slots__ = ("received",)
 
@@ -37,13 +32,13 @@ async def _read_small(response: aiohttp.ClientResponse) -> bytes:
     body = b""
     while data := await response.content.readany():
         body += data
-        if len(body) > _SMALL_ANSWER:
-            raise TransportError(f"the answer of {response.url.host} is longer than {_SMALL_ANSWER} bytes")
+        if len(body) > _SMALL_BODY:
+            raise TransportError(f"the response of {response.url.host} is longer than {_SMALL_BODY} bytes")
     return body
 
 
 class HttpResponse:
-    """An HTTP answer: its headers are here, its body is read as it comes. It holds a slot until it is closed."""
+    """An HTTP response: its headers are here, its body is read as it arrives. It holds a slot until it is closed."""
 
     __slots__ = (
         "__weakref__",
@@ -68,10 +63,10 @@ class HttpResponse:
         self._loop = asyncio.get_running_loop()
         self._failure: BedrockStreamError | None = None
         self.bytes_received: int = 0
-        """Bytes of the body that were handed out."""
+        """Bytes of the body that have been read."""
         self.closed: bool = False
         self.sent: float = sent
-        """The loop's time when the request began to leave, its slot and signature in hand."""
+        """The loop's time when sending began, with the slot held and the request signed."""
 
     @property
     def status(self) -> int:
@@ -84,19 +79,19 @@ class HttpResponse:
         return self._response.headers
 
     def header(self, name: str) -> str | None:
-        """A header's value, whatever the case of its name."""
+        """Return a header's value; its name may be in any case."""
         return self._response.headers.get(name)
 
     async def read(self) -> bytes:
-        """Whatever has arrived, waiting for some; empty at the body's proper end.
+        """Wait for bytes and return what has arrived; empty at the body's proper end.
 
-        Raises `StreamInterrupted` where the body broke off; bytes that had come before are handed out first.
+        Raises `StreamInterrupted` if the body broke off; bytes that had arrived before are returned first.
         """
         content = self._content
         try:
             data = await content.readany()
         except (aiohttp.ClientError, OSError, RuntimeError) as error:
-            # RuntimeError is how aiohttp says that the connection has been given up.
+            # aiohttp raises RuntimeError if the connection has been released.
             error.__traceback__ = error.__context__ = None
             if self._failure is not None:
                 raise self._failure from None
@@ -114,20 +109,20 @@ class HttpResponse:
             _close(self._response, self._slots)
 
     def fail(self, error: BedrockStreamError) -> None:
-        """Close from outside: whoever waits in `read`, or reads later, gets this error."""
+        """Close with an error that is raised in a waiting `read` and in every later one."""
         if not self.closed:
             self._failure = error
             self.close()
 
     def __del__(self) -> None:
         if not self.closed:
-            # A finaliser may run on any thread. On a closed loop there is nothing left to close.
+            # A finalizer may run on any thread. On a closed loop there is nothing left to close.
             with contextlib.suppress(RuntimeError):
                 self._loop.call_soon_threadsafe(_close, self._response, self._slots)
 
 
 def _read_in_pieces(response: aiohttp.ClientResponse) -> None:
-    """Have each read ask for 64 KiB. asyncio asks for 256, which malloc may map and unmap each time, for one event."""
+    """Limit each read to 64 KiB. asyncio asks for 256 KiB, which malloc may map and unmap for every event."""
     connection = response.connection  # None where the body came with the headers
     transport: Any = None if connection is None else connection.transport
     if hasattr(transport, "max_size"):  # neither uvloop's nor a TLS transport has it
@@ -137,7 +132,7 @@ def _read_in_pieces(response: aiohttp.ClientResponse) -> None:
 def _close(response: aiohttp.ClientResponse, held: Iterable[Slots | LaneTicket]) -> None:
     connection = response.connection  # None once the body was read to its end
     if connection is not None and connection.transport is not None:
-        connection.transport.abort()  # a polite close would first wait for unsent bytes
+        connection.transport.abort()  # a graceful close would first wait for unsent bytes
     response.close()
     for slots in held:
         slots.release()

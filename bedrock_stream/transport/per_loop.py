@@ -1,8 +1,8 @@
 """A transport for each event loop, closed with its loop.
 
-An asynchronous generator, started and kept, belongs to the loop that started it, and the loop closes it when it shuts
-its generators down, as `asyncio.run` does. So a script that closes nothing ends without a warning, and a client made at
-import serves any number of loops, one after another or in threads side by side.
+An asynchronous generator that was started belongs to its loop, and the loop closes it when it shuts its generators
+down, as `asyncio.run` does. So a script that closes nothing ends without a warning, and a client that was made at
+import serves any number of loops, one after another or in several threads.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class Transports:
     def __init__(self, make: Callable[[], Transport]) -> None:
         self._make = make
         self._closed = False
-        # A plain dict: a weak one keeps dead loops, since its values hold their keys.
+        # Not a WeakKeyDictionary: its values refer to their keys, so it would keep dead loops.
         self._kept: dict[asyncio.AbstractEventLoop, tuple[Transport, AsyncGenerator[None]]] = {}
 
     def __len__(self) -> int:
@@ -36,26 +36,26 @@ class Transports:
     def __iter__(self) -> Iterator[Transport]:
         return (transport for transport, _ in list(self._kept.values()))
 
-    async def here(self) -> Transport:
-        """The running loop's transport. Raises `ClientClosed`."""
+    async def current(self) -> Transport:
+        """Return the running loop's transport. Raises `ClientClosed`."""
         if self._closed:
             raise ClientClosed("the client is closed")
         loop = asyncio.get_running_loop()
         entry = self._kept.get(loop)
         if entry is None:
             for other in [other for other in self._kept if other.is_closed()]:
-                del self._kept[other]  # it ended without shutting its generators down
+                del self._kept[other]  # closed without shutting its generators down
             transport = self._make()
             entry = self._kept[loop] = (transport, self._keep(loop, transport))
             await anext(entry[1])
         return entry[0]
 
     async def aclose(self) -> None:
-        """Close them all; those of other loops on their own threads."""
+        """Close all transports; those of other loops on their own threads."""
         self._closed = True
-        here = asyncio.get_running_loop()
+        current = asyncio.get_running_loop()
         for loop, (_, keeper) in list(self._kept.items()):
-            if loop is here:
+            if loop is current:
                 await keeper.aclose()
             elif not loop.is_closed():
                 asyncio.run_coroutine_threadsafe(keeper.aclose(), loop)

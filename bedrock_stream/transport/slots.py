@@ -1,8 +1,8 @@
-"""How many requests may be open at once on an event loop; first come, first served.
+"""Limits how many requests are open at once on an event loop; first come, first served.
 
-A slot passes straight from hand to hand, so nobody who comes later can take it on the way. A `Lane` besides learns how
-many the service takes: its limit falls by a third when one is throttled, and rises by one for as many successes as it
-has slots.
+A released slot is handed directly to the first waiter, so late arrivals cannot overtake. A `Lane` also learns how many
+requests the service takes: its limit falls by a third when one is throttled, and rises by one after as many successes
+as it has slots.
 """
 
 from __future__ import annotations
@@ -16,31 +16,31 @@ from ..errors import PoolTimeout
 
 __all__ = ("Lane", "LaneTicket", "Lanes", "Slots")
 
-_MOST_LANES = 1024  # models named call by call must not pile up
+_MOST_LANES = 1024  # models that are named call by call must not pile up
 
 
 class Slots:
-    """Connection slots. `of` says in words whose they are."""
+    """Connection slots. `name` describes them in errors."""
 
-    __slots__ = ("_of", "_waiting", "limit", "taken")
+    __slots__ = ("_name", "_waiting", "limit", "taken")
 
-    def __init__(self, limit: int, of: str = "slots") -> None:
-        self._of = of
+    def __init__(self, limit: int, name: str = "slots") -> None:
+        self._name = name
         self._waiting: deque[asyncio.Future[None]] = deque()
         self.limit: int = limit
-        """How many there are."""
+        """How many slots there are."""
         self.taken: int = 0
-        """How many are out."""
+        """How many slots are taken."""
 
     @property
     def waiting(self) -> int:
-        """How many wait for one."""
+        """How many requests wait for a slot."""
         return len(self._waiting)
 
     async def acquire(self, seconds: float | None, began: float | None = None) -> None:
-        """Take a slot within that many seconds since `began`, by the monotonic clock, or since now.
+        """Take a slot within this many seconds of `began`, by the monotonic clock, or of now; None for no limit.
 
-        Raises `PoolTimeout`. A slot that comes together with a cancellation is passed on.
+        Raises `PoolTimeout`. A slot that is received together with a cancellation is passed on.
         """
         if self.taken < self.limit and not self._waiting:
             self.taken += 1
@@ -59,12 +59,12 @@ class Slots:
                 with contextlib.suppress(ValueError):
                     self._waiting.remove(waiter)
             if isinstance(error, TimeoutError):
-                detail = f"all {self.limit} {self._of} are taken by {self.taken} open streams"
+                detail = f"all {self.limit} {self._name} are taken by {self.taken} open streams"
                 raise PoolTimeout(seconds or 0, monotonic() - began, detail=detail) from None
             raise
 
     def release(self) -> None:
-        """Give a slot back; the next in line has it."""
+        """Give a slot back to the next waiter."""
         self.taken -= 1
         self._admit()
 
@@ -77,26 +77,26 @@ class Slots:
 
 
 class Lane(Slots):
-    """Slots for one model in one region, as many as it takes without throttling."""
+    """Slots for one model in one region: as many as it has taken without throttling."""
 
     __slots__ = ("_most", "_successes", "epoch")
 
-    def __init__(self, most: int, of: str) -> None:
-        super().__init__(most, f"slots for {of}")
+    def __init__(self, most: int, name: str) -> None:
+        super().__init__(most, f"slots for {name}")
         self._most = most
         self._successes = 0
         self.epoch: int = 0
-        """Grows when the limit falls. What began before that says nothing about the new limit."""
+        """Grows when the limit falls. A request that began before says nothing about the new limit."""
 
     def throttled(self, epoch: int) -> None:
-        """A request that began in this epoch was throttled."""
-        if epoch == self.epoch:  # one round of requests is one sign, however many of them are throttled
+        """Note that a request that began in this epoch was throttled."""
+        if epoch == self.epoch:  # a burst is one sign, however many of its requests are throttled
             self.epoch += 1
             self._successes = 0
             self.limit = max(1, self.limit * 2 // 3)
 
     def succeeded(self) -> None:
-        """A request was not throttled."""
+        """Note that a request was not throttled."""
         self._successes += 1
         if self._successes >= self.limit < self._most:
             self._successes = 0
@@ -105,7 +105,7 @@ class Lane(Slots):
 
 
 class Lanes:
-    """The lanes of a client on an event loop, by region and model. Past a thousand, idle ones are forgotten."""
+    """The lanes of a client on an event loop, by region and model. Above a thousand, idle ones are dropped."""
 
     __slots__ = ("_lanes", "_most")
 
@@ -114,21 +114,21 @@ class Lanes:
         self._most = most
 
     def lane(self, region: str, model: str) -> Lane:
-        """The slots that a model in a region has been found to take."""
+        """Return the lane of a model in a region."""
         key = region, model
         lane = self._lanes.pop(key, None)
         if lane is None:
             lane = Lane(self._most, f"{model} in {region}")
-        self._lanes[key] = lane  # whoever was asked for last stands last
+        self._lanes[key] = lane  # the most recently used one is last
         self._forget()
         return lane
 
     def limits(self) -> dict[tuple[str, str], int]:
-        """What has been learned of each."""
+        """Return the learned limit of each lane."""
         return {key: lane.limit for key, lane in list(self._lanes.items())}
 
     def _forget(self) -> None:
-        """Look at the two that were asked for longest ago: an idle one goes, a busy one has another round."""
+        """Look at the two least recently used lanes: drop an idle one, move a busy one to the end."""
         for _ in range(2):
             if len(self._lanes) <= _MOST_LANES:
                 break
@@ -139,7 +139,7 @@ class Lanes:
 
 
 class LaneTicket:
-    """One request's turn in a lane. What becomes of it counts by the limit under which it got its slot."""
+    """One request's slot in a lane. Its outcome counts for the limit under which it got the slot."""
 
     __slots__ = ("_epoch", "_lane")
 
@@ -150,16 +150,16 @@ class LaneTicket:
     async def acquire(self, seconds: float | None, began: float | None = None) -> None:
         """See `Slots.acquire`."""
         await self._lane.acquire(seconds, began)
-        self._epoch = self._lane.epoch  # the limit may have fallen while it stood in line
+        self._epoch = self._lane.epoch  # the limit may have fallen while it waited
 
     def release(self) -> None:
         """See `Slots.release`."""
         self._lane.release()
 
     def throttled(self) -> None:
-        """The request was throttled."""
+        """Note that the request was throttled."""
         self._lane.throttled(self._epoch)
 
     def succeeded(self) -> None:
-        """It was not."""
+        """Note that it was not."""
         self._lane.succeeded()

@@ -97,7 +97,7 @@ async def test_an_answer_that_is_cut_is_a_failure(emulator: Emulator) -> None:
 async def test_nobody_listens() -> None:
     ended = await run("ask", MODEL, "Hello", "--endpoint-url", "http://127.0.0.1:9")
     assert (ended.code, ended.out) == (1, "")
-    _one_line(ended.err, "no answer")
+    _one_line(ended.err, "no response")
 
 
 async def test_without_keys() -> None:

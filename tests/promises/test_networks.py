@@ -154,11 +154,11 @@ async def test_no_proxy_is_honoured_and_an_empty_proxy_means_none(
         with pytest.raises(errors.ConnectionFailed, match="refused with 502"):
             await _stream(client)
     async with Client(region="us-east-1", endpoint_url=url, credentials=KEYS, proxy="") as client:
-        with pytest.raises(errors.ConnectionFailed, match="no answer"):
+        with pytest.raises(errors.ConnectionFailed, match="no response"):
             await _stream(client)
     monkeypatch.setenv("NO_PROXY", "example.com, .invalid")
     async with Client(region="us-east-1", endpoint_url=url, credentials=KEYS) as client:
-        with pytest.raises(errors.ConnectionFailed, match="no answer"):
+        with pytest.raises(errors.ConnectionFailed, match="no response"):
             await _stream(client)
     assert proxy.asked == ["CONNECT bedrock.invalid:443"]
 
@@ -344,7 +344,7 @@ async def test_a_question_takes_no_slot(emulator: Emulator) -> None:
         client.stream(MODEL, "Hi") as stream,
     ):
         await stream.open()
-        transport = await client._transports.here()
+        transport = await client._transports.current()
         assert (await transport.ask("GET", server.url, seconds=5)).status == 200
 
 
@@ -378,7 +378,9 @@ async def test_a_question_that_is_not_answered_in_time_is_connection_failed(head
         await connection.closed.wait()
 
     async with SocketServer(answer) as server, _transport() as transport:
-        with pytest.raises(errors.ConnectionFailed, match=r"no whole answer from http://127\.0\.0\.1:\d+ within 0\.1"):
+        with pytest.raises(
+            errors.ConnectionFailed, match=r"no complete response from http://127\.0\.0\.1:\d+ within 0\.1"
+        ):
             await transport.ask("GET", server.url + "/?secret", seconds=0.1)
         await server.deserted()
 
