@@ -53,7 +53,7 @@ class ChatCall(msgspec.Struct, frozen=True):
 # RFC 2397: data:[<media type>][;<parameter>=<value>]*;base64,<data>
 _DATA_URL = re.compile(r"data:(?P<type>[\w.+-]+/[\w.+-]+)?(;[\w.+-]+=[^;,]*)*;base64,", re.ASCII)
 _DOCUMENT_FORMATS = {"plain": "txt", "markdown": "md", "csv": "csv", "html": "html", "pdf": "pdf"}
-# Bedrock rejects other characters in a document's name, and more than one space in a row.
+# Bedrock's service model allows only these characters in a document's name, and single spaces.
 _NOT_IN_NAMES = re.compile(r"[^a-zA-Z0-9()\[\]-]+")
 
 # Unsupported members that change the result, each with a check for the values that have no effect.
