@@ -42,6 +42,7 @@ class RefusalPart(_Part, frozen=True, tag="refusal"):
 
 
 class ImageUrl(msgspec.Struct, frozen=True):
+    # `detail`, a hint for the resolution, has no equivalent in Bedrock.
     url: str
 
 
@@ -50,6 +51,7 @@ class ImagePart(_Part, frozen=True, tag="image_url"):
 
 
 class File(msgspec.Struct, frozen=True):
+    # OpenAI also accepts the `file_id` of an uploaded file.
     file_data: str | None = None
     filename: str | None = None
 
@@ -70,6 +72,7 @@ class SystemMessage(_Message, frozen=True, tag="system"):
     content: Content
 
 
+# Replaces the system message for OpenAI's o1 and newer models.
 class DeveloperMessage(_Message, frozen=True, tag="developer"):
     content: Content
 

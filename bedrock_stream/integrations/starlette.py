@@ -145,11 +145,13 @@ class EventResponse(Response):
                 await response.send_error(CLIENT_CLOSED_REQUEST, {}, b"")
         finally:
             await self.stream.aclose()
+        # Starlette runs background tasks after the response.
         if self.background is not None:
             await self.background()
 
     def _start(self) -> Message:
         """Return the ASGI message with the status and headers."""
+        # Known only now: the service sends it with its response headers.
         self.headers.update(self._request_id_headers(getattr(self.stream, "request_id", None)))
         return {"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers}
 
@@ -221,6 +223,7 @@ def get_client(request: Request) -> Client:
 
     Raises `ConfigurationError` if the app does not use `bedrock_lifespan`.
     """
+    # The lifespan's state reaches requests only if the server supports it; the app's state always does.
     for state in (request.state, request.app.state):
         client = getattr(state, "bedrock", None)
         if isinstance(client, Client):

@@ -118,8 +118,8 @@ async def test_a_response_is_complete_and_marked_as_such(
     emulator: Emulator, client: Client, app: Callable[[Handler], ASGIApp], protocol: Any
 ) -> None:
     emulator.script(text(["Hello", " wide", " world\n\n:"]))
-    answer = app(lambda request: event_response(client.stream(MODEL, "Hi"), protocol, headers={"x-mine": "1"}))
-    async with serving(answer) as url, httpx.AsyncClient() as browser:
+    asgi_app = app(lambda request: event_response(client.stream(MODEL, "Hi"), protocol, headers={"x-mine": "1"}))
+    async with serving(asgi_app) as url, httpx.AsyncClient() as browser:
         response = await browser.get(f"{url}/chat")
     assert response.status_code == 200
     assert response.headers["content-type"].startswith("text/event-stream")

@@ -23,6 +23,7 @@ from ...observing import observe
 try:
     from .observer import OpenTelemetry
 except ImportError as _error:
+    # Only a missing dependency gets a remedy; any other failed import is a bug.
     if not (_error.name or "").startswith("opentelemetry"):
         raise
     raise ConfigurationError(

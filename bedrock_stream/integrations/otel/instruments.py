@@ -15,6 +15,7 @@ from ..usage import total_input_tokens
 
 __all__ = ("EmbeddingsMetrics", "InferenceMetrics")
 
+# The boundaries that the conventions advise.
 _DURATION_BUCKETS = [0.01 * 2**step for step in range(14)]
 """10 ms to 82 s."""
 _TOKEN_BUCKETS = [4.0**step for step in range(14)]
@@ -67,7 +68,7 @@ class InferenceMetrics:
         }
         for kind, count in counts.items():
             if count is None:
-                continue
+                continue  # unknown is not zero
             self._counters[kind].add(count, attributes | _UNKNOWN_MODALITY, context=context)
             if kind in self._histograms:
                 self._histograms[kind].record(count, attributes | error_attributes, context=context)

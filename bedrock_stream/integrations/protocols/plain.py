@@ -31,6 +31,7 @@ class PlainEvents:
 
     def event(self, event: StreamItem) -> bytes:
         """See `Writer`."""
+        # `EventSource` dispatches an event to the listeners of its name.
         return server_sent(self._encode(event), str(event.__struct_config__.tag))
 
     def end(self) -> bytes:
