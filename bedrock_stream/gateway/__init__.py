@@ -1,8 +1,8 @@
-"""A gateway that speaks OpenAI's chat completions and asks Bedrock. Needs `pip install "bedrock-stream[gateway]"`.
+"""A gateway with OpenAI's chat completions API in front of Bedrock. Needs `pip install "bedrock-stream[gateway]"`.
 
     app = create_gateway(keys=[os.environ["GATEWAY_KEY"]], models={"fast": "amazon.nova-lite-v1:0"})
 
-It spends its owner's money, so it lets in only whom it is told to: see `guard`.
+Every request is billed to the AWS account of the server, so requests are authenticated first: see `guard`.
 """
 
 from .app import create_gateway

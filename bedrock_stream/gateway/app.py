@@ -1,14 +1,13 @@
-"""The gateway's routes: `/v1/chat/completions`, streamed and whole, and `/v1/models`.
+"""The gateway's routes: `/v1/chat/completions`, streamed or not, and `/v1/models`.
 
-A whole answer is read as a stream too: it stops with the client that leaves, and no silent minutes stand on the way to
-Bedrock.
+Bedrock's response is always read as a stream, even if the client asked for a whole completion: the stream is closed if
+the client disconnects, and the connection to Bedrock is not idle for minutes while the model generates.
 """
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
-from functools import partial
 from time import time
 from typing import Any
 
@@ -24,20 +23,21 @@ from starlette.types import Receive, Scope, Send
 from ..client.client import Client
 from ..client.stream import Stream
 from ..errors import BedrockStreamError, ConfigurationError, ToolInputError
-from ..integrations.asgi import unless_disconnected
-from ..integrations.http_errors import problem_of
+from ..integrations.asgi import CLIENT_CLOSED_REQUEST, run_until_disconnect
+from ..integrations.http_errors import error_details
+from ..integrations.protocols import request_id_headers
 from ..integrations.protocols.openai import OpenAIChunks, error_json
 from ..integrations.starlette import EventResponse
 from ..request.models import describe
 from ..request.output_schema import TOOL_NAME
-from .errors import Refused, refuse
-from .guard import Guard, Keys
-from .requests import aliases, ask_for, blame, read_request
-from .responses import completion
+from .errors import RequestError, error_response
+from .guard import ApiKeys, Guard
+from .requests import build_call, model_ids, parse_request, request_error
+from .responses import completion_json
 
 __all__ = ("create_gateway",)
 
-_LARGEST_BODY = 32 * 1024 * 1024  # more than Bedrock takes
+_MAX_BODY = 32 * 1024 * 1024  # more than Bedrock accepts
 
 
 def create_gateway(
@@ -48,40 +48,44 @@ def create_gateway(
     hosts: Iterable[str] = (),
     origins: Iterable[str] = (),
     heartbeat: float | None = 15.0,
-    max_body: int = _LARGEST_BODY,
+    max_body: int = _MAX_BODY,
 ) -> Starlette:
-    """The app, for any ASGI server.
+    """Create the gateway as an app for any ASGI server.
 
-    `client`: asked for every answer, and closed by whoever made it; without one, the app has one of its own, set up by
-    the environment. `keys`: who carries one of them gets in; without any, only this machine does. `models`: the ids
-    that may be asked for, or names with ids; None allows all and lists none. `hosts`: names, besides loopback's, under
-    which it answers. `origins`: web pages that may call it, as `https://example.com`. `heartbeat`: seconds of silence
-    in a stream after which a comment is sent; None sends none. `max_body`: bytes of the largest request.
+    `client`: used for every request, never closed by the app; by default, the app creates a client that is configured
+    by the environment. `keys`: the API keys that clients may use; without keys, only requests from this machine are
+    accepted. `models`: the model ids that clients may request, or a mapping of names to ids; None allows every model
+    and lists none. `hosts`: host names, in addition to loopback, that the gateway accepts in `Host`. `origins`: the
+    origins of web pages that may call it, such as `https://example.com`. `heartbeat`: seconds of silence in a stream
+    after which a comment is sent; None disables heartbeats. `max_body`: the size limit of a request, in bytes.
 
-    Raises `ConfigurationError` for hosts without keys, and for keys that could be guessed.
+    Raises `ConfigurationError` for hosts without keys, and for keys that are short enough to guess.
     """
-    known = Keys(keys)
+    api_keys = ApiKeys(keys)
     origins, hosts = tuple(origins), tuple(hosts)
-    guarded = Middleware(Guard, keys=known, hosts=hosts, origins=origins)
-    Guard(_nothing, keys=known, hosts=hosts, origins=origins)  # told now, and not at the first request
-    shared = Middleware(
+    guard = Middleware(Guard, keys=api_keys, hosts=hosts, origins=origins)
+    # Starlette builds its middleware on the first request; this one only reports invalid arguments now.
+    Guard(_no_app, keys=api_keys, hosts=hosts, origins=origins)
+    # Authorization is listed because "*" does not cover it in the Fetch standard.
+    cors = Middleware(
         CORSMiddleware, allow_origins=origins, allow_methods=["GET", "POST"], allow_headers=["authorization", "*"]
     )
-    gateway = _Gateway(client, aliases(models), heartbeat, max_body)
+    gateway = _Gateway(client, model_ids(models), heartbeat, max_body)
     return Starlette(
         routes=[
-            Route("/v1/chat/completions", gateway.complete, methods=["POST"]),
+            Route("/v1/chat/completions", gateway.create_completion, methods=["POST"]),
             Route("/v1/models", gateway.list_models, methods=["GET"]),
             Route("/v1/models/{name:path}", gateway.show_model, methods=["GET"]),
         ],
-        middleware=[shared, guarded] if origins else [guarded],
-        exception_handlers={Refused: _refused, HTTPException: _http_error},
+        # CORS comes first: a preflight request never carries the Authorization that the guard checks.
+        middleware=[cors, guard] if origins else [guard],
+        exception_handlers={RequestError: _handle_request_error, HTTPException: _handle_http_exception},
         lifespan=gateway.lifespan,
     )
 
 
 class _Gateway:
-    """What the routes share."""
+    """The route handlers and their settings."""
 
     def __init__(
         self, client: Client | None, models: dict[str, str] | None, heartbeat: float | None, max_body: int
@@ -90,11 +94,11 @@ class _Gateway:
         self._models = models
         self._heartbeat = heartbeat
         self._max_body = max_body
-        self._since = int(time())
+        self._created = int(time())
 
     @asynccontextmanager
     async def lifespan(self, app: Starlette) -> AsyncIterator[None]:
-        """Keep a client of its own, where none was given."""
+        """Open and close the app's own client, unless one was passed."""
         if self._client is not None:
             yield
             return
@@ -105,64 +109,69 @@ class _Gateway:
             finally:
                 self._client = None
 
-    async def complete(self, request: Request) -> Response:
-        """`POST /v1/chat/completions`."""
-        asked = read_request(await self._body(request))
-        ask = ask_for(asked, self._model(asked.model))
+    async def create_completion(self, request: Request) -> Response:
+        """Handle `POST /v1/chat/completions`."""
+        body = parse_request(await self._read_body(request))
+        call = build_call(body, self._model_id(body.model))
         if self._client is None:
-            raise Refused(503, "The gateway has not started: its server runs no lifespan.")
+            raise RequestError(503, "The gateway has not started: its ASGI server did not run the lifespan.")
         try:
-            stream = self._client.stream(ask.model, ask.messages, **ask.options)
+            stream = self._client.stream(call.model, call.messages, **call.options)
         except ConfigurationError as error:
-            raise blame(error) from None
-        tool = TOOL_NAME if "output_schema" in ask.options else None
-        if not asked.stream:
-            return _WholeAnswer(stream, asked.model, tool)
-        usage = bool(asked.stream_options and asked.stream_options.include_usage)
-        writer = OpenAIChunks(asked.model, include_usage=usage, answer_tool=tool)
+            raise request_error(error) from None
+        # Models without native structured output return it as the input of this tool.
+        tool = TOOL_NAME if "output_schema" in call.options else None
+        if not body.stream:
+            return _CompletionResponse(stream, body.model, tool)
+        usage = bool(body.stream_options and body.stream_options.include_usage)
+        writer = OpenAIChunks(body.model, include_usage=usage, answer_tool=tool)
         return EventResponse(stream, writer, heartbeat=self._heartbeat)
 
     async def list_models(self, request: Request) -> Response:
-        """`GET /v1/models`."""
-        return JSONResponse({"object": "list", "data": [self._shown(name) for name in self._models or ()]})
+        """Handle `GET /v1/models`."""
+        return JSONResponse({"object": "list", "data": [self._model_json(name) for name in self._models or ()]})
 
     async def show_model(self, request: Request) -> Response:
-        """`GET /v1/models/NAME`."""
+        """Handle `GET /v1/models/NAME`."""
         name = request.path_params["name"]
-        self._model(name)
-        return JSONResponse(self._shown(name))
+        self._model_id(name)  # raises for an unknown name
+        return JSONResponse(self._model_json(name))
 
-    def _shown(self, name: str) -> dict[str, Any]:
-        return {"id": name, "object": "model", "created": self._since, "owned_by": "amazon-bedrock"}
+    def _model_json(self, name: str) -> dict[str, Any]:
+        return {"id": name, "object": "model", "created": self._created, "owned_by": "amazon-bedrock"}
 
-    def _model(self, name: str) -> str:
-        """The id behind what a client asks for."""
+    def _model_id(self, name: str) -> str:
+        """Return the Bedrock model id for the name in a request."""
         if self._models is None:
             try:
                 return describe(name).id
             except ConfigurationError as error:
-                raise blame(error) from None
+                raise request_error(error) from None
         if name not in self._models:
-            raise Refused(404, f"The model {name!r} is not offered here.", code="model_not_found", param="model")
+            raise RequestError(404, f"The model {name!r} is not available.", code="model_not_found", param="model")
         return self._models[name]
 
-    async def _body(self, request: Request) -> bytes:
-        """The body. Only JSON: a page elsewhere may send a form without asking, but not this."""
+    async def _read_body(self, request: Request) -> bytes:
+        """Read the body and check its media type and size."""
+        # A page of any origin may send a form or plain text without a preflight, but not JSON.
         if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
-            raise Refused(415, "Content-Type must be application/json.")
+            raise RequestError(415, "Content-Type must be application/json.")
         body = bytearray()
         try:
-            async for piece in request.stream():
-                body += piece
+            # Counted while it is read: a chunked request has no Content-Length, and the header is only a claim.
+            async for chunk in request.stream():
+                body += chunk
                 if len(body) > self._max_body:
-                    raise Refused(413, f"The body is larger than {self._max_body} bytes.", code="request_too_large")
+                    raise RequestError(
+                        413, f"The request body is larger than {self._max_body} bytes.", code="request_too_large"
+                    )
         except ClientDisconnect:
-            raise Refused(400, "The body broke off.") from None
+            raise RequestError(400, "The request body is incomplete.") from None
         return bytes(body)
 
 
-class _WholeAnswer(Response):
-    """A response that reads a stream to its end before it says anything."""
+class _CompletionResponse(Response):
+    """A completion that is read to its end before its status and body are sent."""
 
     def __init__(self, stream: Stream, model: str, answer_tool: str | None) -> None:
         super().__init__()
@@ -172,48 +181,51 @@ class _WholeAnswer(Response):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """See ASGI."""
-        said: list[Response] = []
+        response: Response
+
+        async def read() -> None:
+            nonlocal response
+            response = await self._read()
+
         try:
-            if not await unless_disconnected(receive, partial(self._read, said)):
-                said = [Response(status_code=499)]  # nobody receives it, but middleware waits for something
+            if not await run_until_disconnect(receive, read):
+                # No client receives this, but middleware expects a response.
+                response = Response(status_code=CLIENT_CLOSED_REQUEST)
         finally:
             await self._stream.aclose()
-        await said[0](scope, receive, send)
+        await response(scope, receive, send)
 
-    async def _read(self, said: list[Response]) -> None:
+    async def _read(self) -> Response:
         try:
-            said.append(self._answered(await self._stream.response()))
+            return self._completion(await self._stream.response())
         except ToolInputError as error:
-            # The message is whole; this form passes a call's input on as text, JSON or not.
-            said.append(self._answered(error.partial))
+            # The message is complete, and OpenAI's API carries arguments as text, valid JSON or not.
+            return self._completion(error.partial)
         except BedrockStreamError as error:
-            problem = problem_of(error)
-            said.append(
-                JSONResponse(error_json(problem), problem.status, self._named(problem.request_id, problem.headers))
-            )
+            details = error_details(error)
+            headers = self._completion_headers(details.request_id) | details.headers
+            return JSONResponse(error_json(details), details.status, headers)
 
-    def _answered(self, response: Any) -> Response:
-        return JSONResponse(
-            completion(response, self._model, self._answer_tool), 200, self._named(response.request_id, {})
-        )
+    def _completion(self, response: Any) -> Response:
+        body = completion_json(response, self._model, self._answer_tool)
+        return JSONResponse(body, 200, self._completion_headers(response.request_id))
 
-    def _named(self, request_id: str | None, headers: Mapping[str, str]) -> dict[str, str]:
-        named = {} if request_id is None else dict.fromkeys(OpenAIChunks.request_id_headers, request_id)
-        return {"cache-control": "no-store", **named, **headers}
+    def _completion_headers(self, request_id: str | None) -> dict[str, str]:
+        return {"cache-control": "no-store", **request_id_headers(OpenAIChunks.request_id_headers, request_id)}
 
 
-async def _refused(request: Request, error: Exception) -> Response:
-    if not isinstance(error, Refused):
+async def _handle_request_error(request: Request, error: Exception) -> Response:
+    if not isinstance(error, RequestError):
         raise error
-    return refuse(error)
+    return error_response(error)
 
 
-async def _http_error(request: Request, error: Exception) -> Response:
-    """What the router refuses: a path or a method that is not there."""
+async def _handle_http_exception(request: Request, error: Exception) -> Response:
+    """Build the response for an unknown path or method, which Starlette's router rejects."""
     if not isinstance(error, HTTPException):
         raise error
-    return refuse(Refused(error.status_code, f"{request.method} {request.url.path}: {error.detail}."))
+    return error_response(RequestError(error.status_code, f"{request.method} {request.url.path}: {error.detail}."))
 
 
-async def _nothing(scope: Scope, receive: Receive, send: Send) -> None:
-    """An app for nobody."""
+async def _no_app(scope: Scope, receive: Receive, send: Send) -> None:
+    """Do nothing."""

@@ -1,4 +1,4 @@
-"""What the gateway refuses itself, in OpenAI's form."""
+"""Errors that the gateway itself raises for a request, and their responses in OpenAI's format."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from typing import Any
 
 from starlette.responses import JSONResponse
 
-from ..integrations.http_errors import Problem
+from ..integrations.http_errors import ErrorDetails
 from ..integrations.protocols.openai import error_json
 
-__all__ = ("Refused", "refuse")
+__all__ = ("RequestError", "error_response")
 
 
-class Refused(Exception):
-    """A request that goes no further."""
+class RequestError(Exception):
+    """A request that the gateway rejects before it calls Bedrock."""
 
     def __init__(self, status: int, message: str, *, code: str = "", param: str | None = None) -> None:
         super().__init__(message)
@@ -21,11 +21,12 @@ class Refused(Exception):
         self.message = message
         self.code = code
         self.param = param
-        """The member of the request that is wrong."""
+        """The invalid member of the request."""
 
 
-def refuse(refused: Refused) -> JSONResponse:
-    """The response."""
-    problem = Problem(status=refused.status, type="", message=refused.message, code=refused.code)
-    headers: dict[str, Any] = {"www-authenticate": "Bearer"} if refused.status == 401 else {}
-    return JSONResponse(error_json(problem, refused.param), refused.status, headers)
+def error_response(error: RequestError) -> JSONResponse:
+    """Build the HTTP response for a rejected request."""
+    details = ErrorDetails(status=error.status, type="", message=error.message, code=error.code)
+    # RFC 9110 requires a challenge in every 401 response.
+    headers: dict[str, Any] = {"www-authenticate": "Bearer"} if error.status == 401 else {}
+    return JSONResponse(error_json(details, error.param), error.status, headers)

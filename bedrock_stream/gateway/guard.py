@@ -1,12 +1,12 @@
-"""Who gets in. A page in a browser can send requests to whatever listens on loopback, under names of its own (DNS
-rebinding), so names are checked however the gateway is bound:
+"""Access control: Host, Origin, API key. A web page can send requests to any server on loopback, under a host name of
+its own (DNS rebinding), so host names are checked whatever address the gateway is bound to:
 
-- `Host` must be a loopback name or one that the owner listed. Where keys are set, an address in numbers will do, since
-  no page can come to own one.
-- `Origin`, where a browser sends one, must be loopback or listed.
-- Without keys only this machine is answered, by the peer's address; with keys the request must carry one of them.
+- `Host` must be a loopback name or one of `hosts`. With API keys, an IP address is allowed too, since DNS rebinding
+  needs a name.
+- `Origin`, if present, must be loopback or one of `origins`.
+- Without API keys, the peer's address must be loopback. With API keys, the request must carry one of them.
 
-Keys are compared in a time that tells nothing of them, and appear in no log and no repr.
+Keys are compared in constant time and never appear in a log or a repr.
 """
 
 from __future__ import annotations
@@ -20,31 +20,32 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from ..errors import ConfigurationError
 from ..request.endpoints import host_of, is_loopback
-from .errors import Refused, refuse
+from .errors import RequestError, error_response
 
-__all__ = ("Guard", "Keys")
+__all__ = ("ApiKeys", "Guard")
 
-_SHORTEST_KEY = 16
+_MIN_KEY_LENGTH = 16
 
 
-class Keys:
-    """Who carries one of these gets in; with none at all, nobody needs any. They do not show.
+class ApiKeys:
+    """The API keys that clients may use; empty if no key is required. The repr does not show them.
 
-    Raises `ConfigurationError` for a key that could be guessed, and for an empty list; it does not repeat a key.
+    Raises `ConfigurationError` for an empty list and for a key that is short enough to guess; the error does not
+    contain the key.
     """
 
     __slots__ = ("_keys",)
 
     def __init__(self, keys: str | Iterable[str] | None) -> None:
-        given = (keys,) if isinstance(keys, str) else tuple(keys or ())
-        if keys is not None and not given:
-            raise ConfigurationError("keys", "there are none", "give one, or None for this machine only")
-        for key in given:
-            if not isinstance(key, str) or len(key.strip()) < _SHORTEST_KEY or key != key.strip():
+        values = (keys,) if isinstance(keys, str) else tuple(keys or ())
+        if keys is not None and not values:
+            raise ConfigurationError("keys", "the list is empty", "pass a key, or None to accept only this machine")
+        for key in values:
+            if not isinstance(key, str) or len(key.strip()) < _MIN_KEY_LENGTH or key != key.strip():
                 raise ConfigurationError(
-                    "keys", "a key is too short, or not usable in a header", f"give {_SHORTEST_KEY} characters or more"
+                    "keys", f"expected keys of at least {_MIN_KEY_LENGTH} characters, without whitespace around them"
                 )
-        self._keys = tuple(key.encode() for key in given)
+        self._keys = tuple(key.encode() for key in values)
 
     def __repr__(self) -> str:
         return f"<{len(self)} keys>"
@@ -52,53 +53,61 @@ class Keys:
     def __len__(self) -> int:
         return len(self._keys)
 
-    def fit(self, authorization: str) -> bool:
-        """Whether an `Authorization` header carries one of them."""
-        scheme, _, given = authorization.partition(" ")
-        token = given.strip().encode("utf-8", "surrogateescape")
-        # Every key is compared, so that the time does not tell which was nearly right.
+    def match(self, authorization: str) -> bool:
+        """Return True if an `Authorization` header carries one of the keys as a bearer token."""
+        scheme, _, credentials = authorization.partition(" ")
+        token = credentials.strip().encode("utf-8", "surrogateescape")
+        # Every key is compared, so that the time taken does not depend on which key matches.
         matches = [hmac.compare_digest(token, key) for key in self._keys]
         return scheme.lower() == "bearer" and any(matches)
 
 
 class Guard:
-    """ASGI middleware that lets through what may pass."""
+    """ASGI middleware that rejects requests without access."""
 
-    def __init__(self, app: ASGIApp, *, keys: Keys, hosts: Iterable[str] = (), origins: Iterable[str] = ()) -> None:
+    def __init__(self, app: ASGIApp, *, keys: ApiKeys, hosts: Iterable[str] = (), origins: Iterable[str] = ()) -> None:
         self._app = app
         self._keys = keys
         self._hosts = frozenset(host.lower() for host in hosts)
         self._origins = frozenset(origin.lower().rstrip("/") for origin in origins)
         if self._hosts and not keys:
-            raise ConfigurationError("hosts", "names that others can reach need a key", "give keys=[...]")
+            raise ConfigurationError(
+                "hosts", "host names that other machines can reach require API keys", "pass keys=[...]"
+            )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """See ASGI."""
         if scope["type"] == "http":
             try:
                 self._check(scope)
-            except Refused as refused:
-                await refuse(refused)(scope, receive, send)
+            except RequestError as error:
+                await error_response(error)(scope, receive, send)
                 return
         elif scope["type"] != "lifespan":
-            return
+            return  # a WebSocket; the gateway has none, and it would bypass the checks
         await self._app(scope, receive, send)
 
     def _check(self, scope: Scope) -> None:
         headers = Headers(scope=scope)
         host = host_of(f"//{headers.get('host', '')}")
         if not (is_loopback(host) or host in self._hosts or (self._keys and _is_address(host))):
-            raise Refused(403, "This gateway does not answer under that Host.", code="host_not_allowed", param="Host")
+            raise RequestError(403, "Host not allowed.", code="host_not_allowed", param="Host")
+        # Only browsers send Origin; "null" (sandboxed pages, files) is not an allowed origin.
         for origin in headers.getlist("origin"):
             if origin.lower() not in self._origins and not is_loopback(host_of(origin)):
-                raise Refused(403, "This gateway does not answer pages of that Origin.", code="origin_not_allowed")
+                raise RequestError(403, "Origin not allowed.", code="origin_not_allowed")
         if self._keys:
-            if not self._keys.fit(headers.get("authorization", "")):
-                raise Refused(
-                    401, "The key is missing or not known: Authorization: Bearer KEY.", code="invalid_api_key"
+            if not self._keys.match(headers.get("authorization", "")):
+                raise RequestError(
+                    401,
+                    "Missing or unknown API key: expected `Authorization: Bearer KEY`.",
+                    code="invalid_api_key",
                 )
+        # ASGI servers report no client address on a Unix socket; its peer is on this machine.
         elif (client := scope.get("client")) is not None and not is_loopback(client[0]):
-            raise Refused(403, "This gateway has no key, so it answers its own machine only.", code="key_needed")
+            raise RequestError(
+                403, "Without API keys, this gateway accepts requests from its own machine only.", code="key_needed"
+            )
 
 
 def _is_address(host: str) -> bool:

@@ -1,4 +1,4 @@
-"""A whole answer as a chat completion."""
+"""Non-streamed chat completions: a `Response` as the JSON of OpenAI's API."""
 
 from __future__ import annotations
 
@@ -11,20 +11,23 @@ from ..integrations.protocols.openai import completion_id, finish_reason, reason
 from ..types.messages import Reasoning
 from ..types.response import Response
 
-__all__ = ("completion",)
+__all__ = ("completion_json",)
 
 
-def completion(response: Response, model: str, answer_tool: str | None = None) -> dict[str, Any]:
-    """The JSON of `POST /v1/chat/completions` without streaming.
+def completion_json(response: Response, model: str, answer_tool: str | None = None) -> dict[str, Any]:
+    """Build the JSON body of a `POST /v1/chat/completions` response without streaming.
 
-    `model`: as the client called it. `answer_tool`: the name of a tool whose input is the answer's text; see `output`.
+    `model`: the name that the client requested. `answer_tool`: the name of the tool whose input is the text of the
+    message, where structured output is implemented with a tool; see `request.output_schema`.
     """
     broken = [call for call in response.broken_tool_calls if not call.server]
+    # OpenAI's API carries arguments as text, so arguments that are not valid JSON are passed on unchanged.
     calls = [_call(call.id, call.name, msgspec.json.encode(call.input).decode()) for call in response.tool_calls]
     calls += [_call(call.id, call.name, call.raw) for call in broken if call.name != answer_tool]
-    # Where a schema was answered by a tool, the message has its input as text, unless it was cut.
-    cut = "".join(call.raw for call in broken if call.name == answer_tool)
-    text = response.text or response.message.text or cut
+    # The input of the answer tool is already the message's text, unless it is truncated.
+    truncated = "".join(call.raw for call in broken if call.name == answer_tool)
+    text = response.text or response.message.text or truncated
+    # `content` and `refusal` are required and nullable; `tool_calls` is omitted if there are no calls.
     message: dict[str, Any] = {"role": "assistant", "content": text or None, "refusal": None}
     if calls:
         message["tool_calls"] = calls

@@ -1,6 +1,7 @@
-"""The JSON of a chat completion request as structs. What is not named here is not looked at.
+"""The JSON of a chat completion request as structs. Members that are not declared here are ignored.
 
-So nothing of Bedrock's own (`s3://` sources, regions, keys, guardrails) can come in by a request's other members.
+This keeps Bedrock's own settings (`s3://` sources, regions, credentials, guardrails) out of the reach of clients.
+Source: OpenAI's API reference, "Create chat completion".
 """
 
 from __future__ import annotations
@@ -41,6 +42,7 @@ class RefusalPart(_Part, frozen=True, tag="refusal"):
 
 
 class ImageUrl(msgspec.Struct, frozen=True):
+    # `detail`, a hint for the resolution, has no equivalent in Bedrock.
     url: str
 
 
@@ -49,6 +51,7 @@ class ImagePart(_Part, frozen=True, tag="image_url"):
 
 
 class File(msgspec.Struct, frozen=True):
+    # OpenAI also accepts the `file_id` of an uploaded file.
     file_data: str | None = None
     filename: str | None = None
 
@@ -69,6 +72,7 @@ class SystemMessage(_Message, frozen=True, tag="system"):
     content: Content
 
 
+# Replaces the system message for OpenAI's o1 and newer models.
 class DeveloperMessage(_Message, frozen=True, tag="developer"):
     content: Content
 
@@ -79,6 +83,7 @@ class UserMessage(_Message, frozen=True, tag="user"):
 
 class FunctionCall(msgspec.Struct, frozen=True):
     name: str
+    # JSON as text, which the model may have left incomplete.
     arguments: str = ""
 
 
@@ -89,7 +94,7 @@ class CallSpec(msgspec.Struct, frozen=True):
 
 
 class ReasoningDetail(msgspec.Struct, frozen=True):
-    """Ours to begin with; see `integrations.protocols.openai`."""
+    """A reasoning block that the gateway sent on an earlier turn; see `integrations.protocols.openai`."""
 
     type: str
     text: str | None = None
@@ -98,6 +103,7 @@ class ReasoningDetail(msgspec.Struct, frozen=True):
 
 
 class AssistantMessage(_Message, frozen=True, tag="assistant"):
+    # Null or absent beside tool calls.
     content: Content | None = None
     tool_calls: list[CallSpec] | None = None
     reasoning_details: list[ReasoningDetail] | None = None
@@ -129,15 +135,15 @@ class FunctionChoice(msgspec.Struct, frozen=True):
     type: Literal["function"] = "function"
 
 
-class _Form(msgspec.Struct, frozen=True, tag_field="type"):
+class _ResponseFormat(msgspec.Struct, frozen=True, tag_field="type"):
     pass
 
 
-class PlainText(_Form, frozen=True, tag="text"):
+class PlainText(_ResponseFormat, frozen=True, tag="text"):
     pass
 
 
-class JsonObject(_Form, frozen=True, tag="json_object"):
+class JsonObject(_ResponseFormat, frozen=True, tag="json_object"):
     pass
 
 
@@ -145,7 +151,7 @@ class Schema(msgspec.Struct, frozen=True):
     schema: dict[str, Any]
 
 
-class JsonSchema(_Form, frozen=True, tag="json_schema"):
+class JsonSchema(_ResponseFormat, frozen=True, tag="json_schema"):
     json_schema: Schema
 
 
@@ -160,6 +166,7 @@ class ChatRequest(msgspec.Struct, frozen=True, kw_only=True):
     messages: list[SystemMessage | DeveloperMessage | UserMessage | AssistantMessage | ToolMessage]
     stream: bool | None = None
     stream_options: StreamOptions | None = None
+    # Deprecated by OpenAI in favor of the next one; clients send either.
     max_tokens: int | None = None
     max_completion_tokens: int | None = None
     temperature: float | None = None
@@ -169,7 +176,7 @@ class ChatRequest(msgspec.Struct, frozen=True, kw_only=True):
     tool_choice: Literal["none", "auto", "required"] | FunctionChoice | None = None
     reasoning_effort: str | None = None
     response_format: PlainText | JsonObject | JsonSchema | None = None
-    # What would be missed if it were passed over in silence; see `reading`.
+    # Unsupported, but ignoring them would change the result: rejected by `requests.parse_request`.
     n: int | None = None
     logprobs: bool | None = None
     logit_bias: dict[str, float] | None = None

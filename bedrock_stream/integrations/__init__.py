@@ -1,4 +1,3 @@
-"""Where the library meets other people's frameworks. Each module needs the extra of its name.
-
-Nothing in the library imports them.
+"""Adapters for third-party frameworks. Each module requires the extra of the same name, and no other module of the
+library imports them, except for the gateway.
 """

@@ -1,6 +1,6 @@
-"""One ASGI response while it goes out: pieces and heartbeats in turn, and an ear for the client that leaves.
+"""The ASGI side of a streamed response: writes with heartbeats, and detection of a client's disconnect.
 
-Each of these lives inside one response's call and ends with it: no task, timer or scope outlives an answer.
+Everything here runs within the call of one response and ends with it: no task, timer or cancel scope outlives it.
 """
 
 from __future__ import annotations
@@ -13,93 +13,105 @@ from starlette.types import Message, Receive, Send
 
 from .protocols import HEARTBEAT
 
-__all__ = ("Wire", "unless_disconnected")
+__all__ = ("CLIENT_CLOSED_REQUEST", "ResponseWriter", "run_until_disconnect")
+
+CLIENT_CLOSED_REQUEST = 499
+"""The status that nginx logs if the client closed the connection before the response."""
 
 
-class Wire:
-    """What goes out, one thing at a time: the answer, and heartbeats into its silences."""
+class ResponseWriter:
+    """A writer of one response. Its lock orders the response's data and the heartbeats in between."""
 
     def __init__(self, send: Send, start: Callable[[], Message]) -> None:
         self._send = send
         self._start = start
         self._loop = asyncio.get_running_loop()
         self._lock = asyncio.Lock()
-        self._begun = asyncio.Event()
-        self._ended = False
-        self._wrote_at = float("-inf")
+        self._started = asyncio.Event()
+        self._closed = False
+        self._last_write = float("-inf")
 
     async def write(self, data: bytes, *, last: bool = False) -> None:
-        """Send a piece, after the status if that is still to come; nothing after the last one."""
+        """Send a chunk of the body, after the status and headers if they are not sent yet.
+
+        After the last chunk, do nothing.
+        """
         async with self._lock:
-            if self._ended:
+            if self._closed:
                 return
-            self._ended = last
-            if not self._begun.is_set():
-                self._begun.set()
+            self._closed = last
+            if not self._started.is_set():
+                self._started.set()
                 await self._send(self._start())
             await self._send({"type": "http.response.body", "body": data, "more_body": not last})
-            self._wrote_at = self._loop.time()
+            self._last_write = self._loop.time()
 
-    async def end(self, data: bytes) -> None:
-        """Send the last piece."""
+    async def close(self, data: bytes) -> None:
+        """Send the last chunk of the body."""
         await self.write(data, last=True)
 
-    async def refuse(self, status: int, headers: Mapping[str, str], body: bytes) -> bool:
-        """Send an HTTP error in place of the answer; False where the status is out already."""
+    async def send_error(self, status: int, headers: Mapping[str, str], body: bytes) -> bool:
+        """Send an HTTP error instead of the response. Return False if the status is already sent."""
         async with self._lock:
-            if self._begun.is_set():
+            if self._started.is_set():
                 return False
-            self._begun.set()
-            self._ended = True
+            self._started.set()
+            self._closed = True
+            # ASGI requires lower-case header names, as bytes.
             fields = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
             fields.append((b"content-length", b"%d" % len(body)))
             await self._send({"type": "http.response.start", "status": status, "headers": fields})
             await self._send({"type": "http.response.body", "body": body, "more_body": False})
             return True
 
-    async def beat(self, every: float, begin_within: float | None) -> None:
-        """Send a heartbeat after each `every` seconds of silence, for as long as it is let run."""
-        with anyio.move_on_after(begin_within):
-            await self._begun.wait()
-        while not self._ended:
-            quiet = self._loop.time() - self._wrote_at
-            if quiet >= every:
+    async def heartbeat(self, interval: float, start_within: float | None) -> None:
+        """Send a comment after each `interval` seconds without a write, until cancelled or closed.
+
+        The first one is sent once the response has started, or after `start_within` seconds, and then starts it.
+        """
+        with anyio.move_on_after(start_within):
+            await self._started.wait()
+        while not self._closed:
+            silence = self._loop.time() - self._last_write
+            if silence >= interval:
                 await self.write(HEARTBEAT)
             else:
-                await asyncio.sleep(every - quiet)
+                await asyncio.sleep(interval - silence)
 
 
-async def unless_disconnected(receive: Receive, *work: Callable[[], Awaitable[None]]) -> bool:
-    """Do the first piece of work, the others beside it until it is done; False where the client left before that.
+async def run_until_disconnect(receive: Receive, *functions: Callable[[], Awaitable[None]]) -> bool:
+    """Run the first function, and the others concurrently until it returns. Return False if the client disconnected.
 
-    A client that leaves cancels the work. Some servers tell it by an `OSError` from `send` instead.
+    A disconnect cancels the functions, and an exception in any of them cancels the others and is raised.
     """
-    left = False
+    disconnected = False
     failure: Exception | None = None
 
     async def watch() -> None:
-        nonlocal left
+        nonlocal disconnected
         while (await receive())["type"] != "http.disconnect":
-            pass  # a body that nobody has read
-        left = True
+            pass  # http.request: the rest of a body that the endpoint did not read
+        disconnected = True
         group.cancel_scope.cancel()
 
-    async def do(action: Callable[[], Awaitable[None]]) -> None:
-        nonlocal left, failure
+    async def run(function: Callable[[], Awaitable[None]]) -> None:
+        nonlocal disconnected, failure
         try:
-            await action()
+            await function()
         except OSError:
-            left = True
-        except Exception as error:  # a group would wrap it, and middleware look for the error itself
+            # Since ASGI 2.4, `send` may raise OSError after a disconnect.
+            disconnected = True
+        except Exception as error:
+            # Not raised inside the group, which would wrap it: middleware looks for the original exception.
             failure = error
-        if action is work[0] or left or failure is not None:
+        if function is functions[0] or disconnected or failure is not None:
             group.cancel_scope.cancel()
 
     async with anyio.create_task_group() as group:
         group.start_soon(watch)
-        for action in work[1:]:
-            group.start_soon(do, action)
-        await do(work[0])
+        for function in functions[1:]:
+            group.start_soon(run, function)
+        await run(functions[0])
     if failure is not None:
         raise failure
-    return not left
+    return not disconnected

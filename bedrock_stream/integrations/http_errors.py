@@ -1,7 +1,7 @@
-"""What a browser is told when an answer fails: an HTTP status and words that give nothing of the server away.
+"""Errors as HTTP responses: a status and a message that reveals nothing about the server.
 
-The service's own words go on, since they say what is wrong with the request. Words about whose keys were used, and all
-words of this library about endpoints, settings and connections, stay here: those belong in the server's log.
+The service's own messages are passed on, since they describe the request. Errors about credentials, and this library's
+errors about endpoints, settings and connections, get a fixed message: their details belong in the server's log.
 """
 
 from __future__ import annotations
@@ -26,60 +26,65 @@ from ..errors import (
     TransportError,
 )
 
-__all__ = ("Problem", "problem_of")
+__all__ = ("NOT_CONFIGURED", "ErrorDetails", "error_details")
+
+NOT_CONFIGURED = "The server is not configured for this request."
 
 
-class Problem(msgspec.Struct, frozen=True, kw_only=True):
-    """A failure in a form that may be shown to anybody."""
+class ErrorDetails(msgspec.Struct, frozen=True, kw_only=True):
+    """The public details of a failed call."""
 
     status: int
-    """The HTTP status that fits, also where it is too late to send one."""
+    """The HTTP status for the error, even if another one has already been sent."""
     type: str
-    """The name of the error's class."""
+    """The class name of the error."""
     message: str
     code: str = ""
-    """The service's name of the error; empty where it is none of the service's."""
+    """The service's error code; empty for errors that the service did not report."""
     request_id: str | None = None
-    """To be quoted to AWS support."""
+    """The service's request id, for AWS support."""
     retryable: bool = False
     retry_after: float | None = None
-    """Seconds to wait, where the service said how many."""
+    """Seconds to wait before a retry, if the service sent `Retry-After`."""
 
     @property
     def headers(self) -> dict[str, str]:
-        """What HTTP has a header for."""
+        """Response headers for the error."""
+        # Retry-After takes whole seconds.
         return {} if self.retry_after is None else {"retry-after": str(math.ceil(self.retry_after))}
 
 
-# Their messages name accounts, roles and keys.
-_ABOUT_KEYS = (AccessDenied, ExpiredToken, InvalidSignature)
+_NO_ACCESS = "The server does not have access to this model."
+# Their messages name accounts, roles and access keys.
+_ABOUT_CREDENTIALS = (AccessDenied, ExpiredToken, InvalidSignature)
 
-# The first line that fits counts.
-_TOLD: tuple[tuple[type[BedrockStreamError], int, str], ...] = (
-    (ConfigurationError, 500, "The server is not set up for this request."),
-    (CredentialsUnavailable, 500, "The server is not set up for this request."),
-    (TimeLimitError, 504, "The model did not answer in time."),
+# The first matching class applies, so subclasses come before their base classes.
+_RESPONSES: tuple[tuple[type[BedrockStreamError], int, str], ...] = (
+    (ConfigurationError, 500, NOT_CONFIGURED),
+    (CredentialsUnavailable, 500, NOT_CONFIGURED),
+    (TimeLimitError, 504, "The model did not respond in time."),
     (ClientClosed, 503, "The server is shutting down."),
     (TransportError, 502, "The model could not be reached."),
-    (StreamInterrupted, 502, "The answer broke off."),
+    (StreamInterrupted, 502, "The response was interrupted."),
     (ToolInputError, 502, "The model called a tool with input that is not a JSON object."),
-    (ToolRoundsExceeded, 502, "The model called tools more often than it may."),
-    (BedrockStreamError, 502, "The answer could not be read."),
+    (ToolRoundsExceeded, 502, "The model exceeded the limit of tool rounds."),
+    (BedrockStreamError, 502, "The response could not be read."),
 )
 
 
-def problem_of(error: BedrockStreamError) -> Problem:
-    """Status and words for an error."""
+def error_details(error: BedrockStreamError) -> ErrorDetails:
+    """Return the status and the public details for an error."""
     if isinstance(error, ServiceError):
         retry_after = getattr(error, "retry_after", None)
-        return Problem(
+        return ErrorDetails(
+            # An error with a status outside 400-599 is a malformed response of the upstream server.
             status=error.status if 400 <= error.status <= 599 else 502,
             type=type(error).__name__,
-            message="The server may not use this model." if isinstance(error, _ABOUT_KEYS) else error.message,
+            message=_NO_ACCESS if isinstance(error, _ABOUT_CREDENTIALS) else error.message,
             code=error.code,
             request_id=error.request_id,
             retryable=error.retryable,
             retry_after=retry_after if isinstance(retry_after, int | float) else None,
         )
-    status, message = next((status, message) for kind, status, message in _TOLD if isinstance(error, kind))
-    return Problem(status=status, type=type(error).__name__, message=message, request_id=error.request_id)
+    status, message = next((status, message) for kind, status, message in _RESPONSES if isinstance(error, kind))
+    return ErrorDetails(status=status, type=type(error).__name__, message=message, request_id=error.request_id)

@@ -1,4 +1,4 @@
-"""Answers as server-sent events in Starlette and FastAPI. Needs `pip install "bedrock-stream[starlette]"`.
+"""Responses of server-sent events for Starlette and FastAPI. Needs `pip install "bedrock-stream[starlette]"`.
 
     app = FastAPI(lifespan=bedrock_lifespan(region="us-east-1"))
 
@@ -6,18 +6,18 @@
     async def chat(question: Question, client: Client = Depends(get_client)) -> Response:
         return event_response(client.stream(MODEL, question.text))
 
-The law: an answer that has not begun can still fail with a proper status, so the status waits for the first event; and
-whoever leaves takes the Bedrock stream along, before the first event, in the middle, or while the network holds the
-next piece back. All that runs beside the answer runs inside the response's own call and ends with it.
+The status is sent with the first event, so a call that fails before has an HTTP error status. A client's disconnect
+closes the Bedrock stream: before the first event, in the middle, and while a write is blocked by back-pressure. All
+tasks run within the response's call and end with it.
 
-Built on plain ASGI and not on sse-starlette, whose response sends its status before anything is known; whose import
-replaces uvicorn's exit handler for the whole process; and whose watcher for that is a task that outlives the answers.
-Measured with its version 3.7 behind uvicorn: what Bedrock refused with 429 reached the browser as 200 with a torn body,
-and the watcher still ran a second after the last answer. An app that uses it may go on: our tests hold that its
-response, too, frees a stream that its browser leaves.
+This is plain ASGI, not sse-starlette. The response of sse-starlette sends its status at once, its import replaces
+uvicorn's exit handler for the whole process, and it starts a watcher task for that handler which outlives the
+responses. Measured with version 3.7 behind uvicorn: a 429 of Bedrock reached the browser as 200 with a truncated body,
+and the watcher still ran a second after the last response. Apps may use both; a test checks that sse-starlette's
+response also closes the stream on a disconnect.
 
-`BaseHTTPMiddleware` passes a browser's leaving on, and takes an answer that was left before its status for a bug; so
-such an answer still gets one, 499, which nobody receives.
+`BaseHTTPMiddleware` forwards a disconnect, and treats a response that never sends a status as an error. So after a
+disconnect before the status, 499 is sent, which no client receives.
 """
 
 from __future__ import annotations
@@ -37,9 +37,9 @@ from ..client.stream import Stream
 from ..client.tool_loop import ToolRun
 from ..errors import BedrockStreamError, ConfigurationError
 from ..types.events import MessageStart
-from .asgi import Wire, unless_disconnected
-from .http_errors import Problem, problem_of
-from .protocols import Writer
+from .asgi import CLIENT_CLOSED_REQUEST, ResponseWriter, run_until_disconnect
+from .http_errors import ErrorDetails, error_details
+from .protocols import Writer, request_id_headers
 from .protocols.openai import OpenAIChunks
 from .protocols.plain import PlainEvents
 from .protocols.ui_message import UIMessageParts
@@ -54,10 +54,10 @@ __all__ = (
 )
 
 Protocol: TypeAlias = Literal["events", "openai", "ui-message"]
-"""In which form the browser reads the answer; see `bedrock_stream.integrations.protocols`."""
+"""The format of the response; see `bedrock_stream.integrations.protocols`."""
 
-_NEVER_STORED = {"cache-control": "no-store", "x-accel-buffering": "no"}
-_LEFT = 499  # nginx's status for a client that closed its request
+# nginx buffers a proxied response unless X-Accel-Buffering is "no".
+_STREAM_HEADERS = {"cache-control": "no-store", "x-accel-buffering": "no"}
 
 
 def event_response(
@@ -70,17 +70,19 @@ def event_response(
     include_usage: bool = False,
     background: BackgroundTask | None = None,
 ) -> EventResponse:
-    """Send an answer as it comes. `stream` may be opened already; it is closed whichever way the response ends.
+    """Return a response that sends a stream's events as they are received.
 
-    `heartbeat`: seconds of silence after which a comment is sent, so that proxies keep waiting; None sends none.
-    `status_within`: seconds of waiting for the first event after which the status is sent all the same, with
-    heartbeats; what fails later is an error event then. None waits for as long as the stream does.
-    `include_usage`: with "openai", a last chunk with the counts.
-    Raises `ConfigurationError` for a protocol that is not known, and for a `ToolRun` where it has no words for one.
+    `stream`: may already be open; it is closed when the response ends, for whatever reason. `heartbeat`: seconds of
+    silence after which a comment is sent, so that proxies do not time out; None disables heartbeats. `status_within`:
+    seconds to wait for the first event before the status 200 and heartbeats are sent; a later failure is an error event
+    then. None waits without a limit of its own. `include_usage`: with "openai", end with a chunk of token counts.
+
+    Raises `ConfigurationError` for an unknown protocol, for a `ToolRun` with "openai", and for a time that is not
+    positive.
     """
     for name, seconds in (("heartbeat", heartbeat), ("status_within", status_within)):
         if seconds is not None and not seconds > 0:
-            raise ConfigurationError(name, f"{seconds!r} is no number of seconds", "give more than 0, or None")
+            raise ConfigurationError(name, f"expected a positive number of seconds or None, got {seconds!r}")
     return EventResponse(
         stream,
         _writer(stream, protocol, include_usage),
@@ -100,12 +102,14 @@ def _writer(stream: Stream | ToolRun, protocol: Protocol, include_usage: bool) -
         case "openai" if isinstance(stream, Stream):
             return OpenAIChunks(stream.model, include_usage=include_usage)
         case "openai":
-            raise ConfigurationError("protocol", "'openai' carries one answer, not a run of tools", "use 'events'")
-    raise ConfigurationError("protocol", f"{protocol!r} is not known", "use 'events', 'openai' or 'ui-message'")
+            raise ConfigurationError(
+                "protocol", "'openai' carries a single response, not a tool run", "use 'events' or 'ui-message'"
+            )
+    raise ConfigurationError("protocol", f"expected 'events', 'openai' or 'ui-message', got {protocol!r}")
 
 
 class EventResponse(Response):
-    """A response that reads a stream; made by `event_response`, or with a writer of one's own."""
+    """A response that reads a stream; created by `event_response`, or with a custom `Writer`."""
 
     media_type = "text/event-stream"
 
@@ -126,74 +130,82 @@ class EventResponse(Response):
         self.status_code = 200
         self.background = background
         self.body = b""
-        self.init_headers({**_NEVER_STORED, **writer.headers, **(headers or {})})
-        del self.headers["content-length"]  # which only a whole body has
+        self.init_headers({**_STREAM_HEADERS, **writer.headers, **(headers or {})})
+        del self.headers["content-length"]  # Starlette sets it for the empty body; the length is unknown
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """See ASGI."""
-        wire = Wire(send, self._start)
+        response = ResponseWriter(send, self._start)
         try:
-            if scope["method"] == "HEAD":  # Starlette answers it wherever GET is answered; no model is asked
-                await wire.end(b"")
-            elif not await unless_disconnected(receive, partial(self._answer, wire), partial(self._beat, wire)):
-                await wire.refuse(_LEFT, {}, b"")
+            if scope["method"] == "HEAD":  # Starlette routes HEAD to GET endpoints; no request is sent to Bedrock
+                await response.close(b"")
+            elif not await run_until_disconnect(
+                receive, partial(self._send_events, response), partial(self._send_heartbeats, response)
+            ):
+                await response.send_error(CLIENT_CLOSED_REQUEST, {}, b"")
         finally:
             await self.stream.aclose()
+        # Starlette runs background tasks after the response.
         if self.background is not None:
             await self.background()
 
     def _start(self) -> Message:
-        """The status and headers of an answer that begins now."""
-        self.headers.update(self._named(getattr(self.stream, "request_id", None)))
+        """Return the ASGI message with the status and headers."""
+        # Known only now: the service sends it with its response headers.
+        self.headers.update(self._request_id_headers(getattr(self.stream, "request_id", None)))
         return {"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers}
 
-    async def _answer(self, wire: Wire) -> None:
-        writer, said = self.writer, b""
+    async def _send_events(self, response: ResponseWriter) -> None:
+        writer, data = self.writer, b""
         try:
             async for event in self.stream:
-                said += writer.event(event)
+                data += writer.event(event)
+                # Held back until the next event, since a failure after it can still be an HTTP status.
                 if type(event) is MessageStart:
-                    continue  # what fails right behind it can still become a status
-                if said:
-                    await wire.write(said)
-                    said = b""
-            await wire.end(said + writer.end())
+                    continue
+                if data:
+                    await response.write(data)
+                    data = b""
+            await response.close(data + writer.end())
         except BedrockStreamError as error:
-            problem = problem_of(error)
-            if not await wire.refuse(problem.status, self._refusal_headers(problem), writer.refusal(problem)):
-                await wire.end(said + writer.failed(error))
+            details = error_details(error)
+            if not await response.send_error(details.status, self._error_headers(details), writer.refusal(details)):
+                await response.close(data + writer.failed(error))
 
-    def _refusal_headers(self, problem: Problem) -> dict[str, str]:
-        """The headers of this response with those of the failure."""
+    def _error_headers(self, details: ErrorDetails) -> dict[str, str]:
+        """Return this response's headers, changed for an error."""
         return {
             **self.headers,
             "content-type": "application/json",
-            **self._named(problem.request_id),
-            **problem.headers,
+            **self._request_id_headers(details.request_id),
+            **details.headers,
         }
 
-    def _named(self, request_id: str | None) -> dict[str, str]:
-        return dict.fromkeys(self.writer.request_id_headers, request_id) if request_id is not None else {}
+    def _request_id_headers(self, request_id: str | None) -> dict[str, str]:
+        return request_id_headers(self.writer.request_id_headers, request_id)
 
-    async def _beat(self, wire: Wire) -> None:
+    async def _send_heartbeats(self, response: ResponseWriter) -> None:
         if self.heartbeat is not None:
-            await wire.beat(self.heartbeat, self.status_within)
+            await response.heartbeat(self.heartbeat, self.status_within)
 
 
 def error_response(request: Request, error: Exception) -> Response:
-    """For `app.add_exception_handler(BedrockStreamError, error_response)`: an error outside a stream as a response."""
+    """Build the response for an error outside a stream.
+
+    For `app.add_exception_handler(BedrockStreamError, error_response)`. Other exceptions are raised again.
+    """
     if not isinstance(error, BedrockStreamError):
         raise error
-    problem = problem_of(error)
-    body = PlainEvents().refusal(problem)
-    named = {"x-amzn-requestid": problem.request_id} if problem.request_id is not None else {}
-    return Response(body, problem.status, {**named, **problem.headers}, "application/json")
+    writer = PlainEvents()
+    details = error_details(error)
+    headers = request_id_headers(writer.request_id_headers, details.request_id) | details.headers
+    return Response(writer.refusal(details), details.status, headers, "application/json")
 
 
 def bedrock_lifespan(**options: Any) -> Callable[[Any], AbstractAsyncContextManager[dict[str, Any]]]:
-    """A lifespan that owns one `Client(**options)`: `FastAPI(lifespan=bedrock_lifespan(region="us-east-1"))`.
+    """Return a lifespan that owns one `Client(**options)`: `FastAPI(lifespan=bedrock_lifespan(region="us-east-1"))`.
 
-    The client stands at `app.state.bedrock` and `request.state.bedrock`. Inside a lifespan of one's own:
+    The client is `app.state.bedrock` and `request.state.bedrock`. To use it within another lifespan:
     `async with bedrock_lifespan()(app) as state: yield {**state, ...}`.
     """
 
@@ -207,9 +219,13 @@ def bedrock_lifespan(**options: Any) -> Callable[[Any], AbstractAsyncContextMana
 
 
 def get_client(request: Request) -> Client:
-    """The lifespan's client, for `Depends(get_client)`. Raises `ConfigurationError` where no lifespan made one."""
+    """Return the lifespan's client, for `Depends(get_client)`.
+
+    Raises `ConfigurationError` if the app does not use `bedrock_lifespan`.
+    """
+    # The lifespan's state reaches requests only if the server supports it; the app's state always does.
     for state in (request.state, request.app.state):
         client = getattr(state, "bedrock", None)
         if isinstance(client, Client):
             return client
-    raise ConfigurationError("lifespan", "the app has no client", "make it with lifespan=bedrock_lifespan(...)")
+    raise ConfigurationError("lifespan", "the app has no client", "create the app with lifespan=bedrock_lifespan(...)")

@@ -1,4 +1,4 @@
-"""OpenAI's own client at the gateway, over real sockets, with an emulator behind it."""
+"""OpenAI's own client against the gateway, over real sockets, with an emulator as Bedrock."""
 
 from __future__ import annotations
 
@@ -49,29 +49,29 @@ SOON = 0.25
 async def gateway(client: Client, **options: Any) -> AsyncIterator[AsyncOpenAI]:
     async with (
         serving(create_gateway(client, **options)) as url,
-        AsyncOpenAI(base_url=f"{url}/v1", api_key="unused", max_retries=0) as made,
+        AsyncOpenAI(base_url=f"{url}/v1", api_key="unused", max_retries=0) as ai,
     ):
-        yield made
+        yield ai
 
 
 @pytest.fixture
 async def ai(client: Client) -> AsyncIterator[AsyncOpenAI]:
-    async with gateway(client) as made:
-        yield made
+    async with gateway(client) as ai:
+        yield ai
 
 
 async def streamed(ai: AsyncOpenAI, **request: Any) -> list[ChatCompletionChunk]:
-    answer = await ai.chat.completions.create(stream=True, **{"model": NOVA, "messages": HELLO, **request})
-    return [chunk async for chunk in answer]
+    chunks = await ai.chat.completions.create(stream=True, **{"model": NOVA, "messages": HELLO, **request})
+    return [chunk async for chunk in chunks]
 
 
 def body(emulator: Emulator) -> dict[str, Any]:
-    """What the last request asked Bedrock for."""
-    asked: dict[str, Any] = emulator.requests[-1].json
-    return asked
+    """Return the JSON body of the last request to Bedrock."""
+    sent: dict[str, Any] = emulator.requests[-1].json
+    return sent
 
 
-# ---------------------------------------------------------------------------------------------------------------- text
+# ----------------------------------------------------------------------------------------------------------------- text
 
 
 async def test_text_streams(ai: AsyncOpenAI, emulator: Emulator) -> None:
@@ -85,16 +85,16 @@ async def test_text_streams(ai: AsyncOpenAI, emulator: Emulator) -> None:
     assert {chunk.model for chunk in chunks} == {NOVA}
 
 
-async def test_text_comes_whole(ai: AsyncOpenAI, emulator: Emulator) -> None:
-    answer = await ai.chat.completions.create(model=NOVA, messages=HELLO)
-    (choice,) = answer.choices
+async def test_text_without_streaming(ai: AsyncOpenAI, emulator: Emulator) -> None:
+    completion = await ai.chat.completions.create(model=NOVA, messages=HELLO)
+    (choice,) = completion.choices
     assert choice.message.content is not None
     assert choice.message.content.startswith('You said: "Hello".')
     assert (choice.finish_reason, choice.message.role, choice.message.tool_calls) == ("stop", "assistant", None)
-    assert answer.usage is not None
-    assert answer.usage.total_tokens == answer.usage.prompt_tokens + answer.usage.completion_tokens
-    assert answer._request_id is not None
-    assert len(answer._request_id) == 36
+    assert completion.usage is not None
+    assert completion.usage.total_tokens == completion.usage.prompt_tokens + completion.usage.completion_tokens
+    assert completion._request_id is not None
+    assert len(completion._request_id) == 36
 
 
 async def test_options_reach_bedrock(ai: AsyncOpenAI, emulator: Emulator) -> None:
@@ -114,23 +114,23 @@ async def test_options_reach_bedrock(ai: AsyncOpenAI, emulator: Emulator) -> Non
         seed=1,
         user="me",
     )
-    asked = body(emulator)
-    assert asked["system"] == [{"text": "Be brief."}, {"text": "Be kind."}]
-    assert [(turn["role"], turn["content"]) for turn in asked["messages"]] == [
+    sent = body(emulator)
+    assert sent["system"] == [{"text": "Be brief."}, {"text": "Be kind."}]
+    assert [(turn["role"], turn["content"]) for turn in sent["messages"]] == [
         ("user", [{"text": "One"}]),
         ("assistant", [{"text": "Two"}]),
         ("user", [{"text": "Three"}]),
     ]
-    assert asked["inferenceConfig"] == {
+    assert sent["inferenceConfig"] == {
         "maxTokens": 7, "temperature": 0.5, "topP": 0.25, "stopSequences": ["never"],
     }  # fmt: skip
 
 
-async def test_what_merely_labels_or_says_nothing_is_passed_over(ai: AsyncOpenAI, emulator: Emulator) -> None:
-    refused: Any = {"role": "assistant", "content": [{"type": "refusal", "refusal": "No."}]}
+async def test_labels_and_neutral_values_are_ignored(ai: AsyncOpenAI, emulator: Emulator) -> None:
+    refusal: Any = {"role": "assistant", "content": [{"type": "refusal", "refusal": "No."}]}
     await ai.chat.completions.create(
         model=NOVA,
-        messages=[*HELLO, refused, {"role": "user", "content": "Why?"}],
+        messages=[*HELLO, refusal, {"role": "user", "content": "Why?"}],
         tool_choice="auto",
         response_format={"type": "text"},
         n=1,
@@ -143,13 +143,13 @@ async def test_what_merely_labels_or_says_nothing_is_passed_over(ai: AsyncOpenAI
     assert body(emulator)["messages"][1] == {"role": "assistant", "content": [{"text": "No."}]}
 
 
-async def test_the_limit_is_told(ai: AsyncOpenAI) -> None:
-    answer = await ai.chat.completions.create(model=NOVA, messages=HELLO, max_tokens=3, stop="nothing")
-    assert answer.choices[0].finish_reason == "length"
+async def test_the_token_limit_is_reported(ai: AsyncOpenAI) -> None:
+    completion = await ai.chat.completions.create(model=NOVA, messages=HELLO, max_tokens=3, stop="nothing")
+    assert completion.choices[0].finish_reason == "length"
     assert (await streamed(ai, max_tokens=3))[-1].choices[0].finish_reason == "length"
 
 
-# --------------------------------------------------------------------------------------------------------------- tools
+# ---------------------------------------------------------------------------------------------------------------- tools
 
 
 def calls_of(chunks: list[ChatCompletionChunk]) -> list[dict[str, str]]:
@@ -164,7 +164,7 @@ def calls_of(chunks: list[ChatCompletionChunk]) -> list[dict[str, str]]:
     return calls
 
 
-async def test_a_tool_is_called_and_its_result_goes_back(ai: AsyncOpenAI, emulator: Emulator) -> None:
+async def test_a_tool_call_and_its_result(ai: AsyncOpenAI, emulator: Emulator) -> None:
     emulator.script(
         text("Let me look."), tool_call("weather", {"city": "Oslo"}), tool_call("weather", {"city": "Rome"})
     )
@@ -192,10 +192,10 @@ async def test_tools_stream(ai: AsyncOpenAI, emulator: Emulator) -> None:
     assert body(emulator)["toolConfig"]["toolChoice"] == {"tool": {"name": "weather"}}
 
 
-async def test_openais_own_accumulator_takes_the_stream(ai: AsyncOpenAI, emulator: Emulator) -> None:
+async def test_openais_own_accumulator_accepts_the_stream(ai: AsyncOpenAI, emulator: Emulator) -> None:
     emulator.script(text("Hm."), tool_call("weather", {"city": "Oslo"}))
-    async with ai.chat.completions.stream(model=NOVA, messages=HELLO, tools=[WEATHER]) as answer:
-        completion = await answer.get_final_completion()
+    async with ai.chat.completions.stream(model=NOVA, messages=HELLO, tools=[WEATHER]) as chunks:
+        completion = await chunks.get_final_completion()
     message = completion.choices[0].message
     assert message.content == "Hm."
     assert message.tool_calls is not None
@@ -203,22 +203,24 @@ async def test_openais_own_accumulator_takes_the_stream(ai: AsyncOpenAI, emulato
 
 
 @pytest.mark.parametrize("stream", [True, False])
-async def test_input_that_is_no_json_is_passed_on_as_it_came(ai: AsyncOpenAI, emulator: Emulator, stream: bool) -> None:
+async def test_arguments_that_are_not_json_are_passed_on_unchanged(
+    ai: AsyncOpenAI, emulator: Emulator, stream: bool
+) -> None:
     emulator.script(tool_call("weather", '{"city": "Os'), stop("max_tokens"))
     if stream:
         chunks = await streamed(ai, tools=[WEATHER])
-        found, reason = calls_of(chunks)[0]["input"], chunks[-1].choices[0].finish_reason
+        arguments, reason = calls_of(chunks)[0]["input"], chunks[-1].choices[0].finish_reason
     else:
         choice = (await ai.chat.completions.create(model=NOVA, messages=HELLO, tools=[WEATHER])).choices[0]
         assert choice.message.tool_calls is not None
         call = choice.message.tool_calls[0]
         assert call.type == "function"
-        found, reason = call.function.arguments, choice.finish_reason
-    assert (found, reason) == ('{"city": "Os', "length")
+        arguments, reason = call.function.arguments, choice.finish_reason
+    assert (arguments, reason) == ('{"city": "Os', "length")
 
 
 @pytest.mark.parametrize("stream", [True, False])
-async def test_reasoning_goes_out_and_comes_back_with_its_signature(
+async def test_reasoning_is_sent_and_returned_with_its_signature(
     ai: AsyncOpenAI, emulator: Emulator, stream: bool
 ) -> None:
     emulator.script(reasoning("I should look.", signature="sig"), tool_call("weather", {"city": "Oslo"}, id="call_1"))
@@ -244,7 +246,7 @@ async def test_reasoning_goes_out_and_comes_back_with_its_signature(
 
 @pytest.mark.parametrize("model", [NOVA, CLAUDE])
 @pytest.mark.parametrize("stream", [True, False])
-async def test_an_answer_follows_a_schema(ai: AsyncOpenAI, emulator: Emulator, model: str, stream: bool) -> None:
+async def test_a_response_follows_a_schema(ai: AsyncOpenAI, emulator: Emulator, model: str, stream: bool) -> None:
     schema = {
         "type": "object", "properties": {"city": {"type": "string"}},
         "required": ["city"], "additionalProperties": False,
@@ -261,10 +263,10 @@ async def test_an_answer_follows_a_schema(ai: AsyncOpenAI, emulator: Emulator, m
     assert reason == "stop"
 
 
-# --------------------------------------------------------------------------------------------------------------- files
+# ---------------------------------------------------------------------------------------------------------------- files
 
 
-async def test_an_image_and_a_file_come_along(ai: AsyncOpenAI, emulator: Emulator) -> None:
+async def test_an_image_and_a_file_are_sent(ai: AsyncOpenAI, emulator: Emulator) -> None:
     notes = base64.b64encode(b"Some notes").decode()
     content: Any = [
         {"type": "text", "text": "What is this?"},
@@ -297,7 +299,7 @@ async def test_nothing_is_fetched(ai: AsyncOpenAI, emulator: Emulator, url: str)
     assert emulator.requests == []
 
 
-async def test_blocks_of_bedrocks_own_do_not_get_in(ai: AsyncOpenAI, emulator: Emulator) -> None:
+async def test_bedrocks_own_blocks_and_options_are_not_accepted(ai: AsyncOpenAI, emulator: Emulator) -> None:
     block = {"image": {"format": "png", "source": {"s3Location": {"uri": "s3://somebody/secret.png"}}}}
     foreign: Any = [{"role": "user", "content": [block]}]
     with pytest.raises(openai.BadRequestError):
@@ -308,7 +310,7 @@ async def test_blocks_of_bedrocks_own_do_not_get_in(ai: AsyncOpenAI, emulator: E
     assert emulator.requests[-1].region == "us-east-1"
 
 
-# -------------------------------------------------------------------------------------------------------------- errors
+# --------------------------------------------------------------------------------------------------------------- errors
 
 
 @pytest.mark.parametrize("stream", [True, False])
@@ -327,7 +329,7 @@ async def test_blocks_of_bedrocks_own_do_not_get_in(ai: AsyncOpenAI, emulator: E
         (http_error(503, "ServiceUnavailableException", "Down"), openai.InternalServerError, None),
     ],
 )
-async def test_bedrocks_errors_are_openais(
+async def test_bedrock_errors_become_openai_errors(
     ai: AsyncOpenAI, emulator: Emulator, step: Any, kind: type[openai.APIStatusError], code: str | None, stream: bool
 ) -> None:
     emulator.script(step)
@@ -338,16 +340,16 @@ async def test_bedrocks_errors_are_openais(
     assert "arn" not in str(caught.value)
 
 
-async def test_an_error_in_the_middle_is_raised(ai: AsyncOpenAI, emulator: Emulator) -> None:
+async def test_an_error_in_the_stream_is_raised(ai: AsyncOpenAI, emulator: Emulator) -> None:
     emulator.script(text("Hello"), cut())
-    with pytest.raises(openai.APIError, match="broke off"):
+    with pytest.raises(openai.APIError, match="interrupted"):
         await streamed(ai)
     emulator.script(text("Hello"), cut())
-    with pytest.raises(openai.InternalServerError, match="broke off"):
+    with pytest.raises(openai.InternalServerError, match="interrupted"):
         await ai.chat.completions.create(model=NOVA, messages=HELLO)
 
 
-REFUSED: list[tuple[dict[str, Any], str | None]] = [
+INVALID: list[tuple[dict[str, Any], str | None]] = [
     ({"n": 2}, "n"),
     ({"logprobs": True}, "logprobs"),
     ({"frequency_penalty": 1}, "frequency_penalty"),
@@ -378,25 +380,25 @@ REFUSED: list[tuple[dict[str, Any], str | None]] = [
 ]
 
 
-@pytest.mark.parametrize(("given", "param"), REFUSED, ids=[str(given)[:60] for given, _ in REFUSED])
-async def test_what_cannot_be_asked_is_refused_by_name(
-    ai: AsyncOpenAI, emulator: Emulator, given: dict[str, Any], param: str | None
+@pytest.mark.parametrize(("members", "param"), INVALID, ids=[str(members)[:60] for members, _ in INVALID])
+async def test_an_invalid_request_is_rejected_with_its_param(
+    ai: AsyncOpenAI, emulator: Emulator, members: dict[str, Any], param: str | None
 ) -> None:
     with pytest.raises(openai.BadRequestError) as caught:
-        await ai.chat.completions.create(**{"model": NOVA, "messages": HELLO, **given})
+        await ai.chat.completions.create(**{"model": NOVA, "messages": HELLO, **members})
     assert caught.value.param == param
     assert caught.value.type == "invalid_request_error"
     assert emulator.requests == []
 
 
-async def test_arguments_that_are_no_json_do_not_go_back(ai: AsyncOpenAI) -> None:
+async def test_arguments_that_are_not_json_are_rejected(ai: AsyncOpenAI) -> None:
     call = {"id": "c", "type": "function", "function": {"name": "weather", "arguments": "{"}}
     turn: Any = {"role": "assistant", "tool_calls": [call]}
-    with pytest.raises(openai.BadRequestError, match="not a JSON object"):
+    with pytest.raises(openai.BadRequestError, match="expected a JSON object"):
         await ai.chat.completions.create(model=NOVA, messages=[*HELLO, turn])
 
 
-async def test_what_the_owner_got_wrong_is_not_shown(emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_server_configuration_errors_are_not_shown(emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_REGION", "no/region")
     async with Client() as client, gateway(client) as ai:
         with pytest.raises(openai.InternalServerError) as caught:
@@ -404,37 +406,37 @@ async def test_what_the_owner_got_wrong_is_not_shown(emulator: Emulator, monkeyp
     assert "region" not in str(caught.value)
 
 
-# -------------------------------------------------------------------------------------------------------------- models
+# --------------------------------------------------------------------------------------------------------------- models
 
 
-async def test_only_the_models_that_are_offered_can_be_asked(emulator: Emulator, client: Client) -> None:
+async def test_only_listed_models_can_be_requested(emulator: Emulator, client: Client) -> None:
     async with gateway(client, models={"fast": NOVA, "arn/like": CLAUDE}) as ai:
         assert [model.id async for model in await ai.models.list()] == ["fast", "arn/like"]
         assert (await ai.models.retrieve("arn/like")).id == "arn/like"
         assert (await ai.chat.completions.create(model="fast", messages=HELLO)).model == "fast"
         assert emulator.requests[-1].model == NOVA
-        for asked in (NOVA, "other"):
+        for name in (NOVA, "other"):
             with pytest.raises(openai.NotFoundError) as caught:
-                await ai.chat.completions.create(model=asked, messages=HELLO)
+                await ai.chat.completions.create(model=name, messages=HELLO)
             assert caught.value.code == "model_not_found"
         with pytest.raises(openai.NotFoundError):
             await ai.models.retrieve(NOVA)
 
 
-async def test_a_path_or_method_that_is_not_there(ai: AsyncOpenAI) -> None:
+async def test_an_unknown_path_or_method(ai: AsyncOpenAI) -> None:
     with pytest.raises(openai.NotFoundError, match="/v1/embeddings"):
         await ai.embeddings.create(model=NOVA, input="x")
     async with httpx.AsyncClient() as http:
-        answered = await http.get(f"{ai.base_url}chat/completions")
-    assert (answered.status_code, answered.json()["error"]["type"]) == (405, "invalid_request_error")
+        response = await http.get(f"{ai.base_url}chat/completions")
+    assert (response.status_code, response.json()["error"]["type"]) == (405, "invalid_request_error")
 
 
-# ------------------------------------------------------------------------------------------------------------- leaving
+# ---------------------------------------------------------------------------------------------------------- disconnects
 
 
 @pytest.mark.parametrize("stream", [True, False])
 @pytest.mark.parametrize("script", [[hang_before_headers()], [text("Hello"), stall()]], ids=["before", "inside"])
-async def test_whoever_leaves_takes_the_stream_along(
+async def test_a_disconnect_closes_the_stream(
     ai: AsyncOpenAI, emulator: Emulator, stream: bool, script: list[Any]
 ) -> None:
     emulator.script(*script)

@@ -1,4 +1,4 @@
-"""Who gets in: names, origins and keys, told apart before anything is spent."""
+"""Access control: host names, origins and API keys are checked before a request is sent to Bedrock."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from tests.support.web_app import serving
 
 KEY = "a-key-of-ones-own-0123456789"
 OTHER = "another-key-0123456789"
-ASKED: dict[str, Any] = {"model": "amazon.nova-lite-v1:0", "messages": [{"role": "user", "content": "Hello"}]}
+BODY: dict[str, Any] = {"model": "amazon.nova-lite-v1:0", "messages": [{"role": "user", "content": "Hello"}]}
 
 
-async def ask(url: str, **headers: str) -> httpx.Response:
+async def post(url: str, **headers: str) -> httpx.Response:
     async with httpx.AsyncClient() as http:
-        return await http.post(f"{url}/v1/chat/completions", json=ASKED, headers=headers)
+        return await http.post(f"{url}/v1/chat/completions", json=BODY, headers=headers)
 
 
 @pytest.mark.parametrize(
@@ -46,15 +46,15 @@ async def ask(url: str, **headers: str) -> httpx.Response:
         ({"origin": "http://[::1"}, 403),
     ],
 )
-async def test_without_a_key_only_loopback_names_get_in(
+async def test_without_keys_only_loopback_names_are_allowed(
     emulator: Emulator, client: Client, headers: dict[str, str], status: int
 ) -> None:
     async with serving(create_gateway(client)) as url:
-        answered = await ask(url, **headers)
-    assert answered.status_code == status
+        response = await post(url, **headers)
+    assert response.status_code == status
     assert len(emulator.requests) == (status == 200)
     if status == 403:
-        assert answered.json()["error"]["type"] == "permission_error"
+        assert response.json()["error"]["type"] == "permission_error"
 
 
 @pytest.mark.parametrize(
@@ -76,24 +76,24 @@ async def test_without_a_key_only_loopback_names_get_in(
         ({"authorization": f"Bearer {KEY}", "origin": "https://evil.example"}, 403),
     ],
 )
-async def test_with_keys_one_of_them_is_needed(
+async def test_with_keys_a_request_needs_one(
     emulator: Emulator, client: Client, headers: dict[str, str], status: int, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
     app = create_gateway(client, keys=[KEY, OTHER], hosts=["gateway.example"], origins=["https://app.example"])
     async with serving(app) as url:
-        answered = await ask(url, **headers)
-    assert answered.status_code == status
+        response = await post(url, **headers)
+    assert response.status_code == status
     assert len(emulator.requests) == (status == 200)
-    assert KEY not in answered.text + caplog.text
+    assert KEY not in response.text + caplog.text
     if "origin" in headers and status == 200:
-        assert answered.headers["access-control-allow-origin"] == "https://app.example"
+        assert response.headers["access-control-allow-origin"] == "https://app.example"
     if status == 401:
-        assert answered.headers["www-authenticate"] == "Bearer"
-        assert answered.json()["error"]["code"] == "invalid_api_key"
+        assert response.headers["www-authenticate"] == "Bearer"
+        assert response.json()["error"]["code"] == "invalid_api_key"
 
 
-def test_keys_do_not_show() -> None:
+def test_the_repr_does_not_show_keys() -> None:
     app = create_gateway(keys=[KEY, OTHER])
     assert KEY not in repr(app.user_middleware)
     assert "<2 keys>" in repr(app.user_middleware)
@@ -105,21 +105,24 @@ async def test_every_path_is_guarded(client: Client) -> None:
             assert (await http.get(f"{url}{path}")).status_code == 401
 
 
-async def test_a_page_that_may_call_gets_its_preflight(client: Client) -> None:
+async def test_an_allowed_origin_passes_the_preflight_request(client: Client) -> None:
     app = create_gateway(client, keys=KEY, origins=["https://app.example"])
-    asked = {"access-control-request-method": "POST", "access-control-request-headers": "authorization,content-type"}
+    preflight = {
+        "access-control-request-method": "POST",
+        "access-control-request-headers": "authorization,content-type",
+    }
     async with serving(app) as url, httpx.AsyncClient() as http:
         for origin, status in (("https://app.example", 200), ("https://evil.example", 400)):
-            answered = await http.options(f"{url}/v1/chat/completions", headers={"origin": origin, **asked})
-            assert answered.status_code == status
+            response = await http.options(f"{url}/v1/chat/completions", headers={"origin": origin, **preflight})
+            assert response.status_code == status
 
 
-async def test_without_a_key_other_machines_are_not_answered(client: Client) -> None:
-    """Whatever name they use: the address of the peer counts. Asked by ASGI, since no test has another machine."""
-    said: list[Any] = []
+async def test_without_keys_other_machines_are_rejected(client: Client) -> None:
+    """The address of the peer decides, not `Host`. Called as ASGI, since a test has no other machine."""
+    messages: list[Any] = []
 
     async def send(message: Any) -> None:
-        said.append(message)
+        messages.append(message)
 
     async def receive() -> Any:
         return await asyncio.get_running_loop().create_future()
@@ -129,13 +132,13 @@ async def test_without_a_key_other_machines_are_not_answered(client: Client) -> 
         "headers": [(b"host", b"localhost")], "client": ("192.0.2.7", 1), "server": ("192.0.2.1", 80), "scheme": "http",
     }  # fmt: skip
     await create_gateway(client)(scope, receive, send)
-    assert said[0]["status"] == 403
+    assert messages[0]["status"] == 403
 
 
 @pytest.mark.parametrize(
     ("kind", "content", "status"),
     [
-        ("text/plain", b"{}", 415),  # what a page may send anywhere without asking
+        ("text/plain", b"{}", 415),  # a page may send it to any origin without a preflight
         ("application/x-www-form-urlencoded", b"{}", 415),
         ("", b"{}", 415),
         ("application/json; charset=utf-8", b"{}", 400),
@@ -150,25 +153,25 @@ async def test_without_a_key_other_machines_are_not_answered(client: Client) -> 
 async def test_only_json_of_a_bounded_size_is_read(
     emulator: Emulator, client: Client, kind: str, content: bytes, status: int, chunked: bool
 ) -> None:
-    async def pieces() -> Any:
-        for place in range(0, len(content), 4096):
-            yield content[place : place + 4096]
+    async def chunks() -> Any:
+        for start in range(0, len(content), 4096):
+            yield content[start : start + 4096]
 
-    sent: Any = pieces() if chunked else content
+    body: Any = chunks() if chunked else content
     async with serving(create_gateway(client, max_body=60_000)) as url, httpx.AsyncClient() as http:
-        answered = await http.post(f"{url}/v1/chat/completions", content=sent, headers={"content-type": kind})
-    assert answered.status_code == status
-    assert answered.json()["error"]["message"]
+        response = await http.post(f"{url}/v1/chat/completions", content=body, headers={"content-type": kind})
+    assert response.status_code == status
+    assert response.json()["error"]["message"]
     assert emulator.requests == []
 
 
-async def test_a_body_that_breaks_off_asks_for_nothing(
+async def test_an_incomplete_body_sends_no_request_to_bedrock(
     emulator: Emulator, client: Client, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with serving(create_gateway(client)) as url:
         _, writer = await asyncio.open_connection(*url.removeprefix("http://").split(":"))
-        head = b"POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n"
-        writer.write(head + b"content-length: 100\r\n\r\n{")
+        headers = b"POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n"
+        writer.write(headers + b"content-length: 100\r\n\r\n{")
         await writer.drain()
         writer.close()
         await writer.wait_closed()
@@ -176,11 +179,11 @@ async def test_a_body_that_breaks_off_asks_for_nothing(
     assert [record.message for record in caplog.records if record.levelname not in ("DEBUG", "INFO")] == []
 
 
-async def test_a_server_that_runs_no_lifespan_is_told_so() -> None:
+async def test_a_server_without_lifespan_gets_an_error() -> None:
     transport = httpx.ASGITransport(create_gateway())
     async with httpx.AsyncClient(transport=transport) as http:
-        answered = await http.post("http://localhost/v1/chat/completions", json=ASKED)
-    assert (answered.status_code, "lifespan" in answered.text) == (503, True)
+        response = await http.post("http://localhost/v1/chat/completions", json=BODY)
+    assert (response.status_code, "lifespan" in response.text) == (503, True)
 
 
 @pytest.mark.parametrize(
@@ -194,16 +197,16 @@ async def test_a_server_that_runs_no_lifespan_is_told_so() -> None:
         lambda: create_gateway(models="amazon.nova-lite-v1:0"),
     ],
 )
-def test_what_would_leave_the_door_open_is_refused(make: Callable[[], Any]) -> None:
+def test_insecure_arguments_are_rejected(make: Callable[[], Any]) -> None:
     with pytest.raises(ConfigurationError) as caught:
         make()
     assert "short-secret" not in str(caught.value)
     assert KEY not in str(caught.value)
 
 
-async def test_a_gateway_with_no_client_has_one_of_its_own(emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_gateway_without_a_client_creates_one(emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL_BEDROCK_RUNTIME", emulator.url)
     monkeypatch.setenv("AWS_BEARER_TOKEN_BEDROCK", "bedrock-api-key-example")
     async with serving(create_gateway()) as url:
-        assert (await ask(url)).status_code == 200
+        assert (await post(url)).status_code == 200
     assert emulator.requests[-1].auth == "bearer"

@@ -1,4 +1,4 @@
-"""Every call has one span that ends once, whatever the way out, in the conventions' words and without what was said."""
+"""Each call has one span that ends once, however the call ends, with the conventions' attributes and no content."""
 
 from __future__ import annotations
 
@@ -59,12 +59,12 @@ from tests.conftest import KEYS
 
 NOVA = "amazon.nova-lite-v1:0"
 CLAUDE = "us.anthropic.claude-sonnet-4-5-20250929-v1:0"
-SWITCH = "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"
+CAPTURE_CONTENT = "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"
 QUICK = Timeouts(first_event=0.1, idle=0.1)
 
 
 class Scope:
-    """What was recorded."""
+    """The recorded spans and metrics."""
 
     def __init__(self) -> None:
         self.exporter = InMemorySpanExporter()
@@ -97,19 +97,19 @@ class Scope:
 
 @pytest.fixture
 def scope() -> Iterator[Scope]:
-    made = Scope()
-    yield made
-    made.tracers.shutdown()
-    made.meters.shutdown()
+    recorded = Scope()
+    yield recorded
+    recorded.tracers.shutdown()
+    recorded.meters.shutdown()
 
 
 @pytest.fixture(autouse=True)
-def _nothing_leaks(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
-    """The complaints of a context that is left in another one than it was entered in, and of a span ended twice."""
+def _check_contexts(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
+    """Fail if the SDK logs that a context was detached in another context, or that a span was ended twice."""
     yield
-    said = " ".join(record.getMessage() for record in caplog.get_records("call"))
-    assert "different Context" not in said
-    assert "ended span" not in said
+    logged = " ".join(record.getMessage() for record in caplog.get_records("call"))
+    assert "different Context" not in logged
+    assert "ended span" not in logged
     assert not trace.get_current_span().get_span_context().is_valid
 
 
@@ -121,14 +121,14 @@ def client_of(emulator: Emulator, observer: OpenTelemetry | None, **options: Any
 
 @pytest.fixture
 async def client(emulator: Emulator, scope: Scope) -> AsyncIterator[Client]:
-    async with client_of(emulator, scope.observer()) as made:
-        yield made
+    async with client_of(emulator, scope.observer()) as client:
+        yield client
 
 
-# ------------------------------------------------------------------------------------------------------ what it records
+# ------------------------------------------------------------------------------------------------------------ recording
 
 
-async def test_a_stream_is_one_client_span_in_the_words_of_the_conventions(
+async def test_a_stream_is_one_client_span_with_the_attributes_of_the_conventions(
     emulator: Emulator, client: Client, scope: Scope
 ) -> None:
     emulator.script(
@@ -150,16 +150,16 @@ async def test_a_stream_is_one_client_span_in_the_words_of_the_conventions(
         guardrail={"guardrailIdentifier": "gr-1", "guardrailVersion": "1"},
     )
     await stream.response()
-    found = scope.attributes
+    attributes = scope.attributes
     assert scope.span.name == f"chat {NOVA}"
     assert scope.span.kind is SpanKind.CLIENT
     assert scope.span.status.status_code is StatusCode.UNSET
     assert [event.name for event in scope.span.events] == ["first_chunk"]
-    assert found.pop("gen_ai.response.time_to_first_chunk") > 0
-    port = found.pop("server.port")
+    assert attributes.pop("gen_ai.response.time_to_first_chunk") > 0
+    port = attributes.pop("server.port")
     assert emulator.url.endswith(f":{port}")
-    assert type(found["gen_ai.request.top_k"]) is int
-    assert found == {
+    assert type(attributes["gen_ai.request.top_k"]) is int
+    assert attributes == {
         "gen_ai.operation.name": "chat",
         "gen_ai.provider.name": "aws.bedrock",
         "gen_ai.request.model": NOVA,
@@ -188,38 +188,38 @@ async def test_a_stream_is_one_client_span_in_the_words_of_the_conventions(
 
 @pytest.mark.parametrize("keep", [True, False])
 @pytest.mark.parametrize(("model", "route"), [(NOVA, "converse"), (CLAUDE, "invoke")])
-async def test_both_routes_tell_usage_and_end(
+async def test_both_routes_record_usage_and_finish_reason(
     emulator: Emulator, client: Client, scope: Scope, model: str, route: str, keep: bool
 ) -> None:
     emulator.script(text("Hello"), stop("end_turn"))
     async for _ in client.stream(model, "Hi", max_tokens=50, keep=keep):
         pass
-    found = scope.attributes
-    assert found["bedrock_stream.route"] == route
-    assert found["gen_ai.response.finish_reasons"] == ("stop",)
-    assert found["gen_ai.usage.input_tokens"] > 0
-    assert found["gen_ai.usage.output_tokens"] > 0
+    attributes = scope.attributes
+    assert attributes["bedrock_stream.route"] == route
+    assert attributes["gen_ai.response.finish_reasons"] == ("stop",)
+    assert attributes["gen_ai.usage.input_tokens"] > 0
+    assert attributes["gen_ai.usage.output_tokens"] > 0
 
 
-async def test_a_whole_answer_is_a_span_that_does_not_stream(client: Client, scope: Scope) -> None:
+async def test_a_response_without_streaming_has_no_stream_attributes(client: Client, scope: Scope) -> None:
     response = await client.generate(NOVA, "Hello")
-    found = scope.attributes
-    assert "gen_ai.request.stream" not in found
-    assert "gen_ai.response.time_to_first_chunk" not in found
-    assert found["aws.request_id"] == response.request_id
+    attributes = scope.attributes
+    assert "gen_ai.request.stream" not in attributes
+    assert "gen_ai.response.time_to_first_chunk" not in attributes
+    assert attributes["aws.request_id"] == response.request_id
     assert response.usage is not None
-    assert found["gen_ai.usage.output_tokens"] == response.usage.output_tokens
+    assert attributes["gen_ai.usage.output_tokens"] == response.usage.output_tokens
     assert not scope.points("gen_ai.client.inference.time_to_first_chunk")
 
 
-async def test_an_output_schema_asks_for_json(emulator: Emulator, client: Client, scope: Scope) -> None:
+async def test_an_output_schema_is_recorded_as_json(emulator: Emulator, client: Client, scope: Scope) -> None:
     emulator.script(tool_call("answer", {"city": "Paris"}), stop("tool_use"))
     with suppress(errors.BedrockStreamError):
         await client.generate(NOVA, "Where?", output_schema={"type": "object"})
     assert scope.attributes["gen_ai.output.type"] == "json"
 
 
-async def test_each_round_of_tools_is_a_span_of_its_own(emulator: Emulator, client: Client, scope: Scope) -> None:
+async def test_each_tool_round_is_a_separate_span(emulator: Emulator, client: Client, scope: Scope) -> None:
     def weather(city: str) -> str:
         """The weather."""
         return f"rainy in {city}"
@@ -236,7 +236,9 @@ async def test_each_round_of_tools_is_a_span_of_its_own(emulator: Emulator, clie
     assert {span.parent.span_id for span in (first, second) if span.parent} == {agent.context.span_id}
 
 
-async def test_counting_tokens_is_no_span_and_raw_calls_are(emulator: Emulator, client: Client, scope: Scope) -> None:
+async def test_counting_tokens_has_no_span_and_raw_calls_have_one(
+    emulator: Emulator, client: Client, scope: Scope
+) -> None:
     with suppress(errors.BedrockStreamError):
         await client.count_tokens(CLAUDE, "Hello")
     assert scope.spans == ()
@@ -249,7 +251,7 @@ async def test_counting_tokens_is_no_span_and_raw_calls_are(emulator: Emulator, 
     assert not scope.points("gen_ai.client.inference.duration")
 
 
-async def test_raw_streams_are_spans_too(emulator: Emulator, client: Client, scope: Scope) -> None:
+async def test_a_raw_stream_has_a_span(emulator: Emulator, client: Client, scope: Scope) -> None:
     body = {"messages": [{"role": "user", "content": "Hi"}], "max_tokens": 9, "anthropic_version": "bedrock-2023-05-31"}
     async for _ in client.invoke_stream(CLAUDE, body):
         pass
@@ -257,7 +259,7 @@ async def test_raw_streams_are_spans_too(emulator: Emulator, client: Client, sco
     assert scope.attributes["gen_ai.request.stream"] is True
 
 
-# ------------------------------------------------------------------------------------------------------ every way out
+# ------------------------------------------------------------------------------------------------------- ends of a call
 
 FAULTS: list[tuple[list[Any], str, int | None, str]] = [
     ([http_error(400, "ValidationException", "said: Hello")], "ValidationFailed", 400, "ValidationException"),
@@ -274,20 +276,20 @@ FAULTS: list[tuple[list[Any], str, int | None, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("steps", "kind", "status", "said"), FAULTS)
-async def test_a_failure_ends_the_span_once_with_its_kind(
-    emulator: Emulator, client: Client, scope: Scope, steps: Any, kind: str, status: int | None, said: str
+@pytest.mark.parametrize(("steps", "kind", "status", "description"), FAULTS)
+async def test_a_failure_ends_the_span_once_with_its_error_type(
+    emulator: Emulator, client: Client, scope: Scope, steps: Any, kind: str, status: int | None, description: str
 ) -> None:
     emulator.script(*steps)
     stream = client.stream(NOVA, "Hello", timeouts=QUICK)
     with pytest.raises(errors.BedrockStreamError):
         await stream.response()
     await stream.aclose()
-    found = scope.attributes
-    assert (found["error.type"], found.get("http.response.status_code")) == (kind, status)
-    assert found["bedrock_stream.outcome"] == "failed"
+    attributes = scope.attributes
+    assert (attributes["error.type"], attributes.get("http.response.status_code")) == (kind, status)
+    assert attributes["bedrock_stream.outcome"] == "failed"
     assert scope.span.status.status_code is StatusCode.ERROR
-    assert said in (scope.span.status.description or "")
+    assert description in (scope.span.status.description or "")
     assert "said: Hello" not in (scope.span.status.description or "")
     assert "secret" not in (scope.span.status.description or "")
     (point,) = scope.points("gen_ai.client.inference.duration")
@@ -315,7 +317,7 @@ async def run_out_of_time(stream: Stream) -> None:
 
 
 @pytest.mark.parametrize(("leaving", "way"), [(leave, "closed"), (cancel, "cancelled"), (run_out_of_time, "cancelled")])
-async def test_leaving_early_is_no_error(
+async def test_leaving_early_is_not_an_error(
     emulator: Emulator, client: Client, scope: Scope, leaving: Callable[[Stream], Any], way: str
 ) -> None:
     emulator.script(text("Hello"), stall())
@@ -323,7 +325,7 @@ async def test_leaving_early_is_no_error(
     await leaving(stream)
     await stream.aclose()
     assert scope.attributes["bedrock_stream.outcome"] == way
-    assert scope.attributes["gen_ai.response.finish_reasons"] == ("error",)  # one was expected and never came
+    assert scope.attributes["gen_ai.response.finish_reasons"] == ("error",)  # the response was not completed
     assert "error.type" not in scope.attributes
     assert scope.span.status.status_code is StatusCode.UNSET
 
@@ -333,22 +335,24 @@ async def test_a_dropped_stream_ends_its_span(emulator: Emulator, client: Client
     with pytest.warns(ResourceWarning, match="dropped before its end"):
         await anext(client.stream(NOVA, "Hello"))
         gc.collect()
-    assert scope.spans == ()  # a finaliser may run inside the SDK, with its locks held
+    assert scope.spans == ()  # a finalizer may run inside the SDK, with its locks held
     await emulator.wait_until_idle()
     assert scope.attributes["bedrock_stream.outcome"] == "dropped"
 
 
-async def test_another_thread_may_drop_it(emulator: Emulator, client: Client, scope: Scope) -> None:
+async def test_a_stream_dropped_by_another_thread_ends_its_span(
+    emulator: Emulator, client: Client, scope: Scope
+) -> None:
     emulator.script(text("Hello"), stall())
-    held = [client.stream(NOVA, "Hello")]
-    await anext(held[0])
+    streams = [client.stream(NOVA, "Hello")]
+    await anext(streams[0])
     with pytest.warns(ResourceWarning, match="dropped before its end"):
-        await asyncio.to_thread(held.clear)
+        await asyncio.to_thread(streams.clear)
     await emulator.wait_until_idle()
     assert scope.attributes["bedrock_stream.outcome"] == "dropped"
 
 
-def test_a_stream_dropped_after_its_loop_ends_its_span(scope: Scope) -> None:
+def test_a_stream_dropped_after_its_loop_closed_ends_its_span(scope: Scope) -> None:
     async def begin() -> list[Stream]:
         async with Emulator() as emulator:
             emulator.script(text("Hello"), stall())
@@ -357,13 +361,13 @@ def test_a_stream_dropped_after_its_loop_ends_its_span(scope: Scope) -> None:
                 await anext(stream)
                 return [stream]
 
-    held = asyncio.run(begin())
-    held.clear()
+    streams = asyncio.run(begin())
+    streams.clear()
     gc.collect()
     assert scope.attributes["bedrock_stream.outcome"] == "dropped"
 
 
-async def test_a_client_that_is_closed_fails_its_spans(emulator: Emulator, client: Client, scope: Scope) -> None:
+async def test_closing_the_client_fails_its_spans(emulator: Emulator, client: Client, scope: Scope) -> None:
     emulator.script(text("Hello"), stall())
     stream = client.stream(NOVA, "Hello")
     await anext(stream)
@@ -381,42 +385,42 @@ async def test_a_stream_that_is_never_read_has_no_span(client: Client, scope: Sc
     assert scope.reader.get_metrics_data() is None
 
 
-# ------------------------------------------------------------------------------------------------- trying again
+# -------------------------------------------------------------------------------------------------------------- retries
 
 
-async def test_a_retry_is_an_event_of_the_one_span(emulator: Emulator, scope: Scope) -> None:
+async def test_a_retry_is_an_event_of_the_span(emulator: Emulator, scope: Scope) -> None:
     emulator.script(http_error(429, "ThrottlingException", "slow down"))
     async with client_of(emulator, scope.observer(), retry=RetryPolicy(base=0)) as client:
         await client.stream(NOVA, "Hello").response()
     retry, first = scope.span.events
     assert (retry.name, first.name) == ("retry", "first_chunk")
-    told = dict(retry.attributes or {})
-    assert (told["error.type"], told["bedrock_stream.attempt"]) == ("Throttled", 1)
-    assert told["bedrock_stream.wait"] == 0
+    recorded = dict(retry.attributes or {})
+    assert (recorded["error.type"], recorded["bedrock_stream.attempt"]) == ("Throttled", 1)
+    assert recorded["bedrock_stream.wait"] == 0
     assert scope.attributes["bedrock_stream.attempts"] == 2
     assert "error.type" not in scope.attributes
 
 
-async def test_failing_over_tells_who_answered(emulator: Emulator, scope: Scope) -> None:
+async def test_failover_records_the_target_that_responded(emulator: Emulator, scope: Scope) -> None:
     emulator.script(http_error(503, "ServiceUnavailableException"))
-    elsewhere = [Target(model="amazon.nova-pro-v1:0", endpoint_url=emulator.url.replace("127.0.0.1", "localhost"))]
-    async with client_of(emulator, scope.observer(), failover=elsewhere) as client:
+    failover = [Target(model="amazon.nova-pro-v1:0", endpoint_url=emulator.url.replace("127.0.0.1", "localhost"))]
+    async with client_of(emulator, scope.observer(), failover=failover) as client:
         await client.generate(NOVA, "Hello")
-    found = scope.attributes
-    assert found["gen_ai.request.model"] == NOVA
-    assert found["gen_ai.response.model"] == "amazon.nova-pro-v1:0"
-    assert found["server.address"] == "localhost"
+    attributes = scope.attributes
+    assert attributes["gen_ai.request.model"] == NOVA
+    assert attributes["gen_ai.response.model"] == "amazon.nova-pro-v1:0"
+    assert attributes["server.address"] == "localhost"
     assert dict(scope.span.events[0].attributes or {})["server.address"] == "127.0.0.1"
     (duration,) = scope.points("gen_ai.client.inference.duration")
     assert duration.attributes["server.address"] == "localhost"
 
 
-# ------------------------------------------------------------------------------------------------------------- context
+# -------------------------------------------------------------------------------------------------------------- context
 
 
-async def test_the_parent_is_who_made_the_call_whoever_reads_it(client: Client, scope: Scope) -> None:
+async def test_the_parent_is_the_span_in_which_the_call_was_made(client: Client, scope: Scope) -> None:
     tracer = scope.tracers.get_tracer("app")
-    with tracer.start_as_current_span("maker"):
+    with tracer.start_as_current_span("caller"):
         stream = client.stream(NOVA, "Hello")
     with tracer.start_as_current_span("reader") as reader:
         async for _ in stream:
@@ -424,18 +428,18 @@ async def test_the_parent_is_who_made_the_call_whoever_reads_it(client: Client, 
             await asyncio.sleep(0)
         response = await asyncio.create_task(client.stream(NOVA, "Hello").response())
     assert response.text
-    parents = {span.name: span for span in scope.spans if span.name in ("maker", "reader")}
-    made, read = [span for span in scope.spans if span.name.startswith("chat")]
-    assert made.parent == parents["maker"].context
-    assert read.parent == parents["reader"].context
+    parents = {span.name: span for span in scope.spans if span.name in ("caller", "reader")}
+    first, second = [span for span in scope.spans if span.name.startswith("chat")]
+    assert first.parent == parents["caller"].context
+    assert second.parent == parents["reader"].context
 
 
-async def test_a_call_without_a_parent_is_a_root(client: Client, scope: Scope) -> None:
+async def test_a_call_without_a_parent_is_a_root_span(client: Client, scope: Scope) -> None:
     await asyncio.create_task(client.stream(NOVA, "Hello").response())
     assert scope.span.parent is None
 
 
-# ------------------------------------------------------------------------------------------------------------- metrics
+# -------------------------------------------------------------------------------------------------------------- metrics
 
 
 async def test_the_metrics_of_a_stream(emulator: Emulator, client: Client, scope: Scope) -> None:
@@ -447,7 +451,7 @@ async def test_the_metrics_of_a_stream(emulator: Emulator, client: Client, scope
         metadata({"inputTokens": 7, "outputTokens": 3, "totalTokens": 22, "cacheReadInputTokens": 12}),
     )
     await client.stream(NOVA, "Hello").response()
-    answered = {
+    expected = {
         "gen_ai.operation.name": "chat",
         "gen_ai.provider.name": "aws.bedrock",
         "gen_ai.request.model": NOVA,
@@ -456,44 +460,46 @@ async def test_the_metrics_of_a_stream(emulator: Emulator, client: Client, scope
         "server.port": scope.attributes["server.port"],
     }
     (duration,) = scope.points("gen_ai.client.inference.duration")
-    assert (dict(duration.attributes), duration.count) == (answered, 1)
+    assert (dict(duration.attributes), duration.count) == (expected, 1)
     assert duration.explicit_bounds[:3] == (0.01, 0.02, 0.04)
     assert (len(duration.explicit_bounds), duration.explicit_bounds[-1]) == (14, 81.92)
     (first,) = scope.points("gen_ai.client.inference.time_to_first_chunk")
-    assert (dict(first.attributes), first.count) == (answered, 1)
+    assert (dict(first.attributes), first.count) == (expected, 1)
     (between,) = scope.points("gen_ai.client.inference.time_per_output_chunk")
-    assert (dict(between.attributes), between.count) == (answered, 1)
+    assert (dict(between.attributes), between.count) == (expected, 1)
     for kind, count in (("input", 19), ("output", 3), ("cache_read.input", 12)):
-        (spent,) = scope.points(f"gen_ai.client.inference.usage.{kind}_tokens")
-        assert (dict(spent.attributes), spent.value) == (answered | {"gen_ai.token.modality": "unknown"}, count)
+        (counter,) = scope.points(f"gen_ai.client.inference.usage.{kind}_tokens")
+        assert (dict(counter.attributes), counter.value) == (expected | {"gen_ai.token.modality": "unknown"}, count)
     assert not scope.points("gen_ai.client.inference.usage.cache_write.input_tokens")  # not counted is not zero
     for kind, count in (("input", 19), ("output", 3)):
-        (spread,) = scope.points(f"gen_ai.client.inference.operation.{kind}_tokens")
-        assert (dict(spread.attributes), spread.sum, spread.count) == (answered, count, 1)
-        assert spread.explicit_bounds[-1] == 67108864
+        (histogram,) = scope.points(f"gen_ai.client.inference.operation.{kind}_tokens")
+        assert (dict(histogram.attributes), histogram.sum, histogram.count) == (expected, count, 1)
+        assert histogram.explicit_bounds[-1] == 67108864
 
 
-async def test_a_failed_call_that_was_counted_is_told_apart(emulator: Emulator, client: Client, scope: Scope) -> None:
+async def test_the_metrics_of_a_failed_call_have_its_error_type(
+    emulator: Emulator, client: Client, scope: Scope
+) -> None:
     emulator.script(tool_call("f", '{"a": '), stop("tool_use"))
     with pytest.raises(errors.ToolInputError):
         await client.stream(NOVA, "Hello").response()
-    (spread,) = scope.points("gen_ai.client.inference.operation.output_tokens")
-    assert spread.attributes["error.type"] == "ToolInputError"
-    (spent,) = scope.points("gen_ai.client.inference.usage.output_tokens")
-    assert "error.type" not in spent.attributes
+    (histogram,) = scope.points("gen_ai.client.inference.operation.output_tokens")
+    assert histogram.attributes["error.type"] == "ToolInputError"
+    (counter,) = scope.points("gen_ai.client.inference.usage.output_tokens")
+    assert "error.type" not in counter.attributes
 
 
-async def test_a_call_whose_tokens_nobody_counted_adds_none(emulator: Emulator, client: Client, scope: Scope) -> None:
+async def test_a_call_without_token_counts_records_none(emulator: Emulator, client: Client, scope: Scope) -> None:
     emulator.script(http_error(400, "ValidationException", "no"))
     with pytest.raises(errors.ValidationFailed):
         await client.stream(NOVA, "Hello").response()
     assert scope.points("gen_ai.client.inference.duration")
     assert not scope.points("gen_ai.client.inference.usage.input_tokens")
     assert not scope.points("gen_ai.client.inference.operation.input_tokens")
-    assert "gen_ai.response.finish_reasons" not in scope.attributes  # there was no answer to finish
+    assert "gen_ai.response.finish_reasons" not in scope.attributes  # there was no response to finish
 
 
-# ------------------------------------------------------------------------------------------------------------- content
+# -------------------------------------------------------------------------------------------------------------- content
 
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(20)
 CONVERSATION = [
@@ -503,7 +509,7 @@ CONVERSATION = [
 ]
 
 
-async def ask(client: Client, emulator: Emulator) -> None:
+async def send_conversation(client: Client, emulator: Emulator) -> None:
     emulator.script(text("It rains."), stop("end_turn"))
     await client.stream(NOVA, CONVERSATION, system="Be brief.", tools=[weather_tool()]).response()
 
@@ -517,7 +523,7 @@ def weather_tool() -> Any:
 
 
 @pytest.mark.parametrize(
-    ("switch", "asked", "expected"),
+    ("switch", "argument", "expected"),
     [
         ("", None, False),
         ("", True, True),
@@ -527,29 +533,29 @@ def weather_tool() -> Any:
         ("true", False, False),
     ],
 )
-async def test_content_is_recorded_only_where_it_is_asked_for(
+async def test_content_is_recorded_only_if_enabled(
     emulator: Emulator,
     scope: Scope,
     monkeypatch: pytest.MonkeyPatch,
     switch: str,
-    asked: bool | None,
+    argument: bool | None,
     expected: bool,
 ) -> None:
-    monkeypatch.setenv(SWITCH, switch)
-    async with client_of(emulator, scope.observer(asked)) as client:
-        await ask(client, emulator)
-    told = scope.span.to_json()
-    assert ("Paris" in told, "It rains" in told, "Be brief" in told) == (expected, expected, expected)
-    assert KEYS.secret_access_key not in told
-    assert KEYS.access_key_id not in told
+    monkeypatch.setenv(CAPTURE_CONTENT, switch)
+    async with client_of(emulator, scope.observer(argument)) as client:
+        await send_conversation(client, emulator)
+    recorded = scope.span.to_json()
+    assert ("Paris" in recorded, "It rains" in recorded, "Be brief" in recorded) == (expected, expected, expected)
+    assert KEYS.secret_access_key not in recorded
+    assert KEYS.access_key_id not in recorded
 
 
 async def test_content_has_the_shape_of_the_conventions(emulator: Emulator, scope: Scope) -> None:
     async with client_of(emulator, scope.observer(True)) as client:
-        await ask(client, emulator)
-    found = scope.attributes
-    assert json.loads(found["gen_ai.system_instructions"]) == [{"type": "text", "content": "Be brief."}]
-    assert json.loads(found["gen_ai.input.messages"]) == [
+        await send_conversation(client, emulator)
+    attributes = scope.attributes
+    assert json.loads(attributes["gen_ai.system_instructions"]) == [{"type": "text", "content": "Be brief."}]
+    assert json.loads(attributes["gen_ai.input.messages"]) == [
         {
             "role": "user",
             "parts": [
@@ -567,19 +573,19 @@ async def test_content_has_the_shape_of_the_conventions(emulator: Emulator, scop
         },
         {"role": "tool", "parts": [{"type": "tool_call_response", "id": "t1", "response": "rainy"}]},
     ]
-    assert json.loads(found["gen_ai.output.messages"]) == [
+    assert json.loads(attributes["gen_ai.output.messages"]) == [
         {"role": "assistant", "parts": [{"type": "text", "content": "It rains."}]}
     ]
 
 
-async def test_instructions_are_told_as_text_alone(emulator: Emulator, scope: Scope) -> None:
+async def test_system_instructions_are_recorded_as_text_only(emulator: Emulator, scope: Scope) -> None:
     guarded = {"guardContent": {"text": {"text": "Be kind."}}}
     async with client_of(emulator, scope.observer(True)) as client:
         await client.stream(NOVA, "Hello", system=["Be brief.", guarded, CachePoint()]).response()
     assert json.loads(scope.attributes["gen_ai.system_instructions"]) == [{"type": "text", "content": "Be brief."}]
 
 
-async def test_what_came_before_a_failure_is_content_too(emulator: Emulator, scope: Scope) -> None:
+async def test_content_received_before_a_failure_is_recorded(emulator: Emulator, scope: Scope) -> None:
     emulator.script(text("It rai"), stream_error("validationException", "said: Hello"))
     async with client_of(emulator, scope.observer(True)) as client:
         with pytest.raises(errors.ValidationFailed):
@@ -603,7 +609,7 @@ BLOCKS: list[tuple[Any, Any]] = [
 
 
 @pytest.mark.parametrize(("block", "expected"), BLOCKS)
-async def test_media_are_told_by_kind_format_and_size(
+async def test_media_are_recorded_by_kind_format_and_size(
     emulator: Emulator, scope: Scope, block: Any, expected: dict[str, Any] | None
 ) -> None:
     emulator.script(http_error(400, "ValidationException", "no"))
@@ -614,7 +620,7 @@ async def test_media_are_told_by_kind_format_and_size(
     assert message["parts"] == [{"type": "text", "content": "Hello"}, *([] if expected is None else [expected])]
 
 
-async def test_tools_of_either_side_keep_their_words(emulator: Emulator, scope: Scope) -> None:
+async def test_server_tools_and_client_tools_are_distinguished(emulator: Emulator, scope: Scope) -> None:
     emulator.script(http_error(400, "ValidationException", "no"))
     conversation = [
         Message.user("Hello"),
@@ -629,13 +635,13 @@ async def test_tools_of_either_side_keep_their_words(emulator: Emulator, scope: 
     async with client_of(emulator, scope.observer(True)) as client:
         with pytest.raises(errors.ValidationFailed):
             await client.generate(NOVA, conversation, tools=[weather_tool()])
-    _, answered, result = json.loads(scope.attributes["gen_ai.input.messages"])
-    called = {"type": "search", "input": {"q": "rain"}}
-    found = {"type": "search_result", "content": [{"found": 1}, "one"]}
-    assert answered["parts"] == [
+    _, assistant, result = json.loads(scope.attributes["gen_ai.input.messages"])
+    call = {"type": "search", "input": {"q": "rain"}}
+    response = {"type": "search_result", "content": [{"found": 1}, "one"]}
+    assert assistant["parts"] == [
         {"type": "reasoning", "content": "Hmm."},
-        {"type": "server_tool_call", "id": "s1", "name": "search", "server_tool_call": called},
-        {"type": "server_tool_call_response", "id": "s1", "server_tool_call_response": found},
+        {"type": "server_tool_call", "id": "s1", "name": "search", "server_tool_call": call},
+        {"type": "server_tool_call_response", "id": "s1", "server_tool_call_response": response},
         {"type": "tool_call", "id": "t1", "name": "weather", "arguments": {}},
     ]
     assert result == {
@@ -644,10 +650,10 @@ async def test_tools_of_either_side_keep_their_words(emulator: Emulator, scope: 
     }
 
 
-# ------------------------------------------------------------------------------------------------------- on and off
+# ----------------------------------------------------------------------------------------------------------- instrument
 
 
-async def test_instrument_looks_at_every_client_once_until_it_is_ended(emulator: Emulator, scope: Scope) -> None:
+async def test_instrument_observes_every_client_once_until_it_is_stopped(emulator: Emulator, scope: Scope) -> None:
     first = instrument(tracer_provider=scope.tracers, meter_provider=scope.meters)
     second = instrument(tracer_provider=scope.tracers, meter_provider=scope.meters)
     try:
@@ -679,12 +685,12 @@ async def test_a_broken_exporter_changes_nothing(
     assert any(record.levelno >= logging.ERROR for record in caplog.records)
 
 
-async def test_without_an_sdk_nothing_is_recorded_and_nothing_breaks(emulator: Emulator) -> None:
+async def test_without_an_sdk_nothing_is_recorded(emulator: Emulator) -> None:
     async with client_of(emulator, OpenTelemetry(capture_content=True)) as client:
         assert (await client.stream(NOVA, "Hello").response()).text
 
 
-def test_without_the_package_the_remedy_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_package_is_an_error_with_the_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in [name for name in sys.modules if name.startswith("bedrock_stream.integrations.otel")]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "opentelemetry.context", None)
@@ -692,7 +698,7 @@ def test_without_the_package_the_remedy_is_named(monkeypatch: pytest.MonkeyPatch
         import bedrock_stream.integrations.otel  # noqa: F401
 
 
-def test_the_library_itself_never_imports_it() -> None:
+def test_the_library_never_imports_opentelemetry() -> None:
     program = "import sys, bedrock_stream; bedrock_stream.Client; print('opentelemetry' in sys.modules)"
-    ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)  # noqa: S603
-    assert ran.stdout.strip() == "False"
+    process = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)  # noqa: S603
+    assert process.stdout.strip() == "False"

@@ -1,4 +1,4 @@
-"""Exactly one span, and it ended, for each row of the fault table and each way to leave or drop a stream."""
+"""Exactly one ended span for each row of the fault table, and for each way to leave or drop a stream."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.support.socket_server import SocketServer, begin_and_wait
 
 
 class Ledger(SpanProcessor):
-    """Every span that was started, and every end of one; the SDK itself would pass over a second end."""
+    """A record of every start and end of a span; the SDK itself ignores a second end."""
 
     def __init__(self) -> None:
         self.started: list[Span] = []
@@ -31,14 +31,14 @@ class Ledger(SpanProcessor):
         self.started.append(span)
         end = span.end
 
-        def note_and_end(end_time: int | None = None) -> None:
+        def record_and_end(end_time: int | None = None) -> None:
             self.ended.append(span)
             end(end_time)
 
-        span.end = note_and_end  # type: ignore[method-assign]
+        span.end = record_and_end  # type: ignore[method-assign]
 
-    def settled(self, count: int = 1) -> Sequence[ReadableSpan]:
-        """The spans, each of which has ended once."""
+    def ended_spans(self, count: int = 1) -> Sequence[ReadableSpan]:
+        """Return the spans, and check that each of them ended once."""
         assert len(self.started) == len(self.ended) == count
         assert {id(span) for span in self.started} == {id(span) for span in self.ended}
         return self.ended
@@ -75,12 +75,12 @@ async def test_every_fault_is_one_ended_span(
         with pytest.raises(errors.BedrockStreamError):
             await anext(stream)
         await stream.aclose()
-    (span,) = ledger.settled()
+    (span,) = ledger.ended_spans()
     assert span.status.status_code is StatusCode.ERROR
-    found = dict(span.attributes or {})
-    assert found["error.type"] == fault.kind.__name__
-    assert ("aws.request_id" in found) == fault.answered
-    assert "gen_ai.usage.input_tokens" not in found
+    attributes = dict(span.attributes or {})
+    assert attributes["error.type"] == fault.kind.__name__
+    assert ("aws.request_id" in attributes) == fault.answered
+    assert "gen_ai.usage.input_tokens" not in attributes
 
 
 @pytest.fixture
@@ -94,8 +94,8 @@ async def client(server: SocketServer, observer: OpenTelemetry) -> AsyncIterator
     limits = Timeouts(pool=2)
     async with Client(
         region="us-east-1", endpoint_url=server.url, credentials=KEYS, timeouts=limits, observers=[observer]
-    ) as made:
-        yield made
+    ) as client:
+        yield client
 
 
 @pytest.mark.parametrize("leave", ways.WAYS, ids=lambda way: way.__name__)
@@ -104,10 +104,10 @@ async def test_every_way_out_is_one_ended_span(
 ) -> None:
     await leave(client.stream(ways.MODEL, "Hi"))
     await ways.all_closed(server)
-    (span,) = ledger.settled()
-    found = dict(span.attributes or {})
-    assert found["bedrock_stream.outcome"] in ("closed", "cancelled", "dropped")
-    assert "error.type" not in found
+    (span,) = ledger.ended_spans()
+    attributes = dict(span.attributes or {})
+    assert attributes["bedrock_stream.outcome"] in ("closed", "cancelled", "dropped")
+    assert "error.type" not in attributes
     assert span.status.status_code is StatusCode.UNSET
 
 
@@ -119,5 +119,5 @@ async def test_every_dropped_stream_is_one_ended_span(
         warnings.simplefilter("ignore", ResourceWarning)
         await drop(client)
     await ways.all_closed(server)
-    (span,) = ledger.settled()
+    (span,) = ledger.ended_spans()
     assert dict(span.attributes or {})["bedrock_stream.outcome"] == "dropped"

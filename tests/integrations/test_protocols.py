@@ -1,4 +1,4 @@
-"""Every kind of event in the two foreign forms, held against what their publishers say."""
+"""Every kind of event in the OpenAI and AI SDK protocols, checked against the types that their publishers define."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ from bedrock_stream import (
     Usage,
 )
 from bedrock_stream.errors import StreamInterrupted, ToolInputError
-from bedrock_stream.integrations.protocols import Said, Writer
+from bedrock_stream.integrations.protocols import StreamItem, Writer
 from bedrock_stream.integrations.protocols.openai import OpenAIChunks, usage_json
 from bedrock_stream.integrations.protocols.ui_message import UIMessageParts
 from tests.support.web_app import parts
 
-# The parts of the UI message stream, version 1: their required members, and those that they may have in every version
-# of the AI SDK that reads it, from 5.0.7 on. The readers of its version 5 refuse any other.
+# The parts of the UI message stream, version 1: the required members, and the optional ones that every version of the
+# AI SDK since 5.0.7 knows. Version 5 rejects any other member.
 UI_PARTS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "start": ({}, {"messageId": str, "messageMetadata": object}),
     "start-step": ({}, {}),
@@ -73,7 +73,7 @@ UI_PARTS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "error": ({"errorText": str}, {}),
 }
 
-EVERYTHING: list[Said] = [
+EVENTS: list[StreamItem] = [
     MessageStart("assistant"),
     ReasoningDelta(0, text="Let me "),
     ReasoningDelta(0, text="see."),
@@ -124,15 +124,15 @@ EVERYTHING: list[Said] = [
 ]
 
 
-def written(writer: Writer, events: list[Said], *, whole: bool = True) -> list[Any]:
-    said = b"".join(writer.event(event) for event in events)
-    return parts((said + (writer.end() if whole else writer.failed(StreamInterrupted("torn")))).decode())
+def written(writer: Writer, events: list[StreamItem], *, complete: bool = True) -> list[Any]:
+    data = b"".join(writer.event(event) for event in events)
+    return parts((data + (writer.end() if complete else writer.failed(StreamInterrupted("torn")))).decode())
 
 
-def test_a_front_end_finds_only_parts_and_members_that_it_knows() -> None:
-    said = written(UIMessageParts(), EVERYTHING) + written(UIMessageParts(), EVERYTHING[:5], whole=False)
+def test_a_front_end_receives_only_known_parts_and_members() -> None:
+    message = written(UIMessageParts(), EVENTS) + written(UIMessageParts(), EVENTS[:5], complete=False)
     seen = set()
-    for part in said:
+    for part in message:
         if part == "[DONE]":
             continue
         required, optional = UI_PARTS[part["type"]]
@@ -145,19 +145,18 @@ def test_a_front_end_finds_only_parts_and_members_that_it_knows() -> None:
 
 def test_every_block_of_a_ui_message_opens_once_and_closes_once() -> None:
     open_blocks: set[str] = set()
-    for part in written(UIMessageParts(), EVERYTHING):
-        kind, _, what = "done" if part == "[DONE]" else part["type"], "", ""
-        kind, _, what = kind.partition("-")
+    for part in written(UIMessageParts(), EVENTS):
+        kind, _, step = ("done" if part == "[DONE]" else part["type"]).partition("-")
         if kind in ("text", "reasoning"):
             key = kind + part["id"]
-            assert (key in open_blocks) == (what != "start"), part
-            (open_blocks.add if what == "start" else open_blocks.discard if what == "end" else len)(key)
+            assert (key in open_blocks) == (step != "start"), part
+            (open_blocks.add if step == "start" else open_blocks.discard if step == "end" else len)(key)
     assert open_blocks == set()
 
 
-def test_what_a_ui_message_says() -> None:
-    said = [part for part in written(UIMessageParts(), EVERYTHING) if part != "[DONE]"]
-    of = {part["type"]: [other for other in said if other["type"] == part["type"]] for part in said}
+def test_the_content_of_a_ui_message() -> None:
+    message = [part for part in written(UIMessageParts(), EVENTS) if part != "[DONE]"]
+    of = {part["type"]: [other for other in message if other["type"] == part["type"]] for part in message}
     assert [part.get("providerMetadata") for part in of["reasoning-end"]] == [
         {"bedrock": {"signature": "sig"}},
         {"bedrock": {"redactedData": "c2VjcmV0"}},
@@ -178,33 +177,35 @@ def test_what_a_ui_message_says() -> None:
     ]
     assert [part["errorText"] for part in of["tool-output-error"]] == ['[{"text":"lost"}]', "no clock"]
     assert of["file"] == [{"type": "file", "url": "data:image/png;base64,iVBORyE=", "mediaType": "image/png"}]
-    types = [part["type"] for part in said]
+    types = [part["type"] for part in message]
     assert types[:2] == ["start", "start-step"]
     assert types[-3:] == ["text-end", "finish-step", "finish"]
     assert types.count("start-step") == types.count("finish-step") == 2
 
 
-def test_openais_own_types_take_every_chunk_and_add_them_up() -> None:
-    events = EVERYTHING[:-5]
-    said = written(OpenAIChunks("m", include_usage=True), events)
-    assert said.pop() == "[DONE]"
-    chunks = [ChatCompletionChunk.model_validate(part) for part in said]
+def test_openais_own_types_accept_every_chunk() -> None:
+    events = EVENTS[:-5]
+    stream = written(OpenAIChunks("m", include_usage=True), events)
+    assert stream.pop() == "[DONE]"
+    chunks = [ChatCompletionChunk.model_validate(part) for part in stream]
     assert len({chunk.id for chunk in chunks}) == 1
-    *answer, last = chunks
-    choices = [chunk.choices[0] for chunk in answer]
+    *content, last = chunks
+    choices = [chunk.choices[0] for chunk in content]
     assert "".join(choice.delta.content or "" for choice in choices) == "It is written."
     calls: dict[int, dict[str, str]] = {}
     for choice in choices:
         for call in choice.delta.tool_calls or ():
             assert call.function is not None
-            known = calls.setdefault(call.index, {"id": call.id or "", "name": call.function.name or "", "input": ""})
-            known["input"] += call.function.arguments or ""
+            call_so_far = calls.setdefault(
+                call.index, {"id": call.id or "", "name": call.function.name or "", "input": ""}
+            )
+            call_so_far["input"] += call.function.arguments or ""
     assert calls == {
         0: {"id": "c1", "name": "weather", "input": '{"city":"Oslo"}'},
         1: {"id": "c2", "name": "now", "input": "{}"},
         2: {"id": "c3", "name": "cut", "input": '{"a'},
     }
-    deltas = [part["choices"][0]["delta"] for part in said[:-1]]
+    deltas = [part["choices"][0]["delta"] for part in stream[:-1]]
     assert "".join(delta.get("reasoning_content", "") for delta in deltas) == "Let me see."
     assert [detail for delta in deltas for detail in delta.get("reasoning_details", ())] == [
         {"type": "reasoning.text", "text": "Let me see.", "signature": "sig"},
@@ -232,11 +233,11 @@ def test_openais_own_types_take_every_chunk_and_add_them_up() -> None:
         ("content_filtered", False, "content_filter"),
     ],
 )
-def test_why_an_answer_ended_in_openais_words(stop: str, called: bool, reason: str) -> None:
-    calls: list[Said] = [ToolCallStart(0, "c", "t")] if called else []
-    said = written(OpenAIChunks("m"), [MessageStart("assistant"), *calls, MessageStop(stop)])
-    assert said[-2]["choices"][0]["finish_reason"] == reason
-    assert "usage" not in said[-2]
+def test_finish_reasons(stop: str, called: bool, reason: str) -> None:
+    calls: list[StreamItem] = [ToolCallStart(0, "c", "t")] if called else []
+    stream = written(OpenAIChunks("m"), [MessageStart("assistant"), *calls, MessageStop(stop)])
+    assert stream[-2]["choices"][0]["finish_reason"] == reason
+    assert "usage" not in stream[-2]
 
 
 @pytest.mark.parametrize(
@@ -248,7 +249,7 @@ def test_why_an_answer_ended_in_openais_words(stop: str, called: bool, reason: s
         (10, None, {"cached_tokens": 10}),
     ],
 )
-def test_what_the_cache_did_is_told_as_far_as_it_is_known(
+def test_cache_token_counts_are_reported_if_known(
     read: int | None, written_to: int | None, details: dict[str, int] | None
 ) -> None:
     usage = usage_json(Usage(3, 5, cache_read_tokens=read, cache_write_tokens=written_to))
@@ -258,25 +259,25 @@ def test_what_the_cache_did_is_told_as_far_as_it_is_known(
     assert CompletionUsage.model_validate(usage).total_tokens == usage["prompt_tokens"] + 5
 
 
-def test_unknown_usage_is_no_zero() -> None:
-    said = written(OpenAIChunks("m", include_usage=True), [MessageStop("end_turn"), Metadata(Usage(output_tokens=3))])
-    assert said[-2]["usage"] is None
+def test_unknown_usage_is_not_zero() -> None:
+    stream = written(OpenAIChunks("m", include_usage=True), [MessageStop("end_turn"), Metadata(Usage(output_tokens=3))])
+    assert stream[-2]["usage"] is None
 
 
 @pytest.mark.parametrize("writer", [OpenAIChunks("m"), UIMessageParts()])
-def test_a_call_with_broken_input_is_told_and_the_message_still_ends(writer: Writer) -> None:
-    events = [MessageStart("assistant"), *EVERYTHING[35:39], MessageStop("max_tokens")]
-    said = b"".join(writer.event(event) for event in events)
-    said += writer.failed(ToolInputError("cut", "c3", '{"a', "max_tokens"))
-    found = parts(said.decode())
-    assert found[-1] == "[DONE]"
-    assert '{\\"a' in said.decode()
-    assert b'"finish_reason":"length"' in said or found[-2] == {"type": "finish"}
+def test_a_call_with_invalid_input_is_reported_and_the_message_ends(writer: Writer) -> None:
+    events = [MessageStart("assistant"), *EVENTS[35:39], MessageStop("max_tokens")]
+    data = b"".join(writer.event(event) for event in events)
+    data += writer.failed(ToolInputError("cut", "c3", '{"a', "max_tokens"))
+    stream = parts(data.decode())
+    assert stream[-1] == "[DONE]"
+    assert '{\\"a' in data.decode()
+    assert b'"finish_reason":"length"' in data or stream[-2] == {"type": "finish"}
 
 
-def test_an_answer_given_by_a_tool_is_text() -> None:
+def test_the_input_of_the_answer_tool_is_text() -> None:
     writer = OpenAIChunks("m", answer_tool="structured_output")
-    events: list[Said] = [
+    events: list[StreamItem] = [
         MessageStart("assistant"),
         ToolCallStart(0, "c", "structured_output"),
         ToolCallDelta(0, '{"a":'),

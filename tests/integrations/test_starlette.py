@@ -1,4 +1,4 @@
-"""An answer on its way to a browser: a whole application behind a real server, asking an emulator over real sockets."""
+"""Responses to a browser: complete applications behind a real server, with an emulator as Bedrock, over sockets."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from bedrock_stream import Client, MessageStart, RetryPolicy, Stream, Timeouts, Tool
 from bedrock_stream.errors import BedrockStreamError, ConfigurationError
-from bedrock_stream.integrations.protocols import Said
+from bedrock_stream.integrations.protocols import StreamItem
 from bedrock_stream.integrations.protocols.plain import PlainEvents
 from bedrock_stream.integrations.starlette import (
     EventResponse,
@@ -53,24 +53,24 @@ from tests.support.web_app import parts, serving
 ONCE = RetryPolicy(max_attempts=1)
 MODEL = "amazon.nova-lite-v1:0"
 PROTOCOLS: tuple[Protocol, ...] = ("events", "openai", "ui-message")
-SOON = 0.25  # seconds in which Bedrock must see the stream close
+SOON = 0.25  # seconds within which Bedrock must see the stream closed
 
-Answer = Callable[[Request], Response]
+Handler = Callable[[Request], Response]
 
 
-def starlette_app(answer: Answer, *middleware: Middleware) -> ASGIApp:
+def starlette_app(handler: Handler, *middleware: Middleware) -> ASGIApp:
     async def endpoint(request: Request) -> Response:
-        return answer(request)
+        return handler(request)
 
-    return Starlette(routes=[Route("/answer", endpoint)], middleware=list(middleware))
+    return Starlette(routes=[Route("/chat", endpoint)], middleware=list(middleware))
 
 
-def fastapi_app(answer: Answer, *middleware: Middleware) -> ASGIApp:
+def fastapi_app(handler: Handler, *middleware: Middleware) -> ASGIApp:
     app = FastAPI(middleware=list(middleware))
 
-    @app.get("/answer", response_model=None)
+    @app.get("/chat", response_model=None)
     async def endpoint(request: Request) -> Response:
-        return answer(request)
+        return handler(request)
 
     return app
 
@@ -81,32 +81,32 @@ async def pass_on(request: Request, call_next: Callable[[Request], Awaitable[Res
 
 WRAPPED = Middleware(BaseHTTPMiddleware, dispatch=pass_on)
 APPS = [
-    pytest.param(lambda answer: starlette_app(answer), id="starlette"),
-    pytest.param(lambda answer: fastapi_app(answer), id="fastapi"),
-    pytest.param(lambda answer: starlette_app(answer, WRAPPED), id="starlette-wrapped"),
-    pytest.param(lambda answer: fastapi_app(answer, WRAPPED), id="fastapi-wrapped"),
+    pytest.param(lambda handler: starlette_app(handler), id="starlette"),
+    pytest.param(lambda handler: fastapi_app(handler), id="fastapi"),
+    pytest.param(lambda handler: starlette_app(handler, WRAPPED), id="starlette-wrapped"),
+    pytest.param(lambda handler: fastapi_app(handler, WRAPPED), id="fastapi-wrapped"),
 ]
 
 
 @asynccontextmanager
-async def asking(client: Client, protocol: Any = "events", **options: Any) -> AsyncIterator[httpx.AsyncClient]:
-    """A browser at an app with one answer."""
+async def browser_for(client: Client, protocol: Any = "events", **options: Any) -> AsyncIterator[httpx.AsyncClient]:
+    """Yield a browser for an app with one route, `/chat`."""
     app = starlette_app(lambda request: event_response(client.stream(MODEL, "Hi"), protocol, **options))
     async with serving(app) as url, httpx.AsyncClient(base_url=url, timeout=20) as browser:
         yield browser
 
 
-# ------------------------------------------------------------------------------------------------------------ an answer
+# ------------------------------------------------------------------------------------------------------------ responses
 
 
-def text_of(protocol: str, said: list[Any]) -> str:
+def text_of(protocol: str, events: list[Any]) -> str:
     match protocol:
         case "events":
-            return "".join(part["text"] for part in said if part["type"] == "text_delta")
+            return "".join(part["text"] for part in events if part["type"] == "text_delta")
         case "openai":
-            choices = [part["choices"][0] for part in said if part != "[DONE]"]
+            choices = [part["choices"][0] for part in events if part != "[DONE]"]
             return "".join(choice["delta"].get("content") or "" for choice in choices)
-    return "".join(part["delta"] for part in said if part != "[DONE]" and part["type"] == "text-delta")
+    return "".join(part["delta"] for part in events if part != "[DONE]" and part["type"] == "text-delta")
 
 
 LAST = {"events": {"type": "done"}, "openai": "[DONE]", "ui-message": "[DONE]"}
@@ -114,39 +114,39 @@ LAST = {"events": {"type": "done"}, "openai": "[DONE]", "ui-message": "[DONE]"}
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 @pytest.mark.parametrize("app", APPS)
-async def test_an_answer_arrives_whole_and_marked_as_such(
-    emulator: Emulator, client: Client, app: Callable[[Answer], ASGIApp], protocol: Any
+async def test_a_response_is_complete_and_marked_as_such(
+    emulator: Emulator, client: Client, app: Callable[[Handler], ASGIApp], protocol: Any
 ) -> None:
     emulator.script(text(["Hello", " wide", " world\n\n:"]))
-    answer = app(lambda request: event_response(client.stream(MODEL, "Hi"), protocol, headers={"x-mine": "1"}))
-    async with serving(answer) as url, httpx.AsyncClient() as browser:
-        answered = await browser.get(f"{url}/answer")
-    assert answered.status_code == 200
-    assert answered.headers["content-type"].startswith("text/event-stream")
-    assert answered.headers["cache-control"] == "no-store"
-    assert answered.headers["x-mine"] == "1"
-    assert len(answered.headers["x-amzn-requestid"]) == 36
-    assert answered.headers.get("x-vercel-ai-ui-message-stream") == ("v1" if protocol == "ui-message" else None)
-    said = parts(answered.text)
-    assert text_of(protocol, said) == "Hello wide world\n\n:"
-    assert said[-1] == LAST[protocol]
+    asgi_app = app(lambda request: event_response(client.stream(MODEL, "Hi"), protocol, headers={"x-mine": "1"}))
+    async with serving(asgi_app) as url, httpx.AsyncClient() as browser:
+        response = await browser.get(f"{url}/chat")
+    assert response.status_code == 200
+    assert response.headers["content-type"].startswith("text/event-stream")
+    assert response.headers["cache-control"] == "no-store"
+    assert response.headers["x-mine"] == "1"
+    assert len(response.headers["x-amzn-requestid"]) == 36
+    assert response.headers.get("x-vercel-ai-ui-message-stream") == ("v1" if protocol == "ui-message" else None)
+    events = parts(response.text)
+    assert text_of(protocol, events) == "Hello wide world\n\n:"
+    assert events[-1] == LAST[protocol]
     await emulator.wait_for_streams(0)
 
 
-async def test_a_stream_that_is_open_already_is_taken_as_it_is(emulator: Emulator, client: Client) -> None:
+async def test_a_stream_that_is_already_open_is_accepted(emulator: Emulator, client: Client) -> None:
     async def endpoint(request: Request) -> Response:
         stream = await client.stream(MODEL, "Hi").open()
         assert isinstance(await anext(stream), MessageStart)
         return event_response(stream)
 
-    app = Starlette(routes=[Route("/answer", endpoint)])
+    app = Starlette(routes=[Route("/chat", endpoint)])
     async with serving(app) as url, httpx.AsyncClient() as browser:
-        said = parts((await browser.get(f"{url}/answer")).text)
-    assert [said[0]["type"], said[-1]["type"]] == ["text_delta", "done"]
+        events = parts((await browser.get(f"{url}/chat")).text)
+    assert [events[0]["type"], events[-1]["type"]] == ["text_delta", "done"]
 
 
 @pytest.mark.parametrize("protocol", ["events", "ui-message"])
-async def test_a_run_of_tools_arrives_with_its_results(emulator: Emulator, client: Client, protocol: Any) -> None:
+async def test_a_tool_run_is_sent_with_its_results(emulator: Emulator, client: Client, protocol: Any) -> None:
     emulator.script(tool_call("add", {"a": 1, "b": 2}))
     emulator.script(text("Three."))
 
@@ -156,50 +156,50 @@ async def test_a_run_of_tools_arrives_with_its_results(emulator: Emulator, clien
 
     app = starlette_app(lambda request: event_response(client.run_tools(MODEL, "1 and 2?", tools=[add]), protocol))
     async with serving(app) as url, httpx.AsyncClient() as browser:
-        said = parts((await browser.get(f"{url}/answer")).text)
-    types = [part if isinstance(part, str) else part["type"] for part in said]
+        events = parts((await browser.get(f"{url}/chat")).text)
+    types = [part if isinstance(part, str) else part["type"] for part in events]
     if protocol == "events":
         assert types.index("tool_call_end") < types.index("tool_result") < types.index("text_delta")
         assert types.count("message_start") == 2
     else:
-        assert [part for part in said if part != "[DONE]" and part["type"] == "tool-output-available"] == [
-            {"type": "tool-output-available", "toolCallId": said[2]["toolCallId"], "output": "3"}
+        assert [part for part in events if part != "[DONE]" and part["type"] == "tool-output-available"] == [
+            {"type": "tool-output-available", "toolCallId": events[2]["toolCallId"], "output": "3"}
         ]
         assert types.count("start") == 1
         assert types.count("start-step") == types.count("finish-step") == 2
 
 
-async def test_head_asks_no_model(emulator: Emulator, client: Client) -> None:
-    async with asking(client) as browser:
-        answered = await browser.head("/answer")
-    assert (answered.status_code, answered.text) == (200, "")
+async def test_head_sends_no_request_to_bedrock(emulator: Emulator, client: Client) -> None:
+    async with browser_for(client) as browser:
+        response = await browser.head("/chat")
+    assert (response.status_code, response.text) == (200, "")
     assert emulator.requests == []
 
 
-async def test_a_background_task_runs_after_the_answer(emulator: Emulator, client: Client) -> None:
+async def test_a_background_task_runs_after_the_response(emulator: Emulator, client: Client) -> None:
     done = asyncio.Event()
 
     async def note() -> None:
         assert emulator.open_streams == 0
         done.set()
 
-    async with asking(client, background=BackgroundTask(note)) as browser:
-        await browser.get("/answer")
+    async with browser_for(client, background=BackgroundTask(note)) as browser:
+        await browser.get("/chat")
         await asyncio.wait_for(done.wait(), 5)
 
 
 @pytest.mark.parametrize(
-    ("given", "named"),
+    ("options", "named"),
     [({"protocol": "xml"}, "protocol"), ({"heartbeat": 0}, "heartbeat"), ({"status_within": -1}, "status_within")],
 )
-async def test_what_makes_no_sense_is_refused_at_the_call(client: Client, given: dict[str, Any], named: str) -> None:
+async def test_invalid_arguments_are_rejected_at_the_call(client: Client, options: dict[str, Any], named: str) -> None:
     with pytest.raises(ConfigurationError, match=named):
-        event_response(client.stream(MODEL, "Hi"), **given)
+        event_response(client.stream(MODEL, "Hi"), **options)
 
 
-async def test_openai_has_no_words_for_a_run_of_tools(client: Client) -> None:
+async def test_openai_does_not_support_tool_runs(client: Client) -> None:
     run = client.run_tools(MODEL, "Hi", tools=[Tool(name="t", function=print)])
-    with pytest.raises(ConfigurationError, match="one answer"):
+    with pytest.raises(ConfigurationError, match="single response"):
         event_response(run, "openai")
 
 
@@ -211,93 +211,103 @@ DENIED = http_error(403, "AccessDeniedException", "User: arn:aws:iam::1234567890
 FAILURES = [
     pytest.param([THROTTLED], 429, "Throttled", "Too many tokens", id="throttled"),
     pytest.param([OVERLONG], 400, "ContextWindowExceeded", "Input is too long for requested model.", id="overlong"),
-    pytest.param([DENIED], 403, "AccessDenied", "The server may not use this model.", id="denied"),
+    pytest.param([DENIED], 403, "AccessDenied", "The server does not have access to this model.", id="denied"),
     pytest.param([http_error(503, None, "down")], 503, "ServiceUnavailable", "down", id="unavailable"),
     pytest.param(
         [start(), stream_error("throttlingException", "Slow down")], 429, "Throttled", "Slow down", id="inside"
     ),
-    pytest.param([start(), cut()], 502, "StreamInterrupted", "The answer broke off.", id="cut"),
-    pytest.param([hang_before_headers()], 504, "FirstEventTimeout", "The model did not answer in time.", id="late"),
+    pytest.param([start(), cut()], 502, "StreamInterrupted", "The response was interrupted.", id="cut"),
+    pytest.param([hang_before_headers()], 504, "FirstEventTimeout", "The model did not respond in time.", id="late"),
 ]
 
 
 @pytest.fixture
-async def hurried(emulator: Emulator) -> AsyncIterator[Client]:
-    """A client that soon loses patience, and tries once."""
+async def short_timeout_client(emulator: Emulator) -> AsyncIterator[Client]:
+    """A client with a short timeout and without retries."""
     limits = Timeouts(first_event=0.2)
-    async with Client(region=REGION, endpoint_url=emulator.url, credentials=KEYS, timeouts=limits, retry=ONCE) as made:
-        yield made
+    async with Client(
+        region=REGION, endpoint_url=emulator.url, credentials=KEYS, timeouts=limits, retry=ONCE
+    ) as client:
+        yield client
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 @pytest.mark.parametrize(("script", "status", "kind", "message"), FAILURES)
-async def test_what_fails_before_the_first_event_is_an_http_error(
-    emulator: Emulator, hurried: Client, protocol: Any, script: list[Any], status: int, kind: str, message: str
+async def test_a_failure_before_the_first_event_is_an_http_error(
+    emulator: Emulator,
+    short_timeout_client: Client,
+    protocol: Any,
+    script: list[Any],
+    status: int,
+    kind: str,
+    message: str,
 ) -> None:
     emulator.script(*script)
-    async with asking(hurried, protocol) as browser:
-        answered = await browser.get("/answer")
-    assert answered.status_code == status
-    assert answered.headers["content-type"] == "application/json"
-    error = answered.json()["error"]
+    async with browser_for(short_timeout_client, protocol) as browser:
+        response = await browser.get("/chat")
+    assert response.status_code == status
+    assert response.headers["content-type"] == "application/json"
+    error = response.json()["error"]
     assert error["message"] == message
     assert set(error) == ({"message", "type", "code", "param"} if protocol == "openai" else set(error))
     if protocol != "openai":
         assert error["type"] == kind
     if kind != "FirstEventTimeout":
-        assert len(answered.headers["x-amzn-requestid"]) == 36
+        assert len(response.headers["x-amzn-requestid"]) == 36
     await emulator.wait_for_streams(0)
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
-async def test_nothing_of_the_server_is_told_where_it_cannot_reach_the_model(protocol: Any) -> None:
+async def test_a_failed_connection_reveals_nothing_about_the_server(protocol: Any) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
     async with (
         Client(region=REGION, endpoint_url=f"http://127.0.0.1:{port}", credentials=KEYS, retry=ONCE) as client,
-        asking(client, protocol) as browser,
+        browser_for(client, protocol) as browser,
     ):
-        answered = await browser.get("/answer")
-    assert answered.status_code == 502
-    assert answered.json()["error"]["message"] == "The model could not be reached."
-    assert str(port) not in answered.text
+        response = await browser.get("/chat")
+    assert response.status_code == 502
+    assert response.json()["error"]["message"] == "The model could not be reached."
+    assert str(port) not in response.text
 
 
-async def test_nothing_of_the_server_is_told_where_it_has_no_keys(emulator: Emulator) -> None:
-    async with Client(region=REGION, endpoint_url=emulator.url) as client, asking(client) as browser:
-        answered = await browser.get("/answer")
-    assert (answered.status_code, answered.json()["error"]["message"]) == (
+async def test_missing_credentials_reveal_nothing_about_the_server(emulator: Emulator) -> None:
+    async with Client(region=REGION, endpoint_url=emulator.url) as client, browser_for(client) as browser:
+        response = await browser.get("/chat")
+    assert (response.status_code, response.json()["error"]["message"]) == (
         500,
-        "The server is not set up for this request.",
+        "The server is not configured for this request.",
     )
-    assert "AWS" not in answered.text
+    assert "AWS" not in response.text
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 @pytest.mark.parametrize("torn", [True, False])
-async def test_a_cut_answer_never_looks_finished(emulator: Emulator, client: Client, protocol: Any, torn: bool) -> None:
+async def test_a_truncated_response_never_looks_complete(
+    emulator: Emulator, client: Client, protocol: Any, torn: bool
+) -> None:
     emulator.script(text("Hello"), cut(torn=torn))
-    async with asking(client, protocol) as browser:
-        answered = await browser.get("/answer")
-    assert answered.status_code == 200
-    said = parts(answered.text)
-    assert text_of(protocol, [part for part in said if part == "[DONE]" or "error" not in part]) == "Hello"
-    assert "The answer broke off." in answered.text
+    async with browser_for(client, protocol) as browser:
+        response = await browser.get("/chat")
+    assert response.status_code == 200
+    events = parts(response.text)
+    assert text_of(protocol, [part for part in events if part == "[DONE]" or "error" not in part]) == "Hello"
+    assert "The response was interrupted." in response.text
     match protocol:
         case "events":
-            assert [said[-1]["type"], said[-1]["error"]["type"]] == ["error", "StreamInterrupted"]
+            assert [events[-1]["type"], events[-1]["error"]["type"]] == ["error", "StreamInterrupted"]
         case "openai":
-            assert set(said[-1]) == {"error"}
-            assert 'finish_reason":"' not in answered.text
+            assert set(events[-1]) == {"error"}
+            assert 'finish_reason":"' not in response.text
         case _:
-            assert said[-2:] == [{"type": "error", "errorText": "The answer broke off."}, "[DONE]"]
-            assert "finish" not in answered.text
+            assert events[-2:] == [{"type": "error", "errorText": "The response was interrupted."}, "[DONE]"]
+            assert "finish" not in response.text
 
 
-async def test_what_the_app_itself_gets_wrong_closes_the_stream(emulator: Emulator, client: Client) -> None:
+async def test_an_exception_in_the_app_closes_the_stream(emulator: Emulator, client: Client) -> None:
     class Broken(PlainEvents):
-        def event(self, event: Said) -> bytes:
-            raise LookupError("a mistake")
+        def event(self, event: StreamItem) -> bytes:
+            raise LookupError("a bug")
 
     raised: list[Exception] = []
 
@@ -314,9 +324,9 @@ async def test_what_the_app_itself_gets_wrong_closes_the_stream(emulator: Emulat
     emulator.script(text("Hello"), stall())
     app = Outermost(starlette_app(lambda request: EventResponse(client.stream(MODEL, "Hi"), Broken())))
     async with serving(app) as url, httpx.AsyncClient() as browser:
-        assert (await browser.get(f"{url}/answer")).status_code == 500
+        assert (await browser.get(f"{url}/chat")).status_code == 500
         await emulator.wait_for_streams(0, timeout=SOON)
-    assert [str(error) for error in raised] == ["a mistake"]
+    assert [str(error) for error in raised] == ["a bug"]
 
 
 async def test_an_error_outside_a_stream_becomes_a_response(emulator: Emulator, client: Client) -> None:
@@ -324,80 +334,80 @@ async def test_an_error_outside_a_stream_becomes_a_response(emulator: Emulator, 
         return Response((await client.generate(MODEL, "Hi")).text)
 
     app = Starlette(
-        routes=[Route("/answer", endpoint)],
+        routes=[Route("/chat", endpoint)],
         exception_handlers={BedrockStreamError: error_response},
     )
     emulator.script(THROTTLED)
     async with serving(app) as url, httpx.AsyncClient() as browser:
-        answered = await browser.get(f"{url}/answer")
-    assert (answered.status_code, answered.json()["error"]["type"]) == (429, "Throttled")
-    assert len(answered.headers["x-amzn-requestid"]) == 36
+        response = await browser.get(f"{url}/chat")
+    assert (response.status_code, response.json()["error"]["type"]) == (429, "Throttled")
+    assert len(response.headers["x-amzn-requestid"]) == 36
 
 
 # ----------------------------------------------------------------------------------------------------------- heartbeats
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
-async def test_silence_is_filled_with_comments(emulator: Emulator, client: Client, protocol: Any) -> None:
+async def test_comments_are_sent_during_silence(emulator: Emulator, client: Client, protocol: Any) -> None:
     emulator.script(text("Hello"), delay(0.3), text(" again", joined=True))
-    async with asking(client, protocol, heartbeat=0.05) as browser:
-        answered = await browser.get("/answer")
-    assert answered.text.count(": still here\n\n") >= 2
-    assert text_of(protocol, parts(answered.text)) == "Hello again"
+    async with browser_for(client, protocol, heartbeat=0.05) as browser:
+        response = await browser.get("/chat")
+    assert response.text.count(": still here\n\n") >= 2
+    assert text_of(protocol, parts(response.text)) == "Hello again"
 
 
-async def test_no_heartbeats_where_none_are_wanted(emulator: Emulator, client: Client) -> None:
+async def test_heartbeats_can_be_disabled(emulator: Emulator, client: Client) -> None:
     emulator.script(text("Hello"), delay(0.1), text(" again", joined=True))
-    async with asking(client, heartbeat=None) as browser:
-        assert "\n: " not in (await browser.get("/answer")).text
+    async with browser_for(client, heartbeat=None) as browser:
+        assert "\n: " not in (await browser.get("/chat")).text
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
-async def test_a_status_that_may_wait_no_longer_is_sent_with_heartbeats(
-    emulator: Emulator, hurried: Client, protocol: Any
+async def test_the_status_is_sent_with_heartbeats_after_status_within(
+    emulator: Emulator, short_timeout_client: Client, protocol: Any
 ) -> None:
     emulator.script(hang_before_headers())
-    async with asking(hurried, protocol, heartbeat=0.05, status_within=0.05) as browser:
-        answered = await browser.get("/answer")
-    assert answered.status_code == 200
-    assert answered.text.startswith(": still here\n\n")
-    assert "The model did not answer in time." in answered.text
-    assert "finish" not in answered.text
+    async with browser_for(short_timeout_client, protocol, heartbeat=0.05, status_within=0.05) as browser:
+        response = await browser.get("/chat")
+    assert response.status_code == 200
+    assert response.text.startswith(": still here\n\n")
+    assert "The model did not respond in time." in response.text
+    assert "finish" not in response.text
 
 
-# ------------------------------------------------------------------------------------------------------------- leaving
+# ---------------------------------------------------------------------------------------------------------- disconnects
 
 
-class Pressure:
-    """ASGI middleware that knows whether the network holds a piece back."""
+class BackPressure:
+    """ASGI middleware that measures how long a `send` has been blocked by back-pressure."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
-        self.since: float | None = None
+        self.blocked_since: float | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         async def timed(message: Message) -> None:
-            self.since = asyncio.get_running_loop().time()
+            self.blocked_since = asyncio.get_running_loop().time()
             await send(message)
-            self.since = None
+            self.blocked_since = None
 
         await self.app(scope, receive, timed)
 
-    async def felt(self) -> None:
+    async def wait_until_blocked(self) -> None:
         loop = asyncio.get_running_loop()
-        while self.since is None or loop.time() - self.since < 0.1:
+        while self.blocked_since is None or loop.time() - self.blocked_since < 0.1:
             await asyncio.sleep(0.01)
 
 
 async def connect(url: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-    """A browser that reads only what it is told to."""
+    """Open a connection that sends a request and reads only on demand, with small buffers."""
     host, _, port = url.removeprefix("http://").partition(":")
     sock = socket.socket()
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     sock.setblocking(False)
     await asyncio.get_running_loop().sock_connect(sock, (host, int(port)))
     reader, writer = await asyncio.open_connection(sock=sock, limit=1024)
-    writer.write(b"GET /answer HTTP/1.1\r\nhost: localhost\r\n\r\n")
+    writer.write(b"GET /chat HTTP/1.1\r\nhost: localhost\r\n\r\n")
     return reader, writer
 
 
@@ -409,11 +419,11 @@ async def leave(writer: asyncio.StreamWriter) -> None:
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 @pytest.mark.parametrize("app", APPS)
 @pytest.mark.parametrize("stage", ["before headers", "before content", "mid-stream", "backpressure"])
-async def test_whoever_leaves_takes_the_stream_along(
+async def test_a_disconnect_closes_the_stream(
     emulator: Emulator,
     client: Client,
     caplog: pytest.LogCaptureFixture,
-    app: Callable[[Answer], ASGIApp],
+    app: Callable[[Handler], ASGIApp],
     protocol: Any,
     stage: str,
 ) -> None:
@@ -424,21 +434,21 @@ async def test_whoever_leaves_takes_the_stream_along(
         "backpressure": [text(["x" * 10_000] * 3000)],
     }
     emulator.script(*scripts[stage])
-    pressure = Pressure(app(lambda request: event_response(client.stream(MODEL, "Hi"), protocol)))
+    pressure = BackPressure(app(lambda request: event_response(client.stream(MODEL, "Hi"), protocol)))
     async with serving(pressure) as url:
         reader, writer = await connect(url)
         await emulator.wait_for_streams(1)
         if stage == "mid-stream":
             assert b"Hello" in await reader.readuntil(b"Hello")
         elif stage == "backpressure":
-            await asyncio.wait_for(pressure.felt(), 10)
+            await asyncio.wait_for(pressure.wait_until_blocked(), 10)
         await leave(writer)
         await emulator.wait_for_streams(0, timeout=SOON)
     assert [record.message for record in caplog.records if record.levelname not in ("DEBUG", "INFO")] == []
 
 
-async def test_a_server_may_tell_of_leaving_by_an_error_from_send(emulator: Emulator, client: Client) -> None:
-    """As ASGI allows since 2.4. Asked by ASGI, since uvicorn does not."""
+async def test_an_os_error_from_send_is_a_disconnect(emulator: Emulator, client: Client) -> None:
+    """ASGI allows it since 2.4. Called as ASGI, since uvicorn does not raise it."""
 
     async def receive() -> Message:
         await asyncio.Event().wait()
@@ -454,7 +464,7 @@ async def test_a_server_may_tell_of_leaving_by_an_error_from_send(emulator: Emul
     await emulator.wait_for_streams(0, timeout=SOON)
 
 
-async def test_a_tool_that_runs_is_left_with_its_browser(emulator: Emulator, client: Client) -> None:
+async def test_a_disconnect_cancels_a_running_tool(emulator: Emulator, client: Client) -> None:
     began, ended = asyncio.Event(), asyncio.Event()
 
     async def slow() -> None:
@@ -474,18 +484,18 @@ async def test_a_tool_that_runs_is_left_with_its_browser(emulator: Emulator, cli
         await emulator.wait_for_streams(0)
 
 
-async def told(stream: Stream) -> AsyncIterator[str]:
+async def event_lines(stream: Stream) -> AsyncIterator[str]:
     async with stream:
-        async for piece in stream.text_stream:
-            yield f"data: {piece}\n\n"
+        async for chunk in stream.text_stream:
+            yield f"data: {chunk}\n\n"
 
 
 @pytest.mark.parametrize("kind", [StreamingResponse, EventSourceResponse])
-async def test_a_response_of_ones_own_making_frees_its_stream_too(
+async def test_other_streaming_responses_also_close_the_stream(
     emulator: Emulator, client: Client, kind: Callable[[AsyncIterator[str]], Response]
 ) -> None:
     emulator.script(text("Hello"), stall())
-    async with serving(starlette_app(lambda request: kind(told(client.stream(MODEL, "Hi"))))) as url:
+    async with serving(starlette_app(lambda request: kind(event_lines(client.stream(MODEL, "Hi"))))) as url:
         reader, writer = await connect(url)
         await reader.readuntil(b"Hello")
         assert emulator.open_streams == 1
@@ -494,69 +504,69 @@ async def test_a_response_of_ones_own_making_frees_its_stream_too(
 
 
 @pytest.mark.parametrize("make", [starlette_app, fastapi_app])
-async def test_of_200_browsers_half_leave_and_nothing_stays(make: Callable[[Answer], ASGIApp]) -> None:
-    dice = random.Random(7)  # noqa: S311 - a repeatable choice
+async def test_of_200_clients_half_disconnect_and_nothing_is_left_open(make: Callable[[Handler], ASGIApp]) -> None:
+    rng = random.Random(7)  # noqa: S311 - must be repeatable
     before = asyncio.all_tasks()
     async with (
         Emulator(pace=0.005) as emulator,
         Client(region=REGION, endpoint_url=emulator.url, credentials=KEYS) as client,
     ):
-        app = make(lambda request: event_response(client.stream(MODEL, "Hi"), dice.choice(PROTOCOLS), heartbeat=0.05))
+        app = make(lambda request: event_response(client.stream(MODEL, "Hi"), rng.choice(PROTOCOLS), heartbeat=0.05))
 
-        async def visit(stay: bool) -> bool:
+        async def visit(complete: bool) -> bool:
             reader, writer = await connect(url)
             try:
-                if stay:
+                if complete:
                     return await read_to_end(reader)
-                for _ in range(dice.randrange(40)):
+                for _ in range(rng.randrange(40)):
                     await reader.readline()
                 return False
             finally:
                 await leave(writer)
 
         async with serving(app) as url:
-            whole = await asyncio.gather(*(visit(number % 2 == 0) for number in range(200)))
+            completed = await asyncio.gather(*(visit(number % 2 == 0) for number in range(200)))
             await emulator.wait_for_streams(0)
-        assert whole == [number % 2 == 0 for number in range(200)]
+        assert completed == [number % 2 == 0 for number in range(200)]
         assert len(emulator.requests) >= 100
     await asyncio.sleep(0)
     assert asyncio.all_tasks() == before
 
 
 async def read_to_end(reader: asyncio.StreamReader) -> bool:
-    """Whether the body ended properly."""
+    """Read the body; return True if it is complete."""
     body = b""
     while not body.endswith(b"\r\n0\r\n\r\n"):
-        piece = await reader.read(65536)
-        if not piece:
+        chunk = await reader.read(65536)
+        if not chunk:
             return False
-        body += piece
+        body += chunk
     return b"[DONE]" in body or b'"done"' in body
 
 
-# --------------------------------------------------------------------------------------------------------- the lifespan
+# ------------------------------------------------------------------------------------------------------------- lifespan
 
 
 async def test_an_app_owns_one_client(emulator: Emulator) -> None:
     options = {"region": REGION, "endpoint_url": emulator.url, "credentials": KEYS}
     app = FastAPI(lifespan=bedrock_lifespan(**options))
-    seen: set[int] = set()
+    client_ids: set[int] = set()
 
-    @app.get("/answer", response_model=None)
-    async def endpoint(client: Client = Depends(get_client)) -> Response:  # noqa: B008 - FastAPI's own way
-        seen.add(id(client))
+    @app.get("/chat", response_model=None)
+    async def endpoint(client: Client = Depends(get_client)) -> Response:  # noqa: B008 - FastAPI's convention
+        client_ids.add(id(client))
         return event_response(client.stream(MODEL, "Hi"))
 
     async with serving(app) as url, httpx.AsyncClient() as browser:
         for _ in range(2):
-            assert parts((await browser.get(f"{url}/answer")).text)[-1] == {"type": "done"}
-        kept: Client = app.state.bedrock
-    assert seen == {id(kept)}
+            assert parts((await browser.get(f"{url}/chat")).text)[-1] == {"type": "done"}
+        app_client: Client = app.state.bedrock
+    assert client_ids == {id(app_client)}
     with pytest.raises(BedrockStreamError, match="closed"):
-        await kept.generate(MODEL, "Hi")
+        await app_client.generate(MODEL, "Hi")
 
 
-async def test_an_app_without_the_lifespan_says_what_is_missing() -> None:
+async def test_an_app_without_the_lifespan_is_an_error() -> None:
     request = Request({"type": "http", "app": Starlette(), "headers": []})
     with pytest.raises(ConfigurationError, match="bedrock_lifespan"):
         get_client(request)

@@ -1,15 +1,15 @@
-"""Traces and metrics by OpenTelemetry's conventions for generative AI. Needs `pip install "bedrock-stream[otel]"`.
+"""Traces and metrics in OpenTelemetry's conventions for generative AI. Needs `pip install "bedrock-stream[otel]"`.
 
-    stop = instrument()  # every client of the process, by the global providers
-    client = Client(observers=[OpenTelemetry(tracer_provider=provider)])  # or one client alone
+    stop = instrument()  # every client of the process, with the global providers
+    client = Client(observers=[OpenTelemetry(tracer_provider=provider)])  # or a single client
 
-One span for each call, `chat {model}`, from the first attempt to the one end, whatever the way out; its parent is
-whatever was current where the call was made. Nothing is attached to any context, so nothing can leak into the caller's.
-What was said is recorded only where that is asked for, by `capture_content=True` or by the environment's
-`OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT`; keys never.
+Each call is one span, `chat {model}`, from the first attempt to the end of the call, however it ends. Its parent is the
+span that was current when the call was made. No span is attached to a context, so none can leak into the caller's.
+Message content is recorded only with `capture_content=True` or if the environment variable
+`OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT` enables it; credentials are never recorded.
 
-Conventions: https://github.com/open-telemetry/semantic-conventions-genai, version 0.1.0, the first since they left the
-general ones; they are in development. Where they have no word, ours begins with `bedrock_stream.`.
+Conventions: https://github.com/open-telemetry/semantic-conventions-genai, version 0.1.0, the first one outside the
+general conventions; its status is "development". Attributes that it does not define begin with `bedrock_stream.`.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from ...observing import observe
 try:
     from .observer import OpenTelemetry
 except ImportError as _error:
+    # Only a missing dependency gets a remedy; any other failed import is a bug.
     if not (_error.name or "").startswith("opentelemetry"):
         raise
     raise ConfigurationError(
@@ -44,9 +45,10 @@ def instrument(
     meter_provider: MeterProvider | None = None,
     capture_content: bool | None = None,
 ) -> Callable[[], None]:
-    """Trace and measure the calls of every client from now on. Returns what ends that.
+    """Trace and measure the calls of every client from now on. Returns a function that ends the instrumentation.
 
-    Called again, it takes the place of what it did before, so that no call is counted twice. See `OpenTelemetry`.
+    Another call replaces the previous instrumentation, so that no call is counted twice. For the parameters, see
+    `OpenTelemetry`.
     """
     global _stop
     observer = OpenTelemetry(

@@ -1,7 +1,7 @@
-"""What a call has of attributes, in the conventions' words. Pure: no span, no clock.
+"""The attributes of a call, according to the conventions. Pure: no span, no clock.
 
-`error.type` is the class of `bedrock_stream.errors`, of which there are few, and which is the same whether the service
-said no by a status or inside the stream; the service's own code stands beside it.
+`error.type` is the class name in `bedrock_stream.errors`: a value of low cardinality, and the same for an HTTP status
+and for an exception in the stream. The service's own code is in `bedrock_stream.error_code`.
 """
 
 from __future__ import annotations
@@ -22,25 +22,26 @@ from ...observing import Attempt, Ending, Subject
 from ...types.events import Usage
 from ...types.options import Options
 from ...types.settings import Target
+from ..usage import total_input_tokens
 
 __all__ = (
     "Attributes",
+    "error_attributes",
     "error_type",
     "finish_reason",
-    "input_tokens",
-    "of_answer",
-    "of_failure",
-    "of_place",
-    "of_request",
-    "of_retry",
-    "of_usage",
     "operation_name",
-    "sentence",
+    "request_attributes",
+    "response_attributes",
+    "retry_attributes",
+    "server_attributes",
+    "status_description",
+    "usage_attributes",
 )
 
 Attributes: TypeAlias = dict[str, str | bool | int | float | list[str]]
 
-_PORTS = {"http": 80, "https": 443}
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+# The conventions' well-known values of `gen_ai.response.finish_reasons`.
 _FINISH_REASONS = {
     "end_turn": "stop",
     "stop_sequence": "stop",
@@ -53,91 +54,89 @@ _FINISH_REASONS = {
     "malformed_model_output": "error",
     "malformed_tool_use": "error",
 }
-# Their sentences may quote the conversation.
-_QUOTING = (ValidationFailed, ModelError, ModelStreamError, NotAnEventStream, ToolInputError)
+# Errors whose messages may quote the conversation.
+_MAY_QUOTE_CONTENT = (ValidationFailed, ModelError, ModelStreamError, NotAnEventStream, ToolInputError)
 
 
 def operation_name(subject: Subject) -> str | None:
-    """The conventions' name for what is asked; None where it asks no model for anything."""
+    """Return the conventions' name of an operation; None for one that does no inference."""
     if subject.operation == "count-tokens":
         return None
+    # A raw InvokeModel call does not say what it is for; Bedrock's embedding models have "embed" in their ids.
     if subject.options is None and "embed" in subject.model:
         return "embeddings"
     return "chat"
 
 
-def of_place(target: Target) -> Attributes:
-    """Where a request goes."""
-    found: Attributes = {}
+def server_attributes(target: Target) -> Attributes:
+    """Return the address of the endpoint that requests are sent to."""
+    attributes: Attributes = {}
     address = urlsplit(target.endpoint_url or "")
     if address.hostname:
-        found["server.address"] = address.hostname
-        found["server.port"] = address.port or _PORTS.get(address.scheme, 443)
-    return found
+        attributes["server.address"] = address.hostname
+        attributes["server.port"] = address.port or _DEFAULT_PORTS.get(address.scheme, 443)
+    return attributes
 
 
-def of_request(subject: Subject) -> Attributes:
-    """What is known before anything is sent, beside operation, provider, model and place."""
-    found: Attributes = {"bedrock_stream.route": subject.route}
+def request_attributes(subject: Subject) -> Attributes:
+    """Return the attributes of the request that only spans have."""
+    attributes: Attributes = {"bedrock_stream.route": subject.route}
     if subject.target.region is not None:
-        found["cloud.region"] = subject.target.region
-    if subject.streaming:  # never False: left out, it says so
-        found["gen_ai.request.stream"] = True
+        attributes["cloud.region"] = subject.target.region
+    # Conventions: set only for a streaming request; absent means False.
+    if subject.streaming:
+        attributes["gen_ai.request.stream"] = True
     if subject.options is not None:
-        found |= _of_options(subject.options)
-    return found
+        attributes |= _option_attributes(subject.options)
+    return attributes
 
 
-def _of_options(options: Options) -> Attributes:
-    found: Attributes = {}
+def _option_attributes(options: Options) -> Attributes:
+    attributes: Attributes = {}
     if options.max_tokens is not None:
-        found["gen_ai.request.max_tokens"] = options.max_tokens
+        attributes["gen_ai.request.max_tokens"] = options.max_tokens
     if options.top_k is not None:
-        found["gen_ai.request.top_k"] = options.top_k
+        attributes["gen_ai.request.top_k"] = options.top_k
     for name in ("temperature", "top_p"):
         value = getattr(options, name)
         if value is not None:
-            found[f"gen_ai.request.{name}"] = float(value)
+            attributes[f"gen_ai.request.{name}"] = float(value)
     if options.stop_sequences:
-        found["gen_ai.request.stop_sequences"] = list(options.stop_sequences)
+        attributes["gen_ai.request.stop_sequences"] = list(options.stop_sequences)
     if options.output_schema is not None:
-        found["gen_ai.output.type"] = "json"
+        attributes["gen_ai.output.type"] = "json"
     guardrail = (options.guardrail or {}).get("guardrailIdentifier")
     if guardrail:
-        found["aws.bedrock.guardrail.id"] = str(guardrail)
-    return found
+        attributes["aws.bedrock.guardrail.id"] = str(guardrail)
+    return attributes
 
 
-def of_answer(ending: Ending, stop_reason: str | None, *, begun: bool) -> Attributes:
-    """What the end has shown, beside usage and failure. An answer that had `begun` and broke off ends in an error."""
-    found: Attributes = {"bedrock_stream.outcome": ending.way, "bedrock_stream.attempts": len(ending.attempts)}
+def response_attributes(ending: Ending, stop_reason: str | None, *, started: bool) -> Attributes:
+    """Return the attributes of the response, except for usage and error. `started`: content was received."""
+    attributes: Attributes = {"bedrock_stream.outcome": ending.way, "bedrock_stream.attempts": len(ending.attempts)}
     if ending.request_id is not None:
-        found["aws.request_id"] = ending.request_id
+        attributes["aws.request_id"] = ending.request_id
     if stop_reason is not None:
-        found["gen_ai.response.finish_reasons"] = [finish_reason(stop_reason)]
-        found["bedrock_stream.stop_reason"] = stop_reason
-    elif begun and ending.way != "finished":
-        found["gen_ai.response.finish_reasons"] = ["error"]
-    return found
+        attributes["gen_ai.response.finish_reasons"] = [finish_reason(stop_reason)]
+        attributes["bedrock_stream.stop_reason"] = stop_reason
+    # A response that started and was not completed has no stop reason; the conventions' value for it is "error".
+    elif started and ending.way != "finished":
+        attributes["gen_ai.response.finish_reasons"] = ["error"]
+    return attributes
 
 
 def finish_reason(stop_reason: str) -> str:
-    """The conventions' word for a stop reason; the service's own where they have none."""
+    """Return the conventions' finish reason; the service's stop reason if they define none for it."""
     return _FINISH_REASONS.get(stop_reason, stop_reason)
 
 
-def input_tokens(usage: Usage) -> int | None:
-    """All input tokens, those of the cache included, as the conventions count them; Bedrock counts those apart."""
-    if usage.input_tokens is None:
-        return None
-    return usage.input_tokens + (usage.cache_read_tokens or 0) + (usage.cache_write_tokens or 0)
-
-
-def of_usage(usage: Usage) -> Attributes:
-    """What the service counted. What it did not count is left out, not zero; so is a cache that was not touched."""
+def usage_attributes(usage: Usage) -> Attributes:
+    """Return the token counts. Counts that the service did not report are omitted, not zero."""
     counts = {
-        "gen_ai.usage.input_tokens": input_tokens(usage),
+        # The conventions include cached tokens here.
+        "gen_ai.usage.input_tokens": total_input_tokens(usage),
         "gen_ai.usage.output_tokens": usage.output_tokens,
+        # Zero means that the cache was not used.
         "gen_ai.usage.cache_read.input_tokens": usage.cache_read_tokens or None,
         "gen_ai.usage.cache_write.input_tokens": usage.cache_write_tokens or None,
     }
@@ -145,35 +144,36 @@ def of_usage(usage: Usage) -> Attributes:
 
 
 def error_type(error: BaseException | None) -> str:
-    """The class's name."""
+    """Return the name of an error's class."""
     return "_OTHER" if error is None else type(error).__name__
 
 
-def of_failure(error: BaseException | None) -> Attributes:
-    """What kind of failure it was."""
-    found: Attributes = {"error.type": error_type(error)}
+def error_attributes(error: BaseException | None) -> Attributes:
+    """Return the attributes that classify an error."""
+    attributes: Attributes = {"error.type": error_type(error)}
     if isinstance(error, ServiceError):
         if error.code:
-            found["bedrock_stream.error_code"] = error.code
+            attributes["bedrock_stream.error_code"] = error.code
+        # An exception in the stream has no status of its own: the response's was 200.
         if not error.mid_stream:
-            found["http.response.status_code"] = error.status
-    return found
+            attributes["http.response.status_code"] = error.status
+    return attributes
 
 
-def of_retry(attempt: Attempt) -> Attributes:
-    """A failed attempt that another one follows."""
-    found = of_failure(attempt.error) | of_place(attempt.target)
-    found |= {"bedrock_stream.attempt": attempt.number, "bedrock_stream.wait": attempt.wait}
+def retry_attributes(attempt: Attempt) -> Attributes:
+    """Return the attributes of a failed attempt that is retried."""
+    attributes = error_attributes(attempt.error) | server_attributes(attempt.target)
+    attributes |= {"bedrock_stream.attempt": attempt.number, "bedrock_stream.wait": attempt.wait}
     if attempt.target.region is not None:
-        found["cloud.region"] = attempt.target.region
+        attributes["cloud.region"] = attempt.target.region
     if isinstance(attempt.error, BedrockStreamError) and attempt.error.request_id is not None:
-        found["aws.request_id"] = attempt.error.request_id
-    return found
+        attributes["aws.request_id"] = attempt.error.request_id
+    return attributes
 
 
-def sentence(error: BaseException | None, *, quoting: bool) -> str:
-    """What a failure says of itself; its bare name where it may quote the conversation and that is not wanted."""
-    if quoting or not (isinstance(error, _QUOTING) or type(error) is ServiceError):
+def status_description(error: BaseException | None, *, capture_content: bool) -> str:
+    """Return an error's message, or its code or type if the message may quote content that is not to be captured."""
+    if capture_content or not (isinstance(error, _MAY_QUOTE_CONTENT) or type(error) is ServiceError):
         return str(error)
     code = error.code if isinstance(error, ServiceError) else ""
     return code or error_type(error)

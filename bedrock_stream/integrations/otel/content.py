@@ -1,6 +1,6 @@
-"""What was said, in the conventions' JSON. Media are told by kind, format and size alone.
+"""Message content as the conventions' JSON. Of media, only kind, format and size are recorded.
 
-Recorded only where that was asked for: see the package.
+Used only if content capture is enabled: see the package.
 """
 
 from __future__ import annotations
@@ -22,18 +22,19 @@ __all__ = ("input_messages", "output_messages", "system_instructions")
 
 
 def input_messages(messages: Iterable[Message]) -> str:
-    """The conversation as it is sent."""
+    """Return the JSON of the conversation in the request."""
     return _json([_message(message) for message in messages])
 
 
 def system_instructions(options: Options) -> str:
-    """What stands before the conversation; the conventions take text alone here."""
+    """Return the JSON of the system prompt."""
     parts = _parts(Raw(item) if isinstance(item, dict) else item for item in options.system)
+    # The conventions define only text parts here.
     return _json([part for part in parts if part["type"] == "text"])
 
 
 def output_messages(response: Response) -> str:
-    """The answer, whole or as far as it came."""
+    """Return the JSON of the response, which may be incomplete."""
     return _json([_message(response.message)])
 
 
@@ -43,7 +44,7 @@ def _json(value: Any) -> str:
 
 def _message(message: Message) -> dict[str, Any]:
     parts = _parts(message.content)
-    # Bedrock lets the user bring a tool's result; the conventions have a role for it.
+    # In Bedrock, tool results are content of the user; the conventions have the role "tool".
     is_tool = bool(parts) and all(part["type"] == "tool_call_response" for part in parts)
     return {"role": "tool" if is_tool else message.role, "parts": parts}
 
@@ -53,7 +54,7 @@ def _parts(blocks: Iterable[Block]) -> list[dict[str, Any]]:
 
 
 def _typed(block: Block) -> Block:
-    """A block in Converse's own shape read, as far as it can be."""
+    """Parse a block that the caller passed in Converse's JSON format; return it unchanged if that fails."""
     if isinstance(block, Raw):
         with suppress(InvalidFrame, ValueError, RecursionError):
             return read_block(block.value)
@@ -67,32 +68,32 @@ def _part(block: Block) -> dict[str, Any] | None:
         case Reasoning():
             return {"type": "reasoning", "content": block.text}
         case ToolCall(server=True):
-            called = {"type": block.name, "input": block.input}
-            return {"type": "server_tool_call", "id": block.id, "name": block.name, "server_tool_call": called}
+            call = {"type": block.name, "input": block.input}
+            return {"type": "server_tool_call", "id": block.id, "name": block.name, "server_tool_call": call}
         case ToolCall():
             return {"type": "tool_call", "id": block.id, "name": block.name, "arguments": block.input}
         case ToolResult(kind=None):
             return {"type": "tool_call_response", "id": block.id, "response": _result(block)}
         case ToolResult():
-            answer = {"type": block.kind, "content": _result(block)}
-            return {"type": "server_tool_call_response", "id": block.id, "server_tool_call_response": answer}
+            response = {"type": block.kind, "content": _result(block)}
+            return {"type": "server_tool_call_response", "id": block.id, "server_tool_call_response": response}
         case Attachment():
-            return _medium(block)
+            return _media_part(block)
         case Raw(value):
-            return {"type": next(iter(value), "unknown")}  # nobody knows what of it would be media
+            return {"type": next(iter(value), "unknown")}  # its content may be media, so only its type is recorded
         case CachePoint():
-            return None
+            return None  # a marker without content
 
 
-def _medium(medium: Attachment) -> dict[str, Any]:
-    kind = type(medium).__name__.lower()
-    if medium.data is None:
-        return {"type": "uri", "modality": kind, "format": medium.format, "uri": medium.s3_uri}
-    return {"type": kind, "format": medium.format, "byte_size": len(medium.data)}
+def _media_part(attachment: Attachment) -> dict[str, Any]:
+    modality = type(attachment).__name__.lower()
+    if attachment.data is None:
+        return {"type": "uri", "modality": modality, "format": attachment.format, "uri": attachment.s3_uri}
+    return {"type": modality, "format": attachment.format, "byte_size": len(attachment.data)}
 
 
 def _result(result: ToolResult) -> Any:
-    """A tool's answer: the value itself where it is one alone."""
+    """Return a tool's result: the value itself if there is one, a list of values otherwise."""
     items = [_item(item) for item in result.content]
     return items[0] if len(items) == 1 else items
 
@@ -101,6 +102,6 @@ def _item(item: Any) -> Any:
     match item:
         case Json(value) | Raw({"json": value}):
             return value
-        case Text(said) | Raw({"text": str(said)}):
-            return said
+        case Text(text) | Raw({"text": str(text)}):
+            return text
     return _part(_typed(item))

@@ -1,7 +1,7 @@
-"""The observer that makes a span and the metrics of each call.
+"""The observer that records a span and the metrics of each call.
 
-Locks are why a dropped stream's span is ended by its loop and not at once: a finaliser runs wherever memory is
-collected, perhaps inside the SDK, which would wait for its own lock for ever.
+The span of a dropped stream is ended by the stream's event loop, not by the finalizer: a finalizer may run inside the
+SDK while it holds a lock, and ending the span there would wait for the same lock forever.
 """
 
 from __future__ import annotations
@@ -29,31 +29,32 @@ from ...observing import Attempt, Ending, Subject
 from ...types.events import BlockStop, Event, MessageStart, MessageStop, Metadata, Usage
 from .attributes import (
     Attributes,
+    error_attributes,
     error_type,
-    of_answer,
-    of_failure,
-    of_place,
-    of_request,
-    of_retry,
-    of_usage,
     operation_name,
-    sentence,
+    request_attributes,
+    response_attributes,
+    retry_attributes,
+    server_attributes,
+    status_description,
+    usage_attributes,
 )
 from .content import input_messages, output_messages, system_instructions
-from .instruments import Embeddings, Inference
+from .instruments import EmbeddingsMetrics, InferenceMetrics
 
 __all__ = ("OpenTelemetry",)
 
-_SWITCH = "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"
-_ON = ("true", "span_only", "span_and_event")
+_CAPTURE_CONTENT = "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"
+# Not "event_only": this observer emits no events.
+_ENABLED = ("true", "span_only", "span_and_event")
 _NO_OUTPUT = (MessageStart, BlockStop, MessageStop, Metadata)
 
 
 class OpenTelemetry:
-    """Give it to `Client(observers=[...])`, or have `instrument` give it to every client; not both.
+    """An observer for `Client(observers=[...])`. `instrument` adds one to every client; do not use both.
 
-    `tracer_provider`, `meter_provider`: the global ones where they are left out.
-    `capture_content`: whether spans hold what was said; left out, the environment decides, and by default they do not.
+    `tracer_provider`, `meter_provider`: default to the global ones. `capture_content`: record message content in spans;
+    by default, only if the environment variable `OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT` enables it.
     """
 
     def __init__(
@@ -64,12 +65,12 @@ class OpenTelemetry:
         capture_content: bool | None = None,
     ) -> None:
         if capture_content is None:
-            capture_content = os.environ.get(_SWITCH, "").strip().lower() in _ON
+            capture_content = os.environ.get(_CAPTURE_CONTENT, "").strip().lower() in _ENABLED
         self.capture_content = capture_content
         self.tracer = get_tracer("bedrock_stream", __version__, tracer_provider)
         meter = get_meter("bedrock_stream", __version__, meter_provider)
-        self.inference: Inference = Inference(meter)
-        self.embeddings: Embeddings = Embeddings(meter)
+        self.inference: InferenceMetrics = InferenceMetrics(meter)
+        self.embeddings: EmbeddingsMetrics = EmbeddingsMetrics(meter)
 
     def watch(self, subject: Subject) -> _Call | None:
         """See `observing.Observer`."""
@@ -78,65 +79,65 @@ class OpenTelemetry:
 
 
 class _Call:
-    """See `observing.Observation`."""
+    """The observation of one call; see `observing.Observation`."""
 
     __slots__ = (
-        "_began",
-        "_chunk",
-        "_common",
+        "_attributes",
         "_context",
-        "_first",
+        "_last_chunk",
         "_loop",
         "_metadata",
         "_observer",
         "_span",
-        "_stop",
+        "_started",
+        "_stop_reason",
         "_subject",
+        "_time_to_first_chunk",
     )
 
     def __init__(self, observer: OpenTelemetry, subject: Subject, operation: str) -> None:
         self._observer = observer
         self._subject = subject
-        self._context = get_current()  # the caller's; by the first read another task's may be current
-        self._common: Attributes = {
+        self._context = get_current()  # the caller's: the stream may be read in another context
+        self._attributes: Attributes = {  # of the span and of every metric
             "gen_ai.operation.name": operation,
             "gen_ai.provider.name": "aws.bedrock",
             "gen_ai.request.model": subject.model,
-            **of_place(subject.target),
+            **server_attributes(subject.target),
         }
-        self._began = 0.0
-        self._first: float | None = None
-        self._chunk = 0.0
+        self._started = 0.0
+        self._time_to_first_chunk: float | None = None
+        self._last_chunk = 0.0
         self._metadata = Metadata()
-        self._stop: str | None = None
+        self._stop_reason: str | None = None
 
     def began(self) -> None:
         self._loop = asyncio.get_running_loop()
-        self._began = monotonic()
-        common, subject = self._common, self._subject
+        self._started = monotonic()
+        attributes, subject = self._attributes, self._subject
         self._span = self._observer.tracer.start_span(
-            f"{common['gen_ai.operation.name']} {subject.model}",
+            f"{attributes['gen_ai.operation.name']} {subject.model}",
             context=self._context,
             kind=SpanKind.CLIENT,
-            attributes=common | of_request(subject),
+            attributes=attributes | request_attributes(subject),
         )
-        self._context = set_span_in_context(self._span, self._context)  # what the metrics' examples point at
-        if self._captures and subject.options is not None:
+        self._context = set_span_in_context(self._span, self._context)  # exemplars of the metrics refer to the span
+        if self._captures_content and subject.options is not None:
             self._span.set_attribute("gen_ai.input.messages", input_messages(subject.messages))
             if subject.options.system:
                 self._span.set_attribute("gen_ai.system_instructions", system_instructions(subject.options))
 
     def failed(self, attempt: Attempt) -> None:
-        self._span.add_event("retry", of_retry(attempt))
+        self._span.add_event("retry", retry_attributes(attempt))
 
     def first(self, attempt: Attempt) -> None:
-        self._first = monotonic() - self._began
-        self._common |= of_place(attempt.target) | {"gen_ai.response.model": attempt.target.model or ""}
+        self._time_to_first_chunk = monotonic() - self._started
+        self._attributes |= server_attributes(attempt.target) | {"gen_ai.response.model": attempt.target.model or ""}
         if self._subject.streaming:
             self._span.add_event("first_chunk")
 
     def came(self, events: Iterable[Event]) -> None:
-        """What has arrived at once is one chunk."""
+        """Record the events that were received together as one chunk."""
         is_chunk = False
         for event in events:
             kind = type(event)
@@ -145,71 +146,76 @@ class _Call:
             elif isinstance(event, Metadata):
                 self._metadata = self._metadata.merged(event)
             elif isinstance(event, MessageStop):
-                self._stop = event.stop_reason
+                self._stop_reason = event.stop_reason
         if is_chunk:
             now = monotonic()
-            if self._chunk:
-                self._record(self._observer.inference.between_chunks, now - self._chunk)
-            self._chunk = now
+            if self._last_chunk:
+                self._record(self._observer.inference.between_chunks, now - self._last_chunk)
+            self._last_chunk = now
 
     def ended(self, ending: Ending) -> None:
-        at = time_ns()
+        end_time = time_ns()
         if ending.way == "dropped" and self._loop.is_running():
-            with suppress(RuntimeError):  # closed at this very moment
-                self._loop.call_soon_threadsafe(self._finish, ending, at)
+            with suppress(RuntimeError):  # the loop was closed in the meantime
+                self._loop.call_soon_threadsafe(self._finish, ending, end_time)
                 return
-        self._finish(ending, at)
+        self._finish(ending, end_time)
 
-    # ------------------------------------------------------------------------------------------------ what it rests on
+    # ------------------------------------------------------------------------------------------------------- internals
 
     @property
-    def _captures(self) -> bool:
+    def _captures_content(self) -> bool:
         return self._observer.capture_content and self._span.is_recording()
 
-    def _finish(self, ending: Ending, at: int) -> None:
+    def _finish(self, ending: Ending, end_time: int) -> None:
         try:
-            self._describe(ending)
-            self._measure(ending)
+            self._describe_span(ending)
+            self._record_metrics(ending)
         finally:
-            self._span.end(at)
+            self._span.end(end_time)
 
-    def _describe(self, ending: Ending) -> None:
-        span, stop, usage = self._span, self._stop_reason(ending), self._usage(ending)
+    def _describe_span(self, ending: Ending) -> None:
+        span, stop_reason, usage = self._span, self._find_stop_reason(ending), self._find_usage(ending)
+        # With failover, the last attempt's target is the one that responded.
         target = ending.attempts[-1].target
-        self._common |= of_place(target)
-        found = self._common | of_answer(ending, stop, begun=self._first is not None)
+        self._attributes |= server_attributes(target)
+        started = self._time_to_first_chunk is not None
+        attributes = self._attributes | response_attributes(ending, stop_reason, started=started)
         if target.region is not None:
-            found["cloud.region"] = target.region
+            attributes["cloud.region"] = target.region
         if usage is not None:
-            found |= of_usage(usage)
-        if self._first is not None and self._subject.streaming:
-            found["gen_ai.response.time_to_first_chunk"] = self._first
+            attributes |= usage_attributes(usage)
+        if self._time_to_first_chunk is not None and self._subject.streaming:
+            attributes["gen_ai.response.time_to_first_chunk"] = self._time_to_first_chunk
+        # In the conventions, a stream that the caller closes or cancels is not an error.
         if ending.way == "failed":
-            found |= of_failure(ending.error)
-            said = sentence(ending.error, quoting=self._observer.capture_content)
-            span.set_status(Status(StatusCode.ERROR, said))
-        span.set_attributes(found)
-        if self._captures and ending.response is not None:
+            attributes |= error_attributes(ending.error)
+            description = status_description(ending.error, capture_content=self._observer.capture_content)
+            span.set_status(Status(StatusCode.ERROR, description))
+        span.set_attributes(attributes)
+        if self._captures_content and ending.response is not None:
             span.set_attribute("gen_ai.output.messages", output_messages(ending.response))
 
-    def _measure(self, ending: Ending) -> None:
-        failure = {"error.type": error_type(ending.error)} if ending.way == "failed" else {}
-        if self._common["gen_ai.operation.name"] == "embeddings":
-            self._record(self._observer.embeddings.duration, ending.seconds, **failure)
+    def _record_metrics(self, ending: Ending) -> None:
+        error = {"error.type": error_type(ending.error)} if ending.way == "failed" else {}
+        if self._attributes["gen_ai.operation.name"] == "embeddings":
+            self._record(self._observer.embeddings.duration, ending.seconds, **error)
             return
         inference = self._observer.inference
-        self._record(inference.duration, ending.seconds, **failure)
-        if self._first is not None and self._subject.streaming:
-            self._record(inference.first_chunk, self._first)
-        usage = self._usage(ending)
+        self._record(inference.duration, ending.seconds, **error)
+        if self._time_to_first_chunk is not None and self._subject.streaming:
+            self._record(inference.first_chunk, self._time_to_first_chunk)
+        usage = self._find_usage(ending)
         if usage is not None:
-            inference.count(usage, self._common, failure, self._context)
+            inference.record_usage(usage, self._attributes, error, self._context)
 
     def _record(self, instrument: Any, amount: float, **attributes: str) -> None:
-        instrument.record(amount, {**self._common, **attributes}, context=self._context)
+        instrument.record(amount, {**self._attributes, **attributes}, context=self._context)
 
-    def _usage(self, ending: Ending) -> Usage | None:
+    # A stream reports these as events; a response that is not streamed has them in `ending.response`.
+
+    def _find_usage(self, ending: Ending) -> Usage | None:
         return self._metadata.usage or (None if ending.response is None else ending.response.usage)
 
-    def _stop_reason(self, ending: Ending) -> str | None:
-        return self._stop or (None if ending.response is None else ending.response.stop_reason)
+    def _find_stop_reason(self, ending: Ending) -> str | None:
+        return self._stop_reason or (None if ending.response is None else ending.response.stop_reason)

@@ -1,7 +1,7 @@
-"""`events`: this library's own events, each as JSON under its type.
+"""The `events` protocol: this library's own events, each as JSON, named by its type.
 
-The last one is `done` for a whole answer and `error` for any other; either way nothing follows, so a page closes its
-`EventSource` there, which else would ask again.
+The last event is `done` for a complete response and `error` for any other one. Nothing follows it, so a page closes its
+`EventSource` there; otherwise the browser would reconnect and send the request again.
 """
 
 from __future__ import annotations
@@ -12,14 +12,16 @@ from typing import Any
 import msgspec
 
 from ...errors import BedrockStreamError
-from ..http_errors import Problem, problem_of
-from . import Said, server_sent
+from ..http_errors import ErrorDetails, error_details
+from . import StreamItem, server_sent
 
-__all__ = ("PlainEvents", "problem_json")
+__all__ = ("PlainEvents", "error_json")
+
+_PUBLIC = ("type", "message", "code", "status", "retryable", "request_id")
 
 
 class PlainEvents:
-    """The writer."""
+    """The writer of the `events` protocol."""
 
     headers: Mapping[str, str] = {}
     request_id_headers: tuple[str, ...] = ("x-amzn-requestid",)
@@ -27,8 +29,9 @@ class PlainEvents:
     def __init__(self) -> None:
         self._encode = msgspec.json.Encoder().encode
 
-    def event(self, event: Said) -> bytes:
+    def event(self, event: StreamItem) -> bytes:
         """See `Writer`."""
+        # `EventSource` dispatches an event to the listeners of its name.
         return server_sent(self._encode(event), str(event.__struct_config__.tag))
 
     def end(self) -> bytes:
@@ -37,14 +40,13 @@ class PlainEvents:
 
     def failed(self, error: BedrockStreamError) -> bytes:
         """See `Writer`."""
-        return server_sent(self._encode({"type": "error", **problem_json(problem_of(error))}), "error")
+        return server_sent(self._encode({"type": "error", **error_json(error_details(error))}), "error")
 
-    def refusal(self, problem: Problem) -> bytes:
+    def refusal(self, details: ErrorDetails) -> bytes:
         """See `Writer`."""
-        return self._encode(problem_json(problem))
+        return self._encode(error_json(details))
 
 
-def problem_json(problem: Problem) -> dict[str, Any]:
-    """A failure as JSON."""
-    shown = ("type", "message", "code", "status", "retryable", "request_id")
-    return {"error": {name: getattr(problem, name) for name in shown}}
+def error_json(details: ErrorDetails) -> dict[str, Any]:
+    """Build the JSON of an error."""
+    return {"error": {name: getattr(details, name) for name in _PUBLIC}}

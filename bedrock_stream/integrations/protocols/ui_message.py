@@ -1,10 +1,9 @@
-"""`ui-message`: the UI message stream, version 1, which front ends made with Vercel's AI SDK read.
+"""The `ui-message` protocol: the AI SDK's UI message stream, version 1, read by front ends that use Vercel's AI SDK.
 
-The readers of AI SDK 5 are strict: a part or a member that their version does not know ends the stream. So only what
-every version since 5.0.7 knows is written; the finish reason, which version 6 brought, is not among it. Before 5.0.7
-nobody knew `tool-input-error`: such a reader fails at a call whose input is broken, which is better than running it. A
-block opens by its first delta and closes by its stop, or at the latest at the answer's end. Source: the AI SDK's page
-on stream protocols and the schema of its UI message chunks.
+The parsers of AI SDK 5 are strict: an unknown part or member ends the stream. So only parts and members that every
+version since 5.0.7 knows are written; the finish reason, which version 6 introduced, is omitted. Versions before 5.0.7
+do not know `tool-input-error` and fail on a tool call with invalid input, which is better than running it.
+Source: the AI SDK's documentation of stream protocols, and the schema of its UI message chunks.
 """
 
 from __future__ import annotations
@@ -32,25 +31,23 @@ from ...types.events import (
     ToolResultStart,
 )
 from ...types.messages import Json, Text, ToolResult
-from ..http_errors import Problem, problem_of
-from . import Said, server_sent
-from .plain import problem_json
+from ..http_errors import ErrorDetails, error_details
+from . import DONE, StreamItem, server_sent
+from .plain import error_json
 
 __all__ = ("UIMessageParts",)
-
-_DONE = b"data: [DONE]\n\n"
 
 _Part: TypeAlias = tuple[str, dict[str, Any]]
 """A part's type and its other members."""
 
 
 class _Block:
-    """What is open at one place of the message."""
+    """An open block of the message."""
 
     def __init__(self, kind: str) -> None:
         self.kind = kind  # text, reasoning, result, image
         self.id = ""
-        self.proof: dict[str, str] = {}
+        self.metadata: dict[str, str] = {}  # a reasoning block's signature or redacted data
         self.format = ""
         self.data = b""
         self.failed = False
@@ -58,8 +55,9 @@ class _Block:
 
 
 class UIMessageParts:
-    """The writer."""
+    """The writer of the `ui-message` protocol."""
 
+    # The AI SDK recognizes the protocol and its version by this header.
     headers: Mapping[str, str] = {"x-vercel-ai-ui-message-stream": "v1"}
     request_id_headers: tuple[str, ...] = ("x-amzn-requestid",)
 
@@ -69,29 +67,30 @@ class UIMessageParts:
         self._steps = 0
         self._sources = 0
 
-    def event(self, event: Said) -> bytes:
+    def event(self, event: StreamItem) -> bytes:
         """See `Writer`."""
         return b"".join(self._part(*part) for part in self._parts(event))
 
     def end(self) -> bytes:
         """See `Writer`."""
         parts: list[_Part] = [*self._close_all(), ("finish-step", {}), ("finish", {})]
-        return b"".join(self._part(*part) for part in parts) + _DONE
+        return b"".join(self._part(*part) for part in parts) + DONE
 
     def failed(self, error: BedrockStreamError) -> bytes:
         """See `Writer`."""
         if isinstance(error, ToolInputError):
-            return self.end()  # the message is whole, and `tool-input-error` has told of the call
-        return self._part("error", {"errorText": problem_of(error).message}) + _DONE
+            return self.end()  # the message is complete, and `tool-input-error` has reported the call
+        # A truncated message has no `finish`; [DONE] only ends the stream.
+        return self._part("error", {"errorText": error_details(error).message}) + DONE
 
-    def refusal(self, problem: Problem) -> bytes:
+    def refusal(self, details: ErrorDetails) -> bytes:
         """See `Writer`."""
-        return self._encode(problem_json(problem))
+        return self._encode(error_json(details))
 
     def _part(self, type: str, members: Mapping[str, Any]) -> bytes:
         return server_sent(self._encode({"type": type, **members}))
 
-    def _parts(self, event: Said) -> Iterator[_Part]:
+    def _parts(self, event: StreamItem) -> Iterator[_Part]:
         match event:
             case TextDelta(index=index, text=text):
                 yield from self._start(index, "text")
@@ -103,7 +102,7 @@ class UIMessageParts:
             case ToolCallStart() | ToolCallDelta() | ToolCallEnd():
                 yield from _call(event, self._open_call(event))
             case ToolResult():
-                yield _tool_output(event.id, event.status == "error", _told(event))
+                yield _tool_output(event.id, event.status == "error", _tool_result(event))
             case CitationDelta(citation=citation):
                 self._sources += 1
                 yield _source(citation, f"source-{self._sources}")
@@ -113,7 +112,7 @@ class UIMessageParts:
                 self._collect(event)
 
     def _next_step(self) -> Iterator[_Part]:
-        """Each answer of a tool run is a step of one message."""
+        """Start a step. The whole run of tools is one message, with a step for each response of the model."""
         if self._steps:
             yield from self._close_all()
             yield "finish-step", {}
@@ -123,28 +122,30 @@ class UIMessageParts:
         yield "start-step", {}
 
     def _id(self, index: int) -> str:
+        # Unique in the message: block indexes start from 0 in each step.
         return f"{self._steps}-{index}"
 
     def _block(self, index: int, kind: str) -> _Block:
         return self._open.setdefault((index, kind), _Block(kind))
 
     def _start(self, index: int, kind: str) -> Iterator[_Part]:
+        # Bedrock has no start event for text and reasoning blocks, so their first delta starts them.
         if (index, kind) not in self._open:
             self._block(index, kind)
             yield f"{kind}-start", {"id": self._id(index)}
 
     def _reason(self, event: ReasoningDelta) -> Iterator[_Part]:
         yield from self._start(event.index, "reasoning")
-        proof = self._block(event.index, "reasoning").proof
+        metadata = self._block(event.index, "reasoning").metadata
         if event.signature is not None:
-            proof["signature"] = proof.get("signature", "") + event.signature
+            metadata["signature"] = metadata.get("signature", "") + event.signature
         if event.redacted is not None:
-            proof["redactedData"] = b64encode(event.redacted).decode()
+            metadata["redactedData"] = b64encode(event.redacted).decode()
         if event.text:
             yield "reasoning-delta", {"id": self._id(event.index), "delta": event.text}
 
     def _open_call(self, event: ToolCallStart | ToolCallDelta | ToolCallEnd) -> str:
-        """The call's id, which fragments do not carry."""
+        """Track the open tool calls and return the event's call id, which the deltas do not carry."""
         block = self._block(event.index, "call")
         if isinstance(event, ToolCallStart):
             block.id = event.id
@@ -153,7 +154,7 @@ class UIMessageParts:
         return block.id
 
     def _collect(self, event: ToolResultStart | ToolResultDelta | ImageStart | ImageDelta) -> None:
-        """What the protocol takes only whole."""
+        """Collect the fragments of blocks that the protocol has no deltas for."""
         match event:
             case ToolResultStart(index=index, id=id, status=status):
                 block = self._block(index, "result")
@@ -166,14 +167,17 @@ class UIMessageParts:
                 self._block(index, "image").data += data or b""
 
     def _close(self, index: int) -> Iterator[_Part]:
+        """Yield the last part of each open block at an index."""
         for key in [key for key in self._open if key[0] == index]:
             block = self._open.pop(key)
             match block.kind:
                 case "text":
                     yield "text-end", {"id": self._id(index)}
                 case "reasoning":
-                    proof = {"providerMetadata": {"bedrock": block.proof}} if block.proof else {}
-                    yield "reasoning-end", {"id": self._id(index), **proof}
+                    # A member without metadata is omitted: the schema does not allow null.
+                    metadata = {"providerMetadata": {"bedrock": block.metadata}} if block.metadata else {}
+                    yield "reasoning-end", {"id": self._id(index), **metadata}
+                # A result without a start event has no call id, and the protocol requires one.
                 case "result" if block.id:
                     kind, members = _tool_output(block.id, block.failed, block.content)
                     yield kind, {**members, "providerExecuted": True}
@@ -190,15 +194,16 @@ def _call(event: ToolCallStart | ToolCallDelta | ToolCallEnd, id: str) -> Iterat
     if isinstance(event, ToolCallDelta):
         yield "tool-input-delta", {"toolCallId": id, "inputTextDelta": event.input_json}
         return
-    who = {"toolCallId": event.id, "toolName": event.name}
+    call = {"toolCallId": event.id, "toolName": event.name}
+    # With `providerExecuted`, the front end does not run the tool.
     server = {"providerExecuted": True} if event.server else {}
     if isinstance(event, ToolCallStart):
-        yield "tool-input-start", {**who, **server}
+        yield "tool-input-start", {**call, **server}
     elif event.input is not None:
-        yield "tool-input-available", {**who, "input": event.input, **server}
+        yield "tool-input-available", {**call, "input": event.input, **server}
     else:
-        told = {"input": event.raw, "errorText": "The tool's input is not a JSON object."}
-        yield "tool-input-error", {**who, **told, **server}
+        error = {"input": event.raw, "errorText": "The tool's input is not a JSON object."}
+        yield "tool-input-error", {**call, **error, **server}
 
 
 def _tool_output(id: str, failed: bool, output: Any) -> _Part:
@@ -208,8 +213,8 @@ def _tool_output(id: str, failed: bool, output: Any) -> _Part:
     return "tool-output-error", {"toolCallId": id, "errorText": text}
 
 
-def _told(result: ToolResult) -> Any:
-    """What a tool returned, as plainly as it goes."""
+def _tool_result(result: ToolResult) -> Any:
+    """Return a tool's result: a single text or JSON value as it is, other content as a list of blocks."""
     match result.content:
         case (Text(text=text),):
             return text
@@ -224,5 +229,5 @@ def _source(citation: Citation, id: str) -> _Part:
     url = web.get("url") if isinstance(web, dict) else None
     if isinstance(url, str):
         return "source-url", {"sourceId": id, "url": url, **title}
-    # A citation names no media type; its passages are text.
+    # `mediaType` and `title` are required. A citation has no media type; its passages are text.
     return "source-document", {"sourceId": id, "mediaType": "text/plain", "title": citation.title or "document"}
