@@ -431,7 +431,7 @@ BAD_RAW: list[tuple[dict[str, Any], str]] = [
     ({"model": ""}, "model: '' names no model"),
     ({"body": [1]}, "body: a list is no body; give a dict"),
     ({"body": "{}"}, "body: a str is no body"),
-    ({"body": {"a": {1}, "b": object()}}, "request: its body cannot become JSON"),
+    ({"body": {"a": {1}, "b": object()}}, "request: the body cannot be encoded as JSON"),
 ]
 
 
