@@ -88,6 +88,7 @@ class ChunkReader(BaseReader, ABC):
         kind = frame.headers.get(":event-type")
         if frame.headers.get(":message-type", "event") != "event" or not isinstance(kind, str):
             raise frame_error(frame)
+        # `chunk` is the only event today.
         events.append(UnknownEvent(kind, decode_object(frame.payload, f"the payload of a {kind} event")))
 
     def _unwrap(self, frame: Frame, events: deque[Event]) -> bytes:
@@ -157,7 +158,7 @@ def take_metrics(document: dict[str, Any]) -> Metadata:
     metrics = document.get(METRICS)
     if not isinstance(metrics, dict):
         return Metadata()
-    metrics = dict(document.pop(METRICS))
+    metrics = dict(document.pop(METRICS))  # what is unknown, `firstByteLatency` for one, becomes `extra`
     counts = {name: metrics.pop(key) for key, name in _COUNTS.items() if type(metrics.get(key)) is int}
     latency = metrics.pop("invocationLatency", None)
     return Metadata(usage=Usage(**counts), latency_ms=latency if type(latency) is int else None, extra=metrics)

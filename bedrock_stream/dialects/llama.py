@@ -43,18 +43,18 @@ _Turn = tuple[str, str]
 """A role and its text in the prompt."""
 
 _STOPS = {"stop": "end_turn", "length": "max_tokens"}
-_IMAGE = "<|image|>"
-# The first character of each special token in text, behind which a space breaks the token.
+_IMAGE = "<|image|>"  # the position of an image in the text; its data is in `images`
+# The first character of each special token. A space after it breaks the token.
 _TOKEN_START = re.compile(r"<(?=\|[^\s<|>]+\|>)")
 _TOKEN_START_2 = re.compile(r"<(?=/?s>|</?SYS>>)|\[(?=/?INST\])")
-# Family -> the tokens before and after a role, and at the end of a turn.
+# Family -> the tokens before and after a role, and at the end of a turn. Two line feeds are part of a header.
 _HEADERS = {
     "llama3": ("<|start_header_id|>", "<|end_header_id|>\n\n", "<|eot_id|>"),
     "llama4": ("<|header_start|>", "<|header_end|>\n\n", "<|eot|>"),
 }
 
 
-# -------------------------------------------------------------------------------------------------------------- writing
+# ------------------------------------------------------------------------------------------------------------- writing
 
 
 def _turn_text(message: Message, token_start: re.Pattern[str]) -> str:
@@ -105,7 +105,7 @@ def _alternate(turns: Sequence[_Turn]) -> bool:
     return bool(conversation) and conversation == expected
 
 
-# -------------------------------------------------------------------------------------------------------------- reading
+# ------------------------------------------------------------------------------------------------------------- reading
 
 
 class _Chunk(msgspec.Struct, gc=False, forbid_unknown_fields=True):
@@ -162,7 +162,7 @@ class LlamaReader(ChunkReader):
         blocked = self.take_guardrail(wire)
         self.metadata = self.metadata.merged(take_metrics(wire))
         if not self.ended:
-            # The last chunk may have text too, besides the stop reason and the metrics.
+            # The last chunk may also have text, with the stop reason and the metrics.
             self._add_text(pop_as(wire, "generation", str), *_take_counts(wire), events)
             reason = pop_as(wire, "stop_reason", str)
             if reason is not None or (blocked and last):
@@ -188,7 +188,7 @@ def _usage(prompt: int | None, generated: int | None) -> Usage | None:
     return None if prompt is None and generated is None else Usage(prompt, generated)
 
 
-# ---------------------------------------------------------------------------------------------------------- the dialect
+# --------------------------------------------------------------------------------------------------------- the dialect
 
 
 def _parse(wire: _Wire) -> ParsedResponse:

@@ -44,6 +44,7 @@ def native_headers(options: Options) -> tuple[tuple[str, str], ...]:
 
 def native_body(body: dict[str, Any], options: Options) -> dict[str, Any]:
     """Return a native body with the guardrail settings that have no header. The caller's member takes precedence."""
+    # E.g. `streamProcessingMode` and `tagSuffix`.
     rest = {key: value for key, value in (options.guardrail or {}).items() if key not in _GUARDRAIL_HEADERS}
     return {"amazon-bedrock-guardrailConfig": rest, **body} if rest else body
 

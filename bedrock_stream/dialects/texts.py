@@ -40,7 +40,7 @@ def system_texts(options: Options) -> list[str | None]:
         match item:
             case Text(text):
                 texts.append(text)
-            case {"text": str(text), **rest} if not rest:
+            case {"text": str(text), **rest} if not rest:  # in Converse's format
                 texts.append(text)
             case _:
                 texts.append(None)

@@ -336,12 +336,12 @@ def test_the_streaming_request_has_the_same_body() -> None:
 
 
 def test_extra_takes_precedence() -> None:
-    extra = {"inferenceConfig": {"maxTokens": 7}, "messages": [], "tomorrow": {"a": None}}
+    extra = {"inferenceConfig": {"maxTokens": 7}, "messages": [], "new": {"a": None}}
     assert write_unchecked("hello", max_tokens=5, system="a", extra=extra) == {
         "messages": [],
         "system": [{"text": "a"}],
         "inferenceConfig": {"maxTokens": 7},
-        "tomorrow": {"a": None},
+        "new": {"a": None},
     }
 
 

@@ -344,7 +344,7 @@ METRICS = {"inputTokenCount": 26, "outputTokenCount": 4, "invocationLatency": 64
 MEASURED: Wire = {"amazon-bedrock-invocationMetrics": METRICS}
 TRACE = {"guardrail": {"actionReason": "Guardrail blocked."}}
 INTERVENED: Wire = {"amazon-bedrock-guardrailAction": "INTERVENED"}
-NOTHING_DONE: Wire = {"amazon-bedrock-guardrailAction": "NONE"}
+NO_ACTION: Wire = {"amazon-bedrock-guardrailAction": "NONE"}
 TRACED: Wire = {**INTERVENED, "amazon-bedrock-trace": TRACE}
 
 
@@ -426,7 +426,7 @@ UNKNOWN: dict[str, tuple[Frame, list[Event]]] = {
     ),
     "no text": (raw_chunk(b"{}"), []),
     "a null text": (raw_chunk(b'{"generation": null}'), []),
-    "a guardrail that did nothing": (chunk("a", **NOTHING_DONE), [TextDelta(0, "a")]),
+    "a guardrail that did nothing": (chunk("a", **NO_ACTION), [TextDelta(0, "a")]),
 }
 
 

@@ -75,8 +75,9 @@ def write_body(messages: Sequence[Message], options: Options) -> dict[str, Any]:
         body["system"] = _blocks(item for item in options.system if not isinstance(item, dict))
     if tools := _tools(options):
         body["tools"] = tools
-        if choice := _tool_choice(options.tool_choice):  # rejected without tools
+        if choice := _tool_choice(options.tool_choice):  # requires tools
             body["tool_choice"] = choice
+    # The additional fields include `top_k`, `thinking` and `anthropic_beta`, which is a header on Anthropic's own API.
     fields = {
         "temperature": options.temperature,
         "top_p": options.top_p,
@@ -127,7 +128,7 @@ def _tool(tool: Tool) -> dict[str, Any]:
 
 
 def _tool_choice(choice: str | dict[str, Any] | None) -> dict[str, Any] | None:
-    if isinstance(choice, dict):  # Converse's format: the kind is the key
+    if isinstance(choice, dict):  # in Converse's format, where the kind is the key
         ((kind, value),) = choice.items()
         return {"type": kind, **value}
     if choice in (None, "auto", "any", "none"):

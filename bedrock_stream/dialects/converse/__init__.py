@@ -16,6 +16,7 @@ __all__ = ("Converse",)
 
 def _parse(wire: dict[str, Any]) -> ParsedResponse:
     """Parse a response. Source: ConverseResponse in the Bedrock Runtime service model."""
+    # `output` is a union whose only member is `message`.
     message = pop(pop(wire, "output", dict), "message", dict)
     content = pop(message, "content", list)
     blocks = [check_call(index, read_block(block)) for index, block in enumerate(content)]

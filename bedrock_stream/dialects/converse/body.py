@@ -26,12 +26,14 @@ def write_body(messages: Sequence[Message], options: Options) -> dict[str, Any]:
         body["inferenceConfig"] = inference
     if tools := _tool_config(messages, options):
         body["toolConfig"] = tools
+    # Members that Converse passes to the model unchanged, `top_k` and `anthropic_beta` among them.
     if options.additional_model_request_fields is not None:
         body["additionalModelRequestFields"] = options.additional_model_request_fields
     if options.response_field_paths:
         body["additionalModelResponseFieldPaths"] = options.response_field_paths
     if options.prompt_variables is not None:
         body["promptVariables"] = {name: {"text": text} for name, text in options.prompt_variables.items()}
+    # The following are headers in the native formats, see `native`.
     if options.guardrail is not None:
         body["guardrailConfig"] = options.guardrail
     if options.performance is not None:
@@ -60,7 +62,7 @@ def _system(item: Text | CachePoint | dict[str, Any]) -> dict[str, Any]:
 
 
 def _inference(options: Options) -> dict[str, Any]:
-    fields = {
+    fields = {  # Converse has no top_k: it is an additional field of each vendor
         "maxTokens": options.max_tokens,
         "temperature": options.temperature,
         "topP": options.top_p,
@@ -82,7 +84,7 @@ def _tool_config(messages: Iterable[Message], options: Options) -> dict[str, Any
     ):
         return None
     config: dict[str, Any] = {"tools": [_tool(tool) for tool in options.tools]}
-    choice = options.tool_choice
+    choice = options.tool_choice  # on the wire a union with one key
     if isinstance(choice, dict):
         config["toolChoice"] = choice
     elif choice in ("auto", "any"):

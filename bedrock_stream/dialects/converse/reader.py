@@ -157,6 +157,7 @@ class ConverseReader(BaseReader):
 
     def _block_delta(self, wire: _Wire, events: deque[Event]) -> None:
         index, delta = pop(wire, "contentBlockIndex", int), pop_object(wire, "delta")
+        # A delta is a union, but several members are accepted. A member of another type is an error, not unknown.
         if "text" in delta:
             events.append(TextDelta(index, pop(delta, "text", str)))
         if "toolUse" in delta:
@@ -170,7 +171,7 @@ class ConverseReader(BaseReader):
             put_back(delta, "reasoningContent", reasoning)
         if "toolResult" in delta:
             events.append(ToolResultDelta(index, pop(delta, "toolResult", list)))
-        if "citation" in delta:
+        if "citation" in delta:  # belongs to the text of the same block
             events.append(CitationDelta(index, read_citation(delta.pop("citation"))))
         if "image" in delta:
             image = pop_object(delta, "image")
@@ -208,7 +209,7 @@ _HANDLERS: dict[str, Callable[[ConverseReader, _Wire, deque[Event]], None]] = {
 
 def read_stop(wire: _Wire) -> MessageStop:
     """Remove the stop reason and the additional fields from a `messageStop` event or a response and return them."""
-    reason = pop(wire, "stopReason", str)
+    reason = pop(wire, "stopReason", str)  # not validated: the service sends reasons that its model does not list
     return MessageStop(reason, additional_fields=wire.pop("additionalModelResponseFields", None))
 
 
@@ -226,6 +227,7 @@ def read_metadata(wire: _Wire) -> Metadata:
     )
 
 
+# The input count excludes cache reads and writes.
 _USAGE = {
     "inputTokens": "input_tokens",
     "outputTokens": "output_tokens",

@@ -27,7 +27,7 @@ def parse(wire: _Wire) -> ParsedResponse:
     metadata, blocked = take_trace(wire).merged(take_counts(wire)), take_blocked(wire)
     choice, *others = pop_as(wire, "choices", list[_Wire]) or [{}]
     message = msgspec.convert(choice.pop("message"), _Wire)
-    message.pop("role", None)
+    message.pop("role", None)  # always `assistant`
     blocks: list[Block | ToolCallEnd] = list(_read_content(pop_as(message, "content", str) or ""))
     blocks += _read_calls(pop_as(message, "tool_calls", list[_Wire]) or (), len(blocks))
     stop = read_stop(pop_as(choice, "finish_reason", str), blocked=blocked)

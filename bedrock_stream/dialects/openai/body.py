@@ -40,7 +40,7 @@ def write_body(messages: Sequence[Message], options: Options) -> _Wire:
     """See `dialects.Dialect.body`. Raises `UnsupportedOperation` for what `unsupported` names."""
     raise_unsupported(unsupported(messages, options))
     turns = [wire for message in messages for wire in _message(message)]
-    if system := system_text(options):
+    if system := system_text(options):  # the system prompt is the first message
         turns.insert(0, {"role": "system", "content": system})
     fields = {
         "max_tokens": options.max_tokens,
@@ -48,13 +48,13 @@ def write_body(messages: Sequence[Message], options: Options) -> _Wire:
         "top_p": options.top_p,
         "stop": list(options.stop_sequences),
         "tools": [_tool(tool) for tool in options.tools],
-        "tool_choice": _tool_choice(options.tool_choice) if options.tools else None,
+        "tool_choice": _tool_choice(options.tool_choice) if options.tools else None,  # requires tools
     }
     return with_fields({"messages": turns}, fields, options)
 
 
 def _can_write(block: Block, role: str) -> bool:
-    if isinstance(block, ToolCall):
+    if isinstance(block, ToolCall):  # this API has no calls that the service ran
         return role == "assistant" and not block.server
     if isinstance(block, ToolResult):
         return (
@@ -118,7 +118,7 @@ def _tool_choice(choice: str | _Wire | None) -> str | _Wire | None:
     match choice:
         case "auto" | "none" | None:
             return choice
-        case "any" | {"any": _}:
+        case "any" | {"any": _}:  # the option, or in Converse's format
             return "required"
         case {"auto": _}:
             return "auto"

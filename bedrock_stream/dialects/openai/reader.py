@@ -85,7 +85,7 @@ class OpenAIReader(ChunkReader):
             except ValueError:  # a rare chunk, an unknown member, or malformed: parsed generically
                 pass
             else:
-                if not self._started:
+                if not self._started:  # only the first chunk must have a role
                     self._start(delta.role, events)
                 if delta.content:  # empty in the first chunk
                     self._add_content(self._tags.feed(delta.content), events)
@@ -131,7 +131,7 @@ class OpenAIReader(ChunkReader):
     def _add_content(self, pieces: Sequence[tuple[bool, str]], events: deque[Event]) -> None:
         for reasoning, text in pieces:
             kind = ReasoningDelta if reasoning else TextDelta
-            if kind is not self._kind:
+            if kind is not self._kind:  # pieces of reasoning with a pair of tags each are one block
                 self._stop_block(events)
                 self._kind, self._index = kind, self._next_index()
             events.append(kind(self._index, text))
@@ -141,6 +141,7 @@ class OpenAIReader(ChunkReader):
         return self._next - 1
 
     def _stop_block(self, events: deque[Event]) -> None:
+        # Nothing on the wire marks the end of a block, so it ends where the next one or the message's end begins.
         if self._kind is not None:
             self._kind = None
             events.append(BlockStop(self._index))

@@ -22,7 +22,7 @@ class TagSplitter:
 
     def feed(self, text: str) -> Sequence[tuple[bool, str]]:
         """Return the pieces known so far. Only a possible beginning of a tag is held back."""
-        if not self._held and "<" not in text:
+        if not self._held and "<" not in text:  # most pieces
             return ((self._inside, text),)
         text, pieces, start = self._held + text, [], 0
         while True:
