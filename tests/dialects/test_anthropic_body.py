@@ -27,6 +27,7 @@ from bedrock_stream import (
 )
 from bedrock_stream.dialects.anthropic import Anthropic
 from bedrock_stream.dialects.converse import Converse
+from bedrock_stream.errors import ConfigurationError
 from bedrock_stream.request.models import describe
 from bedrock_stream.request.route import choose_route
 from bedrock_stream.types.messages import read_prompt
@@ -239,6 +240,11 @@ def test_tool_calls_and_results_share_turns() -> None:
         {"role": "user", "content": [{"type": "text", "text": "Go on."}]},
         {"role": "user", "content": [{"type": "text", "text": "Quickly."}]},
     ]
+
+
+def test_a_result_that_is_not_json_serializable_is_rejected() -> None:
+    with pytest.raises(ConfigurationError, match=r"prompt: dict value cannot be encoded as JSON: .*; use JSON values"):
+        content(ToolResult("c", {"a": object()}))
 
 
 def test_a_success_status_is_omitted_and_a_missing_signature_is_sent_empty() -> None:
