@@ -1,6 +1,6 @@
-"""The wire dialects: each builds a request's body, reads a stream's frames, and reads a whole answer.
+"""The wire dialects: each writes request bodies, reads the frames of a stream, and parses complete responses.
 
-All of them yield the same events and the same `Response`, so a change of route never changes a consumer's code.
+All dialects produce the same events and the same `Response`, so consumers do not depend on the route.
 """
 
 from __future__ import annotations
@@ -19,47 +19,50 @@ __all__ = ("Dialect", "Native", "Reader")
 
 
 class Reader(Protocol):
-    """Reads the frames of one stream."""
+    """Reader of the frames of one stream."""
 
     ended: bool
-    """The message's own end has been seen."""
+    """True once the message's end has been read."""
     complete: bool
-    """Nothing more is expected after it."""
+    """True once nothing more is expected after the message's end."""
     has_end_marker: bool
-    """Whether this API marks the end of a message; where it does not, the end of the body is the end."""
+    """False if this API does not mark the end of a message: then the end of the body is the end."""
     broken_tool: ToolCallEnd | None
     """The first tool call whose input is not a JSON object."""
 
     def feed(self, frames: Iterable[Frame], events: deque[Event]) -> None:
         """Append the events of these frames.
 
-        Raises `ServiceError` for an exception frame and `InvalidFrame` for a payload that is not what its headers
-        promise; the events of the frames before it have been appended by then.
+        Raises `ServiceError` for an exception frame and `InvalidFrame` for a payload that does not match its headers,
+        after the events of the preceding frames have been appended.
         """
 
 
 class Dialect(Protocol):
-    """One way of talking to a model."""
+    """One API for talking to a model."""
 
     route: str
     """`converse` or `invoke`."""
     operation: str
-    """The last segment of the path for a whole answer."""
+    """The last path segment for a complete response."""
     stream_operation: str
-    """The last segment of the path for a stream."""
+    """The last path segment for a stream."""
 
     def body(self, messages: Sequence[Message], options: Options) -> dict[str, Any]:
-        """The request's body, before it becomes JSON."""
+        """Return the request body before it is encoded as JSON. `extra` takes precedence over all other members."""
 
     def reader(self) -> Reader:
-        """A reader for one stream."""
+        """Return a reader for one stream."""
 
     def answer(self, body: bytes, *, request_id: str | None, model: str) -> Response:
-        """A whole answer's body. Raises `ToolInputError` as a stream would."""
+        """Parse the body of a complete response.
+
+        Raises `InvalidFrame` for a body that does not match the API, and `ToolInputError` as a stream does.
+        """
 
 
 class Native(Dialect, Protocol):
-    """A family's own form, which has no words for some of what Converse can say."""
+    """A model family's native format. It does not support everything that Converse supports."""
 
     def unsupported(self, messages: Sequence[Message], options: Options) -> str | None:
-        """Why this conversation cannot be said in this form; None where it can."""
+        """Return why this format does not support the request, or None if it does."""

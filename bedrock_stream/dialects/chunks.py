@@ -1,7 +1,7 @@
-"""Frames of InvokeModelWithResponseStream: each `chunk` holds one JSON document of the model's own, in base64.
+"""Frames of InvokeModelWithResponseStream: each `chunk` holds one JSON document of the model, in base64.
 
-What the native dialects share: unwrapping, exceptions, unknown events, and what Bedrock itself adds to a model's
-documents: its counts, and what a guardrail did. A dialect reads the documents.
+Shared by the native dialects: unwrapping, exceptions, unknown events, and the members that Bedrock adds to a model's
+documents (its own counts, and the result of a guardrail). Each dialect parses the documents.
 Source: ResponseStream and PayloadPart in the Bedrock Runtime service model, and recorded traffic.
 """
 
@@ -15,63 +15,64 @@ from typing import Any
 import msgspec
 
 from ..errors import InvalidFrame
-from ..eventstream import Frame, HeaderValue
+from ..eventstream import Frame
 from ..types.events import Event, MessageStop, Metadata, UnknownEvent, Usage
-from .payloads import decode_object, failure, pop_as
-from .tool_input import ToolInputs
+from .base import BaseReader
+from .payloads import decode_object, frame_error, pop_as
 
 __all__ = (
     "ACTION",
     "METRICS",
     "TRACE",
     "ChunkReader",
-    "close_metadata",
-    "metrics_of",
-    "stop_of",
+    "message_stop",
     "take_blocked",
+    "take_metrics",
     "take_trace",
+    "with_total",
 )
 
 ACTION = "amazon-bedrock-guardrailAction"
-"""The member that says whether a guardrail stepped in."""
+"""The member with a guardrail's action: `NONE` or `INTERVENED`."""
 TRACE = "amazon-bedrock-trace"
-"""The member that says what it saw."""
+"""The member with a guardrail's assessments."""
 METRICS = "amazon-bedrock-invocationMetrics"
-"""The member that Bedrock adds to a model's last document."""
+"""The member with token counts and latency, which Bedrock adds to a model's last document."""
 
 
 class _Chunk(msgspec.Struct, gc=False, forbid_unknown_fields=True):
     data: bytes = msgspec.field(name="bytes")
-    p: str = ""
+    p: str = ""  # padding of random length, which hides token lengths from traffic analysis
 
 
 _decode_chunk = msgspec.json.Decoder(_Chunk).decode
 
 
-class ChunkReader(ToolInputs, ABC):
-    """Reads one native stream; see `dialects.Reader`. A subclass reads documents and says when the message ended."""
+class ChunkReader(BaseReader, ABC):
+    """Base of the readers of native streams; see `dialects.Reader`.
 
-    __slots__ = ("_chunk_headers", "blocked", "complete", "ended", "metadata")
+    A subclass parses documents and sets `ended` and `complete`.
+    """
 
-    has_end_marker = True
+    __slots__ = ("blocked", "metadata")
+
+    frequent_event = "chunk"
 
     def __init__(self) -> None:
         super().__init__()
-        self._chunk_headers: Mapping[str, HeaderValue] | None = None
-        self.ended: bool = False
-        self.complete: bool = False
-        self.blocked: bool = False  # by a guardrail
-        self.metadata: Metadata = Metadata()  # what is known about the message and has not been told yet
+        self.blocked: bool = False  # a guardrail intervened
+        self.metadata: Metadata = Metadata()  # received, and not yet emitted
 
     @abstractmethod
     def read(self, document: bytes, events: deque[Event]) -> None:
-        """Append the events of one document. Whatever it raises but errors of ours becomes `InvalidFrame`."""
+        """Append the events of one document. Exceptions other than the library's own become `InvalidFrame`."""
 
     def feed(self, frames: Iterable[Frame], events: deque[Event]) -> None:
         """See `dialects.Reader`."""
         for frame in frames:
             headers = frame.headers
-            if headers is self._chunk_headers or self._announces_chunk(headers):
+            if headers is self._frequent_headers or self._is_frequent(headers):
+                # A chunk is JSON around base64 around JSON: this is the first decode, `read` does the second.
                 try:
                     document = _decode_chunk(frame.payload).data
                 except ValueError:
@@ -79,71 +80,69 @@ class ChunkReader(ToolInputs, ABC):
                 try:
                     self.read(document, events)
                 except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
-                    raise InvalidFrame(f"a chunk is not as the model describes it: {error!r}") from None
+                    raise InvalidFrame(f"a chunk does not match the model's format: {error!r}") from None
             else:
                 self._feed_other(frame, events)
-
-    def _announces_chunk(self, headers: Mapping[str, HeaderValue]) -> bool:
-        """One look tells the next hundred: the decoder gives the same object for the same header block."""
-        if headers.get(":event-type") != "chunk" or headers.get(":message-type", "event") != "event":
-            return False
-        self._chunk_headers = headers
-        return True
 
     def _feed_other(self, frame: Frame, events: deque[Event]) -> None:
         kind = frame.headers.get(":event-type")
         if frame.headers.get(":message-type", "event") != "event" or not isinstance(kind, str):
-            raise failure(frame)
+            raise frame_error(frame)
+        # `chunk` is the only event today.
         events.append(UnknownEvent(kind, decode_object(frame.payload, f"the payload of a {kind} event")))
 
     def _unwrap(self, frame: Frame, events: deque[Event]) -> bytes:
-        """The document of a chunk with members that this version does not know: they are passed on."""
+        """Return the document of a chunk that has unknown members beside it, which are passed on."""
         wire = decode_object(frame.payload, "the payload of a chunk")
-        wire.pop("p", None)
+        wire.pop("p", None)  # padding
         try:
             document = msgspec.convert(wire.pop("bytes"), bytes)
         except (KeyError, ValueError) as error:
-            raise InvalidFrame(f"a chunk holds no base64 bytes: {error!r}") from None
+            raise InvalidFrame(f"a chunk has no `bytes` in base64: {error!r}") from None
         if wire:
             events.append(UnknownEvent("chunk", wire))
         return document
 
     def take_guardrail(self, wire: dict[str, Any]) -> bool:
-        """Take a guardrail's action and trace out of a document, and keep them. Whether it stepped in here."""
+        """Remove a guardrail's action and trace from a document and keep them. Return whether it intervened here."""
         blocked = take_blocked(wire)
         self.blocked |= blocked
         if TRACE in wire:
             self.metadata = self.metadata.merged(take_trace(wire))
         return blocked
 
-    def tell_metadata(self, events: deque[Event]) -> None:
-        """Append what is known about the message, if anything is new, once it has ended."""
+    def emit_metadata(self, events: deque[Event]) -> None:
+        """Append the metadata received so far, once the message has ended.
+
+        The counts may be on the chunk that ends the message or on a later one. Each new part becomes an event, and
+        the stream is complete once there is a usage.
+        """
         if self.ended and self.metadata != Metadata():
-            events.append(close_metadata(self.metadata))
+            events.append(with_total(self.metadata))
             self.complete = self.complete or self.metadata.usage is not None
             self.metadata = Metadata()
 
 
 def take_blocked(wire: dict[str, Any]) -> bool:
-    """Take a guardrail's action out of a document: whether it stepped in."""
+    """Remove a guardrail's action from a document and return whether the guardrail intervened."""
     return bool(wire.pop(ACTION, None) == "INTERVENED")
 
 
 def take_trace(wire: dict[str, Any]) -> Metadata:
-    """Take a guardrail's trace out of a document. Raises `ValueError` where it is no object."""
+    """Remove a guardrail's trace from a document and return it. Raises `ValueError` if it is not an object."""
     return Metadata(trace=pop_as(wire, TRACE, dict[str, Any]))
 
 
-def stop_of(member: str, reason: str | None, words: Mapping[str, str], *, blocked: bool) -> MessageStop:
-    """A message's end in Converse's words. A guardrail that speaks in the model's place may give no reason.
+def message_stop(member: str, reason: str | None, reasons: Mapping[str, str], *, blocked: bool) -> MessageStop:
+    """Return the end of a message, with the stop reason that Converse uses; unknown reasons are unchanged.
 
-    Raises `KeyError`, naming the `member` that should have had it, where nobody gives one.
+    Raises `KeyError` with the name of the `member` if there is no reason.
     """
-    if blocked:
+    if blocked:  # a guardrail's answer replaces the model's, and may come without a reason
         return MessageStop("guardrail_intervened", reason)
     if reason is None:
         raise KeyError(member)
-    return MessageStop(words.get(reason, reason), reason)
+    return MessageStop(reasons.get(reason, reason), reason)
 
 
 _COUNTS = {
@@ -154,19 +153,22 @@ _COUNTS = {
 }
 
 
-def metrics_of(document: dict[str, Any]) -> Metadata | None:
-    """Take Bedrock's own counts out of a document: usage and latency in milliseconds. None where there are none."""
+def take_metrics(document: dict[str, Any]) -> Metadata:
+    """Remove Bedrock's own metrics from a document and return them: usage, and latency in milliseconds."""
     metrics = document.get(METRICS)
     if not isinstance(metrics, dict):
-        return None
-    metrics = dict(document.pop(METRICS))
+        return Metadata()
+    metrics = dict(document.pop(METRICS))  # what is unknown, `firstByteLatency` for one, becomes `extra`
     counts = {name: metrics.pop(key) for key, name in _COUNTS.items() if type(metrics.get(key)) is int}
     latency = metrics.pop("invocationLatency", None)
     return Metadata(usage=Usage(**counts), latency_ms=latency if type(latency) is int else None, extra=metrics)
 
 
-def close_metadata(metadata: Metadata) -> Metadata:
-    """With the total that no model says itself: input, cache and output, where input and output are known."""
+def with_total(metadata: Metadata) -> Metadata:
+    """Return the metadata with `total_tokens`, if input and output are known.
+
+    The input count excludes cache reads and writes, as on Converse, where the total is the sum of all four.
+    """
     usage = metadata.usage
     if usage is None or usage.total_tokens is not None or usage.input_tokens is None or usage.output_tokens is None:
         return metadata

@@ -1,8 +1,8 @@
-"""A request's body as JSON, made in slices where it is large.
+"""JSON encoding of request bodies, in slices where they are large.
 
-Twenty megabytes of attachments take tens of milliseconds to become base64 and to be hashed, and a worker thread would
-hold the interpreter's lock for as long. So large data stays a `Blob` until the body is needed, and then both are done
-slice by slice: `steps()` does one at a time, and whoever drives it may let the event loop in between. Pure.
+Base64 and SHA-256 of 20 MB take tens of milliseconds, and a worker thread would hold the GIL for as long. So large data
+remains a `Blob` until the body is needed, and `Body.steps()` encodes and hashes one slice per step, which lets the
+caller run the event loop in between.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ import msgspec
 
 from ..errors import ConfigurationError
 
-__all__ = ("SLICE", "Blob", "Body", "blob", "encode_body", "plain")
+__all__ = ("SLICE", "Blob", "Body", "blob", "blob_data", "encode_body", "encode_text")
 
 SLICE = 192 * 1024
-"""Bytes encoded or hashed at a time; a multiple of three, so that base64 of slices is base64 of the whole."""
+"""Bytes encoded or hashed at a time. A multiple of three, so that joined base64 slices are the base64 of all data."""
 
 
 class Blob:
-    """Data that will stand in the body as base64."""
+    """Data that is written to the body as base64."""
 
     __slots__ = ("data",)
 
@@ -33,19 +33,23 @@ class Blob:
 
 
 def blob(data: bytes) -> bytes | Blob:
-    """Large data as a `Blob`; small data as it is, for the JSON encoder to write."""
+    """Return large data as a `Blob`, and small data unchanged, which the JSON encoder writes as base64."""
     return Blob(data) if len(data) > SLICE else data
 
 
-def plain(value: Any) -> Any:
-    """For JSON encoders that meet a `Blob`: its data."""
+def blob_data(value: Any) -> Any:
+    """Return the data of a `Blob`: an `enc_hook` for JSON encoders."""
     if isinstance(value, Blob):
         return value.data
-    raise TypeError(f"a {type(value).__name__} is no JSON value")
+    raise _not_json(value)
+
+
+def _not_json(value: Any) -> TypeError:
+    return TypeError(f"an object of type {type(value).__name__} is not JSON serializable")
 
 
 class Body:
-    """JSON with large data still to be put in."""
+    """A request body, encoded when it is first needed."""
 
     __slots__ = ("_data", "_digest", "_pieces")
 
@@ -56,11 +60,11 @@ class Body:
 
     @property
     def data(self) -> bytes:
-        """The exact bytes."""
+        """The exact bytes that are sent and signed."""
         if self._data is None:
             for _ in self.steps():
                 pass
-        assert self._data is not None  # noqa: S101 - what the steps are for
+        assert self._data is not None  # noqa: S101 - set by the last step
         return self._data
 
     @property
@@ -69,7 +73,7 @@ class Body:
         return self._digest if self.data else hashlib.sha256().hexdigest()
 
     def steps(self) -> Iterator[None]:
-        """Encode and hash, once for all; each step is one slice."""
+        """Encode and hash the body, one slice per step. Does nothing once that is done."""
         if self._data is not None:
             return
         digest = hashlib.sha256()
@@ -94,23 +98,32 @@ def _slices(piece: bytes | Blob) -> Iterator[bytes]:
 
 
 def encode_body(tree: Any) -> Body:
-    """JSON of a tree. Raises `ConfigurationError` for what JSON cannot hold."""
+    """Encode a tree as JSON. Raises `ConfigurationError` for values that are not JSON serializable."""
     blobs: list[Blob] = []
-    mark = uuid4().hex
+    mark = uuid4().hex  # written in place of each blob; random, so that no text of the caller contains it
 
-    def put_aside(value: Any) -> str:
+    def collect(value: Any) -> str:
         if not isinstance(value, Blob):
-            raise TypeError(f"a {type(value).__name__} is no JSON value")
+            raise _not_json(value)
         blobs.append(value)
         return mark
 
     try:
-        data = msgspec.json.encode(tree, enc_hook=put_aside)
+        data = msgspec.json.encode(tree, enc_hook=collect)
     except (TypeError, ValueError, RecursionError, msgspec.MsgspecError) as error:
-        raise ConfigurationError("request", f"its body cannot become JSON: {error}", "use JSON values") from None
+        raise ConfigurationError("request", f"the body cannot be encoded as JSON: {error}", "use JSON values") from None
     pieces: list[bytes | Blob] = []
     for text, value in zip(data.split(mark.encode()), [*blobs, None], strict=True):
         pieces.append(text)
         if value is not None:
             pieces.append(value)
     return Body(tuple(pieces))
+
+
+def encode_text(value: Any) -> str:
+    """Encode a value of a prompt as JSON text. Raises `ConfigurationError` for one that is not JSON serializable."""
+    try:
+        return msgspec.json.encode(value).decode()
+    except (TypeError, ValueError, RecursionError, msgspec.MsgspecError) as error:
+        problem = f"{type(value).__name__} value cannot be encoded as JSON: {error}"
+        raise ConfigurationError("prompt", problem, "use JSON values") from None

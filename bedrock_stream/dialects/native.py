@@ -1,4 +1,4 @@
-"""What all native forms share on the request's side: options that travel as headers there.
+"""Request parts that the native formats share: options that are sent as headers, and the optional members of a body.
 
 Source: InvokeModelRequest and InvokeModelWithResponseStreamRequest in the Bedrock Runtime service model.
 """
@@ -11,7 +11,7 @@ from typing import Any
 from ..errors import ConfigurationError
 from ..types.options import Options
 
-__all__ = ("native_body", "native_headers")
+__all__ = ("native_body", "native_headers", "with_fields")
 
 _GUARDRAIL_HEADERS = {
     "guardrailIdentifier": "X-Amzn-Bedrock-GuardrailIdentifier",
@@ -21,27 +21,38 @@ _GUARDRAIL_HEADERS = {
 
 
 def native_headers(options: Options) -> tuple[tuple[str, str], ...]:
-    """Guardrail, performance, service tier and request metadata as headers.
+    """Return the headers for guardrail, performance, service tier and request metadata.
 
-    Raises `ConfigurationError` for what cannot stand in one.
+    Raises `ConfigurationError` for a value that is not printable ASCII.
     """
     guardrail = options.guardrail or {}
     headers = {header: str(guardrail[key]) for key, header in _GUARDRAIL_HEADERS.items() if guardrail.get(key)}
-    if guardrail.get("trace"):  # `enabled` in a body, `ENABLED` in a header
+    if guardrail.get("trace"):  # `enabled` in a Converse body, `ENABLED` in a header
         headers["X-Amzn-Bedrock-Trace"] = headers["X-Amzn-Bedrock-Trace"].upper()
     if options.performance is not None:
         headers["X-Amzn-Bedrock-PerformanceConfig-Latency"] = options.performance
     if options.service_tier is not None:
         headers["X-Amzn-Bedrock-Service-Tier"] = options.service_tier
     if options.request_metadata is not None:
+        # The service reads JSON text here. json.dumps escapes what is not ASCII, unlike msgspec.
         headers["X-Amzn-Bedrock-Request-Metadata"] = json.dumps(options.request_metadata)
     for name, value in headers.items():
         if not (value.isascii() and value.isprintable()):
-            raise ConfigurationError(name, f"{value!r} cannot stand in a header", "use printable ASCII")
+            raise ConfigurationError(name, f"{value!r} is not a valid header value", "use printable ASCII")
     return tuple(headers.items())
 
 
 def native_body(body: dict[str, Any], options: Options) -> dict[str, Any]:
-    """A native body with the part of the guardrail's configuration that belongs there; `extra` has the last word."""
+    """Return a native body with the guardrail settings that have no header. The caller's member takes precedence."""
+    # E.g. `streamProcessingMode` and `tagSuffix`.
     rest = {key: value for key, value in (options.guardrail or {}).items() if key not in _GUARDRAIL_HEADERS}
     return {"amazon-bedrock-guardrailConfig": rest, **body} if rest else body
+
+
+def with_fields(body: dict[str, Any], fields: dict[str, Any], options: Options) -> dict[str, Any]:
+    """Return a body with those fields that are set, i.e. neither None nor `[]`.
+
+    `additional_model_request_fields` and `extra` take precedence, in this order.
+    """
+    present = {name: value for name, value in fields.items() if value not in (None, [])}
+    return {**body, **present, **(options.additional_model_request_fields or {}), **options.extra}

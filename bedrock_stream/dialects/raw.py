@@ -1,4 +1,4 @@
-"""Any model's own JSON, passed through: for families whose form has no typed reader here."""
+"""Raw JSON of any model, passed through: for `invoke` and `invoke_stream`, and families without a typed reader here."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from ..errors import UnsupportedOperation
 from ..types.messages import Message
 from ..types.options import Options
 from ..types.response import Response
+from .base import BaseDialect
 from .chunks import ChunkReader
 from .payloads import decode_object
 
@@ -17,10 +18,11 @@ __all__ = ("Raw",)
 
 
 class RawReader(ChunkReader):
-    """Documents as dicts."""
+    """Reader that passes each document on as a dict."""
 
     __slots__ = ()
 
+    # Each family marks the end in its own way, so only the end of the body ends a stream here.
     has_end_marker = False
 
     def read(self, document: bytes, events: deque[Any]) -> None:
@@ -28,21 +30,15 @@ class RawReader(ChunkReader):
         events.append(decode_object(document, "a chunk"))
 
 
-class Raw:
-    """The dialect of no family: the caller writes the body and reads the documents."""
+class Raw(BaseDialect):
+    """The dialect of raw calls, where the caller writes the body and reads the documents."""
 
-    route = "invoke"
-    operation = "invoke"
-    stream_operation = "invoke-with-response-stream"
-
-    def reader(self) -> RawReader:
-        """See `dialects.Dialect`."""
-        return RawReader()
+    reader = staticmethod(RawReader)
 
     def body(self, messages: Sequence[Message], options: Options) -> dict[str, Any]:
-        """The caller has written it."""
-        raise UnsupportedOperation("prompt", "raw calls take a body", "use stream() for messages")
+        """Raise `UnsupportedOperation`: the caller writes the body."""
+        raise UnsupportedOperation("prompt", "raw calls take a body and no messages", "use stream() or generate()")
 
     def answer(self, body: bytes, *, request_id: str | None, model: str) -> Response:
-        """The caller reads it."""
-        raise UnsupportedOperation("response", "raw answers are dicts", "use generate() for a Response")
+        """Raise `UnsupportedOperation`: the caller reads the response."""
+        raise UnsupportedOperation("response", "raw calls return dicts and no Response", "use generate()")

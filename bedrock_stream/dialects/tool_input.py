@@ -1,8 +1,7 @@
-"""Fragments of tool input: told at once, gathered by block, parsed when the block stops.
+"""Fragments of tool input: emitted immediately, collected by block, parsed when the block stops.
 
-Nothing or blank means a tool without arguments: `{}`. Anything else that is not a JSON object stays text, with `input`
-None: a cut input must never become a call with `{}`. The first such call of the caller's is remembered, since the
-message's end has to say so.
+Empty or blank input means a tool without arguments: `{}`. Any other input that is not a JSON object remains text, with
+`input` None: truncated input must never become a call with `{}`.
 """
 
 from __future__ import annotations
@@ -14,13 +13,14 @@ import msgspec
 
 from ..errors import InvalidFrame
 from ..types.events import Event, ToolCallDelta, ToolCallEnd, ToolCallStart
+from ..types.messages import Block, Raw
 
-__all__ = ("ToolInputs", "parse_input")
+__all__ = ("ToolInputs", "check_call", "parse_input")
 
 
 def parse_input(raw: str) -> dict[str, Any] | None:
-    """The input object; None where the text is not one."""
-    if not raw.strip():
+    """Return the input object, or None if the text is not a JSON object."""
+    if not raw.strip():  # a tool without arguments may have no fragment at all, or an empty one
         return {}
     try:
         value = msgspec.json.decode(raw)
@@ -29,30 +29,46 @@ def parse_input(raw: str) -> dict[str, Any] | None:
     return value if isinstance(value, dict) else None
 
 
+def check_call(index: int, block: Block) -> Block | ToolCallEnd:
+    """Return a response's block, or a `ToolCallEnd` if it is a tool call whose input is not a JSON object.
+
+    Such a call has no typed form, so the dialects read it as `Raw`. It cannot be sent back as history.
+    """
+    match block:
+        case Raw({"toolUse": {"toolUseId": str(id), "name": str(name), **call}}):  # Converse
+            server = call.get("type") == "server_tool_use"
+        case Raw({"type": "tool_use" | "server_tool_use" as kind, "id": str(id), "name": str(name), **call}):  # Claude
+            server = kind == "server_tool_use"
+        case _:
+            return block
+    return ToolCallEnd(index, id, name, None, msgspec.json.encode(call.get("input")).decode(), server)
+
+
 class ToolInputs:
-    """The tool calls of one message. A stream's reader is one: it says what came, and that becomes the events."""
+    """The tool calls of one message; base of the readers. Its methods append the events of a call."""
 
     __slots__ = ("_open_tools", "broken_tool")
 
     def __init__(self) -> None:
         self._open_tools: dict[int, tuple[ToolCallStart, list[str]]] = {}
-        self.broken_tool: ToolCallEnd | None = None  # the first; calls that the service runs itself do not count
+        # The first one. Reported after the message's end, unless the service runs the tool itself.
+        self.broken_tool: ToolCallEnd | None = None
 
     def start_tool(self, start: ToolCallStart, events: deque[Event]) -> None:
-        """A call began."""
+        """Start a call."""
         self._open_tools[start.index] = (start, [])
         events.append(start)
 
     def add_tool_input(self, index: int, fragment: str, events: deque[Event]) -> None:
-        """A piece of a call's input came. Raises `InvalidFrame` where no call is open there."""
+        """Add a fragment of a call's input. Raises `InvalidFrame` if no call is open in this block."""
         call = self._open_tools.get(index)
         if call is None:
-            raise InvalidFrame(f"tool input came for block {index}, which no tool call opened")
+            raise InvalidFrame(f"received tool input for block {index}, where no tool call is open")
         call[1].append(fragment)
         events.append(ToolCallDelta(index, fragment))
 
     def stop_tool(self, index: int, events: deque[Event]) -> None:
-        """A block ended: so does the call in it, where it held one."""
+        """End the call in this block, if it holds one."""
         call = self._open_tools.pop(index, None)
         if call is None:
             return
@@ -64,6 +80,6 @@ class ToolInputs:
         events.append(end)
 
     def stop_tools(self, events: deque[Event]) -> None:
-        """The message ended: so does whatever is still open, in the order of the blocks."""
+        """End all open calls, in the order of their blocks: a message may end, e.g. at its limit, with calls open."""
         for index in sorted(self._open_tools):
             self.stop_tool(index, events)

@@ -43,7 +43,7 @@ BAD_CALLS: list[tuple[dict[str, Any], str]] = [
     ({"model": ".."}, "model: '..' names no model"),
     ({"secret_access_key": "s"}, "access_key_id: half of a key pair is missing"),
     ({"use_converse": False}, "use_converse: False, but 'amazon.nova-lite-v1:0' has no native form here"),
-    ({"extra": {"a": {1, 2}, "b": object()}}, "request: its body cannot become JSON"),
+    ({"extra": {"a": {1, 2}, "b": object()}}, "request: the body cannot be encoded as JSON"),
     ({"timeouts": 5}, r"timeouts: 5 is not usable; give Timeouts\(...\)"),
 ]
 

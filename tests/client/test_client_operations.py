@@ -434,7 +434,7 @@ BAD_RAW: list[tuple[dict[str, Any], str]] = [
     ({"model": ""}, "model: '' names no model"),
     ({"body": [1]}, "body: expected a dict, got list"),
     ({"body": "{}"}, "body: expected a dict, got str"),
-    ({"body": {"a": {1}, "b": object()}}, "request: its body cannot become JSON"),
+    ({"body": {"a": {1}, "b": object()}}, "request: the body cannot be encoded as JSON"),
 ]
 
 

@@ -1,4 +1,4 @@
-"""Whole answers of Claude's: every block read and written back as it came."""
+"""Complete responses of the Messages API: parsing, and sending each block back unchanged."""
 
 from __future__ import annotations
 
@@ -59,49 +59,49 @@ def cited(**citation: Any) -> dict[str, Any]:
 BLOCKS: dict[str, tuple[dict[str, Any], Any]] = {
     "text": ({"type": "text", "text": "Hi"}, Text("Hi")),
     "thinking": ({"type": "thinking", "thinking": "hm", "signature": "sig"}, Reasoning("hm", "sig")),
-    "a signature alone": ({"type": "thinking", "thinking": "", "signature": "sig"}, Reasoning("", "sig")),
+    "signature without thinking": ({"type": "thinking", "thinking": "", "signature": "sig"}, Reasoning("", "sig")),
     "redacted thinking": ({"type": "redacted_thinking", "data": "EmwK"}, Reasoning(redacted=b"EmwK")),
-    "a tool call": ({"type": "tool_use", "id": "t", "name": "f", "input": {"a": 1}}, ToolCall("t", "f", {"a": 1})),
-    "a tool call of tomorrow": (
+    "tool call": ({"type": "tool_use", "id": "t", "name": "f", "input": {"a": 1}}, ToolCall("t", "f", {"a": 1})),
+    "tool call with an unknown member": (
         {"type": "tool_use", "id": "t", "name": "f", "input": {}, "caller": {"type": "direct"}},
         ToolCall("t", "f", {}, extra={"caller": {"type": "direct"}}),
     ),
-    "a tool that the service runs": (
+    "server-side tool call": (
         {"type": "server_tool_use", "id": "s", "name": "web_search", "input": {"q": "x"}},
         ToolCall("s", "web_search", {"q": "x"}, server=True),
     ),
-    "its result": (
+    "server-side tool result": (
         {"type": "web_search_tool_result", "tool_use_id": "s", "content": [{"url": "u"}, {"url": "v"}]},
         ToolResult("s", (Json([{"url": "u"}, {"url": "v"}]),), kind="web_search_tool_result"),
     ),
-    "its failure": (
+    "server-side tool error": (
         {"type": "web_search_tool_result", "tool_use_id": "s", "content": {"type": "error", "error_code": "e"}},
         ToolResult("s", (Json({"type": "error", "error_code": "e"}),), kind="web_search_tool_result"),
     ),
-    "a result of tomorrow": (
+    "result with an unknown member": (
         {"type": "x_result", "tool_use_id": "s", "content": 1, "caller": {"type": "direct"}},
         Raw({"type": "x_result", "tool_use_id": "s", "content": 1, "caller": {"type": "direct"}}),
     ),
-    "thinking of tomorrow": (
+    "thinking with an unknown member": (
         {"type": "thinking", "thinking": "hm", "signature": "sig", "mood": 1},
         Raw({"type": "thinking", "thinking": "hm", "signature": "sig", "mood": 1}),
     ),
-    "redacted thinking of tomorrow": (
+    "redacted thinking with an unknown member": (
         {"type": "redacted_thinking", "data": "EmwK", "mood": 1},
         Raw({"type": "redacted_thinking", "data": "EmwK", "mood": 1}),
     ),
-    "a block of tomorrow": ({"type": "weather", "mood": 1}, Raw({"type": "weather", "mood": 1})),
-    "a character's place": (
+    "unknown block": ({"type": "weather", "mood": 1}, Raw({"type": "weather", "mood": 1})),
+    "citation of characters": (
         cited(type="char_location", document_index=0, document_title="t", start_char_index=1, end_char_index=5),
         CitedText(("a",), (Citation("t", None, ("c",), {"documentChar": {"documentIndex": 0, "start": 1, "end": 5}}),)),
     ),
-    "a page without a title": (
+    "citation of a page without a title": (
         cited(type="page_location", document_index=0, document_title=None, start_page_number=1, end_page_number=2),
         CitedText(
             ("a",), (Citation(None, None, ("c",), {"documentPage": {"documentIndex": 0, "start": 1, "end": 2}}),)
         ),
     ),
-    "a part of a document": (
+    "citation of a chunk": (
         cited(
             type="content_block_location",
             document_index=1,
@@ -119,7 +119,7 @@ BLOCKS: dict[str, tuple[dict[str, Any], Any]] = {
             ),
         ),
     ),
-    "a search result": (
+    "citation of a search result": (
         cited(
             type="search_result_location",
             search_result_index=2,
@@ -133,11 +133,11 @@ BLOCKS: dict[str, tuple[dict[str, Any], Any]] = {
             (Citation("t", "s", ("c",), {"searchResultLocation": {"searchResultIndex": 2, "start": 0, "end": 1}}),),
         ),
     ),
-    "a page of the web": (
+    "citation of a web page": (
         cited(type="web_search_result_location", url="u", title="t", encrypted_index="e"),
         CitedText(("a",), (Citation("t", None, ("c",), {"web": {"url": "u"}}, {"encrypted_index": "e"}),)),
     ),
-    "a place of tomorrow": (
+    "citation with an unknown location": (
         cited(type="sky_location", title="t", source=["s"], star=1),
         CitedText(
             ("a",),
@@ -156,7 +156,7 @@ BLOCKS: dict[str, tuple[dict[str, Any], Any]] = {
 
 
 @pytest.mark.parametrize("case", BLOCKS)
-def test_every_block_is_read_and_written_back_as_it_came(case: str) -> None:
+def test_each_block_is_parsed_and_sent_back_unchanged(case: str) -> None:
     wire, block = BLOCKS[case]
     message = answer(wire).message
     assert message == Message.assistant(block)
@@ -164,7 +164,7 @@ def test_every_block_is_read_and_written_back_as_it_came(case: str) -> None:
     assert Anthropic().body([message], OPTIONS)["messages"] == [{"role": "assistant", "content": [wire]}]
 
 
-def test_a_whole_answer_is_read() -> None:
+def test_a_response_is_parsed() -> None:
     response = answer(
         {"type": "thinking", "thinking": "hm", "signature": "sig"},
         {"type": "text", "text": "Hel", "citations": None},
@@ -191,7 +191,7 @@ def test_a_whole_answer_is_read() -> None:
     )
 
 
-def test_what_nobody_counted_is_unknown() -> None:
+def test_absent_counts_are_unknown() -> None:
     assert answer(usage=None).usage is None
 
 
@@ -201,12 +201,12 @@ def test_the_stop_sequence_is_kept() -> None:
     assert response.additional_fields == {"stop_sequence": "END"}
 
 
-def test_a_refusal_is_said_in_converses_words() -> None:
+def test_a_refusal_becomes_a_converse_stop_reason() -> None:
     response = answer(stop_reason="refusal")
     assert (response.stop_reason, response.raw_stop_reason) == ("content_filtered", "refusal")
 
 
-def test_a_guardrail_that_steps_in_shows_in_stop_reason_and_trace() -> None:
+def test_a_guardrail_intervention_sets_the_stop_reason_and_the_trace() -> None:
     action = {"amazon-bedrock-guardrailAction": "INTERVENED", "amazon-bedrock-trace": TRACE}
     response = answer(**action)
     assert (response.stop_reason, response.raw_stop_reason) == ("guardrail_intervened", "end_turn")
@@ -217,7 +217,7 @@ def test_a_guardrail_that_steps_in_shows_in_stop_reason_and_trace() -> None:
 
 
 @pytest.mark.parametrize(("member", "raw"), [({"input": [1]}, "[1]"), ({"input": "x"}, '"x"'), ({}, "null")])
-def test_a_call_without_an_object_is_an_error_and_never_an_empty_call(member: dict[str, Any], raw: str) -> None:
+def test_a_call_whose_input_is_not_an_object_is_an_error(member: dict[str, Any], raw: str) -> None:
     with pytest.raises(ToolInputError) as caught:
         answer({"type": "text", "text": "a"}, {"type": "tool_use", "id": "t", "name": "f", **member})
     assert caught.value.raw == raw
@@ -225,7 +225,7 @@ def test_a_call_without_an_object_is_an_error_and_never_an_empty_call(member: di
     assert caught.value.partial.broken_tool_calls == (ToolCallEnd(1, "t", "f", None, raw),)
 
 
-def test_a_broken_call_that_the_service_runs_is_none_of_the_callers() -> None:
+def test_a_malformed_call_that_the_service_runs_is_not_an_error() -> None:
     response = answer({"type": "server_tool_use", "id": "s", "name": "f", "input": None})
     assert response.broken_tool_calls == (ToolCallEnd(0, "s", "f", None, "null", server=True),)
     assert response.message.content == ()
@@ -250,7 +250,7 @@ def test_a_broken_call_that_the_service_runs_is_none_of_the_callers() -> None:
     ],
     ids=lambda body: ascii(body[:30]),
 )
-def test_what_claude_never_says_is_an_invalid_frame(body: bytes) -> None:
+def test_malformed_input_is_an_invalid_frame(body: bytes) -> None:
     with pytest.raises(InvalidFrame):
         Anthropic().answer(body, request_id=None, model="m")
 
@@ -269,7 +269,7 @@ JSON = st.recursive(
     JSON,
     JSON,
 )  # fmt: skip
-def test_whatever_comes_raises_nothing_but_errors_of_ours(content: list[Any], usage: Any, reason: Any) -> None:
+def test_any_input_raises_only_errors_of_the_library(content: list[Any], usage: Any, reason: Any) -> None:
     try:
         response = answer(*content, usage=usage, stop_reason=reason)
     except BedrockStreamError:

@@ -1,4 +1,4 @@
-"""Claude's Messages body: every prompt and option in its place, what is refused, and turns that change their route."""
+"""The Messages body: prompts and options, unsupported content, and conversations that change their route."""
 
 from __future__ import annotations
 
@@ -27,6 +27,7 @@ from bedrock_stream import (
 )
 from bedrock_stream.dialects.anthropic import Anthropic
 from bedrock_stream.dialects.converse import Converse
+from bedrock_stream.errors import ConfigurationError
 from bedrock_stream.request.models import describe
 from bedrock_stream.request.route import choose_route
 from bedrock_stream.types.messages import read_prompt
@@ -61,28 +62,28 @@ HOUR = {"cache_control": {"type": "ephemeral", "ttl": "1h"}}
 
 
 def body(*messages: Any, **options: Any) -> Any:
-    """The body as it arrives, which nothing stands against."""
+    """Return the body as received. Asserts that all of it is supported."""
     prompt, read = read_prompt(list(messages)), read_options(options)
     assert Anthropic().unsupported(prompt, read) is None
     return json.loads(msgspec.json.encode(Anthropic().body(prompt, read)))
 
 
 def sent(*messages: Any) -> Any:
-    """The messages as they arrive."""
+    """Return the messages as received."""
     return body(*messages)["messages"]
 
 
 def content(*blocks: Any) -> Any:
-    """The blocks of one user turn as they arrive."""
+    """Return the blocks of one user turn as received."""
     (message,) = sent(Message.user(*blocks))
     assert message["role"] == "user"
     return message["content"]
 
 
-# ---------------------------------------------------------------------------------------------------------- the options
+# -------------------------------------------------------------------------------------------------------------- options
 
 
-def test_nothing_is_sent_that_the_caller_did_not_ask_for_but_what_claude_requires() -> None:
+def test_a_minimal_body_has_only_the_required_members() -> None:
     assert body(Message.user("hi")) == {
         "anthropic_version": "bedrock-2023-05-31",
         "max_tokens": 4096,
@@ -90,7 +91,7 @@ def test_nothing_is_sent_that_the_caller_did_not_ask_for_but_what_claude_require
     }
 
 
-def test_every_option_has_its_place_in_the_body() -> None:
+def test_every_option_is_written_to_the_body() -> None:
     schema = {"type": "object", "properties": {"city": {"type": "string"}}}
     wire = body(
         Message.user("hi"),
@@ -132,12 +133,12 @@ def test_every_option_has_its_place_in_the_body() -> None:
         ("on", 4096),
     ],
 )
-def test_thinking_leaves_room_for_an_answer(thinking: Any, limit: int) -> None:
+def test_the_thinking_budget_is_added_to_the_default_limit(thinking: Any, limit: int) -> None:
     assert body(Message.user("hi"), additional_model_request_fields={"thinking": thinking})["max_tokens"] == limit
 
 
 @pytest.mark.parametrize(
-    ("choice", "said"),
+    ("choice", "written"),
     [
         ("auto", {"type": "auto"}),
         ("any", {"type": "any"}),
@@ -148,8 +149,8 @@ def test_thinking_leaves_room_for_an_answer(thinking: Any, limit: int) -> None:
         ({"tool": {"name": "f"}}, {"type": "tool", "name": "f"}),
     ],
 )
-def test_every_tool_choice_is_said_in_claudes_words(choice: Any, said: Wire) -> None:
-    assert body(Message.user("hi"), tools=[Tool(name="f")], tool_choice=choice)["tool_choice"] == said
+def test_every_tool_choice_is_written_in_claudes_format(choice: Any, written: Wire) -> None:
+    assert body(Message.user("hi"), tools=[Tool(name="f")], tool_choice=choice)["tool_choice"] == written
 
 
 def test_a_tool_choice_without_tools_is_not_sent() -> None:
@@ -157,7 +158,7 @@ def test_a_tool_choice_without_tools_is_not_sent() -> None:
     assert "tool_choice" not in body(Message.user("hi"), tools=[Tool(name="f")])
 
 
-def test_a_cache_point_behind_a_tool_marks_it() -> None:
+def test_a_cache_point_after_a_tool_marks_it() -> None:
     point = {"cachePoint": {"type": "default"}}
     long = {"cachePoint": {"type": "default", "ttl": "1h"}}
     first, second = body(Message.user("hi"), tools=[Tool(name="f"), long, Tool(name="g"), point])["tools"]
@@ -165,10 +166,10 @@ def test_a_cache_point_behind_a_tool_marks_it() -> None:
     assert second["cache_control"] == MARK["cache_control"]
 
 
-# ----------------------------------------------------------------------------------------------------------- the blocks
+# --------------------------------------------------------------------------------------------------------------- blocks
 
 
-def test_images_and_documents_have_claudes_form() -> None:
+def test_images_and_documents_are_written_in_claudes_format() -> None:
     assert content(
         Image(PNG),
         Document(b"%PDF-1.7", name="Report", context="c", citations=True),
@@ -199,7 +200,7 @@ RESULT = [
 ]
 
 
-def test_tool_calls_and_results_share_their_turns() -> None:
+def test_tool_calls_and_results_share_turns() -> None:
     assert sent(
         Message.user("a"),
         Message.assistant(
@@ -241,7 +242,12 @@ def test_tool_calls_and_results_share_their_turns() -> None:
     ]
 
 
-def test_a_success_is_not_said_and_thinking_without_a_signature_has_an_empty_one() -> None:
+def test_a_result_that_is_not_json_serializable_is_rejected() -> None:
+    with pytest.raises(ConfigurationError, match=r"prompt: dict value cannot be encoded as JSON: .*; use JSON values"):
+        content(ToolResult("c", {"a": object()}))
+
+
+def test_a_success_status_is_omitted_and_a_missing_signature_is_sent_empty() -> None:
     assert content(ToolResult("c", 1, status="success")) == [
         {"type": "tool_result", "tool_use_id": "c", "content": [{"type": "text", "text": "1"}]}
     ]
@@ -250,20 +256,20 @@ def test_a_success_is_not_said_and_thinking_without_a_signature_has_an_empty_one
     ]
 
 
-def test_cache_points_are_marks_on_the_block_before_them() -> None:
+def test_a_cache_point_marks_the_block_before_it() -> None:
     assert content("a", CachePoint("1h"), "b", CachePoint("5m"), CachePoint()) == [
         {"type": "text", "text": "a", **HOUR},
         {"type": "text", "text": "b", **MARK},
     ]
 
 
-def test_a_mark_never_changes_the_callers_own_block() -> None:
+def test_a_cache_point_does_not_change_the_callers_block() -> None:
     block = Raw({"type": "search_result", "source": "s"})
     assert content(block, CachePoint()) == [{"type": "search_result", "source": "s", **MARK}]
     assert block == Raw({"type": "search_result", "source": "s"})
 
 
-PLACED = [
+LOCATIONS = [
     ({"documentChar": {"documentIndex": 0, "start": 1, "end": 5}}, "char_location"),
     ({"documentPage": {"documentIndex": 0, "start": 1, "end": 5}}, "page_location"),
     ({"documentChunk": {"documentIndex": 0, "start": 1, "end": 5}}, "content_block_location"),
@@ -271,8 +277,8 @@ PLACED = [
 ]
 
 
-@pytest.mark.parametrize(("location", "kind"), PLACED)
-def test_citations_that_came_by_converse_are_said_in_claudes_words(location: Wire, kind: str) -> None:
+@pytest.mark.parametrize(("location", "kind"), LOCATIONS)
+def test_citations_received_through_converse_are_written_in_claudes_format(location: Wire, kind: str) -> None:
     cited = CitedText(("a", "b"), (Citation("t", "s", ("c", "d"), location),))
     (message,) = sent(Message.assistant(cited))
     (block,) = message["content"]
@@ -284,66 +290,89 @@ def test_citations_that_came_by_converse_are_said_in_claudes_words(location: Wir
     assert sorted(value for value in citation.values() if value != "s") == [0, 1, 5]
 
 
-# ------------------------------------------------------------------------------------------------------ what is refused
+# -------------------------------------------------------------------------------------------------- unsupported content
 
 
 def cited(location: Any, **extra: Any) -> Message:
     return Message.assistant(CitedText(("a",), (Citation("t", location=location, extra=extra),)))
 
 
-REFUSED: dict[str, tuple[Message, Wire, str]] = {
-    "an image in S3": (Message.user(Image(s3_uri="s3://b/k.png")), {}, "messages[0].content[0] is a Image"),
-    "a document in S3": (Message.user("a", Document(s3_uri="s3://b/k.pdf")), {}, "[0].content[1] is a Document"),
-    "a word file": (Message.user("a", Document(b"x", "docx")), {}, "is a Document"),
-    "a text in another encoding": (Message.user("a", Document(b"\xff", "txt")), {}, "is a Document"),
-    "a video": (Message.user(Video(b"x", "mp4")), {}, "is a Video"),
-    "a video as a result": (Message.user(ToolResult("c", [Video(b"x", "mp4")])), {}, "is a ToolResult"),
-    "a raw result": (Message.user(ToolResult("c", [{"json": 1}])), {}, "is a ToolResult"),
-    "a block in Converse's shape": (Message.user({"guardContent": {}}), {}, "is a Raw"),
-    "reasoning of another model": (Message.assistant(Reasoning(redacted=b"\xff")), {}, "is a Reasoning"),
-    "a citation without a place": (cited(None), {}, "is a CitedText"),
-    "a citation of two places": (cited({"web": {}, "documentChar": {}}), {}, "is a CitedText"),
-    "a citation without all of its place": (cited({"documentChar": {"start": 1}}), {}, "is a CitedText"),
-    "a citation of a strange place": (cited({"documentChar": "here"}), {}, "is a CitedText"),
-    "a citation of a place of tomorrow": (cited({"sky": {"star": 1}}), {}, "is a CitedText"),
-    "a citation of the web by Converse": (cited({"web": {"url": "u"}}), {}, "is a CitedText"),
-    "a system message": (Message("system", "a"), {}, "messages[0] is a system message"),
-    "a cache point first": (Message.user(CachePoint(), "a"), {}, "messages[0].content[0] is a cache point with no"),
-    "a cache point behind thinking": (Message.assistant(Reasoning("hm", "s"), CachePoint()), {}, "is a cache point"),
-    "a tool in Converse's shape": (Message.user("a"), {"tools": [{"systemTool": {"name": "x"}}]}, "(systemTool)"),
-    "a cache point before all tools": (Message.user("a"), {"tools": [{"cachePoint": {}}]}, "tools[0] is a cache point"),
-    "a system block in Converse's shape": (Message.user("a"), {"system": [{"guardContent": {}}]}, "a system block"),
-    "a cache point before all text": (Message.user("a"), {"system": [CachePoint(), "a"]}, "system[0] is a cache point"),
-    "a choice of tomorrow": (Message.user("a"), {"tools": [Tool(name="f")], "tool_choice": {"x": {}}}, "{'x': {}}"),
+NOT_SUPPORTED = "Claude's native format does not support this"
+NO_BLOCK = "Claude's native format requires a block other than reasoning before a cache point"
+NO_ITEM = "Claude's native format requires an item before a cache point"
+UNSUPPORTED: dict[str, tuple[Message, Wire, str]] = {
+    "an image in S3": (
+        Message.user(Image(s3_uri="s3://b/k.png")),
+        {},
+        f"messages[0].content[0]: {NOT_SUPPORTED} Image",
+    ),
+    "a document in S3": (
+        Message.user("a", Document(s3_uri="s3://b/k.pdf")),
+        {},
+        f"messages[0].content[1]: {NOT_SUPPORTED} Document",
+    ),
+    "a Word file": (Message.user("a", Document(b"x", "docx")), {}, f"{NOT_SUPPORTED} Document"),
+    "a text in another encoding": (Message.user("a", Document(b"\xff", "txt")), {}, f"{NOT_SUPPORTED} Document"),
+    "a video": (Message.user(Video(b"x", "mp4")), {}, f"{NOT_SUPPORTED} Video"),
+    "a video as a result": (Message.user(ToolResult("c", [Video(b"x", "mp4")])), {}, f"{NOT_SUPPORTED} ToolResult"),
+    "a raw result": (Message.user(ToolResult("c", [{"json": 1}])), {}, f"{NOT_SUPPORTED} ToolResult"),
+    "a block in Converse format": (Message.user({"guardContent": {}}), {}, f"{NOT_SUPPORTED} Raw"),
+    "reasoning of another model": (Message.assistant(Reasoning(redacted=b"\xff")), {}, f"{NOT_SUPPORTED} Reasoning"),
+    "a citation without a location": (cited(None), {}, f"{NOT_SUPPORTED} CitedText"),
+    "a citation with two locations": (cited({"web": {}, "documentChar": {}}), {}, f"{NOT_SUPPORTED} CitedText"),
+    "a citation with part of a location": (cited({"documentChar": {"start": 1}}), {}, f"{NOT_SUPPORTED} CitedText"),
+    "a citation with a malformed location": (cited({"documentChar": "here"}), {}, f"{NOT_SUPPORTED} CitedText"),
+    "a citation with an unknown location": (cited({"sky": {"star": 1}}), {}, f"{NOT_SUPPORTED} CitedText"),
+    "a web citation from Converse": (cited({"web": {"url": "u"}}), {}, f"{NOT_SUPPORTED} CitedText"),
+    "a system message": (
+        Message("system", "a"),
+        {},
+        "messages[0]: Claude's native format does not support system messages",
+    ),
+    "a cache point first": (Message.user(CachePoint(), "a"), {}, f"messages[0].content[0]: {NO_BLOCK}"),
+    "a cache point after thinking": (
+        Message.assistant(Reasoning("hm", "s"), CachePoint()),
+        {},
+        f"messages[0].content[1]: {NO_BLOCK}",
+    ),
+    "a tool in Converse format": (Message.user("a"), {"tools": [{"systemTool": {"name": "x"}}]}, "(systemTool)"),
+    "a cache point before all tools": (Message.user("a"), {"tools": [{"cachePoint": {}}]}, f"tools[0]: {NO_ITEM}"),
+    "a system block in Converse format": (
+        Message.user("a"),
+        {"system": [{"guardContent": {}}]},
+        "support system blocks",
+    ),
+    "a cache point before all text": (Message.user("a"), {"system": [CachePoint(), "a"]}, f"system[0]: {NO_ITEM}"),
+    "an unknown choice": (Message.user("a"), {"tools": [Tool(name="f")], "tool_choice": {"x": {}}}, "{'x': {}}"),
     "an empty choice": (Message.user("a"), {"tools": [Tool(name="f")], "tool_choice": {}}, "{}"),
     "two choices": (Message.user("a"), {"tools": [Tool(name="f")], "tool_choice": {"auto": {}, "any": {}}}, "choice"),
-    "a choice of nothing": (Message.user("a"), {"tools": [Tool(name="f")], "tool_choice": {"tool": None}}, "choice"),
-}  # fmt: skip
+    "a null choice": (Message.user("a"), {"tools": [Tool(name="f")], "tool_choice": {"tool": None}}, "choice"),
+}
 
 
-@pytest.mark.parametrize("case", REFUSED)
-def test_what_cannot_be_said_is_named_and_never_left_out(case: str) -> None:
-    message, options, reason = REFUSED[case]
-    refusal = Anthropic().unsupported([message], read_options(options))
-    assert refusal is not None
-    assert reason in refusal
+@pytest.mark.parametrize("case", UNSUPPORTED)
+def test_unsupported_content_is_named_in_the_reason(case: str) -> None:
+    message, options, reason = UNSUPPORTED[case]
+    unsupported = Anthropic().unsupported([message], read_options(options))
+    assert unsupported is not None
+    assert reason in unsupported
 
 
-def test_the_dialect_says_where_it_is_spoken() -> None:
+def test_the_dialect_names_its_route_and_operations() -> None:
     dialect = Anthropic()
     assert dialect.route == dialect.operation == "invoke"
     assert dialect.stream_operation == "invoke-with-response-stream"
 
 
-# ------------------------------------------------------------------------------------------------------ the second turn
+# -------------------------------------------------------------------------------------------------------------- history
 
 OPTIONS = Options()
 FORCED = Options(use_converse=False)
-CHAR = {"type": "char_location", "cited_text": "c", "document_index": 0, "document_title": "t"}
-PLACE = {"start_char_index": 1, "end_char_index": 5}
+CITATION = {"type": "char_location", "cited_text": "c", "document_index": 0, "document_title": "t"}
+RANGE = {"start_char_index": 1, "end_char_index": 5}
 
 
-def by_claude() -> Response:
+def claude_response() -> Response:
     return assembled(
         message_start(),
         start(0, "thinking", thinking="", signature=""),
@@ -357,7 +386,7 @@ def by_claude() -> Response:
         stop(2),
         start(3, "text", text=""),
         text(3, "Sunny"),
-        delta(3, "citations_delta", citation={**CHAR, **PLACE, "file_id": None}),
+        delta(3, "citations_delta", citation={**CITATION, **RANGE, "file_id": None}),
         stop(3),
         tool_start(4, "c-1"),
         tool(4, '{"a":1}'),
@@ -367,7 +396,7 @@ def by_claude() -> Response:
     )
 
 
-def by_converse() -> Response:
+def converse_response() -> Response:
     assembly = Assembly()
     assembly.extend(
         read_converse(
@@ -401,7 +430,7 @@ AS_CLAUDE = [
     {"type": "thinking", "thinking": "hm", "signature": "sig"},
     {"type": "redacted_thinking", "data": "EmwK"},
     {"type": "thinking", "thinking": "", "signature": "alone"},
-    {"type": "text", "text": "Sunny", "citations": [{**CHAR, **PLACE}]},
+    {"type": "text", "text": "Sunny", "citations": [{**CITATION, **RANGE}]},
     {"type": "tool_use", "id": "c-1", "name": "f", "input": {"a": 1}},
 ]
 AS_CONVERSE = [
@@ -424,8 +453,8 @@ AS_CONVERSE = [
 ]
 
 
-@pytest.mark.parametrize("first", [by_claude, by_converse])
-def test_an_answer_of_either_route_goes_back_on_either_route(first: Any) -> None:
+@pytest.mark.parametrize("first", [claude_response, converse_response])
+def test_a_response_of_either_route_can_be_sent_back_on_either_route(first: Any) -> None:
     history = (Message.user("a"), first().message, Message.user(ToolResult("c-1", "ok")))
     native = choose_route(CLAUDE, history, FORCED)
     assert json.loads(msgspec.json.encode(native.dialect.body(native.messages, FORCED)))["messages"][1:] == [
@@ -439,7 +468,7 @@ def test_an_answer_of_either_route_goes_back_on_either_route(first: Any) -> None
     assert written_by_botocore(written)["messages"][1] == {"role": "assistant", "content": AS_CONVERSE}
 
 
-def server_result_by_converse() -> Response:
+def converse_server_result() -> Response:
     assembly = Assembly()
     result = {"toolUseId": "s", "type": "web_search_tool_result"}
     assembly.extend(
@@ -455,7 +484,7 @@ def server_result_by_converse() -> Response:
     return assembly.response()
 
 
-def server_result_by_claude() -> Response:
+def claude_server_result() -> Response:
     return assembled(
         start(0, "server_tool_use", id="s", name="web_search", input={}),
         stop(0),
@@ -466,8 +495,8 @@ def server_result_by_claude() -> Response:
     )
 
 
-@pytest.mark.parametrize("first", [server_result_by_claude, server_result_by_converse])
-def test_the_result_of_a_server_side_tool_goes_back_as_it_came(first: Any) -> None:
+@pytest.mark.parametrize("first", [claude_server_result, converse_server_result])
+def test_the_result_of_a_server_side_tool_is_sent_back_unchanged(first: Any) -> None:
     history = (Message.user("a"), first().message)
     native = choose_route(CLAUDE, history, FORCED)
     assert native.dialect.body(native.messages, FORCED)["messages"][1]["content"] == [

@@ -1,4 +1,4 @@
-"""Claude's native stream: what each chunk becomes, what a whole stream adds up to, and every way to be broken."""
+"""Claude's native stream: the events of each chunk, the assembled response, unknown and malformed chunks."""
 
 from __future__ import annotations
 
@@ -58,11 +58,9 @@ from tests.support.anthropic_chunks import (
     assembled,
     chunk,
     delta,
-    feed,
     message_delta,
     message_start,
     message_stop,
-    raw_chunk,
     read,
     start,
     stop,
@@ -70,13 +68,14 @@ from tests.support.anthropic_chunks import (
     tool,
     tool_start,
 )
+from tests.support.reading import feed, raw_chunk
 
 TRACE = {"guardrail": {"actionReason": "Guardrail blocked."}}
 
 # ----------------------------------------------------------------------------------------------------------- each chunk
 
 
-def test_a_recorded_shape_of_stream_becomes_events() -> None:
+def test_a_recorded_stream_becomes_events() -> None:
     frames = [
         message_start(usage={"input_tokens": 12, "output_tokens": 1}),
         start(0, "text", text=""),
@@ -103,7 +102,7 @@ def test_a_recorded_shape_of_stream_becomes_events() -> None:
     assert reader.broken_tool is None
 
 
-PLACES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
+LOCATIONS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "char_location": (
         {"document_index": 0, "document_title": "t", "start_char_index": 1, "end_char_index": 5},
         {"documentChar": {"documentIndex": 0, "start": 1, "end": 5}},
@@ -128,18 +127,18 @@ PLACES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
 
 
 def citation(kind: str) -> tuple[dict[str, Any], Citation]:
-    members, location = PLACES[kind]
+    members, location = LOCATIONS[kind]
     extra = {"encrypted_index": "e"} if kind.startswith("web") else {}
     return {"type": kind, "cited_text": "c", **members}, Citation("t", members.get("source"), ("c",), location, extra)
 
 
 EACH: dict[str, tuple[list[Frame], list[Event]]] = {
-    "text that begins with its block": ([start(0, "text", text="Hi")], [TextDelta(0, "Hi")]),
-    "cited text that begins with its block": (
+    "text in the start of its block": ([start(0, "text", text="Hi")], [TextDelta(0, "Hi")]),
+    "cited text in the start of its block": (
         [start(0, "text", text="Hi", citations=[citation("char_location")[0]])],
         [TextDelta(0, "Hi"), CitationDelta(0, citation("char_location")[1])],
     ),
-    "text without citations yet": ([start(0, "text", text="", citations=None)], []),
+    "null citations": ([start(0, "text", text="", citations=None)], []),
     "thinking": (
         [
             start(0, "thinking", thinking="", signature=""),
@@ -153,7 +152,7 @@ EACH: dict[str, tuple[list[Frame], list[Event]]] = {
             BlockStop(0),
         ],
     ),
-    "thinking whole at once": (
+    "thinking in the start of its block": (
         [start(0, "thinking", thinking="hm", signature="sig")],
         [ReasoningDelta(0, "hm"), ReasoningDelta(0, signature="sig")],
     ),
@@ -173,7 +172,7 @@ EACH: dict[str, tuple[list[Frame], list[Event]]] = {
         [tool_start(1), stop(1)],
         [ToolCallStart(1, "toolu_1", "f"), ToolCallEnd(1, "toolu_1", "f", {}, ""), BlockStop(1)],
     ),
-    "a tool call whole at once": (
+    "a tool call in the start of its block": (
         [tool_start(1, input={"a": 1}), stop(1)],
         [
             ToolCallStart(1, "toolu_1", "f"),
@@ -182,7 +181,7 @@ EACH: dict[str, tuple[list[Frame], list[Event]]] = {
             BlockStop(1),
         ],
     ),
-    "a tool that the service runs": (
+    "a server-side tool call": (
         [start(1, "server_tool_use", id="srvtoolu_1", name="web_search", input={}), stop(1)],
         [
             ToolCallStart(1, "srvtoolu_1", "web_search", server=True),
@@ -190,7 +189,7 @@ EACH: dict[str, tuple[list[Frame], list[Event]]] = {
             BlockStop(1),
         ],
     ),
-    "its result": (
+    "a server-side tool result": (
         [start(2, "web_search_tool_result", tool_use_id="srvtoolu_1", content=[{"url": "u"}]), stop(2)],
         [
             ToolResultStart(2, "srvtoolu_1", "web_search_tool_result"),
@@ -200,7 +199,7 @@ EACH: dict[str, tuple[list[Frame], list[Event]]] = {
     ),
     **{
         kind: ([delta(0, "citations_delta", citation=citation(kind)[0])], [CitationDelta(0, citation(kind)[1])])
-        for kind in PLACES
+        for kind in LOCATIONS
     },
     "a ping": ([chunk("ping")], []),
 }
@@ -212,7 +211,7 @@ def test_each_chunk_becomes_its_events(case: str) -> None:
     assert read(*frames) == events
 
 
-def test_a_call_that_the_model_left_open_ends_with_the_message() -> None:
+def test_an_open_call_ends_with_the_message() -> None:
     reader = Anthropic().reader()
     events = feed(reader, [tool_start(1), tool(1, '{"a'), message_delta("max_tokens"), message_stop()])
     end = ToolCallEnd(1, "toolu_1", "f", None, '{"a')
@@ -220,7 +219,7 @@ def test_a_call_that_the_model_left_open_ends_with_the_message() -> None:
     assert reader.broken_tool == end
 
 
-def test_the_first_broken_call_of_the_callers_is_remembered() -> None:
+def test_the_first_malformed_call_of_the_caller_is_recorded() -> None:
     reader = Anthropic().reader()
     feed(
         reader,
@@ -238,10 +237,10 @@ def test_the_first_broken_call_of_the_callers_is_remembered() -> None:
     assert reader.broken_tool == ToolCallEnd(1, "a", "f", None, "[]")
 
 
-# --------------------------------------------------------------------------------------------------- what it adds up to
+# -------------------------------------------------------------------------------------------------- assembled responses
 
 
-def test_the_counts_of_all_three_places_are_merged() -> None:
+def test_the_counts_of_all_three_chunks_are_merged() -> None:
     usage = {
         "input_tokens": 4,
         "output_tokens": 1,
@@ -269,7 +268,7 @@ def test_the_counts_of_all_three_places_are_merged() -> None:
     assert response.latency_ms == 640
 
 
-def test_what_nobody_counted_is_unknown() -> None:
+def test_absent_counts_are_unknown() -> None:
     assert assembled(message_start(), text(0, "a"), message_delta(), message_stop()).usage is None
     response = assembled(
         message_start(usage={"input_tokens": 3, "cache_read_input_tokens": None}), message_delta(), message_stop()
@@ -277,7 +276,7 @@ def test_what_nobody_counted_is_unknown() -> None:
     assert response.usage == Usage(3)
 
 
-def test_counts_that_are_none_stay_as_they_came() -> None:
+def test_malformed_counts_are_kept_unchanged() -> None:
     usage = {"input_tokens": "3", "cache_creation": {"ephemeral_5m_input_tokens": 0, "ephemeral_24h_input_tokens": 7}}
     response = assembled(message_start(usage=usage), message_delta(), message_stop())
     assert response.usage == Usage(extra={"input_tokens": "3", "cache_creation": {"ephemeral_24h_input_tokens": 7}})
@@ -296,16 +295,16 @@ def test_counts_that_are_none_stay_as_they_came() -> None:
         ("got_bored", "got_bored"),
     ],
 )
-def test_the_stop_reason_is_said_in_converses_words(raw: str, reason: str) -> None:
+def test_the_stop_reason_is_converted_to_converses(raw: str, reason: str) -> None:
     assert read(message_delta(raw), message_stop())[0] == MessageStop(reason, raw)
 
 
-def test_what_stands_beside_the_stop_reason_is_kept() -> None:
+def test_members_beside_the_stop_reason_are_kept() -> None:
     events = read(message_delta("stop_sequence", stop_sequence="END"), message_delta(None), message_stop())
     assert events[0] == MessageStop("stop_sequence", "stop_sequence", {"stop_sequence": "END"})
 
 
-def test_a_guardrail_that_steps_in_shows_in_stop_reason_and_trace() -> None:
+def test_a_guardrail_intervention_sets_the_stop_reason_and_the_trace() -> None:
     action = {"amazon-bedrock-guardrailAction": "INTERVENED", "amazon-bedrock-trace": TRACE}
     frames = [message_start(), chunk("content_block_stop", index=0, **action), message_delta(), message_stop()]
     assert read(*frames)[-2:] == [MessageStop("guardrail_intervened", "end_turn"), Metadata(trace=TRACE)]
@@ -316,13 +315,13 @@ def test_a_guardrail_that_steps_in_shows_in_stop_reason_and_trace() -> None:
     ]
 
 
-def test_a_guardrail_that_speaks_in_claudes_place_need_not_say_why() -> None:
+def test_a_guardrail_intervention_needs_no_stop_reason() -> None:
     assert read(message_stop(**{"amazon-bedrock-guardrailAction": "INTERVENED"}))[0] == MessageStop(
         "guardrail_intervened"
     )
 
 
-def test_a_whole_stream_goes_back_as_the_message_it_was() -> None:
+def test_a_stream_assembles_to_a_message_for_the_history() -> None:
     wire, cited = citation("page_location")
     response = assembled(
         message_start(),
@@ -378,7 +377,7 @@ ERRORS = [
 
 
 @pytest.mark.parametrize(("kind", "cls"), ERRORS)
-def test_an_error_chunk_is_the_services_error(kind: str, cls: type[ServiceError]) -> None:
+def test_an_error_chunk_raises_the_services_error(kind: str, cls: type[ServiceError]) -> None:
     with pytest.raises(ServiceError) as caught:
         read(message_start(), chunk("error", error={"type": kind, "message": "no"}))
     assert type(caught.value) is cls
@@ -386,59 +385,59 @@ def test_an_error_chunk_is_the_services_error(kind: str, cls: type[ServiceError]
     assert caught.value.message == "no"
 
 
-def test_an_overlong_prompt_is_told_apart_inside_a_stream_too() -> None:
+def test_a_prompt_that_is_too_long_raises_its_own_error_inside_a_stream() -> None:
     error = {"type": "invalid_request_error", "message": "prompt is too long: 210000 tokens"}
     with pytest.raises(ContextWindowExceeded):
         read(chunk("error", error=error))
 
 
 @pytest.mark.parametrize(("error", "message"), [("boom", "boom"), (None, ""), ({}, "")])
-def test_an_error_of_another_shape_is_an_error_too(error: Any, message: str) -> None:
+def test_an_error_chunk_with_an_unexpected_error_member_raises(error: Any, message: str) -> None:
     with pytest.raises(ServiceError) as caught:
         read(chunk("error", error=error))
     assert caught.value.message == message
 
 
-BROKEN: dict[str, Frame] = {
-    "no JSON": raw_chunk(b"{"),
-    "no object": raw_chunk(b"[]"),
-    "no UTF-8": raw_chunk(b'{"type": "\xff"}'),
-    "nested without end": raw_chunk(b'{"type":' * 100_000),
+MALFORMED: dict[str, Frame] = {
+    "not JSON": raw_chunk(b"{"),
+    "not an object": raw_chunk(b"[]"),
+    "not UTF-8": raw_chunk(b'{"type": "\xff"}'),
+    "nested too deeply": raw_chunk(b'{"type":' * 100_000),
     "no message": chunk("message_start"),
     "no role": chunk("message_start", message={}),
-    "an index of text": chunk("content_block_stop", index="0"),
+    "an index that is text": chunk("content_block_stop", index="0"),
     "no index": chunk("content_block_delta", delta={"type": "text_delta", "text": "a"}),
-    "an index of truth": chunk("content_block_delta", index=True, delta={"type": "text_delta", "text": "a"}),
-    "a text of numbers": delta(0, "text_delta", text=5),
+    "an index that is a bool": chunk("content_block_delta", index=True, delta={"type": "text_delta", "text": "a"}),
+    "a text that is a number": delta(0, "text_delta", text=5),
     "a delta without a type": chunk("content_block_delta", index=0, delta={"text": "a"}),
-    "input for no tool": tool(0, "{}"),
-    "a citation of text": delta(0, "citations_delta", citation="c"),
+    "input without a tool call": tool(0, "{}"),
+    "a citation that is text": delta(0, "citations_delta", citation="c"),
     "a citation without a type": delta(0, "citations_delta", citation={}),
     "an end without a reason": message_stop(),
-    "a reason of numbers": message_delta(5),  # type: ignore[arg-type]
-    "a trace of text": chunk("ping", **{"amazon-bedrock-trace": "t"}),
+    "a reason that is a number": message_delta(5),  # type: ignore[arg-type]
+    "a trace that is text": chunk("ping", **{"amazon-bedrock-trace": "t"}),
 }
 
 
-@pytest.mark.parametrize("case", BROKEN)
-def test_what_claude_never_says_is_an_invalid_frame(case: str) -> None:
+@pytest.mark.parametrize("case", MALFORMED)
+def test_malformed_input_is_an_invalid_frame(case: str) -> None:
     with pytest.raises(InvalidFrame):
-        read(BROKEN[case], *([message_stop()] if case == "a reason of numbers" else []))
+        read(MALFORMED[case], *([message_stop()] if case == "a reason that is a number" else []))
 
 
-def test_the_events_before_a_broken_chunk_are_delivered() -> None:
+def test_events_before_a_malformed_chunk_are_delivered() -> None:
     events: deque[Event] = deque()
     with pytest.raises(InvalidFrame):
         Anthropic().reader().feed([text(0, "a"), raw_chunk(b"{")], events)
     assert list(events) == [TextDelta(0, "a")]
 
 
-# ------------------------------------------------------------------------------------------------ what nobody knows yet
+# ------------------------------------------------------------------------------------------------------ unknown content
 
-STRANGE: dict[str, tuple[Frame, list[Event]]] = {
+UNKNOWN: dict[str, tuple[Frame, list[Event]]] = {
     "a chunk": (chunk("weather", mood=1), [UnknownEvent("weather", {"type": "weather", "mood": 1})]),
     "a chunk without a type": (raw_chunk(b'{"completion":"a"}'), [UnknownEvent("chunk", {"completion": "a"})]),
-    "a type that is no text": (raw_chunk(b'{"type":[1]}'), [UnknownEvent("[1]", {"type": [1]})]),
+    "a type that is not text": (raw_chunk(b'{"type":[1]}'), [UnknownEvent("[1]", {"type": [1]})]),
     "a chunk that looks like a delta": (
         chunk("weather", index=0, delta={"type": "text_delta", "text": "a"}),
         [UnknownEvent("weather", {"type": "weather", "index": 0, "delta": {"type": "text_delta", "text": "a"}})],
@@ -447,7 +446,7 @@ STRANGE: dict[str, tuple[Frame, list[Event]]] = {
         delta(0, "weather_delta", mood=1),
         [UnknownEvent("content_block_delta", {"index": 0, "delta": {"type": "weather_delta", "mood": 1}})],
     ),
-    "a delta that has a text": (
+    "a delta with a text": (
         delta(0, "weather_delta", text="sunny"),
         [UnknownEvent("content_block_delta", {"index": 0, "delta": {"type": "weather_delta", "text": "sunny"}})],
     ),
@@ -470,7 +469,7 @@ STRANGE: dict[str, tuple[Frame, list[Event]]] = {
             UnknownEvent("content_block_start", {"index": 0, "content_block": {"caller": {"type": "direct"}}}),
         ],
     ),
-    "a member of a block's end": (
+    "a member of a block stop": (
         chunk("content_block_stop", index=0, mood=1),
         [BlockStop(0), UnknownEvent("content_block_stop", {"mood": 1})],
     ),
@@ -484,12 +483,12 @@ STRANGE: dict[str, tuple[Frame, list[Event]]] = {
             ),
         ],
     ),
-    "a member near the end": (
+    "a member of message_delta": (
         chunk("message_delta", delta={"stop_reason": "end_turn"}, context_management={"a": 1}, nothing=None),
         [UnknownEvent("message_delta", {"context_management": {"a": 1}})],
     ),
-    "a delta of nothing": (chunk("message_delta", delta=None, usage=5), [UnknownEvent("message_delta", {"usage": 5})]),
-    "a ping with news": (chunk("ping", news=1), [UnknownEvent("ping", {"news": 1})]),
+    "a null delta": (chunk("message_delta", delta=None, usage=5), [UnknownEvent("message_delta", {"usage": 5})]),
+    "a ping with a member": (chunk("ping", news=1), [UnknownEvent("ping", {"news": 1})]),
     "a citation of another kind": (
         delta(0, "citations_delta", citation={"type": "sky_location", "title": "t", "cited_text": "c", "star": 1}),
         [
@@ -502,13 +501,13 @@ STRANGE: dict[str, tuple[Frame, list[Event]]] = {
 }
 
 
-@pytest.mark.parametrize("case", STRANGE)
-def test_what_nobody_knows_yet_is_passed_on(case: str) -> None:
-    frame, events = STRANGE[case]
+@pytest.mark.parametrize("case", UNKNOWN)
+def test_unknown_content_is_passed_on(case: str) -> None:
+    frame, events = UNKNOWN[case]
     assert read(frame) == events
 
 
-def test_a_member_of_the_messages_end_is_passed_on_behind_it() -> None:
+def test_an_unknown_member_of_message_stop_is_passed_on_after_it() -> None:
     assert read(message_delta(), message_stop(mood=1)) == [
         MessageStop("end_turn", "end_turn"),
         Metadata(),
@@ -516,7 +515,7 @@ def test_a_member_of_the_messages_end_is_passed_on_behind_it() -> None:
     ]
 
 
-def test_an_exception_frame_is_the_services_error() -> None:
+def test_an_exception_frame_raises_the_services_error() -> None:
     headers = {":message-type": "exception", ":exception-type": "throttlingException"}
     with pytest.raises(Throttled):
         read(Frame(dict(headers), b'{"message": "slow down"}'))
@@ -532,17 +531,17 @@ DELTAS = st.one_of(
 
 
 @given(st.integers(0, 3), DELTAS)
-def test_the_fast_and_the_generic_way_agree(index: int, said: dict[str, Any]) -> None:
-    opened = [tool_start(place) for place in range(4)]
-    generic = chunk("content_block_delta", index=index, delta=said, new=1)
-    fast = chunk("content_block_delta", index=index, delta=said)
-    assert read(*opened, generic) == [*read(*opened, fast), UnknownEvent("content_block_delta", {"new": 1})]
+def test_the_fast_and_the_generic_path_agree(index: int, wire: dict[str, Any]) -> None:
+    starts = [tool_start(index) for index in range(4)]
+    generic = chunk("content_block_delta", index=index, delta=wire, new=1)
+    fast = chunk("content_block_delta", index=index, delta=wire)
+    assert read(*starts, generic) == [*read(*starts, fast), UnknownEvent("content_block_delta", {"new": 1})]
 
 
 @given(st.lists(st.integers(0, 30), max_size=6))
-def test_any_cut_of_tool_input_gives_the_same_call(places: list[int]) -> None:
+def test_any_split_of_tool_input_gives_the_same_call(positions: list[int]) -> None:
     raw = '{"city": "R\\u00f6m", "days": [1, 2]}'
-    cuts = sorted({0, len(raw), *places})
+    cuts = sorted({0, len(raw), *positions})
     events = read(tool_start(0), *(tool(0, raw[a:b]) for a, b in pairwise(cuts)), stop(0))
     assert events[-2] == ToolCallEnd(0, "toolu_1", "f", {"city": "R\u00f6m", "days": [1, 2]}, raw)
 
@@ -564,12 +563,12 @@ BLOCKS: dict[int, tuple[list[Frame], Any]] = {
 
 
 @given(st.permutations([index for index, (frames, _) in BLOCKS.items() for _ in frames]))
-def test_interleaved_blocks_never_mix(order: list[int]) -> None:
-    taken: defaultdict[int, int] = defaultdict(int)
+def test_interleaved_blocks_are_kept_apart(order: list[int]) -> None:
+    positions: defaultdict[int, int] = defaultdict(int)
     frames = []
     for index in order:
-        frames.append(BLOCKS[index][0][taken[index]])
-        taken[index] += 1
+        frames.append(BLOCKS[index][0][positions[index]])
+        positions[index] += 1
     response = assembled(message_start(), *frames, message_delta(), message_stop())
     assert response.message == Message("assistant", [block for _, block in BLOCKS.values()])
 
@@ -616,7 +615,7 @@ CHUNKS = st.fixed_dictionaries(
 
 
 @given(st.lists(CHUNKS, max_size=6))
-def test_whatever_comes_raises_nothing_but_errors_of_ours(chunks: list[dict[str, Any]]) -> None:
+def test_any_input_raises_only_errors_of_the_library(chunks: list[dict[str, Any]]) -> None:
     assembly, reader = Assembly(), Anthropic().reader()
     try:
         for wire in chunks:
@@ -627,7 +626,7 @@ def test_whatever_comes_raises_nothing_but_errors_of_ours(chunks: list[dict[str,
 
 
 @given(st.binary(max_size=40) | JSON.map(msgspec.json.encode))
-def test_whatever_bytes_come_raise_nothing_but_errors_of_ours(document: bytes) -> None:
+def test_any_bytes_raise_only_errors_of_the_library(document: bytes) -> None:
     try:
         events = read(raw_chunk(document))
     except BedrockStreamError:

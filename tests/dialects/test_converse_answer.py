@@ -1,4 +1,4 @@
-"""A whole Converse answer: typed, complete, and fit to go back exactly as it came."""
+"""Complete Converse responses: parsing, and sending each block back unchanged."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def answer(*content: Wire, **members: Any) -> Response:
 
 
 def written_back(response: Response) -> list[Wire]:
-    """The answer's content as it goes back on the next turn."""
+    """Return the response's content as it is sent back on the next turn."""
     messages = [Message.user("a"), response.message, Message.user("b")]
     sent = msgspec.json.decode(msgspec.json.encode(write_body(messages, Options())))
     content: list[Wire] = sent["messages"][1]["content"]
@@ -78,7 +78,7 @@ BLOCKS: dict[str, tuple[Wire, Any]] = {
         {"toolUse": {"toolUseId": "id", "name": "f", "input": {}, "type": "server_tool_use"}},
         ToolCall("id", "f", server=True),
     ),
-    "tool call of tomorrow": (
+    "tool call with unknown members": (
         {"toolUse": {"toolUseId": "id", "name": "f", "input": {}, "type": "remote", "new": [1]}},
         ToolCall("id", "f", extra={"type": "remote", "new": [1]}),
     ),
@@ -88,7 +88,7 @@ BLOCKS: dict[str, tuple[Wire, Any]] = {
     ),
     "tool result without content": ({"toolResult": {"toolUseId": "id", "content": []}}, ToolResult("id")),
     "cited text": ({"citationsContent": CITED}, CitedText(("a", "b"), (Citation("t", "s", ("c",), PAGE),))),
-    "odd citation": (
+    "citation with unknown members": (
         {
             "citationsContent": {
                 "content": [{"text": "a"}],
@@ -98,28 +98,30 @@ BLOCKS: dict[str, tuple[Wire, Any]] = {
         CitedText(("a",), (Citation(extra={"title": None, "sourceContent": [], "new": 1}),)),
     ),
 }
-# What the typed form could not say in full stays as it came.
+# Blocks that the typed form cannot represent completely.
 RAW: dict[str, Wire] = {
-    "block of tomorrow": {"hologram": {"depth": None}},
+    "unknown block": {"hologram": {"depth": None}},
     "two members": {"text": "a", "new": 1},
     "two members, empty text": {"text": "", "new": 1},
-    "image of tomorrow": {"image": {"format": "jxl", "source": {"bytes": "AP8="}}},
-    "image with more": {"image": {"format": "png", "source": {"bytes": "AP8="}, "new": 1}},
-    "image, no base64": {"image": {"format": "png", "source": {"bytes": "?"}}},
-    "image from elsewhere": {"image": {"format": "png", "source": {"url": "x"}}},
-    "cache point of tomorrow": {"cachePoint": {"type": "other"}},
+    "unknown image format": {"image": {"format": "jxl", "source": {"bytes": "AP8="}}},
+    "image with an unknown member": {"image": {"format": "png", "source": {"bytes": "AP8="}, "new": 1}},
+    "image, not base64": {"image": {"format": "png", "source": {"bytes": "?"}}},
+    "image with an unknown source": {"image": {"format": "png", "source": {"url": "x"}}},
+    "unknown cache point": {"cachePoint": {"type": "other"}},
     "text of another type": {"text": {"a": 1}},
-    "reasoning with more": {"reasoningContent": {"reasoningText": {"text": "hm", "new": 1}}},
-    "reasoning of tomorrow": {"reasoningContent": {"summary": "hm"}},
-    "redacted with more": {"reasoningContent": {"redactedContent": "AP8=", "new": 1}},
-    "redacted, no base64": {"reasoningContent": {"redactedContent": "?"}},
-    "redacted, no ASCII": {"reasoningContent": {"redactedContent": "ü"}},
+    "reasoning with an unknown member": {"reasoningContent": {"reasoningText": {"text": "hm", "new": 1}}},
+    "unknown reasoning": {"reasoningContent": {"summary": "hm"}},
+    "redacted with an unknown member": {"reasoningContent": {"redactedContent": "AP8=", "new": 1}},
+    "redacted, not base64": {"reasoningContent": {"redactedContent": "?"}},
+    "redacted, not ASCII": {"reasoningContent": {"redactedContent": "ü"}},
     "redacted, loose base64": {"reasoningContent": {"redactedContent": "QR=="}},
-    "tool result with more": {"toolResult": {"toolUseId": "id", "content": [], "new": 1}},
-    "tool result of tomorrow": {"toolResult": {"toolUseId": "id", "content": [{"text": "a"}], "status": "unsure"}},
+    "tool result with an unknown member": {"toolResult": {"toolUseId": "id", "content": [], "new": 1}},
+    "tool result with an unknown status": {
+        "toolResult": {"toolUseId": "id", "content": [{"text": "a"}], "status": "unsure"}
+    },
     "tool result without an id": {"toolResult": {"content": []}},
     "tool result of another type": {"toolResult": {"toolUseId": "id", "content": [5]}},
-    "cited text with more": {"citationsContent": {**CITED, "new": 1}},
+    "cited text with an unknown member": {"citationsContent": {**CITED, "new": 1}},
     "cited text without citations": {"citationsContent": {"content": [{"text": "a"}]}},
     "cited text of another type": {"citationsContent": {"content": [{"image": {}}], "citations": []}},
     "tool call without a name": {"toolUse": {"toolUseId": "id", "input": {}}},
@@ -128,27 +130,27 @@ RAW: dict[str, Wire] = {
 
 
 @pytest.mark.parametrize(("wire", "block"), BLOCKS.values(), ids=BLOCKS)
-def test_a_block_is_read_and_goes_back_as_it_came(wire: Wire, block: Any) -> None:
+def test_a_block_is_parsed_and_sent_back_unchanged(wire: Wire, block: Any) -> None:
     response = answer(wire)
     assert response.message == Message("assistant", [block])
     assert written_back(response) == [wire]
 
 
 @pytest.mark.parametrize("wire", RAW.values(), ids=RAW)
-def test_a_block_that_the_typed_form_cannot_say_stays_as_it_came(wire: Wire) -> None:
+def test_a_block_without_a_typed_form_is_kept_unchanged(wire: Wire) -> None:
     response = answer(wire)
     assert response.message.content == (Raw(wire),)
     assert written_back(response) == [wire]
 
 
-def test_a_whole_answer_goes_back_block_for_block() -> None:
+def test_all_blocks_of_a_response_are_sent_back_unchanged() -> None:
     content = [wire for wire, _ in BLOCKS.values()] + list(RAW.values())
     response = answer(*content)
     assert written_back(response) == content
     assert msgspec.json.decode(msgspec.json.encode(response.message), type=Message) == response.message
 
 
-def test_a_type_that_answers_say_and_requests_may_not_is_dropped() -> None:
+def test_the_type_of_a_call_is_dropped_where_requests_reject_it() -> None:
     wire = {"toolUse": {"toolUseId": "id", "name": "f", "input": {}, "type": "tool_use"}}
     response = answer(wire)
     assert response.tool_calls == (ToolCall("id", "f"),)
@@ -158,7 +160,7 @@ def test_a_type_that_answers_say_and_requests_may_not_is_dropped() -> None:
 
 
 @pytest.mark.parametrize("blank", ["", " ", "\n\t"])
-def test_blank_text_stays_out_of_the_message_and_in_the_text(blank: str) -> None:
+def test_blank_text_is_in_the_text_and_not_in_the_message(blank: str) -> None:
     cited = {"citationsContent": {"content": [{"text": blank}], "citations": [{"title": "t"}]}}
     response = answer({"text": blank}, {"text": "a"}, cited)
     assert response.message == Message.assistant("a")
@@ -166,10 +168,10 @@ def test_blank_text_stays_out_of_the_message_and_in_the_text(blank: str) -> None
     assert response.citations == (Citation("t"),)
 
 
-# ----------------------------------------------------------------------------------------------------- the whole answer
+# ------------------------------------------------------------------------------------------------ the complete response
 
 
-def test_everything_that_an_answer_says_has_its_place() -> None:
+def test_all_members_of_a_response_are_parsed() -> None:
     response = answer(
         {"reasoningContent": {"reasoningText": {"text": "hm", "signature": "sig"}}},
         {"text": "one "},
@@ -216,17 +218,17 @@ def test_everything_that_an_answer_says_has_its_place() -> None:
     )
 
 
-def test_an_answer_that_says_little_leaves_the_rest_unknown() -> None:
+def test_absent_members_of_a_response_are_unknown() -> None:
     response = answer()
     assert response.message.content == ()
     assert (response.text, response.usage, response.latency_ms, response.extra) == ("", None, None, {})
 
 
-def test_a_stop_reason_of_tomorrow_passes_through() -> None:
+def test_an_unknown_stop_reason_is_passed_through() -> None:
     assert answer(stopReason="got_bored").stop_reason == "got_bored"
 
 
-def test_botocore_reads_the_same_answer_alike() -> None:
+def test_botocore_parses_the_same_response_alike() -> None:
     content: list[Wire] = [
         {"text": "a"},
         {"reasoningContent": {"redactedContent": "AP8="}},
@@ -248,17 +250,17 @@ def test_botocore_reads_the_same_answer_alike() -> None:
     assert ours.usage == Usage(*theirs["usage"].values())
 
 
-# --------------------------------------------------------------------------------------------------------- broken calls
+# ------------------------------------------------------------------------------------------------------ malformed calls
 
 
 @pytest.mark.parametrize(
-    ("given", "raw"), [([1], "[1]"), ('{"a": 1}', r'"{\"a\": 1}"'), (None, "null"), (5, "5"), ("", '""')]
+    ("value", "raw"), [([1], "[1]"), ('{"a": 1}', r'"{\"a\": 1}"'), (None, "null"), (5, "5"), ("", '""')]
 )
-def test_an_input_that_is_no_object_is_an_error_as_in_a_stream(given: Any, raw: str) -> None:
+def test_an_input_that_is_not_an_object_is_an_error_as_in_a_stream(value: Any, raw: str) -> None:
     with pytest.raises(ToolInputError) as caught:
         answer(
             {"text": "a"},
-            {"toolUse": {"toolUseId": "id", "name": "f", "input": given, "type": "tool_use"}},
+            {"toolUse": {"toolUseId": "id", "name": "f", "input": value, "type": "tool_use"}},
             usage={"inputTokens": 1},
             stopReason="max_tokens",
         )
@@ -269,14 +271,14 @@ def test_an_input_that_is_no_object_is_an_error_as_in_a_stream(given: Any, raw: 
     assert error.partial.broken_tool_calls == (ToolCallEnd(1, "id", "f", None, raw),)
 
 
-def test_an_absent_input_is_no_empty_one() -> None:
+def test_an_absent_input_is_not_an_empty_input() -> None:
     with pytest.raises(ToolInputError, match="null"):
         answer({"toolUse": {"toolUseId": "id", "name": "f"}})
 
 
-def test_the_first_broken_call_is_told_and_the_good_ones_stay() -> None:
+def test_the_first_malformed_call_is_raised_and_valid_calls_are_kept() -> None:
     calls: list[Wire] = [
-        {"toolUse": {"toolUseId": str(n), "name": "f", "input": given}} for n, given in enumerate([{}, [], 5])
+        {"toolUse": {"toolUseId": str(n), "name": "f", "input": value}} for n, value in enumerate([{}, [], 5])
     ]
     with pytest.raises(ToolInputError) as caught:
         answer(*calls)
@@ -285,52 +287,54 @@ def test_the_first_broken_call_is_told_and_the_good_ones_stay() -> None:
     assert [call.id for call in caught.value.partial.tool_calls] == ["0"]
 
 
-def test_a_broken_call_that_the_service_runs_is_not_the_callers_business() -> None:
+def test_a_malformed_call_that_the_service_runs_is_not_an_error() -> None:
     server = {"toolUse": {"toolUseId": "id", "name": "f", "input": [], "type": "server_tool_use"}}
     response = answer({"text": "a"}, server)
     assert response.message == Message.assistant("a")
     assert response.broken_tool_calls == (ToolCallEnd(1, "id", "f", None, "[]", server=True),)
 
 
-# ------------------------------------------------------------------------------------------------------- broken answers
+# -------------------------------------------------------------------------------------------------- malformed responses
 
 
-@pytest.mark.parametrize(
-    "sent",
-    [
-        b"",
-        b"{",
-        b'{"a":"\xff"}',
-        b"[" * 100_000,
-        b"null",
-        b"[]",
-        b"{}",
-        b'{"output":null}',
-        b'{"output":[]}',
-        b'{"output":{"message":{"role":"assistant"}},"stopReason":"a"}',
-        b'{"output":{"message":{"content":"a"}},"stopReason":"a"}',
-        b'{"output":{"message":{"content":[]}}}',
-        b'{"output":{"message":{"content":[]}},"stopReason":5}',
-    ],
-    ids=lambda sent: repr(sent[:40]),
-)
-def test_an_answer_that_is_not_as_described_is_refused(sent: bytes) -> None:
-    with pytest.raises(InvalidFrame, match="the answer is not as the service describes it"):
+NOT_JSON = "the response is not JSON: "
+NOT_AN_OBJECT = "the response: expected a JSON object, got "
+MISMATCH = "the response does not match the API's format: "
+MALFORMED = [
+    (b"", NOT_JSON),
+    (b"{", NOT_JSON),
+    (b'{"a":"\xff"}', NOT_JSON),
+    (b"[" * 100_000, NOT_JSON),
+    (b"null", NOT_AN_OBJECT),
+    (b"[]", NOT_AN_OBJECT),
+    (b"{}", MISMATCH),
+    (b'{"output":null}', MISMATCH),
+    (b'{"output":[]}', MISMATCH),
+    (b'{"output":{"message":{"role":"assistant"}},"stopReason":"a"}', MISMATCH),
+    (b'{"output":{"message":{"content":"a"}},"stopReason":"a"}', MISMATCH),
+    (b'{"output":{"message":{"content":[]}}}', MISMATCH),
+    (b'{"output":{"message":{"content":[]}},"stopReason":5}', MISMATCH),
+]
+
+
+@pytest.mark.parametrize(("sent", "problem"), MALFORMED, ids=[repr(sent[:40]) for sent, _ in MALFORMED])
+def test_a_malformed_response_is_an_invalid_frame(sent: bytes, problem: str) -> None:
+    with pytest.raises(InvalidFrame, match=problem):
         Converse().answer(sent, request_id=None, model="m")
 
 
 @pytest.mark.parametrize("block", ["a", 5, None, []])
-def test_a_block_that_is_no_object_is_refused(block: Any) -> None:
-    with pytest.raises(InvalidFrame, match=f"a content block is a {type(block).__name__}, not an object"):
+def test_a_block_that_is_not_an_object_is_an_invalid_frame(block: Any) -> None:
+    with pytest.raises(InvalidFrame, match=f"content block: expected a JSON object, got {type(block).__name__}"):
         answer(block)
 
 
-def test_a_citation_that_is_no_object_is_refused() -> None:
-    with pytest.raises(InvalidFrame, match="a citation is a str, not an object"):
+def test_a_citation_that_is_not_an_object_is_an_invalid_frame() -> None:
+    with pytest.raises(InvalidFrame, match="citation: expected a JSON object, got str"):
         answer({"citationsContent": {"content": [], "citations": ["here"]}})
 
 
-# ---------------------------------------------------------------------------------------------------- whatever comes in
+# ------------------------------------------------------------------------------------------------------------ any input
 
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=5),
@@ -362,7 +366,7 @@ answers = st.one_of(
 
 
 @given(answers)
-def test_whatever_comes_in_nothing_but_our_own_errors_comes_out(sent: bytes) -> None:
+def test_any_input_raises_only_errors_of_the_library(sent: bytes) -> None:
     try:
         response = Converse().answer(sent, request_id=None, model="m")
     except InvalidFrame:
@@ -375,13 +379,13 @@ def test_whatever_comes_in_nothing_but_our_own_errors_comes_out(sent: bytes) -> 
 
 @example({"text": ""})
 @given(any_blocks)
-def test_any_block_goes_back_as_it_came(wire: Wire) -> None:
+def test_any_block_is_sent_back_unchanged(wire: Wire) -> None:
     wire = msgspec.json.decode(msgspec.json.encode(wire))
     try:
         block = read_block(wire)
     except InvalidFrame:
         return
-    if wire == {"text": ""}:  # answers may hold one, turns may not: a response leaves it out of its message
+    if wire == {"text": ""}:  # allowed in responses, rejected in requests, so `Response.message` omits it
         with pytest.raises(ConfigurationError, match="the text is empty"):
             Message("assistant", [block])
         return

@@ -1,4 +1,4 @@
-"""The Converse body: every prompt and option as botocore writes it, and nothing that the caller did not ask for."""
+"""The Converse body: prompts and options as botocore writes them, and no other members."""
 
 from __future__ import annotations
 
@@ -53,17 +53,17 @@ GUARDRAIL = {"guardrailIdentifier": "g", "guardrailVersion": "DRAFT", "trace": "
 
 
 def write(prompt: Prompt, **options: Any) -> Any:
-    """The body as it arrives, which the service's own model accepts as it stands."""
+    """Return the body as received. Asserts that the service model accepts it unchanged."""
     messages, read = read_prompt(prompt), read_options(options)
     body = write_body(messages, read)
     assert Converse().body(messages, read) == body
-    arrived = json.loads(msgspec.json.encode(body))
-    assert written_by_botocore(body) == arrived
-    return arrived
+    received = json.loads(msgspec.json.encode(body))
+    assert written_by_botocore(body) == received
+    return received
 
 
 def write_unchecked(prompt: Prompt, **options: Any) -> Any:
-    """The body as it arrives, where the service's model may not know all of it."""
+    """Return the body as received, with members that the service model may not know."""
     return json.loads(msgspec.json.encode(write_body(read_prompt(prompt), read_options(options))))
 
 
@@ -110,7 +110,7 @@ PROMPTS: dict[str, tuple[Any, dict[str, Any]]] = {
         {"reasoningContent": {"reasoningText": {"text": "hm", "signature": "sig"}}},
     ),
     "unsigned reasoning": (Message.assistant(Reasoning("hm")), {"reasoningContent": {"reasoningText": {"text": "hm"}}}),
-    "a signature alone": (
+    "signature without text": (
         Message.assistant(Reasoning(signature="sig")),
         {"reasoningContent": {"reasoningText": {"text": "", "signature": "sig"}}},
     ),
@@ -178,8 +178,7 @@ def test_a_block_is_written_as_botocore_writes_it(prompt: Any, block: dict[str, 
 
 
 def test_a_conversation_keeps_its_turns() -> None:
-    said = ["hello", "hi", "bye"]
-    prompt = [Message.user(said[0]), Message.assistant(said[1]), Message("system", said[2]), Message.user("a", "b")]
+    prompt = [Message.user("hello"), Message.assistant("hi"), Message("system", "bye"), Message.user("a", "b")]
     assert write(prompt) == {
         "messages": [
             {"role": "user", "content": [{"text": "hello"}]},
@@ -199,7 +198,7 @@ def test_a_conversation_keeps_its_turns() -> None:
         {"toolUse": {"new": 1}},
     ],
 )
-def test_a_block_in_the_wires_own_shape_leaves_as_it_came(block: dict[str, Any]) -> None:
+def test_a_block_in_wire_format_is_sent_unchanged(block: dict[str, Any]) -> None:
     assert write_unchecked({"content": [block]})["messages"] == [{"role": "user", "content": [block]}]
 
 
@@ -211,14 +210,14 @@ def result(id: str) -> ToolResult:
 
 
 def ids(body: Any) -> list[list[str]]:
-    """The ids of the tool results, turn by turn; other blocks by their kind."""
+    """Return the ids of the tool results of each turn; for other blocks, their kind."""
     return [
         [block.get("toolResult", {}).get("toolUseId", next(iter(block))) for block in turn["content"]]
         for turn in body["messages"]
     ]
 
 
-def test_tool_results_that_follow_each_other_share_one_turn() -> None:
+def test_consecutive_tool_results_share_one_turn() -> None:
     prompt: list[Any] = [
         Message.user("go"),
         Message.assistant(ToolCall("1", "f"), ToolCall("2", "f"), ToolCall("3", "f"), ToolCall("4", "f")),
@@ -229,7 +228,7 @@ def test_tool_results_that_follow_each_other_share_one_turn() -> None:
     assert ids(write(prompt)) == [["text"], ["toolUse"] * 4, ["1", "2", "3", "4"]]
 
 
-def test_nothing_but_tool_results_is_merged() -> None:
+def test_only_tool_results_are_merged() -> None:
     prompt = [
         Message.user("a"),
         Message.user("b"),
@@ -244,11 +243,11 @@ def test_nothing_but_tool_results_is_merged() -> None:
     assert ids(write(prompt)) == [["text"], ["text"], ["1"], ["text"], ["2"], ["3", "text"], ["4"], ["text"], ["5"]]
 
 
-def test_merging_leaves_the_callers_messages_alone() -> None:
-    given = [Message.user(result("1")), Message.user(result("2"))]
-    first, second = write(given), write(given)
+def test_merging_does_not_change_the_callers_messages() -> None:
+    messages = [Message.user(result("1")), Message.user(result("2"))]
+    first, second = write(messages), write(messages)
     assert first == second
-    assert [len(message.content) for message in given] == [1, 1]
+    assert [len(message.content) for message in messages] == [1, 1]
 
 
 # -------------------------------------------------------------------------------------------------------------- options
@@ -317,36 +316,36 @@ def test_options_are_written_as_botocore_writes_them(options: dict[str, Any], pa
 
 
 @pytest.mark.parametrize(
-    "said",
+    "history",
     [
         [Message.assistant(ToolCall("1", "f")), Message.user(result("1"))],
         [{"role": "assistant", "content": [{"toolUse": {"toolUseId": "1", "name": "f", "input": {}}}]}],
         [{"role": "user", "content": [{"toolResult": {"toolUseId": "1", "content": []}}]}],
     ],
 )
-def test_a_history_with_tools_needs_the_tools_even_for_none(said: list[Any]) -> None:
-    assert write([Message.user("go"), *said], tools=[WEATHER], tool_choice="none")["toolConfig"] == {
+def test_a_history_with_tools_requires_the_tools_even_for_none(history: list[Any]) -> None:
+    assert write([Message.user("go"), *history], tools=[WEATHER], tool_choice="none")["toolConfig"] == {
         "tools": [WEATHER_SPEC]
     }
 
 
-def test_the_streaming_request_takes_the_same_body() -> None:
+def test_the_streaming_request_has_the_same_body() -> None:
     guardrail = {**GUARDRAIL, "streamProcessingMode": "async"}
     body = write_body(read_prompt("hello"), read_options({"guardrail": guardrail, "tools": [WEATHER]}))
     assert written_by_botocore(body, "ConverseStream") == json.loads(msgspec.json.encode(body))
 
 
-def test_extra_has_the_last_word() -> None:
-    extra = {"inferenceConfig": {"maxTokens": 7}, "messages": [], "tomorrow": {"a": None}}
+def test_extra_takes_precedence() -> None:
+    extra = {"inferenceConfig": {"maxTokens": 7}, "messages": [], "new": {"a": None}}
     assert write_unchecked("hello", max_tokens=5, system="a", extra=extra) == {
         "messages": [],
         "system": [{"text": "a"}],
         "inferenceConfig": {"maxTokens": 7},
-        "tomorrow": {"a": None},
+        "new": {"a": None},
     }
 
 
-def test_keys_never_reach_the_body() -> None:
+def test_credentials_are_not_in_the_body() -> None:
     secrets = {"api_key": "hunter", "access_key_id": "hunter", "secret_access_key": "hunter", "session_token": "hunter"}
     assert write("hello", **secrets, region="eu-west-1", use_converse=True, keep=False) == {"messages": [HELLO]}
 

@@ -1,4 +1,4 @@
-"""Plans of calls by Converse: whole bodies, held against the service's own model."""
+"""Plans of Converse calls: complete bodies, validated against the service model."""
 
 from __future__ import annotations
 
@@ -27,23 +27,23 @@ def plan(prompt: Any = "hi", /, model: str = CLAUDE, **options: Any) -> Planned:
     return planning.plan(model, prompt, **options)
 
 
-def accepted(made: Planned) -> Any:
-    """The body as it arrives, which the service's own model accepts as it stands."""
-    arrived = json.loads(msgspec.json.encode(made.body))
-    assert written_by_botocore(made.body, "ConverseStream") == arrived
-    return arrived
+def accepted_body(plan: Planned) -> Any:
+    """Return the body as received. Asserts that the service model accepts it unchanged."""
+    received = json.loads(msgspec.json.encode(plan.body))
+    assert written_by_botocore(plan.body, "ConverseStream") == received
+    return received
 
 
-def test_what_surrounds_a_call_stands_in_the_body_on_converse() -> None:
-    made = plan(
+def test_request_settings_are_in_the_body_on_converse() -> None:
+    planned = plan(
         use_converse=True,
         guardrail=GUARDRAIL,
         performance="optimized",
         service_tier="flex",
         request_metadata={"team": "a"},
     )
-    assert made.headers == (("Accept", "application/vnd.amazon.eventstream"),)
-    assert accepted(made) == {
+    assert planned.headers == (("Accept", "application/vnd.amazon.eventstream"),)
+    assert accepted_body(planned) == {
         "messages": [{"role": "user", "content": [{"text": "hi"}]}],
         "guardrailConfig": GUARDRAIL,
         "performanceConfig": {"latency": "optimized"},
@@ -85,16 +85,14 @@ HISTORY = [
         (CLAUDE, "hi", {"prompt_variables": {"a": "b"}}),
     ],
 )
-def test_converse_bodies_are_what_the_services_own_model_accepts(
-    model: str, prompt: Any, options: dict[str, Any]
-) -> None:
-    made = plan(prompt, model, **options)
-    assert made.call.route.dialect.route == "converse"
-    assert accepted(made)["messages"]
+def test_converse_bodies_are_valid_for_the_service_model(model: str, prompt: Any, options: dict[str, Any]) -> None:
+    planned = plan(prompt, model, **options)
+    assert planned.call.dialect.route == "converse"
+    assert accepted_body(planned)["messages"]
 
 
-def test_options_of_a_family_are_additional_fields() -> None:
-    body = accepted(plan(use_converse=True, reasoning="low", anthropic_beta=["b"]))
+def test_vendor_options_are_additional_fields() -> None:
+    body = accepted_body(plan(use_converse=True, reasoning="low", anthropic_beta=["b"]))
     assert body["additionalModelRequestFields"] == {
         "thinking": {"type": "enabled", "budget_tokens": 1024},
         "anthropic_beta": ["b"],

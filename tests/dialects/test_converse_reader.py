@@ -1,4 +1,4 @@
-"""ConverseStream frames into events: every event and delta, what nobody knows yet, and every way to be broken."""
+"""Reading ConverseStream: each event and delta, unknown content, malformed frames and errors."""
 
 from __future__ import annotations
 
@@ -53,7 +53,6 @@ from tests.support.converse_frames import (
     delta,
     event,
     exception,
-    feed,
     message_stop,
     raw_event,
     read,
@@ -61,6 +60,7 @@ from tests.support.converse_frames import (
     stop,
     tool_start,
 )
+from tests.support.reading import feed
 
 CITATION = {
     "title": "t",
@@ -69,7 +69,7 @@ CITATION = {
     "location": {"documentPage": {"documentIndex": 0, "start": 1, "end": 2}},
 }
 
-# ---------------------------------------------------------------------------------------------------- every known event
+# --------------------------------------------------------------------------------------------------------- known events
 
 EVENTS: dict[str, tuple[Frame, list[Event]]] = {
     "message start": (event("messageStart", role="assistant"), [MessageStart("assistant")]),
@@ -114,10 +114,10 @@ EVENTS: dict[str, tuple[Frame, list[Event]]] = {
         [ImageDelta(0, s3_location={"uri": "s3://b/k"})],
     ),
     "image error": (delta(0, image={"error": {"message": "blocked"}}), [ImageDelta(0, error="blocked")]),
-    "image error without a word": (delta(0, image={"error": {}}), [ImageDelta(0, error="")]),
+    "image error without a message": (delta(0, image={"error": {}}), [ImageDelta(0, error="")]),
     "block stop": (stop(3), [BlockStop(3)]),
     "message stop": (message_stop("tool_use"), [MessageStop("tool_use")]),
-    "message stop of tomorrow": (message_stop("got_bored"), [MessageStop("got_bored")]),
+    "message stop with an unknown reason": (message_stop("got_bored"), [MessageStop("got_bored")]),
     "message stop with fields": (
         event("messageStop", stopReason="stop_sequence", additionalModelResponseFields={"a": [1]}),
         [MessageStop("stop_sequence", additional_fields={"a": [1]})],
@@ -164,14 +164,14 @@ def wire_of(frame: Frame) -> dict[str, Any]:
 
 @pytest.mark.parametrize(("frame", "events"), EVENTS.values(), ids=EVENTS)
 @pytest.mark.parametrize("first", [False, True])
-def test_padding_in_any_place_is_dropped(frame: Frame, events: list[Event], first: bool) -> None:
+def test_padding_in_any_position_is_dropped(frame: Frame, events: list[Event], first: bool) -> None:
     wire = wire_of(frame)
     padded = {"p": "abcdefghij", **wire} if first else {**wire, "p": "abcdefghij"}
     assert read(Frame(frame.headers, msgspec.json.encode(padded))) == events
 
 
 @pytest.mark.parametrize(("frame", "events"), EVENTS.values(), ids=EVENTS)
-def test_white_space_in_the_json_means_nothing(frame: Frame, events: list[Event]) -> None:
+def test_white_space_in_the_json_is_ignored(frame: Frame, events: list[Event]) -> None:
     assert read(Frame(frame.headers, msgspec.json.format(frame.payload, indent=2))) == events
 
 
@@ -180,7 +180,7 @@ def test_a_frame_without_a_message_type_is_an_event() -> None:
     assert read(Frame({":event-type": "contentBlockDelta"}, frame.payload)) == [TextDelta(0, "hi")]
 
 
-# ------------------------------------------------------------------------------------------------ what nobody knows yet
+# ------------------------------------------------------------------------------------------------------ unknown content
 
 
 def unknown(kind: str, **payload: Any) -> UnknownEvent:
@@ -190,20 +190,20 @@ def unknown(kind: str, **payload: Any) -> UnknownEvent:
 @pytest.mark.parametrize(("frame", "events"), EVENTS.values(), ids=EVENTS)
 def test_an_unknown_member_beside_the_known_ones_is_passed_on(frame: Frame, events: list[Event]) -> None:
     kind = str(frame.headers[":event-type"])
-    found = read(Frame(frame.headers, msgspec.json.encode({**wire_of(frame), "new": [1]})))
-    if kind == "metadata":  # which has a place for it
-        (metadata,) = found
+    received = read(Frame(frame.headers, msgspec.json.encode({**wire_of(frame), "new": [1]})))
+    if kind == "metadata":  # has unknown members in its own field
+        (metadata,) = received
         assert isinstance(metadata, Metadata)
         assert metadata.extra == {"new": [1]}
         assert msgspec.structs.replace(metadata, extra={}) == events[0]
     else:
-        assert found == [*events, unknown(kind, new=[1])]
+        assert received == [*events, unknown(kind, new=[1])]
 
 
-DEEP = [name for name, (frame, _) in EVENTS.items() if not {"start", "delta"}.isdisjoint(wire_of(frame))]
+NESTED = [name for name, (frame, _) in EVENTS.items() if not {"start", "delta"}.isdisjoint(wire_of(frame))]
 
 
-@pytest.mark.parametrize("name", DEEP)
+@pytest.mark.parametrize("name", NESTED)
 def test_an_unknown_member_of_a_start_or_delta_is_passed_on_with_its_block(name: str) -> None:
     frame, events = EVENTS[name]
     wire, kind = wire_of(frame), str(frame.headers[":event-type"])
@@ -213,8 +213,8 @@ def test_an_unknown_member_of_a_start_or_delta_is_passed_on_with_its_block(name:
     assert read(Frame(frame.headers, msgspec.json.encode(wire))) == [*events, expected]
 
 
-@pytest.mark.parametrize("name", [name for name in DEEP if "text" not in name.split() and "citation" not in name])
-def test_an_unknown_member_of_a_known_one_is_passed_on_where_it_stood(name: str) -> None:
+@pytest.mark.parametrize("name", [name for name in NESTED if "text" not in name.split() and "citation" not in name])
+def test_an_unknown_nested_member_is_passed_on_with_its_path(name: str) -> None:
     frame, events = EVENTS[name]
     wire, kind = wire_of(frame), str(frame.headers[":event-type"])
     member = "start" if "start" in wire else "delta"
@@ -225,7 +225,7 @@ def test_an_unknown_member_of_a_known_one_is_passed_on_where_it_stood(name: str)
         assert read(Frame(frame.headers, msgspec.json.encode(wire))) == [*events, expected]
 
 
-def test_an_unknown_member_of_an_images_source_or_error_is_passed_on_where_it_stood() -> None:
+def test_an_unknown_member_of_an_images_source_or_error_is_passed_on_with_its_path() -> None:
     image = {"source": {"bytes": "AA==", "new": 1}, "error": {"message": "a", "code": 2}}
     assert read(delta(0, image=image)) == [
         ImageDelta(0, b"\x00", error="a"),
@@ -237,7 +237,7 @@ def test_an_unknown_member_of_an_images_source_or_error_is_passed_on_where_it_st
     ]
 
 
-def test_unknown_members_of_a_citation_stay_with_it() -> None:
+def test_unknown_members_of_a_citation_are_kept_in_it() -> None:
     odd = {"title": 5, "sourceContent": [{"image": {}}], "location": "here", "new": 1}
     assert read(delta(0, citation=odd)) == [CitationDelta(0, Citation(extra=odd))]
     assert read(delta(0, citation={"title": "t", "sourceContent": []})) == [
@@ -246,20 +246,20 @@ def test_unknown_members_of_a_citation_stay_with_it() -> None:
 
 
 @pytest.mark.parametrize("member", ["start", "delta"])
-def test_a_kind_of_block_that_nobody_knows_is_passed_on_whole(member: str) -> None:
+def test_an_unknown_kind_of_block_is_passed_on(member: str) -> None:
     kind = f"contentBlock{member.capitalize()}"
     frame = event(kind, contentBlockIndex=2, **{member: {"hologram": {"depth": None}}})
     assert read(frame) == [unknown(kind, contentBlockIndex=2, **{member: {"hologram": {"depth": None}}})]
 
 
-def test_reasoning_of_a_kind_that_nobody_knows_is_passed_on_whole() -> None:
+def test_an_unknown_kind_of_reasoning_is_passed_on() -> None:
     reasoning = {"summary": "a"}
     assert read(delta(0, reasoningContent=reasoning)) == [
         unknown("contentBlockDelta", contentBlockIndex=0, delta={"reasoningContent": reasoning})
     ]
 
 
-def test_a_tools_type_of_tomorrow_is_passed_on() -> None:
+def test_an_unknown_type_of_a_tool_is_passed_on() -> None:
     tool = {"toolUseId": "id", "name": "f", "type": "remote_tool_use"}
     assert read(start(0, toolUse=tool)) == [
         ToolCallStart(0, "id", "f"),
@@ -267,14 +267,14 @@ def test_a_tools_type_of_tomorrow_is_passed_on() -> None:
     ]
 
 
-def test_an_event_that_nobody_knows_is_passed_on_whole() -> None:
+def test_an_unknown_event_is_passed_on() -> None:
     assert read(event("weatherReport", sunny=True, p="abc"), event("p")) == [
         unknown("weatherReport", sunny=True),
         unknown("p"),
     ]
 
 
-def test_a_null_stands_for_an_absent_member() -> None:
+def test_a_null_is_an_absent_member() -> None:
     assert read(delta(0, text="a", toolUse=None, citation=None)) == [TextDelta(0, "a")]
     assert read(delta(0, text=None, reasoningContent={"text": "a", "signature": None})) == [ReasoningDelta(0, "a")]
     assert read(delta(0, image={"source": None, "error": None})) == [ImageDelta(0)]
@@ -295,34 +295,34 @@ def test_several_members_of_one_delta_become_several_events() -> None:
 
 
 def metadata(**wire: Any) -> Metadata:
-    (found,) = read(event("metadata", **wire))
-    assert isinstance(found, Metadata)
-    return found
+    (received,) = read(event("metadata", **wire))
+    assert isinstance(received, Metadata)
+    return received
 
 
-def test_counts_that_the_service_did_not_name_are_unknown_and_not_zero() -> None:
+def test_absent_counts_are_unknown_and_not_zero() -> None:
     assert metadata(usage={"outputTokens": 0}).usage == Usage(output_tokens=0)
     assert metadata(usage={}).usage == Usage()
     assert metadata().usage is None
 
 
-def test_counts_that_nobody_knows_are_kept() -> None:
+def test_unknown_counts_are_kept() -> None:
     recorded = {"inputTokens": 1, "cacheReadInputTokenCount": 0, "serverToolUsage": {}}
     assert metadata(usage=recorded).usage == Usage(1, extra={"cacheReadInputTokenCount": 0, "serverToolUsage": {}})
 
 
 @pytest.mark.parametrize("odd", ["5", 1.5, True, [5], {"n": 5}])
-def test_a_count_of_another_type_is_kept_and_not_taken_for_a_count(odd: Any) -> None:
+def test_a_count_of_another_type_is_kept_as_unknown(odd: Any) -> None:
     assert metadata(usage={"inputTokens": odd}).usage == Usage(extra={"inputTokens": odd})
-    found = metadata(metrics={"latencyMs": odd, "firstByteMs": 5})
-    assert found == Metadata(extra={"metrics": {"latencyMs": odd, "firstByteMs": 5}})
+    received = metadata(metrics={"latencyMs": odd, "firstByteMs": 5})
+    assert received == Metadata(extra={"metrics": {"latencyMs": odd, "firstByteMs": 5}})
 
 
 @pytest.mark.parametrize(
     "details",
     [5, [5], [{"ttl": "5m"}], [{"ttl": 5, "inputTokens": 5}], [{"ttl": "5m", "inputTokens": 1, "new": 2}], {}],
 )
-def test_cache_details_of_another_shape_are_kept(details: Any) -> None:
+def test_malformed_cache_details_are_kept(details: Any) -> None:
     assert metadata(usage={"cacheDetails": details}).usage == Usage(extra={"cacheDetails": details})
 
 
@@ -337,11 +337,11 @@ def test_cache_details_of_another_shape_are_kept(details: Any) -> None:
         {"serviceTier": {"new": 1}},
     ],
 )
-def test_metadata_of_another_shape_is_kept(wire: dict[str, Any]) -> None:
+def test_malformed_metadata_is_kept(wire: dict[str, Any]) -> None:
     assert metadata(**wire) == Metadata(extra=wire)
 
 
-def test_what_stands_beside_a_known_member_is_kept() -> None:
+def test_members_beside_a_known_member_are_kept() -> None:
     assert metadata(metrics={"latencyMs": 5, "new": 1}) == Metadata(latency_ms=5, extra={"metrics": {"new": 1}})
 
 
@@ -376,7 +376,7 @@ json_objects = st.dictionaries(
 @given(
     json_objects.filter(lambda value: all(not isinstance(v, int) or abs(v) < 2**63 for v in value.values())), st.data()
 )
-def test_any_cut_of_the_input_gives_the_same_call(value: dict[str, Any], data: st.DataObject) -> None:
+def test_any_split_of_the_input_gives_the_same_call(value: dict[str, Any], data: st.DataObject) -> None:
     raw = msgspec.json.encode(value).decode()
     cuts = sorted(data.draw(st.lists(st.integers(0, len(raw)), max_size=8)))
     fragments = [raw[a:b] for a, b in zip([0, *cuts], [*cuts, len(raw)], strict=True)]
@@ -384,7 +384,7 @@ def test_any_cut_of_the_input_gives_the_same_call(value: dict[str, Any], data: s
 
 
 @pytest.mark.parametrize("raw", ['{"a": "cu', "[1]", "null", "5", "not JSON"])
-def test_input_that_is_no_object_is_marked_and_never_an_empty_one(raw: str) -> None:
+def test_input_that_is_not_an_object_is_reported_and_not_replaced(raw: str) -> None:
     reader = ConverseReader()
     events = feed(reader, [tool_start(0), delta(0, toolUse={"input": raw}), stop(0)])
     end = ToolCallEnd(0, "id", "f", None, raw)
@@ -392,7 +392,7 @@ def test_input_that_is_no_object_is_marked_and_never_an_empty_one(raw: str) -> N
     assert reader.broken_tool == end
 
 
-def test_the_first_broken_call_is_the_one_that_is_told() -> None:
+def test_the_first_malformed_call_is_recorded() -> None:
     reader = ConverseReader()
     frames = [tool_start(0, "good")]
     for index, name in (1, "first"), (2, "second"):
@@ -401,7 +401,7 @@ def test_the_first_broken_call_is_the_one_that_is_told() -> None:
     assert reader.broken_tool == ToolCallEnd(1, "first", "f", None, "[")
 
 
-def test_a_broken_call_that_the_service_runs_is_not_the_callers_business() -> None:
+def test_a_malformed_call_that_the_service_runs_is_not_an_error() -> None:
     reader = ConverseReader()
     server = start(0, toolUse={"toolUseId": "id", "name": "f", "type": "server_tool_use"})
     events = feed(reader, [server, delta(0, toolUse={"input": "["}), stop(0)])
@@ -409,7 +409,7 @@ def test_a_broken_call_that_the_service_runs_is_not_the_callers_business() -> No
     assert reader.broken_tool is None
 
 
-def test_a_call_that_never_stopped_ends_with_the_message() -> None:
+def test_an_open_call_ends_with_the_message() -> None:
     reader = ConverseReader()
     frames = [tool_start(1, "b"), tool_start(0, "a"), delta(1, toolUse={"input": '{"cut'}), message_stop("max_tokens")]
     assert feed(reader, frames)[3:] == [
@@ -423,24 +423,24 @@ def test_a_call_that_never_stopped_ends_with_the_message() -> None:
 
 @pytest.mark.parametrize("before", [[], [delta(0, text="a")], [tool_start(0), stop(0)], [tool_start(1)]])
 @pytest.mark.parametrize("extra", [{}, {"new": 1}])
-def test_tool_input_that_no_call_opened_is_refused(before: list[Frame], extra: dict[str, Any]) -> None:
-    with pytest.raises(InvalidFrame, match="tool input came for block 0, which no tool call opened"):
+def test_tool_input_without_an_open_call_is_an_invalid_frame(before: list[Frame], extra: dict[str, Any]) -> None:
+    with pytest.raises(InvalidFrame, match="received tool input for block 0, where no tool call is open"):
         read(*before, delta(0, toolUse={"input": "{}", **extra}))
 
 
-# -------------------------------------------------------------------------------------------------------- the end of it
+# -------------------------------------------------------------------------------------------------------------- the end
 
 
-def test_the_reader_tells_the_messages_end_and_when_nothing_more_is_expected() -> None:
+def test_the_reader_reports_the_end_and_completeness() -> None:
     reader = ConverseReader()
-    seen = []
+    states = []
     for frame in (event("messageStart", role="assistant"), stop(0), message_stop(), event("metadata")):
         feed(reader, [frame])
-        seen.append((reader.ended, reader.complete))
-    assert seen == [(False, False), (False, False), (True, False), (True, True)]
+        states.append((reader.ended, reader.complete))
+    assert states == [(False, False), (False, False), (True, False), (True, True)]
 
 
-def test_metadata_before_the_end_settles_nothing() -> None:
+def test_metadata_before_the_end_does_not_complete_the_stream() -> None:
     reader = ConverseReader()
     feed(reader, [event("metadata")])
     assert not reader.complete
@@ -448,10 +448,10 @@ def test_metadata_before_the_end_settles_nothing() -> None:
     assert (reader.ended, reader.complete) == (True, False)
 
 
-# ------------------------------------------------------------------------------------------------------------- failures
+# --------------------------------------------------------------------------------------------------------------- errors
 
 
-def failure(frame: Frame) -> BedrockStreamError:
+def error_of(frame: Frame) -> BedrockStreamError:
     events: deque[Event] = deque()
     with pytest.raises(BedrockStreamError) as caught:
         ConverseReader().feed([delta(0, text="before"), frame, delta(0, text="after")], events)
@@ -459,8 +459,8 @@ def failure(frame: Frame) -> BedrockStreamError:
     return caught.value
 
 
-def service_failure(frame: Frame) -> ServiceError:
-    error = failure(frame)
+def service_error_of(frame: Frame) -> ServiceError:
+    error = error_of(frame)
     assert isinstance(error, ServiceError)
     assert error.mid_stream
     return error
@@ -479,19 +479,19 @@ def service_failure(frame: Frame) -> ServiceError:
     ],
 )
 def test_an_exception_frame_is_raised_as_its_error(kind: str, cls: type[ServiceError], status: int) -> None:
-    error = service_failure(exception(kind, b'{"message":"in words","p":"abc"}'))
+    error = service_error_of(exception(kind, b'{"message":"too fast","p":"abc"}'))
     assert type(error) is cls
-    assert (error.code, error.message, error.status) == (kind[0].upper() + kind[1:], "in words", status)
+    assert (error.code, error.message, error.status) == (kind[0].upper() + kind[1:], "too fast", status)
 
 
-def test_an_exception_frame_tells_what_the_model_said() -> None:
+def test_an_exception_frame_has_the_models_status_and_message() -> None:
     body = {"message": "a", "originalStatusCode": 418, "originalMessage": "b"}
-    error = service_failure(exception("modelStreamErrorException", msgspec.json.encode(body)))
+    error = service_error_of(exception("modelStreamErrorException", msgspec.json.encode(body)))
     assert (error.original_status, error.original_message) == (418, "b")
 
 
-def test_a_context_overflow_is_told_apart() -> None:
-    error = service_failure(exception("validationException", b'{"message":"Input is too long for requested model."}'))
+def test_a_context_overflow_has_its_own_error() -> None:
+    error = service_error_of(exception("validationException", b'{"message":"Input is too long for requested model."}'))
     assert type(error) is ContextWindowExceeded
 
 
@@ -511,21 +511,21 @@ def test_a_context_overflow_is_told_apart() -> None:
     ],
     ids=lambda value: repr(value[:20]),
 )
-def test_an_exception_frame_may_say_anything(payload: bytes, message: str) -> None:
-    error = service_failure(exception("throttlingException", payload))
+def test_an_exception_frame_may_have_any_payload(payload: bytes, message: str) -> None:
+    error = service_error_of(exception("throttlingException", payload))
     assert (type(error), error.message) == (Throttled, message)
 
 
 def test_an_error_frame_is_raised_by_its_code_and_message() -> None:
     headers = {":message-type": "error", ":error-code": "InternalError", ":error-message": "An internal error occurred"}
-    error = service_failure(Frame(dict(headers)))
+    error = service_error_of(Frame(dict(headers)))
     assert (type(error), error.code) == (InternalServerError, "InternalError")
     assert error.message == "An internal error occurred"
 
 
 @pytest.mark.parametrize("kind", ["exception", "error"])
-def test_a_failure_without_a_name_is_still_a_service_error(kind: str) -> None:
-    error = service_failure(Frame({":message-type": kind}, b'{"message":"a"}'))
+def test_an_exception_or_error_frame_without_a_name_is_a_service_error(kind: str) -> None:
+    error = service_error_of(Frame({":message-type": kind}, b'{"message":"a"}'))
     assert (type(error), error.code, error.message, error.status) == (ServiceError, "", "a", 500)
 
 
@@ -541,10 +541,10 @@ def test_a_failure_without_a_name_is_still_a_service_error(kind: str) -> None:
     ],
     ids=repr,
 )
-def test_a_frame_that_names_no_event_is_refused(headers: dict[str, Any]) -> None:
-    error = failure(Frame(headers, b"{}"))
+def test_a_frame_without_an_event_type_is_an_invalid_frame(headers: dict[str, Any]) -> None:
+    error = error_of(Frame(headers, b"{}"))
     assert isinstance(error, InvalidFrame)
-    assert str(error) == f"a frame names no event: its headers are {headers!r}"
+    assert str(error) == f"expected an event, exception or error frame, got the headers {headers!r}"
 
 
 KINDS = ["messageStart", "contentBlockStart", "contentBlockDelta", "contentBlockStop", "messageStop", "metadata"]
@@ -554,86 +554,106 @@ KINDS = ["messageStart", "contentBlockStart", "contentBlockDelta", "contentBlock
 @pytest.mark.parametrize(
     ("payload", "problem"),
     [
-        (b"", "is not JSON"),
-        (b"{", "is not JSON"),
-        (b'{"a":"\xff"}', "is not JSON"),
-        (b"[" * 100_000, "is not JSON"),
-        (b"[]", "is a list, not an object"),
-        (b"null", "is a NoneType, not an object"),
-        (b'"text"', "is a str, not an object"),
+        (b"", " is not JSON"),
+        (b"{", " is not JSON"),
+        (b'{"a":"\xff"}', " is not JSON"),
+        (b"[" * 100_000, " is not JSON"),
+        (b"[]", ": expected a JSON object, got list"),
+        (b"null", ": expected a JSON object, got NoneType"),
+        (b'"text"', ": expected a JSON object, got str"),
     ],
     ids=lambda value: repr(value[:20]),
 )
-def test_a_payload_that_is_no_json_object_is_refused(kind: str, payload: bytes, problem: str) -> None:
-    error = failure(raw_event(kind, payload))
+def test_a_payload_that_is_not_a_json_object_is_an_invalid_frame(kind: str, payload: bytes, problem: str) -> None:
+    error = error_of(raw_event(kind, payload))
     assert isinstance(error, InvalidFrame)
-    assert str(error).startswith(f"the payload of a {kind} event {problem}")
+    assert str(error).startswith(f"the payload of a {kind} event{problem}")
 
 
-BROKEN: list[tuple[str, dict[str, Any], str]] = [
+MALFORMED: list[tuple[str, dict[str, Any], str]] = [
     ("messageStart", {}, "role"),
-    ("messageStart", {"role": 5}, "role is a int"),
+    ("messageStart", {"role": 5}, "role: expected str, got int"),
     ("contentBlockStart", {}, "contentBlockIndex"),
     ("contentBlockStart", {"contentBlockIndex": 0}, "start"),
-    ("contentBlockStart", {"contentBlockIndex": "0", "start": {}}, "contentBlockIndex is a str"),
-    ("contentBlockStart", {"contentBlockIndex": True, "start": {}}, "contentBlockIndex is a bool"),
-    ("contentBlockStart", {"contentBlockIndex": 0, "start": []}, "start is a list"),
-    ("contentBlockStart", {"contentBlockIndex": 0, "start": {"toolUse": 5}}, "toolUse is a int"),
+    ("contentBlockStart", {"contentBlockIndex": "0", "start": {}}, "contentBlockIndex: expected int, got str"),
+    ("contentBlockStart", {"contentBlockIndex": True, "start": {}}, "contentBlockIndex: expected int, got bool"),
+    ("contentBlockStart", {"contentBlockIndex": 0, "start": []}, "start: expected dict, got list"),
+    ("contentBlockStart", {"contentBlockIndex": 0, "start": {"toolUse": 5}}, "toolUse: expected dict, got int"),
     ("contentBlockStart", {"contentBlockIndex": 0, "start": {"toolUse": {"name": "f"}}}, "toolUseId"),
     ("contentBlockStart", {"contentBlockIndex": 0, "start": {"toolUse": {"toolUseId": "a"}}}, "name"),
     ("contentBlockStart", {"contentBlockIndex": 0, "start": {"toolResult": {}}}, "toolUseId"),
     (
         "contentBlockStart",
         {"contentBlockIndex": 0, "start": {"toolResult": {"toolUseId": "a", "type": 5}}},
-        "type is a int",
+        "type: expected str, got int",
     ),
     ("contentBlockStart", {"contentBlockIndex": 0, "start": {"image": {}}}, "format"),
-    ("contentBlockStart", {"contentBlockIndex": 0, "start": {"image": "png"}}, "image is a str"),
+    ("contentBlockStart", {"contentBlockIndex": 0, "start": {"image": "png"}}, "image: expected dict, got str"),
     ("contentBlockDelta", {"delta": {}}, "contentBlockIndex"),
     ("contentBlockDelta", {"contentBlockIndex": 0}, "delta"),
-    ("contentBlockDelta", {"contentBlockIndex": 0, "delta": "a"}, "delta is a str"),
-    ("contentBlockDelta", {"contentBlockIndex": 0, "delta": {"text": 5}}, "text is a int"),
+    ("contentBlockDelta", {"contentBlockIndex": 0, "delta": "a"}, "delta: expected dict, got str"),
+    ("contentBlockDelta", {"contentBlockIndex": 0, "delta": {"text": 5}}, "text: expected str, got int"),
     ("contentBlockDelta", {"contentBlockIndex": 0, "delta": {"toolUse": {}}}, "input"),
-    ("contentBlockDelta", {"contentBlockIndex": 0, "delta": {"toolUse": {"input": {}}}}, "input is a dict"),
-    ("contentBlockDelta", {"contentBlockIndex": 0, "delta": {"reasoningContent": "a"}}, "reasoningContent is a str"),
+    (
+        "contentBlockDelta",
+        {"contentBlockIndex": 0, "delta": {"toolUse": {"input": {}}}},
+        "input: expected str, got dict",
+    ),
+    (
+        "contentBlockDelta",
+        {"contentBlockIndex": 0, "delta": {"reasoningContent": "a"}},
+        "reasoningContent: expected dict, got str",
+    ),
     ("contentBlockDelta", {"contentBlockIndex": 0, "delta": {"reasoningContent": {"text": 5}}}, "Expected `str"),
     ("contentBlockDelta", {"contentBlockIndex": 0, "delta": {"reasoningContent": {"redactedContent": "?"}}}, "base64"),
-    ("contentBlockDelta", {"contentBlockIndex": 0, "delta": {"toolResult": {}}}, "toolResult is a dict"),
-    ("contentBlockDelta", {"contentBlockIndex": 0, "delta": {"image": []}}, "image is a list"),
-    ("contentBlockDelta", {"contentBlockIndex": 0, "delta": {"image": {"source": "a"}}}, "source is a str"),
-    ("contentBlockDelta", {"contentBlockIndex": 0, "delta": {"image": {"error": "a"}}}, "error is a str"),
-    ("contentBlockDelta", {"contentBlockIndex": 0, "delta": {"image": {"source": {"bytes": 5}}}}, "bytes is a int"),
+    ("contentBlockDelta", {"contentBlockIndex": 0, "delta": {"toolResult": {}}}, "toolResult: expected list, got dict"),
+    ("contentBlockDelta", {"contentBlockIndex": 0, "delta": {"image": []}}, "image: expected dict, got list"),
+    (
+        "contentBlockDelta",
+        {"contentBlockIndex": 0, "delta": {"image": {"source": "a"}}},
+        "source: expected dict, got str",
+    ),
+    (
+        "contentBlockDelta",
+        {"contentBlockIndex": 0, "delta": {"image": {"error": "a"}}},
+        "error: expected dict, got str",
+    ),
+    (
+        "contentBlockDelta",
+        {"contentBlockIndex": 0, "delta": {"image": {"source": {"bytes": 5}}}},
+        "bytes: expected str, got int",
+    ),
     ("contentBlockDelta", {"contentBlockIndex": 0, "delta": {"image": {"source": {"bytes": "?"}}}}, "base64"),
     ("contentBlockStop", {}, "contentBlockIndex"),
     ("messageStop", {}, "stopReason"),
-    ("messageStop", {"stopReason": None}, "stopReason is a NoneType"),
+    ("messageStop", {"stopReason": None}, "stopReason: expected str, got NoneType"),
 ]
 
 
 @pytest.mark.parametrize(
-    ("kind", "payload", "problem"), BROKEN, ids=[f"{kind} {problem}" for kind, _, problem in BROKEN]
+    ("kind", "payload", "problem"), MALFORMED, ids=[f"{kind} {problem}" for kind, _, problem in MALFORMED]
 )
-def test_an_event_that_is_not_as_described_is_refused(kind: str, payload: dict[str, Any], problem: str) -> None:
-    error = failure(event(kind, **payload))
+def test_a_malformed_event_is_an_invalid_frame(kind: str, payload: dict[str, Any], problem: str) -> None:
+    error = error_of(event(kind, **payload))
     assert isinstance(error, InvalidFrame)
-    assert str(error).startswith(f"a {kind} event is not as the service describes it: ")
+    assert str(error).startswith(f"a {kind} event does not match the API's format: ")
     assert problem in str(error)
 
 
-def test_a_citation_that_is_no_object_is_refused() -> None:
-    error = failure(delta(0, citation="here"))
+def test_a_citation_that_is_not_an_object_is_an_invalid_frame() -> None:
+    error = error_of(delta(0, citation="here"))
     assert isinstance(error, InvalidFrame)
-    assert str(error) == "a citation is a str, not an object"
+    assert str(error) == "citation: expected a JSON object, got str"
 
 
-def test_the_end_is_not_seen_in_a_broken_message_stop() -> None:
+def test_a_malformed_message_stop_does_not_end_the_message() -> None:
     reader = ConverseReader()
     with pytest.raises(InvalidFrame):
         feed(reader, [event("messageStop")])
     assert not reader.ended
 
 
-# --------------------------------------------------------------------------------------------- the fast and generic way
+# ------------------------------------------------------------------------------------------- the fast and generic paths
 
 reasoning_deltas = st.one_of(
     st.builds(lambda text: {"text": text}, st.text()),
@@ -652,14 +672,14 @@ hot_deltas = st.fixed_dictionaries(
 
 
 @given(st.integers(0, 5), hot_deltas)
-def test_the_fast_and_the_generic_way_agree(index: int, wire: dict[str, Any]) -> None:
-    opened = tool_start(index)
-    fast = read(opened, delta(index, **wire))
-    generic = read(opened, event("contentBlockDelta", contentBlockIndex=index, delta=wire, new=1))
+def test_the_fast_and_the_generic_path_agree(index: int, wire: dict[str, Any]) -> None:
+    opening = tool_start(index)
+    fast = read(opening, delta(index, **wire))
+    generic = read(opening, event("contentBlockDelta", contentBlockIndex=index, delta=wire, new=1))
     assert generic == [*fast, unknown("contentBlockDelta", new=1)]
 
 
-# ----------------------------------------------------------------------------------------------- blocks that interleave
+# --------------------------------------------------------------------------------------------------- interleaved blocks
 
 Block = list[Frame]
 
@@ -684,7 +704,7 @@ def tool_block(index: int, pieces: list[str]) -> Block:
 
 @st.composite
 def conversations(draw: st.DrawFn) -> tuple[list[Block], list[int]]:
-    """Blocks, and an order in which their frames may arrive: each block's own order stays."""
+    """Return blocks, and an order of all their frames that keeps the order within each block."""
     makers = draw(st.lists(st.sampled_from([text_block, reasoning_block, tool_block]), min_size=1, max_size=4))
     pieces = st.lists(st.text(max_size=6), max_size=4)
     blocks = [make(index, draw(pieces)) for index, make in enumerate(makers)]
@@ -706,7 +726,7 @@ def test_any_legal_interleaving_assembles_to_the_same_response(conversation: tup
     assert assembled(shuffled) == assembled([frame for block in blocks for frame in block])
 
 
-# ---------------------------------------------------------------------------------------------------- whatever comes in
+# ------------------------------------------------------------------------------------------------------------ any input
 
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
@@ -731,7 +751,7 @@ MEMBERS = sorted(
         *("inputTokens", "latencyMs", "latency", "p"),
     }
 )
-# Shaped like the service's own, but with anything anywhere.
+# The members of the service, with any value in any place.
 wires = st.recursive(
     json_values | st.sampled_from([0, 1, "AP8=", "\u00fc", "{}", "png", "s3://b/k"]),
     lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.sampled_from(MEMBERS), inner, max_size=5),
@@ -766,7 +786,7 @@ any_frames = st.one_of(
 
 
 @given(st.lists(any_frames, max_size=5))
-def test_whatever_comes_in_nothing_but_our_own_errors_comes_out(frames: list[Frame]) -> None:
+def test_any_input_raises_only_errors_of_the_library(frames: list[Frame]) -> None:
     events: deque[Event] = deque()
     with suppress(BedrockStreamError):
         ConverseReader().feed([tool_start(0), tool_start(1), *frames], events)

@@ -1,4 +1,4 @@
-"""Whole streams of `fixtures/`: bytes to response as their descriptions say, and on to the next turn."""
+"""Streams of `fixtures/`: from bytes to the expected response, and back as history."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tests.support.botocore_oracle import written_by_botocore
 
 FIXTURES = Path(__file__).parents[2] / "fixtures"
 EXPECTED = {path.stem: json.loads(path.read_text(encoding="utf-8"))["expect"] for path in FIXTURES.glob("*.json")}
-WHOLE = sorted(name for name, expect in EXPECTED.items() if "error" not in expect)
+COMPLETE = sorted(name for name, expect in EXPECTED.items() if "error" not in expect)
 
 
 def events_of(name: str) -> list[Event]:
@@ -45,8 +45,8 @@ def block_of(response: Response, kind: type) -> Any:
     return next((block for block in response.message.content if isinstance(block, kind)), None)
 
 
-@pytest.mark.parametrize("name", WHOLE)
-def test_a_stream_adds_up_to_what_its_description_says(name: str) -> None:
+@pytest.mark.parametrize("name", COMPLETE)
+def test_a_stream_assembles_to_its_expected_response(name: str) -> None:
     response, expect = response_of(name), EXPECTED[name]
     assert (response.text, response.reasoning) == (expect["text"], expect.get("reasoning", ""))
     assert (response.stop_reason, response.latency_ms) == (expect["stop_reason"], expect["latency_ms"])
@@ -57,16 +57,16 @@ def test_a_stream_adds_up_to_what_its_description_says(name: str) -> None:
     assert response.tool_calls == tuple(calls)
     reasoning = block_of(response, Reasoning) or Reasoning()
     assert reasoning.signature == expect.get("signature")
-    # What base64 leaves behind looks like base64 again: it is the model's own, and is not decoded twice.
+    # The decoded bytes look like base64 again. They are opaque and not decoded twice.
     assert reasoning.redacted == (expect["redacted"].encode() if "redacted" in expect else None)
 
 
-def test_the_fragments_of_a_tools_input_come_as_they_were_sent() -> None:
+def test_the_fragments_of_tool_input_are_received_unchanged() -> None:
     fragments = [event.input_json for event in events_of("converse_tool_call") if isinstance(event, ToolCallDelta)]
     assert fragments == EXPECTED["converse_tool_call"]["tool_calls"][0]["fragments"]
 
 
-def test_what_the_service_ran_itself_is_in_the_message_and_asks_for_nothing() -> None:
+def test_a_tool_that_the_service_ran_is_in_the_message_and_not_in_tool_calls() -> None:
     response, expect = response_of("converse_server_tool"), EXPECTED["converse_server_tool"]
     call, result = block_of(response, ToolCall), block_of(response, ToolResult)
     assert [(call.id, call.input)] == [(c["id"], c["input"]) for c in expect["server_tool_calls"]]
@@ -77,16 +77,16 @@ def test_what_the_service_ran_itself_is_in_the_message_and_asks_for_nothing() ->
     assert response.tool_calls == ()
 
 
-def test_an_event_and_a_member_of_tomorrow_are_passed_on() -> None:
+def test_an_unknown_event_and_an_unknown_member_are_passed_on() -> None:
     unknown = [event for event in events_of("converse_unknown_event") if isinstance(event, UnknownEvent)]
-    (told,) = EXPECTED["converse_unknown_event"]["unknown_events"]
-    assert UnknownEvent(told["name"], told["payload"]) in unknown
+    (expected,) = EXPECTED["converse_unknown_event"]["unknown_events"]
+    assert UnknownEvent(expected["name"], expected["payload"]) in unknown
     assert UnknownEvent("contentBlockDelta", {"novelMember": True}) in unknown
     assert len(unknown) == 2
     assert response_of("converse_unknown_event").usage == Usage(9, 6, 15, extra={"novelTokens": 3})
 
 
-def test_a_stream_that_is_only_an_exception_is_its_error() -> None:
+def test_a_stream_of_only_an_exception_raises_its_error() -> None:
     with pytest.raises(ServiceError) as caught:
         events_of("converse_exception_only")
     error, expect = caught.value, EXPECTED["converse_exception_only"]["error"]
@@ -94,8 +94,8 @@ def test_a_stream_that_is_only_an_exception_is_its_error() -> None:
     assert (error.code, error.message, error.status) == (expect["code"], expect["message"], expect["status"])
 
 
-@pytest.mark.parametrize("name", WHOLE)
-def test_the_service_accepts_the_answer_on_the_next_turn(name: str) -> None:
+@pytest.mark.parametrize("name", COMPLETE)
+def test_the_service_accepts_the_response_on_the_next_turn(name: str) -> None:
     response = response_of(name)
     results = [ToolResult(call.id, {"ok": True}) for call in response.tool_calls]
     body = write_body([Message.user("a"), response.message, Message.user(*results, "b")], Options())

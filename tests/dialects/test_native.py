@@ -1,4 +1,4 @@
-"""Options that travel as headers of InvokeModel, and the part of a guardrail that stays in the body."""
+"""Options sent as headers of InvokeModel, and the guardrail settings in the body."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def headers(**options: Any) -> dict[str, str]:
     return dict(native_headers(read_options(options)))
 
 
-def test_nothing_is_sent_that_the_caller_did_not_ask_for() -> None:
+def test_nothing_is_sent_by_default() -> None:
     assert headers() == {}
 
 
@@ -41,12 +41,12 @@ def test_every_option_has_its_header() -> None:
     }
 
 
-def test_what_is_none_in_a_guardrail_is_not_said() -> None:
+def test_a_null_guardrail_setting_is_not_sent() -> None:
     assert headers(guardrail={"guardrailIdentifier": "g", "trace": None}) == {"X-Amzn-Bedrock-GuardrailIdentifier": "g"}
 
 
 @pytest.mark.parametrize("value", ["a\r\nHost: b", "m\u00fcller"])
-def test_what_cannot_stand_in_a_header_is_refused(value: str) -> None:
+def test_an_invalid_header_value_is_rejected(value: str) -> None:
     with refused("X-Amzn-Bedrock-Service-Tier", repr(value), "use printable ASCII"):
         headers(service_tier=value)
 
@@ -55,14 +55,14 @@ def body(wire: dict[str, Any], **options: Any) -> dict[str, Any]:
     return native_body(wire, read_options(options))
 
 
-def test_what_has_no_header_stands_in_the_body() -> None:
+def test_guardrail_settings_without_a_header_are_in_the_body() -> None:
     guardrail = {"guardrailIdentifier": "g", "streamProcessingMode": "async", "tagSuffix": "x"}
-    own = {"streamProcessingMode": "async", "tagSuffix": "x"}
-    assert body({"a": 1}, guardrail=guardrail) == {"a": 1, "amazon-bedrock-guardrailConfig": own}
+    config = {"streamProcessingMode": "async", "tagSuffix": "x"}
+    assert body({"a": 1}, guardrail=guardrail) == {"a": 1, "amazon-bedrock-guardrailConfig": config}
     assert body({"a": 1}, guardrail={"guardrailIdentifier": "g"}) == {"a": 1}
     assert body({"a": 1}) == {"a": 1}
 
 
-def test_what_the_caller_wrote_into_the_body_goes_before() -> None:
+def test_the_callers_guardrail_config_takes_precedence() -> None:
     wire = {"amazon-bedrock-guardrailConfig": {"tagSuffix": "y"}}
     assert body(wire, guardrail={"tagSuffix": "x"}) == wire

@@ -1,9 +1,8 @@
-"""gpt-oss over InvokeModel: what is sent, how a stream and an answer are read, and every way to be broken."""
+"""gpt-oss through InvokeModel: bodies, streams, responses, unknown and malformed content."""
 
 from __future__ import annotations
 
 import re
-from base64 import b64encode
 from collections import deque
 from collections.abc import Iterable
 from contextlib import suppress
@@ -42,7 +41,6 @@ from bedrock_stream import (
     Usage,
 )
 from bedrock_stream.dialects.openai import OpenAI
-from bedrock_stream.dialects.openai.reader import OpenAIReader
 from bedrock_stream.dialects.openai.tags import TagSplitter
 from bedrock_stream.errors import (
     BedrockStreamError,
@@ -54,7 +52,7 @@ from bedrock_stream.errors import (
 )
 from bedrock_stream.eventstream import Frame
 from bedrock_stream.types.options import Options, read_options
-from bedrock_stream.types.response import Assembly
+from tests.support.reading import assemble, feed, raw_chunk
 
 Wire = dict[str, Any]
 
@@ -67,13 +65,8 @@ TRACE = {"guardrail": {"actionReason": "Guardrail blocked."}}
 # --------------------------------------------------------------------------------------------------------------- frames
 
 
-def raw_chunk(document: bytes, **members: Any) -> Frame:
-    payload = msgspec.json.encode({"bytes": b64encode(document).decode(), "p": "abcd", **members})
-    return Frame({":event-type": "chunk", ":content-type": "application/json", ":message-type": "event"}, payload)
-
-
 def chunk(*choices: Wire, **members: Any) -> Frame:
-    """A chunk with all the envelope of recorded ones."""
+    """Return a chunk with the envelope of recorded chunks."""
     envelope = {
         "id": "chatcmpl-1",
         "object": "chat.completion.chunk",
@@ -85,12 +78,12 @@ def chunk(*choices: Wire, **members: Any) -> Frame:
 
 
 def delta(content: str | None = None, /, **delta: Any) -> Frame:
-    said = delta if content is None else {"content": content, **delta}
-    return chunk({"index": 0, "delta": said, "finish_reason": None})
+    wire = delta if content is None else {"content": content, **delta}
+    return chunk({"index": 0, "delta": wire, "finish_reason": None})
 
 
 def tool(index: int, arguments: str | None = None, **members: Any) -> Frame:
-    """A fragment of a tool call: the first has `id` and `name`, later ones have arguments only."""
+    """Return a fragment of a tool call. The first one has `id` and `name`, later ones have only arguments."""
     name = members.pop("name", None)
     function = {"name": name} if name else {}
     if arguments is not None:
@@ -105,23 +98,15 @@ def finish(reason: str = "stop", **members: Any) -> Frame:
 FIRST = delta("", role="assistant")
 
 
-def feed(reader: OpenAIReader, *frames: Frame) -> list[Event]:
-    events: deque[Event] = deque()
-    reader.feed(frames, events)
-    return list(events)
-
-
 def read(*frames: Frame) -> list[Event]:
-    """What a new reader makes of these frames, the first being the one that opens every stream."""
-    started, *events = feed(OpenAI().reader(), FIRST, *frames)
-    assert started == MessageStart("assistant")
+    """Return the events of these frames after the first frame of a stream, read by a new reader."""
+    start, *events = feed(OpenAI().reader(), [FIRST, *frames])
+    assert start == MessageStart("assistant")
     return events
 
 
 def assembled(*frames: Frame) -> Response:
-    assembly = Assembly()
-    assembly.extend(feed(OpenAI().reader(), *frames))
-    return assembly.response(request_id="r-1", model="m", route="invoke")
+    return assemble(feed(OpenAI().reader(), frames), request_id="r-1", model="m", route="invoke")
 
 
 def unknown(**choice: Any) -> UnknownEvent:
@@ -136,15 +121,15 @@ def body(*messages: Message, **options: Any) -> Wire:
 
 
 def sent(*messages: Message) -> Any:
-    """The messages as they are sent."""
+    """Return the messages as sent."""
     return body(*messages)["messages"]
 
 
-def test_nothing_is_sent_that_the_caller_did_not_ask_for() -> None:
+def test_nothing_is_sent_by_default() -> None:
     assert body(Message.user("hi")) == {"messages": [{"role": "user", "content": "hi"}]}
 
 
-def test_every_option_has_its_place_in_the_body() -> None:
+def test_every_option_is_written_to_the_body() -> None:
     schema = {"type": "object", "properties": {"city": {"type": "string"}}}
     assert body(
         Message.user("hi"),
@@ -195,16 +180,16 @@ CHOICES: list[tuple[Any, Any]] = [
 ]
 
 
-@pytest.mark.parametrize(("choice", "said"), CHOICES)
-def test_every_tool_choice_is_said_in_the_models_words(choice: Any, said: Any) -> None:
-    assert body(Message.user("hi"), tools=[Tool(name="f")], tool_choice=choice)["tool_choice"] == said
+@pytest.mark.parametrize(("choice", "written"), CHOICES)
+def test_every_tool_choice_is_written_in_the_models_format(choice: Any, written: Any) -> None:
+    assert body(Message.user("hi"), tools=[Tool(name="f")], tool_choice=choice)["tool_choice"] == written
 
 
 def test_a_tool_choice_without_tools_is_not_sent() -> None:
     assert "tool_choice" not in body(Message.user("hi"), tool_choice="none")
 
 
-def test_tool_calls_and_results_become_messages_of_their_own() -> None:
+def test_tool_calls_and_results_become_separate_messages() -> None:
     assert sent(
         Message.user("Weather and time in Rome?"),
         Message.assistant(
@@ -243,7 +228,7 @@ def test_tool_calls_and_results_become_messages_of_their_own() -> None:
     ]
 
 
-def test_a_system_message_keeps_its_place() -> None:
+def test_a_system_message_keeps_its_position() -> None:
     assert sent(Message.user("a"), Message("system", "Be brief."), Message.user("b")) == [
         {"role": "user", "content": "a"},
         {"role": "system", "content": "Be brief."},
@@ -251,7 +236,7 @@ def test_a_system_message_keeps_its_place() -> None:
     ]
 
 
-def test_a_turn_of_reasoning_alone_stays_behind() -> None:
+def test_a_turn_of_reasoning_alone_is_not_sent() -> None:
     assert sent(Message.user("a"), Message.assistant(Reasoning("hm"), Reasoning(redacted=b"\x00"))) == [
         {"role": "user", "content": "a"}
     ]
@@ -261,62 +246,70 @@ def test_a_turn_of_reasoning_alone_stays_behind() -> None:
     "message",
     [Message.assistant(ToolCall("c", "f", {"a": object()})), Message.user(ToolResult("c", {"a": {1, object()}}))],
 )
-def test_what_cannot_become_json_is_told_at_the_call(message: Message) -> None:
-    with pytest.raises(ConfigurationError, match="cannot become JSON"):
+def test_values_that_are_not_json_serializable_are_rejected(message: Message) -> None:
+    with pytest.raises(ConfigurationError, match="cannot be encoded as JSON"):
         body(message)
 
 
 PNG = Image(b"\x89PNG\r\n\x1a\n")
-REFUSED: dict[str, tuple[Message, Wire, str]] = {
+UNSUPPORTED: dict[str, tuple[Message, Wire, str]] = {
     "an image": (
         Message.user("a", PNG),
         {},
-        "messages[0].content[1]: Chat Completions has no form for a Image in user's turn",
+        "messages[0].content[1]: Chat Completions does not support Image in user messages",
     ),
-    "a document": (Message.user(Document(b"%PDF-")), {}, "a Document in user's turn"),
-    "a cache point": (Message.user("a", CachePoint()), {}, "a CachePoint in user's turn"),
-    "a raw block": (Message.user({"guardContent": {}}), {}, "a Raw (guardContent) in user's turn"),
-    "a call of the user's": (Message.user(ToolCall("c", "f")), {}, "a ToolCall in user's turn"),
-    "a call of the service's": (
+    "a document": (Message.user(Document(b"%PDF-")), {}, "does not support Document in user messages"),
+    "a cache point": (Message.user("a", CachePoint()), {}, "does not support CachePoint in user messages"),
+    "a raw block": (Message.user({"guardContent": {}}), {}, "not support Raw (guardContent) in user messages"),
+    "a call of the user": (Message.user(ToolCall("c", "f")), {}, "does not support ToolCall in user messages"),
+    "a call of a server-side tool": (
         Message.assistant(ToolCall("c", "f", server=True)),
         {},
-        "a ToolCall in assistant's turn",
+        "does not support ToolCall in assistant messages",
     ),
-    "a result of the assistant's": (Message.assistant(ToolResult("c", "a")), {}, "a ToolResult in assistant's turn"),
-    "a result of the service's": (Message.user(ToolResult("c", "a", None, "x_result")), {}, "a ToolResult in user's"),
-    "an image as a result": (Message.user(ToolResult("c", [PNG])), {}, "a ToolResult in user's turn"),
-    "a raw image as a result": (Message.user(ToolResult("c", [{"image": {}}])), {}, "a ToolResult in user's turn"),
+    "a result of the assistant": (Message.assistant(ToolResult("c", "a")), {}, "ToolResult in assistant messages"),
+    "a result of a server-side tool": (
+        Message.user(ToolResult("c", "a", None, "x")),
+        {},
+        "ToolResult in user messages",
+    ),
+    "an image as a result": (Message.user(ToolResult("c", [PNG])), {}, "does not support ToolResult in user messages"),
+    "a raw image as a result": (
+        Message.user(ToolResult("c", [{"image": {}}])),
+        {},
+        "support ToolResult in user messages",
+    ),
     "a cached system prompt": (
         Message.user("a"),
         {"system": ["a", CachePoint()]},
-        "system: Chat Completions takes text only",
+        "Chat Completions supports only text in system",
     ),
-    "a raw system block": (Message.user("a"), {"system": [{"guardContent": {}}]}, "system: "),
+    "a raw system block": (Message.user("a"), {"system": [{"guardContent": {}}]}, "only text in system"),
     "a cached list of tools": (
         Message.user("a"),
         {"tools": [{"cachePoint": {"type": "default"}}]},
-        "tools: Chat Completions takes functions only",
+        "Chat Completions supports only functions in tools",
     ),
-    "a choice of tomorrow": (
+    "an unknown choice": (
         Message.user("a"),
         {"tools": [Tool(name="f")], "tool_choice": {"some": {}}},
-        "tool_choice: Chat Completions knows no some",
+        "Chat Completions does not support tool_choice {'some': {}}",
     ),
 }
 
 
-@pytest.mark.parametrize("case", REFUSED)
-def test_what_cannot_be_said_is_named_and_never_left_out(case: str) -> None:
-    message, options, reason = REFUSED[case]
-    refusal = OpenAI().unsupported([message], read_options(options))
-    assert refusal is not None
-    assert reason in refusal
+@pytest.mark.parametrize("case", UNSUPPORTED)
+def test_unsupported_content_is_named_in_the_reason(case: str) -> None:
+    message, options, reason = UNSUPPORTED[case]
+    unsupported = OpenAI().unsupported([message], read_options(options))
+    assert unsupported is not None
+    assert reason in unsupported
     with pytest.raises(UnsupportedOperation) as caught:
         body(message, **options)
-    assert caught.value.problem == refusal
+    assert caught.value.problem == unsupported
 
 
-def test_what_can_be_said_is_not_refused() -> None:
+def test_supported_content_has_no_reason() -> None:
     turns = [
         Message.user("a"),
         Message.assistant(Reasoning("hm"), ToolCall("c", "f")),
@@ -325,7 +318,7 @@ def test_what_can_be_said_is_not_refused() -> None:
     assert OpenAI().unsupported(turns, read_options({"system": "a", "tools": [Tool(name="f")]})) is None
 
 
-def test_the_dialect_says_where_it_is_spoken() -> None:
+def test_the_dialect_names_its_route_and_operations() -> None:
     dialect = OpenAI()
     assert dialect.route == dialect.operation == "invoke"
     assert dialect.stream_operation == "invoke-with-response-stream"
@@ -336,10 +329,10 @@ def test_the_dialect_says_where_it_is_spoken() -> None:
 Pieces = list[tuple[bool, str]]
 
 
-def split(cuts: Iterable[str]) -> Pieces:
-    """Neighbours of one kind joined, for the cuts are not the model's."""
+def split(parts: Iterable[str]) -> Pieces:
+    """Split a text that is fed in parts. Adjacent pieces of one kind are joined."""
     tags = TagSplitter()
-    pieces = [piece for cut in cuts if cut for piece in tags.feed(cut)] + list(tags.finish())
+    pieces = [piece for part in parts if part for piece in tags.feed(part)] + list(tags.finish())
     return joined(pieces)
 
 
@@ -348,7 +341,7 @@ def joined(pieces: Iterable[tuple[bool, str]]) -> Pieces:
 
 
 def by_pattern(text: str) -> Pieces:
-    """The same, told by a pattern over the whole text; what a message leaves open is open to its end."""
+    """Split a complete text by a pattern. An open tag extends to the end."""
     pattern = re.compile(r"<reasoning>(.*?)(?:</reasoning>|\Z)|(.+?)(?=<reasoning>|\Z)", re.DOTALL)
     pieces = [(match[2] is None, match[1] or match[2]) for match in pattern.finditer(text)]
     return joined(piece for piece in pieces if piece[1])
@@ -361,18 +354,18 @@ tagged = st.lists(
 
 
 @given(tagged)
-def test_reasoning_and_text_are_told_apart_by_their_tags(text: str) -> None:
+def test_reasoning_and_text_are_split_by_tags(text: str) -> None:
     assert split([text]) == by_pattern(text)
 
 
 @given(tagged, st.lists(st.integers(0, 60), max_size=8))
-def test_tags_may_be_cut_anywhere(text: str, places: list[int]) -> None:
-    cuts = sorted({0, len(text), *(place for place in places if place < len(text))})
+def test_tags_may_be_split_anywhere(text: str, positions: list[int]) -> None:
+    cuts = sorted({0, len(text), *(position for position in positions if position < len(text))})
     assert split(text[a:b] for a, b in pairwise(cuts)) == split([text])
     assert split(text) == split([text])
 
 
-def test_each_piece_of_reasoning_may_have_tags_of_its_own() -> None:
+def test_each_piece_of_reasoning_may_have_its_own_tags() -> None:
     pieces = ["<reasoning>User asks</reasoning>", "<reasoning> more</reasoning>", "Hello", "!"]
     assert split(pieces) == [(True, "User asks more"), (False, "Hello!")]
 
@@ -391,7 +384,7 @@ def test_text_is_held_back_only_while_it_may_become_a_tag() -> None:
 # --------------------------------------------------------------------------------------------------------------- stream
 
 
-def test_a_recorded_shape_of_stream_becomes_events() -> None:
+def test_a_recorded_stream_becomes_events() -> None:
     frames = [
         FIRST,
         delta("<reasoning>User asks</reasoning>"),
@@ -401,7 +394,7 @@ def test_a_recorded_shape_of_stream_becomes_events() -> None:
         finish("stop", **MEASURED),
     ]
     reader = OpenAI().reader()
-    assert feed(reader, *frames[:-1]) == [
+    assert feed(reader, frames[:-1]) == [
         MessageStart("assistant"),
         ReasoningDelta(0, "User asks"),
         ReasoningDelta(0, " more"),
@@ -410,7 +403,7 @@ def test_a_recorded_shape_of_stream_becomes_events() -> None:
         TextDelta(1, "lo <3"),
     ]
     assert not reader.ended
-    assert feed(reader, frames[-1]) == [
+    assert feed(reader, frames[-1:]) == [
         BlockStop(1),
         MessageStop("end_turn", "stop"),
         Metadata(Usage(70, 9, 79), 640, extra={"firstByteLatency": 210}),
@@ -424,11 +417,11 @@ def test_a_recorded_shape_of_stream_becomes_events() -> None:
 
 def test_usage_and_metrics_of_the_extra_chunk_become_one_event() -> None:
     reader = OpenAI().reader()
-    feed(reader, FIRST, delta("a"), finish())
+    feed(reader, [FIRST, delta("a"), finish()])
     assert reader.ended
     assert not reader.complete
     usage = {**USAGE, "prompt_tokens_details": {"cached_tokens": 0}, "completion_tokens_details": None}
-    assert feed(reader, chunk(usage=usage, **MEASURED)) == [
+    assert feed(reader, [chunk(usage=usage, **MEASURED)]) == [
         Metadata(
             Usage(70, 9, 77, extra={"prompt_tokens_details": {"cached_tokens": 0}}),
             640,
@@ -440,12 +433,12 @@ def test_usage_and_metrics_of_the_extra_chunk_become_one_event() -> None:
 
 def test_usage_is_known_without_metrics() -> None:
     reader = OpenAI().reader()
-    events = feed(reader, FIRST, chunk(usage=USAGE), finish())
+    events = feed(reader, [FIRST, chunk(usage=USAGE), finish()])
     assert events[1:] == [MessageStop("end_turn", "stop"), Metadata(Usage(69, 8, 77))]
     assert reader.complete
 
 
-def test_counts_that_come_apart_join_in_the_response() -> None:
+def test_counts_of_several_chunks_are_merged() -> None:
     response = assembled(FIRST, delta("a"), chunk(usage={"prompt_tokens": 3}), chunk(usage=USAGE), finish(**MEASURED))
     assert response.usage == Usage(70, 9, 77)
     response = assembled(FIRST, delta("a"), finish(usage=USAGE), chunk(**MEASURED))
@@ -462,21 +455,21 @@ STOPS = [
 
 
 @pytest.mark.parametrize(("raw", "reason"), STOPS)
-def test_the_stop_reason_is_said_in_converses_words(raw: str, reason: str) -> None:
+def test_the_stop_reason_is_converted_to_converses(raw: str, reason: str) -> None:
     assert read(finish(raw)) == [MessageStop(reason, raw)]
     assert answer(text="a", finish_reason=raw).stop_reason == reason
 
 
-def test_a_stream_whose_first_chunk_names_no_role_is_the_assistants() -> None:
-    assert feed(OpenAI().reader(), delta("a"))[0] == MessageStart("assistant")
-    assert feed(OpenAI().reader(), delta("a", role="critic", refusal="b"))[0] == MessageStart("critic")
+def test_the_default_role_of_a_stream_is_assistant() -> None:
+    assert feed(OpenAI().reader(), [delta("a")])[0] == MessageStart("assistant")
+    assert feed(OpenAI().reader(), [delta("a", role="critic", refusal="b")])[0] == MessageStart("critic")
 
 
-def test_role_and_content_may_come_in_every_chunk() -> None:
+def test_each_chunk_may_have_role_and_content() -> None:
     assert read(delta("a", role="assistant"), delta("b", role="assistant")) == [TextDelta(0, "a"), TextDelta(0, "b")]
 
 
-def test_what_was_held_back_comes_out_at_the_end() -> None:
+def test_held_back_text_is_emitted_at_the_end() -> None:
     assert read(delta("a <"), finish()) == [
         TextDelta(0, "a "),
         TextDelta(0, "<"),
@@ -485,7 +478,7 @@ def test_what_was_held_back_comes_out_at_the_end() -> None:
     ]
 
 
-def test_reasoning_that_is_cut_by_the_limit_stays_reasoning() -> None:
+def test_reasoning_truncated_by_the_limit_is_still_reasoning() -> None:
     assert read(delta("<reasoning>a</rea"), finish("length")) == [
         ReasoningDelta(0, "a"),
         ReasoningDelta(0, "</rea"),
@@ -495,8 +488,8 @@ def test_reasoning_that_is_cut_by_the_limit_stays_reasoning() -> None:
 
 
 @given(tagged, st.lists(st.integers(0, 60), max_size=8))
-def test_any_cut_of_a_stream_assembles_to_the_same_response(text: str, places: list[int]) -> None:
-    cuts = sorted({0, len(text), *(place for place in places if place < len(text))})
+def test_any_split_of_a_stream_assembles_to_the_same_response(text: str, positions: list[int]) -> None:
+    cuts = sorted({0, len(text), *(position for position in positions if position < len(text))})
     deltas = [delta(text[a:b]) for a, b in pairwise(cuts)]
     assert assembled(FIRST, *deltas, finish()) == assembled(FIRST, delta(text), finish())
 
@@ -504,10 +497,10 @@ def test_any_cut_of_a_stream_assembles_to_the_same_response(text: str, places: l
 # ----------------------------------------------------------------------------------------------------------- tool calls
 
 
-def test_a_tool_call_comes_whole_or_in_fragments() -> None:
-    whole = [tool(0, '{"a": 1}', id="c-1", type="function", name="f")]
-    parts = [tool(0, "", id="c-1", type="function", name="f"), tool(0, '{"a"'), tool(0, ": 1}"), tool(0)]
-    assert read(delta("<reasoning>a</reasoning>"), *whole, finish("tool_calls")) == [
+def test_a_tool_call_is_received_complete_or_in_fragments() -> None:
+    complete = [tool(0, '{"a": 1}', id="c-1", type="function", name="f")]
+    fragments = [tool(0, "", id="c-1", type="function", name="f"), tool(0, '{"a"'), tool(0, ": 1}"), tool(0)]
+    assert read(delta("<reasoning>a</reasoning>"), *complete, finish("tool_calls")) == [
         ReasoningDelta(0, "a"),
         BlockStop(0),
         ToolCallStart(1, "c-1", "f"),
@@ -516,7 +509,7 @@ def test_a_tool_call_comes_whole_or_in_fragments() -> None:
         BlockStop(1),
         MessageStop("tool_use", "tool_calls"),
     ]
-    assert read(*parts, finish("tool_calls")) == [
+    assert read(*fragments, finish("tool_calls")) == [
         ToolCallStart(0, "c-1", "f"),
         ToolCallDelta(0, '{"a"'),
         ToolCallDelta(0, ": 1}"),
@@ -556,7 +549,7 @@ def test_parallel_calls_are_kept_apart_by_their_own_index() -> None:
     ]
 
 
-def test_a_call_opens_when_both_id_and_name_are_known() -> None:
+def test_a_call_starts_when_both_id_and_name_are_known() -> None:
     assert read(tool(0, "{", id="c-1"), tool(0, '"a":'), tool(0, "1}", name="f"), finish("tool_calls")) == [
         ToolCallStart(0, "c-1", "f"),
         ToolCallDelta(0, '{"a":1}'),
@@ -566,20 +559,20 @@ def test_a_call_opens_when_both_id_and_name_are_known() -> None:
     ]
 
 
-def test_a_call_that_never_gets_a_name_is_an_error_and_not_lost() -> None:
+def test_a_call_without_a_name_is_an_error() -> None:
     with pytest.raises(InvalidFrame, match="without id or name"):
         read(tool(0, "{}", id="c-1"), finish("tool_calls"))
 
 
-def test_input_that_is_no_object_is_a_broken_call() -> None:
+def test_input_that_is_not_an_object_is_a_malformed_call() -> None:
     reader = OpenAI().reader()
-    feed(reader, FIRST, tool(0, '{"a": ', id="c-1", name="f"), tool(1, "[]", id="c-2", name="g"), finish("length"))
+    feed(reader, [FIRST, tool(0, '{"a": ', id="c-1", name="f"), tool(1, "[]", id="c-2", name="g"), finish("length")])
     assert reader.broken_tool == ToolCallEnd(0, "c-1", "f", None, '{"a": ')
 
 
-# ------------------------------------------------------------------------------------------------ what nobody knows yet
+# ------------------------------------------------------------------------------------------------------ unknown content
 
-STRANGE: dict[str, tuple[Frame, list[Event]]] = {
+UNKNOWN: dict[str, tuple[Frame, list[Event]]] = {
     "a member of the delta": (
         delta("a", reasoning_content="b", refusal=None),
         [TextDelta(0, "a"), unknown(delta={"reasoning_content": "b"})],
@@ -597,14 +590,14 @@ STRANGE: dict[str, tuple[Frame, list[Event]]] = {
         chunk({"index": 0, "delta": {"content": "a"}}, citations=[1], nothing=None),
         [TextDelta(0, "a"), UnknownEvent("chunk", {"citations": [1]})],
     ),
-    "a further answer": (
+    "a further choice": (
         chunk({"index": 1, "delta": {"content": "b"}}, {"index": 0, "delta": {"content": "a"}}),
         [TextDelta(0, "a"), unknown(index=1, delta={"content": "b"})],
     ),
-    "a chunk of nothing": (raw_chunk(b"{}"), []),
-    "a choice of nothing": (chunk({}), []),
+    "an empty chunk": (raw_chunk(b"{}"), []),
+    "an empty choice": (chunk({}), []),
     "a member beside the bytes": (raw_chunk(b"{}", q=1), [UnknownEvent("chunk", {"q": 1})]),
-    "well-known members that say nothing": (
+    "known members without information": (
         chunk(
             {"delta": {"content": "a"}, "logprobs": None},
             usage=None,
@@ -617,29 +610,29 @@ STRANGE: dict[str, tuple[Frame, list[Event]]] = {
 }
 
 
-@pytest.mark.parametrize("case", STRANGE)
-def test_what_nobody_knows_yet_is_passed_on(case: str) -> None:
-    frame, events = STRANGE[case]
+@pytest.mark.parametrize("case", UNKNOWN)
+def test_unknown_content_is_passed_on(case: str) -> None:
+    frame, events = UNKNOWN[case]
     assert read(frame) == events
 
 
-def test_what_comes_behind_the_end_is_passed_on() -> None:
+def test_chunks_after_the_end_are_passed_on() -> None:
     late = {"index": 0, "delta": {"content": "b"}}
     assert read(delta("a"), finish(), chunk(late))[-1] == unknown(**late)
     assert read(delta("a"), finish(), finish())[-1] == unknown(index=0, delta={}, finish_reason="stop")
 
 
-def test_an_exception_frame_is_the_services_error() -> None:
+def test_an_exception_frame_raises_the_services_error() -> None:
     headers = {":message-type": "exception", ":exception-type": "throttlingException"}
     with pytest.raises(Throttled):
         read(Frame(dict(headers), b'{"message": "slow down"}'))
 
 
 @given(st.text(max_size=5), st.sampled_from([None, "assistant"]))
-def test_the_fast_and_the_generic_way_agree(content: str, role: str | None) -> None:
-    said: Wire = {"content": content, "role": role}
-    generic = chunk({"index": 0, "delta": said, "finish_reason": None}, new=1)
-    assert read(generic) == [*read(delta(**said)), UnknownEvent("chunk", {"new": 1})]
+def test_the_fast_and_the_generic_path_agree(content: str, role: str | None) -> None:
+    wire: Wire = {"content": content, "role": role}
+    generic = chunk({"index": 0, "delta": wire, "finish_reason": None}, new=1)
+    assert read(generic) == [*read(delta(**wire)), UnknownEvent("chunk", {"new": 1})]
 
 
 # ----------------------------------------------------------------------------------------------------------- guardrails
@@ -648,7 +641,7 @@ INTERVENED: Wire = {"amazon-bedrock-guardrailAction": "INTERVENED"}
 TRACED: Wire = {**INTERVENED, "amazon-bedrock-trace": TRACE}
 
 
-def test_a_guardrail_that_changes_the_text_shows_in_the_stop_reason() -> None:
+def test_a_guardrail_that_changes_the_text_sets_the_stop_reason() -> None:
     choice = {"index": 0, "delta": {"content": "a"}, "finish_reason": None}
     assert read(chunk(choice, **INTERVENED), finish("stop", **TRACED)) == [
         TextDelta(0, "a"),
@@ -658,11 +651,11 @@ def test_a_guardrail_that_changes_the_text_shows_in_the_stop_reason() -> None:
     ]
 
 
-@pytest.mark.parametrize("sign", [TRACED, {**INTERVENED, **MEASURED}])
-def test_a_guardrail_that_answers_itself_ends_the_message_without_a_reason(sign: Wire) -> None:
+@pytest.mark.parametrize("members", [TRACED, {**INTERVENED, **MEASURED}])
+def test_a_guardrail_that_replaces_the_text_ends_the_message_without_a_reason(members: Wire) -> None:
     reader = OpenAI().reader()
     choice = {"index": 0, "delta": {"content": "Blocked."}, "finish_reason": None}
-    events = feed(reader, chunk(choice, **sign))
+    events = feed(reader, [chunk(choice, **members)])
     assert events[:4] == [
         MessageStart("assistant"),
         TextDelta(0, "Blocked."),
@@ -670,21 +663,21 @@ def test_a_guardrail_that_answers_itself_ends_the_message_without_a_reason(sign:
         MessageStop("guardrail_intervened"),
     ]
     assert reader.ended
-    assert feed(OpenAI().reader(), chunk(**sign))[:2] == [
+    assert feed(OpenAI().reader(), [chunk(**members)])[:2] == [
         MessageStart("assistant"),
         MessageStop("guardrail_intervened"),
     ]
 
 
-def test_a_trace_alone_does_not_settle_the_stream() -> None:
+def test_a_trace_alone_does_not_complete_the_stream() -> None:
     reader = OpenAI().reader()
-    feed(reader, FIRST, finish(**TRACED))
+    feed(reader, [FIRST, finish(**TRACED)])
     assert not reader.complete
-    feed(reader, chunk(**MEASURED))
+    feed(reader, [chunk(**MEASURED)])
     assert reader.complete
 
 
-# --------------------------------------------------------------------------------------------------------------- answer
+# ------------------------------------------------------------------------------------------------------------- response
 
 
 def answer_body(*, text: str | None = None, finish_reason: str | None = "stop", **members: Any) -> bytes:
@@ -714,7 +707,7 @@ def call(arguments: str | None, id: str = "c-1") -> Wire:
     return {"id": id, "type": "function", "function": {"name": "f", "arguments": arguments}}
 
 
-def test_a_whole_answer_is_read() -> None:
+def test_a_response_is_parsed() -> None:
     response = answer(
         text="<reasoning>User asks</reasoning><reasoning> more</reasoning>Hello <",
         tool_calls=[call('{"a": 1}'), call("", "c-2"), call(None, "c-3")],
@@ -735,13 +728,13 @@ def test_a_whole_answer_is_read() -> None:
     )
 
 
-def test_a_whole_answer_and_its_stream_come_to_the_same() -> None:
+def test_a_response_and_its_stream_are_equal() -> None:
     text = "<reasoning>hm</reasoning>a <b> c"
     stream = assembled(FIRST, delta(text), tool(0, "{}", id="c-1", name="f"), finish("tool_calls"), chunk(usage=USAGE))
     assert stream == answer(text=text, tool_calls=[call("{}")], finish_reason="tool_calls")
 
 
-def test_unknown_members_of_an_answer_are_kept() -> None:
+def test_unknown_members_of_a_response_are_kept() -> None:
     response = answer(text="a", message={"reasoning_content": "b"}, prompt_logprobs=[1], **MEASURED)
     assert response.extra == {
         "choices": [{"message": {"reasoning_content": "b"}}],
@@ -754,7 +747,7 @@ def test_unknown_members_of_an_answer_are_kept() -> None:
     assert answer(choices=[choice, other]).extra == {"choices": [other]}
 
 
-def test_a_call_whose_input_is_no_object_is_told_as_a_stream_would() -> None:
+def test_a_call_whose_input_is_not_an_object_is_an_error_as_in_a_stream() -> None:
     with pytest.raises(ToolInputError) as caught:
         answer(text="a", tool_calls=[call("{}"), call('{"a": ', "c-2"), call("[]", "c-3")], finish_reason="length")
     error = caught.value
@@ -766,15 +759,15 @@ def test_a_call_whose_input_is_no_object_is_told_as_a_stream_would() -> None:
     )
 
 
-def test_a_guardrail_shows_in_a_whole_answer() -> None:
+def test_a_guardrail_intervention_sets_the_stop_reason_of_a_response() -> None:
     response = answer(text="Blocked.", finish_reason=None, usage=None, **TRACED)
     assert (response.stop_reason, response.raw_stop_reason) == ("guardrail_intervened", None)
     assert (response.trace, response.usage) == (TRACE, None)
 
 
-# ----------------------------------------------------------------------------------------------------- broken documents
+# -------------------------------------------------------------------------------------------------- malformed documents
 
-BROKEN_CHUNKS = [
+MALFORMED_CHUNKS = [
     b"",
     b"[]",
     b'{"choices": 5}',
@@ -790,7 +783,7 @@ BROKEN_CHUNKS = [
     b'{"usage": {"prompt_tokens": "5"}}',
     b'{"amazon-bedrock-trace": 5}',
 ]
-BROKEN_ANSWERS = [
+MALFORMED_RESPONSES = [
     b"",
     b"[]",
     b"{}",
@@ -804,14 +797,14 @@ BROKEN_ANSWERS = [
 ]
 
 
-@pytest.mark.parametrize("document", BROKEN_CHUNKS)
-def test_a_chunk_that_is_not_as_described_is_refused(document: bytes) -> None:
+@pytest.mark.parametrize("document", MALFORMED_CHUNKS)
+def test_a_malformed_chunk_is_an_invalid_frame(document: bytes) -> None:
     with pytest.raises(InvalidFrame):
         read(raw_chunk(document))
 
 
-@pytest.mark.parametrize("document", BROKEN_ANSWERS)
-def test_an_answer_that_is_not_as_described_is_refused(document: bytes) -> None:
+@pytest.mark.parametrize("document", MALFORMED_RESPONSES)
+def test_a_malformed_response_is_an_invalid_frame(document: bytes) -> None:
     with pytest.raises(InvalidFrame):
         OpenAI().answer(document, request_id=None, model="m")
 
@@ -858,29 +851,27 @@ documents = st.one_of(
     st.binary(max_size=20),
     values.map(msgspec.json.encode),
     st.dictionaries(st.sampled_from(["a", "usage", "amazon-bedrock-trace"]), values, max_size=2).flatmap(
-        lambda rest: st.lists(choices, max_size=2).map(lambda said: msgspec.json.encode({**rest, "choices": said}))
+        lambda rest: st.lists(choices, max_size=2).map(lambda wires: msgspec.json.encode({**rest, "choices": wires}))
     ),
 )
 
 
 @given(st.lists(documents, max_size=5))
-def test_whatever_streams_in_nothing_but_our_own_errors_comes_out(stream: list[bytes]) -> None:
+def test_any_stream_raises_only_errors_of_the_library(stream: list[bytes]) -> None:
     events: deque[Event] = deque()
     with suppress(BedrockStreamError):
         OpenAI().reader().feed([FIRST, *map(raw_chunk, stream)], events)
-    assembly = Assembly()
-    assembly.extend(events)
-    msgspec.json.encode(assembly.response())
+    msgspec.json.encode(assemble(events))
     msgspec.json.encode(list(events))
 
 
 @given(documents)
-def test_whatever_answers_nothing_but_our_own_errors_comes_out(document: bytes) -> None:
+def test_any_response_raises_only_errors_of_the_library(document: bytes) -> None:
     with suppress(BedrockStreamError):
         msgspec.json.encode(OpenAI().answer(document, request_id=None, model="m"))
 
 
-def test_an_answer_goes_back_as_history() -> None:
+def test_a_response_is_accepted_as_history() -> None:
     response = answer(text="<reasoning>hm</reasoning>a", tool_calls=[call('{"a":1}')], finish_reason="tool_calls")
     assert OpenAI().unsupported([response.message], Options()) is None
     assert sent(response.message) == [{"role": "assistant", "content": "a", "tool_calls": [call('{"a":1}')]}]

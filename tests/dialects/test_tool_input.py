@@ -1,4 +1,4 @@
-"""Tool input: nothing is an empty object, an object is itself, anything else stays text and never becomes `{}`."""
+"""Tool input: empty input is `{}`, an object is parsed, and any other input is None and never `{}`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from bedrock_stream.errors import InvalidFrame
 
 
 @pytest.mark.parametrize("raw", ["", " ", "\n\t ", "{}", " { } "])
-def test_nothing_is_an_empty_object(raw: str) -> None:
+def test_empty_input_is_an_empty_object(raw: str) -> None:
     assert parse_input(raw) == {}
 
 
@@ -51,7 +51,7 @@ def test_an_object_is_parsed(raw: str, value: Any) -> None:
     ],
     ids=lambda raw: ascii(raw[:20]),
 )
-def test_what_is_not_an_object_is_none(raw: str) -> None:
+def test_input_that_is_not_an_object_is_none(raw: str) -> None:
     assert parse_input(raw) is None
 
 
@@ -62,8 +62,8 @@ def test_any_text_is_an_object_or_none(raw: str) -> None:
     assert parsed != {} or not raw.strip() or msgspec.json.decode(raw) == {}
 
 
-def broken_of(*ends: tuple[str, bool]) -> ToolCallEnd | None:
-    """The broken call of a message whose calls end with these inputs, each the service's own or not."""
+def broken_call(*ends: tuple[str, bool]) -> ToolCallEnd | None:
+    """Return the recorded call of a message with these inputs, each of a server-side tool or not."""
     inputs, events = ToolInputs(), deque[Event]()
     for index, (raw, server) in enumerate(ends):
         inputs.start_tool(ToolCallStart(index, "id", "f", server), events)
@@ -72,7 +72,7 @@ def broken_of(*ends: tuple[str, bool]) -> ToolCallEnd | None:
     return inputs.broken_tool
 
 
-def test_calls_are_kept_apart_by_their_block() -> None:
+def test_calls_are_keyed_by_their_block() -> None:
     inputs, events = ToolInputs(), deque[Event]()
     starts = ToolCallStart(1, "a", "f"), ToolCallStart(4, "b", "g", server=True)
     for start in starts:
@@ -90,10 +90,10 @@ def test_calls_are_kept_apart_by_their_block() -> None:
     ]
 
 
-def test_a_block_without_a_call_takes_nothing() -> None:
+def test_a_block_without_a_call_accepts_no_input() -> None:
     inputs, events = ToolInputs(), deque[Event]()
-    refused = "tool input came for block 0, which no tool call opened"
-    with pytest.raises(InvalidFrame, match=refused):
+    problem = "received tool input for block 0, where no tool call is open"
+    with pytest.raises(InvalidFrame, match=problem):
         inputs.add_tool_input(0, "{}", events)
     inputs.stop_tool(0, events)
     assert not events
@@ -101,7 +101,7 @@ def test_a_block_without_a_call_takes_nothing() -> None:
     for _ in range(2):
         inputs.stop_tool(0, events)
     assert list(events) == [ToolCallStart(0, "a", "f"), ToolCallEnd(0, "a", "f", {}, "")]
-    with pytest.raises(InvalidFrame, match=refused):
+    with pytest.raises(InvalidFrame, match=problem):
         inputs.add_tool_input(0, "{}", events)
     assert len(events) == 2
 
@@ -114,17 +114,17 @@ def test_open_calls_end_with_the_message_in_the_order_of_their_blocks() -> None:
     events.clear()
     for _ in range(2):
         inputs.stop_tools(events)
-    cut = ToolCallEnd(1, "1", "f", None, '{"cut')
-    assert list(events) == [cut, ToolCallEnd(3, "3", "f", {}, "")]
-    assert inputs.broken_tool == cut
+    truncated = ToolCallEnd(1, "1", "f", None, '{"cut')
+    assert list(events) == [truncated, ToolCallEnd(3, "3", "f", {}, "")]
+    assert inputs.broken_tool == truncated
 
 
-def test_the_first_broken_call_is_remembered() -> None:
-    assert broken_of() is None
-    assert broken_of(("{}", False), ("", False)) is None
-    assert broken_of(("{}", False), ("[", False), ("]", False)) == ToolCallEnd(1, "id", "f", None, "[")
+def test_the_first_malformed_call_is_recorded() -> None:
+    assert broken_call() is None
+    assert broken_call(("{}", False), ("", False)) is None
+    assert broken_call(("{}", False), ("[", False), ("]", False)) == ToolCallEnd(1, "id", "f", None, "[")
 
 
-def test_a_broken_call_that_the_service_runs_is_not_the_callers() -> None:
-    assert broken_of(("[", True)) is None
-    assert broken_of(("[", True), ("]", False)) == ToolCallEnd(1, "id", "f", None, "]")
+def test_a_malformed_call_that_the_service_runs_is_not_recorded() -> None:
+    assert broken_call(("[", True)) is None
+    assert broken_call(("[", True), ("]", False)) == ToolCallEnd(1, "id", "f", None, "]")

@@ -85,8 +85,8 @@ def circle() -> list[Any]:
 @pytest.mark.parametrize(
     ("value", "problem"),
     [
-        (object(), "a object is no JSON value"),
-        ({(1, 2): 3}, "a tuple is no JSON value"),
+        (object(), "an object of type object is not JSON serializable"),
+        ({(1, 2): 3}, "an object of type tuple is not JSON serializable"),
         ("\ud800", "surrogates not allowed"),
         (circle(), "maximum recursion depth exceeded"),
     ],

@@ -86,7 +86,7 @@ def test_caching_does_not_change_the_route(options: dict[str, Any]) -> None:
         (CLAUDE, {"prompt_variables": {"a": "b"}}, "only Converse knows prompt_variables"),
         (CLAUDE, {"extra": {"outputConfig": {}}}, "only Converse knows outputConfig"),
         (LLAMA, {"extra": {"inferenceConfig": {}}}, "only Converse knows inferenceConfig"),
-        (LLAMA, {"stop_sequences": ["x"]}, "stop_sequences: Llama's own form has none"),
+        (LLAMA, {"stop_sequences": ["x"]}, "Llama's native format does not support stop_sequences"),
     ],
 )
 def test_every_decision_says_its_reason(model: str, options: dict[str, Any], reason: str) -> None:
@@ -115,8 +115,12 @@ def test_a_history_with_tools_goes_to_converse(block: Any) -> None:
         (COHERE, {}, f"False, but {COHERE!r} has no native form here"),
         (CLAUDE, {"response_field_paths": ["/a"]}, "False, but only Converse knows response_field_paths"),
         (CLAUDE, {"extra": {"toolConfig": {}}}, "False, but only Converse knows toolConfig"),
-        (CLAUDE, {"system": [{"guardContent": {}}]}, "False, but a system block in Converse's shape"),
-        (LLAMA, {"tools": TOOLS}, "False, but tools: Llama's own form has none"),
+        (
+            CLAUDE,
+            {"system": [{"guardContent": {}}]},
+            "False, but Claude's native format does not support system blocks in Converse's format",
+        ),
+        (LLAMA, {"tools": TOOLS}, "False, but Llama's native format does not support tools"),
     ],
 )
 def test_a_native_route_that_cannot_be_is_an_error_where_it_is_asked_for(

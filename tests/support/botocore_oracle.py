@@ -1,4 +1,4 @@
-"""Botocore as the oracle: what its service model accepts as a Converse request, and what it writes for it."""
+"""Botocore as the oracle: validates and serializes Converse requests, and parses Converse responses."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def _operation(name: str) -> Any:
 
 
 def written_by_botocore(parameters: dict[str, Any], operation: str = "Converse") -> Any:
-    """The JSON body that botocore sends for these parameters, which its model must accept."""
+    """Return the JSON body that botocore sends for these parameters. Asserts that its service model accepts them."""
     model = _operation(operation)
     parameters = {"modelId": "m", **parameters}
     report = ParamValidator().validate(parameters, model.input_shape)
@@ -27,7 +27,7 @@ def written_by_botocore(parameters: dict[str, Any], operation: str = "Converse")
 
 
 def read_by_botocore(body: bytes) -> dict[str, Any]:
-    """A whole answer as botocore parses it."""
+    """Return a complete response as botocore parses it."""
     from botocore.parsers import create_parser
 
     response = {"status_code": 200, "headers": {}, "body": body}

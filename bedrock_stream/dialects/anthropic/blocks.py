@@ -1,7 +1,7 @@
-"""Content blocks between their typed form and the Messages API, both ways.
+"""Conversion of content blocks to and from the JSON of the Messages API.
 
-Redacted reasoning is bytes here and text there: the same bytes that Converse sends in base64, so a conversation may
-change its route between two turns. Bytes of attachments stay bytes; the JSON encoder writes them as base64.
+Redacted reasoning is bytes in the typed form and text in this API: the same bytes that Converse sends in base64, so a
+conversation can change its route between two turns. The bytes of attachments are encoded as base64 by the JSON encoder.
 Source: Anthropic's Messages API reference, and recorded traffic.
 """
 
@@ -13,8 +13,8 @@ from typing import Any
 from ...types.events import Citation
 from ...types.media import Document, Image
 from ...types.messages import Block, CitedText, Json, Raw, Reasoning, Text, ToolCall, ToolResult
-from ..encoding import blob
-from ..payloads import pop, present, take
+from ..encoding import blob, encode_text
+from ..payloads import pop, take, without_nulls
 
 __all__ = ("can_write", "read_block", "read_citation", "write_block")
 
@@ -22,7 +22,7 @@ _Wire = dict[str, Any]
 
 _TEXT_DOCUMENTS = frozenset({"txt", "md", "csv", "html"})
 
-# Location kind of Converse -> (type, members in Converse, members here).
+# Kind of location in Converse -> type in the Messages API, and pairs of member names: Converse, Messages API.
 _LOCATIONS: dict[str, tuple[str, tuple[tuple[str, str], ...]]] = {
     "documentChar": (
         "char_location",
@@ -42,18 +42,18 @@ _LOCATIONS: dict[str, tuple[str, tuple[tuple[str, str], ...]]] = {
     ),
     "web": ("web_search_result_location", (("url", "url"),)),
 }
-_BY_TYPE = {kind: (name, members) for name, (kind, members) in _LOCATIONS.items()}
+_BY_TYPE = {type_name: (kind, names) for kind, (type_name, names) in _LOCATIONS.items()}
 
 
 # ------------------------------------------------------------------------------------------------------------- writing
 
 
 def can_write(block: Block | Json) -> bool:
-    """Whether the Messages API on Bedrock has a form for this block."""
+    """Return whether the Messages API on Bedrock supports this block."""
     match block:
-        case Image():
+        case Image():  # this API has no S3 sources
             return block.data is not None
-        case Document(data=bytes(data), format=format):
+        case Document(data=bytes(data), format=format):  # PDF in base64, or plain text
             return format == "pdf" or (format in _TEXT_DOCUMENTS and _is_utf8(data))
         case ToolResult():
             return all(can_write(item) for item in block.content)
@@ -61,22 +61,23 @@ def can_write(block: Block | Json) -> bool:
             return all(_can_cite(citation) for citation in block.citations)
         case Reasoning(redacted=bytes(data)):
             return _is_utf8(data)
-        case Raw():  # of an answer of Claude's own, or written by the caller: no block of Converse's has a type
+        case Raw():  # in this API's format: Converse blocks have no `type`
             return isinstance(block.value.get("type"), str)
     return isinstance(block, Text | Reasoning | ToolCall | Json)
 
 
 def _can_cite(citation: Citation) -> bool:
-    """Whether all is known that Claude demands of a citation: one that came by Converse may lack it."""
+    """Return whether a citation has all members that Claude requires. One received through Converse may lack some."""
     location = citation.location or {}
     if len(location) != 1:
         return False
-    ((name, place),) = location.items()
-    if name not in _LOCATIONS:  # a kind of Claude's own, as `read_citation` leaves it
-        return bool(place == {})
-    _, names = _LOCATIONS[name]
-    whole = isinstance(place, dict) and all(there in place for there, _ in names)
-    return whole and (name != "web" or "encrypted_index" in citation.extra)
+    ((kind, members),) = location.items()
+    if kind not in _LOCATIONS:  # unknown to this version: all its members are in `extra`, see `read_citation`
+        return bool(members == {})
+    _, names = _LOCATIONS[kind]
+    complete = isinstance(members, dict) and all(theirs in members for theirs, _ in names)
+    # Claude requires the encrypted index of a web citation, which Converse does not send.
+    return complete and (kind != "web" or "encrypted_index" in citation.extra)
 
 
 def _is_utf8(data: bytes) -> bool:
@@ -88,7 +89,7 @@ def _is_utf8(data: bytes) -> bool:
 
 
 def write_block(block: Block | Json) -> _Wire:
-    """A block as the Messages API takes it."""
+    """Return a block in the format of the Messages API."""
     return _WRITERS[type(block)](block)
 
 
@@ -99,6 +100,7 @@ def _write_cited_text(block: CitedText) -> _Wire:
 def _write_reasoning(block: Reasoning) -> _Wire:
     if block.redacted is not None:
         return {"type": "redacted_thinking", "data": block.redacted.decode()}
+    # Claude requires both members, even empty ones.
     return {"type": "thinking", "thinking": block.text, "signature": block.signature or ""}
 
 
@@ -108,7 +110,7 @@ def _write_tool_call(block: ToolCall) -> _Wire:
 
 
 def _write_tool_result(block: ToolResult) -> _Wire:
-    if block.kind is not None:  # of a tool that the service ran: its content is one value, as it came
+    if block.kind is not None:  # of a tool that the service ran: the content is a single value, sent back unchanged
         content = [item.value if isinstance(item, Json) else write_block(item) for item in block.content]
         return {"type": block.kind, "tool_use_id": block.id, "content": content[0] if len(content) == 1 else content}
     result: _Wire = {
@@ -116,15 +118,13 @@ def _write_tool_result(block: ToolResult) -> _Wire:
         "tool_use_id": block.id,
         "content": [write_block(item) for item in block.content],
     }
-    if block.status == "error":
+    if block.status == "error":  # this API has no status for success
         result["is_error"] = True
     return result
 
 
 def _write_json(block: Json) -> _Wire:
-    import msgspec
-
-    return {"type": "text", "text": msgspec.json.encode(block.value).decode()}
+    return {"type": "text", "text": encode_text(block.value)}
 
 
 def _write_image(block: Image) -> _Wire:
@@ -148,16 +148,17 @@ def _write_document(block: Document) -> _Wire:
 
 
 def _write_citation(citation: Citation) -> _Wire:
-    """A citation as it came, whatever route it came by."""
-    ((name, place),) = (citation.location or {}).items()
-    if name not in _LOCATIONS:
-        return {"type": name, **citation.extra}
-    kind, names = _LOCATIONS[name]
-    wire: _Wire = {"type": kind, "cited_text": "".join(citation.source_content)}
-    wire.update({here: place[there] for there, here in names})
-    if name in ("searchResultLocation", "web"):
+    """Return a citation as Claude sent it, also if it was received through Converse."""
+    ((kind, members),) = (citation.location or {}).items()
+    if kind not in _LOCATIONS:
+        return {"type": kind, **citation.extra}
+    type_name, names = _LOCATIONS[kind]
+    wire: _Wire = {"type": type_name, "cited_text": "".join(citation.source_content)}
+    wire.update({ours: members[theirs] for theirs, ours in names})
+    # The title of a document has another name than that of a search result or a web page, and null is allowed.
+    if kind in ("searchResultLocation", "web"):
         wire["title"] = citation.title
-        if name == "searchResultLocation":
+        if kind == "searchResultLocation":
             wire["source"] = citation.source
     else:
         wire["document_title"] = citation.title
@@ -173,7 +174,7 @@ _WRITERS: dict[type, Callable[[Any], _Wire]] = {
     Json: _write_json,
     Image: _write_image,
     Document: _write_document,
-    Raw: lambda block: dict(block.value),  # a copy: a cache point may mark it
+    Raw: lambda block: dict(block.value),  # a copy, since a cache point may add a member
 }
 
 
@@ -181,9 +182,9 @@ _WRITERS: dict[type, Callable[[Any], _Wire]] = {
 
 
 def read_block(wire: _Wire) -> Block:
-    """A block of a whole answer; what this version does not know stays `Raw`."""
+    """Return a block of a response. A block that is unknown or has unknown members becomes `Raw`."""
     match wire:
-        case {"type": "text", "text": str(text), "citations": [_, *_] as citations}:
+        case {"type": "text", "text": str(text), "citations": [_, *_] as citations}:  # else the list is null or absent
             return CitedText((text,), tuple(read_citation(citation) for citation in citations))
         case {"type": "text", "text": str(text)}:
             return Text(text)
@@ -195,24 +196,25 @@ def read_block(wire: _Wire) -> Block:
             known = {"type", "id", "name", "input"}
             extra = {key: value for key, value in wire.items() if key not in known}
             return ToolCall(id, name, input, kind == "server_tool_use", extra)
+        # Each tool that the service runs has a result type of its own: `web_search_tool_result`, and so on.
         case {"type": str(kind), "tool_use_id": str(id), "content": content, **rest} if not rest:
             return ToolResult(id, (Json(content),), kind=kind)
     return Raw(dict(wire))
 
 
 def read_citation(wire: Any) -> Citation:
-    """A citation with its place in Converse's words, so that consumers need not know the route.
+    """Return a citation with its location in Converse's format, which consumers receive on every route.
 
-    Of a kind that this version does not know, every member stays in `extra` too, to go back as it came.
+    If the kind is unknown, all members are also in `extra`, so that the citation can be sent back unchanged.
     """
     if not isinstance(wire, Mapping):
-        raise TypeError(f"a citation is a {type(wire).__name__}")
-    rest = present(dict(wire))
-    kind = pop(rest, "type", str)
-    known = kind in _BY_TYPE
-    name, names = _BY_TYPE.get(kind, (kind, ()))
+        raise TypeError(f"citation: expected a JSON object, got {type(wire).__name__}")
+    rest = without_nulls(dict(wire))
+    type_name = pop(rest, "type", str)
+    known = type_name in _BY_TYPE
+    kind, names = _BY_TYPE.get(type_name, (type_name, ()))
     extra = rest if known else dict(rest)
-    place = {there: rest.pop(here) for there, here in names if here in rest}
+    location = {theirs: rest.pop(ours) for theirs, ours in names if ours in rest}
     title = take(rest, "document_title", str) or take(rest, "title", str)
     cited, source = take(rest, "cited_text", str), take(rest, "source", str)
-    return Citation(title, source, () if cited is None else (cited,), {name: place}, extra)
+    return Citation(title, source, () if cited is None else (cited,), {kind: location}, extra)

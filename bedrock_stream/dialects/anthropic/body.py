@@ -1,7 +1,7 @@
-"""The request body of the Messages API as Bedrock takes it: no model, no stream flag, betas inside the body.
+"""The request body of the Messages API on Bedrock: without model and stream flag, with betas in the body.
 
-Bedrock refuses members that it does not know, so nothing is written that the caller did not ask for but the version and
-`max_tokens`, which Claude requires.
+Bedrock rejects unknown members. So the body has only what the caller asked for, and the two members that are required:
+`anthropic_version` and `max_tokens`.
 """
 
 from __future__ import annotations
@@ -12,38 +12,48 @@ from typing import Any
 from ...types.messages import Block, CachePoint, Message, Reasoning, Text, ToolResult
 from ...types.options import Options
 from ...types.tools import Tool
+from ..base import write_turns
+from ..native import with_fields
 from .blocks import can_write, write_block
 
 __all__ = ("DEFAULT_MAX_TOKENS", "unsupported", "write_body")
 
+_FORMAT = "Claude's native format"
 VERSION = "bedrock-2023-05-31"
 DEFAULT_MAX_TOKENS = 4096
-"""Sent where the caller gives none: Claude's native form requires a limit, and every model takes this one."""
+"""The default limit: the Messages API requires one, and all models accept this one."""
 
 
 def unsupported(messages: Sequence[Message], options: Options) -> str | None:
-    """Why this conversation cannot be said in this form; None where it can."""
-    for place, message in enumerate(messages):
-        if message.role == "system":
-            return f"messages[{place}] is a system message, which Claude's own form does not take"
-        for index, block in enumerate(message.content):
-            name = f"messages[{place}].content[{index}]"
-            if isinstance(block, CachePoint):
-                if index == 0 or isinstance(message.content[index - 1], Reasoning):
-                    return f"{name} is a cache point with no block before it that Claude could mark"
-            elif not can_write(block):
-                return f"{name} is a {type(block).__name__} that Claude's own form does not take"
+    """See `dialects.Native`."""
+    if reason := _unsupported_message(messages):
+        return reason
     for tool in options.tools:
         if isinstance(tool, dict) and set(tool) != {"cachePoint"}:
-            return f"a tool in Converse's shape ({', '.join(tool)}) has no place in Claude's own form"
+            return f"{_FORMAT} does not support tools in Converse's format ({', '.join(tool)})"
     if any(isinstance(item, dict) for item in options.system):
-        return "a system block in Converse's shape has no place in Claude's own form"
+        return f"{_FORMAT} does not support system blocks in Converse's format"
     for name, items in (("tools", options.tools), ("system", options.system)):
         if items and not isinstance(items[0], Tool | Text):
-            return f"{name}[0] is a cache point with nothing before it"
+            return f"{name}[0]: {_FORMAT} requires an item before a cache point"
     choice = options.tool_choice
     if isinstance(choice, dict) and not _is_choice(choice):
-        return f"tool_choice: Claude's own form knows no {choice!r}"
+        return f"{_FORMAT} does not support tool_choice {choice!r}"
+    return None
+
+
+def _unsupported_message(messages: Sequence[Message]) -> str | None:
+    for index, message in enumerate(messages):
+        if message.role == "system":
+            return f"messages[{index}]: {_FORMAT} does not support system messages"
+        for position, block in enumerate(message.content):
+            path = f"messages[{index}].content[{position}]"
+            if isinstance(block, CachePoint):
+                # A cache point is a mark on the block before it, and thinking blocks cannot be marked.
+                if position == 0 or isinstance(message.content[position - 1], Reasoning):
+                    return f"{path}: {_FORMAT} requires a block other than reasoning before a cache point"
+            elif not can_write(block):
+                return f"{path}: {_FORMAT} does not support this {type(block).__name__}"
     return None
 
 
@@ -55,51 +65,40 @@ def _is_choice(choice: dict[str, Any]) -> bool:
 
 
 def write_body(messages: Sequence[Message], options: Options) -> dict[str, Any]:
-    """The body; `extra` has the last word."""
+    """See `dialects.Dialect.body`."""
     body: dict[str, Any] = {
-        "anthropic_version": VERSION,
+        "anthropic_version": VERSION,  # in the body on Bedrock, a header on Anthropic's own API
         "max_tokens": options.max_tokens or _default_max_tokens(options),
-        "messages": _messages(messages),
+        "messages": write_turns(messages, _blocks, _is_result),
     }
     if options.system:
         body["system"] = _blocks(item for item in options.system if not isinstance(item, dict))
     if tools := _tools(options):
         body["tools"] = tools
-        if choice := _tool_choice(options.tool_choice):
+        if choice := _tool_choice(options.tool_choice):  # requires tools
             body["tool_choice"] = choice
-    if options.temperature is not None:
-        body["temperature"] = options.temperature
-    if options.top_p is not None:
-        body["top_p"] = options.top_p
-    if options.stop_sequences:
-        body["stop_sequences"] = options.stop_sequences
-    return {**body, **(options.additional_model_request_fields or {}), **options.extra}
+    # The additional fields include `top_k`, `thinking` and `anthropic_beta`, which is a header on Anthropic's own API.
+    fields = {
+        "temperature": options.temperature,
+        "top_p": options.top_p,
+        "stop_sequences": list(options.stop_sequences),
+    }
+    return with_fields(body, fields, options)
 
 
 def _default_max_tokens(options: Options) -> int:
-    """Room for an answer behind whatever thinking was asked for."""
+    """Return a limit that leaves the default for text: thinking tokens count towards `max_tokens`."""
     thinking = (options.additional_model_request_fields or {}).get("thinking")
     budget = thinking.get("budget_tokens", 0) if isinstance(thinking, dict) else 0
     return DEFAULT_MAX_TOKENS + (budget if isinstance(budget, int) else 0)
 
 
-def _messages(messages: Iterable[Message]) -> list[dict[str, Any]]:
-    """The turns; tool results that follow each other share one user turn, as Claude demands."""
-    written: list[dict[str, Any]] = []
-    results_open = False
-    for message in messages:
-        content = _blocks(message.content)
-        results = message.role == "user" and all(isinstance(b, ToolResult | CachePoint) for b in message.content)
-        if results and results_open:
-            written[-1]["content"] += content
-        else:
-            written.append({"role": message.role, "content": content})
-        results_open = results
-    return written
+def _is_result(block: Block) -> bool:
+    return isinstance(block, ToolResult | CachePoint)  # a cache point is a mark on the result before it
 
 
 def _blocks(blocks: Iterable[Block]) -> list[dict[str, Any]]:
-    """Blocks, with a cache point as a mark on the block before it."""
+    """Return blocks. This API has no cache points: `cache_control` is a member of the block before one."""
     written: list[dict[str, Any]] = []
     for block in blocks:
         if isinstance(block, CachePoint):
@@ -129,7 +128,7 @@ def _tool(tool: Tool) -> dict[str, Any]:
 
 
 def _tool_choice(choice: str | dict[str, Any] | None) -> dict[str, Any] | None:
-    if isinstance(choice, dict):  # Converse's shape
+    if isinstance(choice, dict):  # in Converse's format, where the kind is the key
         ((kind, value),) = choice.items()
         return {"type": kind, **value}
     if choice in (None, "auto", "any", "none"):

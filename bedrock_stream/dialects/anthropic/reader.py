@@ -1,7 +1,7 @@
-"""Chunks of Claude's native stream into events.
+"""Reads Claude's native stream.
 
-Every block has a start here, text too; counts come in three places (message_start, message_delta and Bedrock's own
-metrics on message_stop) and leave as one `Metadata` after the message's end.
+Unlike on Converse, each block has a start event, text too. Counts are in three places (message_start, message_delta and
+Bedrock's own metrics on message_stop) and become one `Metadata` after the message's end.
 Source: Anthropic's streaming reference, and recorded traffic.
 """
 
@@ -30,8 +30,17 @@ from ...types.events import (
     UnknownEvent,
     Usage,
 )
-from ..chunks import ChunkReader, close_metadata, metrics_of, stop_of
-from ..payloads import decode_object, keep, members, pop, pop_if, present, take, take_in
+from ..chunks import ChunkReader, message_stop, take_metrics, with_total
+from ..payloads import (
+    decode_object,
+    pop,
+    pop_object,
+    pop_optional,
+    put_back,
+    take,
+    take_nested,
+    without_nulls,
+)
 from .blocks import read_citation
 
 __all__ = ("AnthropicReader", "read_stop", "read_usage")
@@ -39,6 +48,8 @@ __all__ = ("AnthropicReader", "read_stop", "read_usage")
 _Wire = dict[str, Any]
 
 
+# The most frequent chunk, a delta of text, tool input or thinking, is decoded directly to these structs. A chunk with
+# any other member does not fit and is parsed generically, so that unknown members are passed on.
 class _TextDelta(msgspec.Struct, gc=False, forbid_unknown_fields=True, tag="text_delta"):
     text: str
 
@@ -58,7 +69,7 @@ class _BlockDelta(msgspec.Struct, gc=False, forbid_unknown_fields=True, tag="con
 
 _decode_delta = msgspec.json.Decoder(_BlockDelta).decode
 
-# Anthropic's names of errors inside a stream -> the service's.
+# Error types inside a Messages stream -> Bedrock's exception names, so that both become the same error classes.
 _ERRORS = {
     "api_error": "InternalServerException",
     "authentication_error": "AccessDeniedException",
@@ -71,8 +82,9 @@ _ERRORS = {
     "timeout_error": "ModelTimeoutException",
 }
 
-# Members of `message_start` that say nothing which a caller lacks.
+# Members of `message_start` without information that callers need.
 _ENVELOPE = frozenset({"id", "model", "stop_reason", "stop_sequence", "type"})
+# Other reasons have the same name on Converse, or are passed on unchanged.
 _STOPS = {"refusal": "content_filtered"}
 _USAGE = {
     "input_tokens": "input_tokens",
@@ -80,11 +92,12 @@ _USAGE = {
     "cache_read_input_tokens": "cache_read_tokens",
     "cache_creation_input_tokens": "cache_write_tokens",
 }
+# Converse lists the writes to the one-hour cache first.
 _TTLS = (("1h", "ephemeral_1h_input_tokens"), ("5m", "ephemeral_5m_input_tokens"))
 
 
 class AnthropicReader(ChunkReader):
-    """Reads one stream."""
+    """Reader of one Messages stream."""
 
     __slots__ = ("_stop",)
 
@@ -96,7 +109,7 @@ class AnthropicReader(ChunkReader):
         """See `ChunkReader.read`."""
         try:
             wire = _decode_delta(document)
-        except ValueError:  # every other chunk, and what is new or broken
+        except ValueError:  # another type of chunk, an unknown member, or malformed
             self._read_any(decode_object(document, "a chunk"), events)
             return
         delta = wire.delta
@@ -116,37 +129,40 @@ class AnthropicReader(ChunkReader):
             return
         del wire["type"]
         handle(self, wire, events)
-        if rest := present(wire):
+        if rest := without_nulls(wire):
             events.append(UnknownEvent(str(kind), rest))
 
-    # Each handler takes what it knows out of `wire`; what stays behind is passed on as unknown.
+    # Each handler removes the members that it knows from `wire`. The rest is passed on as unknown.
 
     def _message_start(self, wire: _Wire, events: deque[Event]) -> None:
-        message = members(wire, "message")
+        message = pop_object(wire, "message")
         self._count(message)
         events.append(MessageStart(pop(message, "role", str)))
-        keep(wire, "message", {key: value for key, value in message.items() if key not in _ENVELOPE and value != []})
+        rest = {key: value for key, value in message.items() if key not in _ENVELOPE and value != []}  # empty `content`
+        put_back(wire, "message", rest)
 
     def _block_start(self, wire: _Wire, events: deque[Event]) -> None:
-        index, block = pop(wire, "index", int), members(wire, "content_block")
+        index, block = pop(wire, "index", int), pop_object(wire, "content_block")
         rest = block
         match block:
             case {"type": "text", "text": str(text), **rest}:
-                if text:
+                if text:  # usually empty: the text follows in deltas
                     events.append(TextDelta(index, text))
-                for citation in pop_if(rest, "citations", list) or ():
+                for citation in pop_optional(rest, "citations", list) or ():
                     events.append(CitationDelta(index, read_citation(citation)))
             case {"type": "thinking", "thinking": str(text), **rest}:
                 if text:
                     events.append(ReasoningDelta(index, text))
-                if signature := pop_if(rest, "signature", str):
+                if signature := pop_optional(rest, "signature", str):
                     events.append(ReasoningDelta(index, signature=signature))
-            case {"type": "redacted_thinking", "data": str(data), **rest}:
+            case {"type": "redacted_thinking", "data": str(data), **rest}:  # complete here; it has no deltas
                 events.append(ReasoningDelta(index, redacted=data.encode()))
             case {"type": "tool_use" | "server_tool_use" as kind, "id": str(id), "name": str(name), **rest}:
                 self.start_tool(ToolCallStart(index, id, name, kind == "server_tool_use"), events)
-                if (whole := rest.pop("input", None)) not in (None, {}):  # where the model has it already
-                    self.add_tool_input(index, msgspec.json.encode(whole).decode(), events)
+                # Usually `{}`, and the input follows in deltas of JSON text.
+                if (complete := rest.pop("input", None)) not in (None, {}):
+                    self.add_tool_input(index, msgspec.json.encode(complete).decode(), events)
+            # The result of a tool that the service ran is complete here, under a type for each tool.
             case {"type": str(kind), "tool_use_id": str(id), "content": content, **rest}:
                 events.append(ToolResultStart(index, id, kind))
                 events.append(ToolResultDelta(index, [{"json": content}]))
@@ -154,7 +170,7 @@ class AnthropicReader(ChunkReader):
             wire.update(index=index, content_block=rest)
 
     def _block_delta(self, wire: _Wire, events: deque[Event]) -> None:
-        index, delta = pop(wire, "index", int), members(wire, "delta")
+        index, delta = pop(wire, "index", int), pop_object(wire, "delta")
         kind = pop(delta, "type", str)
         match kind:
             case "text_delta":
@@ -167,7 +183,7 @@ class AnthropicReader(ChunkReader):
                 events.append(ReasoningDelta(index, signature=pop(delta, "signature", str)))
             case "citations_delta":
                 events.append(CitationDelta(index, read_citation(delta.pop("citation"))))
-            case _:
+            case _:  # unknown: passed on with its type
                 delta["type"] = kind
         if delta:
             wire.update(index=index, delta=delta)
@@ -178,18 +194,19 @@ class AnthropicReader(ChunkReader):
         events.append(BlockStop(index))
 
     def _message_delta(self, wire: _Wire, _events: deque[Event]) -> None:
-        self._stop.update(present(pop_if(wire, "delta", dict) or {}))
+        # The stop reason is here, not on message_stop, and the counts are cumulative.
+        self._stop.update(without_nulls(pop_optional(wire, "delta", dict) or {}))
         self._count(wire)
 
     def _message_stop(self, wire: _Wire, events: deque[Event]) -> None:
         self.stop_tools(events)
-        self.metadata = self.metadata.merged(metrics_of(wire) or Metadata())
+        self.metadata = self.metadata.merged(take_metrics(wire))  # Bedrock's counts take precedence over Claude's
         events.append(read_stop(self._stop, blocked=self.blocked))
-        events.append(close_metadata(self.metadata))
-        self.ended = self.complete = True
+        events.append(with_total(self.metadata))
+        self.ended = self.complete = True  # message_stop is the last chunk
 
     def _ping(self, _wire: _Wire, _events: deque[Event]) -> None:
-        """Says only that the connection lives."""
+        """Ignore a keep-alive."""
 
     def _error(self, wire: _Wire, _events: deque[Event]) -> None:
         error = wire.get("error")
@@ -216,15 +233,17 @@ _HANDLERS: dict[str, Callable[[AnthropicReader, _Wire, deque[Event]], None]] = {
 
 
 def read_stop(wire: _Wire, *, blocked: bool = False) -> MessageStop:
-    """The stop of a `message_delta` or of a whole answer, in Converse's words, its other members beside it."""
-    fields = present(wire)
-    stop = stop_of("stop_reason", pop_if(fields, "stop_reason", str), _STOPS, blocked=blocked)
+    """Return the stop of a `message_delta` or of a response. Other members become `additional_fields`."""
+    fields = without_nulls(wire)
+    stop = message_stop("stop_reason", pop_optional(fields, "stop_reason", str), _STOPS, blocked=blocked)
     return msgspec.structs.replace(stop, additional_fields=fields or None)
 
 
 def read_usage(wire: _Wire) -> Usage:
-    """Claude's counts. Nulls are unknowns."""
-    extra = present(wire)
+    """Return Claude's counts, with None for counts that are absent or null."""
+    extra = without_nulls(wire)
     counts = {name: take(extra, key, int) for key, name in _USAGE.items()}
-    details = [CacheDetail(ttl, count) for ttl, key in _TTLS if (count := take_in(extra, "cache_creation", key, int))]
+    details = [
+        CacheDetail(ttl, count) for ttl, key in _TTLS if (count := take_nested(extra, "cache_creation", key, int))
+    ]
     return Usage(**counts, cache_details=tuple(details), extra=extra)

@@ -1,7 +1,7 @@
-"""Content blocks between their typed form and Converse's JSON, both ways.
+"""Conversion of content blocks to and from Converse's JSON.
 
-What came in goes back out: signatures, redacted bytes, citations, and blocks that this version does not know. Bytes
-stay bytes here; the JSON encoder writes them as base64.
+A received block can be sent back unchanged: with its signature, redacted bytes, citations and unknown members. The JSON
+encoder encodes bytes as base64.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from ...errors import ConfigurationError, InvalidFrame
 from ...types.events import Citation
 from ...types.media import Attachment, Audio, Document, Image, Video
 from ...types.messages import Block, CachePoint, CitedText, Json, Raw, Reasoning, Text, ToolCall, ToolResult
-from ..encoding import blob, plain
+from ..encoding import blob, blob_data, encode_text
 from ..payloads import take
 
 __all__ = ("read_block", "read_citation", "write_block")
@@ -28,7 +28,7 @@ _Wire = dict[str, Any]
 
 
 def write_block(block: Block | Json) -> _Wire:
-    """A block as Converse takes it."""
+    """Return a block in Converse's format."""
     return _WRITERS[type(block)](block)
 
 
@@ -49,9 +49,9 @@ def _write_tool_result(block: ToolResult) -> _Wire:
 
 
 def _write_reasoning(block: Reasoning) -> _Wire:
-    if block.redacted is not None:
+    if block.redacted is not None:  # opaque to us; it must be sent back byte for byte
         return {"reasoningContent": {"redactedContent": block.redacted}}
-    text = {"text": block.text}  # sent even where empty: a signature alone is refused
+    text = {"text": block.text}  # sent even if empty: the service rejects a signature alone
     if block.signature is not None:
         text["signature"] = block.signature
     return {"reasoningContent": {"reasoningText": text}}
@@ -92,13 +92,10 @@ def _write_attachment(block: Attachment) -> _Wire:
 
 
 def _write_json(block: Json) -> _Wire:
-    """Converse takes an object only as JSON; any other value goes as its text."""
-    if not (block.value is None or isinstance(block.value, str | int | float | list | tuple)):
-        return {"json": block.value}
-    try:
-        return {"text": msgspec.json.encode(block.value).decode()}
-    except (TypeError, ValueError, RecursionError) as error:
-        raise ConfigurationError("prompt", f"a tool's result cannot become JSON: {error}", "use JSON values") from None
+    """Return a JSON value. Converse accepts only objects in `json`, so any other value is sent as JSON text."""
+    if block.value is None or isinstance(block.value, str | int | float | list | tuple):
+        return {"text": encode_text(block.value)}
+    return {"json": block.value}
 
 
 _WRITERS: dict[type, Callable[[Any], _Wire]] = {
@@ -121,11 +118,11 @@ _WRITERS: dict[type, Callable[[Any], _Wire]] = {
 
 
 def read_block(wire: Any) -> Block:
-    """A block of an answer. What this version does not know, wholly or in part, stays `Raw`."""
+    """Return a block of a response. A block that is unknown or has unknown members becomes `Raw`."""
     if not isinstance(wire, Mapping):
-        raise InvalidFrame(f"a content block is a {type(wire).__name__}, not an object")
+        raise InvalidFrame(f"content block: expected a JSON object, got {type(wire).__name__}")
     wire = dict(wire)
-    if len(wire) == 1:
+    if len(wire) == 1:  # a block is a union: its only key is its kind
         ((key, value),) = wire.items()
         read = _READERS.get(key)
         block = None if read is None else read(value)
@@ -135,11 +132,11 @@ def read_block(wire: Any) -> Block:
 
 
 def _covers(wire: _Wire, block: Block) -> bool:
-    """Whether the typed form says all that the wire said, as JSON: bytes and their base64 are the same there."""
-    encode = msgspec.json.Encoder(order="deterministic", enc_hook=plain).encode
+    """Return whether the typed form has all of the wire's members. Compares JSON, where bytes equal their base64."""
+    encode = msgspec.json.Encoder(order="deterministic", enc_hook=blob_data).encode
     try:
         return encode(write_block(block)) == encode(wire)
-    except TypeError:  # the caller's own dict, with what JSON cannot hold
+    except TypeError:  # a dict of the caller, with values that are not JSON serializable
         return False
 
 
@@ -153,7 +150,8 @@ def _read_tool_call(value: Any) -> ToolCall | None:
             known = {"toolUseId", "name", "input"}
             extra = {key: member for key, member in value.items() if key not in known}
             kind = extra.get("type")
-            if kind in ("tool_use", "server_tool_use"):  # answers say the first of every call, requests may not
+            # Responses have `tool_use` in each call, but requests accept only `server_tool_use`.
+            if kind in ("tool_use", "server_tool_use"):
                 del extra["type"]
             return ToolCall(id, name, arguments, kind == "server_tool_use", extra)
     return None
@@ -165,7 +163,7 @@ def _read_tool_result(value: Any) -> ToolResult | None:
             try:
                 items = [Raw(item) if isinstance(item, dict) else Json(item) for item in content]
                 return ToolResult(id, items, value.get("status"), value.get("type"))
-            except ConfigurationError:  # a status of tomorrow
+            except ConfigurationError:  # an unknown status
                 return None
     return None
 
@@ -176,7 +174,7 @@ def _read_reasoning(value: Any) -> Reasoning | None:
             return Reasoning(text, signature)
         case {"reasoningText": {"text": str(text)}}:
             return Reasoning(text)
-        case {"redactedContent": str(data)}:
+        case {"redactedContent": str(data)}:  # its bytes often look like base64 again; they are not decoded twice
             try:
                 return Reasoning(redacted=b64decode(data, validate=True))
             except ValueError:
@@ -196,9 +194,9 @@ def _is_text(item: Any) -> bool:
 
 
 def read_citation(wire: Any) -> Citation:
-    """A citation of a stream or of a whole answer."""
+    """Return a citation of a stream or a response. Unknown members become `extra`."""
     if not isinstance(wire, dict):
-        raise InvalidFrame(f"a citation is a {type(wire).__name__}, not an object")
+        raise InvalidFrame(f"citation: expected a JSON object, got {type(wire).__name__}")
     extra = dict(wire)
     content = extra.get("sourceContent")
     texts: tuple[str, ...] = ()
@@ -226,18 +224,18 @@ def _attachment_reader(cls: type[Image | Document | Video | Audio]) -> Callable[
     def read(value: Any) -> Block | None:
         match value:
             case {"format": str(format), "source": {"bytes": bytes() | str() as data}}:
-                facts: _Wire = {"data": data}
+                fields: _Wire = {"data": data}
             case {"format": str(format), "source": {"s3Location": {"uri": str(uri), **rest}}}:
-                facts = {"s3_uri": uri, "bucket_owner": rest.get("bucketOwner")}
+                fields = {"s3_uri": uri, "bucket_owner": rest.get("bucketOwner")}
             case _:
                 return None
         if cls is Document:
-            facts |= {"name": value.get("name"), "context": value.get("context"), "citations": "citations" in value}
+            fields |= {"name": value.get("name"), "context": value.get("context"), "citations": "citations" in value}
         try:
-            if isinstance(facts.get("data"), str):
-                facts["data"] = b64decode(facts["data"], validate=True)
-            return cls(format=format, **facts)
-        except (ConfigurationError, ValueError):  # a format of tomorrow, or no base64
+            if isinstance(fields.get("data"), str):
+                fields["data"] = b64decode(fields["data"], validate=True)
+            return cls(format=format, **fields)
+        except (ConfigurationError, ValueError):  # an unknown format, or not base64
             return None
 
     return read

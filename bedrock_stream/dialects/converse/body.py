@@ -8,29 +8,32 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from ...types.messages import CachePoint, Message, Raw, Text, ToolCall, ToolResult
+from ...types.messages import Block, CachePoint, Message, Raw, Text, ToolCall, ToolResult
 from ...types.options import Options
 from ...types.tools import Tool
+from ..base import write_turns
 from .blocks import write_block
 
 __all__ = ("write_body",)
 
 
 def write_body(messages: Sequence[Message], options: Options) -> dict[str, Any]:
-    """The body, with nothing in it that the caller did not ask for; `extra` has the last word."""
-    body: dict[str, Any] = {"messages": _messages(messages)}
+    """See `dialects.Dialect.body`. The body has only the members that the caller asked for."""
+    body: dict[str, Any] = {"messages": write_turns(messages, _blocks, _is_result)}
     if options.system:
         body["system"] = [_system(item) for item in options.system]
     if inference := _inference(options):
         body["inferenceConfig"] = inference
     if tools := _tool_config(messages, options):
         body["toolConfig"] = tools
+    # Members that Converse passes to the model unchanged, `top_k` and `anthropic_beta` among them.
     if options.additional_model_request_fields is not None:
         body["additionalModelRequestFields"] = options.additional_model_request_fields
     if options.response_field_paths:
         body["additionalModelResponseFieldPaths"] = options.response_field_paths
     if options.prompt_variables is not None:
         body["promptVariables"] = {name: {"text": text} for name, text in options.prompt_variables.items()}
+    # The following are headers in the native formats, see `native`.
     if options.guardrail is not None:
         body["guardrailConfig"] = options.guardrail
     if options.performance is not None:
@@ -42,26 +45,15 @@ def write_body(messages: Sequence[Message], options: Options) -> dict[str, Any]:
     return {**body, **options.extra}
 
 
-def _messages(messages: Iterable[Message]) -> list[dict[str, Any]]:
-    """The turns in Converse's shape; tool results that follow each other share one user turn, as Bedrock demands."""
-    written: list[dict[str, Any]] = []
-    results_open = False
-    for message in messages:
-        content = [write_block(block) for block in message.content]
-        results = message.role == "user" and all(_is_result(block) for block in message.content)
-        if results and results_open:
-            written[-1]["content"] += content
-        else:
-            written.append({"role": message.role, "content": content})
-        results_open = results
-    return written
+def _blocks(blocks: Iterable[Block]) -> list[dict[str, Any]]:
+    return [write_block(block) for block in blocks]
 
 
-def _is_result(block: Any) -> bool:
+def _is_result(block: Block) -> bool:
     return isinstance(block, ToolResult) or (isinstance(block, Raw) and "toolResult" in block.value)
 
 
-def _is_call(block: Any) -> bool:
+def _is_call(block: Block) -> bool:
     return isinstance(block, ToolCall) or (isinstance(block, Raw) and "toolUse" in block.value)
 
 
@@ -70,7 +62,7 @@ def _system(item: Text | CachePoint | dict[str, Any]) -> dict[str, Any]:
 
 
 def _inference(options: Options) -> dict[str, Any]:
-    fields = {
+    fields = {  # Converse has no top_k: it is an additional field of each vendor
         "maxTokens": options.max_tokens,
         "temperature": options.temperature,
         "topP": options.top_p,
@@ -80,7 +72,11 @@ def _inference(options: Options) -> dict[str, Any]:
 
 
 def _tool_config(messages: Iterable[Message], options: Options) -> dict[str, Any] | None:
-    """There is no choice "none" in Converse: without tools in the history, leaving the tools out says the same."""
+    """Return the tools and the choice among them.
+
+    Converse has no choice "none". Without calls and results in the history, omitting the tools has the same effect.
+    With them, Converse requires the tools, so they are sent without a choice.
+    """
     if not options.tools:
         return None
     if options.tool_choice == "none" and not any(
@@ -88,7 +84,7 @@ def _tool_config(messages: Iterable[Message], options: Options) -> dict[str, Any
     ):
         return None
     config: dict[str, Any] = {"tools": [_tool(tool) for tool in options.tools]}
-    choice = options.tool_choice
+    choice = options.tool_choice  # on the wire a union with one key
     if isinstance(choice, dict):
         config["toolChoice"] = choice
     elif choice in ("auto", "any"):

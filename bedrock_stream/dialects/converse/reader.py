@@ -1,10 +1,9 @@
-"""ConverseStream frames into events.
+"""Reads ConverseStream.
 
-The frame that comes hundreds of times, a delta of text, tool input or reasoning, is decoded straight into a struct that
-knows exactly its members. Whatever does not fit that struct takes the generic way, where every known member becomes its
-event and every unknown one an `UnknownEvent`: nothing is lost, and nobody pays for it on each delta.
+The most frequent frame, a delta of text, tool input or reasoning, is decoded directly to a struct that has exactly its
+members. Any other frame is parsed generically: each known member becomes its event, unknown members an `UnknownEvent`.
 
-Text, reasoning and citation blocks have no start event; blocks are keyed by `contentBlockIndex`. `metadata` follows
+Text, reasoning and citation blocks have no start event, so blocks are keyed by `contentBlockIndex`. `metadata` follows
 `messageStop`. The top-level `p` is padding against traffic analysis and is dropped.
 Source: ConverseStreamOutput in the Bedrock Runtime service model, and recorded traffic.
 """
@@ -12,13 +11,13 @@ Source: ConverseStreamOutput in the Bedrock Runtime service model, and recorded 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import msgspec
 
 from ...errors import InvalidFrame
-from ...eventstream import Frame, HeaderValue
+from ...eventstream import Frame
 from ...types.events import (
     BlockStop,
     CacheDetail,
@@ -37,8 +36,18 @@ from ...types.events import (
     UnknownEvent,
     Usage,
 )
-from ..payloads import decode_object, failure, keep, members, pop, pop_if, present, take, take_in
-from ..tool_input import ToolInputs
+from ..base import BaseReader
+from ..payloads import (
+    decode_object,
+    frame_error,
+    pop,
+    pop_object,
+    pop_optional,
+    put_back,
+    take,
+    take_nested,
+    without_nulls,
+)
 from .blocks import read_citation
 
 __all__ = ("ConverseReader", "read_metadata", "read_stop")
@@ -53,7 +62,7 @@ class _ToolUseDelta(msgspec.Struct, gc=False, forbid_unknown_fields=True):
 class _ReasoningDelta(msgspec.Struct, gc=False, forbid_unknown_fields=True):
     text: str | None = None
     signature: str | None = None
-    redacted: bytes | None = msgspec.field(default=None, name="redactedContent")
+    redacted: bytes | None = msgspec.field(default=None, name="redactedContent")  # base64, decoded once by msgspec
 
 
 class _Delta(msgspec.Struct, gc=False, forbid_unknown_fields=True):
@@ -65,36 +74,31 @@ class _Delta(msgspec.Struct, gc=False, forbid_unknown_fields=True):
 class _BlockDelta(msgspec.Struct, gc=False, forbid_unknown_fields=True):
     index: int = msgspec.field(name="contentBlockIndex")
     delta: _Delta
-    p: str = ""
+    p: str = ""  # padding of random length, which hides token lengths from traffic analysis
 
 
 _decode_delta = msgspec.json.Decoder(_BlockDelta).decode
 
 
-class ConverseReader(ToolInputs):
-    """Reads one stream."""
+class ConverseReader(BaseReader):
+    """Reader of one ConverseStream."""
 
-    __slots__ = ("_delta_headers", "complete", "ended")
+    __slots__ = ()
 
-    has_end_marker = True
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._delta_headers: Mapping[str, HeaderValue] | None = None
-        self.ended: bool = False
-        self.complete: bool = False
+    frequent_event = "contentBlockDelta"
 
     def feed(self, frames: Iterable[Frame], events: deque[Event]) -> None:
         """See `dialects.Reader`."""
         for frame in frames:
             headers = frame.headers
-            if headers is self._delta_headers or self._announces_delta(headers):
+            if headers is self._frequent_headers or self._is_frequent(headers):
                 try:
                     wire = _decode_delta(frame.payload)
-                except ValueError:  # rare, new or broken: the generic way tells which
+                except ValueError:  # a rare delta, an unknown member, or malformed: parsed generically
                     pass
                 else:
                     delta = wire.delta
+                    # The first delta opens a block of text or reasoning. A delta may have several members.
                     if delta.text is not None:
                         events.append(TextDelta(wire.index, delta.text))
                     if delta.tool is not None:
@@ -104,20 +108,13 @@ class ConverseReader(ToolInputs):
                     continue
             self._feed_any(frame, events)
 
-    def _announces_delta(self, headers: Mapping[str, HeaderValue]) -> bool:
-        """One look tells the next hundred: the decoder gives the same object for the same header block."""
-        if headers.get(":event-type") != "contentBlockDelta" or headers.get(":message-type") != "event":
-            return False
-        self._delta_headers = headers
-        return True
-
     def _feed_any(self, frame: Frame, events: deque[Event]) -> None:
         headers, payload = frame.headers, frame.payload
         kind = headers.get(":event-type")
         if headers.get(":message-type", "event") != "event" or not isinstance(kind, str):
-            raise failure(frame)
+            raise frame_error(frame)
         wire = decode_object(payload, f"the payload of a {kind} event")
-        wire.pop("p", None)
+        wire.pop("p", None)  # padding: any event may have it
         handle = _HANDLERS.get(kind)
         if handle is None:
             events.append(UnknownEvent(kind, wire))
@@ -125,58 +122,61 @@ class ConverseReader(ToolInputs):
         try:
             handle(self, wire, events)
         except (KeyError, TypeError, msgspec.ValidationError) as error:
-            raise InvalidFrame(f"a {kind} event is not as the service describes it: {error!r}") from None
+            raise InvalidFrame(f"a {kind} event does not match the API's format: {error!r}") from None
         if wire:
             events.append(UnknownEvent(kind, wire))
 
-    # Each handler takes what it knows out of `wire`; what stays behind is passed on as unknown.
+    # Each handler removes the members that it knows from `wire`. The rest is passed on as unknown.
 
     def _message_start(self, wire: _Wire, events: deque[Event]) -> None:
         events.append(MessageStart(pop(wire, "role", str)))
 
     def _block_start(self, wire: _Wire, events: deque[Event]) -> None:
-        index, start = pop(wire, "contentBlockIndex", int), members(wire, "start")
+        # Only tool calls, tool results and images have a start event.
+        index, start = pop(wire, "contentBlockIndex", int), pop_object(wire, "start")
         if "toolUse" in start:
-            tool = members(start, "toolUse")
+            tool = pop_object(start, "toolUse")
             kind = tool.get("type")
             call = ToolCallStart(index, pop(tool, "toolUseId", str), pop(tool, "name", str), kind == "server_tool_use")
             self.start_tool(call, events)
+            # The service model lists only `server_tool_use`, but Claude and Nova also send `tool_use`.
             if kind in ("tool_use", "server_tool_use"):
                 del tool["type"]
-            keep(start, "toolUse", tool)
+            put_back(start, "toolUse", tool)
         if "toolResult" in start:
-            result = members(start, "toolResult")
-            kind, status = pop_if(result, "type", str), pop_if(result, "status", str)
+            result = pop_object(start, "toolResult")
+            kind, status = pop_optional(result, "type", str), pop_optional(result, "status", str)
             events.append(ToolResultStart(index, pop(result, "toolUseId", str), kind, status))
-            keep(start, "toolResult", result)
+            put_back(start, "toolResult", result)
         if "image" in start:
-            image = members(start, "image")
+            image = pop_object(start, "image")
             events.append(ImageStart(index, pop(image, "format", str)))
-            keep(start, "image", image)
+            put_back(start, "image", image)
         if start:
             wire.update(contentBlockIndex=index, start=start)
 
     def _block_delta(self, wire: _Wire, events: deque[Event]) -> None:
-        index, delta = pop(wire, "contentBlockIndex", int), members(wire, "delta")
+        index, delta = pop(wire, "contentBlockIndex", int), pop_object(wire, "delta")
+        # A delta is a union, but several members are accepted. A member of another type is an error, not unknown.
         if "text" in delta:
             events.append(TextDelta(index, pop(delta, "text", str)))
         if "toolUse" in delta:
-            tool = members(delta, "toolUse")
+            tool = pop_object(delta, "toolUse")
             self.add_tool_input(index, pop(tool, "input", str), events)
-            keep(delta, "toolUse", tool)
+            put_back(delta, "toolUse", tool)
         if "reasoningContent" in delta:
-            reasoning = members(delta, "reasoningContent")
+            reasoning = pop_object(delta, "reasoningContent")
             known = {key: reasoning.pop(key) for key in _ReasoningDelta.__struct_encode_fields__ if key in reasoning}
             _reasoning_delta(index, msgspec.convert(known, _ReasoningDelta), events)
-            keep(delta, "reasoningContent", reasoning)
+            put_back(delta, "reasoningContent", reasoning)
         if "toolResult" in delta:
             events.append(ToolResultDelta(index, pop(delta, "toolResult", list)))
-        if "citation" in delta:
+        if "citation" in delta:  # belongs to the text of the same block
             events.append(CitationDelta(index, read_citation(delta.pop("citation"))))
         if "image" in delta:
-            image = members(delta, "image")
+            image = pop_object(delta, "image")
             events.append(_image_delta(index, image))
-            keep(delta, "image", image)
+            put_back(delta, "image", image)
         if delta:
             wire.update(contentBlockIndex=index, delta=delta)
 
@@ -187,14 +187,14 @@ class ConverseReader(ToolInputs):
 
     def _message_stop(self, wire: _Wire, events: deque[Event]) -> None:
         stop = read_stop(wire)
-        self.stop_tools(events)
+        self.stop_tools(events)  # a message that reaches its limit may leave calls open
         events.append(stop)
         self.ended = True
 
     def _metadata(self, wire: _Wire, events: deque[Event]) -> None:
         events.append(read_metadata(wire))
-        wire.clear()
-        self.complete = self.ended
+        wire.clear()  # unknown members are in `Metadata.extra`
+        self.complete = self.ended  # `metadata` is the last event, after messageStop
 
 
 _HANDLERS: dict[str, Callable[[ConverseReader, _Wire, deque[Event]], None]] = {
@@ -208,25 +208,26 @@ _HANDLERS: dict[str, Callable[[ConverseReader, _Wire, deque[Event]], None]] = {
 
 
 def read_stop(wire: _Wire) -> MessageStop:
-    """Take stop reason and additional fields out of a `messageStop` event or a whole answer."""
-    reason = pop(wire, "stopReason", str)
+    """Remove the stop reason and the additional fields from a `messageStop` event or a response and return them."""
+    reason = pop(wire, "stopReason", str)  # not validated: the service sends reasons that its model does not list
     return MessageStop(reason, additional_fields=wire.pop("additionalModelResponseFields", None))
 
 
 def read_metadata(wire: _Wire) -> Metadata:
-    """A `metadata` event, or what a whole answer says about itself."""
-    extra = present(wire)
+    """Return the metadata of a `metadata` event or a response. Unknown members become `extra`."""
+    extra = without_nulls(wire)
     usage = take(extra, "usage", dict)
     return Metadata(
-        usage=None if usage is None else _usage(present(usage)),
-        latency_ms=take_in(extra, "metrics", "latencyMs", int),
+        usage=None if usage is None else _usage(without_nulls(usage)),
+        latency_ms=take_nested(extra, "metrics", "latencyMs", int),
         trace=take(extra, "trace", dict),
-        performance=take_in(extra, "performanceConfig", "latency", str),
-        service_tier=take_in(extra, "serviceTier", "type", str),
+        performance=take_nested(extra, "performanceConfig", "latency", str),
+        service_tier=take_nested(extra, "serviceTier", "type", str),
         extra=extra,
     )
 
 
+# The input count excludes cache reads and writes.
 _USAGE = {
     "inputTokens": "input_tokens",
     "outputTokens": "output_tokens",
@@ -238,6 +239,7 @@ _USAGE = {
 
 def _usage(wire: _Wire) -> Usage:
     counts = {name: take(wire, key, int) for key, name in _USAGE.items()}
+    # Some models send counts that the service model does not list: they remain in `extra`.
     details = wire.get("cacheDetails")
     if isinstance(details, list) and all(map(_is_cache_detail, details)):
         details = [CacheDetail(detail["ttl"], detail["inputTokens"]) for detail in wire.pop("cacheDetails")]
@@ -259,14 +261,14 @@ def _reasoning_delta(index: int, delta: _ReasoningDelta, events: deque[Event]) -
 
 
 def _image_delta(index: int, image: _Wire) -> ImageDelta:
-    source, error = pop_if(image, "source", dict) or {}, pop_if(image, "error", dict)
-    data = pop_if(source, "bytes", str)
+    source, error = pop_optional(image, "source", dict) or {}, pop_optional(image, "error", dict)
+    data = pop_optional(source, "bytes", str)
     event = ImageDelta(
         index,
         data=None if data is None else msgspec.convert(data, bytes),
-        s3_location=pop_if(source, "s3Location", dict),
-        error=None if error is None else pop_if(error, "message", str) or "",
+        s3_location=pop_optional(source, "s3Location", dict),
+        error=None if error is None else pop_optional(error, "message", str) or "",
     )
-    keep(image, "source", source)
-    keep(image, "error", error or {})
+    put_back(image, "source", source)
+    put_back(image, "error", error or {})
     return event

@@ -1,7 +1,7 @@
-"""The request body of Chat Completions: turns of plain text, calls beside them, tool results as turns of their own.
+"""The request body of Chat Completions: turns of plain text with tool calls, and tool results as separate messages.
 
-Whatever this form cannot say is refused by name and never left out, but for what these models do not take back: their
-own reasoning, and the status of a tool's result.
+Unsupported content is named in an error and never dropped, except for what these models do not accept back: their own
+reasoning, and the status of a tool result.
 Source: OpenAI's Chat Completions reference.
 """
 
@@ -10,13 +10,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-import msgspec
-
-from ...errors import ConfigurationError
 from ...types.messages import Block, CitedText, Json, Message, Raw, Reasoning, Text, ToolCall, ToolResult
 from ...types.options import Options
 from ...types.tools import Tool
-from ..texts import first_unsupported, joined_text, raise_refusal, system_text, system_texts, with_fields
+from ..encoding import encode_text
+from ..native import with_fields
+from ..texts import first_unsupported, joined_text, raise_unsupported, system_text, system_texts
 
 __all__ = ("unsupported", "write_body")
 
@@ -24,24 +23,24 @@ _Wire = dict[str, Any]
 
 
 def unsupported(messages: Sequence[Message], options: Options) -> str | None:
-    """Why this conversation cannot be said in this form; None where it can."""
-    if found := first_unsupported(messages, _can_write):
-        place, kind = found
-        return f"{place}: Chat Completions has no form for a {kind}"
+    """See `dialects.Native`."""
+    if block := first_unsupported(messages, _can_write):
+        path, kind = block
+        return f"{path}: Chat Completions does not support {kind}"
     if None in system_texts(options):
-        return "system: Chat Completions takes text only"
+        return "Chat Completions supports only text in system"
     if None in map(_tool, options.tools):
-        return "tools: Chat Completions takes functions only"
+        return "Chat Completions supports only functions in tools"
     if isinstance(options.tool_choice, dict) and _tool_choice(options.tool_choice) is None:
-        return f"tool_choice: Chat Completions knows no {', '.join(options.tool_choice)}"
+        return f"Chat Completions does not support tool_choice {options.tool_choice!r}"
     return None
 
 
 def write_body(messages: Sequence[Message], options: Options) -> _Wire:
-    """The body; `extra` has the last word. Raises `UnsupportedOperation` for what cannot be said."""
-    raise_refusal(unsupported(messages, options))
+    """See `dialects.Dialect.body`. Raises `UnsupportedOperation` for what `unsupported` names."""
+    raise_unsupported(unsupported(messages, options))
     turns = [wire for message in messages for wire in _message(message)]
-    if system := system_text(options):
+    if system := system_text(options):  # the system prompt is the first message
         turns.insert(0, {"role": "system", "content": system})
     fields = {
         "max_tokens": options.max_tokens,
@@ -49,13 +48,13 @@ def write_body(messages: Sequence[Message], options: Options) -> _Wire:
         "top_p": options.top_p,
         "stop": list(options.stop_sequences),
         "tools": [_tool(tool) for tool in options.tools],
-        "tool_choice": _tool_choice(options.tool_choice) if options.tools else None,
+        "tool_choice": _tool_choice(options.tool_choice) if options.tools else None,  # requires tools
     }
     return with_fields({"messages": turns}, fields, options)
 
 
 def _can_write(block: Block, role: str) -> bool:
-    if isinstance(block, ToolCall):
+    if isinstance(block, ToolCall):  # this API has no calls that the service ran
         return role == "assistant" and not block.server
     if isinstance(block, ToolResult):
         return (
@@ -67,15 +66,16 @@ def _can_write(block: Block, role: str) -> bool:
 
 
 def _message(message: Message) -> Iterator[_Wire]:
-    """A turn as its messages. Results answer the turn before, so they go first.
+    """Yield the messages of a turn. Tool results belong to the calls of the turn before, so they are first.
 
-    Reasoning stays behind, since these models do not take their own back, and a turn of nothing else goes with it. So
-    does a result's status: what went wrong is told by its text.
+    These models do not accept their own reasoning back: it is omitted, and so is a turn that holds nothing else. A
+    `tool` message has no status: the text of the result describes a failure.
     """
     for block in message.content:
         if isinstance(block, ToolResult):
             items = [_result_item(item) for item in block.content]
-            texts = [item.text if isinstance(item, Text) else _json(item.value) for item in items]
+            texts = [item.text if isinstance(item, Text) else encode_text(item.value) for item in items]
+            # Without `name`, which Bedrock rejects in a tool message.
             yield {"role": "tool", "tool_call_id": block.id, "content": "\n".join(texts)}
     text = joined_text(message.content, message.role)
     calls = [_call(block) for block in message.content if isinstance(block, ToolCall)]
@@ -87,11 +87,11 @@ def _message(message: Message) -> Iterator[_Wire]:
 
 
 def _call(block: ToolCall) -> _Wire:
-    return {"id": block.id, "type": "function", "function": {"name": block.name, "arguments": _json(block.input)}}
+    return {"id": block.id, "type": "function", "function": {"name": block.name, "arguments": encode_text(block.input)}}
 
 
 def _result_item(item: Any) -> Any:
-    """An item of a tool's result; what stayed in Converse's shape is typed where it is text or JSON."""
+    """Return an item of a tool result. Text and JSON in Converse's format become typed."""
     match item:
         case Raw({"text": str(text), **rest}) if not rest:
             return Text(text)
@@ -100,17 +100,8 @@ def _result_item(item: Any) -> Any:
     return item
 
 
-def _json(value: Any) -> str:
-    try:
-        return msgspec.json.encode(value).decode()
-    except (TypeError, ValueError, RecursionError, msgspec.MsgspecError) as error:
-        raise ConfigurationError(
-            "prompt", f"a {type(value).__name__} in it cannot become JSON: {error}", "use JSON values"
-        ) from None
-
-
 def _tool(tool: Tool | _Wire) -> _Wire | None:
-    """A function; None for what is none in Converse's own shape."""
+    """Return a function, or None for a tool in Converse's format that is not a function."""
     function: _Wire
     match tool:
         case Tool(name=name, input_schema=schema):
@@ -127,7 +118,7 @@ def _tool_choice(choice: str | _Wire | None) -> str | _Wire | None:
     match choice:
         case "auto" | "none" | None:
             return choice
-        case "any" | {"any": _}:
+        case "any" | {"any": _}:  # the option, or in Converse's format
             return "required"
         case {"auto": _}:
             return "auto"

@@ -1,6 +1,6 @@
-"""What a chunk and a whole answer say alike: why it ended, what was counted, and what this version does not know.
+"""Members that chunks and complete responses share: stop reason, token counts, and unknown members.
 
-Whatever has a place in an event or a `Response` is taken out of the JSON; what stays behind then is passed on.
+Members that an event or a `Response` has a field for are removed from the JSON. The rest is passed on as unknown.
 Source: OpenAI's Chat Completions reference, and recorded traffic.
 """
 
@@ -11,8 +11,8 @@ from typing import Any
 import msgspec
 
 from ...types.events import MessageStop, Metadata, Usage
-from ..chunks import metrics_of, stop_of
-from ..payloads import pop_as, present
+from ..chunks import message_stop, take_metrics
+from ..payloads import pop_as, without_nulls
 
 __all__ = ("read_stop", "rest_of", "rest_of_choice", "take_counts")
 
@@ -20,36 +20,36 @@ _Wire = dict[str, Any]
 
 _STOPS = {"stop": "end_turn", "length": "max_tokens", "tool_calls": "tool_use", "content_filter": "content_filtered"}
 _USAGE = {"prompt_tokens": "input_tokens", "completion_tokens": "output_tokens", "total_tokens": "total_tokens"}
-# Said of every chunk and every answer, and nothing that an event has a place for. `obfuscation` is padding, as `p` is.
+# Members of each chunk and response without information that callers need. `obfuscation` is padding, as `p` is.
 _ENVELOPE = frozenset({"id", "object", "created", "model", "service_tier", "system_fingerprint", "obfuscation"})
 
 
 def read_stop(reason: str | None, *, blocked: bool) -> MessageStop:
-    """The end of a message, in Converse's words."""
-    return stop_of("finish_reason", reason, _STOPS, blocked=blocked)
+    """Return the end of a message, with Converse's stop reason."""
+    return message_stop("finish_reason", reason, _STOPS, blocked=blocked)
 
 
 def take_counts(wire: _Wire) -> Metadata:
-    """Take the model's counts out, and Bedrock's own, which are worth more."""
-    counted = Metadata()
+    """Remove the model's counts and Bedrock's own and return them. Bedrock's take precedence."""
+    metadata = Metadata()
     usage = wire.pop("usage", None)
     if usage is not None:
         usage = msgspec.convert(usage, _Wire)
         counts = {name: pop_as(usage, key, int) for key, name in _USAGE.items()}
-        counted = Metadata(usage=Usage(**counts, extra=present(usage)))
-    return counted.merged(metrics_of(wire) or Metadata())
+        metadata = Metadata(usage=Usage(**counts, extra=without_nulls(usage)))
+    return metadata.merged(take_metrics(wire))
 
 
 def rest_of_choice(choice: _Wire, key: str, inner: _Wire) -> _Wire:
-    """What is left of a choice and of its delta or message."""
+    """Return the unknown members of a choice and of its delta or message."""
     choice.pop("index", None)
-    inner, rest = present(inner), present(choice)
+    inner, rest = without_nulls(inner), without_nulls(choice)
     return {**rest, key: inner} if inner else rest
 
 
 def rest_of(wire: _Wire, choices: list[_Wire]) -> _Wire:
-    """What is left of a chunk or an answer when all that is known has been taken out."""
-    rest = {key: value for key, value in present(wire).items() if key not in _ENVELOPE}
+    """Return the unknown members of a chunk or a response."""
+    rest = {key: value for key, value in without_nulls(wire).items() if key not in _ENVELOPE}
     if choices := [choice for choice in choices if choice]:
         rest["choices"] = choices
     return rest

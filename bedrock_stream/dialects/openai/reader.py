@@ -1,8 +1,8 @@
-"""Chunks of a Chat Completions stream into events.
+"""Reads a Chat Completions stream.
 
-Blocks have no index on this wire: a new one begins wherever the kind changes, and with each tool call. A chunk of one
-choice with text alone, which comes hundreds of times, is decoded straight into a struct that knows exactly its members;
-whatever does not fit takes the generic way. Reasoning becomes what it is on every other route.
+This API has no content blocks: a new one begins where the kind of content changes, and with each tool call. The most
+frequent chunk, one choice with text only, is decoded directly to a struct that has exactly its members; any other chunk
+is parsed generically. Reasoning, which is tagged text here, becomes the same events as on other routes.
 Source: OpenAI's Chat Completions reference, and recorded traffic.
 """
 
@@ -55,16 +55,16 @@ _decode_delta = msgspec.json.Decoder(_Chunk).decode
 
 class _Call(msgspec.Struct):
     index: int
-    """The block's."""
+    """The index of its block."""
     id: str = ""
     name: str = ""
-    early: str = ""
-    """Input that came before id and name were known."""
+    pending: str = ""
+    """Input received before id and name were known."""
     started: bool = False
 
 
 class OpenAIReader(ChunkReader):
-    """Reads one stream."""
+    """Reader of one Chat Completions stream."""
 
     __slots__ = ("_calls", "_index", "_kind", "_next", "_started", "_tags")
 
@@ -72,45 +72,50 @@ class OpenAIReader(ChunkReader):
         super().__init__()
         self._tags = TagSplitter()
         self._started = False
-        self._kind: type[ReasoningDelta] | type[TextDelta] | None = None  # of the open block, whose index is
-        self._index = 0
+        self._kind: type[ReasoningDelta] | type[TextDelta] | None = None  # of the open block
+        self._index = 0  # of the open block
         self._next = 0
-        self._calls: dict[int, _Call] = {}
+        self._calls: dict[int, _Call] = {}  # by the call's own index on the wire
 
     def read(self, document: bytes, events: deque[Event]) -> None:
         """See `ChunkReader.read`."""
         if not self.ended:
             try:
                 delta = _decode_delta(document).choices[0].delta
-            except ValueError:  # rare, new or broken: the generic way tells which
+            except ValueError:  # a rare chunk, an unknown member, or malformed: parsed generically
                 pass
             else:
-                if not self._started:
+                if not self._started:  # only the first chunk must have a role
                     self._start(delta.role, events)
-                if delta.content:
-                    self._say(self._tags.feed(delta.content), events)
+                if delta.content:  # empty in the first chunk
+                    self._add_content(self._tags.feed(delta.content), events)
                 return
         self._read_any(decode_object(document, "a chunk"), events)
 
     def _read_any(self, wire: _Wire, events: deque[Event]) -> None:
+        # Bedrock adds metrics and trace to the last chunk: the one with the finish reason, or the extra one without
+        # choices that `include_usage` asks for.
         last = METRICS in wire or TRACE in wire
         blocked = self.take_guardrail(wire)
         self.metadata = self.metadata.merged(take_counts(wire))
         choices = [self._choice(choice, events) for choice in pop_as(wire, "choices", list[_Wire]) or ()]
-        if strange := rest_of(wire, choices):
-            events.append(UnknownEvent("chunk", strange))
-        if blocked and last and not self.ended:  # a guardrail that speaks in the model's place may give no reason
+        if rest := rest_of(wire, choices):
+            events.append(UnknownEvent("chunk", rest))
+        if blocked and last and not self.ended:  # a guardrail's answer that replaces the model's may have no reason
             self._finish(None, events)
-        self.tell_metadata(events)
+        self.emit_metadata(events)
 
     def _choice(self, choice: _Wire, events: deque[Event]) -> _Wire:
-        """Take what is known out of a choice; all of it stays behind the end and of further answers (`n`)."""
+        """Remove the known members of a choice and return the rest.
+
+        The rest is all of it for choices after the end and for further choices (`n`), which are passed on as unknown.
+        """
         if self.ended or choice.get("index") not in (0, None):
             return choice
         delta = pop_as(choice, "delta", _Wire) or {}
         self._start(pop_as(delta, "role", str), events)
         if content := pop_as(delta, "content", str):
-            self._say(self._tags.feed(content), events)
+            self._add_content(self._tags.feed(content), events)
         fragments = [self._tool_fragment(wire, events) for wire in pop_as(delta, "tool_calls", list[_Wire]) or ()]
         if any(fragments):
             delta["tool_calls"] = fragments
@@ -123,10 +128,10 @@ class OpenAIReader(ChunkReader):
             self._started = True
             events.append(MessageStart(role or "assistant"))
 
-    def _say(self, pieces: Sequence[tuple[bool, str]], events: deque[Event]) -> None:
+    def _add_content(self, pieces: Sequence[tuple[bool, str]], events: deque[Event]) -> None:
         for reasoning, text in pieces:
             kind = ReasoningDelta if reasoning else TextDelta
-            if kind is not self._kind:
+            if kind is not self._kind:  # pieces of reasoning with a pair of tags each are one block
                 self._stop_block(events)
                 self._kind, self._index = kind, self._next_index()
             events.append(kind(self._index, text))
@@ -136,27 +141,31 @@ class OpenAIReader(ChunkReader):
         return self._next - 1
 
     def _stop_block(self, events: deque[Event]) -> None:
+        # Nothing on the wire marks the end of a block, so it ends where the next one or the message's end begins.
         if self._kind is not None:
             self._kind = None
             events.append(BlockStop(self._index))
 
     def _tool_fragment(self, wire: _Wire, events: deque[Event]) -> _Wire:
-        """A piece of a call; only its first has id and name. Calls stay open until the message ends."""
-        place = msgspec.convert(wire.pop("index"), int)
-        call = self._calls.get(place)
+        """Add a fragment of a call and return its unknown members.
+
+        Only a call's first fragment has id and name. A call has no end of its own, so it ends with the message.
+        """
+        key = msgspec.convert(wire.pop("index"), int)
+        call = self._calls.get(key)
         if call is None:
-            self._say(self._tags.finish(), events)
+            self._add_content(self._tags.finish(), events)
             self._stop_block(events)
-            call = self._calls[place] = _Call(self._next_index())
+            call = self._calls[key] = _Call(self._next_index())
         function = pop_as(wire, "function", _Wire) or {}
         call.id = pop_as(wire, "id", str) or call.id
         call.name = pop_as(function, "name", str) or call.name
-        fragment = call.early + (pop_as(function, "arguments", str) or "")
+        fragment = call.pending + (pop_as(function, "arguments", str) or "")
         if not call.started and call.id and call.name:
-            call.started, call.early = True, ""
+            call.started, call.pending = True, ""
             self.start_tool(ToolCallStart(call.index, call.id, call.name), events)
         if not call.started:
-            call.early = fragment
+            call.pending = fragment
         elif fragment:
             self.add_tool_input(call.index, fragment, events)
         if wire.get("type") == "function":
@@ -165,11 +174,11 @@ class OpenAIReader(ChunkReader):
 
     def _finish(self, reason: str | None, events: deque[Event]) -> None:
         self._start(None, events)
-        self._say(self._tags.finish(), events)
+        self._add_content(self._tags.finish(), events)
         self._stop_block(events)
         for call in self._calls.values():
             if not call.started:
-                raise ValueError(f"a tool call ended without id or name: {call}")
+                raise ValueError(f"tool call without id or name: {call}")
         for call in self._calls.values():
             self.stop_tool(call.index, events)
             events.append(BlockStop(call.index))

@@ -1,6 +1,6 @@
-"""Reasoning inside content: these models think between `<reasoning>` and `</reasoning>`.
+"""Reasoning inside content: gpt-oss writes it between `<reasoning>` and `</reasoning>`.
 
-In a stream each piece of reasoning has tags of its own, and a tag may be cut anywhere.
+In a stream each piece of reasoning has its own pair of tags, and a tag may be split anywhere.
 Source: recorded traffic.
 """
 
@@ -12,7 +12,7 @@ __all__ = ("TagSplitter",)
 
 
 class TagSplitter:
-    """Content in pieces of any cut, told apart into reasoning (True) and text (False)."""
+    """Incremental parser of content: splits it into pieces of reasoning (True) and text (False)."""
 
     __slots__ = ("_held", "_inside")
 
@@ -21,26 +21,26 @@ class TagSplitter:
         self._inside = False
 
     def feed(self, text: str) -> Sequence[tuple[bool, str]]:
-        """What can be told by now. Held back is only what may be the beginning of a tag."""
-        if not self._held and "<" not in text:
+        """Return the pieces known so far. Only a possible beginning of a tag is held back."""
+        if not self._held and "<" not in text:  # most pieces
             return ((self._inside, text),)
-        text, pieces, at = self._held + text, [], 0
+        text, pieces, start = self._held + text, [], 0
         while True:
             tag = "</reasoning>" if self._inside else "<reasoning>"
-            found = text.find(tag, at)
-            if found < 0:
+            end = text.find(tag, start)
+            if end < 0:
                 break
-            pieces.append((self._inside, text[at:found]))
+            pieces.append((self._inside, text[start:end]))
             self._inside = not self._inside
-            at = found + len(tag)
-        cut = text.rfind("<", at)  # a tag has no second "<", so only the last one can begin one
-        if cut < 0 or not tag.startswith(text[cut:]):
-            cut = len(text)
-        pieces.append((self._inside, text[at:cut]))
-        self._held = text[cut:]
+            start = end + len(tag)
+        end = text.rfind("<", start)  # a tag has a single "<", so only the last one can begin a tag
+        if end < 0 or not tag.startswith(text[end:]):
+            end = len(text)
+        pieces.append((self._inside, text[start:end]))
+        self._held = text[end:]
         return [piece for piece in pieces if piece[1]]
 
     def finish(self) -> Sequence[tuple[bool, str]]:
-        """What was held back: no tag came of it."""
+        """Return the text that was held back, which did not become a tag."""
         held, self._held = self._held, ""
         return ((self._inside, held),) if held else ()

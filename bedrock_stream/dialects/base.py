@@ -1,0 +1,94 @@
+"""The parts that all dialects share: operations, the steps from a response body to a `Response`, the state of a reader,
+and the turns of a request.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, ClassVar, TypeAlias
+
+from ..errors import InvalidFrame
+from ..eventstream import HeaderValue
+from ..types.events import MessageStop, Metadata, ToolCallEnd
+from ..types.messages import Block, Message
+from ..types.response import Response, whole_response
+from .payloads import decode_object
+from .tool_input import ToolInputs
+
+__all__ = ("BaseDialect", "BaseReader", "ParsedResponse", "write_turns")
+
+_Wire = dict[str, Any]
+
+ParsedResponse: TypeAlias = tuple[list[Block | ToolCallEnd], MessageStop, Metadata]
+"""The content of a response, with a `ToolCallEnd` for each call whose input is not a JSON object, its stop, and its
+metadata."""
+
+
+class BaseDialect:
+    """Base of the dialects, with the operations of the native formats.
+
+    A subclass sets `body`, `reader` and `parse`. One for a native format also sets `unsupported`.
+    """
+
+    route = "invoke"
+    operation = "invoke"
+    stream_operation = "invoke-with-response-stream"
+    parse: ClassVar[staticmethod[[_Wire], ParsedResponse]]
+    """Parses the JSON object of a response. May raise what `answer` converts to `InvalidFrame`."""
+
+    def answer(self, body: bytes, *, request_id: str | None, model: str) -> Response:
+        """See `Dialect.answer`."""
+        wire = decode_object(body, "the response")
+        try:
+            blocks, stop, metadata = self.parse(wire)
+        except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
+            raise InvalidFrame(f"the response does not match the API's format: {error!r}") from None
+        return whole_response(blocks, stop, metadata, request_id=request_id, model=model, route=self.route)
+
+
+class BaseReader(ToolInputs):
+    """State of a reader, and the check whether a frame holds the event that makes up most of a stream."""
+
+    __slots__ = ("_frequent_headers", "complete", "ended")
+
+    has_end_marker = True
+    frequent_event: ClassVar[str]
+    """The `:event-type` of the frames that are decoded directly to a struct."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._frequent_headers: Mapping[str, HeaderValue] | None = None
+        self.ended: bool = False
+        self.complete: bool = False
+
+    def _is_frequent(self, headers: Mapping[str, HeaderValue]) -> bool:
+        """Return whether these are the headers of `frequent_event`; remember them if so.
+
+        Bedrock sends the same headers in the same order with each event of a type, and the decoder returns the same
+        object for equal header bytes. So readers compare by identity and call this once per header block.
+        """
+        if headers.get(":event-type") != self.frequent_event or headers.get(":message-type", "event") != "event":
+            return False
+        self._frequent_headers = headers
+        return True
+
+
+def write_turns(
+    messages: Iterable[Message], write: Callable[[Iterable[Block]], list[_Wire]], is_result: Callable[[Block], bool]
+) -> list[_Wire]:
+    """Return the messages of a request, with content written by `write`.
+
+    The results of an assistant turn's tool calls must be in a single user turn. So consecutive user messages in which
+    each block satisfies `is_result` become one.
+    """
+    turns: list[_Wire] = []
+    results_open = False
+    for message in messages:
+        content = write(message.content)
+        results = message.role == "user" and all(map(is_result, message.content))
+        if results and results_open:
+            turns[-1]["content"] += content
+        else:
+            turns.append({"role": message.role, "content": content})
+        results_open = results
+    return turns
