@@ -67,7 +67,7 @@ def _read(bundle: Bundle, load: Callable[..., _T]) -> _T:
     except (OSError, ValueError) as error:  # ValueError: a path with a NUL
         reason = getattr(error, "strerror", None) or error
         raise ConfigurationError(
-            bundle.source, f"cannot read certificates from {bundle.path!r}: {reason}", "use a PEM file, or unset it"
+            bundle.source, f"{bundle.path!r} cannot be read as certificates: {reason}", "use a PEM file, or unset it"
         ) from None
 
 
