@@ -420,7 +420,7 @@ async def test_an_annotation_that_is_not_a_json_type_is_an_error_result(emulator
 # -------------------------------------------------------------------------------------------------------------- refused
 
 
-def positional(a: int, /) -> int:
+def by_place(a: int, /) -> int:
     return a
 
 
@@ -431,7 +431,7 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"tools": [add, Point]}, "tools: 'Point' has no function to run"),
     ({"tools": [{"name": "bare"}]}, "tools: 'bare' has no function to run"),
     ({"tools": [{"toolSpec": {"name": "raw", "inputSchema": {"json": {}}}}]}, "tools: 'raw' has no function to run"),
-    ({"tools": [positional]}, r"tools: positional\(\) takes a by place only; drop the /"),
+    ({"tools": [by_place]}, r"tools: by_place\(\) takes a by place only; drop the /"),
     ({"tools": [add], "max_rounds": 0}, "max_rounds: 0 is no number of rounds; give 1 or more"),
     ({"tools": [add], "max_rounds": True}, "max_rounds: True is no number of rounds"),
     ({"tools": [add], "keep": False}, "keep: False keeps nothing to find calls in"),
