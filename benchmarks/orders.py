@@ -31,7 +31,7 @@ class Order(NamedTuple):
 
     @classmethod
     def read(cls, body: bytes) -> Self:
-        """Parse the order in the body of a request. Raises `ValueError` if there is none."""
+        """Parse the order in the body of a request. Raises `ValueError` for a body without one."""
         match = _PATTERN.search(body)
         if match is None:
             raise ValueError(f"no order in {body[:200]!r}")

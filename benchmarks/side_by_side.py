@@ -81,15 +81,15 @@ async def their_break_and_close(client: Any) -> None:
 async def their_answer(client: Any) -> str:
     from botocore.exceptions import ClientError
 
-    text = ""
+    received = ""
     try:
         response = await client.converse_stream(modelId=MODEL, messages=MESSAGES)
         async for event in response["stream"]:
-            text += event.get("contentBlockDelta", {}).get("delta", {}).get("text", "")
+            received += event.get("contentBlockDelta", {}).get("delta", {}).get("text", "")
     except ClientError as error:
         status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode")
         return f"{type(error).__name__}, {f'status {status}' if status else 'no status'}"
-    return f"ends normally with {text!r}"
+    return f"ends normally with {received!r}"
 
 
 # ----------------------------------------------------------------------------------------------------------------- ours
@@ -116,16 +116,16 @@ async def our_break_and_close(client: Client) -> None:
 
 
 async def our_answer(client: Client) -> str:
-    text = ""
+    received = ""
     try:
         async with client.stream(MODEL, "Hi") as stream:
             async for piece in stream.text_stream:
-                text += piece
+                received += piece
     except errors.ServiceError as error:
         return f"{type(error).__name__}, status {error.status}"
     except errors.StreamInterrupted as error:
         return f"{type(error).__name__} after {error.partial.text!r}"
-    return f"ends normally with {text!r}"
+    return f"ends normally with {received!r}"
 
 
 # ---------------------------------------------------------------------------------------------------------------- cases

@@ -110,7 +110,7 @@ class ToolRun:
         await self.aclose()
 
     async def _next_round(self) -> None:
-        """Run the calls of the finished round and start the next. Raises `StopAsyncIteration` if there are none."""
+        """Run the calls of the finished round and start the next. Raises `StopAsyncIteration` without calls."""
         response = await self._stream.response()
         calls = response.tool_calls
         if not calls:
@@ -119,12 +119,13 @@ class ToolRun:
             raise StopAsyncIteration
         self._round_count += 1
         if self._round_count >= self._max_rounds:
+            # The response is not added to the messages: its calls have no results.
             self._failure = self._exceeded(response)
             raise self._failure
         # Functions may have side effects: after a cancellation or a close in here, none of them is run again.
         interrupted = self._failure = StreamInterrupted("the run was interrupted while its tools ran")
         results = await self._run_all(calls)
-        # All results of a turn belong into the next user message.
+        # All results of a turn belong in the next user message.
         self.messages = (*self.messages, response.message, Message("user", results))
         if self._failure is not interrupted:  # closed by another task while the tools ran
             raise self._failure
@@ -153,7 +154,7 @@ class ToolRun:
     async def _run(self, call: ToolCall) -> ToolResult:
         tool = self._tools.get(call.name)
         if tool is None or tool.function is None:
-            return ToolResult(call.id, f"There is no tool {call.name!r}.", "error")
+            return ToolResult(call.id, f"Unknown tool {call.name!r}.", "error")
         try:
             arguments = check_arguments(tool, call.input)
         except (msgspec.ValidationError, NotImplementedError, TypeError) as error:  # the last two: not a JSON type

@@ -178,7 +178,7 @@ def _check_url(service: Service, endpoint: Endpoint, allow_http: bool) -> None:
 
 
 def host_of(url: str) -> str:
-    """Return the host name of a URL, or of `//` followed by a `Host` header; an empty str if there is none."""
+    """Return the host name of a URL, or of `//` followed by a `Host` header; an empty str without one."""
     try:
         return urlsplit(url).hostname or ""
     except ValueError:  # brackets without an IP address

@@ -49,7 +49,7 @@ def with_vendor_fields(model: Model, options: Options) -> Options:
 
 
 def _top_k(model: Model, value: int) -> dict[str, Any]:
-    # `inferenceConfig` of Converse has no top_k, so each family takes it in a field of its own.
+    # `inferenceConfig` of Converse has no top_k, so each family has a field of its own for it.
     match model.family:
         case "claude" | "mistral" | "qwen" | "deepseek":
             return {"top_k": value}
@@ -81,7 +81,7 @@ def _claude(model: Model, options: Options) -> dict[str, Any]:
     version = _CLAUDE_VERSION.search(model.base)
     adaptive = version is not None and (int(version[1]), int(version[2] or 0)) >= _ADAPTIVE_SINCE
     if isinstance(reasoning, str) and adaptive:
-        # Newer models return no text of their thinking unless a summary is requested. There is no effort "minimal".
+        # Newer models return no text of their thinking unless a summary is requested. The lowest effort is "low".
         effort = {"minimal": "low"}.get(reasoning, reasoning)
         return {"thinking": {"type": "adaptive", "display": "summarized"}, "output_config": {"effort": effort}}
     budget = _BUDGETS[reasoning] if isinstance(reasoning, str) else reasoning or _MIN_BUDGET

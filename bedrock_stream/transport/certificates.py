@@ -32,7 +32,7 @@ class Bundle(msgspec.Struct, frozen=True):
     source: str
     """The variable or setting that it comes from."""
     alone: bool = True
-    """Whether it replaces the default certificates. SSL_CERT_FILE and SSL_CERT_DIR add to them."""
+    """True replaces the default certificates. SSL_CERT_FILE and SSL_CERT_DIR add to them."""
 
 
 def find_bundle(environ: Mapping[str, str], settings: Mapping[str, str]) -> tuple[Bundle, ...]:

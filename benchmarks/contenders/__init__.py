@@ -52,7 +52,7 @@ class Target(Protocol):
 
     @property
     def keep(self) -> bool:
-        """Whether the response is assembled, for clients with such an option."""
+        """True to assemble the response, for clients with such an option."""
 
     @property
     def streams(self) -> int:

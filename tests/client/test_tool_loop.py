@@ -233,7 +233,7 @@ async def test_a_tool_that_was_not_offered_is_an_error_result(emulator: Emulator
     result = await result_of(emulator, client, add, {}, name="os_system")
     assert result == {
         "toolUseId": "call-0",
-        "content": [{"text": "There is no tool 'os_system'."}],
+        "content": [{"text": "Unknown tool 'os_system'."}],
         "status": "error",
     }
 
