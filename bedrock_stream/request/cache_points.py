@@ -90,7 +90,7 @@ def check_cache_points(messages: Sequence[Message], options: Options) -> None:
             raise ConfigurationError(
                 path, f"a 1h cache point follows a 5m cache point at {short}", "put the longer lifetime first"
             )
-        if ttl != "1h":
+        if ttl != "1h":  # without a ttl it is five minutes
             short = path
 
 
@@ -102,7 +102,7 @@ def _points(messages: Sequence[Message], options: Options) -> Iterator[tuple[str
         for index, item in enumerate(items):
             if isinstance(item, CachePoint):
                 yield f"{section}[{index}]", item.ttl
-            elif _is_point(item):
+            elif _is_point(item):  # a dict of the caller in Converse's shape
                 wire = item.value if isinstance(item, Raw) else item
                 yield f"{section}[{index}]", wire["cachePoint"].get("ttl")
 

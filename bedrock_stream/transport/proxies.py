@@ -91,6 +91,7 @@ def read_proxy(value: str, source: str) -> Proxy:
     if not _HOST.fullmatch(name) or not url.isprintable() or "@" in rest:
         problem = f"expected a proxy URL, got {shown!r}"
         raise ConfigurationError(source, problem, f"{_FORM}, user and password percent-encoded")
+    # Only scheme, host and port are kept. A path has no meaning for a proxy.
     address = f"{scheme}://{name}:{port or _PORTS[scheme]}"
     if parts.username is None:
         return Proxy(address, None, None, source)
