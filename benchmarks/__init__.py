@@ -1,9 +1,9 @@
-"""Questions about cost, one module each, answered by measuring contenders that must agree first.
+"""Benchmarks, one module per question, in which the contenders must agree on the result before costs are compared.
 
-    python -m benchmarks                 all questions, one table, ten minutes
-    python -m benchmarks burst paced     some of them
-    python -m benchmarks --quick         a smoke run: everything runs and agrees, figures mean nothing
-    python -m benchmarks --plot          besides draws burst.svg, beside this file
+    python -m benchmarks                 run all benchmarks and print one table; takes ten minutes
+    python -m benchmarks burst paced     run some of them
+    python -m benchmarks --quick         a smoke run: everything runs and agrees, the figures mean nothing
+    python -m benchmarks --plot          also draw burst.svg next to this file
 
-A contender that is not installed is reported as missing. `pip install -e '.[bench]'` installs them all.
+A contender that is not installed is reported as missing. `pip install -e '.[bench]'` installs all of them.
 """

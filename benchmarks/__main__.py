@@ -1,4 +1,4 @@
-"""Ask the questions, print one table: see the package's own docstring."""
+"""Run the benchmarks and print one table: see the docstring of the package."""
 
 from __future__ import annotations
 
@@ -28,56 +28,58 @@ PICTURE = Path(__file__).with_name("burst.svg")
 
 
 def main() -> None:
-    """Ask them."""
-    given = _arguments()
-    questions = given.questions or QUESTIONS
-    began = time.monotonic()
+    """Run the benchmarks that the arguments name."""
+    arguments = _arguments()
+    questions = arguments.questions or QUESTIONS
+    start = time.monotonic()
     facts = _facts()
     print("\n".join(f"{name}: {fact}" for name, fact in facts.items()))
     with serving() as servers:
-        lab = Lab(servers, rounds=given.rounds, quick=given.quick, tell=_progress if sys.stderr.isatty() else _silence)
+        report = _progress if sys.stderr.isatty() else _no_progress
+        lab = Lab(servers, rounds=arguments.rounds, quick=arguments.quick, report=report)
         for question in questions:
             module = importlib.import_module(f"benchmarks.{question}")
-            told = len(lab.rows)
+            printed = len(lab.rows)
             module.ask(lab)
             _progress("")
-            print(
-                "\n".join(["", f"{question}: {_first_sentence(module.__doc__)}", *lines(lab.rows[told:])]), flush=True
-            )
-    print(f"\n{time.monotonic() - began:.0f} seconds, medians of {lab.rounds} rounds")
-    given.json.write_text(json.dumps({**facts, "rows": msgspec.to_builtins(lab.rows)}, indent=2), encoding="utf-8")
-    print(f"written to {given.json}")
-    if given.plot:
+            title = f"{question}: {_first_paragraph(module.__doc__)}"
+            print("\n".join(["", title, *lines(lab.rows[printed:])]), flush=True)
+    print(f"\n{time.monotonic() - start:.0f} seconds, medians of {lab.rounds} rounds")
+    arguments.json.write_text(json.dumps({**facts, "rows": msgspec.to_builtins(lab.rows)}, indent=2), encoding="utf-8")
+    print(f"results written to {arguments.json}")
+    if arguments.plot:
         PICTURE.write_text(draw(lab.rows), encoding="utf-8")
-        print(f"drawn to {PICTURE}")
+        print(f"chart written to {PICTURE}")
 
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=usage, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("questions", nargs="*", metavar="QUESTION", help=f"of {', '.join(QUESTIONS)}; all of them else")
-    parser.add_argument("--quick", action="store_true", help="run everything once and small; figures mean nothing")
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("questions", nargs="*", metavar="QUESTION", help=f"one of {', '.join(QUESTIONS)}; default: all")
+    parser.add_argument(
+        "--quick", action="store_true", help="run everything once with small sizes; the figures mean nothing"
+    )
+    parser.add_argument("--rounds", type=int, default=5, help="how often each contender runs (default: %(default)s)")
     figures = Path(tempfile.gettempdir()) / "bedrock-stream-benchmarks.json"
-    parser.add_argument("--json", type=Path, default=figures, help="where the figures go (%(default)s)")
-    parser.add_argument("--plot", action="store_true", help=f"draw the burst into {PICTURE.name} for the README")
-    given = parser.parse_args()
-    if unknown := set(given.questions) - set(QUESTIONS):
-        parser.error(f"no such question: {', '.join(sorted(unknown))}; there are {', '.join(QUESTIONS)}")
-    if given.plot and given.quick:
-        parser.error("figures of a smoke run mean nothing: leave --quick out to draw them")
-    if given.plot and given.questions and "burst" not in given.questions:
-        given.questions.append("burst")
-    return given
+    parser.add_argument("--json", type=Path, default=figures, help="file for the results (default: %(default)s)")
+    parser.add_argument("--plot", action="store_true", help=f"draw the chart of the README, {PICTURE.name}")
+    arguments = parser.parse_args()
+    if unknown := set(arguments.questions) - set(QUESTIONS):
+        parser.error(f"unknown question: {', '.join(sorted(unknown))}; known are {', '.join(QUESTIONS)}")
+    if arguments.plot and arguments.quick:
+        parser.error("--plot cannot be combined with --quick: the figures of a smoke run mean nothing")
+    if arguments.plot and arguments.questions and "burst" not in arguments.questions:
+        arguments.questions.append("burst")
+    return arguments
 
 
 def _facts() -> dict[str, str]:
-    """The machine, and the versions that were measured."""
+    """Return the machine and the versions of the contenders."""
     folder = Path(__file__).parent / "contenders"
     names = sorted(path.stem for path in folder.glob("*.py") if path.stem != "__init__")
     packages = sorted(
         {package for name in names if (package := load(name).PACKAGE)} | {"botocore", "msgspec", "uvloop"}
     )
-    versions = [f"{package} {version(package) or 'is missing'}" for package in packages]
+    versions = [f"{package} {version(package) or '(missing)'}" for package in packages]
     return {
         "machine": f"{os.cpu_count()} cores, {platform.system()} {platform.machine()}",
         "Python": platform.python_version(),
@@ -85,7 +87,7 @@ def _facts() -> dict[str, str]:
     }
 
 
-def _first_sentence(text: str | None) -> str:
+def _first_paragraph(text: str | None) -> str:
     return " ".join((text or "").partition("\n\n")[0].split())
 
 
@@ -94,7 +96,7 @@ def _progress(line: str) -> None:
         print(f"\r\033[K{line}", end="", file=sys.stderr, flush=True)
 
 
-def _silence(line: str) -> None:
+def _no_progress(line: str) -> None:
     pass
 
 

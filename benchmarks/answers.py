@@ -1,6 +1,7 @@
-"""The bytes of answers, as ConverseStream and Claude's native stream frame them, and their way back to texts.
+"""The bytes of answers, as frames of ConverseStream and of Claude's native stream, and decoding back to texts.
 
-A frame is some 180 bytes long with a delta of one word, padded as the service pads. Header blocks repeat, lengths vary.
+A frame is about 180 bytes long: a delta of one word, with padding as the service adds it. Header blocks repeat, lengths
+vary.
 """
 
 from __future__ import annotations
@@ -22,12 +23,13 @@ from bedrock_stream.types.events import TextDelta
 __all__ = ("READ", "Answer", "answer", "chunk", "reads", "stamped", "texts_of", "words")
 
 READ = 4096
-"""Bytes of one read, where the network is not part of the question."""
+"""Bytes of one read in benchmarks without a network."""
+# The service pads each payload with a prefix of this text of random length, in the member `p`.
 _PADDING = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
 
 
 class Answer:
-    """Frames: those in front, one for each delta, those behind."""
+    """Frames of an answer: those before the deltas, one for each delta, and those after them."""
 
     __slots__ = ("deltas", "end", "start")
 
@@ -37,18 +39,18 @@ class Answer:
         self.end = end
 
     def whole(self) -> bytes:
-        """All of it."""
+        """Return all frames as bytes."""
         return b"".join((self.start, *self.deltas, self.end))
 
 
 def words(events: int) -> list[str]:
-    """What an answer says, delta by delta."""
+    """Return the texts of an answer, one for each delta."""
     return [f" word{number}" for number in range(events)]
 
 
 @lru_cache(maxsize=16)
 def answer(form: str, events: int) -> Answer:
-    """An answer of that many text deltas; `form` is `converse` or `invoke`."""
+    """Return an answer with that many text deltas; `form` is `converse` or `invoke`."""
     return _native(events) if form == "invoke" else _converse(events)
 
 
@@ -96,31 +98,31 @@ def _chunk(document: dict[str, Any], number: int) -> bytes:
     return _event("chunk", {"bytes": data, "p": _PADDING[: number % 62]})
 
 
-# A stamped delta is made when it is sent: all but the time is the same, so that making it costs next to nothing.
+# A stamped delta is built when it is sent. Only the time differs, so the CRC of the bytes before it is computed once.
 _TEMPLATE = _event("contentBlockDelta", {"contentBlockIndex": 0, "delta": {"text": "0" * 16}, "p": "abc"})
 _BEFORE, _, _AFTER = _TEMPLATE[:-4].partition(b"0" * 16)
 _CRC_BEFORE = zlib.crc32(_BEFORE)
 
 
 def stamped(seconds: float) -> bytes:
-    """A Converse delta whose text is a time."""
+    """Return a Converse delta whose text is a time in seconds."""
     rest = b"%016.6f%s" % (seconds, _AFTER)
     return _BEFORE + rest + struct.pack(">I", zlib.crc32(rest, _CRC_BEFORE))
 
 
 def chunk(data: bytes) -> bytes:
-    """One chunk of an HTTP/1.1 body."""
+    """Return one chunk of an HTTP/1.1 body."""
     return b"%x\r\n%s\r\n" % (len(data), data)
 
 
 def reads(data: bytes) -> list[bytes]:
-    """The bytes in pieces of one read."""
+    """Split bytes into pieces of `READ` bytes."""
     return [data[start : start + READ] for start in range(0, len(data), READ)]
 
 
-def texts_of(form: str, taken: bytes) -> list[str]:
-    """The texts in what a floor read; with HTTP's own framing still around it or not."""
-    body = _unchunked(taken) if taken.startswith(b"HTTP/") else taken
+def texts_of(form: str, received: bytes) -> list[str]:
+    """Decode the texts in bytes that a lower-bound contender received, with or without the HTTP framing."""
+    body = _unchunked(received) if received.startswith(b"HTTP/") else received
     events: deque[Any] = deque()
     (Anthropic() if form == "invoke" else Converse()).reader().feed(Decoder().feed(body), events)
     return [event.text for event in events if isinstance(event, TextDelta)]

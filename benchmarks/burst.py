@@ -1,12 +1,12 @@
-"""What does one event cost through the whole client, when all bytes are there at once?
+"""CPU time per event of the whole client, with all bytes available at once.
 
-The server sends the whole answer as fast as the socket takes it, so the client does nothing but its own work, and the
-CPU time of its process, threads and all, is divided by the number of text deltas. One short answer before warms the
-connection up. Converse for everybody who speaks it; Claude's native form for the Anthropic SDK. aiohttp alone, which
-reads the bytes and looks at none, is the floor.
+The server sends the complete answer as fast as the socket accepts it, so the client never waits. The CPU time of its
+process, all threads included, is divided by the number of text deltas. A short answer first warms up the connection.
+The Anthropic SDK reads Claude's native format, all others Converse. aiohttp alone, which reads the bytes without
+decoding them, is the lower bound.
 
-Tried and lost:
-- A read buffer of 256 KiB in place of 64: x1.45, for memory that each read maps anew; of 32: no difference.
+Tried without success:
+- A read buffer of 256 KiB instead of 64 KiB: x1.45, since each read maps new memory. 32 KiB: no difference.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _GOALS = {_UNIT: {"aiobotocore": 9, "anthropic": 15, "aws_sdk": 40, "langchain_a
 
 
 def ask(lab: Lab) -> None:
-    """Race them."""
+    """Run the contenders."""
     events, url = lab.pick(6000, 50), lab.servers.plain
     converse = Setting(case="converse", url=url, events=events)
     lab.race("burst", _QUICK if lab.quick else (*_QUICK, *_SLOW), converse, goals=_GOALS)
@@ -37,15 +37,15 @@ def ask(lab: Lab) -> None:
 
 
 def trial(setting: Setting) -> Sample:
-    """Read one long answer."""
+    """Measure one long answer."""
     return run(setting, _read(setting))
 
 
 async def _read(setting: Setting) -> Sample:
-    taken: list[Any] = []
+    received: list[Any] = []
     async with load(setting.contender).reading(setting) as read:
         await read(Order(10).prompt(), lambda piece: None)
-        began = time.process_time()
-        await read(Order(setting.events).prompt(), taken.append)
-        cost = time.process_time() - began
-    return sampled(setting, [taken], {_UNIT: cost / setting.events * 1e6})
+        start = time.process_time()
+        await read(Order(setting.events).prompt(), received.append)
+        cost = time.process_time() - start
+    return sampled(setting, [received], {_UNIT: cost / setting.events * 1e6})

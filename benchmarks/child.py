@@ -1,4 +1,4 @@
-"""One trial in a process of its own: `python -m benchmarks.child QUESTION SETTING` prints a `Sample` as JSON."""
+"""Run one trial in its own process: `python -m benchmarks.child QUESTION SETTING` prints a `Sample` as JSON."""
 
 from __future__ import annotations
 

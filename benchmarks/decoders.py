@@ -1,6 +1,6 @@
-"""Decoders from memory: for each case and contender a maker that imports and prepares, and gives what is timed.
+"""Decoders of bytes in memory: for each case and contender a factory that imports, prepares and returns a function.
 
-What is timed takes reads and gives what was in them: payloads where the case is frames, else texts.
+The returned function, which is timed, decodes a list of reads to payloads in the case `frames`, and else to texts.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ def _botocore_frames() -> Decode:
 
 
 class _Body:
-    """A response's body, for those who ask for one."""
+    """The body of a response, with the methods that botocore and the Anthropic SDK call."""
 
     status_code = 200
     is_closed = False
@@ -93,7 +93,7 @@ def _botocore_events() -> Decode:
     from botocore.parsers import EventStreamJSONParser
 
     class Raw(_Body):
-        stream = _Body.iter_bytes  # type: ignore[assignment]  # botocore calls it so
+        stream = _Body.iter_bytes  # type: ignore[assignment]  # the name that botocore uses
 
     model = botocore.session.get_session().get_service_model("bedrock-runtime")
     shape = model.operation_model("ConverseStream").output_shape.members["stream"]
@@ -120,7 +120,7 @@ def _anthropic_events() -> Decode:
     return decode
 
 
-# ----------------------------------------------------------------------------------------------------------- the floor
+# ------------------------------------------------------------------------------------------------------ the lower bound
 
 
 class _Text(msgspec.Struct, gc=False):
@@ -158,7 +158,7 @@ def _payloads(reads: list[bytes]) -> list[bytes]:
         if end > size:
             break
         if zlib.crc32(data[position : end - 4]) != checksum(data, end - 4)[0]:
-            raise ValueError("the bytes are damaged")
+            raise ValueError("CRC mismatch")
         payloads.append(data[position + 12 + headers : end - 4])
         position = end
     return payloads

@@ -1,8 +1,8 @@
-"""How much CPU goes by between asking and the first event, on a connection that is open already?
+"""CPU time from the call to the first event, on an open connection.
 
-Building the request, signing, sending, the answer's head and its first frames, with a server that answers at once; and
-the rest of a short answer, so that the connection can be used again. One call after another, median of all calls of a
-trial. aiohttp alone sends the same prompt unsigned.
+It covers building, signing and sending the request, the head of the response and its first frames, with a server that
+responds at once. A second figure includes the rest of a short answer, after which the connection is reused. Calls run
+one after another; the figure is the median of all calls of a trial. aiohttp alone sends the same prompt unsigned.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _CONTENDERS = (OURS, "aiohttp_alone", "aiobotocore", "boto3")
 
 
 def ask(lab: Lab) -> None:
-    """Race them."""
+    """Run the contenders."""
     calls = lab.pick(200, 5)
     converse = Setting(case="converse", url=lab.servers.plain, events=calls)
     lab.race("first_event", _CONTENDERS, converse)
@@ -31,28 +31,28 @@ def ask(lab: Lab) -> None:
 
 
 def trial(setting: Setting) -> Sample:
-    """Call again and again."""
+    """Measure many calls in a row."""
     return run(setting, _read(setting))
 
 
 async def _read(setting: Setting) -> Sample:
-    firsts, wholes, taken = [], [], []
+    first_events, calls, received = [], [], []
     async with load(setting.contender).reading(setting) as read:
         for call in range(setting.events + 5):
             pieces: list[Any] = []
             first = 0.0
 
-            def take(piece: Any, pieces: list[Any] = pieces) -> None:
+            def on_text(piece: Any, pieces: list[Any] = pieces) -> None:
                 nonlocal first
                 first = first or time.process_time()
                 pieces.append(piece)
 
-            began = time.process_time()
-            await read(Order(3).prompt(), take)
-            ended = time.process_time()
-            if call >= 5:  # the first ones connect and warm up
-                firsts.append(first - began)
-                wholes.append(ended - began)
-                taken.append(pieces)
-    figures = {"us to the first": statistics.median(firsts) * 1e6, "us/call": statistics.median(wholes) * 1e6}
-    return sampled(setting, taken, figures)
+            start = time.process_time()
+            await read(Order(3).prompt(), on_text)
+            end = time.process_time()
+            if call >= 5:  # the first calls connect and warm up
+                first_events.append(first - start)
+                calls.append(end - start)
+                received.append(pieces)
+    figures = {"us to the first": statistics.median(first_events) * 1e6, "us/call": statistics.median(calls) * 1e6}
+    return sampled(setting, received, figures)

@@ -1,11 +1,12 @@
-"""Does ten times as much cost ten times as much?
+"""Growth of the CPU time with ten times as many events or streams.
 
-One stream of n events against one of 10 n, and ten streams against a hundred side by side. All bytes are there at once.
-A little more than ten is the price of caches that no longer hold everything; quadratic work would show as a hundred.
+One stream of n events is compared with one of 10 n, and ten concurrent streams with a hundred. All bytes are available
+at once. A factor slightly above ten comes from CPU caches that no longer hold all data. Quadratic work would give a
+hundred.
 
-Tried and lost:
-- Assembling a response by `text += piece`: quadratic once somebody else holds the text; 0.03 s for 20,000 pieces, 32 s
-  for 200,000.
+Tried without success:
+- Assembling a response with `text += piece`: quadratic as soon as there is another reference to the text; 0.03 s for
+  20,000 pieces, 32 s for 200,000.
 """
 
 from __future__ import annotations
@@ -23,11 +24,11 @@ __all__ = ("ask", "trial")
 
 _UNIT = "times the CPU"
 _MOST = 11.0
-_GROWING = {"10 x events": "events", "10 x streams": "streams"}
+_GROWING_FIELDS = {"10 x events": "events", "10 x streams": "streams"}
 
 
 def ask(lab: Lab) -> None:
-    """Race them."""
+    """Run the contenders."""
     url, streams = lab.servers.plain, lab.pick(10, 1)
     contenders = [OURS, "aiobotocore"]
     lab.race("growth", contenders, Setting(case="10 x events", url=url, events=lab.pick(3000, 20)), most={_UNIT: _MOST})
@@ -36,23 +37,25 @@ def ask(lab: Lab) -> None:
 
 
 def trial(setting: Setting) -> Sample:
-    """Read little, then ten times as much."""
+    """Measure a setting, then one that is ten times larger."""
     return run(setting, _read(setting))
 
 
 async def _read(setting: Setting) -> Sample:
-    many = msgspec.structs.replace(setting, **{_GROWING[setting.case]: 10 * getattr(setting, _GROWING[setting.case])})
+    many = msgspec.structs.replace(
+        setting, **{_GROWING_FIELDS[setting.case]: 10 * getattr(setting, _GROWING_FIELDS[setting.case])}
+    )
     async with load(setting.contender).reading(many) as read:
-        await _cost(read, many)  # connections for all, before anything counts
-        little = min([await _cost(read, setting) for _ in range(3)])
+        await _cost(read, many)  # open all connections before the measurement
+        small = min([await _cost(read, setting) for _ in range(3)])
         crowd = Crowd(many, Order(many.events))
-        began = time.process_time()
+        start = time.process_time()
         await crowd.read(read)
-        much = time.process_time() - began
-    return sampled(setting, crowd.taken, {_UNIT: much / little})
+        large = time.process_time() - start
+    return sampled(setting, crowd.received, {_UNIT: large / small})
 
 
 async def _cost(read: Read, setting: Setting) -> float:
-    began = time.process_time()
+    start = time.process_time()
     await Crowd(setting, Order(setting.events)).read(read)
-    return time.process_time() - began
+    return time.process_time() - start

@@ -1,4 +1,4 @@
-"""Event loops by name, and as many files as the system allows."""
+"""Event loops by name, and the limit of open files."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ __all__ = ("loop_factory", "raise_file_limit")
 
 
 def loop_factory(name: str, *, needed: bool = True) -> Callable[[], asyncio.AbstractEventLoop]:
-    """What makes a loop: `asyncio` or `uvloop`. Raises `ImportError` where a needed one is not installed."""
+    """Return the factory of `asyncio` or `uvloop`. Raises `ImportError` if uvloop is needed and not installed."""
     if name == "uvloop":
         try:
             import uvloop
@@ -23,7 +23,7 @@ def loop_factory(name: str, *, needed: bool = True) -> Callable[[], asyncio.Abst
 
 
 def raise_file_limit() -> None:
-    """A thousand streams are a thousand sockets."""
+    """Raise the limit of open files to its maximum, since each stream has a socket."""
     try:
         import resource
     except ImportError:  # Windows has no such limit

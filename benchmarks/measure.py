@@ -1,9 +1,9 @@
-"""How a question is measured: contenders in processes of their own, taking turns, whose answers must agree.
+"""Run contenders in turns, each in its own process, check that their results agree, and collect the figures.
 
-A `Lab` runs races. In each round every contender runs once, so that whatever else the machine does falls on all of
-them; figures are medians over the rounds, ratios are medians of the ratios within each round. Figures of different runs
-do not compare, ratios do. A contender that read another text, or another number of texts, than the first one is an
-error: nobody is faster by leaving something out.
+In each round every contender runs once, so that other load on the machine affects all of them. Figures are medians over
+the rounds, ratios are medians of the ratios within each round. Ratios can be compared between runs, figures cannot. A
+contender that read another text, or another number of texts, than the first one is an error: skipping work must not
+make a contender look faster.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ __all__ = ("FLOOR", "OURS", "Disagreement", "Lab", "Row", "Sample", "Setting")
 
 OURS = "bedrock_stream"
 FLOOR = "floor"
-"""What a question calls its own lowest bound, where no client is it."""
+"""The name of a lower bound that is not a client."""
 
 
 class Setting(msgspec.Struct, frozen=True, kw_only=True):
-    """One trial: what a contender is told."""
+    """The parameters of one trial."""
 
     contender: str = OURS
     case: str = ""
@@ -43,13 +43,13 @@ class Setting(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Sample(msgspec.Struct, frozen=True):
-    """What one trial gave: figures by unit, and what all contenders must agree on."""
+    """The result of one trial: figures by unit, and the values on which all contenders must agree."""
 
     figures: dict[str, float]
     text: str = ""
-    """A digest of what was read."""
+    """A digest of the texts that were read."""
     events: int = 0
-    """How many texts that was."""
+    """The number of texts."""
 
 
 class Row(msgspec.Struct, frozen=True, kw_only=True):
@@ -60,36 +60,36 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     contender: str
     unit: str = ""
     value: float | None = None
-    """A median; None where the contender is not installed."""
+    """A median; None if the contender is not installed."""
     ratio: float | None = None
-    """How many times ours it is."""
+    """The figure divided by that of the first contender."""
     goal: str = ""
-    """What was promised."""
+    """The limit that applies, in words."""
     met: bool | None = None
 
 
 class Disagreement(Exception):
-    """Contenders read different things, so comparing what they cost would mean nothing."""
+    """The contenders read different texts, so a comparison of their costs is meaningless."""
 
 
 class Lab:
     """Runs trials in child processes and collects rows."""
 
-    def __init__(self, servers: Servers, *, rounds: int, quick: bool, tell: Callable[[str], None]) -> None:
+    def __init__(self, servers: Servers, *, rounds: int, quick: bool, report: Callable[[str], None]) -> None:
         self.servers = servers
         self.rounds = 1 if quick else rounds
         self.quick = quick
         self.rows: list[Row] = []
-        self._tell = tell
+        self._report = report
 
     def pick(self, full: int, quick: int) -> int:
-        """A size: of a measurement, or of a smoke run."""
+        """Return the size for a measurement, or that for a smoke run."""
         return quick if self.quick else full
 
     def trial(self, question: str, setting: Setting) -> Sample:
         """Run one contender once."""
-        self._tell(f"{question}: {setting.case} {setting.contender} {setting.loop}")
-        return child("benchmarks.child", question, msgspec.json.encode(setting).decode())
+        self._report(f"{question}: {setting.case} {setting.contender} {setting.loop}")
+        return run_child("benchmarks.child", question, msgspec.json.encode(setting).decode())
 
     def race(
         self,
@@ -100,9 +100,9 @@ class Lab:
         goals: Mapping[str, Mapping[str, float]] | None = None,
         most: Mapping[str, float] | None = None,
     ) -> None:
-        """Race them in turns; the first is who the others are compared with.
+        """Run the contenders in turns and compare them with the first one.
 
-        What was promised, by unit: `goals` are the least ratios of the others, `most` is the first one's own limit.
+        Limits by unit: `goals` are the minimum ratios of the other contenders, `most` is the maximum of the first one.
         """
         present = [name for name in contenders if can_run(name, setting)]
         samples: dict[str, list[Sample]] = {name: [] for name in present}
@@ -118,29 +118,29 @@ class Lab:
             for row in _rows(question, setting.case, name, samples[name], samples[present[0]]):
                 least = (goals or {}).get(row.unit, {}).get(name)
                 limit = (most or {}).get(row.unit) if name == present[0] else None
-                self.note(row, least=least, most=limit)
+                self.add(row, least=least, most=limit)
 
-    def note(self, row: Row, *, least: float | None = None, most: float | None = None) -> None:
-        """Add a row, held against what was promised: the least ratio, or the greatest figure."""
-        self.rows.append(row if self.quick else judged(row, least, most))
+    def add(self, row: Row, *, least: float | None = None, most: float | None = None) -> None:
+        """Add a row and check it against its limit: the minimum ratio, or the maximum figure."""
+        self.rows.append(row if self.quick else _checked(row, least, most))
 
     def value(self, question: str, case: str, contender: str, unit: str) -> float | None:
-        """A figure that was measured before."""
+        """Return a figure that has been measured, or None."""
         key = (question, case, contender, unit)
         return next((r.value for r in self.rows if (r.question, r.case, r.contender, r.unit) == key), None)
 
 
-def child(module: str, *arguments: str) -> Sample:
-    """Run a module of ours in a process of its own and read the `Sample` that it prints last."""
+def run_child(module: str, *arguments: str) -> Sample:
+    """Run a module in its own process and decode the `Sample` on the last line of its output."""
     command = [sys.executable, "-m", module, *arguments]
-    ran = subprocess.run(command, capture_output=True, text=True, check=False)
-    if ran.returncode:
-        raise RuntimeError(f"{' '.join(arguments)} failed:\n{ran.stderr[-3000:]}")
-    return msgspec.json.decode(ran.stdout.splitlines()[-1], type=Sample)
+    process = subprocess.run(command, capture_output=True, text=True, check=False)
+    if process.returncode:
+        raise RuntimeError(f"{' '.join(arguments)} failed:\n{process.stderr[-3000:]}")
+    return msgspec.json.decode(process.stdout.splitlines()[-1], type=Sample)
 
 
 def can_run(name: str, setting: Setting) -> bool:
-    """Whether all that a trial needs is installed."""
+    """Return whether everything that a trial needs is installed."""
     if setting.loop == "uvloop" and importlib.util.find_spec("uvloop") is None:
         return False
     if setting.case.startswith("tls") and not setting.url:
@@ -149,15 +149,15 @@ def can_run(name: str, setting: Setting) -> bool:
 
 
 def check_agreement(name: str, sample: Sample, reference: str, expected: Sample) -> None:
-    """Raises `Disagreement`."""
+    """Raise `Disagreement` if a contender read other texts than the reference."""
     if (sample.text, sample.events) != (expected.text, expected.events):
         raise Disagreement(
             f"{name} read {sample.events} texts ({sample.text}), {reference} {expected.events} ({expected.text})"
         )
 
 
-def judged(row: Row, least: float | None, most: float | None) -> Row:
-    """A row that says whether the promise was kept."""
+def _checked(row: Row, least: float | None, most: float | None) -> Row:
+    """Return the row with its limit, and whether the limit was kept."""
     if least is not None and row.ratio is not None:
         return msgspec.structs.replace(row, goal=f"x{least:.3g} or more", met=row.ratio >= least)
     if most is not None and row.value is not None:

@@ -1,9 +1,9 @@
-"""How much memory does one open stream hold?
+"""Memory per open stream.
 
-Resident memory of the client's process with many streams open, each with five events read and silent since, less what
-it was before, divided by their number. `keep=False`, so what was read is not part of it. TLS keeps a session for each
-connection, in which aiohttp alone, the floor, shares. Ten streams at most are on their way to their first event, since
-what opening takes is given back to Python, which may not give it back to the system; opened all at once, it shows.
+Resident memory of the client's process with many open streams, minus that before, divided by their number. Each stream
+has received five events and is then idle. `keep=False`, so the events are not part of the figure. TLS keeps a session
+per connection, also for aiohttp alone, the lower bound. At most ten streams are opened at the same time: memory that
+opening needs is freed to Python, which may not return it to the system. One case opens all at once to show that memory.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import resource
 from pathlib import Path
 from typing import Any
 
-from .contenders import Read, Take, load
+from .contenders import OnText, Read, load
 from .measure import OURS, Lab, Row, Sample, Setting
 from .orders import Order
 from .reading import Crowd, run, sampled
@@ -24,11 +24,11 @@ __all__ = ("ask", "trial")
 
 _UNIT = "KB/stream"
 _AT_ONCE = "plain, opened at once"
-_MOST = 8.0  # KB that we may add to aiohttp's
+_MOST = 8.0  # KB above aiohttp alone
 
 
 def ask(lab: Lab) -> None:
-    """Race them, and tell what we add to the floor."""
+    """Run the contenders and add our figure minus the lower bound."""
     servers, streams = lab.servers, lab.pick(500, 5)
     plain, tls = (servers.plain, None), (servers.tls or "", servers.cafile)
     for case, (url, cafile) in (("plain", plain), ("tls", tls), (_AT_ONCE, plain)):
@@ -37,12 +37,12 @@ def ask(lab: Lab) -> None:
         ours = lab.value("memory", case, OURS, _UNIT)
         floor = lab.value("memory", case, "aiohttp_alone", _UNIT)
         if ours is not None and floor is not None:
-            added = Row(question="memory", case=case, contender="ours above that", unit=_UNIT, value=ours - floor)
-            lab.note(added, most=_MOST)
+            added = Row(question="memory", case=case, contender="ours minus aiohttp", unit=_UNIT, value=ours - floor)
+            lab.add(added, most=_MOST)
 
 
 def trial(setting: Setting) -> Sample:
-    """Open streams and hold them."""
+    """Measure streams that are kept open."""
     return run(setting, _hold(setting))
 
 
@@ -52,33 +52,33 @@ async def _hold(setting: Setting) -> Sample:
     async with load(setting.contender).reading(setting) as read:
         await read(Order(5).prompt(), lambda piece: None)
         before = _resident()
-        reading = asyncio.ensure_future(crowd.read(read if at_once else _by_tens(read)))
-        await asyncio.wait_for(crowd.all_began.wait(), 60)
-        await asyncio.sleep(0.5)  # until the last stream has its last event
+        reading = asyncio.ensure_future(crowd.read(read if at_once else _ten_at_a_time(read)))
+        await asyncio.wait_for(crowd.all_started.wait(), 60)
+        await asyncio.sleep(0.5)  # the last events are received
         held = _resident() - before
         reading.cancel()
         await asyncio.wait([reading])
-    return sampled(setting, crowd.taken, {_UNIT: held / setting.streams / 1024})
+    return sampled(setting, crowd.received, {_UNIT: held / setting.streams / 1024})
 
 
-def _by_tens(read: Read) -> Read:
-    """Have no more than ten streams on their way to their first event."""
-    places = asyncio.Semaphore(10)
+def _ten_at_a_time(read: Read) -> Read:
+    """Limit the number of streams that wait for their first event to ten."""
+    semaphore = asyncio.Semaphore(10)
 
-    async def read_in_turn(prompt: str, take: Take) -> None:
-        await places.acquire()
-        held = True
+    async def limited_read(prompt: str, on_text: OnText) -> None:
+        await semaphore.acquire()
+        acquired = True
 
-        def taken(piece: Any) -> None:
-            nonlocal held
-            if held:
-                held = False
-                places.release()
-            take(piece)
+        def release_and_forward(piece: Any) -> None:
+            nonlocal acquired
+            if acquired:
+                acquired = False
+                semaphore.release()
+            on_text(piece)
 
-        await read(prompt, taken)
+        await read(prompt, release_and_forward)
 
-    return read_in_turn
+    return limited_read
 
 
 def _resident() -> int:
@@ -86,4 +86,4 @@ def _resident() -> int:
     statistics = Path("/proc/self/statm")
     if statistics.exists():
         return int(statistics.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # bytes on macOS, which only ever grow
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # in bytes on macOS, and the peak only

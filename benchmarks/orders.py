@@ -1,4 +1,4 @@
-"""What a contender asks the server for: it travels as the prompt, which every client sends unchanged."""
+"""Instructions for the benchmark server, sent as the prompt, which every client transmits unchanged."""
 
 from __future__ import annotations
 
@@ -11,29 +11,29 @@ _PATTERN = re.compile(rb"events=(\d+) pace=([\d.]+) crowd=(\d+) stamped=(\d) hel
 
 
 class Order(NamedTuple):
-    """One answer."""
+    """The answer that a request asks for."""
 
     events: int
-    """Text deltas."""
+    """Number of text deltas."""
     pace_ms: float = 0.0
-    """Between two of them; 0 sends everything at once."""
+    """Interval between two deltas in milliseconds; 0 sends all bytes at once."""
     crowd: int = 1
-    """The server begins once that many requests with this order have come, so that connecting is over by then."""
+    """The server answers once it has received that many requests with the same order, when all are connected."""
     stamped: bool = False
-    """Each text is the clock's time at which it was sent."""
+    """Each text is the monotonic time at which it was sent."""
     held: bool = False
-    """The answer never ends."""
+    """The response is kept open after the last delta."""
 
     def prompt(self) -> str:
-        """The order as a prompt."""
+        """Return the order as a prompt."""
         flags = f"stamped={int(self.stamped)} held={int(self.held)}"
         return f"events={self.events} pace={self.pace_ms} crowd={self.crowd} {flags}"
 
     @classmethod
     def read(cls, body: bytes) -> Self:
-        """The order in a request's body. Raises `ValueError` where there is none."""
-        found = _PATTERN.search(body)
-        if found is None:
+        """Parse the order in the body of a request. Raises `ValueError` for a body without one."""
+        match = _PATTERN.search(body)
+        if match is None:
             raise ValueError(f"no order in {body[:200]!r}")
-        events, pace, crowd, stamped, held = found.groups()
+        events, pace, crowd, stamped, held = match.groups()
         return cls(int(events), float(pace), int(crowd), stamped == b"1", held == b"1")

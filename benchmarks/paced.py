@@ -1,20 +1,20 @@
-"""What does one event cost when each comes alone, as models speak: 200 streams, one frame each every 20 ms?
+"""CPU time per event when events arrive one at a time: 200 streams, one frame each every 20 ms.
 
-Now every event is a read of its own, and most of its price is the loop's: the floors tell how much. One is aiohttp
-alone, the other a bare `asyncio.Protocol` that wakes a future. Plain and TLS, asyncio and uvloop. All streams begin
-together once all are connected. The CPU time of the client's process is taken while they all speak, so that neither
-their beginning nor their end is part of it, and divided by the number of events that the server sent meanwhile.
-Whoever cannot keep up gets several events at a read and looks cheaper than it is: `of the pace` says so.
+Each event is a read of its own, and most of its cost is that of the event loop, as the lower bounds show: aiohttp
+alone, and a bare `asyncio.Protocol` that wakes a future. Plain and TLS, asyncio and uvloop. All streams start together
+once all are connected. The CPU time of the client's process is measured while all streams are active, without their
+start and end, and divided by the number of events that the server sent in that time. A client that cannot keep up
+receives several events per read and looks cheaper than it is; a low figure in `of the pace` shows that.
 
-Tried and lost:
-- `asyncio.timeout` around each read: 5 us an event before caches run cold. One timer for each stream looks on instead.
-- The wait written into `_receive` itself, a coroutine less: x0.96 of our own part, 0.1 us.
-- Reading from aiohttp's content in `__anext__`, without clocks and without an answer that counts: x0.8 of our own part,
-  and still x1.3 of aiohttp alone. Most of the rest is decoding with cold caches: without it, x1.03 is left.
-- All of that at once, and waiting on the future inside aiohttp's content instead of calling it, which spares its empty
-  parser pass after each read: x0.85 of the whole, still x1.35 of aiohttp alone. Not worth resting on seven private
-  names of a library that is pinned nowhere.
-- Assembling the kept answer by 64 events and not one by one: within the noise.
+Tried without success:
+- `asyncio.timeout` around each read: 5 us per event with warm caches. One timer per stream is used instead.
+- The wait inlined into `_receive`, one coroutine less: x0.96 of our own part, 0.1 us.
+- Reading from aiohttp's content in `__anext__`, without timeouts and without counting bytes: x0.8 of our own part, and
+  still x1.3 of aiohttp alone. Most of the rest is decoding with cold caches: without decoding it is x1.03.
+- All of this together, and waiting for the future inside aiohttp's content instead of calling it, which avoids an empty
+  parser pass after each read: x0.85 of the total, still x1.35 of aiohttp alone. It would depend on seven private names
+  of a library whose version is not pinned.
+- Assembling the response in batches of 64 events: no measurable difference.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ __all__ = ("ask", "trial")
 
 _CONTENDERS = (OURS, "aiohttp_alone", "protocol", "aiobotocore")
 _UNIT = "us/event"
-_LEAST = 1 / 1.15  # what aiohttp alone costs, in parts of ours
+_LEAST = 1 / 1.15  # the cost of aiohttp alone, divided by ours
 _GOALS = {
     "plain": {"aiohttp_alone": _LEAST, "aiobotocore": 1 / 0.5},
     "tls": {"aiohttp_alone": _LEAST, "aiobotocore": 1 / 0.7},
@@ -39,7 +39,7 @@ _GOALS = {
 
 
 def ask(lab: Lab) -> None:
-    """Race them, on each kind of connection and loop."""
+    """Run the contenders on each kind of connection and event loop."""
     servers = lab.servers
     for wire, url, cafile in (("plain", servers.plain, None), ("tls", servers.tls or "", servers.cafile)):
         for loop in ("asyncio", "uvloop"):
@@ -56,7 +56,7 @@ def ask(lab: Lab) -> None:
 
 
 def trial(setting: Setting) -> Sample:
-    """Read a crowd of streams."""
+    """Measure many concurrent streams."""
     return run(setting, _read(setting))
 
 
@@ -65,16 +65,16 @@ async def _read(setting: Setting) -> Sample:
     async with load(setting.contender).reading(setting) as read:
         cost, _ = await asyncio.gather(_cost(crowd, setting), crowd.read(read))
     planned = setting.events * setting.pace_ms / 1000
-    return sampled(setting, crowd.taken, {_UNIT: cost * 1e6, "of the pace": planned / crowd.waited})
+    return sampled(setting, crowd.received, {_UNIT: cost * 1e6, "of the pace": planned / crowd.duration})
 
 
 async def _cost(crowd: Crowd, setting: Setting) -> float:
-    """CPU seconds of an event in the middle of the streams."""
-    beat = setting.pace_ms / 1000
+    """Return the CPU seconds per event, measured in the middle of the streams."""
+    interval = setting.pace_ms / 1000
     margin = setting.events // 10
-    await crowd.all_began.wait()
-    await asyncio.sleep(margin * beat)
+    await crowd.all_started.wait()
+    await asyncio.sleep(margin * interval)
     cpu, wall = time.process_time(), time.monotonic()
-    await asyncio.sleep((setting.events - 4 * margin) * beat)
-    sent = (time.monotonic() - wall) / beat * setting.streams
+    await asyncio.sleep((setting.events - 4 * margin) * interval)
+    sent = (time.monotonic() - wall) / interval * setting.streams
     return (time.process_time() - cpu) / sent

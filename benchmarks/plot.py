@@ -1,7 +1,7 @@
-"""A bar chart as SVG, by hand: one picture needs no library.
+"""Draw the bar chart of the README as SVG, without a plotting library.
 
-It shows the burst: CPU per event through whole clients. Bars are true to scale, so that ours is hard to see, which is
-what it has to say; each bar carries its figure. Colours follow the reader's light or dark theme.
+It shows the results of `burst`: CPU time per event of whole clients. Bars have a linear scale that starts at zero, and
+each bar has its figure as a label. Colours follow the light or dark theme of the reader.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ __all__ = ("draw",)
 
 _TITLE = "CPU time per streamed event"
 _WIDTH, _LABELS, _FIGURES, _BAR, _GAP, _TOP = 760, 270, 90, 18, 8, 46
-_FLOOR = "aiohttp_alone"  # no client, so no bar
+_FLOOR = "aiohttp_alone"  # not a client, so it has no bar
 _NAMES = {
     "aws_sdk": "aws_sdk_bedrock_runtime",
     "langchain_aws": "langchain-aws",
@@ -32,7 +32,7 @@ rect { fill: #59636e } .ours { fill: #4493f8 } }
 
 
 def draw(rows: Sequence[Row]) -> str:
-    """The picture. Needs the rows of the burst."""
+    """Return the chart as SVG. Raises `ValueError` if the rows contain no figures of `burst`."""
     bars = sorted(
         (
             (row.value, row)
@@ -42,21 +42,21 @@ def draw(rows: Sequence[Row]) -> str:
         key=lambda bar: bar[0],
     )
     if not bars:
-        raise ValueError("there is no burst among the rows to draw")
+        raise ValueError("no burst figures among the rows")
     longest = bars[-1][0]
     height = _TOP + len(bars) * (_BAR + _GAP) + _GAP
-    drawn = [_bar(place, value, longest, row) for place, (value, row) in enumerate(bars)]
+    elements = [_bar(index, value, longest, row) for index, (value, row) in enumerate(bars)]
     head = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {height}" role="img" aria-label="{_TITLE}">'
     title = f'<text x="8" y="20" class="title">{_TITLE}</text>'
     note = '<text x="8" y="37" class="small">whole client, all bytes at once, microseconds; shorter is better</text>'
-    return "\n".join([head, f"<style>{_STYLE}</style>", title, note, *drawn, "</svg>\n"])
+    return "\n".join([head, f"<style>{_STYLE}</style>", title, note, *elements, "</svg>\n"])
 
 
-def _bar(place: int, value: float, longest: float, row: Row) -> str:
-    top = _TOP + place * (_BAR + _GAP)
+def _bar(index: int, value: float, longest: float, row: Row) -> str:
+    top = _TOP + index * (_BAR + _GAP)
     width = max(1.0, value / longest * (_WIDTH - _LABELS - _FIGURES))
     kind = ' class="ours"' if row.contender == OURS else ""
-    form = ", Claude's form" if row.case == "native" else ""
+    form = ", native format" if row.case == "native" else ""
     label = escape(_NAMES.get(row.contender, row.contender) + form)
     text = f"{value:.1f}" if value < 100 else f"{value:.0f}"
     return (

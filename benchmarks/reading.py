@@ -1,4 +1,4 @@
-"""What trials share that read streams: running a loop, reading a crowd of streams, and saying what was read."""
+"""Shared by trials that read streams: run an event loop, read many streams, and build the sample."""
 
 from __future__ import annotations
 
@@ -20,53 +20,54 @@ _T = TypeVar("_T")
 
 
 def run(setting: Setting, work: Coroutine[Any, Any, _T]) -> _T:
-    """Run a trial on the loop that its setting names."""
+    """Run a trial on the event loop that its setting names."""
     raise_file_limit()
     with asyncio.Runner(loop_factory=loop_factory(setting.loop)) as runner:
         return runner.run(work)
 
 
-def sampled(setting: Setting, taken: Iterable[list[Any]], figures: dict[str, float]) -> Sample:
-    """A sample, with what each stream gave turned into texts now that no clock runs."""
-    streams = [texts(setting.form, pieces) for pieces in taken]
+def sampled(setting: Setting, received: Iterable[list[Any]], figures: dict[str, float]) -> Sample:
+    """Build a sample. The pieces of each stream are decoded to texts here, outside the measured time."""
+    streams = [texts(setting.form, pieces) for pieces in received]
     digest = hashlib.sha256("\n".join(sorted({"".join(stream) for stream in streams})).encode())
     return Sample(figures, digest.hexdigest()[:16], sum(map(len, streams)))
 
 
 def texts(form: str, pieces: list[Any]) -> list[str]:
-    """What was taken, as texts; a floor took bytes."""
+    """Return the received pieces as texts; those of a lower bound are bytes."""
     return texts_of(form, b"".join(pieces)) if pieces and isinstance(pieces[0], bytes) else pieces
 
 
 class Crowd:
-    """Many streams of one order, read side by side."""
+    """Many streams of one order, read concurrently."""
 
     def __init__(self, setting: Setting, order: Order) -> None:
-        self.taken: list[list[Any]] = [[] for _ in range(setting.streams)]
-        self.waited = 0.0
-        """Seconds from the first text to the last stream's end."""
-        self.all_began = asyncio.Event()
-        """Every stream has said something."""
+        self.received: list[list[Any]] = [[] for _ in range(setting.streams)]
+        """The pieces of each stream."""
+        self.duration = 0.0
+        """Seconds from the first text to the end of the last stream."""
+        self.all_started = asyncio.Event()
+        """Set when every stream has received a text."""
         self._order = order
-        self._silent = setting.streams
-        self._began: float | None = None
+        self._not_started = setting.streams
+        self._start: float | None = None
 
     async def read(self, read: Read) -> None:
-        """Read them all to their ends."""
+        """Read all streams to their end."""
         prompt = self._order.prompt()
-        await asyncio.gather(*(self._read_one(read, prompt, pieces) for pieces in self.taken))
-        self.waited = time.monotonic() - (self._began or 0.0)
+        await asyncio.gather(*(self._read_one(read, prompt, pieces) for pieces in self.received))
+        self.duration = time.monotonic() - (self._start or 0.0)
 
     async def _read_one(self, read: Read, prompt: str, pieces: list[Any]) -> None:
-        def take(piece: Any) -> None:
+        def on_text(piece: Any) -> None:
             if not pieces:
-                self._begin()
+                self._count_start()
             pieces.append(piece)
 
-        await read(prompt, take)
+        await read(prompt, on_text)
 
-    def _begin(self) -> None:
-        self._began = self._began or time.monotonic()
-        self._silent -= 1
-        if not self._silent:
-            self.all_began.set()
+    def _count_start(self) -> None:
+        self._start = self._start or time.monotonic()
+        self._not_started -= 1
+        if not self._not_started:
+            self.all_started.set()

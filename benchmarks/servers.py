@@ -1,10 +1,10 @@
-"""A Bedrock that costs its clients nothing: a process of its own that replays bytes made beforehand.
+"""A Bedrock server in its own process that replays prepared bytes, so that it takes no CPU time from its clients.
 
-It takes any authorization and does what the `Order` in the prompt says. Paced answers are spread evenly over the pace,
-so that a client is woken for one stream at a time, as by so many independent streams. Plain and, where there is a
-certificate, TLS. It runs on uvloop where that is installed, since nobody asks what it costs.
+It accepts any authorization and follows the `Order` in the prompt. Paced streams are spread evenly over the interval,
+so that a client is woken for one stream at a time, as with independent streams. It serves plain HTTP and, if there is a
+certificate, TLS. It uses uvloop if that is installed, since its own cost is not measured.
 
-    python -m benchmarks.servers [--certificate FILE]    prints its ports as JSON, serves until its input ends
+    python -m benchmarks.servers [--certificate FILE]    prints its ports as JSON, serves until stdin is closed
 """
 
 from __future__ import annotations
@@ -37,24 +37,24 @@ _END = b"0\r\n\r\n"
 
 
 class Servers(NamedTuple):
-    """Where they listen."""
+    """The URLs of the servers."""
 
     plain: str
     tls: str | None
-    """None where trustme is not installed, which makes the certificate."""
+    """None if trustme, which creates the certificate, is not installed."""
     cafile: str | None
-    """Whom to trust."""
+    """The CA certificate for `tls`."""
 
 
 @contextmanager
 def serving() -> Iterator[Servers]:
-    """Servers in a process of their own, for as long as the block runs."""
+    """Run the servers in their own process during the block."""
     with tempfile.TemporaryDirectory() as folder:
         cafile, certificate = _certificate(Path(folder))
         command = [sys.executable, "-m", "benchmarks.servers"]
         if certificate:
             command += ["--certificate", certificate]
-        # Its input is never written to: that it ends tells the process to end, however this one did.
+        # Nothing is written to its stdin. It is closed when this process ends, however that happens.
         with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
             assert process.stdin is not None
             assert process.stdout is not None
@@ -65,7 +65,7 @@ def serving() -> Iterator[Servers]:
 
 
 def _certificate(folder: Path) -> tuple[str | None, str | None]:
-    """Files with an authority and with a server's key and certificate, or two Nones."""
+    """Write a CA certificate and a server certificate with its key; return their paths, or Nones without trustme."""
     try:
         import trustme
     except ImportError:
@@ -76,26 +76,26 @@ def _certificate(folder: Path) -> tuple[str | None, str | None]:
     return str(folder / "authority.pem"), str(folder / "server.pem")
 
 
-# ------------------------------------------------------------------------------------------------- the process itself
+# --------------------------------------------------------------------------------------------------- the server process
 
 
 class _Crowds:
     """Requests that wait for others with the same order."""
 
     def __init__(self) -> None:
-        self._waiting: dict[Order, list[_Peer]] = {}
+        self._waiting: dict[Order, list[_Connection]] = {}
 
-    def admit(self, peer: _Peer, order: Order) -> None:
+    def add(self, connection: _Connection, order: Order) -> None:
         crowd = self._waiting.setdefault(order, [])
-        crowd.append(peer)
+        crowd.append(connection)
         if len(crowd) >= order.crowd:
             del self._waiting[order]
-            for place, member in enumerate(crowd):
-                member.begin(order, place / len(crowd))
+            for index, member in enumerate(crowd):
+                member.respond(order, index / len(crowd))
 
 
-class _Peer(asyncio.Protocol):
-    """One connection; one request at a time."""
+class _Connection(asyncio.Protocol):
+    """One connection, which handles one request at a time."""
 
     def __init__(self, crowds: _Crowds) -> None:
         self._crowds = crowds
@@ -106,7 +106,7 @@ class _Peer(asyncio.Protocol):
         self._deltas: Iterator[bytes] = iter(())
         self._order = Order(0)
         self._due = 0.0
-        self._left = 0
+        self._remaining = 0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
@@ -117,47 +117,47 @@ class _Peer(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         self._request += data
         head, end, body = self._request.partition(b"\r\n\r\n")
-        if end and _is_whole(head.lower(), body):
+        if end and _is_complete(head.lower(), body):
             self._request = b""
             self._form = "invoke" if b"/invoke-with-response-stream" in head else "converse"
-            self._crowds.admit(self, Order.read(body))
+            self._crowds.add(self, Order.read(body))
 
-    def begin(self, order: Order, phase: float) -> None:
-        """Answer; `phase` is this stream's place between two beats of its crowd."""
+    def respond(self, order: Order, phase: float) -> None:
+        """Start the response; `phase` is the offset of this stream within the interval, from 0 to 1."""
         if self._transport is None:
             return
         self._order = order
         if not order.pace_ms and not order.held:
-            self._transport.write(_at_once(self._form, order.events))
+            self._transport.write(_complete_response(self._form, order.events))
             return
-        replay = answers.answer(self._form, order.events)
-        self._transport.write(_HEAD + answers.chunk(replay.start))
-        self._deltas = iter(replay.deltas)
-        self._left = order.events
+        answer = answers.answer(self._form, order.events)
+        self._transport.write(_HEAD + answers.chunk(answer.start))
+        self._deltas = iter(answer.deltas)
+        self._remaining = order.events
         self._due = self._loop.time() + phase * order.pace_ms / 1000
-        self._loop.call_at(self._due, self._beat)
+        self._loop.call_at(self._due, self._send_next)
 
-    def _beat(self) -> None:
+    def _send_next(self) -> None:
         if self._transport is None:
             return
         order = self._order
-        if self._left:
-            self._left -= 1
+        if self._remaining:
+            self._remaining -= 1
             delta = answers.stamped(time.monotonic()) if order.stamped else next(self._deltas)
             self._transport.write(answers.chunk(delta))
             self._due += order.pace_ms / 1000
-            self._loop.call_at(self._due, self._beat)
+            self._loop.call_at(self._due, self._send_next)
         elif not order.held:
             self._transport.write(answers.chunk(answers.answer(self._form, order.events).end) + _END)
 
 
 @lru_cache(maxsize=8)
-def _at_once(form: str, events: int) -> bytes:
+def _complete_response(form: str, events: int) -> bytes:
     pieces = answers.reads(answers.answer(form, events).whole())
     return b"".join((_HEAD, *map(answers.chunk, pieces), _END))
 
 
-def _is_whole(head: bytes, body: bytes) -> bool:
+def _is_complete(head: bytes, body: bytes) -> bool:
     length = head.partition(b"content-length:")[2].partition(b"\r\n")[0]
     return len(body) >= int(length) if length else body.endswith(_END)
 
@@ -165,21 +165,21 @@ def _is_whole(head: bytes, body: bytes) -> bool:
 async def _serve(certificate: str | None) -> None:
     raise_file_limit()
     loop, crowds = asyncio.get_running_loop(), _Crowds()
-    plain = await loop.create_server(lambda: _Peer(crowds), "127.0.0.1", 0, backlog=4096)
+    plain = await loop.create_server(lambda: _Connection(crowds), "127.0.0.1", 0, backlog=4096)
     ports = {"plain": plain.sockets[0].getsockname()[1]}
     if certificate:
         context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
         context.load_cert_chain(certificate)
-        tls = await loop.create_server(lambda: _Peer(crowds), "127.0.0.1", 0, backlog=4096, ssl=context)
+        tls = await loop.create_server(lambda: _Connection(crowds), "127.0.0.1", 0, backlog=4096, ssl=context)
         ports["tls"] = tls.sockets[0].getsockname()[1]
     print(json.dumps(ports), flush=True)
     await asyncio.to_thread(sys.stdin.read)
 
 
 def main() -> None:
-    """Serve."""
+    """Serve until stdin is closed."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--certificate")
+    parser.add_argument("--certificate", help="file with the key and the certificate chain for TLS")
     with asyncio.Runner(loop_factory=loop_factory("uvloop", needed=False)) as runner:
         runner.run(_serve(parser.parse_args().certificate))
 

@@ -1,12 +1,12 @@
-"""What becomes of a stream that is left, cut or throttled, with aiobotocore and with us?
+"""Abandoned, truncated and throttled streams with aiobotocore and with this library.
 
-Three things that happen every day, done to both clients against the same emulator, in the way most code is written:
-- the eleventh request, after ten answers were left by `break` (both clients with ten connections),
-- an answer whose body ends, properly as HTTP goes, before its `messageStop`,
-- a throttle inside a stream, beside the same throttle as an HTTP status.
+Three common cases, run with both clients against the same emulator, with code in its usual form:
+- the eleventh request after ten streams were left by `break` (both clients have ten connections),
+- a response whose body ends before `messageStop`, although the HTTP framing is complete,
+- a throttling error inside a stream, and the same error as an HTTP status.
 
-An aiobotocore user can avoid the first: an explicit `response["stream"].close()` on every way out frees the connection,
-and a row shows it. What aiobotocore does is told as it was found, and never asserted.
+An aiobotocore user can avoid the first case with an explicit `response["stream"].close()` on every exit, which a row
+shows. The results of aiobotocore are reported and never asserted.
 
     python -m benchmarks.side_by_side [--wait 5] [--json FILE]
 """
@@ -58,8 +58,10 @@ async def theirs(url: str) -> AsyncIterator[Any]:
 
     config = AioConfig(max_pool_connections=CONNECTIONS, retries={"total_max_attempts": 1})
     keys = {"aws_access_key_id": ACCESS_KEY_ID, "aws_secret_access_key": SECRET_ACCESS_KEY}
-    made = get_session().create_client("bedrock-runtime", region_name=REGION, endpoint_url=url, config=config, **keys)
-    async with made as client:
+    created = get_session().create_client(
+        "bedrock-runtime", region_name=REGION, endpoint_url=url, config=config, **keys
+    )
+    async with created as client:
         yield client
 
 
@@ -79,15 +81,15 @@ async def their_break_and_close(client: Any) -> None:
 async def their_answer(client: Any) -> str:
     from botocore.exceptions import ClientError
 
-    said = ""
+    received = ""
     try:
         response = await client.converse_stream(modelId=MODEL, messages=MESSAGES)
         async for event in response["stream"]:
-            said += event.get("contentBlockDelta", {}).get("delta", {}).get("text", "")
+            received += event.get("contentBlockDelta", {}).get("delta", {}).get("text", "")
     except ClientError as error:
         status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode")
         return f"{type(error).__name__}, {f'status {status}' if status else 'no status'}"
-    return f"ends normally with {said!r}"
+    return f"ends normally with {received!r}"
 
 
 # ----------------------------------------------------------------------------------------------------------------- ours
@@ -114,16 +116,16 @@ async def our_break_and_close(client: Client) -> None:
 
 
 async def our_answer(client: Client) -> str:
-    said = ""
+    received = ""
     try:
         async with client.stream(MODEL, "Hi") as stream:
             async for piece in stream.text_stream:
-                said += piece
+                received += piece
     except errors.ServiceError as error:
         return f"{type(error).__name__}, status {error.status}"
     except errors.StreamInterrupted as error:
         return f"{type(error).__name__} after {error.partial.text!r}"
-    return f"ends normally with {said!r}"
+    return f"ends normally with {received!r}"
 
 
 # ---------------------------------------------------------------------------------------------------------------- cases
@@ -132,12 +134,12 @@ Make = Callable[[str], contextlib.AbstractAsyncContextManager[Any]]
 
 
 async def eleventh(make: Make, leave: Callable[[Any], Awaitable[None]], wait: float) -> str:
-    """What becomes of one more request than there are connections, after all before it were left."""
+    """Return the outcome of one more request than there are connections, after all earlier streams were left."""
     async with Emulator(script=lambda _: ENDLESS) as emulator, make(emulator.url) as client:
         for _ in range(CONNECTIONS):
             await leave(client)
         gc.collect()
-        with contextlib.suppress(TimeoutError):  # what is still open then, stays open
+        with contextlib.suppress(TimeoutError):  # streams that are open after this time stay open
             await emulator.wait_until_idle(0.5)
         running = f"{emulator.open_streams} of {CONNECTIONS} still open"
         try:
@@ -148,13 +150,13 @@ async def eleventh(make: Make, leave: Callable[[Any], Awaitable[None]], wait: fl
 
 
 async def answer(make: Make, read: Callable[[Any], Awaitable[str]], *steps: Step) -> str:
-    """What a reader makes of an answer."""
+    """Return the outcome of reading one scripted response."""
     async with Emulator(script=lambda _: steps) as emulator, make(emulator.url) as client:
         return await read(client)
 
 
 async def compare(wait: float) -> dict[str, tuple[str, str]]:
-    """Each case, and what becomes of it: theirs, ours."""
+    """Return each case with its outcomes: aiobotocore's, ours."""
     return {
         "11th request after 10 x break": (
             await eleventh(theirs, their_break, wait),
@@ -164,12 +166,15 @@ async def compare(wait: float) -> dict[str, tuple[str, str]]:
             await eleventh(theirs, their_break_and_close, wait),
             await eleventh(ours, our_break_and_close, wait),
         ),
-        "cut before messageStop": (await answer(theirs, their_answer, *CUT), await answer(ours, our_answer, *CUT)),
-        "throttle inside the stream": (
+        "truncated before messageStop": (
+            await answer(theirs, their_answer, *CUT),
+            await answer(ours, our_answer, *CUT),
+        ),
+        "throttling error in the stream": (
             await answer(theirs, their_answer, *THROTTLED_INSIDE),
             await answer(ours, our_answer, *THROTTLED_INSIDE),
         ),
-        "throttle as an HTTP status": (
+        "throttling error as an HTTP status": (
             await answer(theirs, their_answer, *THROTTLED),
             await answer(ours, our_answer, *THROTTLED),
         ),
@@ -178,20 +183,20 @@ async def compare(wait: float) -> dict[str, tuple[str, str]]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--wait", type=float, default=5.0, help="seconds that the eleventh request may take")
-    parser.add_argument("--json", help="write what was found there")
-    given = parser.parse_args()
-    warnings.simplefilter("ignore", ResourceWarning)  # ours warns of each bare break, as it should
+    parser.add_argument("--wait", type=float, default=5.0, help="time limit of the eleventh request in seconds")
+    parser.add_argument("--json", help="file for the results")
+    arguments = parser.parse_args()
+    warnings.simplefilter("ignore", ResourceWarning)  # this library warns about each bare break by design
     versions = {name: importlib.metadata.version(name) for name in ("aiobotocore", "botocore", "aiohttp")}
     versions["bedrock_stream"] = __version__
-    found = asyncio.run(compare(given.wait))
+    outcomes = asyncio.run(compare(arguments.wait))
     print(f"Python {sys.version.split()[0]}, {', '.join(f'{name} {version}' for name, version in versions.items())}\n")
     print(f"{'':35}{'aiobotocore':42}bedrock_stream")
-    for case, (their, our) in found.items():
+    for case, (their, our) in outcomes.items():
         print(f"{case:35}{their:42}{our}")
-    if given.json:
-        with open(given.json, "w", encoding="utf-8") as file:
-            json.dump({"python": sys.version, "versions": versions, "found": found}, file, indent=2)
+    if arguments.json:
+        with open(arguments.json, "w", encoding="utf-8") as file:
+            json.dump({"python": sys.version, "versions": versions, "found": outcomes}, file, indent=2)
 
 
 if __name__ == "__main__":

@@ -1,11 +1,11 @@
-"""What does it cost to sign a request of 2 KB?
+"""CPU time of signing a request of 2 KB.
 
-Our `sign` against botocore's signer in pure Python, on the same request with a body of its own each time. Both hash the
-body; botocore needs a request object made anew for each signature, and that is part of it. At a fixed time, both must
-give the same signature.
+Our `sign` and botocore's signer in pure Python sign the same request, each time with another body. Both hash the body.
+botocore needs a new request object for each signature, which is included. For a fixed time, both must return the same
+signature.
 
-Tried and lost:
-- A copied HMAC object in place of `hmac.digest`: x0.92, which is not worth a second cache with keys in it.
+Tried without success:
+- A copied HMAC object instead of `hmac.digest`: x0.92, which does not justify a second cache of signing keys.
 """
 
 from __future__ import annotations
@@ -32,33 +32,33 @@ _Sign = Callable[[bytes], str]
 
 
 def ask(lab: Lab) -> None:
-    """Race them."""
+    """Run the contenders."""
     lab.race("sign", [OURS, "boto3"], Setting(case="2 KB", events=lab.pick(5000, 10)), goals={_UNIT: {"boto3": 4}})
 
 
 def trial(setting: Setting) -> Sample:
-    """Sign many requests, once the two signers have agreed on one."""
+    """Measure the signing of many requests. The signature at a fixed time is the value to agree on."""
     sign, sign_at = {OURS: _ours, "boto3": _botocore}[setting.contender]()
-    agreed = sign_at(_NOW)
+    signature = sign_at(_NOW)
     bodies = [b"%06d" % number + _BODY[6:] for number in range(setting.events)]
     sign(bodies[0])
-    began = time.process_time()
+    start = time.process_time()
     for body in bodies:
         sign(body)
-    cost = time.process_time() - began
-    return Sample({_UNIT: cost / len(bodies) * 1e6}, agreed, 1)
+    cost = time.process_time() - start
+    return Sample({_UNIT: cost / len(bodies) * 1e6}, signature, 1)
 
 
 def _ours() -> tuple[_Sign, Callable[[datetime], str]]:
     from bedrock_stream import Credentials
     from bedrock_stream.auth.sigv4 import sign
 
-    keys = Credentials(KEY_ID, SECRET)
+    credentials = Credentials(KEY_ID, SECRET)
     headers = tuple(_HEADERS.items())
 
     def signed(body: bytes, now: datetime | None = None) -> str:
         at = now or datetime.now(UTC)
-        return sign("POST", _URL, headers, body, credentials=keys, region=REGION, now=at)["Authorization"]
+        return sign("POST", _URL, headers, body, credentials=credentials, region=REGION, now=at)["Authorization"]
 
     return signed, lambda now: _signature(signed(_BODY, now))
 

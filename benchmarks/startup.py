@@ -1,12 +1,12 @@
-"""How long until a program that streams is there: its import, and its first event?
+"""CPU time of a new process until the client is imported, and until its first text.
 
-CPU milliseconds of a fresh interpreter. To import: the line alone that a program with this client begins with. To the
-first text: everything since the process began, with a client made, a request signed and sent to a server that answers
-at once; asyncio is part of it for all. aiohttp alone is the floor. The library's own import must not load aiohttp at
-all, which this question looks at too. Everything is there as bytecode, as it is wherever a package was installed.
+CPU milliseconds of a new interpreter. To import: the import statement of the client alone. To the first text:
+everything since the start of the process, with creating a client, and signing and sending a request to a server that
+responds at once; asyncio is included for all. aiohttp alone is the lower bound. The import of this library must not
+load aiohttp, which is checked here too. All modules are compiled to bytecode first, as in an installed package.
 
-Tried and lost:
-- A checkout as it is: where PYTHONDONTWRITEBYTECODE is set, each run compiled our modules again, at 90 ms a run.
+Tried without success:
+- Running from a checkout without compiling: with PYTHONDONTWRITEBYTECODE each run compiled our modules again, 90 ms.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ _QUICK = (OURS, "aiohttp_alone", "aiobotocore")
 _SLOW = ("boto3", "aws_sdk", "langchain_aws", "pydantic_ai", "litellm")
 _GOALS = {"ms to import": {"aiohttp_alone": 2.0}, "ms to the first text": {"aiohttp_alone": 1 / 1.25}}
 
-# The contenders' modules import next to nothing themselves.
+# The modules of the contenders import almost nothing at module level.
 _PROGRAM = """
 import time
-began = time.process_time()
+start = time.process_time()
 {line}
-imported = time.process_time() - began
+imported = time.process_time() - start
 
 import asyncio, types
 from benchmarks.contenders.{name} import reading
@@ -48,18 +48,18 @@ asyncio.run(run())
 
 
 def ask(lab: Lab) -> None:
-    """Race them."""
+    """Run the contenders."""
     for package in (OURS, "benchmarks"):
         compileall.compile_dir(_ROOT / package, quiet=2)
     converse = Setting(case="converse", url=lab.servers.plain)
     lab.race("startup", _QUICK if lab.quick else (*_QUICK, *_SLOW), converse, goals=_GOALS)
     lab.race("startup", [OURS, "anthropic"], Setting(case="native", form="invoke", url=lab.servers.plain))
     loaded = _imports_aiohttp()
-    lab.note(Row(question="startup", case="import loads aiohttp", contender=OURS, value=float(loaded)), most=0)
+    lab.add(Row(question="startup", case="import loads aiohttp", contender=OURS, value=float(loaded)), most=0)
 
 
 def trial(setting: Setting) -> Sample:
-    """Start an interpreter."""
+    """Measure one new interpreter."""
     contender = load(setting.contender)
     code = _PROGRAM.format(
         line=contender.IMPORT,
@@ -77,5 +77,5 @@ def _imports_aiohttp() -> bool:
 
 
 def _run(code: str) -> str:
-    ran = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
-    return ran.stdout.splitlines()[-1]
+    process = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    return process.stdout.splitlines()[-1]

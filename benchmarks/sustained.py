@@ -1,11 +1,11 @@
-"""How late is an event when a thousand streams speak at once, and how many streams can one process hear in time?
+"""Delay of events with a thousand active streams, and the number of streams that one process handles in time.
 
-Each stream gets ten events a second, each event carries the time at which the server wrote it; both processes read the
-same monotonic clock. The delay is what the kernel and the client add before the program has the text. The first half
-second does not count. Then streams are doubled, and the last step halved again and again, to find the largest crowd
-whose p99 stays below 50 ms; each step is a trial of its own, and the search ends with its budget.
+Each stream receives ten events per second. Each event contains the time at which the server wrote it; both processes
+use the same monotonic clock. The delay is the time that the kernel and the client add before the program has the text.
+The first half second is ignored. Then a search by doubling and bisection finds the largest number of streams with a p99
+below 50 ms. Each step is a separate trial, and the search ends when its time budget is used.
 
-The stamped texts differ from run to run, so contenders agree on their number only.
+The texts differ from run to run, so contenders must agree on their number only.
 """
 
 from __future__ import annotations
@@ -26,15 +26,15 @@ __all__ = ("ask", "trial")
 
 _PACE = 100.0
 _IN_TIME = 50.0  # ms
-_SETTLING = 5  # events of each stream
+_WARM_UP = 5  # events of each stream that are ignored
 _BUDGET = 8.0  # seconds for each search
 _CONTENDERS = (OURS, "aiohttp_alone", "aiobotocore")
 _STAMP = re.compile(rb'"text":"([0-9.]+)"')
 
 
 def ask(lab: Lab) -> None:
-    """Race a thousand streams, then look for the most."""
-    events = lab.pick(20, _SETTLING + 2)
+    """Run the contenders with a thousand streams, then search for the maximum."""
+    events = lab.pick(20, _WARM_UP + 2)
     for loop in ("asyncio", "uvloop"):
         setting = Setting(
             case=f"{lab.pick(1000, 5)} streams, {loop}",
@@ -48,16 +48,16 @@ def ask(lab: Lab) -> None:
         if not lab.quick:
             for contender in _CONTENDERS:
                 if can_run(contender, setting):
-                    lab.note(_search(lab, setting, contender))
+                    lab.add(_search(lab, setting, contender))
 
 
 def _search(lab: Lab, setting: Setting, contender: str) -> Row:
-    """The largest crowd in time, to an eighth."""
-    ends = time.monotonic() + _BUDGET
+    """Return the largest number of streams that are in time, to within an eighth."""
+    deadline = time.monotonic() + _BUDGET
     fits, too_many, streams = 0, 0, 1500
-    while time.monotonic() < ends and (not too_many or too_many - fits > fits / 8) and streams:
-        told = {"contender": contender, "case": f"{streams} streams?", "streams": streams}
-        if lab.trial("sustained", msgspec.structs.replace(setting, **told)).figures["ms p99"] < _IN_TIME:
+    while time.monotonic() < deadline and (not too_many or too_many - fits > fits / 8) and streams:
+        changes = {"contender": contender, "case": f"{streams} streams?", "streams": streams}
+        if lab.trial("sustained", msgspec.structs.replace(setting, **changes)).figures["ms p99"] < _IN_TIME:
             fits = streams
         else:
             too_many = streams
@@ -67,20 +67,20 @@ def _search(lab: Lab, setting: Setting, contender: str) -> Row:
 
 
 def trial(setting: Setting) -> Sample:
-    """Listen to a crowd and note how late each event is."""
-    return run(setting, _listen(setting))
+    """Measure the delay of each event in many concurrent streams."""
+    return run(setting, _read(setting))
 
 
-async def _listen(setting: Setting) -> Sample:
+async def _read(setting: Setting) -> Sample:
     order = Order(setting.events, setting.pace_ms, crowd=setting.streams, stamped=True)
-    prompt, delays, early = order.prompt(), list[float](), _SETTLING * setting.streams
+    prompt, delays, ignored = order.prompt(), list[float](), _WARM_UP * setting.streams
 
-    def take(piece: str | bytes) -> None:
+    def on_text(piece: str | bytes) -> None:
         now = time.monotonic()
         stamps = [piece] if isinstance(piece, str) else _STAMP.findall(piece)
         delays.extend(now - float(stamp) for stamp in stamps)
 
     async with load(setting.contender).reading(setting) as read:
-        await asyncio.gather(*(read(prompt, take) for _ in range(setting.streams)))
-    late = statistics.quantiles(delays[early:], n=100, method="inclusive")
-    return Sample({"ms p50": late[49] * 1000, "ms p99": late[98] * 1000}, events=len(delays))
+        await asyncio.gather(*(read(prompt, on_text) for _ in range(setting.streams)))
+    quantiles = statistics.quantiles(delays[ignored:], n=100, method="inclusive")
+    return Sample({"ms p50": quantiles[49] * 1000, "ms p99": quantiles[98] * 1000}, events=len(delays))

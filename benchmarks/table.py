@@ -1,4 +1,4 @@
-"""Rows as lines of text."""
+"""Format rows as a text table."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from .measure import Row
 
 __all__ = ("lines",)
 
-_HEAD = ("case", "contender", "figure", "", "x ours", "promised", "")
+_HEAD = ("case", "contender", "figure", "", "x ours", "limit", "")
 
 
 def lines(rows: Sequence[Row]) -> list[str]:
-    """A table; equal cases in a column are written once."""
+    """Return the lines of a table; a case that is equal to the one above is left blank."""
     cells = [_HEAD, *_cells(rows)]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     right = {2, 4}
@@ -21,17 +21,17 @@ def lines(rows: Sequence[Row]) -> list[str]:
 
 def _line(cells: Sequence[str], widths: Sequence[int], right: set[int]) -> str:
     padded = (
-        cell.rjust(width) if place in right else cell.ljust(width)
-        for place, (cell, width) in enumerate(zip(cells, widths, strict=True))
+        cell.rjust(width) if column in right else cell.ljust(width)
+        for column, (cell, width) in enumerate(zip(cells, widths, strict=True))
     )
     return "  ".join(padded).rstrip()
 
 
 def _cells(rows: Sequence[Row]) -> Iterable[tuple[str, ...]]:
-    before = None
+    previous = None
     for row in rows:
-        case = "" if row.case == before else row.case
-        before = row.case
+        case = "" if row.case == previous else row.case
+        previous = row.case
         ratio = "" if row.ratio is None else f"{row.ratio:.2f}"
         met = {None: "", True: "kept", False: "MISSED"}[row.met]
         yield case, row.contender, _figure(row.value), row.unit, ratio, row.goal, met

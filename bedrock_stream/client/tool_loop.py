@@ -1,7 +1,7 @@
-"""The loop of a model and its tools: stream, run what it calls, feed back, until it stops calling.
+"""The tool loop: stream a response, run the tools that it calls, send the results back, until it calls none.
 
-Only offered tools are run, with arguments checked against the function's own signature; a tool that fails becomes an
-error result, of which the model sees the kind and the message and never a traceback. The number of rounds is bounded.
+Only offered tools are run, with arguments checked against the function's signature. A tool that fails becomes an error
+result with the type and the message of the exception, never with a traceback. The number of rounds is bounded.
 """
 
 from __future__ import annotations
@@ -28,14 +28,25 @@ ToolRunEvent: TypeAlias = Event | ToolResult
 
 
 class ToolRun:
-    """One conversation with tools; made by `Client.run_tools()`.
+    """A conversation with tools, created by `Client.run_tools()`.
 
-    `async for` yields the events of every round, and between two rounds each `ToolResult` that goes back. `response()`
-    runs to the end and returns the last answer. Raises what `Stream` raises, and `ToolRoundsExceeded`. What a function
-    returns goes back as text, as a JSON object, or as the blocks it is made of; nothing at all as "Done.".
+    `async for` yields the events of every round, and between two rounds each `ToolResult` that is sent back.
+    `response()` runs to the end and returns the last response. Raises what `Stream` raises, and `ToolRoundsExceeded`.
+    The value that a function returns is sent as text, as a JSON object, or as the content blocks that it consists of;
+    None is sent as "Done.".
     """
 
-    __slots__ = ("_failure", "_finished", "_made", "_pending", "_rounds", "_start", "_stream", "_tools", "messages")
+    __slots__ = (
+        "_failure",
+        "_finished",
+        "_max_rounds",
+        "_pending",
+        "_round_count",
+        "_start",
+        "_stream",
+        "_tools",
+        "messages",
+    )
 
     def __init__(
         self,
@@ -46,17 +57,19 @@ class ToolRun:
     ) -> None:
         self._start = start
         self._tools = {tool.name: tool for tool in tools if isinstance(tool, Tool)}
-        bare = [tool.name for tool in self._tools.values() if tool.function is None]
-        bare += [tool["toolSpec"]["name"] for tool in tools if isinstance(tool, dict) and "toolSpec" in tool]
-        if bare:
-            raise ConfigurationError("tools", f"{bare[0]!r} has no function to run", "give Tool(function=...)")
-        self._rounds = rounds
-        self._made = 0
+        # Other dicts are cache points, or tools that the service runs itself.
+        not_runnable = [tool.name for tool in self._tools.values() if tool.function is None]
+        not_runnable += [tool["toolSpec"]["name"] for tool in tools if isinstance(tool, dict) and "toolSpec" in tool]
+        if not_runnable:
+            problem = f"{not_runnable[0]!r} has no function to run"
+            raise ConfigurationError("tools", problem, "pass Tool(function=...)")
+        self._max_rounds = rounds
+        self._round_count = 0
         self._finished = False
         self._failure: BedrockStreamError | None = None
         self._pending: list[ToolResult] = []
         self.messages: tuple[Message, ...] = messages
-        """The conversation so far: the history for whatever comes next, so no call in it is without its result."""
+        """The conversation so far, valid as the history of the next turn: every call in it has its result."""
         self._stream = start(messages)
 
     def __aiter__(self) -> Self:
@@ -76,13 +89,13 @@ class ToolRun:
             await self._next_round()
 
     async def response(self) -> Response:
-        """Run to the end and return the last answer."""
+        """Run to the end and return the last response."""
         async for _ in self:
             pass
         return await self._stream.response()
 
     async def aclose(self) -> None:
-        """Close the round that is being read; no other is begun. Closing twice is fine."""
+        """Close the stream of the current round and start no other. Closing twice has no effect."""
         if not self._finished and not isinstance(self._failure, ToolRoundsExceeded):
             self._failure = StreamInterrupted("the run was closed before its end")
         self._pending.clear()
@@ -97,35 +110,37 @@ class ToolRun:
         await self.aclose()
 
     async def _next_round(self) -> None:
-        """Run what the finished round calls and start the next; `StopAsyncIteration` where it calls nothing."""
+        """Run the calls of the finished round and start the next. Raises `StopAsyncIteration` without calls."""
         response = await self._stream.response()
         calls = response.tool_calls
         if not calls:
             self.messages = (*self.messages, response.message)
             self._finished = True
             raise StopAsyncIteration
-        self._made += 1
-        if self._made >= self._rounds:
+        self._round_count += 1
+        if self._round_count >= self._max_rounds:
+            # The response is not added to the messages: its calls have no results.
             self._failure = self._exceeded(response)
             raise self._failure
-        # Functions have effects: what is cancelled or closed in here never runs a second time.
-        left = self._failure = StreamInterrupted("the run was left while its tools ran")
+        # Functions may have side effects: after a cancellation or a close in here, none of them is run again.
+        interrupted = self._failure = StreamInterrupted("the run was interrupted while its tools ran")
         results = await self._run_all(calls)
+        # All results of a turn belong in the next user message.
         self.messages = (*self.messages, response.message, Message("user", results))
-        if self._failure is not left:  # closed by another task meanwhile
+        if self._failure is not interrupted:  # closed by another task while the tools ran
             raise self._failure
         self._stream = self._start(self.messages)
         self._pending = results
         self._failure = None
 
     def _exceeded(self, response: Response) -> ToolRoundsExceeded:
-        error = ToolRoundsExceeded(self._rounds)
+        error = ToolRoundsExceeded(self._max_rounds)
         error.partial, error.request_id, error.model = response, response.request_id, response.model
         error.events_received = self._stream.delivered
         return error
 
     async def _run_all(self, calls: tuple[ToolCall, ...]) -> list[ToolResult]:
-        """Every call's result, in the calls' order; the calls run side by side."""
+        """Run the calls concurrently and return their results in the order of the calls."""
         results: dict[int, ToolResult] = {}
 
         async def run(index: int, call: ToolCall) -> None:
@@ -139,37 +154,37 @@ class ToolRun:
     async def _run(self, call: ToolCall) -> ToolResult:
         tool = self._tools.get(call.name)
         if tool is None or tool.function is None:
-            return ToolResult(call.id, f"There is no tool {call.name!r}.", "error")
+            return ToolResult(call.id, f"Unknown tool {call.name!r}.", "error")
         try:
-            arguments = checked(tool, call.input)
-        except (msgspec.ValidationError, NotImplementedError, TypeError) as error:  # or annotated as JSON cannot be
-            return ToolResult(call.id, f"The arguments do not fit the tool: {error}", "error")
+            arguments = check_arguments(tool, call.input)
+        except (msgspec.ValidationError, NotImplementedError, TypeError) as error:  # the last two: not a JSON type
+            return ToolResult(call.id, f"The arguments are invalid: {error}", "error")
         try:
             return ToolResult(call.id, _content(await _call(tool.function, arguments)), "success")
-        except Exception as error:  # whatever a caller's function raises is the model's to hear
+        except Exception as error:  # any failure of the caller's function is reported to the model
             return ToolResult(call.id, f"{type(error).__name__}: {error}", "error")
 
 
-def checked(tool: Tool, given: Mapping[str, Any]) -> dict[str, Any]:
-    """Arguments as the function's annotations want them. Raises `msgspec.ValidationError`."""
+def check_arguments(tool: Tool, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Convert a call's input to the types of the function's annotations. Raises `msgspec.ValidationError`."""
     try:
         model = signature_model(tool.function) if tool.function is not None else None
-    except ConfigurationError:  # a function of **kwargs, whose schema was written by hand
+    except ConfigurationError:  # for example **kwargs with a schema written by hand
         model = None
     if model is None:
-        missing = [name for name in tool.input_schema.get("required", ()) if name not in given]
+        missing = [name for name in tool.input_schema.get("required", ()) if name not in values]
         if missing:
             raise msgspec.ValidationError(f"missing {', '.join(missing)}")
-        return dict(given)
-    unknown = set(given) - set(model.__struct_fields__)
+        return dict(values)
+    unknown = set(values) - set(model.__struct_fields__)
     if unknown:
         raise msgspec.ValidationError(f"unknown {', '.join(sorted(unknown))}")
-    value = msgspec.convert(dict(given), model, dec_hook=read_foreign)
+    value = msgspec.convert(dict(values), model, dec_hook=read_foreign)
     return {name: getattr(value, name) for name in model.__struct_fields__}
 
 
 async def _call(function: Callable[..., Any], arguments: dict[str, Any]) -> Any:
-    """Await an async function; a plain one runs in a thread, so that it may block."""
+    """Await an async function, or run a plain function in a thread, where it may block."""
     if inspect.iscoroutinefunction(function):
         return await function(**arguments)
     value = await to_thread.run_sync(lambda: function(**arguments))
@@ -177,21 +192,21 @@ async def _call(function: Callable[..., Any], arguments: dict[str, Any]) -> Any:
 
 
 def _content(value: Any) -> Any:
-    """What a function returned, as a result's content. Raises `TypeError` for what cannot become JSON."""
+    """Convert a function's return value to the content of a result. Raises `TypeError` if it is not JSON."""
     if value is None:
         return "Done."
-    if isinstance(value, str) and value.strip():  # the service refuses a blank text
+    if isinstance(value, str) and value.strip():  # the service rejects blank text
         return value
     items = value if isinstance(value, list | tuple) else (value,)
     if any(isinstance(item, ResultBlock) for item in items):
         return value
     plain = msgspec.to_builtins(value, enc_hook=_plain)
-    # Converse takes objects only as JSON; one with a single key might be mistaken for a block.
+    # A json block of Converse must be an object. It is wrapped, since a dict with one key looks like a content block.
     return Json(plain) if isinstance(plain, dict) else msgspec.json.encode(plain).decode()
 
 
 def _plain(value: Any) -> Any:
-    """A pydantic model among what a function returned."""
+    """Convert a pydantic model within a return value, for msgspec."""
     if hasattr(value, "model_dump"):
         return value.model_dump(mode="json")
-    raise TypeError(f"a {type(value).__name__} cannot become JSON")
+    raise TypeError(f"cannot convert {type(value).__name__} to JSON")

@@ -1,1 +1,1 @@
-"""From arguments to one HTTP request. Pure."""
+"""Turn the arguments of a call into one HTTP request. Pure: no I/O."""

@@ -1,8 +1,8 @@
-"""What Bedrock demands of a whole conversation, mended where that loses nothing and refused where it would.
+"""Bedrock's rules for a whole conversation: fix what can be fixed without loss, and reject the rest with its path.
 
-Mended: tool ids with characters that the service does not take (the same way in calls and results), and a history with
-tool calls whose tools are not offered any more. Refused, with the place: results for calls that nobody made, documents
-without a text beside them, more attachments than the service takes in one message.
+Fixed: tool-use ids with characters that the service does not accept (the same way in calls and results), and a history
+with tool calls whose tools are no longer offered. Rejected: results without a call, documents without a text in the
+same message, and more attachments than the service accepts in one message.
 """
 
 from __future__ import annotations
@@ -21,48 +21,50 @@ from ..types.tools import Tool
 
 __all__ = ("check_sizes", "normalize_conversation", "uses_tools")
 
+# The pattern of `toolUseId` in the Bedrock Runtime service model.
 _ID = re.compile(r"[a-zA-Z0-9_.:-]{1,64}")
-_MOST_IMAGES = 20
-_MOST_DOCUMENTS = 5
+_MAX_IMAGES = 20
+_MAX_DOCUMENTS = 5
 _MEBIBYTE = 1024 * 1024
-# In mebibytes, by the documentation of Converse; the native forms have limits of their own.
-_LARGEST = {Image: 3.75, Document: 4.5}
+# In mebibytes, from the documentation of Converse. The native formats have limits of their own.
+_MAX_SIZES = {Image: 3.75, Document: 4.5}
 
 
 def uses_tools(messages: Sequence[Message]) -> bool:
-    """Whether the history holds tool calls or results."""
+    """Return whether the history contains tool calls or results."""
     return any(True for _, block in _all_blocks(messages) if (_call_id(block), _result_id(block)) != (None, None))
 
 
 def normalize_conversation(messages: tuple[Message, ...], options: Options) -> tuple[tuple[Message, ...], Options]:
-    """The conversation as Bedrock takes it."""
+    """Return the conversation in a form that Bedrock accepts. Raises `ConfigurationError` for what cannot be fixed."""
     _check_results(messages)
     _check_attachments(messages)
     messages = tuple(_with_safe_ids(message) for message in messages)
     if not options.tools and uses_tools(messages) and "toolConfig" not in options.extra:
-        # Bedrock demands the tools of a history that used some, whether or not they may be used again.
+        # Tool blocks in the history require a `toolConfig`, even if no tool may be called again.
         options = msgspec.structs.replace(options, tools=tuple(_stubs(messages)))
     return messages, options
 
 
 def _stubs(messages: Sequence[Message]) -> Iterator[Tool]:
     names = {name: None for _, block in _all_blocks(messages) if (name := _call_name(block)) is not None}
+    # A raw call may lack its name, but `toolConfig` needs at least one tool.
     for name in names or {"unknown_tool": None}:
         yield Tool(name=name, description="Used earlier in this conversation; not available any more.")
 
 
 def _check_results(messages: Sequence[Message]) -> None:
-    """A result follows the call of its id."""
+    """Raise `ConfigurationError` for a result that no earlier call has the id of."""
     called: set[str] = set()
-    for place, block in _all_blocks(messages):
-        if (made := _call_id(block)) is not None:
-            called.add(made)
-        answered = _result_id(block)
-        if answered is not None and answered not in called:
+    for path, block in _all_blocks(messages):
+        if (call_id := _call_id(block)) is not None:
+            called.add(call_id)
+        result_id = _result_id(block)
+        if result_id is not None and result_id not in called:
             raise ConfigurationError(
-                place,
-                f"a tool result for {answered!r}, which no call before it made",
-                "put the assistant's message before it",
+                path,
+                f"the tool result for {result_id!r} has no preceding tool call",
+                "put the assistant message with the call before it",
             )
 
 
@@ -72,31 +74,36 @@ def _check_attachments(messages: Sequence[Message]) -> None:
         images = documents = 0
         has_text = any(_is_text(block) for block in message.content)
         for index, block in enumerate(message.content):
-            place = f"messages[{number}].content[{index}]"
-            if _is(block, Image, "image"):
+            path = f"messages[{number}].content[{index}]"
+            if _is_kind(block, Image, "image"):
                 images += 1
-                _limit(place, images, _MOST_IMAGES, "image")
-            if _is(block, Document, "document"):
+                _check_count(path, images, _MAX_IMAGES, "image")
+            if _is_kind(block, Document, "document"):
                 documents += 1
-                _limit(place, documents, _MOST_DOCUMENTS, "document")
+                _check_count(path, documents, _MAX_DOCUMENTS, "document")
+                # The text may be anywhere in the same message, but not in another one.
                 if not has_text:
-                    raise ConfigurationError(place, "a document without a text beside it", "add a Text to the message")
+                    raise ConfigurationError(
+                        path, "a document requires a text block in the same message", "add a Text to the message"
+                    )
 
 
 def check_sizes(messages: Sequence[Message]) -> None:
-    """Refuse an attachment that is too large for Converse."""
-    for place, block in _all_blocks(messages):
-        largest = _LARGEST.get(type(block))
+    """Raise `ConfigurationError` for an image or a document that is too large for Converse."""
+    for path, block in _all_blocks(messages):
+        limit = _MAX_SIZES.get(type(block))
+        # An attachment in S3 has no data here. The service checks its size.
         data = getattr(block, "data", None)
-        if largest is not None and data is not None and len(data) > largest * _MEBIBYTE:
+        if limit is not None and data is not None and len(data) > limit * _MEBIBYTE:
             kind = type(block).__name__.lower()
-            problem = f"the {kind} has {len(data)} bytes; {largest:g} MB are the most that Converse takes"
-            raise ConfigurationError(place, problem, "make it smaller, or put it into S3")
+            problem = f"the {kind} has {len(data)} bytes, Converse accepts at most {limit:g} MB"
+            raise ConfigurationError(path, problem, "make it smaller, or upload it to S3")
 
 
-def _limit(place: str, count: int, most: int, what: str) -> None:
-    if count > most:
-        raise ConfigurationError(place, f"it is {what} number {count} of the message", f"{most} are the most")
+def _check_count(path: str, count: int, limit: int, kind: str) -> None:
+    if count > limit:
+        problem = f"expected at most {limit} {kind}s in a message, this is number {count}"
+        raise ConfigurationError(path, problem, "send fewer in one message")
 
 
 def _with_safe_ids(message: Message) -> Message:
@@ -107,19 +114,20 @@ def _with_safe_ids(message: Message) -> Message:
 def _with_safe_id(block: Block) -> Block:
     if isinstance(block, ToolCall | ToolResult) and not _ID.fullmatch(block.id):
         return msgspec.structs.replace(block, id=_safe_id(block.id))
-    if isinstance(block, Raw):  # a typed result may answer a raw call, and the other way round
+    if isinstance(block, Raw):  # a typed result may refer to a raw call, and vice versa
         for key, read in (("toolUse", _raw_call), ("toolResult", _raw_result)):
-            raw = read(block)
-            if raw is not None and not _ID.fullmatch(raw):
-                return Raw({**block.value, key: {**block.value[key], "toolUseId": _safe_id(raw)}})
+            raw_id = read(block)
+            if raw_id is not None and not _ID.fullmatch(raw_id):
+                return Raw({**block.value, key: {**block.value[key], "toolUseId": _safe_id(raw_id)}})
     return block
 
 
 def _safe_id(id: str) -> str:
-    """Another id, the same for the same, and still different for different ones."""
+    """Map an id to one that the service accepts: equal ids stay equal, different ids stay different."""
     from hashlib import sha256
 
     digest = sha256(id.encode("utf-8", "surrogatepass")).hexdigest()
+    # 48 readable characters, `_` and 12 digits of the hash: 61 of the 64 that are allowed.
     return f"{re.sub(r'[^a-zA-Z0-9_.:-]', '_', id)[:48]}_{digest[:12]}"
 
 
@@ -129,7 +137,9 @@ def _all_blocks(messages: Sequence[Message]) -> Iterator[tuple[str, Block]]:
             yield f"messages[{number}].content[{index}]", block
 
 
-def _of_raw(key: str, member: str) -> Callable[[Block], str | None]:
+def _raw_reader(key: str, member: str) -> Callable[[Block], str | None]:
+    """Return a reader of one str in a raw block, which yields None for blocks of another kind or shape."""
+
     def read(block: Block) -> str | None:
         inner: Any = block.value.get(key) if isinstance(block, Raw) else None
         value = inner.get(member) if isinstance(inner, dict) else None
@@ -139,9 +149,9 @@ def _of_raw(key: str, member: str) -> Callable[[Block], str | None]:
 
 
 _raw_call, _raw_name, _raw_result = (
-    _of_raw("toolUse", "toolUseId"),
-    _of_raw("toolUse", "name"),
-    _of_raw("toolResult", "toolUseId"),
+    _raw_reader("toolUse", "toolUseId"),
+    _raw_reader("toolUse", "name"),
+    _raw_reader("toolResult", "toolUseId"),
 )
 
 
@@ -161,5 +171,5 @@ def _is_text(block: Block) -> bool:
     return isinstance(block, Text | CitedText) or (isinstance(block, Raw) and "text" in block.value)
 
 
-def _is(block: Block, kind: type, key: str) -> bool:
+def _is_kind(block: Block, kind: type, key: str) -> bool:
     return isinstance(block, kind) or (isinstance(block, Raw) and key in block.value)

@@ -1,9 +1,9 @@
-"""Where a request goes: region, partition, and what overrides them.
+"""Resolve the region and the endpoint of a service, from arguments, environment variables and profile settings.
 
     https://{service}[-fips].{region}.{suffix of the partition}
 
-Pure: environment and profile settings are handed in. The region builds the host that we sign for, so it must be one
-host label. Source: the endpoint rule sets of the service models.
+Pure: the environment and the profile settings are parameters. The region is part of the host name that is signed, so it
+must be a single host label. Source: the endpoint rule sets of the service models.
 """
 
 from __future__ import annotations
@@ -30,54 +30,61 @@ __all__ = (
 )
 
 
+_URL_FORM = "use https://host[:port][/path]"
+
+
 class _Partition(msgspec.Struct, frozen=True):
     regions: str
     suffix: str
     dual_stack_suffix: str
 
 
+# From botocore's partition data.
 _PARTITIONS = (
-    _Partition(r"(us|eu|ap|sa|ca|me|af|il|mx)-\w+-\d+", "amazonaws.com", "api.aws"),
-    _Partition(r"cn-\w+-\d+", "amazonaws.com.cn", "api.amazonwebservices.com.cn"),
-    _Partition(r"us-gov-\w+-\d+", "amazonaws.com", "api.aws"),
-    _Partition(r"eusc-(de)-\w+-\d+", "amazonaws.eu", "api.amazonwebservices.eu"),
-    _Partition(r"us-iso-\w+-\d+", "c2s.ic.gov", "api.aws.ic.gov"),
-    _Partition(r"us-isob-\w+-\d+", "sc2s.sgov.gov", "api.aws.scloud"),
-    _Partition(r"eu-isoe-\w+-\d+", "cloud.adc-e.uk", "api.cloud-aws.adc-e.uk"),
-    _Partition(r"us-isof-\w+-\d+", "csp.hci.ic.gov", "api.aws.hci.ic.gov"),
+    _Partition(r"(us|eu|ap|sa|ca|me|af|il|mx)-\w+-\d+", "amazonaws.com", "api.aws"),  # aws
+    _Partition(r"cn-\w+-\d+", "amazonaws.com.cn", "api.amazonwebservices.com.cn"),  # aws-cn
+    _Partition(r"us-gov-\w+-\d+", "amazonaws.com", "api.aws"),  # aws-us-gov
+    _Partition(r"eusc-(de)-\w+-\d+", "amazonaws.eu", "api.amazonwebservices.eu"),  # aws-eusc
+    _Partition(r"us-iso-\w+-\d+", "c2s.ic.gov", "api.aws.ic.gov"),  # aws-iso
+    _Partition(r"us-isob-\w+-\d+", "sc2s.sgov.gov", "api.aws.scloud"),  # aws-iso-b
+    _Partition(r"eu-isoe-\w+-\d+", "cloud.adc-e.uk", "api.cloud-aws.adc-e.uk"),  # aws-iso-e
+    _Partition(r"us-isof-\w+-\d+", "csp.hci.ic.gov", "api.aws.hci.ic.gov"),  # aws-iso-f
 )
 
 
 class Service(msgspec.Struct, frozen=True):
-    """A service that has a host in each region."""
+    """A service with a host in each region."""
 
     host: str
-    """The first label of its host."""
+    """The first label of its host name."""
     name: str
-    """Its name in the settings; in capitals, in the variables."""
-    fips_as_it_is: str = r"(?!)"
-    """The regions, as a pattern, where its plain host is the FIPS one."""
+    """Its name in profile settings, and in upper case in environment variables."""
+    plain_fips_regions: str = r"(?!)"
+    """A pattern of the regions where its host without `-fips` is the FIPS endpoint; none by default."""
 
 
 BEDROCK_RUNTIME = Service("bedrock-runtime", "bedrock_runtime")
-
-
+# The rule set of STS maps FIPS in GovCloud to the plain host, unless dual-stack is on.
 STS = Service("sts", "sts", r"us-gov-\w+-\d+")
 
 
 class Endpoint(msgspec.Struct, frozen=True):
-    """An address and where it was found."""
+    """A base URL and its source."""
 
     url: str
-    """Scheme, host and base path, without a slash at the end."""
+    """Scheme, host and base path, without a trailing slash."""
     source: str
-    """`region`, or the name of the argument, variable or setting that gave it."""
+    """`region`, or the name of the argument, variable or setting that the URL comes from."""
 
 
 def resolve_region(explicit: str | None, environ: Mapping[str, str], settings: Mapping[str, str]) -> str:
-    """Argument > `AWS_REGION` > `AWS_DEFAULT_REGION` > profile > `us-east-1`."""
+    """Return the region: argument > `AWS_REGION` > `AWS_DEFAULT_REGION` > profile > `us-east-1`.
+
+    Raises `ConfigurationError` if it is not a host label.
+    """
     if explicit is not None:
         return check_region(explicit, "region")
+    # botocore reads only AWS_DEFAULT_REGION, the other AWS SDKs read AWS_REGION. A blank variable counts as absent.
     for source in ("AWS_REGION", "AWS_DEFAULT_REGION"):
         if environ.get(source):
             return check_region(environ[source], source)
@@ -97,37 +104,41 @@ def resolve_endpoint(
     use_dual_stack: bool | None = None,
     allow_http: bool = False,
 ) -> Endpoint:
-    """Argument > `AWS_ENDPOINT_URL_{SERVICE}` > `AWS_ENDPOINT_URL` > profile > the region's own host.
+    """Return the endpoint: argument > `AWS_ENDPOINT_URL_{SERVICE}` > `AWS_ENDPOINT_URL` > profile > the region's host.
 
-    Plain http away from this machine would send the request, and with an API key the key itself, for all to read:
-    refused unless `allow_http`.
+    Raises `ConfigurationError` for a custom endpoint that is not a URL or that is combined with FIPS or dual-stack, and
+    for http to another machine, which exposes the request and an API key in it, unless `allow_http` is set.
     """
     fips = _switch(use_fips, "AWS_USE_FIPS_ENDPOINT", "use_fips_endpoint", environ, settings)
     dual_stack = _switch(use_dual_stack, "AWS_USE_DUALSTACK_ENDPOINT", "use_dualstack_endpoint", environ, settings)
-    custom = _custom(service, endpoint_url, environ, settings)
+    custom = _custom_endpoint(service, endpoint_url, environ, settings)
     if custom is None:
         return Endpoint(_regional(service, region, fips=fips, dual_stack=dual_stack), "region")
     if fips or dual_stack:
+        # A rule of the service's endpoint rule set: both select a host name, as a custom endpoint does.
         kind = "FIPS" if fips else "dual-stack"
-        raise ConfigurationError(custom.source, f"a custom endpoint and {kind} exclude each other", "drop one of them")
+        problem = f"a custom endpoint cannot be combined with {kind}"
+        raise ConfigurationError(custom.source, problem, "drop one of them")
     _check_url(service, custom, allow_http)
     return custom
 
 
 def _regional(service: Service, region: str, *, fips: bool, dual_stack: bool) -> str:
+    # The rules put an unknown region into the first partition, `aws`.
     partition = next((p for p in _PARTITIONS if re.fullmatch(p.regions, region)), _PARTITIONS[0])
     suffix = partition.dual_stack_suffix if dual_stack else partition.suffix
-    marked = fips and (dual_stack or not re.fullmatch(service.fips_as_it_is, region))
-    return f"https://{service.host}{'-fips' if marked else ''}.{region}.{suffix}"
+    fips_label = fips and (dual_stack or not re.fullmatch(service.plain_fips_regions, region))
+    return f"https://{service.host}{'-fips' if fips_label else ''}.{region}.{suffix}"
 
 
-def _custom(
+def _custom_endpoint(
     service: Service, explicit: str | None, environ: Mapping[str, str], settings: Mapping[str, str]
 ) -> Endpoint | None:
     if explicit is not None:
         if not isinstance(explicit, str):
-            raise ConfigurationError("endpoint_url", f"a {type(explicit).__name__} is no address", "use a str")
+            raise ConfigurationError("endpoint_url", f"expected a str, got {type(explicit).__name__}", _URL_FORM)
         return Endpoint(explicit.rstrip("/"), "endpoint_url")
+    # The setting disables endpoints from the environment and the profile, never the argument.
     if _switch(None, "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "ignore_configured_endpoint_urls", environ, settings):
         return None
     for name in (f"AWS_ENDPOINT_URL_{service.name.upper()}", "AWS_ENDPOINT_URL"):
@@ -144,10 +155,11 @@ def _switch(
 ) -> bool:
     if explicit is not None:
         return explicit
+    # As in botocore: only "true" in any case turns a switch on, and a variable takes precedence over the profile.
     return (environ.get(variable) or settings.get(setting) or "").strip().lower() == "true"
 
 
-@lru_cache(maxsize=64)  # the same one with every call
+@lru_cache(maxsize=64)  # the endpoint is the same for most calls
 def _check_url(service: Service, endpoint: Endpoint, allow_http: bool) -> None:
     url = endpoint.url
     try:
@@ -155,25 +167,26 @@ def _check_url(service: Service, endpoint: Endpoint, allow_http: bool) -> None:
         host, _ = parts.hostname, parts.port
     except ValueError:
         host = None
-    # What else could stand in a URL has no place here, least of all a password or a line break.
+    # Reject query, fragment, user info and control characters: the URL is a prefix of every request's URL.
     if not host or parts.scheme not in ("http", "https") or not url.isprintable() or set(url) & set(" ?#@"):
+        # The text before an @ may be a password.
         shown = re.sub("//.*@", "//...@", url)
-        raise ConfigurationError(endpoint.source, f"{shown!r} is no endpoint", "use https://host[:port][/path]")
+        raise ConfigurationError(endpoint.source, f"expected an endpoint URL, got {shown!r}", _URL_FORM)
     if parts.scheme == "http" and not allow_http and not is_loopback(host):
         remedy = "use https, or Client(allow_http=True)" if service is BEDROCK_RUNTIME else "use https"
         raise ConfigurationError(endpoint.source, f"{url!r} would send credentials unencrypted", remedy)
 
 
 def host_of(url: str) -> str:
-    """Return the host name in a URL, or in `//` with a `Host` header behind it; empty where there is none."""
+    """Return the host name of a URL, or of `//` followed by a `Host` header; an empty str without one."""
     try:
         return urlsplit(url).hostname or ""
-    except ValueError:  # brackets that hold no address
+    except ValueError:  # brackets without an IP address
         return ""
 
 
 def is_loopback(host: str) -> bool:
-    """Whether a host's name or address stands for this machine, so that no other one can reach or hear it.
+    """Return whether a host name or an address belongs to the loopback interface, which other machines cannot reach.
 
     >>> is_loopback("127.0.0.1"), is_loopback("app.localhost"), is_loopback("localhost.example.com")
     (True, True, False)

@@ -1,8 +1,8 @@
-"""What a model id says: who made the model, which family it is, and which formats it can be spoken to in.
+"""Parse model ids: the vendor, the family and the native format of a model.
 
-Accepted are foundation-model ids, inference-profile ids and every kind of ARN, with or without a leading `bedrock:` or
-`amazon_bedrock:`. The id is sent as it was given; nothing is ever stripped from it but that prefix. What cannot be told
-from an id (an application inference profile, a provisioned model) speaks Converse, as every unknown family does.
+Accepted are foundation-model ids, inference-profile ids and ARNs of every kind, with or without a leading `bedrock:` or
+`amazon_bedrock:`. Only that prefix is removed; the rest of the id is sent unchanged. An id that does not name its model
+(an application inference profile, a provisioned model) has no family and uses Converse, as every unknown family does.
 """
 
 from __future__ import annotations
@@ -17,9 +17,10 @@ from ..errors import ConfigurationError, UnsupportedOperation
 __all__ = ("MAX_LENGTH", "Model", "describe", "normalize")
 
 MAX_LENGTH = 2048
-"""The service's own limit on a model id."""
+"""The longest model id that the service accepts, in characters."""
 
 _PREFIXES = ("amazon_bedrock:", "bedrock:")
+# Prefixes of cross-region inference profiles. Another prefix is accepted in front of a known vendor.
 _GEO = frozenset({"us", "eu", "ap", "apac", "ca", "au", "jp", "us-gov", "global"})
 _VENDORS = frozenset(
     {
@@ -44,21 +45,22 @@ _VENDORS = frozenset(
         "zai",
     }
 )
+_ID_FORM = "use a model id, an inference profile or an ARN"
 _ARN = re.compile(r"arn:[^:]+:(bedrock|sagemaker):[^:]*:[^:]*:([a-z-]+)/(.+)")
-# What other services of the Bedrock family run, none of which takes an API key.
-_ELSEWHERE = {
+# Resources that other Bedrock services run. None of these services accepts API keys.
+_OTHER_SERVICES = {
     "agent": "agents run in bedrock-agent-runtime",
     "agent-alias": "agents run in bedrock-agent-runtime",
     "flow": "flows run in bedrock-agent-runtime",
-    "knowledge-base": "knowledge bases are asked in bedrock-agent-runtime",
+    "knowledge-base": "knowledge bases are queried in bedrock-agent-runtime",
     "data-automation-project": "data automation runs in bedrock-data-automation-runtime",
     "blueprint": "data automation runs in bedrock-data-automation-runtime",
     "data-automation-profile": "data automation runs in bedrock-data-automation-runtime",
 }
-# ARNs whose last part is a model id.
-_TELLING_ARNS = frozenset({"foundation-model", "inference-profile"})
+# Kinds of ARNs that end in a model id. The others end in an id that AWS generated or the account chose.
+_MODEL_ID_ARNS = frozenset({"foundation-model", "inference-profile"})
 
-# Vendor and beginning of the name -> family. The first match counts.
+# Vendor, prefix of the model's name, family. The first match counts.
 _FAMILIES: tuple[tuple[str, str, str], ...] = (
     ("anthropic", "claude", "claude"),
     ("openai", "gpt-oss", "gpt-oss"),
@@ -74,86 +76,90 @@ _FAMILIES: tuple[tuple[str, str, str], ...] = (
     ("qwen", "", "qwen"),
     ("writer", "", "palmyra"),
 )
+# Family -> dialect of its InvokeModel format.
 _NATIVE = {"claude": "anthropic", "gpt-oss": "openai", "llama2": "llama", "llama3": "llama", "llama4": "llama"}
 
 
 class Model(msgspec.Struct, frozen=True):
-    """What an id says."""
+    """A parsed model id."""
 
     id: str
-    """As it goes into the URL."""
+    """The id as it is sent in the URL."""
     base: str
-    """The model's own id, without ARN and geo prefix; the id itself where it tells nothing."""
+    """The foundation model's id, without ARN and geo prefix; equal to `id` if the id does not contain it."""
     vendor: str | None = None
     family: str | None = None
-    """`claude`, `gpt-oss`, `llama2`, `llama3`, `llama4`, `command-r`, `nova`, ...; None where it cannot be told."""
+    """`claude`, `gpt-oss`, `llama2`, `llama3`, `llama4`, `command-r`, `nova`, ...; None if unknown."""
     geo: str | None = None
-    """The inference profile's prefix, `us` or `global`."""
+    """The prefix of the inference profile, such as `us` or `global`."""
     arn_kind: str | None = None
-    """`inference-profile`, `provisioned-model`, ...; None where the id is no ARN."""
+    """`inference-profile`, `provisioned-model`, ...; None if the id is not an ARN."""
 
     @property
     def native(self) -> str | None:
-        """The dialect for InvokeModel: `anthropic`, `openai`, `llama`, or None where there is none."""
+        """The dialect for InvokeModel: `anthropic`, `openai`, `llama`, or None for Converse only."""
         return _NATIVE.get(self.family or "")
 
 
 def normalize(model: str) -> str:
-    """The id as it goes into the URL. Raises `ConfigurationError` for what cannot be one."""
+    """Return the id as it is sent in the URL. Raises `ConfigurationError` for an invalid id."""
     if not isinstance(model, str):
-        raise ConfigurationError("model", f"a {type(model).__name__} is no model id", "use a str")
+        raise ConfigurationError("model", f"expected a str, got {type(model).__name__}", _ID_FORM)
     name = model
     for prefix in _PREFIXES:
         name = name.removeprefix(prefix)
-    if not name.strip("."):  # dots alone would climb the path
-        raise ConfigurationError("model", f"{model!r} names no model", "use a model id, an inference profile or an ARN")
+    if not name.strip("."):  # "." and ".." are dot segments of the URL's path
+        raise ConfigurationError("model", f"{model!r} is not a model id", _ID_FORM)
     if any(character.isspace() or not character.isprintable() for character in name):
         raise ConfigurationError("model", f"{model!r} contains white space or control characters", "remove them")
     if len(name) > MAX_LENGTH:
-        raise ConfigurationError("model", f"it is {len(name)} characters long", f"{MAX_LENGTH} is the limit")
+        problem = f"expected at most {MAX_LENGTH} characters, got {len(name)}"
+        raise ConfigurationError("model", problem, _ID_FORM)
     return name
 
 
 def describe(model: str) -> Model:
-    """What an id says. Raises as `normalize` does, and `UnsupportedOperation` for what no request here can reach.
+    """Parse an id. Raises as `normalize` does, and `UnsupportedOperation` for resources of other services or protocols.
 
     >>> model = describe("us.anthropic.claude-sonnet-4-5-20250929-v1:0")
     >>> model.vendor, model.family, model.geo, model.native
     ('anthropic', 'claude', 'us', 'anthropic')
     """
-    return _described(model) if isinstance(model, str) else _described(normalize(model))
+    return _parse(model) if isinstance(model, str) else _parse(normalize(model))  # a value may be unhashable
 
 
-@lru_cache(maxsize=256)  # a program speaks to a few models, thousands of times
-def _described(model: str) -> Model:
+@lru_cache(maxsize=256)  # a program uses a few models for all of its calls
+def _parse(model: str) -> Model:
     name = normalize(model)
     arn = _ARN.fullmatch(name)
     arn_kind = None if arn is None else arn[2]
     base = name
     if arn is not None:
-        _check_reachable(name, arn[2])
-        if arn_kind not in _TELLING_ARNS:
+        _check_service(name, arn[2])
+        # Application inference profiles, provisioned, custom and imported models, prompts and prompt routers.
+        if arn_kind not in _MODEL_ID_ARNS:
             return Model(name, name, arn_kind=arn_kind)
         base = arn[3]
+    # `us.anthropic.claude-...`: geo prefix, vendor, model. The foundation model's id starts with the vendor.
     geo, _, rest = base.partition(".")
     if rest and (geo in _GEO or rest.partition(".")[0] in _VENDORS):
         base = rest
     else:
         geo = ""
-    vendor, _, own = base.partition(".")
+    vendor, _, model_name = base.partition(".")
     if vendor not in _VENDORS:
         return Model(name, base, geo=geo or None, arn_kind=arn_kind)
-    if vendor == "amazon" and own.startswith("nova") and "sonic" in own:
+    if vendor == "amazon" and model_name.startswith("nova") and "sonic" in model_name:
         raise UnsupportedOperation(
             "model",
-            f"{model!r} speaks only InvokeModelWithBidirectionalStream over HTTP/2, which takes no API key",
-            "use a model of text here, and for speech an SDK that streams both ways, with IAM keys",
+            f"{model!r} supports only InvokeModelWithBidirectionalStream over HTTP/2, which does not accept API keys",
+            "use a text model, or for speech an SDK with bidirectional streaming and IAM credentials",
         )
-    family = next((family for maker, start, family in _FAMILIES if maker == vendor and own.startswith(start)), None)
-    return Model(name, base, vendor, family, geo or None, arn_kind)
+    families = (family for maker, prefix, family in _FAMILIES if maker == vendor and model_name.startswith(prefix))
+    return Model(name, base, vendor, next(families, None), geo or None, arn_kind)
 
 
-def _check_reachable(name: str, arn_kind: str) -> None:
-    if arn_kind in _ELSEWHERE:
-        problem = f"{name!r} is no model: {_ELSEWHERE[arn_kind]}, which takes no API key"
-        raise UnsupportedOperation("model", problem, "use that service's client with IAM keys")
+def _check_service(name: str, arn_kind: str) -> None:
+    if arn_kind in _OTHER_SERVICES:
+        problem = f"{name!r} is not a model: {_OTHER_SERVICES[arn_kind]}, which does not accept API keys"
+        raise UnsupportedOperation("model", problem, "use that service's client with IAM credentials")

@@ -1,8 +1,8 @@
-"""Which API and which form a call takes, and why.
+"""Choose between Converse and the native format of a family (InvokeModel), with the reason.
 
-Families with a form of their own (Claude, gpt-oss, Llama) are asked in it; tools, and whatever that form has no words
-for, take the call to Converse, which every other family speaks anyway. `use_converse` decides where it is given, and a
-native route that cannot be taken is an error then, never a silent detour. Caching does not change the route.
+Claude, gpt-oss and Llama use their native format. Tools, and anything that the format cannot express, move the call to
+Converse, which all other families use. An explicit `use_converse` decides: if the native format then cannot express the
+call, that is an error and never a silent fallback. Caching does not change the route.
 """
 
 from __future__ import annotations
@@ -26,17 +26,18 @@ __all__ = ("Route", "choose_route")
 
 
 class Route(msgspec.Struct, frozen=True):
-    """A decision."""
+    """The chosen dialect of a call."""
 
     dialect: Dialect
     reason: str
     messages: tuple[Message, ...]
-    """The conversation as this dialect takes it."""
+    """The conversation in the form that this dialect accepts."""
 
 
 _CONVERSE = Converse()
+# Options that no native format has a field for.
 _CONVERSE_ONLY = ("response_field_paths", "prompt_variables")
-# Members of its body that no native form has.
+# Members of a Converse body that no native format has, for callers who put them into `extra`.
 _CONVERSE_MEMBERS = frozenset(
     {
         "additionalModelRequestFields",
@@ -54,7 +55,7 @@ _CONVERSE_MEMBERS = frozenset(
 
 
 def choose_route(model: Model, messages: tuple[Message, ...], options: Options) -> Route:
-    """Raises `UnsupportedOperation` where `use_converse=False` asks for what cannot be."""
+    """Return the route of a call. Raises `UnsupportedOperation` for an impossible `use_converse=False`."""
     if options.use_converse:
         return Route(_CONVERSE, "use_converse=True", messages)
     native = _native(model)
@@ -62,24 +63,27 @@ def choose_route(model: Model, messages: tuple[Message, ...], options: Options) 
     if native is None:
         if forced:
             raise UnsupportedOperation(
-                "use_converse", f"False, but {model.id!r} has no native form here", "leave it out, or use invoke_stream"
+                "use_converse",
+                f"cannot be False: {model.id!r} has no native format in this library",
+                "omit it, or use invoke_stream",
             )
-        return Route(_CONVERSE, f"{model.family or 'an unknown family'} speaks Converse", messages)
+        return Route(_CONVERSE, f"{model.family or 'an unknown model family'} uses Converse", messages)
     typed = tuple(_typed(message) for message in messages)
-    obstacle = _obstacle(native, typed, options)
+    unsupported = _unsupported(native, typed, options)
     if forced:
-        if obstacle is not None:
-            raise UnsupportedOperation("use_converse", f"False, but {obstacle}", "leave it out")
+        if unsupported is not None:
+            raise UnsupportedOperation("use_converse", f"cannot be False: {unsupported}", "omit it")
         return Route(native, "use_converse=False", typed)
+    # Tool calls and results in the history count as tools, whether or not any are offered now.
     if options.tools or uses_tools(typed):
-        return Route(_CONVERSE, "tools go through Converse", messages)
-    if obstacle is not None:
-        return Route(_CONVERSE, obstacle, messages)
-    return Route(native, f"{model.family} without tools speaks its own form", typed)
+        return Route(_CONVERSE, "calls with tools use Converse", messages)
+    if unsupported is not None:
+        return Route(_CONVERSE, unsupported, messages)
+    return Route(native, f"{model.family} without tools uses its native format", typed)
 
 
 def _native(model: Model) -> Native | None:
-    match model.native:  # few programs speak to more than one family, so each form is imported when it is spoken
+    match model.native:  # imported on first use: most programs use the models of one family
         case "anthropic":
             from ..dialects.anthropic import Anthropic
 
@@ -95,25 +99,25 @@ def _native(model: Model) -> Native | None:
     return None
 
 
-def _obstacle(native: Native, messages: Sequence[Message], options: Options) -> str | None:
+def _unsupported(native: Native, messages: Sequence[Message], options: Options) -> str | None:
     for name in _CONVERSE_ONLY:
         if getattr(options, name):
-            return f"only Converse knows {name}"
+            return f"only Converse supports {name}"
     for name in options.extra:
         if name in _CONVERSE_MEMBERS:
-            return f"only Converse knows {name}"
+            return f"only Converse supports {name}"
     return native.unsupported(messages, options)
 
 
 def _typed(message: Message) -> Message:
-    """A message with the caller's blocks in Converse's shape read, as far as they can be."""
+    """Parse the caller's blocks in Converse's shape, since a native format can express only typed blocks."""
     blocks = tuple(_typed_block(block) for block in message.content)
     return message if blocks == message.content else Message(message.role, blocks)
 
 
 def _typed_block(block: Block) -> Block:
     if isinstance(block, Raw):
-        with suppress(InvalidFrame, ValueError, RecursionError):  # what cannot be read stays as it is
+        with suppress(InvalidFrame, ValueError, RecursionError):  # an unknown block is left as it is
             block = read_block(block.value)
     if isinstance(block, ToolResult):
         return msgspec.structs.replace(block, content=tuple(_typed_item(item) for item in block.content))
@@ -122,6 +126,7 @@ def _typed_block(block: Block) -> Block:
 
 def _typed_item(item: Any) -> Any:
     match item:
+        # Only the content of a tool result may be JSON: a message has no such block.
         case Raw({"json": value, **rest}) if not rest:
             return Json(value)
         case Raw():

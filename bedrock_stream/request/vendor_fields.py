@@ -1,7 +1,7 @@
-"""Options that each family of models spells its own way, turned into additional fields of the request.
+"""Map options that each model family spells differently to additional fields of the request.
 
-The same fields serve both routes: Converse takes them as `additionalModelRequestFields`, a native body as members of
-its own. What the caller says in `additional_model_request_fields` goes before what is made here.
+Both routes send the same fields: Converse in `additionalModelRequestFields`, a native body at its top level. The fields
+in the caller's `additional_model_request_fields` take precedence.
 Source: the families' parameter pages in the Bedrock user guide.
 """
 
@@ -19,19 +19,20 @@ from .models import Model
 
 __all__ = ("with_vendor_fields",)
 
-_MINIMUM_BUDGET = 1024  # tokens; Claude refuses less
-_LOWEST_TOP_P = 0.95  # beside thinking
+_MIN_BUDGET = 1024  # tokens; Claude rejects smaller budgets
+_MIN_TOP_P = 0.95  # with thinking
+# Tokens for each effort, for the versions of Claude that know budgets only.
 _BUDGETS = {"minimal": 1024, "low": 1024, "medium": 2048, "high": 4096, "xhigh": 8192, "max": 16384}
-# The date that follows has eight digits and is no part of the version.
+# claude-<name>-<major>[-<minor>][-<date>]: the date has eight digits, a version number at most two.
 _CLAUDE_VERSION = re.compile(r"claude-[a-z]+-(\d{1,2})(?:-(\d{1,2}))?(?!\d)")
-_ADAPTIVE_SINCE = (4, 6)  # from there on Claude decides itself how long to think, guided by an effort
+_ADAPTIVE_SINCE = (4, 6)  # adaptive thinking: the model chooses the length, and `effort` guides it
 
 
 def with_vendor_fields(model: Model, options: Options) -> Options:
-    """The options with `top_k`, `reasoning` and `anthropic_beta` moved into the additional fields.
+    """Return the options with `top_k`, `reasoning` and `anthropic_beta` added to the additional fields.
 
-    Raises `ConfigurationError` for options that exclude each other, `UnsupportedOperation` where the family has no such
-    thing.
+    Raises `ConfigurationError` for options that cannot be combined, and `UnsupportedOperation` for an option that the
+    family does not support.
     """
     fields: dict[str, Any] = {}
     if options.top_k is not None:
@@ -43,11 +44,12 @@ def with_vendor_fields(model: Model, options: Options) -> Options:
         fields["anthropic_beta"] = list(options.anthropic_beta)
     if not fields:
         return options
-    given = options.additional_model_request_fields or {}
-    return msgspec.structs.replace(options, additional_model_request_fields={**fields, **given})
+    own = options.additional_model_request_fields or {}
+    return msgspec.structs.replace(options, additional_model_request_fields={**fields, **own})
 
 
 def _top_k(model: Model, value: int) -> dict[str, Any]:
+    # `inferenceConfig` of Converse has no top_k, so each family has a field of its own for it.
     match model.family:
         case "claude" | "mistral" | "qwen" | "deepseek":
             return {"top_k": value}
@@ -55,18 +57,20 @@ def _top_k(model: Model, value: int) -> dict[str, Any]:
             return {"k": value}
         case "nova":
             return {"inferenceConfig": {"topK": value}}
-    raise UnsupportedOperation(
-        "top_k", f"{model.id!r} is not known to take it", "leave it out, or use additional_model_request_fields"
-    )
+    raise _unsupported("top_k", model)
 
 
 def _reasoning(model: Model, options: Options) -> dict[str, Any]:
-    write = _REASONING.get(model.family or "")
-    if write is None:
-        raise UnsupportedOperation(
-            "reasoning", f"{model.id!r} is not known to take it", "leave it out, or use additional_model_request_fields"
-        )
-    return write(model, options)
+    build = _REASONING.get(model.family or "")
+    if build is None:
+        raise _unsupported("reasoning", model)
+    return build(model, options)
+
+
+def _unsupported(option: str, model: Model) -> UnsupportedOperation:
+    return UnsupportedOperation(
+        option, f"not known to be supported by {model.id!r}", "omit it, or use additional_model_request_fields"
+    )
 
 
 def _claude(model: Model, options: Options) -> dict[str, Any]:
@@ -77,57 +81,66 @@ def _claude(model: Model, options: Options) -> dict[str, Any]:
     version = _CLAUDE_VERSION.search(model.base)
     adaptive = version is not None and (int(version[1]), int(version[2] or 0)) >= _ADAPTIVE_SINCE
     if isinstance(reasoning, str) and adaptive:
+        # Newer models return no text of their thinking unless a summary is requested. The lowest effort is "low".
         effort = {"minimal": "low"}.get(reasoning, reasoning)
         return {"thinking": {"type": "adaptive", "display": "summarized"}, "output_config": {"effort": effort}}
-    budget = _BUDGETS[reasoning] if isinstance(reasoning, str) else reasoning or _MINIMUM_BUDGET
-    if budget < _MINIMUM_BUDGET:
-        raise ConfigurationError(
-            "reasoning", f"a budget of {budget} tokens is too small", f"give {_MINIMUM_BUDGET} or more"
-        )
+    budget = _BUDGETS[reasoning] if isinstance(reasoning, str) else reasoning or _MIN_BUDGET
+    if budget < _MIN_BUDGET:
+        problem = f"expected a budget of at least {_MIN_BUDGET} tokens, got {budget}"
+        raise ConfigurationError("reasoning", problem, f"pass {_MIN_BUDGET} or more")
+    # Thinking tokens count towards max_tokens.
     if options.max_tokens is not None and options.max_tokens <= budget:
         raise ConfigurationError(
             "max_tokens",
-            f"{options.max_tokens} leaves no room for an answer behind {budget} tokens of reasoning",
-            f"give more than {budget}, or a smaller reasoning=",
+            f"expected more than the reasoning budget of {budget} tokens, got {options.max_tokens}",
+            f"pass more than {budget}, or a smaller reasoning=",
         )
     return {"thinking": {"type": "enabled", "budget_tokens": budget}}
 
 
 def _check_claude(options: Options) -> None:
+    """Raise `ConfigurationError` for options that Claude rejects while thinking is enabled."""
     if options.temperature not in (None, 1):
-        raise ConfigurationError("temperature", f"{options.temperature:g} excludes reasoning", "leave one of them out")
-    if options.top_p is not None and options.top_p < _LOWEST_TOP_P:
-        raise ConfigurationError("top_p", f"{options.top_p:g} excludes reasoning", f"give {_LOWEST_TOP_P} or more")
+        problem = f"expected 1 or None with reasoning, got {options.temperature:g}"
+        raise ConfigurationError("temperature", problem, "omit one of them")
+    if options.top_p is not None and options.top_p < _MIN_TOP_P:
+        problem = f"expected at least {_MIN_TOP_P} with reasoning, got {options.top_p:g}"
+        raise ConfigurationError("top_p", problem, f"pass {_MIN_TOP_P} or more")
     if options.top_k is not None:
-        raise ConfigurationError("top_k", f"{options.top_k} excludes reasoning", "leave one of them out")
+        raise ConfigurationError("top_k", f"expected None with reasoning, got {options.top_k}", "omit one of them")
+    # Thinking allows the tool choices auto and none only.
     choice = options.tool_choice
     if choice is not None and choice not in ("auto", "none") and choice != {"auto": {}}:
-        raise ConfigurationError("tool_choice", f"{choice!r} excludes reasoning", 'use "auto", or leave reasoning out')
+        problem = f"{choice!r} cannot be combined with reasoning"
+        raise ConfigurationError("tool_choice", problem, 'use "auto", or omit reasoning')
 
 
 def _effort(field: Callable[[str], dict[str, Any]], *allowed: str) -> Callable[[Model, Options], dict[str, Any]]:
-    """A family that takes a word."""
+    """Return the builder for a family that accepts an effort, but no budget of tokens."""
 
-    def write(model: Model, options: Options) -> dict[str, Any]:
+    def build(model: Model, options: Options) -> dict[str, Any]:
         if options.reasoning not in allowed:
             raise ConfigurationError(
-                "reasoning", f"{options.reasoning!r} is not offered by {model.id}", f"use {', '.join(allowed)}"
+                "reasoning", f"{options.reasoning!r} is not supported by {model.id!r}", f"use {', '.join(allowed)}"
             )
         return field(str(options.reasoning))
 
-    return write
+    return build
 
 
 _REASONING: dict[str, Callable[[Model, Options], dict[str, Any]]] = {
     "claude": _claude,
-    "gpt-oss": _effort(lambda word: {"reasoning_effort": word}, "low", "medium", "high"),
+    # gpt-oss always reasons: "none" is a validation error of the service.
+    "gpt-oss": _effort(lambda effort: {"reasoning_effort": effort}, "low", "medium", "high"),
+    # Only Nova 2 can reason, and it does not by default: without `reasoning` the field is omitted.
     "nova": _effort(
-        lambda word: {"reasoningConfig": {"type": "enabled", "maxReasoningEffort": word}}, "low", "medium", "high"
+        lambda effort: {"reasoningConfig": {"type": "enabled", "maxReasoningEffort": effort}}, "low", "medium", "high"
     ),
-    "qwen": _effort(lambda word: {"reasoning_config": word}, "low", "high"),
+    "qwen": _effort(lambda effort: {"reasoning_config": effort}, "low", "high"),
 }
 
 
 def _claude_only(model: Model, option: str) -> None:
+    # None: an application inference profile or a provisioned model, which may be a Claude model.
     if model.family not in ("claude", None):
-        raise UnsupportedOperation(option, f"{model.id!r} is not one of Anthropic's models", "leave it out")
+        raise UnsupportedOperation(option, f"{model.id!r} is not an Anthropic model", "omit it")

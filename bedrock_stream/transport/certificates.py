@@ -1,10 +1,10 @@
-"""Whom TLS trusts: a context of the caller's, a bundle that is named somewhere, else what aiohttp trusts by itself.
+"""Which CA certificates TLS trusts: the caller's context, a configured bundle, else the default of aiohttp.
 
     ssl= > AWS_CA_BUNDLE > the profile's ca_bundle > REQUESTS_CA_BUNDLE > SSL_CERT_FILE, SSL_CERT_DIR
 
-A bundle is read once for a client and its loops, in a thread: some hold hundreds of certificates. The last two are
-OpenSSL's own variables, which it reads whenever a context is made. But aiohttp made its own when it was imported, so a
-variable that is set later would not count; here it does.
+A bundle is read once per client, for all of its event loops, and in a thread, since it may hold hundreds of
+certificates. OpenSSL reads the last two variables whenever a context is created. But aiohttp creates its default
+context at import and ignores a variable that is set later, so they are applied here.
 """
 
 from __future__ import annotations
@@ -26,77 +26,80 @@ _T = TypeVar("_T")
 
 
 class Bundle(msgspec.Struct, frozen=True):
-    """Certificates of authorities: a PEM file, or a directory that `c_rehash` has been over."""
+    """CA certificates: a PEM file, or a directory prepared by `c_rehash`."""
 
     path: str
     source: str
-    """The variable or setting that names it."""
+    """The variable or setting that it comes from."""
     alone: bool = True
-    """Trust nobody else. OpenSSL's own variables replace one of its places and leave the other."""
+    """True replaces the default certificates. SSL_CERT_FILE and SSL_CERT_DIR add to them."""
 
 
 def find_bundle(environ: Mapping[str, str], settings: Mapping[str, str]) -> tuple[Bundle, ...]:
-    """The bundles to trust; none where nobody names one. A blank variable counts as absent."""
+    """Return the configured bundles, or an empty tuple. A blank variable counts as absent."""
     if environ.get("AWS_CA_BUNDLE"):
         return (Bundle(environ["AWS_CA_BUNDLE"], "AWS_CA_BUNDLE"),)
     if settings.get("ca_bundle"):
         return (Bundle(settings["ca_bundle"], "ca_bundle of the profile"),)
     if environ.get("REQUESTS_CA_BUNDLE"):
         return (Bundle(environ["REQUESTS_CA_BUNDLE"], "REQUESTS_CA_BUNDLE"),)
+    # OpenSSL's own variables: each replaces one default location and leaves the other, so both may apply.
     names = ("SSL_CERT_FILE", "SSL_CERT_DIR")
     return tuple(Bundle(environ[name], name, alone=False) for name in names if environ.get(name))
 
 
 def make_context(bundles: tuple[Bundle, ...]) -> ssl.SSLContext:
-    """A context that trusts these bundles. Reads files. Raises `ConfigurationError` for one that cannot be read."""
+    """Create a context that trusts these bundles. Reads files. Raises `ConfigurationError` for an unreadable one."""
     if bundles[0].alone:
         context = _read(bundles[0], ssl.create_default_context)
     else:
         context = ssl.create_default_context()
         for bundle in bundles:
             _read(bundle, context.load_verify_locations)
-    context.set_alpn_protocols(("http/1.1",))
+    context.set_alpn_protocols(("http/1.1",))  # aiohttp does not speak HTTP/2
     return context
 
 
 def _read(bundle: Bundle, load: Callable[..., _T]) -> _T:
     try:
-        place = "capath" if Path(bundle.path).is_dir() else "cafile"
-        return load(**{place: bundle.path})
-    except (OSError, ValueError) as error:  # a path with a NUL in it is a ValueError
+        parameter = "capath" if Path(bundle.path).is_dir() else "cafile"
+        return load(**{parameter: bundle.path})
+    except (OSError, ValueError) as error:  # ValueError: a path with a NUL
         reason = getattr(error, "strerror", None) or error
         raise ConfigurationError(
-            bundle.source, f"{bundle.path!r} cannot be read as certificates: {reason}", "name a PEM file, or unset it"
+            bundle.source, f"{bundle.path!r} cannot be read as certificates: {reason}", "use a PEM file, or unset it"
         ) from None
 
 
 class Certificates:
-    """The TLS context of one client."""
+    """The TLS context of one client, created on first use."""
 
-    __slots__ = ("_context", "_find", "_lock", "_made")
+    __slots__ = ("_context", "_find", "_lock", "_ready")
 
     def __init__(self, explicit: ssl.SSLContext | None, find: Callable[[], tuple[Bundle, ...]]) -> None:
         if explicit is not None and not isinstance(explicit, ssl.SSLContext):
             raise ConfigurationError(
-                "ssl", f"a {type(explicit).__name__} is no context", "give what ssl.create_default_context() returns"
+                "ssl",
+                f"expected an ssl.SSLContext, got {type(explicit).__name__}",
+                "pass the return value of ssl.create_default_context()",
             )
         self._find = find
         self._context = explicit
-        self._made = explicit is not None
+        self._ready = explicit is not None
         self._lock = threading.Lock()
 
     async def context(self) -> ssl.SSLContext | None:
-        """The context; None stands for aiohttp's own. Raises `ConfigurationError`."""
-        if not self._made:
+        """Return the context, or None for aiohttp's default. Raises `ConfigurationError` for an unreadable bundle."""
+        if not self._ready:
             bundles = self._find()
             if bundles:
                 await asyncio.to_thread(self._make, bundles)
             else:
-                self._made = True
+                self._ready = True
         return self._context
 
     def _make(self, bundles: tuple[Bundle, ...]) -> None:
-        with self._lock:  # whoever comes second, on whatever loop, finds it made
-            if not self._made:
+        with self._lock:  # the loops of other threads wait for the first one and reuse its context
+            if not self._ready:
                 self._context = make_context(bundles)
-                self._made = True
+                self._ready = True

@@ -1,10 +1,11 @@
-"""Clients that stream, one module each, all asked in the same way.
+"""Streaming clients, one module each, with a common interface.
 
-A module names its `PACKAGE`, the `IMPORT` that a program with it begins with, the `FORMS` of stream it reads, and has
-`reading(target)`: a context with one client for the target, which yields `read(prompt, take)`. That streams one answer
-and hands `take` each text the moment it has it; a floor hands over bytes. Each does what its documentation shows.
+A module defines its `PACKAGE`, the `IMPORT` statement of a program that uses it, the `FORMS` of streams that it reads,
+and `reading(target)`: a context manager with one client for the target, which yields `read(prompt, on_text)`. That
+function streams one answer and calls `on_text` with each text as soon as it is received. A lower bound passes bytes.
+Each client is used as its documentation shows.
 
-What a contender needs is imported inside its functions, and this file imports next to nothing: to start is measured.
+Contenders import their packages inside functions, and this module imports almost nothing, since startup is measured.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ __all__ = (
     "SECRET",
     "Contender",
     "Read",
-    "Take",
+    "OnText",
     "Target",
     "is_installed",
     "load",
@@ -34,12 +35,12 @@ SECRET = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"
 REGION = "us-east-1"
 MODELS = {"converse": "amazon.nova-lite-v1:0", "invoke": "anthropic.claude-3-haiku-20240307-v1:0"}
 
-Take = Callable[[Any], object]
-Read = Callable[[str, Take], Awaitable[None]]
+OnText = Callable[[Any], object]
+Read = Callable[[str, OnText], Awaitable[None]]
 
 
 class Target(Protocol):
-    """Where a contender goes, and how."""
+    """The server for a contender, and the options of its client."""
 
     @property
     def url(self) -> str: ...
@@ -51,18 +52,18 @@ class Target(Protocol):
 
     @property
     def keep(self) -> bool:
-        """Whether the whole answer is assembled, for who leaves the choice."""
+        """True to assemble the response, for clients with such an option."""
 
     @property
     def streams(self) -> int:
-        """How many answers will be open at once."""
+        """The number of streams that will be open at the same time."""
 
 
 class Contender(Protocol):
-    """What each module is."""
+    """The interface of each module."""
 
     PACKAGE: str | None
-    """On PyPI; None where this checkout has it."""
+    """The name on PyPI; None if nothing has to be installed."""
     IMPORT: str
     FORMS: tuple[str, ...]
 
@@ -70,18 +71,18 @@ class Contender(Protocol):
 
 
 def load(name: str) -> Contender:
-    """A contender by its module's name."""
+    """Import a contender by the name of its module."""
     return cast("Contender", importlib.import_module(f"{__name__}.{name}"))
 
 
 def is_installed(name: str) -> bool:
-    """Whether a contender can be asked."""
+    """Return whether the package of a contender is installed."""
     package = load(name).PACKAGE
     return package is None or version(package) is not None
 
 
 def version(package: str) -> str | None:
-    """A package's version; None where it is not installed."""
+    """Return the version of a package, or None if it is not installed."""
     from importlib.metadata import PackageNotFoundError
     from importlib.metadata import version as installed
 
@@ -92,5 +93,5 @@ def version(package: str) -> str | None:
 
 
 def messages(prompt: str) -> list[dict[str, Any]]:
-    """One user's turn, as Converse spells it."""
+    """Return one user message in the shape of Converse."""
     return [{"role": "user", "content": [{"text": prompt}]}]

@@ -1,11 +1,11 @@
-"""aiobotocore: botocore made asynchronous, over aiohttp."""
+"""aiobotocore: an asyncio port of botocore, based on aiohttp."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from . import KEY_ID, MODELS, REGION, SECRET, Read, Take, Target, messages
+from . import KEY_ID, MODELS, REGION, SECRET, OnText, Read, Target, messages
 
 PACKAGE = "aiobotocore"
 IMPORT = "from aiobotocore.session import get_session"
@@ -27,10 +27,10 @@ async def reading(target: Target) -> AsyncIterator[Read]:
         config=AioConfig(max_pool_connections=max(10, target.streams)),
     ) as client:
 
-        async def read(prompt: str, take: Take) -> None:
-            answer = await client.converse_stream(modelId=MODELS["converse"], messages=messages(prompt))
-            async for event in answer["stream"]:
+        async def read(prompt: str, on_text: OnText) -> None:
+            response = await client.converse_stream(modelId=MODELS["converse"], messages=messages(prompt))
+            async for event in response["stream"]:
                 if "contentBlockDelta" in event:
-                    take(event["contentBlockDelta"]["delta"]["text"])
+                    on_text(event["contentBlockDelta"]["delta"]["text"])
 
         yield read

@@ -1,11 +1,11 @@
-"""A floor: aiohttp alone, which signs nothing, and reads chunks of bytes without looking into them."""
+"""A lower bound: aiohttp alone, without signing, which reads chunks of bytes and does not decode them."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from . import MODELS, Read, Take, Target, messages
+from . import MODELS, OnText, Read, Target, messages
 
 PACKAGE = "aiohttp"
 IMPORT = "import aiohttp"
@@ -29,9 +29,9 @@ async def reading(target: Target) -> AsyncIterator[Read]:
         timeout=aiohttp.ClientTimeout(total=None),
     ) as session:
 
-        async def read(prompt: str, take: Take) -> None:
+        async def read(prompt: str, on_text: OnText) -> None:
             async with session.post(url, json={"messages": messages(prompt)}) as response:
                 async for data in response.content.iter_any():
-                    take(data)
+                    on_text(data)
 
         yield read

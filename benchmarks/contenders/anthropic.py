@@ -1,11 +1,11 @@
-"""Anthropic's SDK for Claude on Bedrock, in Claude's native form."""
+"""Anthropic's SDK for Claude on Bedrock, which uses Claude's native format."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from . import KEY_ID, MODELS, REGION, SECRET, Read, Take, Target
+from . import KEY_ID, MODELS, REGION, SECRET, OnText, Read, Target
 
 PACKAGE = "anthropic"
 IMPORT = "from anthropic import AsyncAnthropicBedrock"
@@ -20,7 +20,7 @@ async def reading(target: Target) -> AsyncIterator[Read]:
         aws_access_key=KEY_ID, aws_secret_key=SECRET, aws_region=REGION, base_url=target.url
     ) as client:
 
-        async def read(prompt: str, take: Take) -> None:
+        async def read(prompt: str, on_text: OnText) -> None:
             events = await client.messages.create(
                 model=MODELS["invoke"],
                 max_tokens=1000,
@@ -29,6 +29,6 @@ async def reading(target: Target) -> AsyncIterator[Read]:
             )
             async for event in events:
                 if event.type == "content_block_delta" and event.delta.type == "text_delta":
-                    take(event.delta.text)
+                    on_text(event.delta.text)
 
         yield read

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from . import KEY_ID, MODELS, REGION, SECRET, Read, Take, Target
+from . import KEY_ID, MODELS, REGION, SECRET, OnText, Read, Target
 
 PACKAGE = None
 IMPORT = "from bedrock_stream import stream, TextDelta"
@@ -22,20 +22,20 @@ async def reading(target: Target) -> AsyncIterator[Read]:
 
         context = ssl.create_default_context(cafile=target.cafile)
     model = MODELS[target.form]
-    keys = Credentials(KEY_ID, SECRET)
+    credentials = Credentials(KEY_ID, SECRET)
 
     async with Client(
         region=REGION,
         endpoint_url=target.url,
-        credentials=keys,
+        credentials=credentials,
         ssl=context,
         max_connections=max(256, target.streams),
     ) as client:
 
-        async def read(prompt: str, take: Take) -> None:
+        async def read(prompt: str, on_text: OnText) -> None:
             async with client.stream(model, prompt, keep=target.keep) as stream:
                 async for event in stream:
                     if type(event) is TextDelta:
-                        take(event.text)
+                        on_text(event.text)
 
         yield read

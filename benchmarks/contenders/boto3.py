@@ -1,11 +1,11 @@
-"""boto3, which is synchronous: it has the loop for itself here, and would hold it up anywhere else."""
+"""boto3, which is synchronous: it blocks the event loop, which nothing else uses here."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from . import KEY_ID, MODELS, REGION, SECRET, Read, Take, Target, messages
+from . import KEY_ID, MODELS, REGION, SECRET, OnText, Read, Target, messages
 
 PACKAGE = "boto3"
 IMPORT = "import boto3"
@@ -25,10 +25,10 @@ async def reading(target: Target) -> AsyncIterator[Read]:
         verify=target.cafile,
     )
 
-    async def read(prompt: str, take: Take) -> None:
+    async def read(prompt: str, on_text: OnText) -> None:
         for event in client.converse_stream(modelId=MODELS["converse"], messages=messages(prompt))["stream"]:
             if "contentBlockDelta" in event:
-                take(event["contentBlockDelta"]["delta"]["text"])
+                on_text(event["contentBlockDelta"]["delta"]["text"])
 
     yield read
     client.close()

@@ -6,7 +6,7 @@ import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from . import KEY_ID, MODELS, REGION, SECRET, Read, Take, Target
+from . import KEY_ID, MODELS, REGION, SECRET, OnText, Read, Target
 
 PACKAGE = "litellm"
 IMPORT = "import litellm"
@@ -15,10 +15,10 @@ FORMS = ("converse",)
 
 @asynccontextmanager
 async def reading(target: Target) -> AsyncIterator[Read]:
-    os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"  # else it asks the network for its prices
+    os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"  # otherwise it downloads its price table
     import litellm
 
-    async def read(prompt: str, take: Take) -> None:
+    async def read(prompt: str, on_text: OnText) -> None:
         chunks = await litellm.acompletion(
             model=f"bedrock/converse/{MODELS['converse']}",
             messages=[{"role": "user", "content": prompt}],
@@ -30,6 +30,6 @@ async def reading(target: Target) -> AsyncIterator[Read]:
         )
         async for chunk in chunks:
             if chunk.choices and chunk.choices[0].delta.content:
-                take(chunk.choices[0].delta.content)
+                on_text(chunk.choices[0].delta.content)
 
     yield read

@@ -1,6 +1,7 @@
-"""The lowest floor: an asyncio.Protocol that wakes a future for each read, HTTP's framing and all.
+"""The lowest bound: an `asyncio.Protocol` that wakes a future for each read and leaves the HTTP framing in the bytes.
 
-Reads are of 64 KiB, since asyncio's own 256 KiB may cost more than all the rest: see `transport` in the library.
+Reads are limited to 64 KiB, since asyncio's default of 256 KiB may cost more than everything else: see `transport` in
+the library.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from urllib.parse import urlsplit
 
-from . import Read, Take, Target, messages
+from . import OnText, Read, Target, messages
 
 PACKAGE = None
 IMPORT = "import asyncio"
@@ -19,27 +20,27 @@ FORMS = ("converse",)
 _END = b"0\r\n\r\n"
 
 
-class _Arrivals(asyncio.Protocol):
-    """Bytes as they come, and one future for whoever waits."""
+class _Receiver(asyncio.Protocol):
+    """A buffer of received bytes with one future for the reader."""
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
-        self._arrived: list[bytes] = []
+        self._received: list[bytes] = []
         self._waiter: asyncio.Future[None] | None = None
 
     def data_received(self, data: bytes) -> None:
-        self._arrived.append(data)
+        self._received.append(data)
         if self._waiter is not None:
             self._waiter.set_result(None)
             self._waiter = None
 
     async def next(self) -> bytes:
-        """What has arrived."""
-        if not self._arrived:
+        """Return the bytes received since the last call, or wait for some."""
+        if not self._received:
             self._waiter = self._loop.create_future()
             await self._waiter
-        data = self._arrived[0] if len(self._arrived) == 1 else b"".join(self._arrived)
-        self._arrived.clear()
+        data = self._received[0] if len(self._received) == 1 else b"".join(self._received)
+        self._received.clear()
         return data
 
 
@@ -53,9 +54,9 @@ async def reading(target: Target) -> AsyncIterator[Read]:
     address = urlsplit(target.url)
     host, port = address.hostname or "", address.port or 0
 
-    async def read(prompt: str, take: Take) -> None:
+    async def read(prompt: str, on_text: OnText) -> None:
         loop = asyncio.get_running_loop()
-        transport, arrivals = await loop.create_connection(_Arrivals, host, port, ssl=context)
+        transport, receiver = await loop.create_connection(_Receiver, host, port, ssl=context)
         if hasattr(transport, "max_size"):
             transport.max_size = 64 * 1024
         try:
@@ -64,8 +65,8 @@ async def reading(target: Target) -> AsyncIterator[Read]:
             transport.write(head.encode() + body)
             tail = b""
             while tail != _END:
-                data = await arrivals.next()
-                take(data)
+                data = await receiver.next()
+                on_text(data)
                 tail = (tail + data)[-len(_END) :]
         finally:
             transport.abort()

@@ -1,11 +1,11 @@
-"""pydantic-ai, at its own lowest floor: a model asked directly, without an agent. It asks boto3 in threads."""
+"""pydantic-ai through its lowest-level interface: a direct model request without an agent. It uses boto3 in threads."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from . import KEY_ID, MODELS, REGION, SECRET, Read, Take, Target
+from . import KEY_ID, MODELS, REGION, SECRET, OnText, Read, Target
 
 PACKAGE = "pydantic-ai-slim"
 IMPORT = "from pydantic_ai.models.bedrock import BedrockConverseModel"
@@ -24,13 +24,13 @@ async def reading(target: Target) -> AsyncIterator[Read]:
     )
     model = BedrockConverseModel(MODELS["converse"], provider=provider)
 
-    async def read(prompt: str, take: Take) -> None:
+    async def read(prompt: str, on_text: OnText) -> None:
         async with model_request_stream(model, [ModelRequest.user_text_prompt(prompt)]) as stream:
             async for event in stream:
                 match event:
                     case PartStartEvent(part=TextPart(content=text)) if text:
-                        take(text)
+                        on_text(text)
                     case PartDeltaEvent(delta=TextPartDelta(content_delta=text)):
-                        take(text)
+                        on_text(text)
 
     yield read

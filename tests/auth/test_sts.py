@@ -292,7 +292,7 @@ def test_every_partition_has_roles(partition: str) -> None:
         ("policy", 5, "it is not a JSON object", "give a policy"),
         ("source", "profile", "a str gives no keys", "give Credentials"),
         ("region", "a.b", "'a.b' is no region", "use a name like"),
-        ("endpoint_url", "sts", "'sts' is no endpoint", "use https"),
+        ("endpoint_url", "sts", "expected an endpoint URL, got 'sts'", "use https"),
     ],
 )
 def test_an_argument_that_cannot_be_used_is_refused_at_once(argument: str, value: Any, shown: str, remedy: str) -> None:

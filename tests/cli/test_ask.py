@@ -226,7 +226,10 @@ def test_text_that_is_only_control_characters(says: Callable[..., None], monkeyp
         ((MODEL, "Hello", "--max-tokens", "0"), "--max-tokens: 0 is below 1"),
         ((MODEL, "Hello", "--system", ""), "--system: the text is empty"),
         ((MODEL, "Hello", "--region", "no.such/place"), "--region: 'no.such/place' is no region"),
-        ((MODEL, "Hello", "--endpoint-url", "gopher://x"), "--endpoint-url: 'gopher://x' is no endpoint"),
+        (
+            (MODEL, "Hello", "--endpoint-url", "gopher://x"),
+            "--endpoint-url: expected an endpoint URL, got 'gopher://x'",
+        ),
         ((MODEL, "Hello", "--emulator", "--endpoint-url", "https://x"), "--endpoint-url: it excludes --emulator"),
         (("two words", "Hello"), "MODEL: 'two words' contains white space"),
         ((MODEL, ""), "PROMPT: it is empty"),

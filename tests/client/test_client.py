@@ -22,11 +22,11 @@ MODEL = "amazon.nova-lite-v1:0"
 # ------------------------------------------------------------------------------------------- refused before it is sent
 
 BAD_CALLS: list[tuple[dict[str, Any], str]] = [
-    ({"model": ""}, "model: '' names no model"),
-    ({"model": "bedrock:"}, "model: 'bedrock:' names no model"),
+    ({"model": ""}, "model: '' is not a model id"),
+    ({"model": "bedrock:"}, "model: 'bedrock:' is not a model id"),
     ({"model": "a\nb"}, r"model: 'a\\nb' contains white space or control characters; remove them"),
-    ({"model": 7}, "model: a int is no model id; use a str"),
-    ({"model": "m" * 2049}, "model: it is 2049 characters long; 2048 is the limit"),
+    ({"model": 7}, "model: expected a str, got int"),
+    ({"model": "m" * 2049}, "model: expected at most 2048 characters, got 2049"),
     ({"prompt": ""}, "prompt: it is empty"),
     ({"prompt": []}, "prompt: it has no messages"),
     ({"prompt": 7}, "prompt: a int is no prompt"),
@@ -40,9 +40,9 @@ BAD_CALLS: list[tuple[dict[str, Any], str]] = [
     ({"api_key": " "}, "api_key: it is blank"),
     ({"access_key_id": "AKID"}, "secret_access_key: half of a key pair is missing"),
     ({"session_token": "t"}, "session_token: it belongs to a key pair, and none is given; give both keys too"),
-    ({"model": ".."}, "model: '..' names no model"),
+    ({"model": ".."}, "model: '..' is not a model id"),
     ({"secret_access_key": "s"}, "access_key_id: half of a key pair is missing"),
-    ({"use_converse": False}, "use_converse: False, but 'amazon.nova-lite-v1:0' has no native form here"),
+    ({"use_converse": False}, "use_converse: cannot be False: 'amazon.nova-lite-v1:0' has no native format"),
     ({"extra": {"a": {1, 2}, "b": object()}}, "request: the body cannot be encoded as JSON"),
     ({"timeouts": 5}, r"timeouts: 5 is not usable; give Timeouts\(...\)"),
 ]
@@ -64,9 +64,9 @@ BAD_CLIENTS: list[tuple[dict[str, Any], str]] = [
     ({"region": "us east"}, "region: 'us east' is no region"),
     ({"credentials": "AKID"}, "credentials: a str is none; give Credentials, a source, or a callable"),
     ({"api_key": ""}, "api_key: it is blank"),
-    ({"endpoint_url": "bedrock.example.com"}, "endpoint_url: 'bedrock.example.com' is no endpoint"),
+    ({"endpoint_url": "bedrock.example.com"}, "endpoint_url: expected an endpoint URL, got 'bedrock.example.com'"),
     ({"endpoint_url": "http://bedrock.example.com"}, "would send credentials unencrypted"),
-    ({"endpoint_url": "https://example.com", "use_fips": True}, "a custom endpoint and FIPS exclude each other"),
+    ({"endpoint_url": "https://example.com", "use_fips": True}, "a custom endpoint cannot be combined with FIPS"),
 ]
 
 

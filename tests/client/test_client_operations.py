@@ -102,16 +102,16 @@ async def test_it_tells_the_place_of_the_keys_and_no_secret(
 
 
 ROUTES: list[tuple[str, dict[str, Any], str, str, str]] = [
-    (NOVA, {}, "nova", "converse", "nova speaks Converse"),
-    (CLAUDE, {}, "claude", "invoke", "claude without tools speaks its own form"),
-    (CLAUDE, {"tools": [TOOL]}, "claude", "converse", "tools go through Converse"),
+    (NOVA, {}, "nova", "converse", "nova uses Converse"),
+    (CLAUDE, {}, "claude", "invoke", "claude without tools uses its native format"),
+    (CLAUDE, {"tools": [TOOL]}, "claude", "converse", "calls with tools use Converse"),
     (CLAUDE, {"use_converse": True}, "claude", "converse", "use_converse=True"),
     (CLAUDE, {"use_converse": False, "tools": [TOOL]}, "claude", "invoke", "use_converse=False"),
-    (GPT_OSS, {}, "gpt-oss", "invoke", "gpt-oss without tools speaks its own form"),
-    (LLAMA, {}, "llama3", "invoke", "llama3 without tools speaks its own form"),
+    (GPT_OSS, {}, "gpt-oss", "invoke", "gpt-oss without tools uses its native format"),
+    (LLAMA, {}, "llama3", "invoke", "llama3 without tools uses its native format"),
     (LLAMA, {"stop_sequences": ["x"]}, "llama3", "converse", "stop_sequences"),
-    ("cohere.command-r-plus-v1:0", {}, "command-r", "converse", "command-r speaks Converse"),
-    (CLAUDE, {"response_field_paths": ["/stop_sequence"]}, "claude", "converse", "only Converse knows"),
+    ("cohere.command-r-plus-v1:0", {}, "command-r", "converse", "command-r uses Converse"),
+    (CLAUDE, {"response_field_paths": ["/stop_sequence"]}, "claude", "converse", "only Converse supports"),
 ]
 
 
@@ -170,7 +170,7 @@ async def test_what_a_call_refuses_is_refused_here_too(monkeypatch: pytest.Monke
             ({"max_token": 5}, "did you mean max_tokens?"),
             ({"access_key_id": "AKID"}, "half of a key pair is missing"),
             ({"session_token": "t"}, "it belongs to a key pair, and none is given"),
-            ({"use_converse": False}, "has no native form here"),
+            ({"use_converse": False}, "has no native format in this library"),
         ):
             options: dict[str, Any] = given
             with pytest.raises(errors.ConfigurationError, match=sentence.replace("?", r"\?")):
@@ -431,7 +431,7 @@ BAD_RAW: list[tuple[dict[str, Any], str]] = [
     ({"api_key": " "}, "api_key: it is blank"),
     ({"access_key_id": "AKID"}, "secret_access_key: half of a key pair is missing"),
     ({"timeouts": 5}, "timeouts: 5 is not usable"),
-    ({"model": ""}, "model: '' names no model"),
+    ({"model": ""}, "model: '' is not a model id"),
     ({"body": [1]}, "body: expected a dict, got list"),
     ({"body": "{}"}, "body: expected a dict, got str"),
     ({"body": {"a": {1}, "b": object()}}, "request: the body cannot be encoded as JSON"),

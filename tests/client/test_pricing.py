@@ -1,4 +1,4 @@
-"""What an answer costs: the caller's table, the counts of the service, and None wherever something is unknown."""
+"""The cost of a response: the caller's price table, the token counts of the service, and None for anything unknown."""
 
 from __future__ import annotations
 
@@ -9,8 +9,7 @@ import pytest
 from bedrock_stream import Client, Price, Response, Usage, errors
 from bedrock_stream.client.pricing import cost_of, price_for
 from bedrock_stream.request.models import describe
-from bedrock_stream.testing import REGION, Emulator, metadata
-from bedrock_stream.testing import text as say
+from bedrock_stream.testing import REGION, Emulator, metadata, text
 from bedrock_stream.types.events import CacheDetail
 from tests.conftest import KEYS
 
@@ -18,23 +17,23 @@ PLAIN = Price(input=3, output=15)
 CACHED = Price(input=3, output=15, cache_read=0.3, cache_write=3.75, cache_write_1h=6)
 MILLION = 1_000_000
 
-# ------------------------------------------------------------------------------------------------------------ the cost
+# ------------------------------------------------------------------------------------------------------------- the cost
 
 COSTS: list[tuple[str, Usage | None, Price | None, float | None]] = [
     ("input and output", Usage(2 * MILLION, MILLION), PLAIN, 6 + 15),
-    ("nothing at all", Usage(0, 0), PLAIN, 0),
+    ("zero tokens", Usage(0, 0), PLAIN, 0),
     ("a few tokens", Usage(10, 20), PLAIN, (10 * 3 + 20 * 15) / MILLION),
-    ("caches that were not used", Usage(MILLION, 0, cache_read_tokens=0, cache_write_tokens=0), PLAIN, 3),
-    ("a read", Usage(0, 0, cache_read_tokens=MILLION), CACHED, 0.3),
-    ("a write that lives five minutes", Usage(0, 0, cache_write_tokens=MILLION), CACHED, 3.75),
+    ("unused caches", Usage(MILLION, 0, cache_read_tokens=0, cache_write_tokens=0), PLAIN, 3),
+    ("a cache read", Usage(0, 0, cache_read_tokens=MILLION), CACHED, 0.3),
+    ("a 5m cache write", Usage(0, 0, cache_write_tokens=MILLION), CACHED, 3.75),
     (
-        "a write that lives an hour",
+        "a 1h cache write",
         Usage(0, 0, cache_write_tokens=MILLION, cache_details=(CacheDetail(ttl="1h", input_tokens=MILLION),)),
         CACHED,
         6,
     ),
     (
-        "writes of both kinds",
+        "cache writes of both lifetimes",
         Usage(
             MILLION,
             MILLION,
@@ -49,7 +48,7 @@ COSTS: list[tuple[str, Usage | None, Price | None, float | None]] = [
         3 + 15 + 0.3 + 6 + 2 * 3.75,
     ),
     (
-        "details without their sum",
+        "cache details without their sum",
         Usage(0, 0, cache_details=(CacheDetail(ttl="1h", input_tokens=MILLION),)),
         CACHED,
         6,
@@ -58,16 +57,16 @@ COSTS: list[tuple[str, Usage | None, Price | None, float | None]] = [
     ("no price", Usage(1, 1), None, None),
     ("an unknown input", Usage(None, 1), PLAIN, None),
     ("an unknown output", Usage(1, None), PLAIN, None),
-    ("a read without a price", Usage(1, 1, cache_read_tokens=1), PLAIN, None),
-    ("a write without a price", Usage(1, 1, cache_write_tokens=1), PLAIN, None),
+    ("a cache read without a price", Usage(1, 1, cache_read_tokens=1), PLAIN, None),
+    ("a cache write without a price", Usage(1, 1, cache_write_tokens=1), PLAIN, None),
     (
-        "an hour's write without a price",
+        "a 1h cache write without a price",
         Usage(1, 1, cache_write_tokens=1, cache_details=(CacheDetail(ttl="1h", input_tokens=1),)),
         Price(input=1, output=1, cache_write=1),
         None,
     ),
     (
-        "an hour's write alone needs no price of the other",
+        "a 1h cache write without a price for 5m writes",
         Usage(0, 0, cache_write_tokens=MILLION, cache_details=(CacheDetail(ttl="1h", input_tokens=MILLION),)),
         Price(input=1, output=1, cache_write_1h=6),
         6,
@@ -80,7 +79,7 @@ def test_the_cost_follows_from_counts_and_prices(usage: Usage | None, price: Pri
     assert cost_of(usage, price) == (None if cost is None else pytest.approx(cost))
 
 
-# ----------------------------------------------------------------------------------------------------------- the price
+# ------------------------------------------------------------------------------------------------------------ the price
 
 ARN = "arn:aws:bedrock:us-east-1:123456789012:application-inference-profile/abc123"
 PROFILE = "us.anthropic.claude-sonnet-4-5-20250929-v1:0"
@@ -108,12 +107,12 @@ PRICES: list[tuple[str, float | None]] = [
 
 
 @pytest.mark.parametrize(("model", "rate"), PRICES, ids=[model[-40:] for model, _ in PRICES])
-def test_the_exact_id_goes_first_and_then_the_longest_beginning(model: str, rate: float | None) -> None:
+def test_the_exact_id_takes_precedence_over_the_longest_prefix(model: str, rate: float | None) -> None:
     price = price_for(describe(model), TABLE)
     assert (price and price.input) == rate
 
 
-# -------------------------------------------------------------------------------------------------------- the response
+# --------------------------------------------------------------------------------------------------------- the response
 
 CLAUDE = "anthropic.claude-sonnet-4-5-20250929-v1:0"
 USAGE = {"inputTokens": 1000, "outputTokens": 2000, "totalTokens": 3000}
@@ -127,18 +126,18 @@ async def both(client: Client, **options: Any) -> list[Response]:
 
 
 @pytest.mark.parametrize("route", [True, False], ids=["converse", "native"])
-async def test_a_response_knows_its_cost_on_either_route(emulator: Emulator, route: bool) -> None:
+async def test_a_response_has_its_cost_on_both_routes(emulator: Emulator, route: bool) -> None:
     prices = {"anthropic.claude-sonnet-4-5": CACHED}
     async with Client(region=REGION, endpoint_url=emulator.url, credentials=KEYS, prices=prices) as client:
         for _ in range(2):
-            emulator.script(say("Hi"), metadata(USAGE))
+            emulator.script(text("Hi"), metadata(USAGE))
         for response in await both(client, use_converse=route):
             assert response.route == ("converse" if route else "invoke")
             assert response.cost == pytest.approx((1000 * 3 + 2000 * 15) / MILLION)
 
 
 @pytest.mark.parametrize("route", [True, False], ids=["converse", "native"])
-async def test_what_the_cache_held_is_counted_on_either_route(emulator: Emulator, route: bool) -> None:
+async def test_cached_tokens_are_counted_on_both_routes(emulator: Emulator, route: bool) -> None:
     prices = {CLAUDE: CACHED}
     options: dict[str, Any] = {
         "system": "You know everything about lighthouses.",
@@ -150,9 +149,9 @@ async def test_what_the_cache_held_is_counted_on_either_route(emulator: Emulator
         writing, reading = await both(client, **options)
     assert writing.usage is not None
     assert reading.usage is not None
-    wrote, read = writing.usage.cache_write_tokens, reading.usage.cache_read_tokens
-    assert wrote
-    assert wrote == read
+    written, read = writing.usage.cache_write_tokens, reading.usage.cache_read_tokens
+    assert written
+    assert written == read
     assert writing.cost == cost_of(writing.usage, CACHED)
     assert reading.cost == cost_of(reading.usage, CACHED)
     assert reading.usage.input_tokens is not None
@@ -161,7 +160,7 @@ async def test_what_the_cache_held_is_counted_on_either_route(emulator: Emulator
     assert reading.cost == pytest.approx((read * 0.3 + rest) / MILLION)
 
 
-async def test_an_hour_s_write_costs_its_own_price_on_either_route(emulator: Emulator) -> None:
+async def test_writes_of_each_lifetime_have_their_own_price_on_both_routes(emulator: Emulator) -> None:
     prices = {CLAUDE: CACHED}
     async with Client(region=REGION, endpoint_url=emulator.url, credentials=KEYS, prices=prices) as client:
         for route in (True, False):
@@ -186,24 +185,24 @@ async def test_an_hour_s_write_costs_its_own_price_on_either_route(emulator: Emu
 async def test_without_a_price_or_a_usage_the_cost_is_unknown(emulator: Emulator, client: Client) -> None:
     assert [response.cost for response in await both(client)] == [None, None]
     async with Client(region=REGION, endpoint_url=emulator.url, credentials=KEYS, prices={CLAUDE: PLAIN}) as priced:
-        emulator.script(say("Hi"), metadata(None))
+        emulator.script(text("Hi"), metadata(None))
         assert (await priced.stream(CLAUDE, "Hi", use_converse=True).response()).cost is None
         assert (await priced.generate("amazon.nova-lite-v1:0", "Hi")).cost is None
 
 
 @pytest.mark.parametrize(
-    ("prices", "sentence"),
+    ("prices", "message"),
     [
-        ({"anthropic": 5}, r"prices\['anthropic'\]: a int is no price; give Price\(...\)"),
-        ([("anthropic", PLAIN)], "prices: a list is no table"),
+        ({"anthropic": 5}, r"prices\['anthropic'\]: expected a Price, got int$"),
+        ([("anthropic", PLAIN)], "prices: expected a mapping of model ids to Price, got list$"),
     ],
 )
-def test_what_is_no_price_is_refused_when_the_client_is_made(prices: Any, sentence: str) -> None:
-    with pytest.raises(errors.ConfigurationError, match=sentence):
+def test_an_invalid_price_is_refused_when_the_client_is_created(prices: Any, message: str) -> None:
+    with pytest.raises(errors.ConfigurationError, match=message):
         Client(prices=prices)
 
 
-async def test_a_table_that_changes_later_changes_no_client(emulator: Emulator) -> None:
+async def test_a_client_copies_its_price_table(emulator: Emulator) -> None:
     prices = {CLAUDE: PLAIN}
     async with Client(region=REGION, endpoint_url=emulator.url, credentials=KEYS, prices=prices) as client:
         prices.clear()

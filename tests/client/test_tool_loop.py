@@ -1,4 +1,4 @@
-"""The loop of a model and its tools: what is run, what goes back, and how it is left."""
+"""The tool loop: which functions run, which results are sent back, and how a run ends."""
 
 from __future__ import annotations
 
@@ -42,28 +42,28 @@ async def read(run: ToolRun) -> list[Any]:
     return [item async for item in run]
 
 
-def calls(*made: tuple[str, Any]) -> tuple[Any, ...]:
-    """A round that makes these calls, with ids call-0, call-1, ..."""
-    return tuple(tool_call(name, given, id=f"call-{place}") for place, (name, given) in enumerate(made))
+def calls(*named: tuple[str, Any]) -> tuple[Any, ...]:
+    """Return the script of a round with these calls, with ids call-0, call-1, ..."""
+    return tuple(tool_call(name, values, id=f"call-{index}") for index, (name, values) in enumerate(named))
 
 
 def sent_results(emulator: Emulator, request: int = -1) -> list[dict[str, Any]]:
-    """The tool results in the last message of a request."""
+    """Return the tool results in the last message of a request."""
     content = emulator.requests[request].json["messages"][-1]["content"]
     return [block["toolResult"] for block in content]
 
 
-async def result_of(emulator: Emulator, client: Client, tool: Any, given: Any, name: str = "") -> dict[str, Any]:
-    """What goes back for one call."""
+async def result_of(emulator: Emulator, client: Client, tool: Any, values: Any, name: str = "") -> dict[str, Any]:
+    """Return the result that is sent back for one call."""
     name = name or (tool.name if isinstance(tool, Tool) else tool.__name__)
-    emulator.script(*calls((name, given)))
+    emulator.script(*calls((name, values)))
     emulator.script(say("Ah."))
     assert (await client.run_tools(NOVA, "Hi", tools=[tool]).response()).text == "Ah."
     (result,) = sent_results(emulator)
     return result
 
 
-# --------------------------------------------------------------------------------------------------- the way of a round
+# --------------------------------------------------------------------------------------------------------------- rounds
 
 CHOICES: list[tuple[Any, list[Any]]] = [
     ("any", [{"any": {}}, None]),
@@ -74,20 +74,20 @@ CHOICES: list[tuple[Any, list[Any]]] = [
 
 
 @pytest.mark.parametrize(("choice", "sent"), CHOICES)
-async def test_a_forced_choice_forces_the_first_answer_only(
+async def test_a_forced_tool_choice_applies_to_the_first_round_only(
     emulator: Emulator, client: Client, choice: Any, sent: list[Any]
 ) -> None:
     response = await client.run_tools(NOVA, "Add to 3", tools=[add], tool_choice=choice).response()
     assert response.text == "add says: 4."
     assert [request.json["toolConfig"].get("toolChoice") for request in emulator.requests] == sent
     emulator.requests.clear()
-    given = {"tool_choice": choice}
-    assert (await client.run_tools(NOVA, "Add to 3", tools=[add], provider_options=given).response()).text
+    options = {"tool_choice": choice}
+    assert (await client.run_tools(NOVA, "Add to 3", tools=[add], provider_options=options).response()).text
     assert [request.json["toolConfig"].get("toolChoice") for request in emulator.requests] == sent
 
 
 @pytest.mark.parametrize("model", [NOVA, CLAUDE])
-async def test_a_function_is_run_and_its_result_goes_back(emulator: Emulator, client: Client, model: str) -> None:
+async def test_a_function_is_run_and_its_result_is_sent_back(emulator: Emulator, client: Client, model: str) -> None:
     emulator.script(say("Let me see."), *calls(("add", {"a": 2, "b": 3})))
     emulator.script(say("It is 5."))
     run = client.run_tools(model, "What is 2 + 3?", tools=[add])
@@ -107,7 +107,7 @@ async def test_the_emulator_s_own_answer_uses_the_tool(emulator: Emulator, clien
     assert response.text == 'weather says: {"city": "Oslo", "degrees": 21}.'
 
 
-async def test_the_events_of_all_rounds_come_with_the_results_between_them(emulator: Emulator, client: Client) -> None:
+async def test_the_results_are_yielded_between_the_events_of_the_rounds(emulator: Emulator, client: Client) -> None:
     emulator.script(*calls(("add", {"a": 1}), ("add", {"a": 5})))
     emulator.script(say(["Done"]))
     items = await read(client.run_tools(NOVA, "Hi", tools=[add]))
@@ -132,34 +132,34 @@ async def test_an_answer_without_calls_is_the_only_round(emulator: Emulator, cli
     assert len(emulator.requests) == 1
 
 
-async def test_several_calls_of_a_round_run_side_by_side_and_answer_in_the_calls_order(
+async def test_the_calls_of_a_round_run_concurrently_and_results_keep_their_order(
     emulator: Emulator, client: Client
 ) -> None:
-    together = asyncio.Barrier(3)
+    barrier = asyncio.Barrier(3)
     finished: list[int] = []
 
-    async def meet(place: int) -> int:
-        await together.wait()
-        await asyncio.sleep((3 - place) * 0.01)
-        finished.append(place)
-        return place
+    async def meet(number: int) -> int:
+        await barrier.wait()
+        await asyncio.sleep((3 - number) * 0.01)
+        finished.append(number)
+        return number
 
-    emulator.script(*calls(*(("meet", {"place": place}) for place in range(3))))
+    emulator.script(*calls(*(("meet", {"number": number}) for number in range(3))))
     emulator.script(say("Met."))
     async with asyncio.timeout(5):
         await client.run_tools(NOVA, "Hi", tools=[meet]).response()
     assert finished == [2, 1, 0]
     assert [result["toolUseId"] for result in sent_results(emulator)] == ["call-0", "call-1", "call-2"]
-    assert [result["content"] for result in sent_results(emulator)] == [[{"text": str(place)}] for place in range(3)]
+    assert [result["content"] for result in sent_results(emulator)] == [[{"text": str(number)}] for number in range(3)]
 
 
-async def test_plain_functions_run_off_the_loop_s_thread_and_side_by_side(emulator: Emulator, client: Client) -> None:
-    together = threading.Barrier(2, timeout=5)
+async def test_plain_functions_run_concurrently_in_other_threads(emulator: Emulator, client: Client) -> None:
+    barrier = threading.Barrier(2, timeout=5)
     threads: set[int] = set()
 
     def block() -> None:
         threads.add(threading.get_ident())
-        together.wait()
+        barrier.wait()
 
     emulator.script(*calls(("block", {}), ("block", {})))
     emulator.script(say("Met."))
@@ -168,7 +168,7 @@ async def test_plain_functions_run_off_the_loop_s_thread_and_side_by_side(emulat
     assert threading.get_ident() not in threads
 
 
-async def test_async_functions_run_on_the_loop_s_thread(emulator: Emulator, client: Client) -> None:
+async def test_async_functions_run_in_the_thread_of_the_event_loop(emulator: Emulator, client: Client) -> None:
     async def where() -> str:
         return str(threading.get_ident())
 
@@ -181,11 +181,11 @@ async def test_async_functions_run_on_the_loop_s_thread(emulator: Emulator, clie
     assert (await result_of(emulator, client, tool, {}))["content"] == [{"text": "awaited"}]
 
 
-# ------------------------------------------------------------------------------------------------------- the history
+# ---------------------------------------------------------------------------------------------------------- the history
 
 
 @pytest.mark.parametrize("model", [NOVA, CLAUDE])
-async def test_the_messages_are_the_whole_history_and_fit_a_next_turn(
+async def test_the_messages_are_a_complete_history_for_the_next_turn(
     emulator: Emulator, client: Client, model: str
 ) -> None:
     emulator.script(say("First."), *calls(("add", {"a": 1})))
@@ -196,12 +196,12 @@ async def test_the_messages_are_the_whole_history_and_fit_a_next_turn(
     response = await run.response()
     assert [message.role for message in run.messages] == ["user", "assistant", "user", "assistant", "user", "assistant"]
     assert run.messages[-1] == response.message
-    # The emulator refuses what Bedrock would: calls without results, results without calls.
+    # Like Bedrock, the emulator rejects calls without results and results without calls.
     assert (await client.generate(model, [*run.messages, Message.user("And now?")])).text
     assert (await client.run_tools(model, [*run.messages, Message.user("Well?")], tools=[add]).response()).text
 
 
-async def test_rounds_that_are_used_up_raise_with_the_last_answer(emulator: Emulator, client: Client) -> None:
+async def test_exceeding_max_rounds_raises_with_the_last_response(emulator: Emulator, client: Client) -> None:
     ran: list[int] = []
 
     def again(n: int) -> None:
@@ -219,27 +219,27 @@ async def test_rounds_that_are_used_up_raise_with_the_last_answer(emulator: Emul
     assert (error.request_id, error.model) == (error.partial.request_id, NOVA)
     assert ran == [0, 1]
     assert len(emulator.requests) == 3
-    with pytest.raises(errors.ToolRoundsExceeded):  # once more, and nothing is run or added a second time
+    with pytest.raises(errors.ToolRoundsExceeded):  # raised again, and nothing is run or added a second time
         await anext(run)
     assert ran == [0, 1]
     assert [message.role for message in run.messages] == ["user", "assistant", "user", "assistant", "user"]
     assert (await client.generate(NOVA, run.messages)).text
 
 
-# ---------------------------------------------------------------------------------------------- what the model hears
+# -------------------------------------------------------------------------------------------------------------- results
 
 
 async def test_a_tool_that_was_not_offered_is_an_error_result(emulator: Emulator, client: Client) -> None:
     result = await result_of(emulator, client, add, {}, name="os_system")
     assert result == {
         "toolUseId": "call-0",
-        "content": [{"text": "There is no tool 'os_system'."}],
+        "content": [{"text": "Unknown tool 'os_system'."}],
         "status": "error",
     }
 
 
 @dataclass
-class KeySource:
+class Address:
     city: str
     zip_code: int = 0
 
@@ -254,55 +254,55 @@ class Person(pydantic.BaseModel):
     age: int
 
 
-MISFITS: list[tuple[Any, str]] = [
+INVALID_VALUES: list[tuple[Any, str]] = [
     ({}, "missing required field `number`"),
     ({"number": 1, "colour": "red"}, "unknown colour"),
     ({"number": "one"}, "Expected `int`, got `str` - at `$.number`"),
-    ({"number": 1, "place": {"zip_code": 5}}, "missing required field `city` - at `$.place`"),
+    ({"number": 1, "address": {"zip_code": 5}}, "missing required field `city` - at `$.address`"),
     ({"number": 1, "point": {"x": 1, "y": "up"}}, "Expected `float`, got `str` - at `$.point.y`"),
     ({"number": 1, "person": {"name": "A", "age": 3}}, "at least 2 characters"),
     ({"number": 1, "people": [{"name": "Ada"}]}, "age\n  Field required"),
 ]
 
 
-@pytest.mark.parametrize(("given", "sentence"), MISFITS, ids=[sentence[:30] for _, sentence in MISFITS])
-async def test_arguments_that_do_not_fit_are_an_error_result_and_nothing_is_run(
-    emulator: Emulator, client: Client, given: Any, sentence: str
+@pytest.mark.parametrize(("values", "message"), INVALID_VALUES, ids=[message[:30] for _, message in INVALID_VALUES])
+async def test_invalid_arguments_are_an_error_result_and_nothing_is_run(
+    emulator: Emulator, client: Client, values: Any, message: str
 ) -> None:
     def take(
         number: int,
-        place: KeySource | None = None,
+        address: Address | None = None,
         point: Point | None = None,
         person: Person | None = None,
         people: list[Person] | None = None,
     ) -> None:
         pytest.fail("it was run")
 
-    result = await result_of(emulator, client, take, given)
+    result = await result_of(emulator, client, take, values)
     assert result["status"] == "error"
-    assert result["content"][0]["text"].startswith("The arguments do not fit the tool: ")
-    assert sentence in result["content"][0]["text"]
+    assert result["content"][0]["text"].startswith("The arguments are invalid: ")
+    assert message in result["content"][0]["text"]
     assert "Traceback" not in result["content"][0]["text"]
 
 
-async def test_parameters_arrive_as_the_objects_that_their_annotations_name(emulator: Emulator, client: Client) -> None:
-    taken: list[Any] = []
+async def test_arguments_are_converted_to_the_annotated_types(emulator: Emulator, client: Client) -> None:
+    received: list[Any] = []
 
-    def take(place: KeySource, point: Point, person: Person, people: list[Person], count: int = 7) -> None:
-        taken.extend([place, point, person, people, count])
+    def take(address: Address, point: Point, person: Person, people: list[Person], count: int = 7) -> None:
+        received.extend([address, point, person, people, count])
 
-    given = {
-        "place": {"city": "Oslo"},
+    values = {
+        "address": {"city": "Oslo"},
         "point": {"x": 1, "y": 2.5},
         "person": {"name": "Ada", "age": 36},
         "people": [{"name": "Bob", "age": 1}],
     }
-    assert (await result_of(emulator, client, take, given))["status"] == "success"
+    assert (await result_of(emulator, client, take, values))["status"] == "success"
     ada, bob = Person(name="Ada", age=36), Person(name="Bob", age=1)
-    assert taken == [KeySource("Oslo"), Point(1, 2.5), ada, [bob], 7]
+    assert received == [Address("Oslo"), Point(1, 2.5), ada, [bob], 7]
 
 
-async def test_a_function_that_raises_tells_kind_and_message_and_no_traceback(
+async def test_an_exception_is_reported_by_type_and_message_without_a_traceback(
     emulator: Emulator, client: Client
 ) -> None:
     def fail() -> None:
@@ -330,17 +330,17 @@ async def test_a_function_that_raises_tells_kind_and_message_and_no_traceback(
 RETURNED: list[tuple[Any, list[dict[str, Any]]]] = [
     (None, [{"text": "Done."}]),
     ("sunny", [{"text": "sunny"}]),
-    ("", [{"text": '""'}]),  # the service refuses a blank text
+    ("", [{"text": '""'}]),  # the service rejects blank text
     (" \n", [{"text": '" \\n"'}]),
     (21.5, [{"text": "21.5"}]),
     (True, [{"text": "true"}]),
     ([], [{"text": "[]"}]),
-    ([1, {"a": 2}], [{"text": '[1,{"a":2}]'}]),  # Converse takes objects only as JSON
+    ([1, {"a": 2}], [{"text": '[1,{"a":2}]'}]),  # a json block of Converse must be an object
     (["a", "b"], [{"text": '["a","b"]'}]),
     ({"degrees": 21}, [{"json": {"degrees": 21}}]),
     ({}, [{"json": {}}]),
-    ({"text": 5}, [{"json": {"text": 5}}]),  # no block, though it looks like one
-    (KeySource("Oslo"), [{"json": {"city": "Oslo", "zip_code": 0}}]),
+    ({"text": 5}, [{"json": {"text": 5}}]),  # not a content block, although it has the shape of one
+    (Address("Oslo"), [{"json": {"city": "Oslo", "zip_code": 0}}]),
     (Point(1, 2), [{"json": {"x": 1, "y": 2}}]),
     (Person(name="Ada", age=36), [{"json": {"name": "Ada", "age": 36}}]),
     ([Person(name="Ada", age=36)], [{"text": '[{"name":"Ada","age":36}]'}]),
@@ -350,36 +350,36 @@ RETURNED: list[tuple[Any, list[dict[str, Any]]]] = [
 
 
 @pytest.mark.parametrize(("value", "content"), RETURNED, ids=[repr(value)[:30] for value, _ in RETURNED])
-async def test_what_a_function_returns_goes_back_as_the_service_takes_it(
+async def test_a_return_value_is_sent_in_a_form_that_the_service_accepts(
     emulator: Emulator, client: Client, value: Any, content: list[dict[str, Any]]
 ) -> None:
-    def give() -> Any:
+    def function() -> Any:
         return value
 
-    assert await result_of(emulator, client, give, {}) == {
+    assert await result_of(emulator, client, function, {}) == {
         "toolUseId": "call-0",
         "content": content,
         "status": "success",
     }
 
 
-async def test_what_cannot_become_json_is_an_error_result(emulator: Emulator, client: Client) -> None:
-    def give() -> Any:
+async def test_a_return_value_that_is_not_json_is_an_error_result(emulator: Emulator, client: Client) -> None:
+    def function() -> Any:
         return [object()]
 
-    result = await result_of(emulator, client, give, {})
+    result = await result_of(emulator, client, function, {})
     assert result["status"] == "error"
-    assert result["content"] == [{"text": "TypeError: a object cannot become JSON"}]
+    assert result["content"] == [{"text": "TypeError: cannot convert object to JSON"}]
 
 
 # ------------------------------------------------------------------------------------------------ tools written by hand
 
 
-async def test_a_function_of_anything_goes_by_the_schema_that_was_written(emulator: Emulator, client: Client) -> None:
-    taken: list[dict[str, Any]] = []
+async def test_a_function_of_kwargs_is_checked_against_its_own_schema(emulator: Emulator, client: Client) -> None:
+    received: list[dict[str, Any]] = []
 
-    async def take(**given: Any) -> str:
-        taken.append(given)
+    async def take(**values: Any) -> str:
+        received.append(values)
         return "taken"
 
     schema = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
@@ -388,9 +388,9 @@ async def test_a_function_of_anything_goes_by_the_schema_that_was_written(emulat
     refused = await result_of(emulator, client, tool, {"more": 1})
     assert (refused["status"], refused["content"]) == (
         "error",
-        [{"text": "The arguments do not fit the tool: missing city"}],
+        [{"text": "The arguments are invalid: missing city"}],
     )
-    assert taken == [{"city": "Oslo", "more": 1}]
+    assert received == [{"city": "Oslo", "more": 1}]
 
 
 async def test_a_partial_function_and_a_method_can_be_tools(emulator: Emulator, client: Client) -> None:
@@ -408,7 +408,7 @@ async def test_a_partial_function_and_a_method_can_be_tools(emulator: Emulator, 
     assert (await result_of(emulator, client, tool, {"b": 1}))["content"] == [{"text": "6"}]
 
 
-async def test_an_annotation_that_json_cannot_fill_is_an_error_result(emulator: Emulator, client: Client) -> None:
+async def test_an_annotation_that_is_not_a_json_type_is_an_error_result(emulator: Emulator, client: Client) -> None:
     def take(client: Client) -> None:
         pytest.fail("it was run")
 
@@ -417,7 +417,7 @@ async def test_an_annotation_that_json_cannot_fill_is_an_error_result(emulator: 
     assert result["status"] == "error"
 
 
-# ------------------------------------------------------------------------------------------------------------- refused
+# -------------------------------------------------------------------------------------------------------------- refused
 
 
 def by_place(a: int, /) -> int:
@@ -427,7 +427,7 @@ def by_place(a: int, /) -> int:
 REFUSED: list[tuple[dict[str, Any], str]] = [
     ({}, "tools: run_tools\\(\\) needs at least one function; use stream\\(\\) instead"),
     ({"tools": []}, "tools: run_tools\\(\\) needs at least one function"),
-    ({"tools": [Tool(name="bare")]}, r"tools: 'bare' has no function to run; give Tool\(function=...\)"),
+    ({"tools": [Tool(name="bare")]}, r"tools: 'bare' has no function to run; pass Tool\(function=...\)"),
     ({"tools": [add, Point]}, "tools: 'Point' has no function to run"),
     ({"tools": [{"name": "bare"}]}, "tools: 'bare' has no function to run"),
     ({"tools": [{"toolSpec": {"name": "raw", "inputSchema": {"json": {}}}}]}, "tools: 'raw' has no function to run"),
@@ -440,13 +440,15 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
 ]
 
 
-@pytest.mark.parametrize(("given", "sentence"), REFUSED, ids=[sentence[:40] for _, sentence in REFUSED])
-async def test_what_cannot_be_run_is_refused_at_the_call(client: Client, given: dict[str, Any], sentence: str) -> None:
-    with pytest.raises(errors.ConfigurationError, match=sentence):
-        client.run_tools(**{"model": NOVA, "prompt": "Hi", **given})
+@pytest.mark.parametrize(("options", "message"), REFUSED, ids=[message[:40] for _, message in REFUSED])
+async def test_invalid_arguments_of_run_tools_are_refused_at_the_call(
+    client: Client, options: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(errors.ConfigurationError, match=message):
+        client.run_tools(**{"model": NOVA, "prompt": "Hi", **options})
 
 
-async def test_a_cache_point_among_the_tools_is_no_tool(emulator: Emulator, client: Client) -> None:
+async def test_a_cache_point_among_the_tools_is_not_a_tool(emulator: Emulator, client: Client) -> None:
     emulator.script(*calls(("add", {"a": 1})))
     emulator.script(say("2"))
     run = client.run_tools(CLAUDE, "Hi", tools=[add, {"cachePoint": {"type": "default"}}])
@@ -454,10 +456,10 @@ async def test_a_cache_point_among_the_tools_is_no_tool(emulator: Emulator, clie
     assert emulator.requests[1].json["toolConfig"]["tools"][1] == {"cachePoint": {"type": "default"}}
 
 
-# ------------------------------------------------------------------------------------------------------- the ways out
+# ------------------------------------------------------------------------------------------------------- how a run ends
 
 
-async def test_breaking_off_in_the_middle_closes_the_connection(emulator: Emulator, client: Client) -> None:
+async def test_a_break_in_the_middle_of_a_round_closes_the_connection(emulator: Emulator, client: Client) -> None:
     emulator.script(*calls(("add", {"a": 1})))
     emulator.script(say("Now I"), stall())
     async with client.run_tools(NOVA, "Hi", tools=[add]) as run:
@@ -473,7 +475,7 @@ async def test_breaking_off_in_the_middle_closes_the_connection(emulator: Emulat
     await run.aclose()
 
 
-async def test_a_run_that_is_closed_between_its_rounds_begins_no_other(emulator: Emulator, client: Client) -> None:
+async def test_a_run_that_is_closed_between_rounds_starts_no_other_round(emulator: Emulator, client: Client) -> None:
     emulator.script(*calls(("add", {"a": 1})))
     run = client.run_tools(NOVA, "Hi", tools=[add])
     async for item in run:
@@ -486,7 +488,7 @@ async def test_a_run_that_is_closed_between_its_rounds_begins_no_other(emulator:
     assert [message.role for message in run.messages] == ["user", "assistant", "user"]
 
 
-async def test_closing_a_run_that_has_ended_changes_nothing(emulator: Emulator, client: Client) -> None:
+async def test_closing_a_finished_run_has_no_effect(emulator: Emulator, client: Client) -> None:
     emulator.script(say("Hi"))
     run = client.run_tools(NOVA, "Hi", tools=[add])
     await read(run)
@@ -502,17 +504,17 @@ async def test_closing_before_the_first_event_sends_nothing(emulator: Emulator, 
     assert emulator.requests == []
 
 
-async def test_cancelling_while_functions_run_cancels_them_and_runs_nothing_twice(
+async def test_cancellation_while_functions_run_cancels_them_and_reruns_nothing(
     emulator: Emulator, client: Client
 ) -> None:
-    started, ends = asyncio.Event(), []
+    started, outcomes = asyncio.Event(), []
 
     async def wait() -> None:
         started.set()
         try:
             await asyncio.Event().wait()
         except asyncio.CancelledError:
-            ends.append("cancelled")
+            outcomes.append("cancelled")
             raise
 
     emulator.script(*calls(("wait", {}), ("wait", {})))
@@ -523,15 +525,15 @@ async def test_cancelling_while_functions_run_cancels_them_and_runs_nothing_twic
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    assert ends == ["cancelled"] * 2
-    with pytest.raises(errors.StreamInterrupted, match="left while its tools ran"):
+    assert outcomes == ["cancelled"] * 2
+    with pytest.raises(errors.StreamInterrupted, match="interrupted while its tools ran"):
         await anext(run)
-    assert ends == ["cancelled"] * 2
+    assert outcomes == ["cancelled"] * 2
     assert len(emulator.requests) == 1
-    assert [message.role for message in run.messages] == ["user"]  # a call without its result is no history
+    assert [message.role for message in run.messages] == ["user"]  # the call without a result is not added
 
 
-async def test_closing_from_another_task_while_functions_run_begins_no_round(
+async def test_closing_from_another_task_while_functions_run_starts_no_round(
     emulator: Emulator, client: Client
 ) -> None:
     started, go_on = asyncio.Event(), asyncio.Event()
@@ -551,7 +553,7 @@ async def test_closing_from_another_task_while_functions_run_begins_no_round(
     assert len(emulator.requests) == 1
 
 
-async def test_an_error_of_the_service_in_a_later_round_ends_the_run(emulator: Emulator, client: Client) -> None:
+async def test_an_error_in_a_later_round_ends_the_run(emulator: Emulator, client: Client) -> None:
     emulator.script(*calls(("add", {"a": 1})))
     emulator.script(say("Now"), stop("end_turn"), metadata(None))
     run = client.run_tools(NOVA, "Hi", tools=[add])
@@ -559,11 +561,11 @@ async def test_an_error_of_the_service_in_a_later_round_ends_the_run(emulator: E
     assert isinstance(items[-1], MessageStop)
     emulator.script(*calls(("add", "[1, 2]")))
     run = client.run_tools(NOVA, "Hi", tools=[add])
-    seen: list[Any] = []
+    received: list[Any] = []
     with pytest.raises(errors.ToolInputError):
         async for item in run:
-            seen.append(item)  # noqa: PERF401 - a comprehension would lose them
-    assert [item.raw for item in seen if isinstance(item, ToolCallEnd)] == ["[1, 2]"]
+            received.append(item)  # noqa: PERF401 - a comprehension would lose the items when it raises
+    assert [item.raw for item in received if isinstance(item, ToolCallEnd)] == ["[1, 2]"]
     with pytest.raises(errors.ToolInputError):
         await anext(run)
     assert [message.role for message in run.messages] == ["user"]

@@ -41,7 +41,7 @@ class Fabricated(Lab):
     """A lab whose trials are made up: what each contender's cost, and how many texts it read."""
 
     def __init__(self, **samples: tuple[float, int]) -> None:
-        super().__init__(Servers("", None, None), rounds=3, quick=False, tell=lambda line: None)
+        super().__init__(Servers("", None, None), rounds=3, quick=False, report=lambda line: None)
         self._samples = samples
 
     def trial(self, question: str, setting: Setting) -> Sample:

@@ -223,7 +223,7 @@ async def test_an_unusable_proxy_variable_is_named_before_anything_is_sent(
 async def test_a_client_refuses_what_is_no_proxy_and_no_context() -> None:
     with pytest.raises(errors.ConfigurationError, match="proxy: "):
         Client(proxy="socks5://127.0.0.1:1080")
-    with pytest.raises(errors.ConfigurationError, match="ssl: a bool is no context"):
+    with pytest.raises(errors.ConfigurationError, match=r"ssl: expected an ssl\.SSLContext, got bool"):
         Client(ssl=False)  # type: ignore[arg-type]
 
 

@@ -1,4 +1,4 @@
-"""Cache points: where they are set, which the caller's stay, and what the service would refuse."""
+"""Cache points: where they are added, that the caller's are kept, and which the service would reject."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def check(*messages: Any, **options: Any) -> None:
     check_cache_points(read_prompt(list(messages)), read_options(options))
 
 
-def test_points_stand_behind_tools_and_system_on_either_route() -> None:
+def test_points_are_added_after_tools_and_system_on_both_routes() -> None:
     messages, options = placed(HI, anthropic_prompt_cache=True, tools=[Tool(name="f")], system="a")
     converse = Converse().body(messages, options)
     assert converse["toolConfig"]["tools"][-1] == POINT
@@ -41,7 +41,7 @@ def test_points_stand_behind_tools_and_system_on_either_route() -> None:
     assert converse["messages"] == [{"role": "user", "content": [{"text": "hi"}]}]
 
 
-def test_a_lifetime_goes_with_every_point() -> None:
+def test_the_lifetime_applies_to_every_point() -> None:
     messages, options = placed(
         HI,
         anthropic_prompt_cache=True,
@@ -61,7 +61,7 @@ def test_a_lifetime_goes_with_every_point() -> None:
     assert native["messages"][0]["content"][-1]["cache_control"] == mark
 
 
-def test_nothing_is_set_where_nothing_stands() -> None:
+def test_no_point_is_added_to_empty_tools_and_system() -> None:
     messages, options = placed(HI, anthropic_prompt_cache=True)
     assert messages == (HI,)
     assert (options.tools, options.system) == ((), ())
@@ -71,31 +71,32 @@ TURNS = (Message.user("a"), Message.assistant("b"), Message.user("c"))
 
 
 @pytest.mark.parametrize(
-    ("chosen", "place"), [(True, 2), (0, 0), (1, 1), (2, 2), (-1, 2), (-3, 0), (False, None), (None, None)]
+    ("chosen", "index"), [(True, 2), (0, 0), (1, 1), (2, 2), (-1, 2), (-3, 0), (False, None), (None, None)]
 )
-def test_a_message_is_chosen_by_its_index(chosen: Any, place: int | None) -> None:
+def test_a_message_is_chosen_by_its_index(chosen: Any, index: int | None) -> None:
     messages, _ = placed(*TURNS, anthropic_prompt_cache=True, anthropic_cache_messages=chosen)
     expected = list(TURNS)
-    if place is not None:
-        turn = expected[place]
-        expected[place] = Message(turn.role, (*turn.content, CachePoint()))
+    if index is not None:
+        turn = expected[index]
+        expected[index] = Message(turn.role, (*turn.content, CachePoint()))
     assert messages == tuple(expected)
 
 
 @pytest.mark.parametrize("chosen", [3, -4])
-def test_a_message_that_is_not_there_is_refused(chosen: int) -> None:
-    with refused("anthropic_cache_messages", f"there is no message {chosen} among 3", "give an index, or True"):
+def test_a_message_index_out_of_range_is_refused(chosen: int) -> None:
+    problem = f"message index {chosen} is out of range for 3 messages"
+    with refused("anthropic_cache_messages", problem, "pass an index in range, or True"):
         placed(*TURNS, anthropic_prompt_cache=True, anthropic_cache_messages=chosen)
 
 
 @pytest.mark.parametrize("point", [CachePoint("5m"), LONG])
-def test_the_callers_own_points_stay_and_none_is_set_beside_one(point: Any) -> None:
-    said: dict[str, Any] = {
+def test_the_callers_points_are_kept_and_none_is_added_next_to_one(point: Any) -> None:
+    own: dict[str, Any] = {
         "tools": [Tool(name="f"), LONG],
         "system": ["a", point],
     }
     messages, options = placed(
-        Message.user("a", point), **said, anthropic_prompt_cache=True, anthropic_cache_messages=True
+        Message.user("a", point), **own, anthropic_prompt_cache=True, anthropic_cache_messages=True
     )
     assert messages == (Message.user("a", point),)
     assert options.tools == (Tool(name="f"), LONG)
@@ -104,31 +105,32 @@ def test_the_callers_own_points_stay_and_none_is_set_beside_one(point: Any) -> N
 
 @pytest.mark.parametrize("option", [{"anthropic_prompt_cache_ttl": "1h"}, {"anthropic_cache_messages": True}])
 @pytest.mark.parametrize("switch", [{}, {"anthropic_prompt_cache": False}])
-def test_the_other_options_need_the_switch(option: dict[str, Any], switch: dict[str, Any]) -> None:
-    with refused("anthropic_prompt_cache", "it is not on", "give anthropic_prompt_cache=True"):
+def test_the_other_options_require_anthropic_prompt_cache(option: dict[str, Any], switch: dict[str, Any]) -> None:
+    problem = f"got {switch.get('anthropic_prompt_cache')!r}"
+    with refused("anthropic_prompt_cache", problem, "pass anthropic_prompt_cache=True"):
         placed(HI, **option, **switch)
 
 
-def test_without_the_switch_nothing_changes() -> None:
+def test_nothing_changes_without_anthropic_prompt_cache() -> None:
     options = read_options({"system": "a"})
     assert place_cache_points(describe(CLAUDE), (HI,), options) == ((HI,), options)
 
 
-def test_the_switch_is_claudes() -> None:
+def test_anthropic_prompt_cache_is_for_claude_only() -> None:
     profile = "arn:aws:bedrock:us-east-1:123456789012:application-inference-profile/a1"
     assert placed(HI, model=profile, anthropic_prompt_cache=True, system="a")[1].system[-1] == CachePoint()
-    with refused("anthropic_prompt_cache", "is not one of Anthropic's models", "use CachePoint") as caught:
+    with refused("anthropic_prompt_cache", "is not an Anthropic model", "add CachePoint") as caught:
         placed(HI, model="amazon.nova-lite-v1:0", anthropic_prompt_cache=True)
     assert isinstance(caught.value, UnsupportedOperation)
 
 
-# ------------------------------------------------------------------------------------------------------ what is refused
+# ------------------------------------------------------------------------------------------------------------- rejected
 
 
-def test_four_points_are_taken_and_the_fifth_is_named() -> None:
+def test_four_points_are_accepted_and_the_fifth_is_refused() -> None:
     tools, system = [Tool(name="f"), POINT], ["a", CachePoint()]
     check(Message.user("a", CachePoint()), Message.user("b", POINT), tools=tools, system=system)
-    with refused("messages[2].content[1]", "it is cache point number 5", "4 are the most"):
+    with refused("messages[2].content[1]", "at most 4 cache points in a request, this is number 5", "remove"):
         check(
             Message.user("a", CachePoint()),
             Message.user("b", POINT),
@@ -139,7 +141,7 @@ def test_four_points_are_taken_and_the_fifth_is_named() -> None:
 
 
 @pytest.mark.parametrize(
-    ("messages", "options", "place", "short"),
+    ("messages", "options", "path", "short"),
     [
         ([Message.user("a", CachePoint("1h"))], {"system": ["a", CachePoint()]}, "messages[0].content[1]", "system[1]"),
         ([HI], {"tools": [Tool(name="f"), POINT], "system": ["a", LONG]}, "system[1]", "tools[1]"),
@@ -151,8 +153,8 @@ def test_four_points_are_taken_and_the_fifth_is_named() -> None:
         ),
     ],
 )
-def test_a_longer_lifetime_goes_first(messages: Any, options: Any, place: str, short: str) -> None:
-    with refused(place, f"a cache point of 1h stands behind one of 5m at {short}", "longer ones go first"):
+def test_a_longer_lifetime_after_a_shorter_one_is_refused(messages: Any, options: Any, path: str, short: str) -> None:
+    with refused(path, f"a 1h cache point follows a 5m cache point at {short}", "put the longer lifetime first"):
         check(*messages, **options)
 
 

@@ -105,7 +105,7 @@ def test_a_wanted_shape_goes_with_the_plan(wanted: Any) -> None:
 
 def test_too_many_cache_points_are_refused_with_those_that_were_set() -> None:
     points = Message.user("a", CachePoint(), "b", CachePoint(), "c", CachePoint())
-    with refused("messages[0].content[5]", "it is cache point number 5", "4 are the most"):
+    with refused("messages[0].content[5]", "at most 4 cache points", "remove a cache point"):
         plan([points], system="a", tools=[Tool(name="f")], anthropic_prompt_cache=True)
 
 

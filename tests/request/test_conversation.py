@@ -1,4 +1,4 @@
-"""Whole conversations: what is mended, the same way everywhere, and what is refused with its place."""
+"""The rules for a whole conversation: what is fixed, and what is rejected with its path."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ RAW_IMAGE = {"image": {"format": "png", "source": {"bytes": b"x"}}}
 RAW_DOCUMENT = {"document": {"format": "pdf", "name": "d", "source": {"bytes": b"x"}}}
 
 
-def mended(*messages: Any, **options: Any) -> Any:
+def normalized(*messages: Any, **options: Any) -> Any:
     return normalize_conversation(read_prompt(list(messages)), read_options(options))
 
 
@@ -35,7 +35,7 @@ def raw_result(id: str) -> dict[str, Any]:
     return {"toolResult": {"toolUseId": id, "content": [{"text": "a"}]}}
 
 
-def test_a_sound_conversation_stays_as_it_is() -> None:
+def test_a_valid_conversation_is_unchanged() -> None:
     messages = (
         Message.user("a", PNG, PDF),
         Message.assistant(ToolCall("c-1", "f")),
@@ -49,8 +49,8 @@ def test_a_sound_conversation_stays_as_it_is() -> None:
 
 
 @pytest.mark.parametrize("call", [ToolCall("c-1", "weather"), raw_call("c-1", "weather")])
-def test_tools_that_are_not_offered_any_more_are_stood_in_for(call: Any) -> None:
-    _, options = mended(
+def test_tools_that_are_no_longer_offered_get_stubs(call: Any) -> None:
+    _, options = normalized(
         Message.user("a"),
         Message.assistant(call, ToolCall("c-2", "time"), ToolCall("c-3", "time")),
         Message.user(*(ToolResult(f"c-{n}", "b") for n in (1, 2, 3))),
@@ -59,25 +59,25 @@ def test_tools_that_are_not_offered_any_more_are_stood_in_for(call: Any) -> None
     assert all("not available any more" in tool.description for tool in options.tools)
 
 
-def test_a_call_without_a_name_is_stood_in_for_too() -> None:
-    _, options = mended(Message.assistant(raw_call("", None)), Message.user("b"))
+def test_a_call_without_a_name_gets_a_stub_too() -> None:
+    _, options = normalized(Message.assistant(raw_call("", None)), Message.user("b"))
     assert [tool.name for tool in options.tools] == ["unknown_tool"]
 
 
-def test_no_stand_in_is_needed_beside_tools() -> None:
+def test_no_stubs_are_added_when_tools_are_offered() -> None:
     turns = (Message.assistant(ToolCall("c", "f")), Message.user(ToolResult("c")))
-    assert mended(*turns, tools=[Tool(name="g")])[1].tools == (Tool(name="g"),)
-    assert mended(*turns, extra={"toolConfig": {"tools": []}})[1].tools == ()
-    assert mended(Message.user("a"))[1].tools == ()
+    assert normalized(*turns, tools=[Tool(name="g")])[1].tools == (Tool(name="g"),)
+    assert normalized(*turns, extra={"toolConfig": {"tools": []}})[1].tools == ()
+    assert normalized(Message.user("a"))[1].tools == ()
 
 
 @pytest.mark.parametrize("block", [ToolCall("c", "f"), ToolCall("", "f"), raw_call("c"), raw_result("c")])
-def test_calls_and_results_show_that_tools_are_used(block: Any) -> None:
+def test_calls_and_results_count_as_using_tools(block: Any) -> None:
     assert uses_tools([Message.user("a"), Message.assistant(block)])
 
 
 @pytest.mark.parametrize("block", ["a", PNG, {"toolUse": "x"}, {"toolUse": {}}, {"toolResult": {"toolUseId": 5}}])
-def test_nothing_else_does(block: Any) -> None:
+def test_other_blocks_do_not_count_as_using_tools(block: Any) -> None:
     assert not uses_tools([Message.user(block)])
 
 
@@ -87,13 +87,13 @@ PATTERN = re.compile(r"[a-zA-Z0-9_.:-]{1,64}")
 
 
 def ids(id: str, call: Any, result: Any) -> list[str]:
-    messages, _ = mended(Message.assistant(call(id)), Message.user(result(id)))
-    found = []
+    messages, _ = normalized(Message.assistant(call(id)), Message.user(result(id)))
+    sent = []
     for message in messages:
         (block,) = message.content
         inner = next(iter(block.value.values())) if isinstance(block, Raw) else {"toolUseId": block.id}
-        found.append(inner["toolUseId"])
-    return found
+        sent.append(inner["toolUseId"])
+    return sent
 
 
 def call(id: str) -> ToolCall:
@@ -109,9 +109,7 @@ FORMS: list[tuple[Any, Any]] = [(call, result), (raw_call, result), (call, raw_r
 
 @pytest.mark.parametrize(("call", "result"), FORMS)
 @pytest.mark.parametrize("id", ["call|1", "x" * 65, "f\u00fc", "a b", "", "\ud800"], ids=ascii)
-def test_an_id_that_breaks_the_pattern_is_changed_the_same_way_in_call_and_result(
-    id: str, call: Any, result: Any
-) -> None:
+def test_an_invalid_id_is_changed_the_same_way_in_call_and_result(id: str, call: Any, result: Any) -> None:
     first, second = ids(id, call, result)
     assert first == second != id
     assert PATTERN.fullmatch(first)
@@ -119,7 +117,7 @@ def test_an_id_that_breaks_the_pattern_is_changed_the_same_way_in_call_and_resul
 
 @pytest.mark.parametrize(("call", "result"), FORMS)
 @pytest.mark.parametrize("id", ["a", "toolu_01", "tooluse_x-1.2:3", "x" * 64])
-def test_an_id_that_keeps_the_pattern_is_never_changed(id: str, call: Any, result: Any) -> None:
+def test_a_valid_id_is_never_changed(id: str, call: Any, result: Any) -> None:
     assert ids(id, call, result) == [id, id]
 
 
@@ -129,51 +127,56 @@ def test_different_ids_stay_different(pair: list[str]) -> None:
     assert first != second
 
 
-def test_a_raw_blocks_other_members_stay() -> None:
-    (message,), _ = mended(Message.assistant(raw_call("a b")))
+def test_the_other_members_of_a_raw_block_are_kept() -> None:
+    (message,), _ = normalized(Message.assistant(raw_call("a b")))
     (block,) = message.content
     changed = block.value["toolUse"].pop("toolUseId")
     assert changed != "a b"
     assert block.value == {"toolUse": {"name": "f", "input": {}}}
 
 
-# ------------------------------------------------------------------------------------------------------ what is refused
+# ------------------------------------------------------------------------------------------------------------- rejected
 
 
 @pytest.mark.parametrize("result", [ToolResult("c-9", "a"), raw_result("c-9")])
-def test_a_result_that_no_call_asked_for_is_named(result: Any) -> None:
-    with refused("messages[2].content[1]", "a tool result for 'c-9'", "put the assistant's message before it"):
-        mended(Message.user("a"), Message.assistant(ToolCall("c-1", "f")), Message.user(ToolResult("c-1", "a"), result))
-    with refused("messages[0].content[0]", "a tool result for 'c-9'", "put the assistant's message before it"):
-        mended(Message.user(result), Message.assistant(ToolCall("c-9", "f")))
+def test_a_result_without_a_call_is_refused(result: Any) -> None:
+    with refused("messages[2].content[1]", "the tool result for 'c-9' has no preceding", "put the assistant message"):
+        normalized(
+            Message.user("a"), Message.assistant(ToolCall("c-1", "f")), Message.user(ToolResult("c-1", "a"), result)
+        )
+    with refused("messages[0].content[0]", "the tool result for 'c-9' has no preceding", "put the assistant message"):
+        normalized(Message.user(result), Message.assistant(ToolCall("c-9", "f")))
 
 
 @pytest.mark.parametrize("document", [PDF, RAW_DOCUMENT])
-def test_a_document_needs_a_text_beside_it(document: Any) -> None:
-    with refused("messages[1].content[0]", "a document without a text beside it", "add a Text to the message"):
-        mended(Message.user("a"), Message.user(document))
+def test_a_document_requires_a_text_in_the_same_message(document: Any) -> None:
+    with refused(
+        "messages[1].content[0]", "a document requires a text block in the same message", "add a Text to the message"
+    ):
+        normalized(Message.user("a"), Message.user(document))
     for text in (Text("a"), CitedText(("a",)), {"text": "a"}):
-        mended(Message.user(document, text))
+        normalized(Message.user(document, text))
 
 
 @pytest.mark.parametrize(
-    ("blocks", "what", "most"),
+    ("blocks", "kind", "limit"),
     [((PNG, RAW_IMAGE), "image", 20), ((PDF, RAW_DOCUMENT), "document", 5)],
 )
-def test_a_message_takes_so_many_attachments_and_no_more(blocks: Any, what: str, most: int) -> None:
-    full = [blocks[place % 2] for place in range(most)]
-    mended(Message.user("a", *full), Message.user("b", *full))
-    with refused(f"messages[0].content[{most + 1}]", f"it is {what} number {most + 1} of the message", f"{most} are"):
-        mended(Message.user("a", *full, blocks[0]))
+def test_the_number_of_attachments_in_a_message_is_limited(blocks: Any, kind: str, limit: int) -> None:
+    full = [blocks[index % 2] for index in range(limit)]
+    normalized(Message.user("a", *full), Message.user("b", *full))
+    problem = f"expected at most {limit} {kind}s in a message, this is number {limit + 1}"
+    with refused(f"messages[0].content[{limit + 1}]", problem, "send fewer"):
+        normalized(Message.user("a", *full, blocks[0]))
 
 
 @pytest.mark.parametrize(
-    ("block", "most"),
+    ("block", "limit"),
     [(Image(b"GIF89a" + bytes(4 * 1024 * 1024)), "3.75 MB"), (Document(bytes(5 * 1024 * 1024), "pdf"), "4.5 MB")],
     ids=["image", "document"],
 )
-def test_an_attachment_too_large_for_converse_is_refused_there_and_only_there(block: Any, most: str) -> None:
+def test_an_attachment_too_large_for_converse_is_refused_on_converse_only(block: Any, limit: str) -> None:
     prompt = [Message.user("Look", block)]
-    with refused("messages[0].content[1]", f"{most} are the most", "make it smaller"):
+    with refused("messages[0].content[1]", f"Converse accepts at most {limit}", "make it smaller"):
         plan("amazon.nova-lite-v1:0", prompt)
     assert plan("anthropic.claude-sonnet-4-20250514-v1:0", prompt).call.dialect.route == "invoke"

@@ -1,4 +1,4 @@
-"""Endpoints: the whole table of partitions against botocore's rules, the order of overrides, and what is refused."""
+"""Endpoints: the table of partitions against botocore's rules, the order of overrides, and invalid values."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.support.refusals import refused
 
 # ---------------------------------------------------------------------------------------------- the table of partitions
 
-# wire reference 2.4: partition, two of its regions, suffix, dual-stack suffix.
+# Partition: two of its regions, suffix, dual-stack suffix.
 PARTITIONS = {
     "aws": (["us-east-1", "il-central-1"], "amazonaws.com", "api.aws"),
     "aws-cn": (["cn-north-1", "cn-northwest-1"], "amazonaws.com.cn", "api.amazonwebservices.com.cn"),
@@ -33,8 +33,18 @@ PARTITIONS = {
 }
 ROWS = [(region, *suffixes) for regions, *suffixes in PARTITIONS.values() for region in regions]
 
-# Every region that botocore's partition data knows, and some that nobody has opened yet.
-TOMORROW = ["mx-central-9", "af-west-2", "me-north-3", "sa-west-1", "xx-moon-1", "local", "us-east", "EU-WEST-1", "a"]
+# Region names that are not in botocore's partition data.
+UNKNOWN_REGIONS = [
+    "mx-central-9",
+    "af-west-2",
+    "me-north-3",
+    "sa-west-1",
+    "xx-moon-1",
+    "local",
+    "us-east",
+    "EU-WEST-1",
+    "a",
+]
 
 
 def regions_of_botocore() -> Iterator[str]:
@@ -63,16 +73,16 @@ def rules(request: pytest.FixtureRequest) -> tuple[Service, EndpointProvider]:
 
 @pytest.mark.parametrize("use_fips", [False, True])
 @pytest.mark.parametrize("use_dual_stack", [False, True])
-def test_every_region_resolves_as_in_the_services_own_rules(
+def test_every_region_resolves_as_in_the_rule_set_of_the_service(
     rules: tuple[Service, EndpointProvider], use_fips: bool, use_dual_stack: bool
 ) -> None:
     service, provider = rules
-    regions = [*regions_of_botocore(), *TOMORROW]
+    regions = [*regions_of_botocore(), *UNKNOWN_REGIONS]
     assert len(regions) > 40
     for region in regions:
         expected = provider.resolve_endpoint(Region=region, UseFIPS=use_fips, UseDualStack=use_dual_stack).url
-        found = resolve_endpoint(region, {}, {}, service=service, use_fips=use_fips, use_dual_stack=use_dual_stack)
-        assert found.url == expected
+        endpoint = resolve_endpoint(region, {}, {}, service=service, use_fips=use_fips, use_dual_stack=use_dual_stack)
+        assert endpoint.url == expected
 
 
 # ------------------------------------------------------------------------------------------------------------ overrides
@@ -102,15 +112,15 @@ def test_overrides_have_an_order(profile: dict[str, str]) -> None:
     environ, settings = dict(ENVIRON), dict(profile)
     strongest = resolve_endpoint("us-east-1", environ, settings, endpoint_url="https://arg.example/a/")
     assert strongest == Endpoint("https://arg.example/a", "endpoint_url")
-    seen = []
+    resolved = []
     for drop in (
         (environ, "AWS_ENDPOINT_URL_BEDROCK_RUNTIME"),
         (environ, "AWS_ENDPOINT_URL"),
         *((settings, name) for name in ("bedrock_runtime.endpoint_url", "endpoint_url")),
     ):
-        seen.append(resolve_endpoint("us-east-1", environ, settings))
+        resolved.append(resolve_endpoint("us-east-1", environ, settings))
         del drop[0][drop[1]]
-    assert seen == [
+    assert resolved == [
         Endpoint("https://own.example", "AWS_ENDPOINT_URL_BEDROCK_RUNTIME"),
         Endpoint("https://all.example", "AWS_ENDPOINT_URL"),
         Endpoint("https://service.example/base", "bedrock_runtime.endpoint_url of the profile"),
@@ -120,9 +130,7 @@ def test_overrides_have_an_order(profile: dict[str, str]) -> None:
 
 
 @pytest.mark.parametrize("environ", [ENVIRON, {"AWS_ENDPOINT_URL": "https://all.example"}, {}], ids=len)
-def test_overrides_are_those_of_botocore(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, environ: dict[str, str]
-) -> None:
+def test_overrides_match_botocore(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, environ: dict[str, str]) -> None:
     path = tmp_path / "config"
     path.write_text(CONFIG)
     environ = {**environ, "AWS_CONFIG_FILE": str(path)}
@@ -131,12 +139,12 @@ def test_overrides_are_those_of_botocore(
     client = botocore.session.Session().create_client(
         "bedrock-runtime", region_name="eu-west-1", aws_access_key_id="a", aws_secret_access_key="b"
     )
-    found = resolve_endpoint("eu-west-1", environ, read_profile(environ).settings)
-    assert found.url == client.meta.endpoint_url.rstrip("/")
+    endpoint = resolve_endpoint("eu-west-1", environ, read_profile(environ).settings)
+    assert endpoint.url == client.meta.endpoint_url.rstrip("/")
 
 
 @pytest.mark.parametrize("value", ["true", "True", " TRUE "])
-def test_configured_overrides_can_be_switched_off(profile: dict[str, str], value: str) -> None:
+def test_configured_endpoints_can_be_ignored(profile: dict[str, str], value: str) -> None:
     environ = {**ENVIRON, "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS": value}
     assert resolve_endpoint("us-east-1", environ, profile).source == "region"
     profile["ignore_configured_endpoint_urls"] = value
@@ -146,7 +154,7 @@ def test_configured_overrides_can_be_switched_off(profile: dict[str, str], value
 
 
 @pytest.mark.parametrize("value", ["false", "", "yes", "1"])
-def test_only_true_switches_them_off(value: str) -> None:
+def test_only_true_ignores_configured_endpoints(value: str) -> None:
     environ = {**ENVIRON, "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS": value}
     assert resolve_endpoint("us-east-1", environ, {}).source == "AWS_ENDPOINT_URL_BEDROCK_RUNTIME"
 
@@ -158,9 +166,7 @@ def test_only_true_switches_them_off(value: str) -> None:
         ("AWS_USE_DUALSTACK_ENDPOINT", "use_dualstack_endpoint", "https://bedrock-runtime.eu-west-1.api.aws"),
     ],
 )
-def test_fips_and_dual_stack_are_switched_by_argument_variable_or_profile(
-    variable: str, setting: str, url: str
-) -> None:
+def test_fips_and_dual_stack_can_be_set_by_argument_variable_or_profile(variable: str, setting: str, url: str) -> None:
     plain = "https://bedrock-runtime.eu-west-1.amazonaws.com"
     assert resolve_endpoint("eu-west-1", {variable: "true"}, {}).url == url
     assert resolve_endpoint("eu-west-1", {}, {setting: "true"}).url == url
@@ -170,14 +176,14 @@ def test_fips_and_dual_stack_are_switched_by_argument_variable_or_profile(
 
 
 @pytest.mark.parametrize(("switch", "kind"), [("use_fips", "FIPS"), ("use_dual_stack", "dual-stack")])
-def test_a_custom_endpoint_excludes_fips_and_dual_stack(switch: str, kind: str) -> None:
-    with refused("AWS_ENDPOINT_URL", f"a custom endpoint and {kind} exclude each other", "drop one of them"):
+def test_a_custom_endpoint_cannot_be_combined_with_fips_or_dual_stack(switch: str, kind: str) -> None:
+    with refused("AWS_ENDPOINT_URL", f"a custom endpoint cannot be combined with {kind}", "drop one of them"):
         resolve_endpoint("us-east-1", {"AWS_ENDPOINT_URL": "https://a"}, {}, **{switch: True})  # type: ignore[arg-type]
     ignored = {"AWS_ENDPOINT_URL": "https://a", "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS": "true"}
     assert resolve_endpoint("us-east-1", ignored, {}, **{switch: True}).source == "region"  # type: ignore[arg-type]
 
 
-# ----------------------------------------------------------------------------------------------- what an address may be
+# ----------------------------------------------------------------------------------------------------------- valid URLs
 
 
 @pytest.mark.parametrize(
@@ -192,12 +198,12 @@ def test_a_custom_endpoint_excludes_fips_and_dual_stack(switch: str, kind: str) 
         "https://host:8443/a/b",
     ],
 )
-def test_these_addresses_are_taken(url: str) -> None:
+def test_valid_endpoint_urls_are_accepted(url: str) -> None:
     assert resolve_endpoint("us-east-1", {}, {}, endpoint_url=url + "/") == Endpoint(url, "endpoint_url")
 
 
 @pytest.mark.parametrize("host", ["bedrock.example", "10.0.0.1", "[fe80::1]", "localhost.example", "127.0.0.1.example"])
-def test_plain_http_off_this_machine_needs_permission(host: str) -> None:
+def test_http_to_another_machine_requires_allow_http(host: str) -> None:
     url = f"http://{host}/base"
     with refused("AWS_ENDPOINT_URL", f"{url!r} would send credentials unencrypted", "Client(allow_http=True)"):
         resolve_endpoint("us-east-1", {"AWS_ENDPOINT_URL": url}, {})
@@ -225,30 +231,30 @@ def test_plain_http_off_this_machine_needs_permission(host: str) -> None:
         " https://a",
     ],
 )
-def test_anything_else_is_no_address(url: str) -> None:
+def test_invalid_endpoint_urls_are_refused(url: str) -> None:
     shown = url.rstrip("/")
-    with refused("endpoint_url", f"{shown!r} is no endpoint", "use https://host[:port][/path]"):
+    with refused("endpoint_url", f"expected an endpoint URL, got {shown!r}", "use https://host[:port][/path]"):
         resolve_endpoint("us-east-1", {}, {}, endpoint_url=url, allow_http=True)
 
 
 @pytest.mark.parametrize("user", ["name:hunter2@", ":hunter2@", "a@hunter2@"])
-def test_a_password_in_an_address_is_refused_and_not_shown(user: str) -> None:
-    shown = "'https://...@host/path' is no endpoint"
+def test_a_password_in_an_endpoint_url_is_refused_and_not_shown(user: str) -> None:
+    shown = "expected an endpoint URL, got 'https://...@host/path'"
     with refused("endpoint_url", shown, "use https://host[:port][/path]") as caught:
         resolve_endpoint("us-east-1", {}, {}, endpoint_url=f"https://{user}host/path")
     assert "hunter2" not in str(caught.value)
 
 
 @pytest.mark.parametrize("url", [5, b"https://a", Path("a")])
-def test_an_address_is_a_str(url: Any) -> None:
-    with refused("endpoint_url", f"a {type(url).__name__} is no address", "use a str"):
+def test_an_endpoint_url_must_be_a_str(url: Any) -> None:
+    with refused("endpoint_url", f"expected a str, got {type(url).__name__}", "use https://"):
         resolve_endpoint("us-east-1", {}, {}, endpoint_url=url)
 
 
 # --------------------------------------------------------------------------------------------------------------- region
 
 
-def test_the_region_has_an_order() -> None:
+def test_region_sources_have_an_order() -> None:
     environ = {"AWS_REGION": "eu-west-1", "AWS_DEFAULT_REGION": "eu-west-2"}
     assert resolve_region("eu-west-0", environ, {"region": "eu-west-3"}) == "eu-west-0"
     assert resolve_region(None, environ, {"region": "eu-west-3"}) == "eu-west-1"
@@ -262,17 +268,33 @@ def test_a_region_is_one_host_label(region: str) -> None:
     assert check_region(region, "region") == region
 
 
-NO_LABELS = ["", " ", "a.b", "a/b", "evil.example/#", "-a", "a-", "a_b", "ü", "a\n", "x" * 64, "a@b", "a:1", 5, None]
+INVALID_LABELS = [
+    "",
+    " ",
+    "a.b",
+    "a/b",
+    "evil.example/#",
+    "-a",
+    "a-",
+    "a_b",
+    "ü",
+    "a\n",
+    "x" * 64,
+    "a@b",
+    "a:1",
+    5,
+    None,
+]
 
 
-@pytest.mark.parametrize("region", NO_LABELS)
-def test_what_is_no_host_label_is_refused(region: Any) -> None:
+@pytest.mark.parametrize("region", INVALID_LABELS)
+def test_a_region_that_is_not_a_host_label_is_refused(region: Any) -> None:
     with refused("region", f"{region!r} is no region", "use a name like 'us-east-1'"):
         check_region(region, "region")
 
 
 @pytest.mark.parametrize(
-    ("explicit", "environ", "settings", "place"),
+    ("explicit", "environ", "settings", "source"),
     [
         ("a.b", {}, {}, "region"),
         ("", {}, {}, "region"),
@@ -281,15 +303,15 @@ def test_what_is_no_host_label_is_refused(region: Any) -> None:
         (None, {}, {"region": "a.b"}, "region of the profile"),
     ],
 )
-def test_a_wrong_region_is_refused_by_where_it_stands(
-    explicit: str | None, environ: dict[str, str], settings: dict[str, str], place: str
+def test_an_invalid_region_is_reported_with_its_source(
+    explicit: str | None, environ: dict[str, str], settings: dict[str, str], source: str
 ) -> None:
-    with refused(place, "is no region", "use a name like 'us-east-1'"):
+    with refused(source, "is no region", "use a name like 'us-east-1'"):
         resolve_region(explicit, environ, settings)
 
 
-def test_the_table_here_is_that_of_the_services_own_partitions() -> None:
-    """Should AWS open a partition, this names it."""
+def test_the_partition_table_matches_botocore() -> None:
+    """Fails when AWS adds a partition."""
     data = Loader().load_data("partitions")["partitions"]
     known = {entry["id"]: (entry["outputs"]["dnsSuffix"], entry["outputs"]["dualStackDnsSuffix"]) for entry in data}
     assert known == {name: (suffix, dual) for name, (_, suffix, dual) in PARTITIONS.items()}

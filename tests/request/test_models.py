@@ -1,4 +1,4 @@
-"""Model ids: what may go into the URL, what is dropped on the way, and what an id tells about its model."""
+"""Model ids: validation, the prefixes that are removed, and what is parsed from an id."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ ARN = "arn:aws:bedrock:us-east-1:123456789012:inference-profile/us.anthropic.cla
 
 @pytest.mark.parametrize("model", [SONNET, f"us.{SONNET}", ARN, "openai.gpt-oss-120b-1:0", "x", "prompt/ü%&"])
 @pytest.mark.parametrize("prefix", ["", "bedrock:", "amazon_bedrock:"])
-def test_an_id_is_sent_as_it_was_given_but_for_the_prefix(prefix: str, model: str) -> None:
+def test_an_id_is_sent_unchanged_except_for_the_prefix(prefix: str, model: str) -> None:
     assert normalize(prefix + model) == model
 
 
 @given(st.text("abc.:/-_0", min_size=1, max_size=60).filter(lambda text: text.strip(".")))
-def test_nothing_else_is_ever_stripped(model: str) -> None:
+def test_nothing_else_is_stripped(model: str) -> None:
     assert normalize(model) == model
     assert normalize(f"bedrock:{model}") == model
 
@@ -31,46 +31,56 @@ def test_nothing_else_is_ever_stripped(model: str) -> None:
 @pytest.mark.parametrize(
     ("model", "value", "remedy"),
     [
-        (None, "a NoneType is no model id", "use a str"),
-        (b"x", "a bytes is no model id", "use a str"),
-        ("", "'' names no model", "use a model id, an inference profile or an ARN"),
-        ("bedrock:", "'bedrock:' names no model", "use a model id, an inference profile or an ARN"),
+        (None, "expected a str, got NoneType", "use a model id"),
+        (b"x", "expected a str, got bytes", "use a model id"),
+        ("", "'' is not a model id", "use a model id, an inference profile or an ARN"),
+        ("bedrock:", "'bedrock:' is not a model id", "use a model id, an inference profile or an ARN"),
         ("a b", "'a b' contains white space", "remove them"),
         (" a", "' a' contains white space", "remove them"),
         ("a\n", "'a\\n' contains white space", "remove them"),
         ("a\x00", "'a\\x00' contains white space or control characters", "remove them"),
         ("a\ud800", "'a\\ud800' contains", "remove them"),
-        ("x" * (MAX_LENGTH + 1), "2049 characters", "2048 is the limit"),
+        ("x" * (MAX_LENGTH + 1), "expected at most 2048 characters, got 2049", "use a model id"),
     ],
 )
-def test_what_cannot_be_an_id_is_refused(model: Any, value: str, remedy: str) -> None:
+def test_an_invalid_id_is_refused(model: Any, value: str, remedy: str) -> None:
     with refused("model", value, remedy):
         normalize(model)
 
 
-def test_the_longest_id_is_taken() -> None:
+def test_the_longest_id_is_accepted() -> None:
     assert len(normalize("x" * MAX_LENGTH)) == MAX_LENGTH
 
 
 @pytest.mark.parametrize(
     ("model", "value", "remedy"),
     [
-        ("amazon.nova-sonic-v1:0", "speaks only InvokeModelWithBidirectionalStream", "use a model of text here"),
-        ("us.amazon.nova-2-sonic-v1:0", "over HTTP/2, which takes no API key", "with IAM keys"),
-        ("arn:aws:bedrock:us-east-1:123456789012:agent-alias/A/B", "agents run in bedrock-agent-runtime", "IAM keys"),
-        ("arn:aws:bedrock:us-east-1:123456789012:flow/F", "flows run in bedrock-agent-runtime", "IAM keys"),
-        ("arn:aws:bedrock:us-east-1:123456789012:data-automation-project/P", "data automation runs in", "IAM keys"),
-        ("arn:aws:bedrock:us-east-1:123456789012:blueprint/B", "data automation runs in", "IAM keys"),
+        ("amazon.nova-sonic-v1:0", "supports only InvokeModelWithBidirectionalStream", "use a text model"),
+        ("us.amazon.nova-2-sonic-v1:0", "over HTTP/2, which does not accept API keys", "IAM credentials"),
+        (
+            "arn:aws:bedrock:us-east-1:123456789012:agent-alias/A/B",
+            "agents run in bedrock-agent-runtime",
+            "IAM credentials",
+        ),
+        ("arn:aws:bedrock:us-east-1:123456789012:flow/F", "flows run in bedrock-agent-runtime", "IAM credentials"),
+        (
+            "arn:aws:bedrock:us-east-1:123456789012:data-automation-project/P",
+            "data automation runs in",
+            "IAM credentials",
+        ),
+        ("arn:aws:bedrock:us-east-1:123456789012:blueprint/B", "data automation runs in", "IAM credentials"),
     ],
 )
-def test_what_no_request_here_can_reach_is_refused_with_what_can(model: str, value: str, remedy: str) -> None:
+def test_resources_of_other_services_and_protocols_are_refused_with_an_alternative(
+    model: str, value: str, remedy: str
+) -> None:
     with refused("model", value, remedy) as caught:
         describe(model)
     assert isinstance(caught.value, UnsupportedOperation)
-    assert "takes no API key" in str(caught.value)
+    assert "does not accept API keys" in str(caught.value)
 
 
-# ----------------------------------------------------------------------------------------------------- what an id tells
+# -------------------------------------------------------------------------------------------------------------- parsing
 
 
 @pytest.mark.parametrize(
@@ -99,7 +109,7 @@ def test_what_no_request_here_can_reach_is_refused_with_what_can(model: str, val
     ],
 )
 @pytest.mark.parametrize("geo", [None, "us", "eu", "apac", "us-gov", "global", "mx"])
-def test_an_id_tells_its_vendor_and_family_whatever_its_geography(
+def test_vendor_and_family_are_parsed_with_any_geo_prefix(
     geo: str | None, base: str, vendor: str, family: str | None, native: str | None
 ) -> None:
     name = f"{geo}.{base}" if geo else base
@@ -116,7 +126,9 @@ def test_an_id_tells_its_vendor_and_family_whatever_its_geography(
         (f"arn:aws:bedrock:eu-west-1:1:inference-profile/global.{SONNET}", SONNET, "global", "inference-profile"),
     ],
 )
-def test_some_arns_end_in_a_models_id(arn: str, base: str, geo: str | None, kind: str) -> None:
+def test_foundation_model_and_inference_profile_arns_end_in_a_model_id(
+    arn: str, base: str, geo: str | None, kind: str
+) -> None:
     assert describe(arn) == Model(arn, base, "anthropic", "claude", geo, kind)
 
 
@@ -132,26 +144,26 @@ def test_some_arns_end_in_a_models_id(arn: str, base: str, geo: str | None, kind
         ("default-prompt-router/anthropic.claude:1", "default-prompt-router"),
     ],
 )
-def test_the_other_arns_tell_nothing_but_their_kind(resource: str, kind: str) -> None:
+def test_other_arns_have_only_a_kind(resource: str, kind: str) -> None:
     arn = f"arn:aws:bedrock:us-east-1:123456789012:{resource}"
     assert describe(arn) == Model(arn, arn, arn_kind=kind)
     assert describe(arn).native is None
 
 
-def test_an_endpoint_of_sagemakers_tells_its_kind() -> None:
+def test_a_sagemaker_endpoint_has_only_a_kind() -> None:
     arn = "arn:aws:sagemaker:us-east-1:123456789012:endpoint/anthropic.claude-v2"
     assert describe(arn) == Model(arn, arn, arn_kind="endpoint")
 
 
 @pytest.mark.parametrize("name", ["x", "newcomer.model-v1:0", "arn:aws:s3:::bucket/key"])
-def test_an_id_of_an_unknown_vendor_tells_nothing(name: str) -> None:
+def test_an_id_of_an_unknown_vendor_has_no_family(name: str) -> None:
     assert describe(name) == Model(name, name)
 
 
-def test_a_geography_is_told_of_an_unknown_vendor_too() -> None:
+def test_a_geo_prefix_is_parsed_for_an_unknown_vendor_too() -> None:
     assert describe("us.newcomer.model-v1:0") == Model("us.newcomer.model-v1:0", "newcomer.model-v1:0", geo="us")
 
 
-def test_what_cannot_be_an_id_tells_nothing_at_all() -> None:
+def test_an_invalid_id_is_not_described() -> None:
     with refused("model", "'a b' contains white space", "remove them"):
         describe("a b")

@@ -1,4 +1,4 @@
-"""Answers in the caller's shape: how each model is asked, and what becomes of its answer."""
+"""Structured output: the form of the schema in the request for each model, and parsing of the answer."""
 
 from __future__ import annotations
 
@@ -46,11 +46,11 @@ ROME = {"city": "Rome", "day": "2026-01-02"}
 KINDS: list[Any] = [Trip, PydanticTrip, DataTrip]
 
 
-def ask(model: Any, wanted: Any = SCHEMA, **options: Any) -> Options:
-    return OutputSchema(wanted, model).ask(read_options(options), model)
+def ask(model: Any, schema: Any = SCHEMA, **options: Any) -> Options:
+    return OutputSchema(schema, model).ask(read_options(options), model)
 
 
-# ------------------------------------------------------------------------------------------------- how a model is asked
+# ---------------------------------------------------------------------------------------------------------- the request
 
 
 @pytest.mark.parametrize(
@@ -64,7 +64,7 @@ def ask(model: Any, wanted: Any = SCHEMA, **options: Any) -> Options:
         "qwen.qwen3-32b-v1:0",
     ],
 )
-def test_a_model_that_holds_itself_to_a_schema_is_asked_to(model: str) -> None:
+def test_a_model_with_native_structured_output_receives_the_schema(model: str) -> None:
     options = ask(describe(model), tools=[Tool(name="f")], extra={"a": 1})
     form = options.extra["outputConfig"]["textFormat"]
     assert form["type"] == "json_schema"
@@ -75,7 +75,7 @@ def test_a_model_that_holds_itself_to_a_schema_is_asked_to(model: str) -> None:
     assert options.tools == (Tool(name="f"),)
 
 
-def test_the_callers_own_output_config_goes_before() -> None:
+def test_the_callers_own_output_config_takes_precedence() -> None:
     assert ask(NATIVE, extra={"outputConfig": {"a": 1}}).extra == {"outputConfig": {"a": 1}}
 
 
@@ -89,7 +89,7 @@ def test_the_callers_own_output_config_goes_before() -> None:
         (describe("newcomer.model-v1"), None),
     ],
 )
-def test_the_others_are_offered_a_tool_and_made_to_call_it_where_they_can_be(model: Any, choice: Any) -> None:
+def test_other_models_are_offered_a_tool_and_forced_to_call_it_if_possible(model: Any, choice: Any) -> None:
     options = ask(model)
     (tool,) = options.tools
     assert isinstance(tool, Tool)
@@ -98,27 +98,27 @@ def test_the_others_are_offered_a_tool_and_made_to_call_it_where_they_can_be(mod
 
 
 @pytest.mark.parametrize(("reasoning", "choice"), [("high", None), (2048, None), ("none", TOOL_NAME)])
-def test_thinking_is_never_combined_with_forcing(reasoning: Any, choice: Any) -> None:
+def test_thinking_is_never_combined_with_a_forced_tool(reasoning: Any, choice: Any) -> None:
     assert ask(CLAUDE, reasoning=reasoning).tool_choice == choice
 
 
-def test_a_tool_leaves_no_room_for_others() -> None:
-    with refused("output_schema", f"{CLAUDE.id!r} takes it as a tool", "drop the tools"):
+def test_the_synthetic_tool_cannot_be_combined_with_other_tools() -> None:
+    with refused("output_schema", f"{CLAUDE.id!r} supports it only as a synthetic tool", "drop the tools"):
         ask(CLAUDE, tools=[Tool(name="f")])
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_model_class_gives_its_schema(kind: Any) -> None:
+def test_the_schema_of_a_class_is_generated(kind: Any) -> None:
     schema = OutputSchema(kind, CLAUDE).schema
     assert schema["type"] == "object"
     assert schema["required"] == ["city"]
     assert set(schema["properties"]) == {"city", "day"}
 
 
-# --------------------------------------------------------------------------------------------------- what becomes of it
+# --------------------------------------------------------------------------------------------------------- the response
 
 
-def said(text: str) -> Response:
+def answered(text: str) -> Response:
     return Response(message=Message.assistant(text), text=text, stop_reason="end_turn")
 
 
@@ -129,10 +129,10 @@ def called(*calls: ToolCall) -> Response:
 @pytest.mark.parametrize("kind", [*KINDS, SCHEMA])
 @pytest.mark.parametrize(
     "response",
-    [said('{"city": "Rome", "day": "2026-01-02"}'), called(ToolCall("c", TOOL_NAME, ROME))],
+    [answered('{"city": "Rome", "day": "2026-01-02"}'), called(ToolCall("c", TOOL_NAME, ROME))],
     ids=["text", "tool"],
 )
-def test_an_answer_is_read_into_the_callers_shape(kind: Any, response: Response) -> None:
+def test_an_answer_is_parsed_into_the_callers_type(kind: Any, response: Response) -> None:
     read = OutputSchema(kind, CLAUDE).read(response)
     expected = ROME if kind is SCHEMA else kind(city="Rome", day=date(2026, 1, 2))
     assert read.parsed == expected
@@ -141,13 +141,13 @@ def test_an_answer_is_read_into_the_callers_shape(kind: Any, response: Response)
     assert read.tool_calls == ()
 
 
-def test_pydantic_models_inside_other_types_are_read_too() -> None:
-    read = OutputSchema(Journey, CLAUDE).read(said('{"trips": [{"city": "Rome"}]}'))
+def test_pydantic_models_inside_other_types_are_parsed_too() -> None:
+    read = OutputSchema(Journey, CLAUDE).read(answered('{"trips": [{"city": "Rome"}]}'))
     assert read.parsed == Journey([PydanticTrip(city="Rome")])
-    assert OutputSchema(Journey, CLAUDE).read(said('{"trips": [{}]}')).parse_error
+    assert OutputSchema(Journey, CLAUDE).read(answered('{"trips": [{}]}')).parse_error
 
 
-def test_the_synthetic_call_goes_back_as_the_text_it_stands_for() -> None:
+def test_the_synthetic_call_becomes_text_in_the_history() -> None:
     call, other = ToolCall("c", TOOL_NAME, {"city": "Rome"}), ToolCall("d", "f")
     read = OutputSchema(SCHEMA, CLAUDE).read(called(call, other))
     assert read.message == Message.assistant("Here:", '{"city":"Rome"}', other)
@@ -158,7 +158,7 @@ def test_the_synthetic_call_goes_back_as_the_text_it_stands_for() -> None:
 @pytest.mark.parametrize(
     "text", ["Sorry, I cannot.", "", '{"city": "Ro', "[" * 100_000, '{"city": "\ud800"}'], ids=ascii
 )
-def test_an_answer_that_does_not_fit_keeps_its_text(kind: Any, text: str) -> None:
+def test_an_answer_that_does_not_match_keeps_its_text(kind: Any, text: str) -> None:
     response = Response(message=Message("assistant", ()), text=text, stop_reason="max_tokens")
     read = OutputSchema(kind, NATIVE).read(response)
     assert read.parsed is None
@@ -169,8 +169,8 @@ def test_an_answer_that_does_not_fit_keeps_its_text(kind: Any, text: str) -> Non
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("response", [said('{"city": 5}'), called(ToolCall("c", TOOL_NAME, {}))])
-def test_an_object_of_another_shape_says_why_it_does_not_fit(kind: Any, response: Response) -> None:
+@pytest.mark.parametrize("response", [answered('{"city": 5}'), called(ToolCall("c", TOOL_NAME, {}))])
+def test_an_object_of_another_shape_has_a_parse_error(kind: Any, response: Response) -> None:
     read = OutputSchema(kind, CLAUDE).read(response)
     assert read.parsed is None
     assert read.parse_error is not None

@@ -1,4 +1,4 @@
-"""Which route a call takes, and the reason that is said for it."""
+"""The route of a call and its reason."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def route(model: str, *messages: Any, **options: Any) -> Route:
     ],
 )
 @pytest.mark.parametrize("geo", ["", "us.", "global."])
-def test_tools_take_a_native_family_to_converse(geo: str, model: str, plain: str, with_tools: str) -> None:
+def test_native_families_use_converse_with_tools(geo: str, model: str, plain: str, with_tools: str) -> None:
     assert route(geo + model).dialect.route == plain
     assert route(geo + model, tools=TOOLS).dialect.route == with_tools
     assert route(geo + model, use_converse=True).dialect.route == "converse"
@@ -75,58 +75,58 @@ def test_caching_does_not_change_the_route(options: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     ("model", "options", "reason"),
     [
-        (CLAUDE, {}, "claude without tools speaks its own form"),
-        (CLAUDE, {"extra": {"metadata": {}}}, "claude without tools speaks its own form"),
-        (CLAUDE, {"tools": TOOLS}, "tools go through Converse"),
+        (CLAUDE, {}, "claude without tools uses its native format"),
+        (CLAUDE, {"extra": {"metadata": {}}}, "claude without tools uses its native format"),
+        (CLAUDE, {"tools": TOOLS}, "calls with tools use Converse"),
         (CLAUDE, {"use_converse": True}, "use_converse=True"),
         (CLAUDE, {"use_converse": False, "tools": TOOLS}, "use_converse=False"),
-        (COHERE, {}, "command-r speaks Converse"),
-        ("newcomer.model-v1", {}, "an unknown family speaks Converse"),
-        (CLAUDE, {"response_field_paths": ["/a"]}, "only Converse knows response_field_paths"),
-        (CLAUDE, {"prompt_variables": {"a": "b"}}, "only Converse knows prompt_variables"),
-        (CLAUDE, {"extra": {"outputConfig": {}}}, "only Converse knows outputConfig"),
-        (LLAMA, {"extra": {"inferenceConfig": {}}}, "only Converse knows inferenceConfig"),
+        (COHERE, {}, "command-r uses Converse"),
+        ("newcomer.model-v1", {}, "an unknown model family uses Converse"),
+        (CLAUDE, {"response_field_paths": ["/a"]}, "only Converse supports response_field_paths"),
+        (CLAUDE, {"prompt_variables": {"a": "b"}}, "only Converse supports prompt_variables"),
+        (CLAUDE, {"extra": {"outputConfig": {}}}, "only Converse supports outputConfig"),
+        (LLAMA, {"extra": {"inferenceConfig": {}}}, "only Converse supports inferenceConfig"),
         (LLAMA, {"stop_sequences": ["x"]}, "Llama's native format does not support stop_sequences"),
     ],
 )
-def test_every_decision_says_its_reason(model: str, options: dict[str, Any], reason: str) -> None:
+def test_every_route_has_a_reason(model: str, options: dict[str, Any], reason: str) -> None:
     assert route(model, **options).reason == reason
 
 
 @pytest.mark.parametrize("model", [LLAMA, GPT_OSS])
-def test_documents_that_a_native_form_does_not_take_go_to_converse(model: str) -> None:
+def test_documents_that_a_native_format_does_not_support_use_converse(model: str) -> None:
     decided = route(model, Message.user("a", PDF))
     assert decided.dialect.route == "converse"
     assert decided.reason.startswith("messages[0].content[1]: ")
     assert "Document" in decided.reason
-    with refused("use_converse", f"False, but {decided.reason}", "leave it out") as caught:
+    with refused("use_converse", f"cannot be False: {decided.reason}", "omit it") as caught:
         route(model, Message.user("a", PDF), use_converse=False)
     assert isinstance(caught.value, UnsupportedOperation)
 
 
 @pytest.mark.parametrize("block", [ToolCall("c", "f"), {"toolUse": {"toolUseId": "c", "name": "f", "input": {}}}])
-def test_a_history_with_tools_goes_to_converse(block: Any) -> None:
-    assert route(CLAUDE, Message.assistant(block)).reason == "tools go through Converse"
+def test_a_history_with_tools_uses_converse(block: Any) -> None:
+    assert route(CLAUDE, Message.assistant(block)).reason == "calls with tools use Converse"
 
 
 @pytest.mark.parametrize(
     ("model", "options", "value"),
     [
-        (COHERE, {}, f"False, but {COHERE!r} has no native form here"),
-        (CLAUDE, {"response_field_paths": ["/a"]}, "False, but only Converse knows response_field_paths"),
-        (CLAUDE, {"extra": {"toolConfig": {}}}, "False, but only Converse knows toolConfig"),
+        (COHERE, {}, f"cannot be False: {COHERE!r} has no native format in this library"),
+        (CLAUDE, {"response_field_paths": ["/a"]}, "cannot be False: only Converse supports response_field_paths"),
+        (CLAUDE, {"extra": {"toolConfig": {}}}, "cannot be False: only Converse supports toolConfig"),
         (
             CLAUDE,
             {"system": [{"guardContent": {}}]},
-            "False, but Claude's native format does not support system blocks in Converse's format",
+            "cannot be False: Claude's native format does not support system blocks in Converse's format",
         ),
-        (LLAMA, {"tools": TOOLS}, "False, but Llama's native format does not support tools"),
+        (LLAMA, {"tools": TOOLS}, "cannot be False: Llama's native format does not support tools"),
     ],
 )
-def test_a_native_route_that_cannot_be_is_an_error_where_it_is_asked_for(
+def test_an_explicit_native_route_that_is_impossible_is_an_error(
     model: str, options: dict[str, Any], value: str
 ) -> None:
-    with refused("use_converse", value, "leave it out") as caught:
+    with refused("use_converse", value, "omit it") as caught:
         route(model, use_converse=False, **options)
     assert isinstance(caught.value, UnsupportedOperation)
 
@@ -144,7 +144,7 @@ ACCOUNT = "arn:aws:bedrock:us-east-1:123456789012:"
         (f"{ACCOUNT}prompt/A1B2:1", "converse"),
     ],
 )
-def test_an_arn_is_routed_by_what_it_tells(arn: str, expected: str) -> None:
+def test_an_arn_is_routed_by_the_model_id_in_it(arn: str, expected: str) -> None:
     assert route(arn).dialect.route == expected
 
 
@@ -192,7 +192,7 @@ DICTS: dict[str, tuple[Any, Any]] = {
 
 
 @pytest.mark.parametrize("case", DICTS)
-def test_dicts_in_converses_shape_become_typed_on_the_native_route(case: str) -> None:
+def test_dicts_in_converse_shape_become_typed_on_the_native_route(case: str) -> None:
     wire, block = DICTS[case]
     decided = route(CLAUDE, Message.user("hi", wire), use_converse=False)
     assert decided.messages == (Message.user("hi", block),)
@@ -200,7 +200,7 @@ def test_dicts_in_converses_shape_become_typed_on_the_native_route(case: str) ->
 
 
 @pytest.mark.parametrize("case", DICTS)
-def test_dicts_in_converses_shape_stay_as_they_came_on_converse(case: str) -> None:
+def test_dicts_in_converse_shape_are_unchanged_on_converse(case: str) -> None:
     wire, _ = DICTS[case]
     assert route(CLAUDE, Message.user(wire), use_converse=True).messages == (Message.user(wire),)
 
@@ -216,7 +216,7 @@ def test_a_typed_result_with_raw_content_becomes_typed_too() -> None:
     )
 
 
-def test_a_cache_point_in_converses_shape_becomes_a_mark() -> None:
+def test_a_cache_point_in_converse_shape_becomes_typed() -> None:
     decided = route(CLAUDE, Message.user("a", {"cachePoint": {"type": "default", "ttl": "1h"}}))
     assert decided.dialect.route == "invoke"
     assert decided.messages == (Message.user("a", CachePoint("1h")),)
@@ -232,7 +232,7 @@ def test_a_cache_point_in_converses_shape_becomes_a_mark() -> None:
     ],
     ids=["guardContent", "citation", "image", "surrogate"],
 )
-def test_a_dict_that_cannot_be_read_goes_to_converse_as_it_came(wire: dict[str, Any]) -> None:
+def test_a_dict_that_cannot_be_parsed_is_sent_unchanged_to_converse(wire: dict[str, Any]) -> None:
     decided = route(CLAUDE, Message.user(wire))
     assert decided.dialect.route == "converse"
     assert decided.messages == (Message.user(Raw(wire)),)

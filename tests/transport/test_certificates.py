@@ -1,4 +1,4 @@
-"""Which bundle counts, that a bad one is named, and that a context is made once and off the loop."""
+"""The choice of the CA bundle, errors for an unreadable one, and one context per client, created in a thread."""
 
 from __future__ import annotations
 
@@ -41,36 +41,34 @@ def trusted(context: ssl.SSLContext) -> str:
         (EVERY, {}, []),
     ],
 )
-def test_bundles_are_looked_for_in_their_order(
-    absent: tuple[str, ...], settings: dict[str, str], expected: list[str]
-) -> None:
+def test_bundle_sources_have_an_order(absent: tuple[str, ...], settings: dict[str, str], expected: list[str]) -> None:
     environ = EVERY | dict.fromkeys(absent, "")
-    assert [found.source for found in find_bundle(environ, settings)] == expected
+    assert [bundle.source for bundle in find_bundle(environ, settings)] == expected
 
 
-def test_a_bundle_is_trusted_alone_and_openssls_own_beside_what_openssl_trusts(
+def test_a_bundle_replaces_the_defaults_and_the_openssl_variables_extend_them(
     bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     other = tmp_path / "other.pem"
     trustme.CA(organization_name="Others").cert_pem.write_to_path(other)
-    monkeypatch.setenv("SSL_CERT_FILE", str(other))  # what OpenSSL trusts by itself
-    alone = make_context((Bundle(str(bundle), "AWS_CA_BUNDLE"),))
-    assert "Ours" in trusted(alone)
-    assert "Others" not in trusted(alone)
-    beside = make_context((Bundle(str(bundle), "SSL_CERT_FILE", alone=False),))
-    assert "Ours" in trusted(beside)
-    assert "Others" in trusted(beside)
-    for context in (alone, beside):
+    monkeypatch.setenv("SSL_CERT_FILE", str(other))  # the defaults of OpenSSL
+    replacing = make_context((Bundle(str(bundle), "AWS_CA_BUNDLE"),))
+    assert "Ours" in trusted(replacing)
+    assert "Others" not in trusted(replacing)
+    extending = make_context((Bundle(str(bundle), "SSL_CERT_FILE", alone=False),))
+    assert "Ours" in trusted(extending)
+    assert "Others" in trusted(extending)
+    for context in (replacing, extending):
         assert context.check_hostname
         assert context.verify_mode is ssl.CERT_REQUIRED
 
 
-def test_a_directory_is_taken_as_openssl_takes_one(tmp_path: Path) -> None:
-    for kind in (True, False):
-        make_context((Bundle(str(tmp_path), "SSL_CERT_DIR", alone=kind),))
+def test_a_directory_is_accepted(tmp_path: Path) -> None:
+    for alone in (True, False):
+        make_context((Bundle(str(tmp_path), "SSL_CERT_DIR", alone=alone),))
 
 
-def test_a_bundle_that_cannot_be_read_is_named(bundle: Path, tmp_path: Path) -> None:
+def test_an_unreadable_bundle_is_reported_by_path(bundle: Path, tmp_path: Path) -> None:
     empty, junk = tmp_path / "empty.pem", tmp_path / "junk.pem"
     empty.write_text("")
     junk.write_text("-----BEGIN CERTIFICATE-----\nnothing\n-----END CERTIFICATE-----\n")
@@ -84,50 +82,52 @@ def test_a_bundle_that_cannot_be_read_is_named(bundle: Path, tmp_path: Path) -> 
         make_context((Bundle(str(bundle), "SSL_CERT_FILE", alone=False), Bundle("/nowhere", "SSL_CERT_DIR", False)))
 
 
-@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root reads everything")
-def test_a_bundle_without_permission_is_named(bundle: Path) -> None:
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root can read every file")
+def test_a_bundle_without_read_permission_is_reported(bundle: Path) -> None:
     bundle.chmod(0)
     with pytest.raises(ConfigurationError, match="Permission denied"):
         make_context((Bundle(str(bundle), "AWS_CA_BUNDLE"),))
 
 
 @pytest.fixture
-def made_on(monkeypatch: pytest.MonkeyPatch) -> list[threading.Thread]:
-    """The threads on which contexts were made."""
+def creating_threads(monkeypatch: pytest.MonkeyPatch) -> list[threading.Thread]:
+    """The threads in which contexts were created."""
     threads: list[threading.Thread] = []
 
-    def watched(make: Callable[[tuple[Bundle, ...]], ssl.SSLContext]) -> Callable[..., ssl.SSLContext]:
-        def make_and_note(bundles: tuple[Bundle, ...]) -> ssl.SSLContext:
+    def recorded(make: Callable[[tuple[Bundle, ...]], ssl.SSLContext]) -> Callable[..., ssl.SSLContext]:
+        def make_and_record(bundles: tuple[Bundle, ...]) -> ssl.SSLContext:
             threads.append(threading.current_thread())
             return make(bundles)
 
-        return make_and_note
+        return make_and_record
 
-    monkeypatch.setattr(certificates, "make_context", watched(make_context))
+    monkeypatch.setattr(certificates, "make_context", recorded(make_context))
     return threads
 
 
-def test_one_context_serves_all_loops_and_is_made_off_them(bundle: Path, made_on: list[threading.Thread]) -> None:
-    ours = Certificates(None, lambda: (Bundle(str(bundle), "AWS_CA_BUNDLE"),))
+def test_one_context_is_shared_by_all_loops_and_created_in_another_thread(
+    bundle: Path, creating_threads: list[threading.Thread]
+) -> None:
+    shared = Certificates(None, lambda: (Bundle(str(bundle), "AWS_CA_BUNDLE"),))
     contexts: list[ssl.SSLContext | None] = []
 
-    async def ask_often() -> None:
-        contexts.extend(await asyncio.gather(*(ours.context() for _ in range(20))))
+    async def get_often() -> None:
+        contexts.extend(await asyncio.gather(*(shared.context() for _ in range(20))))
 
-    loops = [threading.Thread(target=lambda: asyncio.run(ask_often())) for _ in range(3)]
+    loops = [threading.Thread(target=lambda: asyncio.run(get_often())) for _ in range(3)]
     for thread in loops:
         thread.start()
     for thread in loops:
         thread.join()
     assert len(contexts) == 60
     assert len(set(contexts)) == 1
-    assert len(made_on) == 1
-    assert made_on[0] not in loops
+    assert len(creating_threads) == 1
+    assert creating_threads[0] not in loops
 
 
-async def test_whoever_stops_waiting_takes_the_context_from_nobody(bundle: Path) -> None:
-    ours = Certificates(None, lambda: (Bundle(str(bundle), "AWS_CA_BUNDLE"),))
-    first, second = (asyncio.ensure_future(ours.context()) for _ in range(2))
+async def test_cancelling_one_waiter_does_not_affect_the_others(bundle: Path) -> None:
+    shared = Certificates(None, lambda: (Bundle(str(bundle), "AWS_CA_BUNDLE"),))
+    first, second = (asyncio.ensure_future(shared.context()) for _ in range(2))
     await asyncio.sleep(0)
     first.cancel()
     assert isinstance(await second, ssl.SSLContext)
@@ -135,24 +135,24 @@ async def test_whoever_stops_waiting_takes_the_context_from_nobody(bundle: Path)
         await first
 
 
-async def test_nobody_asks_twice_where_nothing_is_named(made_on: list[threading.Thread]) -> None:
-    asked = 0
+async def test_missing_bundles_are_looked_up_once(creating_threads: list[threading.Thread]) -> None:
+    lookups = 0
 
     def find() -> tuple[Bundle, ...]:
-        nonlocal asked
-        asked += 1
+        nonlocal lookups
+        lookups += 1
         return ()
 
-    ours = Certificates(None, find)
-    assert await ours.context() is None
-    assert await ours.context() is None
-    assert asked == 1
-    assert not made_on
+    shared = Certificates(None, find)
+    assert await shared.context() is None
+    assert await shared.context() is None
+    assert lookups == 1
+    assert not creating_threads
 
 
-async def test_a_bundle_that_was_mended_is_read_again(bundle: Path) -> None:
-    named = [str(bundle.with_name("missing.pem")), str(bundle)]
-    ours = Certificates(None, lambda: (Bundle(named.pop(0), "AWS_CA_BUNDLE"),))
+async def test_a_bundle_that_failed_is_read_again(bundle: Path) -> None:
+    paths = [str(bundle.with_name("missing.pem")), str(bundle)]
+    shared = Certificates(None, lambda: (Bundle(paths.pop(0), "AWS_CA_BUNDLE"),))
     with pytest.raises(ConfigurationError):
-        await ours.context()
-    assert isinstance(await ours.context(), ssl.SSLContext)
+        await shared.context()
+    assert isinstance(await shared.context(), ssl.SSLContext)

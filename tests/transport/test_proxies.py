@@ -1,4 +1,4 @@
-"""Which address takes which proxy, as a table; and that no junk in a variable does worse than a clear refusal."""
+"""The proxy of a URL as a table, and that any junk in a variable is ignored or raises `ConfigurationError`."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from bedrock_stream.transport.proxies import Proxy, find_proxy, read_proxy
 BEDROCK = "https://bedrock-runtime.us-east-1.amazonaws.com/model/x"
 
 
-def named(url: str, environ: dict[str, str], explicit: str | None = None) -> str | None:
-    """The variable that gave the proxy."""
+def proxy_source(url: str, environ: dict[str, str], explicit: str | None = None) -> str | None:
+    """Return the variable that the proxy comes from."""
     proxy = find_proxy(url, explicit, environ)
     return proxy.source if proxy else None
 
@@ -33,23 +33,23 @@ def named(url: str, environ: dict[str, str], explicit: str | None = None) -> str
         ("http://example.com/", "http_proxy HTTP_PROXY", "http_proxy"),
         ("http://example.com/", "HTTP_PROXY", "HTTP_PROXY"),
         ("http://example.com/", "https_proxy", None),
-        # By CGI, anybody's `Proxy:` header becomes HTTP_PROXY.
+        # Under CGI, the `Proxy:` header of any client becomes HTTP_PROXY.
         ("http://example.com/", "HTTP_PROXY REQUEST_METHOD", None),
         ("http://example.com/", "HTTP_PROXY http_proxy REQUEST_METHOD", "http_proxy"),
         (BEDROCK, "HTTPS_PROXY REQUEST_METHOD", "HTTPS_PROXY"),
     ],
 )
-def test_variables_are_looked_at_in_their_order(url: str, variables: str, source: str | None) -> None:
+def test_variables_have_an_order(url: str, variables: str, source: str | None) -> None:
     environ = {name: f"http://{name.lower().replace('_', '-')}:3128" for name in variables.split()}
-    assert named(url, environ) == source
+    assert proxy_source(url, environ) == source
 
 
 def test_a_blank_variable_counts_as_absent() -> None:
-    assert named(BEDROCK, {"https_proxy": " ", "HTTPS_PROXY": "proxy:1"}) == "HTTPS_PROXY"
-    assert named(BEDROCK, {"HTTPS_PROXY": "proxy:1", "no_proxy": "", "NO_PROXY": "*"}) is None
+    assert proxy_source(BEDROCK, {"https_proxy": " ", "HTTPS_PROXY": "proxy:1"}) == "HTTPS_PROXY"
+    assert proxy_source(BEDROCK, {"HTTPS_PROXY": "proxy:1", "no_proxy": "", "NO_PROXY": "*"}) is None
 
 
-def test_the_callers_proxy_wins_and_an_empty_one_means_none() -> None:
+def test_an_explicit_proxy_takes_precedence_and_an_empty_one_disables_proxies() -> None:
     environ = {"HTTPS_PROXY": "http://other:1", "NO_PROXY": "*"}
     assert find_proxy("http://localhost:80/", "proxy:3128", environ) == Proxy("http://proxy:3128", None, None, "proxy")
     assert find_proxy(BEDROCK, "", {"HTTPS_PROXY": "http://other:1"}) is None
@@ -62,9 +62,9 @@ def test_the_callers_proxy_wins_and_an_empty_one_means_none() -> None:
         "169.254.169.254", "169.254.170.2", "[fe80::1]",
     ],
 )  # fmt: skip
-def test_what_is_near_takes_no_proxy_of_the_environment(host: str) -> None:
+def test_local_hosts_never_use_a_proxy_of_the_environment(host: str) -> None:
     for scheme in ("http", "https"):
-        assert named(f"{scheme}://{host}:8080/", {"ALL_PROXY": "http://proxy:1"}) is None
+        assert proxy_source(f"{scheme}://{host}:8080/", {"ALL_PROXY": "http://proxy:1"}) is None
 
 
 @pytest.mark.parametrize(
@@ -101,15 +101,17 @@ def test_what_is_near_takes_no_proxy_of_the_environment(host: str) -> None:
         (",, ,/,10.0.0.0/99,[", "https://example.com/", False),
     ],
 )
-def test_no_proxy_knows_names_suffixes_ports_and_networks(no_proxy: str, url: str, exempt: bool) -> None:
+def test_no_proxy_supports_names_suffixes_ports_and_networks(no_proxy: str, url: str, exempt: bool) -> None:
     for name in ("no_proxy", "NO_PROXY"):
-        assert (named(url, {"ALL_PROXY": "http://proxy:1", name: no_proxy}) is None) == exempt
+        assert (proxy_source(url, {"ALL_PROXY": "http://proxy:1", name: no_proxy}) is None) == exempt
 
 
 @given(st.text(max_size=40), st.sampled_from(["https://example.com/", "http://10.1.2.3:81/", "https://[fd00::1]/"]))
-def test_junk_in_no_proxy_is_passed_over(junk: str, url: str) -> None:
-    assert named(url, {"ALL_PROXY": "http://proxy:1", "NO_PROXY": f"{junk},a.test"}) in (None, "ALL_PROXY")
-    assert named(url, {"ALL_PROXY": "http://proxy:1", "NO_PROXY": f"{junk} example.com,10.1.2.3,fd00::/8"}) is None
+def test_invalid_entries_of_no_proxy_are_ignored(junk: str, url: str) -> None:
+    assert proxy_source(url, {"ALL_PROXY": "http://proxy:1", "NO_PROXY": f"{junk},a.test"}) in (None, "ALL_PROXY")
+    assert (
+        proxy_source(url, {"ALL_PROXY": "http://proxy:1", "NO_PROXY": f"{junk} example.com,10.1.2.3,fd00::/8"}) is None
+    )
 
 
 @pytest.mark.parametrize(
@@ -124,7 +126,7 @@ def test_junk_in_no_proxy_is_passed_over(junk: str, url: str) -> None:
         ("http://[fd00::1]:8080", "http://[fd00::1]:8080"),
     ],
 )
-def test_a_proxy_is_read_as_people_write_it(value: str, url: str) -> None:
+def test_proxies_are_parsed_in_their_common_spellings(value: str, url: str) -> None:
     assert read_proxy(value, "HTTPS_PROXY") == Proxy(url, None, None, "HTTPS_PROXY")
     assert read_proxy(value, "HTTPS_PROXY").authorization is None
 
@@ -138,7 +140,7 @@ def test_a_proxy_is_read_as_people_write_it(value: str, url: str) -> None:
         "http://user:secret@pro\nxy:1", "http://us%3Aer:secret@proxy:1", "://proxy", "http://user:secret\u2100@proxy",
     ],
 )  # fmt: skip
-def test_what_is_no_proxy_is_refused_without_its_password(value: str) -> None:
+def test_an_invalid_proxy_is_refused_without_its_password(value: str) -> None:
     with pytest.raises(ConfigurationError) as caught:
         read_proxy(value, "HTTPS_PROXY")
     error = caught.value
@@ -148,8 +150,8 @@ def test_what_is_no_proxy_is_refused_without_its_password(value: str) -> None:
     assert error.__context__ is None
 
 
-def test_a_proxy_that_is_no_text_is_refused() -> None:
-    with pytest.raises(ConfigurationError, match="proxy: a int is no proxy"):
+def test_a_proxy_that_is_not_a_str_is_refused() -> None:
+    with pytest.raises(ConfigurationError, match="proxy: expected a str, got int"):
         read_proxy(3128, "proxy")  # type: ignore[arg-type]
 
 
@@ -178,7 +180,7 @@ def test_the_login_is_sent_as_basic_authentication() -> None:
 @example("http://[v1.x]:1")
 @example("http://a%zz")
 @example("//@")
-def test_junk_is_a_proxy_or_a_clear_refusal(value: str) -> None:
-    with contextlib.suppress(ConfigurationError):  # and nothing else
+def test_any_text_is_a_proxy_or_a_configuration_error(value: str) -> None:
+    with contextlib.suppress(ConfigurationError):  # no other error
         proxy = read_proxy(value, "HTTPS_PROXY")
         assert read_proxy(proxy.url, "HTTPS_PROXY").url == proxy.url
