@@ -15,7 +15,7 @@ from bedrock_stream.errors import ClientClosed, CredentialsUnavailable
 
 
 class Scene:
-    """A cache, its clock, and a source that waits to be let go."""
+    """A cache, its clock, and a source that waits for a gate."""
 
     def __init__(self, *, cache_unexpiring: bool = True) -> None:
         self.now = datetime(2030, 1, 1, tzinfo=UTC)
@@ -84,7 +84,9 @@ async def test_credentials_that_expire_within_ten_minutes_are_refreshed_first() 
 
 
 @pytest.mark.parametrize("minutes", [46, 51, 59])
-async def test_cached_credentials_are_used_while_a_refresh_fails(minutes: float, caplog: pytest.LogCaptureFixture) -> None:
+async def test_cached_credentials_are_used_while_a_refresh_fails(
+    minutes: float, caplog: pytest.LogCaptureFixture
+) -> None:
     scene = Scene()
     await scene.get()
     scene.now += timedelta(minutes=minutes)

@@ -229,7 +229,9 @@ def encoded_twice(random: Random, case: Case) -> None:
 
 def sent_unescaped(random: Random, case: Case) -> None:
     odd = word(random, 1, 16, "!$&'()*+,;=:@-._~")
-    case.path = f"/model/x{odd}z/invoke"  # without a slash: the C library parses `:/` as the end of a scheme and refuses it
+    case.path = (
+        f"/model/x{odd}z/invoke"  # without a slash: the C library parses `:/` as the end of a scheme and refuses it
+    )
 
 
 def unicode_path(random: Random, case: Case) -> None:
