@@ -101,7 +101,7 @@ every_session = pytest.mark.parametrize("make_source", SESSIONS.values(), ids=SE
 MakeSource = Callable[[str | None], BotocoreSession]
 
 
-# ------------------------------------------------------------------------------------------------------------ the chain
+# ----------------------------------------------------------------------------------------------------------- the chain
 
 
 @every_session
@@ -187,7 +187,7 @@ async def test_the_instance_role_is_the_last_provider(
     assert fetched.expires_at is not None
 
 
-# ------------------------------------------------------------------------------------------- credentials of the session
+# ------------------------------------------------------------------------------------------ credentials of the session
 
 
 @pytest.mark.parametrize("kind", ["boto3", "botocore", "aiobotocore"])
@@ -264,7 +264,7 @@ async def test_no_global_state_changes(harness: ContextHarness, files: Path) -> 
     assert boto3.DEFAULT_SESSION is None
 
 
-# ------------------------------------------------------------------------------------------------------------- refusals
+# ------------------------------------------------------------------------------------------------------------ refusals
 
 
 @pytest.mark.parametrize("session", ["profile", 5, object(), boto3])
@@ -351,7 +351,7 @@ FAILING = {
     "writes no JSON": f"print('{SECRET}')",
     "leaves out the key": f'print(\'{{"Version": 1, "SecretAccessKey": "{SECRET}"}}\')',
     "writes another version": f'print(\'{{"Version": "{SECRET}"}}\')',
-    "writes a key with a line break": f'print(\'{{"Version": 1, "AccessKeyId": "A", "SecretAccessKey": "{SECRET}\\\\n"}}\')',
+    "writes a line break": f'print(\'{{"Version": 1, "AccessKeyId": "A", "SecretAccessKey": "{SECRET}\\\\n"}}\')',
     "writes other types": f'print(\'{{"Version": 1, "AccessKeyId": ["{SECRET}"], "SecretAccessKey": 5}}\')',
     "writes invalid UTF-8": "import sys; sys.stdout.buffer.write(b'\\xff')",
     "writes an invalid expiration": (
@@ -446,7 +446,7 @@ def test_a_source_shows_no_secrets() -> None:
         assert repr(source) == str(source) == f"BotocoreSession({name})"
 
 
-# ---------------------------------------------------------------------------------------------------------- the event loop
+# ------------------------------------------------------------------------------------------------------ the event loop
 
 
 class Slow(botocore.credentials.CredentialProvider):  # type: ignore[misc]

@@ -56,7 +56,7 @@ def test_an_expiry_must_be_a_timezone_aware_datetime(expires_at: Any, actual: st
         Credentials("AKIA", "secret", expires_at=expires_at)
 
 
-# -------------------------------------------------------------------------------------------------------------- secrets
+# ------------------------------------------------------------------------------------------------------------- secrets
 
 HIDDEN = "hunter2"
 

@@ -11,7 +11,7 @@ import pytest
 
 from bedrock_stream import Client, Credentials, put_key
 from bedrock_stream.auth.credentials import ApiKey
-from bedrock_stream.auth.key_store import StoredKeys, parse_keys, get_stored_keys
+from bedrock_stream.auth.key_store import StoredKeys, get_stored_keys, parse_keys
 from bedrock_stream.testing import ACCESS_KEY_ID, API_KEY, REGION, SECRET_ACCESS_KEY, Emulator
 from tests.support.refusals import refused
 

@@ -37,7 +37,10 @@ def _empty_store() -> Iterator[None]:
 
 @pytest.fixture
 def find(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., Awaitable[Identity]]:
-    """Resolve as a client does: `call` and `client` are keywords, `store` is the key store's entry, `files` a file's text."""
+    """Return a function that resolves credentials as a client does.
+
+    `call` and `client` are their keyword arguments, `store` is put into the key store, `files` is the credentials file.
+    """
 
     async def resolve(
         *,
@@ -76,7 +79,7 @@ def make_call_key_source(call: Mapping[str, str]) -> KeySource | None:
 
 Find = Callable[..., Awaitable[Identity]]
 
-# ------------------------------------------------------------------------------------------------------------ the order
+# ----------------------------------------------------------------------------------------------------------- the order
 
 FILES = "[default]\naws_access_key_id = FILE\naws_secret_access_key = secret\n[dev]\naws_access_key_id = DEV\n"
 FILES += "aws_secret_access_key = secret\naws_session_token = token\n"
@@ -167,7 +170,7 @@ async def test_white_space_around_a_variable_is_stripped(find: Find) -> None:
     assert await find(environ=environ) == Credentials("A", "s", "t")
 
 
-# ------------------------------------------------------------------------------------------------------------- refusals
+# ------------------------------------------------------------------------------------------------------------ refusals
 
 
 async def test_missing_credentials_name_every_place_that_was_searched(find: Find) -> None:
@@ -233,7 +236,7 @@ async def test_a_machine_without_a_role_has_missing_credentials(monkeypatch: pyt
     assert caught.value.argument == "credentials"
 
 
-# ------------------------------------------------------------------------------------------------------------ providers
+# ----------------------------------------------------------------------------------------------------------- providers
 
 
 def plain() -> Credentials:
@@ -376,7 +379,7 @@ async def test_a_users_own_source_is_treated_like_a_callable(find: Find) -> None
         await find(client={"credentials": Vault(lambda: ("A", "secret"))})
 
 
-# ------------------------------------------------------------------------------------------------------ logs and errors
+# ----------------------------------------------------------------------------------------------------- logs and errors
 
 
 async def test_the_source_is_logged_once_by_name_only(find: Find, caplog: pytest.LogCaptureFixture) -> None:

@@ -121,7 +121,7 @@ def test_a_directory_instead_of_the_file_is_refused(tmp_path: Path) -> None:
         read_profile({"AWS_CONFIG_FILE": str(tmp_path)})
 
 
-# -------------------------------------------------------------------------------------------------- both files
+# ---------------------------------------------------------------------------------------------------------- both files
 
 
 def both(tmp_path: Path, config: str, credentials: str) -> dict[str, str]:

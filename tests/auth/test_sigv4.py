@@ -70,7 +70,7 @@ def canonical_headers(*headers: tuple[str, str]) -> list[str]:
     return lines[: lines.index("")]
 
 
-# -------------------------------------------------------------------------------------------------------- known answers
+# ------------------------------------------------------------------------------------------------------- known answers
 
 
 class Vector(NamedTuple):
@@ -201,7 +201,7 @@ def test_known_requests_have_their_known_canonical_form(vector: Vector) -> None:
     assert hashlib.sha256(canonical.encode()).hexdigest() == vector.canonical
 
 
-# ------------------------------------------------------------------------------------------------- stages, line by line
+# ------------------------------------------------------------------------------------------------ stages, line by line
 
 
 def test_the_canonical_request_is_these_lines() -> None:
@@ -329,7 +329,7 @@ def test_the_method_is_signed_in_upper_case_as_it_is_sent() -> None:
     assert canonical_lines("https://h/", method="post") == canonical_lines("https://h/", method="POST")
 
 
-# ------------------------------------------------------------------------------------------------------- what is signed
+# ------------------------------------------------------------------------------------------------------ what is signed
 
 
 @pytest.mark.parametrize(
@@ -448,7 +448,7 @@ def test_signing_does_not_change_the_callers_headers() -> None:
     assert signed(headers=iter(headers)) == signed(headers=headers)  # type: ignore[arg-type]  # any iterable is accepted
 
 
-# ------------------------------------------------------------------------------------------------------------ the clock
+# ----------------------------------------------------------------------------------------------------------- the clock
 
 
 @pytest.mark.parametrize(
@@ -473,7 +473,7 @@ def test_the_scope_follows_the_day_in_utc() -> None:
     assert "/20250702/us-east-1/bedrock/aws4_request" in added["Authorization"]
 
 
-# -------------------------------------------------------------------------------------------------------------- secrecy
+# ------------------------------------------------------------------------------------------------------------- secrecy
 
 
 def test_the_signing_key_cache_is_bounded_and_shows_no_secret() -> None:
@@ -492,7 +492,7 @@ def test_the_secret_is_not_in_the_added_headers() -> None:
     assert keys.secret_access_key not in repr(signed(credentials=keys))
 
 
-# ------------------------------------------------------------------------------------------------------- another signer
+# ------------------------------------------------------------------------------------------------------ another signer
 
 
 class Case(NamedTuple):

@@ -82,7 +82,7 @@ class Case(msgspec.Struct, kw_only=True):
         return f"{self.scheme}://{self.host}{self.port}{self.target}"
 
 
-# ---------------------------------------------------------------------------------------------------------- the signers
+# --------------------------------------------------------------------------------------------------------- the signers
 
 
 def our_authorization(case: Case) -> str:
@@ -144,7 +144,7 @@ def _host(case: Case) -> str:
     return case.host if case.port == default else case.host + case.port
 
 
-# -------------------------------------------------------------------------------------------------------- the generator
+# ------------------------------------------------------------------------------------------------------- the generator
 
 
 def word(random: Random, least: int = 1, most: int = 12, letters: str = LETTERS) -> str:
@@ -371,7 +371,7 @@ def make_cases(kind: Callable[[Random, Case], None]) -> list[Case]:
     return cases
 
 
-# ------------------------------------------------------------------------------------------------------------ the tests
+# ----------------------------------------------------------------------------------------------------------- the tests
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)

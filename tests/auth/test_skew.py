@@ -52,7 +52,7 @@ class Clock:
         return self.time
 
 
-# ---------------------------------------------------------------------------------------------------- parsing a refusal
+# --------------------------------------------------------------------------------------------------- parsing a refusal
 
 
 def test_the_three_times_of_an_expired_signature_are_parsed() -> None:
@@ -141,7 +141,7 @@ def test_all_times_a_service_can_name_are_parsed(
     assert abs(refusal.limit - server) == seconds(300)
 
 
-# ------------------------------------------------------------------------------------------------------------- learning
+# ------------------------------------------------------------------------------------------------------------ learning
 
 
 def test_a_host_without_a_refusal_has_the_local_time() -> None:
@@ -302,7 +302,7 @@ def test_the_clocks_fit_the_context_of_a_source() -> None:
     assert now("sts.amazonaws.com") == NOON + seconds(600)
 
 
-# ---------------------------------------------------------------------------------------------------- the description
+# ----------------------------------------------------------------------------------------------------- the description
 
 
 @pytest.mark.parametrize(
