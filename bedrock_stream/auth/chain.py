@@ -84,7 +84,7 @@ def profile_key_source(profile: Profile) -> KeySource:
 
 
 class _DefaultInstanceRole:
-    """The instance role as the end of the chain.
+    """The instance role as the last source of the chain.
 
     Most machines have none, so a failure is reported as `MissingCredentials`, with everything that was searched.
     """

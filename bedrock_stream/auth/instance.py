@@ -103,7 +103,7 @@ def _container_url(environ: Mapping[str, str]) -> str | None:
     if not url:
         return None
     scheme, host = _parse_url(_FULL_URI, url, allow_query=True)
-    # https may go to any host; plain http only where no one else can read the token and the credentials.
+    # https is allowed to any host, plain http only where the network cannot read the token and the credentials.
     if scheme == "http" and not _is_local(host):
         problem = f"http://{host} is neither this machine nor link-local, so credentials would be sent unencrypted"
         raise ConfigurationError(_FULL_URI, problem, "use https, or an address of this machine")
@@ -165,7 +165,7 @@ class InstanceRole:
         ttl = {"x-aws-ec2-metadata-token-ttl-seconds": _TOKEN_TTL}
         response = await endpoint.request("PUT", f"{url}{_TOKEN_PATH}", ttl)
         token = response.body[: _MAX_TOKEN_LENGTH + 1].decode("latin-1")
-        # There is no fallback to IMDSv1, which would answer without a token.
+        # There is no fallback to IMDSv1, which responds without a token.
         if response.status != 200:
             reason = f"the metadata service returned HTTP {response.status} instead of a token"
             raise CredentialsUnavailable(self.name, reason)

@@ -69,14 +69,14 @@ def read_profile(environ: Mapping[str, str], name: str | None = None) -> Profile
     config, credentials = (_parse(variable, path) for variable, path in _paths(environ))
     # In the config file, `[default]` takes precedence over `[profile default]`; `[NAME]` is tolerated there.
     candidates = [f"profile {named}", named] if named else ["default", "profile default"]
-    found = [_flatten(config, section) for section in candidates if section in config][:1]
-    found += [_flatten(credentials, section) for section in (named or "default",) if section in credentials]
-    if name and not found:
+    sections = [_flatten(config, section) for section in candidates if section in config][:1]
+    sections += [_flatten(credentials, section) for section in (named or "default",) if section in credentials]
+    if name and not sections:
         files = " and ".join(str(path) for _, path in _paths(environ))
         raise ConfigurationError("profile", f"{name!r} is not in {files}", "name an existing profile, or leave it out")
     # Later sections override earlier ones: the credentials file takes precedence over the config file.
-    settings = {key: value for section in found for key, value in section.items()}
-    return Profile(named or "default", named_by, bool(found), settings)
+    settings = {key: value for section in sections for key, value in section.items()}
+    return Profile(named or "default", named_by, bool(sections), settings)
 
 
 def _named_by_environment(environ: Mapping[str, str]) -> tuple[str | None, str | None]:

@@ -61,7 +61,7 @@ class Http(Protocol):
 
 
 class SourceContext(Masked, frozen=True, kw_only=True):
-    """What a source may use to fetch credentials."""
+    """The HTTP client, settings and clock that a source may use."""
 
     http: Http
     environ: Mapping[str, str]

@@ -281,11 +281,11 @@ def test_roles_of_every_partition_are_accepted(partition: str) -> None:
 @pytest.mark.parametrize(
     ("argument", "value", "problem", "remedy"),
     [
-        ("session_name", "x", "'x'", ""),
-        ("session_name", "x" * 65, "xxx", ""),
-        ("session_name", "a b", "'a b'", ""),
-        ("session_name", "süß", "'süß'", ""),
-        ("session_name", None, "None", ""),
+        ("session_name", "x", "expected 2 to 64 letters, digits or _+=,.@-, got 'x'", ""),
+        ("session_name", "x" * 65, "expected 2 to 64 letters, digits or _+=,.@-, got 'xxx", ""),
+        ("session_name", "a b", "expected 2 to 64 letters, digits or _+=,.@-, got 'a b'", ""),
+        ("session_name", "süß", "expected 2 to 64 letters, digits or _+=,.@-, got 'süß'", ""),
+        ("session_name", None, "expected 2 to 64 letters, digits or _+=,.@-, got None", ""),
         ("external_id", "x", "expected 2 to 1224", ""),
         ("external_id", "x" * 1225, "expected 2 to 1224", ""),
         ("external_id", "a\nb", "expected 2 to 1224", ""),
