@@ -88,6 +88,7 @@ class BotocoreSession:
     def _fetch_in_thread(self, region: str) -> Credentials | CredentialsUnavailable:
         try:
             session = self._session or _new_session(self._profile, region)
+            # Of the supported sessions, only aiobotocore's has an asynchronous get_credentials.
             run = asyncio.run if inspect.iscoroutinefunction(session.get_credentials) else _run_synchronously
             with quiet_loggers(_LOGGING_PACKAGES):
                 loaded = run(_load_credentials(session))

@@ -100,6 +100,7 @@ def stored_key_source(stored: StoredKeys | None) -> KeySource | None:
 
 def environment_key_source(environ: Mapping[str, str], *, bearer: bool = True) -> KeySource | None:
     """Return the source for static keys in environment variables; without `bearer`, IAM credentials only."""
+    # Values are stripped, since variables that are set from a file often end with a line break.
     # As in botocore, Bedrock's bearer token takes precedence over IAM credentials in the environment.
     token = environ.get("AWS_BEARER_TOKEN_BEDROCK", "").strip()
     if token and bearer:

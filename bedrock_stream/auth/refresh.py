@@ -59,14 +59,14 @@ class CredentialCache:
         cached = self._cached
         if cached is None:
             return await self._wait_for_fetch(fetch)
-        if cached.expires_at is None:
+        if cached.expires_at is None:  # valid until the service refuses them
             return cached
         now = self._clock()
         remaining = cached.expires_at - now
         if remaining > _ADVISORY_REFRESH or (self._is_paused(now) and remaining > timedelta(0)):
             return cached
         if remaining > _MANDATORY_REFRESH:
-            self._start_fetch(fetch)
+            self._start_fetch(fetch)  # in the background: this request does not wait for it
             return cached
         try:
             return await self._wait_for_fetch(fetch)
@@ -96,6 +96,7 @@ class CredentialCache:
             return await asyncio.shield(fetching)
         except asyncio.CancelledError:
             waiter = asyncio.current_task()
+            # Distinguish `close`, which cancels the fetch, from a caller that cancels this waiter.
             if fetching.cancelled() and waiter is not None and not waiter.cancelling():
                 raise ClientClosed("the client was closed while it was fetching credentials") from None
             raise

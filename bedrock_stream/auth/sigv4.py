@@ -164,6 +164,7 @@ def _merge(headers: Iterable[tuple[str, str]]) -> dict[str, str]:
 
 
 def _canonical(method: str, url: str, merged: dict[str, str], names: list[str], payload_hash: str) -> str:
+    # Each header line ends with a line feed, so an empty line separates the headers from the list of their names.
     parts = urlsplit(url)
     block = "".join([f"{name}:{merged[name]}\n" for name in names])
     path, query = _canonical_path(parts.path), _canonical_query(parts.query)

@@ -423,7 +423,7 @@ SECRETS = ("hunter2", SECRET_ACCESS_KEY, API_KEY, "s3cr3t-token")
 
 
 def failing_source() -> Credentials:
-    raise LookupError("the vault said hunter2")
+    raise LookupError("the vault's token is hunter2")
 
 
 FAILURES: list[tuple[str, dict[str, Any], Any]] = [

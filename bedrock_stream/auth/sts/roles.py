@@ -59,6 +59,7 @@ class _Role:
             session_name, _SESSION_NAME, "session_name", "2 to 64 letters, digits or _+=,.@-"
         )
         """The name of the role session, which CloudTrail logs for the role's calls."""
+        # STS accepts at most the role's maximum session duration, and one hour if the credentials are a role's as well.
         if not is_integer(duration) or not 900 <= duration <= 43200:
             raise ConfigurationError("duration", f"expected an int from 900 to 43200 (seconds), got {duration!r}")
         if region is not None:
@@ -85,6 +86,7 @@ class _Role:
         return f"{type(self).__name__}(role_arn={self.role_arn!r}, session_name={self.session_name!r})"
 
     def _exchange(self, context: SourceContext, form: Mapping[str, str], secrets: Iterable[str]) -> Exchange:
+        # The region selects the endpoint and is part of the signature's scope, so both must use the same one.
         region = self._region or context.region
         endpoint = resolve_endpoint(
             region, context.environ, context.settings, service=STS, endpoint_url=self._endpoint_url
@@ -134,6 +136,7 @@ class AssumeRole(_Role):
         """Return new credentials. Raises `CredentialsUnavailable`, `ServiceError`, and the errors of `source`."""
         credentials = await self._base_credentials(context)
         form = {} if self._external_id is None else {"ExternalId": self._external_id}
+        # The secret key is not sent; a custom endpoint's error could still quote it.
         secrets = (credentials.secret_access_key, credentials.session_token or "", self._external_id or "")
         exchange = self._exchange(context, form, secrets)
         response = await exchange.send(context, credentials)
