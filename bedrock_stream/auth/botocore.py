@@ -13,7 +13,6 @@ from __future__ import annotations
 import asyncio
 import inspect
 import logging
-import re
 from collections.abc import Awaitable, Collection, Coroutine, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -24,7 +23,7 @@ from anyio import to_thread
 
 from ..errors import ConfigurationError, CredentialsUnavailable
 from .credentials import Credentials
-from .responses import make_credentials
+from .responses import ERROR_CODE, REQUEST_ID, make_credentials
 from .sources import SourceContext
 
 __all__ = ("BotocoreSession", "quiet_loggers")
@@ -53,8 +52,6 @@ _SAFE_ERRORS = frozenset(
     }
 )
 _LOGGING_PACKAGES = ("botocore", "boto3", "aiobotocore", "urllib3")
-_ERROR_CODE = re.compile(r"[A-Za-z0-9.]{1,64}")
-_REQUEST_ID = re.compile(r"[A-Za-z0-9-]{1,64}")
 
 
 class BotocoreSession:
@@ -115,10 +112,10 @@ class BotocoreSession:
             return CredentialsUnavailable(self.name, f"{kind} (its message may contain secrets)")
         code = str(response.get("Error", {}).get("Code", ""))
         operation = getattr(error, "operation_name", "?")
-        reason = f"{kind}: {code if _ERROR_CODE.fullmatch(code) else '?'} by {operation}"
+        reason = f"{kind}: {code if ERROR_CODE.fullmatch(code) else '?'} by {operation}"
         unavailable = CredentialsUnavailable(self.name, f"{reason} (its message may contain secrets)")
         request_id = str(response.get("ResponseMetadata", {}).get("RequestId", ""))
-        unavailable.request_id = request_id if _REQUEST_ID.fullmatch(request_id) else None
+        unavailable.request_id = request_id if REQUEST_ID.fullmatch(request_id) else None
         return unavailable
 
 

@@ -12,6 +12,7 @@ import contextlib
 import ipaddress
 import re
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -21,6 +22,7 @@ from ..errors import ClientClosed, ConfigurationError, CredentialsUnavailable, T
 from .credentials import Credentials
 from .responses import parse_document
 from .sources import HttpAnswer, SourceContext
+from .token_file import read_token_file
 
 __all__ = ("ContainerRole", "InstanceRole")
 
@@ -71,7 +73,8 @@ class ContainerRole:
         # The file takes precedence over the variable. EKS rotates the token in it, so it is read for each fetch.
         if path := environ.get(_TOKEN_FILE, "").strip():
             variable = _TOKEN_FILE
-            token = await to_thread.run_sync(self._read_token, Path(path), abandon_on_cancel=True)
+            read = partial(read_token_file, self.name, Path(path), _MAX_TOKEN_LENGTH)
+            token = await to_thread.run_sync(read, abandon_on_cancel=True)
             if not token.strip():
                 raise CredentialsUnavailable(self.name, f"{path}, which {_TOKEN_FILE} names, is empty")
         if not token.strip():
@@ -81,16 +84,6 @@ class ContainerRole:
             problem = "contains a line break, or other characters that cannot occur in a header, or is too long"
             raise ConfigurationError(variable, problem, "write the token alone, without a line break at its end")
         return token
-
-    def _read_token(self, path: Path) -> str:
-        try:
-            with path.open(encoding="utf-8", newline="") as file:
-                return file.read(_MAX_TOKEN_LENGTH + 1)
-        except OSError as error:
-            reason = f"{path} cannot be read: {error.strerror}"
-        except UnicodeDecodeError:
-            reason = f"{path} is not text"
-        raise CredentialsUnavailable(self.name, reason)
 
 
 def _container_url(environ: Mapping[str, str]) -> str | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from urllib.parse import quote, quote_plus
@@ -12,10 +13,14 @@ import msgspec
 from ..errors import ConfigurationError, CredentialsUnavailable
 from .credentials import Credentials
 
-__all__ = ("MAX_RESPONSE_BYTES", "make_credentials", "parse_document", "redact")
+__all__ = ("ERROR_CODE", "MAX_RESPONSE_BYTES", "REQUEST_ID", "make_credentials", "parse_document", "redact")
 
 MAX_RESPONSE_BYTES = 64 * 1024
 """The largest body that is parsed; a response with credentials has about one to two kilobytes."""
+
+# Codes and ids from a response are shown in errors only if they have these forms.
+ERROR_CODE = re.compile(r"[A-Za-z0-9.]{1,64}")
+REQUEST_ID = re.compile(r"[A-Za-z0-9-]{1,64}")
 
 _MAX_MESSAGE_LENGTH = 500
 

@@ -9,7 +9,7 @@ import logging
 import os
 import sys
 import threading
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -24,11 +24,21 @@ from bedrock_stream import Credentials
 from bedrock_stream.auth.botocore import BotocoreSession
 from bedrock_stream.auth.sources import Source
 from bedrock_stream.errors import CredentialsUnavailable
-from tests.support.auth_doubles import EXPIRES_AT, KEY, SECRET, TOKEN, Imds, SsoPortal, Sts, always, error_xml
+from tests.support.auth_doubles import (
+    CREDENTIALS,
+    EXPIRES_AT,
+    KEY,
+    SECRET,
+    TOKEN,
+    Imds,
+    SsoPortal,
+    Sts,
+    always,
+    error_xml,
+)
 from tests.support.refusals import refused
-from tests.support.source_context import ContextHarness, open_harness, render_error
+from tests.support.source_context import ContextHarness, render_error
 
-GIVEN = Credentials(KEY, SECRET, TOKEN, EXPIRES_AT)
 BASE = Credentials("AKIDFILE", "file+secret/key")
 START_URL = "https://start.example"
 NOISE = "stderr-of-the-process"
@@ -41,12 +51,6 @@ state.write_text(str(count))
 keys = {"AccessKeyId": f"ASIA{count}", "SecretAccessKey": "process+secret", "SessionToken": "process+token"}
 print(json.dumps(keys | {"Version": 1, "Expiration": "2030-01-02T03:04:05Z"}))
 """
-
-
-@pytest.fixture
-async def harness() -> AsyncIterator[ContextHarness]:
-    async with open_harness() as opened:
-        yield opened
 
 
 @pytest.fixture
@@ -144,7 +148,7 @@ async def test_an_sso_profile_gets_credentials_from_the_portal(
     async with SsoPortal().running() as portal:
         monkeypatch.setenv("AWS_ENDPOINT_URL_SSO", portal.url)
         with_sso(files, portal.bearer)
-        assert await make_source("sso").fetch(harness.context) == GIVEN
+        assert await make_source("sso").fetch(harness.context) == CREDENTIALS
         assert portal.requests[0].path == "/federation/credentials?role_name=reader&account_id=123456789012"
 
 
@@ -157,7 +161,7 @@ async def test_a_profiles_role_is_assumed_with_its_source_profile(
     with_keys(files, profile="base")
     async with Sts(keys=BASE, region="eu-west-1").running() as sts:
         monkeypatch.setenv("AWS_ENDPOINT_URL_STS", sts.url)
-        assert await make_source("role").fetch(harness.context) == GIVEN
+        assert await make_source("role").fetch(harness.context) == CREDENTIALS
         assert sts.requests[0].form["RoleArn"] == role
 
 
@@ -171,7 +175,7 @@ async def test_a_role_without_a_region_is_assumed_in_the_calls_region(
     async with Sts(keys=BASE, region="eu-central-1").running() as sts:
         monkeypatch.setenv("AWS_ENDPOINT_URL_STS", sts.url)
         source = BotocoreSession(profile="role")
-        assert await source.fetch(harness.context) == await source.fetch(harness.context) == GIVEN
+        assert await source.fetch(harness.context) == await source.fetch(harness.context) == CREDENTIALS
         assert len(sts.requests) == 2  # nothing was cached
 
 
@@ -420,13 +424,13 @@ async def test_botocores_logs_during_a_fetch_show_no_secrets(
         monkeypatch.setenv("AWS_ENDPOINT_URL_SSO", portal.url)
         with_sso(files, portal.bearer)
         source = make_source("sso")
-        assert await source.fetch(harness.context) == GIVEN
+        assert await source.fetch(harness.context) == CREDENTIALS
     role = "arn:aws:iam::123456789012:role/reader"
     write(files / "config", f"[profile role]\nrole_arn = {role}\nsource_profile = base\nregion = us-east-1\n")
     with_keys(files, profile="base")
     async with Sts(keys=BASE).running() as sts:
         monkeypatch.setenv("AWS_ENDPOINT_URL_STS", sts.url)
-        assert await make_source("role").fetch(harness.context) == GIVEN
+        assert await make_source("role").fetch(harness.context) == CREDENTIALS
     shown = "\n".join(f"{record.getMessage()} {vars(record)}" for record in caplog.records)
     secrets = (SECRET, TOKEN, portal.bearer, BASE.secret_access_key, "Signature=")
     assert not [secret for secret in secrets if secret in shown]

@@ -21,6 +21,7 @@ from bedrock_stream.auth.responses import MAX_RESPONSE_BYTES, parse_document, re
 from bedrock_stream.auth.sources import Source
 from bedrock_stream.errors import ClientClosed, ConfigurationError, ConnectionFailed, CredentialsUnavailable
 from tests.support.auth_doubles import (
+    CREDENTIALS,
     EXPIRES_AT,
     KEY,
     SECRET,
@@ -32,13 +33,12 @@ from tests.support.auth_doubles import (
     document,
 )
 from tests.support.refusals import refused
-from tests.support.source_context import ContextHarness, open_harness, render_error
+from tests.support.source_context import ContextHarness, render_error
 
-GIVEN = Credentials(KEY, SECRET, TOKEN, EXPIRES_AT)
 RELATIVE = "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI"
 FULL = "AWS_CONTAINER_CREDENTIALS_FULL_URI"
-PASS = "AWS_CONTAINER_AUTHORIZATION_TOKEN"
-PASS_FILE = "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE"
+AUTH_TOKEN = "AWS_CONTAINER_AUTHORIZATION_TOKEN"
+AUTH_TOKEN_FILE = "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE"
 ENDPOINT = "AWS_EC2_METADATA_SERVICE_ENDPOINT"
 MODE = "AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE"
 TIMEOUT = "AWS_METADATA_SERVICE_TIMEOUT"
@@ -46,12 +46,6 @@ ATTEMPTS = "AWS_METADATA_SERVICE_NUM_ATTEMPTS"
 TASK = "http://169.254.170.2"
 INSTANCE = "http://169.254.169.254"
 AUTHORIZATION = "Basic c2VjcmV0LXBhc3M="
-
-
-@pytest.fixture
-async def harness() -> AsyncIterator[ContextHarness]:
-    async with open_harness() as opened:
-        yield opened
 
 
 @pytest.fixture
@@ -89,7 +83,7 @@ async def test_an_ecs_task_uses_the_relative_uri(harness: ContextHarness, contai
     harness.redirects = {TASK: container.url}
     role = ContainerRole()
     assert isinstance(role, Source)
-    assert await role.fetch(harness.context) == GIVEN
+    assert await role.fetch(harness.context) == CREDENTIALS
     assert harness.requests == [("GET", f"{TASK}/v2/credentials/id?a=b", True)]
     assert harness.seconds == [2.0]
     assert "Authorization" not in container.requests[0].headers
@@ -99,20 +93,20 @@ async def test_an_eks_pod_uses_the_full_uri_and_a_token_file_that_rotates(
     harness: ContextHarness, container: Container, tmp_path: Path
 ) -> None:
     path = tmp_path / "token"
-    harness.environ |= {PASS_FILE: str(path), PASS: "not this one"}
+    harness.environ |= {AUTH_TOKEN_FILE: str(path), AUTH_TOKEN: "not this one"}
     for token in (AUTHORIZATION, f"{AUTHORIZATION}2"):
         rewrite(path, token)
         container.token = token
-        assert await ContainerRole().fetch(harness.context) == GIVEN
+        assert await ContainerRole().fetch(harness.context) == CREDENTIALS
     assert [request.headers["Authorization"] for request in container.requests] == [AUTHORIZATION, f"{AUTHORIZATION}2"]
     assert all(direct for _, _, direct in harness.requests)
 
 
 async def test_a_token_may_be_in_a_variable(harness: ContextHarness, container: Container) -> None:
-    container.token = harness.environ[PASS] = AUTHORIZATION
-    assert await ContainerRole().fetch(harness.context) == GIVEN
-    container.token, harness.environ[PASS] = "", " "  # blank counts as unset
-    assert await ContainerRole().fetch(harness.context) == GIVEN
+    container.token = harness.environ[AUTH_TOKEN] = AUTHORIZATION
+    assert await ContainerRole().fetch(harness.context) == CREDENTIALS
+    container.token, harness.environ[AUTH_TOKEN] = "", " "  # blank counts as unset
+    assert await ContainerRole().fetch(harness.context) == CREDENTIALS
 
 
 @pytest.mark.parametrize("environ", [{}, {RELATIVE: "", FULL: " "}])
@@ -170,7 +164,7 @@ async def test_these_uris_are_accepted(harness: ContextHarness, url: str) -> Non
     ],
 )
 async def test_plain_http_to_another_machine_is_refused(harness: ContextHarness, host: str) -> None:
-    harness.environ = {FULL: f"http://{host}/x", PASS: AUTHORIZATION}
+    harness.environ = {FULL: f"http://{host}/x", AUTH_TOKEN: AUTHORIZATION}
     with refused(FULL, "is neither this machine nor link-local", "use https, or an address of this machine") as caught:
         await ContainerRole().fetch(harness.context)
     assert not harness.requests
@@ -219,13 +213,13 @@ async def test_an_invalid_path_is_refused(harness: ContextHarness, path: str) ->
     "token",
     [f"{AUTHORIZATION}\n", f"{AUTHORIZATION}\r\nX: y", f"\r{AUTHORIZATION}", f"{AUTHORIZATION}é", f"{AUTHORIZATION}\0"],
 )
-@pytest.mark.parametrize("variable", [PASS, PASS_FILE])
+@pytest.mark.parametrize("variable", [AUTH_TOKEN, AUTH_TOKEN_FILE])
 async def test_a_token_that_is_not_a_valid_header_is_refused_and_not_shown(
     harness: ContextHarness, container: Container, tmp_path: Path, token: str, variable: str
 ) -> None:
     path = tmp_path / "token"
     rewrite(path, token)
-    harness.environ[variable] = token if variable == PASS else str(path)
+    harness.environ[variable] = token if variable == AUTH_TOKEN else str(path)
     with refused(variable, "contains a line break, or other characters", "write the token alone") as caught:
         await ContainerRole().fetch(harness.context)
     assert not container.requests
@@ -241,15 +235,11 @@ async def test_an_unusable_token_file_is_reported(
 ) -> None:
     path = tmp_path / "token"
     if content is not None:
-        rewrite_bytes(path, content)
-    harness.environ |= {PASS_FILE: str(path), PASS: AUTHORIZATION}
+        path.write_bytes(content)
+    harness.environ |= {AUTH_TOKEN_FILE: str(path), AUTH_TOKEN: AUTHORIZATION}
     with pytest.raises(CredentialsUnavailable, match=reason):
         await ContainerRole().fetch(harness.context)
     assert not container.requests
-
-
-def rewrite_bytes(path: Path, content: bytes) -> None:
-    path.write_bytes(content)
 
 
 @pytest.mark.parametrize(("failures", "requests"), [(0, 1), (2, 3)])
@@ -257,7 +247,7 @@ async def test_a_failing_endpoint_is_retried(
     harness: ContextHarness, container: Container, failures: int, requests: int
 ) -> None:
     container.handler = failing(failures, container, 503)
-    assert await ContainerRole().fetch(harness.context) == GIVEN
+    assert await ContainerRole().fetch(harness.context) == CREDENTIALS
     assert len(container.requests) == requests
 
 
@@ -265,7 +255,7 @@ async def test_a_failing_endpoint_is_retried(
 async def test_an_endpoint_that_returns_an_error_is_unavailable(
     harness: ContextHarness, container: Container, status: int, requests: int
 ) -> None:
-    harness.environ[PASS] = AUTHORIZATION
+    harness.environ[AUTH_TOKEN] = AUTHORIZATION
     container.handler = always(status, json.dumps({"code": "X", "message": AUTHORIZATION}))
     with pytest.raises(
         CredentialsUnavailable, match=f"the container role: the endpoint returned HTTP {status}$"
@@ -291,7 +281,7 @@ async def test_an_unreachable_endpoint_is_tried_three_times(harness: ContextHarn
 async def test_an_instance_returns_credentials_for_a_session_token(harness: ContextHarness, imds: Imds) -> None:
     role = InstanceRole()
     assert isinstance(role, Source)
-    assert await role.fetch(harness.context) == GIVEN
+    assert await role.fetch(harness.context) == CREDENTIALS
     path = f"{imds.url}/latest/meta-data/iam/security-credentials/"
     assert harness.requests == [
         ("PUT", f"{imds.url}/latest/api/token", True),
@@ -319,7 +309,7 @@ async def test_the_settings_for_the_instance_address_have_an_order(
     harness.environ, harness.settings = environ, settings
     async with Imds().running() as service:
         harness.redirects = {origin: service.url}
-        assert await InstanceRole().fetch(harness.context) == GIVEN
+        assert await InstanceRole().fetch(harness.context) == CREDENTIALS
     assert {url.partition("/latest")[0] for _, url, _ in harness.requests} == {origin}
 
 
@@ -330,7 +320,7 @@ async def test_disabled_instance_metadata_is_not_requested(harness: ContextHarne
         await InstanceRole().fetch(harness.context)
     assert not harness.requests
     harness.environ["AWS_EC2_METADATA_DISABLED"] = "false"
-    assert await InstanceRole().fetch(harness.context) == GIVEN
+    assert await InstanceRole().fetch(harness.context) == CREDENTIALS
 
 
 @pytest.mark.parametrize(
@@ -367,7 +357,7 @@ async def test_an_invalid_setting_is_named(harness: ContextHarness) -> None:
 async def test_timeout_and_attempts_can_be_set(harness: ContextHarness, imds: Imds) -> None:
     harness.environ |= {TIMEOUT: "3", ATTEMPTS: "2"}
     imds.handler = failing(1, imds, 500)
-    assert await InstanceRole().fetch(harness.context) == GIVEN
+    assert await InstanceRole().fetch(harness.context) == CREDENTIALS
     assert harness.seconds == [3.0] * 4
 
 
@@ -422,7 +412,7 @@ async def test_an_invalid_role_name_is_not_requested(harness: ContextHarness, im
 @pytest.mark.parametrize("role", ["a", "A-b_c+d=e,f.g@h", "x" * 64, "role\n"])
 async def test_every_valid_role_name_is_requested(harness: ContextHarness, imds: Imds, role: str) -> None:
     imds.role = role.strip()
-    assert await InstanceRole().fetch(harness.context) == GIVEN
+    assert await InstanceRole().fetch(harness.context) == CREDENTIALS
 
 
 async def test_a_refused_session_token_is_an_error(harness: ContextHarness, imds: Imds) -> None:
@@ -478,9 +468,9 @@ async def test_a_document_without_credentials_is_refused_and_shows_no_secret(
     [
         ({"Token": ...}, Credentials(KEY, SECRET, None, EXPIRES_AT)),
         ({"Token": None, "Expiration": None}, Credentials(KEY, SECRET)),
-        ({"Expiration": "2030-01-02T03:04:05"}, GIVEN),
-        ({"Expiration": "2030-01-02T04:04:05+01:00"}, GIVEN),
-        ({"Code": "Success", "AccountId": "1", "New": [1]}, GIVEN),
+        ({"Expiration": "2030-01-02T03:04:05"}, CREDENTIALS),
+        ({"Expiration": "2030-01-02T04:04:05+01:00"}, CREDENTIALS),
+        ({"Code": "Success", "AccountId": "1", "New": [1]}, CREDENTIALS),
     ],
 )
 def test_optional_and_unknown_members_are_accepted(changes: dict[str, Any], expected: Credentials) -> None:
@@ -490,7 +480,7 @@ def test_optional_and_unknown_members_are_accepted(changes: dict[str, Any], expe
 async def test_a_sent_token_is_not_repeated_in_a_message(
     harness: ContextHarness, container: Container, imds: Imds
 ) -> None:
-    harness.environ[PASS] = AUTHORIZATION
+    harness.environ[AUTH_TOKEN] = AUTHORIZATION
     echo = json.dumps({"Code": "Failed", "Message": f"you sent {AUTHORIZATION} and {imds.session}"})
     container.handler = always(200, echo)
     imds.handler = lambda request: (

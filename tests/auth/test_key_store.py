@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -15,13 +14,9 @@ from bedrock_stream.auth.key_store import StoredKeys, get_stored_keys, parse_key
 from bedrock_stream.testing import ACCESS_KEY_ID, API_KEY, REGION, SECRET_ACCESS_KEY, Emulator
 from tests.support.refusals import refused
 
+pytestmark = pytest.mark.usefixtures("empty_key_store")
+
 MODEL = "anthropic.claude-3-haiku-20240307-v1:0"
-
-
-@pytest.fixture(autouse=True)
-def _empty_store() -> Iterator[None]:
-    yield
-    put_key("aws_bedrock", None)
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import asyncio
 import functools
 import logging
 import threading
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,16 +23,12 @@ from bedrock_stream.errors import BedrockStreamError, CredentialsUnavailable, Mi
 from bedrock_stream.types.options import read_options
 from tests.support.refusals import refused
 
+pytestmark = pytest.mark.usefixtures("empty_key_store")
+
 GIVEN = Credentials("GIVEN", "secret")
 BEARER = {"AWS_BEARER_TOKEN_BEDROCK": "environ key"}
 PAIR = {"AWS_ACCESS_KEY_ID": "ENVIRON", "AWS_SECRET_ACCESS_KEY": "secret", "AWS_SESSION_TOKEN": "token"}
 NO_HTTP = cast("Http", None)
-
-
-@pytest.fixture(autouse=True)
-def _empty_store() -> Iterator[None]:
-    yield
-    put_key("aws_bedrock", None)
 
 
 @pytest.fixture

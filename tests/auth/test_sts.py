@@ -37,20 +37,21 @@ from bedrock_stream.errors import (
     Throttled,
     ValidationFailed,
 )
-from tests.support.auth_doubles import EXPIRES_AT, KEY, SECRET, TOKEN, Sts, always, credentials_xml, error_xml
+from tests.support.auth_doubles import (
+    CREDENTIALS,
+    SECRET,
+    TOKEN,
+    Sts,
+    always,
+    credentials_xml,
+    error_xml,
+)
 from tests.support.refusals import refused
-from tests.support.source_context import BASE, ContextHarness, open_harness, render_error
+from tests.support.source_context import BASE, ContextHarness, render_error
 
 ROLE = "arn:aws:iam::123456789012:role/path/reader"
-GIVEN = Credentials(KEY, SECRET, TOKEN, EXPIRES_AT)
 JWT = "web-identity-token"
 EXTERNAL = "external-id/of:ours"
-
-
-@pytest.fixture
-async def harness() -> AsyncIterator[ContextHarness]:
-    async with open_harness() as opened:
-        yield opened
 
 
 @pytest.fixture
@@ -78,7 +79,7 @@ def rewrite(path: Path, content: bytes | None) -> None:
 
 
 async def test_a_role_is_assumed_with_the_default_credentials(harness: ContextHarness, sts: Sts) -> None:
-    assert await AssumeRole(ROLE).fetch(harness.context) == GIVEN
+    assert await AssumeRole(ROLE).fetch(harness.context) == CREDENTIALS
     (request,) = sts.requests
     assert request.form == {
         "Action": "AssumeRole",
@@ -100,7 +101,7 @@ async def test_every_argument_is_sent(harness: ContextHarness, sts: Sts, policy:
     role = AssumeRole(
         ROLE, "me@work", external_id=EXTERNAL, policy=policy, duration=900, source=BASE, region="eu-west-1"
     )
-    assert await role.fetch(harness.context) == GIVEN
+    assert await role.fetch(harness.context) == CREDENTIALS
     form = sts.requests[0].form
     assert form["Policy"] == '{"Version":"2012-10-17","Statement":[]}'
     assert (form["ExternalId"], form["RoleSessionName"], form["DurationSeconds"]) == (EXTERNAL, "me@work", "900")
@@ -134,7 +135,7 @@ async def test_every_kind_of_source_is_called_at_each_fetch(harness: ContextHarn
         (CustomSource(), False),
     ):
         role = AssumeRole(ROLE, source=source)
-        assert await role.fetch(harness.context) == await role.fetch(harness.context) == GIVEN
+        assert await role.fetch(harness.context) == await role.fetch(harness.context) == CREDENTIALS
         assert [thread is not loop_thread for thread in threads] == [in_thread] * 2
         threads.clear()
 
@@ -143,14 +144,14 @@ async def test_roles_can_be_chained(harness: ContextHarness, sts: Sts) -> None:
     first = AssumeRole(ROLE, "first")
     second = AssumeRole(f"{ROLE}2", "second", source=first)
     assert isinstance(first, Source)
-    accepted = iter([BASE, GIVEN])
+    accepted = iter([BASE, CREDENTIALS])
 
     def respond(request: Any) -> Any:
         sts.keys = next(accepted)
         return sts.respond(request)
 
     sts.handler = respond
-    assert await second.fetch(harness.context) == GIVEN
+    assert await second.fetch(harness.context) == CREDENTIALS
     assert [request.form["RoleSessionName"] for request in sts.requests] == ["first", "second"]
 
 
@@ -183,7 +184,7 @@ async def test_a_web_identity_request_is_unsigned_and_its_file_is_read_at_each_f
 ) -> None:
     role = AssumeRoleWithWebIdentity(ROLE, token_file, "pod", policy={"Statement": []}, duration=7200)
     assert isinstance(role, Source)
-    assert await role.fetch(harness.context) == GIVEN
+    assert await role.fetch(harness.context) == CREDENTIALS
     (request,) = sts.requests
     assert request.form == {
         "Action": "AssumeRoleWithWebIdentity",
@@ -197,7 +198,7 @@ async def test_a_web_identity_request_is_unsigned_and_its_file_is_read_at_each_f
     assert not {name for name in request.headers if name.lower().startswith(("x-amz", "authorization"))}
     rewrite(token_file, b"rotated+token/=")
     sts.tokens = ("rotated+token/=",)
-    assert await role.fetch(harness.context) == GIVEN
+    assert await role.fetch(harness.context) == CREDENTIALS
 
 
 async def test_a_web_identity_token_may_be_a_str_or_a_callable(harness: ContextHarness, sts: Sts) -> None:
@@ -205,7 +206,7 @@ async def test_a_web_identity_token_may_be_a_str_or_a_callable(harness: ContextH
         return JWT
 
     for token in (JWT, f" {JWT}\n", lambda: JWT, later):
-        assert await AssumeRoleWithWebIdentity(ROLE, token=token).fetch(harness.context) == GIVEN
+        assert await AssumeRoleWithWebIdentity(ROLE, token=token).fetch(harness.context) == CREDENTIALS
     assert len(sts.requests) == 4
 
 
@@ -410,7 +411,7 @@ async def test_a_wrong_clock_is_corrected_and_the_request_signed_again(
     noon = datetime(2026, 7, 1, 12, tzinfo=UTC)
     sts.clock = lambda: noon
     harness.clock = noon + timedelta(hours=hours)
-    assert await AssumeRole(ROLE).fetch(harness.context) == GIVEN
+    assert await AssumeRole(ROLE).fetch(harness.context) == CREDENTIALS
     host = sts.url.removeprefix("http://")
     ((learned, date, message),) = harness.refusals
     assert (learned, date) == (host, "Wed, 01 Jul 2026 12:00:00 GMT")

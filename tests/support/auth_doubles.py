@@ -18,13 +18,15 @@ from xml.sax.saxutils import escape
 from aiohttp import web
 from multidict import CIMultiDict, CIMultiDictProxy
 
+from bedrock_stream import Credentials
 from bedrock_stream.auth.sigv4 import SigningKeys
 from bedrock_stream.testing.service.refusal import Refusal
 from bedrock_stream.testing.service.verification import Arrived, Guard
 
 KEY, SECRET, TOKEN = "ASIAGIVEN", "given+secret/key", "given/session+token=="
-"""The credentials that every fake returns."""
 EXPIRES_AT = datetime(2030, 1, 2, 3, 4, 5, tzinfo=UTC)
+CREDENTIALS = Credentials(KEY, SECRET, TOKEN, EXPIRES_AT)
+"""The credentials that every fake returns."""
 NAMESPACE = "https://sts.amazonaws.com/doc/2011-06-15/"
 
 Handler = Callable[["ReceivedRequest"], web.Response | Awaitable[web.Response]]

@@ -8,7 +8,6 @@ The request may contain secrets, and a response may repeat them: they are redact
 from __future__ import annotations
 
 import contextlib
-import re
 from collections.abc import Mapping
 from datetime import datetime
 from urllib.parse import urlsplit
@@ -16,7 +15,7 @@ from urllib.parse import urlsplit
 from ...errors import ClientClosed, CredentialsUnavailable, ServiceError, TransportError, service_error
 from ...types.settings import Masked
 from ..credentials import Credentials
-from ..responses import MAX_RESPONSE_BYTES, make_credentials, redact
+from ..responses import ERROR_CODE, MAX_RESPONSE_BYTES, REQUEST_ID, make_credentials, redact
 from ..sigv4 import sign
 from ..sources import HttpAnswer, SourceContext
 from .xml_answer import InvalidXml, parse_xml
@@ -25,8 +24,6 @@ __all__ = ("Exchange",)
 
 _SECONDS = 20.0
 _HEADERS = {"Content-Type": "application/x-www-form-urlencoded; charset=utf-8", "Accept": "text/xml"}
-_ERROR_CODE = re.compile(r"[A-Za-z0-9.]{1,64}")
-_REQUEST_ID = re.compile(r"[A-Za-z0-9-]{1,64}")
 
 
 class Exchange(Masked, frozen=True, kw_only=True):
@@ -106,14 +103,14 @@ class Exchange(Masked, frozen=True, kw_only=True):
 
     def _refusal(self, response: HttpAnswer, texts: Mapping[str, str]) -> ServiceError | CredentialsUnavailable:
         code = texts.get("ErrorResponse/Error/Code", "")
-        if response.status < 400 or not _ERROR_CODE.fullmatch(code):
+        if response.status < 400 or not ERROR_CODE.fullmatch(code):
             return self._unusable(response, "it has no error code")
         message = texts.get("ErrorResponse/Error/Message", "")
         # The class depends on the original message, so it is chosen before the message is redacted and prefixed.
         cls = type(service_error(code, message, response.status))
         error = cls(redact(code, self.secrets), self.prefix + redact(message, self.secrets), response.status)
         request_id = texts.get("ErrorResponse/RequestId") or response.headers.get("x-amzn-RequestId") or ""
-        if _REQUEST_ID.fullmatch(request_id):
+        if REQUEST_ID.fullmatch(request_id):
             error.request_id = redact(request_id, self.secrets)
         return error
 

@@ -23,6 +23,7 @@ from ...types.checks import is_integer
 from ...types.settings import DEFAULT_REGION, check_region
 from ..credentials import Credentials
 from ..sources import Provider, Source, SourceContext, call_provider
+from ..token_file import read_token_file
 from .exchange import Exchange
 
 __all__ = ("AssumeRole", "AssumeRoleWithWebIdentity", "TokenSource")
@@ -205,7 +206,8 @@ class AssumeRoleWithWebIdentity(_Role):
     async def _read_token(self) -> str:
         token = self._token
         if self._token_file is not None:
-            token = await to_thread.run_sync(_read_text, self.name, self._token_file, abandon_on_cancel=True)
+            read = partial(read_token_file, self.name, self._token_file, _MAX_TOKEN_LENGTH)
+            token = await to_thread.run_sync(read, abandon_on_cancel=True)
         elif callable(token):
             token = await call_provider(token, self.name)
         if not isinstance(token, str):
@@ -233,18 +235,3 @@ def _compact_policy(policy: object) -> str:
     except (ValueError, TypeError, RecursionError):
         pass
     raise ConfigurationError("policy", "expected a policy document, as a mapping or as JSON text of an object")
-
-
-def _read_text(source: str, path: Path) -> str:
-    """Return the beginning of a file, long enough to detect a token that is too long.
-
-    Raises `CredentialsUnavailable`.
-    """
-    try:
-        with path.open(encoding="utf-8") as file:
-            return file.read(_MAX_TOKEN_LENGTH + 2)
-    except OSError as error:
-        reason = f"{path} cannot be read: {error.strerror}"
-    except UnicodeDecodeError:
-        reason = f"{path} is not text"
-    raise CredentialsUnavailable(source, reason)
