@@ -1,1 +1,1 @@
-"""Credentials and signatures: where credentials come from, and how a request is signed with them."""
+"""Credentials and request signing: where credentials are looked up, how they are refreshed, and SigV4."""

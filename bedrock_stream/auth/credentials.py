@@ -1,4 +1,4 @@
-"""Keys as values: IAM keys and Bedrock API keys, checked where they are made. No key ever shows in a repr."""
+"""Credentials as values: IAM credentials and Bedrock API keys, checked when created. Their repr shows no secret."""
 
 from __future__ import annotations
 
@@ -10,31 +10,35 @@ from ..types.settings import Masked
 
 __all__ = ("ApiKey", "Credentials", "Identity", "check_api_key", "check_pair")
 
+_BAD_CHARACTERS = "contains characters that cannot occur in a key"
+
 
 class Credentials(Masked, frozen=True):
-    """IAM keys; with a session token where they are temporary."""
+    """IAM credentials; temporary ones have a session token."""
 
     access_key_id: str
     secret_access_key: str
     session_token: str | None = None
     expires_at: datetime | None = None
-    """When they end, aware; None where that is not known."""
+    """The time at which they expire, timezone-aware; None if unknown."""
 
     def __post_init__(self) -> None:
         for name in ("access_key_id", "secret_access_key"):
-            value = getattr(self, name)
-            if not isinstance(value, str) or not value.strip():
-                raise ConfigurationError(name, "it is blank", "give both keys of the pair, or neither")
+            _check_filled(name, getattr(self, name), "pass both keys of the pair, or neither")
         for name in ("access_key_id", "secret_access_key", "session_token"):
             value = getattr(self, name)
+            # They become header values, so a line break would let a key inject a header.
             if value is not None and (not isinstance(value, str) or not value.isascii() or not value.isprintable()):
-                raise ConfigurationError(name, "it holds characters that no key has", "copy it again")
-        ends = self.expires_at
-        if ends is not None and (not isinstance(ends, datetime) or ends.utcoffset() is None):
-            problem = f"a {type(ends).__name__} {'without a zone ' if isinstance(ends, datetime) else ''}is no moment"
-            raise ConfigurationError("expires_at", problem, "give an aware datetime, such as datetime.now(UTC) + ...")
+                raise ConfigurationError(name, _BAD_CHARACTERS, "copy it again")
+        expires_at = self.expires_at
+        if expires_at is None:
+            return
+        if not isinstance(expires_at, datetime) or expires_at.utcoffset() is None:
+            actual = "a naive datetime" if isinstance(expires_at, datetime) else type(expires_at).__name__
+            raise ConfigurationError("expires_at", f"expected a timezone-aware datetime, got {actual}")
 
     def __repr__(self) -> str:
+        # The first four characters are the key's type (AKIA: long-term, ASIA: temporary), not a secret.
         return f"Credentials(access_key_id='{self.access_key_id[:4]}...', secret_access_key='...')"
 
     __str__ = __repr__
@@ -52,28 +56,39 @@ class ApiKey(Masked, frozen=True):
 
 
 Identity: TypeAlias = Credentials | ApiKey
+"""The two ways to authorize a request: a SigV4 signature, or a bearer token."""
 
 
 def check_api_key(key: Any) -> str:
-    """The key as it goes into a header."""
-    if not isinstance(key, str) or not key.strip():
-        raise ConfigurationError("api_key", "it is blank", "give a Bedrock API key, or leave it out")
-    stripped: str = key.strip()
+    """Return the key as it is sent in the header, without surrounding white space.
+
+    Raises `ConfigurationError`, which never quotes the key.
+    """
+    stripped = _check_filled("api_key", key, "pass a Bedrock API key, or leave it out").strip()
     if not stripped.isascii() or not stripped.isprintable():
-        raise ConfigurationError("api_key", "it holds characters that no key has", "copy it again")
+        raise ConfigurationError("api_key", _BAD_CHARACTERS, "copy it again")
     return stripped
 
 
 def check_pair(
     access_key_id: str | None, secret_access_key: str | None, session_token: str | None
 ) -> Credentials | None:
-    """The keys that these three make; None where none is given. Raises `ConfigurationError` for half a pair."""
+    """Build credentials from these three; None if none of them is set. Raises `ConfigurationError` for half a pair."""
     if bool(access_key_id) != bool(secret_access_key):
         missing = "secret_access_key" if access_key_id else "access_key_id"
-        raise ConfigurationError(missing, "half of a key pair is missing", "give both keys, or neither")
+        raise ConfigurationError(missing, "half of a key pair is missing", "pass both keys, or neither")
     if not access_key_id or not secret_access_key:
+        # A session token is only valid together with the key pair it was issued with.
         if session_token:
-            problem = "it belongs to a key pair, and none is given"
-            raise ConfigurationError("session_token", problem, "give both keys too")
+            problem = "is set without access_key_id and secret_access_key"
+            raise ConfigurationError("session_token", problem, "pass both keys too")
         return None
     return Credentials(access_key_id, secret_access_key, session_token)
+
+
+def _check_filled(argument: str, value: Any, remedy: str) -> str:
+    if not isinstance(value, str):
+        raise ConfigurationError(argument, f"expected a str, got {type(value).__name__}", remedy)
+    if not value.strip():
+        raise ConfigurationError(argument, "is blank", remedy)
+    return value

@@ -1,8 +1,9 @@
-"""Keys of the role that a container or an instance runs with, from the small services beside it.
+"""Credentials of the role of a container or an EC2 instance, from their metadata endpoints.
 
-These services are local and plain http, so no proxy ever stands between: every request goes direct. What the variables
-say is checked before anything is sent, for a token goes along: a container's endpoint is https, this machine, or
-link-local. Of the instance's service only version 2 is spoken, which a request forged through some other server cannot.
+These endpoints are local and use plain http, so requests to them never go through a proxy. The variables are checked
+before a request is sent, since it carries a token: a container's endpoint must use https, or be on this machine or
+link-local. Only version 2 of the instance metadata service is supported (IMDSv2): it needs a token from a PUT request,
+which a server-side request forgery usually cannot send.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import contextlib
 import ipaddress
 import re
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -18,90 +20,91 @@ from anyio import sleep, to_thread
 
 from ..errors import ClientClosed, ConfigurationError, CredentialsUnavailable, TransportError
 from .credentials import Credentials
-from .sources import HttpAnswer, SourceContext, read_document
+from .responses import parse_document
+from .sources import HttpAnswer, SourceContext
+from .token_file import read_token_file
 
 __all__ = ("ContainerRole", "InstanceRole")
 
-_PAUSE = 0.1  # seconds between attempts
+_RETRY_PAUSE = 0.1  # seconds
 
 # ------------------------------------------------------------------------------------------------------- the container
 
+# ECS serves the relative URI at this fixed address.
 _CONTAINER_HOST = "http://169.254.170.2"
-_CONTAINER_SECONDS = 2.0
+_CONTAINER_SECONDS = 2.0  # timeout and attempts as in botocore
 _CONTAINER_ATTEMPTS = 3
-_CONTAINER_IPV6 = ipaddress.ip_address("fd00:ec2::23")  # of EKS pod identity, and not link-local
-_RELATIVE = "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI"
-_FULL = "AWS_CONTAINER_CREDENTIALS_FULL_URI"
+_CONTAINER_IPV6 = ipaddress.ip_address("fd00:ec2::23")  # of EKS Pod Identity; unique local, not link-local
+_RELATIVE_URI = "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI"
+_FULL_URI = "AWS_CONTAINER_CREDENTIALS_FULL_URI"
 _TOKEN = "AWS_CONTAINER_AUTHORIZATION_TOKEN"  # noqa: S105 - a variable's name
 _TOKEN_FILE = "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE"  # noqa: S105 - a variable's name
-_LONGEST_TOKEN = 16 * 1024
+_MAX_TOKEN_LENGTH = 16 * 1024
 
 
 class ContainerRole:
-    """The role of an ECS task or of a pod with EKS Pod Identity, as the container's variables name it."""
+    """The role of an ECS task or of a pod with EKS Pod Identity, from the endpoint in the container's variables."""
 
-    name = "the container's role"
+    name = "the container role"
 
     def __repr__(self) -> str:
         return "ContainerRole()"
 
     async def fetch(self, context: SourceContext) -> Credentials:
-        """New keys. Raises `CredentialsUnavailable`; `ConfigurationError` where a variable cannot be used."""
+        """Return new credentials.
+
+        Raises `CredentialsUnavailable`, and `ConfigurationError` if a variable cannot be used.
+        """
         environ = context.environ
         url = _container_url(environ)
         if url is None:
-            raise CredentialsUnavailable(self.name, f"neither {_RELATIVE} nor {_FULL} is set")
+            raise CredentialsUnavailable(self.name, f"neither {_RELATIVE_URI} nor {_FULL_URI} is set")
         token = await self._token(environ)
         headers = {"Accept": "application/json"} | ({"Authorization": token} if token else {})
-        service = _Service(self.name, context, _CONTAINER_SECONDS, _CONTAINER_ATTEMPTS)
-        answer = await service.ask("GET", url, headers)
-        if answer.status != 200:
-            raise CredentialsUnavailable(self.name, f"its service answered HTTP {answer.status}")
-        return read_document(self.name, answer.body, [token])
+        endpoint = _Endpoint(self.name, context, _CONTAINER_SECONDS, _CONTAINER_ATTEMPTS)
+        response = await endpoint.request("GET", url, headers)
+        if response.status != 200:
+            raise CredentialsUnavailable(self.name, f"the endpoint returned HTTP {response.status}")
+        return parse_document(self.name, response.body, [token])
 
     async def _token(self, environ: Mapping[str, str]) -> str:
-        """What the service wants to see; empty where it wants nothing. The file is read anew each time: it rotates."""
-        source, token = _TOKEN, environ.get(_TOKEN, "")
+        """Return the `Authorization` value, or "" if none is configured."""
+        variable, token = _TOKEN, environ.get(_TOKEN, "")
+        # The file takes precedence over the variable. EKS rotates the token in it, so it is read for each fetch.
         if path := environ.get(_TOKEN_FILE, "").strip():
-            source = _TOKEN_FILE
-            token = await to_thread.run_sync(self._read, Path(path), abandon_on_cancel=True)
+            variable = _TOKEN_FILE
+            read = partial(read_token_file, self.name, Path(path), _MAX_TOKEN_LENGTH)
+            token = await to_thread.run_sync(read, abandon_on_cancel=True)
             if not token.strip():
                 raise CredentialsUnavailable(self.name, f"{path}, which {_TOKEN_FILE} names, is empty")
         if not token.strip():
             return ""
-        if not token.isascii() or not token.isprintable() or len(token) > _LONGEST_TOKEN:
-            problem = "it holds a line break, or something else that no header holds"
-            raise ConfigurationError(source, problem, "write the token alone, without a line break at its end")
+        # As in botocore, a token with a line break is an error and is not stripped.
+        if not token.isascii() or not token.isprintable() or len(token) > _MAX_TOKEN_LENGTH:
+            problem = "contains a line break, or other characters that cannot occur in a header, or is too long"
+            raise ConfigurationError(variable, problem, "write the token alone, without a line break at its end")
         return token
-
-    def _read(self, path: Path) -> str:
-        try:
-            with path.open(encoding="utf-8", newline="") as file:
-                return file.read(_LONGEST_TOKEN + 1)
-        except OSError as error:
-            reason = f"{path} cannot be read: {error.strerror}"
-        except UnicodeDecodeError:
-            reason = f"{path} is not text"
-        raise CredentialsUnavailable(self.name, reason)
 
 
 def _container_url(environ: Mapping[str, str]) -> str | None:
-    if path := environ.get(_RELATIVE, "").strip():
-        if not path.startswith("/") or not _is_plain(path):
-            raise ConfigurationError(_RELATIVE, f"{path!r} is no path", "use /PATH")
+    # The full URI is used only if the relative one is not set.
+    if path := environ.get(_RELATIVE_URI, "").strip():
+        if not path.startswith("/") or not _fits_request_line(path):
+            raise ConfigurationError(_RELATIVE_URI, f"expected /PATH, got {path!r}")
         return f"{_CONTAINER_HOST}{path}"
-    url = environ.get(_FULL, "").strip()
+    url = environ.get(_FULL_URI, "").strip()
     if not url:
         return None
-    scheme, host = _parts(_FULL, url, query=True)
-    if scheme == "http" and not _is_near(host):
-        problem = f"http://{host} is neither this machine nor link-local, and what is said there can be read"
-        raise ConfigurationError(_FULL, problem, "use https, or an address of this machine")
+    scheme, host = _parse_url(_FULL_URI, url, allow_query=True)
+    # https is allowed to any host, plain http only where the network cannot read the token and the credentials.
+    if scheme == "http" and not _is_local(host):
+        problem = f"http://{host} is neither this machine nor link-local, so credentials would be sent unencrypted"
+        raise ConfigurationError(_FULL_URI, problem, "use https, or an address of this machine")
     return url
 
 
-def _is_near(host: str) -> bool:
-    """Whether nobody between can read what is said in plain http. Names other than localhost could lead anywhere."""
+def _is_local(host: str) -> bool:
+    """Return whether a host is this machine or link-local. Names other than localhost could resolve to any address."""
     if host == "localhost":
         return True
     try:
@@ -109,7 +112,7 @@ def _is_near(host: str) -> bool:
     except ValueError:
         return False
     if getattr(address, "ipv4_mapped", None):
-        return False  # Python's versions do not agree on what these are
+        return False  # Python versions disagree on whether these are loopback or link-local
     return address.is_loopback or address.is_link_local or address == _CONTAINER_IPV6
 
 
@@ -119,128 +122,137 @@ _INSTANCE_HOSTS = {"ipv4": "http://169.254.169.254", "ipv6": "http://[fd00:ec2::
 _DISABLED = "AWS_EC2_METADATA_DISABLED"
 _TOKEN_PATH = "/latest/api/token"  # noqa: S105 - a path
 _ROLE_PATH = "/latest/meta-data/iam/security-credentials/"
-_TOKEN_LIFE = "300"  # noqa: S105 - seconds; for the two requests that follow
+_TOKEN_TTL = "300"  # noqa: S105 - seconds, of 1 to 21600; for the two requests that follow
 _ROLE_NAME = re.compile(r"[\w+=,.@-]{1,64}", re.ASCII)
-_MOST_ATTEMPTS = 10
+_MAX_ATTEMPTS = 10
 
 
 class InstanceRole:
     """The role of an EC2 instance, from its metadata service (IMDSv2)."""
 
-    name = "the instance's role"
+    name = "the instance role"
 
     def __repr__(self) -> str:
         return "InstanceRole()"
 
     async def fetch(self, context: SourceContext) -> Credentials:
-        """New keys. Raises `CredentialsUnavailable`; `ConfigurationError` where a variable cannot be used."""
-        if context.environ.get(_DISABLED, "").strip().lower() == "true":
-            raise CredentialsUnavailable(self.name, f"{_DISABLED} switches it off")
-        service = _Service(self.name, context, _seconds(context), _attempts(context))
-        url = _instance_url(context)
-        token = await self._token(service, url)
-        headers = {"x-aws-ec2-metadata-token": token}
-        role = await self._get(service, f"{url}{_ROLE_PATH}", headers)
-        name = role.body[:200].decode("utf-8", "replace").strip()
-        if not _ROLE_NAME.fullmatch(name) or set(name) <= {"."}:
-            raise CredentialsUnavailable(self.name, "its service names no role")
-        document = await self._get(service, f"{url}{_ROLE_PATH}{name}", headers)
-        return read_document(self.name, document.body, [token])
+        """Return new credentials.
 
-    async def _token(self, service: _Service, url: str) -> str:
-        answer = await service.ask("PUT", f"{url}{_TOKEN_PATH}", {"x-aws-ec2-metadata-token-ttl-seconds": _TOKEN_LIFE})
-        token = answer.body[: _LONGEST_TOKEN + 1].decode("latin-1")
-        if answer.status != 200:
-            raise CredentialsUnavailable(self.name, f"its service gave no token, but HTTP {answer.status}")
-        if not 0 < len(token) <= _LONGEST_TOKEN or not token.isascii() or not token.isprintable():
-            raise CredentialsUnavailable(self.name, "its service gave something that is no token")
+        Raises `CredentialsUnavailable`, and `ConfigurationError` if a variable cannot be used.
+        """
+        if context.environ.get(_DISABLED, "").strip().lower() == "true":
+            raise CredentialsUnavailable(self.name, f"{_DISABLED}=true disables it")
+        endpoint = _Endpoint(self.name, context, _timeout(context), _attempts(context))
+        url = _instance_url(context)
+        # Three requests: a session token, the name of the instance's role, and that role's credentials.
+        token = await self._token(endpoint, url)
+        headers = {"x-aws-ec2-metadata-token": token}
+        response = await self._get(endpoint, f"{url}{_ROLE_PATH}", headers)
+        role = response.body[:200].decode("utf-8", "replace").strip()
+        if not _ROLE_NAME.fullmatch(role) or set(role) <= {"."}:  # it becomes part of a path
+            raise CredentialsUnavailable(self.name, "the metadata service returned an invalid role name")
+        document = await self._get(endpoint, f"{url}{_ROLE_PATH}{role}", headers)
+        return parse_document(self.name, document.body, [token])
+
+    async def _token(self, endpoint: _Endpoint, url: str) -> str:
+        ttl = {"x-aws-ec2-metadata-token-ttl-seconds": _TOKEN_TTL}
+        response = await endpoint.request("PUT", f"{url}{_TOKEN_PATH}", ttl)
+        token = response.body[: _MAX_TOKEN_LENGTH + 1].decode("latin-1")
+        # There is no fallback to IMDSv1, which responds without a token.
+        if response.status != 200:
+            reason = f"the metadata service returned HTTP {response.status} instead of a token"
+            raise CredentialsUnavailable(self.name, reason)
+        if not 0 < len(token) <= _MAX_TOKEN_LENGTH or not token.isascii() or not token.isprintable():
+            raise CredentialsUnavailable(self.name, "the metadata service returned an invalid token")
         return token
 
-    async def _get(self, service: _Service, url: str, headers: Mapping[str, str]) -> HttpAnswer:
-        answer = await service.ask("GET", url, headers)
-        if answer.status == 404:
-            raise CredentialsUnavailable(self.name, "the instance has none")
-        if answer.status != 200:
-            raise CredentialsUnavailable(self.name, f"its service answered HTTP {answer.status}")
-        return answer
+    async def _get(self, endpoint: _Endpoint, url: str, headers: Mapping[str, str]) -> HttpAnswer:
+        response = await endpoint.request("GET", url, headers)
+        if response.status == 404:  # no instance profile is attached
+            raise CredentialsUnavailable(self.name, "the instance has no role")
+        if response.status != 200:
+            raise CredentialsUnavailable(self.name, f"the metadata service returned HTTP {response.status}")
+        return response
 
 
 def _instance_url(context: SourceContext) -> str:
-    variable, url = _setting(context, "AWS_EC2_METADATA_SERVICE_ENDPOINT", "ec2_metadata_service_endpoint")
+    # An explicit endpoint takes precedence over the endpoint mode.
+    name, url = _setting(context, "AWS_EC2_METADATA_SERVICE_ENDPOINT", "ec2_metadata_service_endpoint")
     if url:
-        _parts(variable, url)
+        _parse_url(name, url)
         return url.rstrip("/")
-    variable, mode = _setting(context, "AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE", "ec2_metadata_service_endpoint_mode")
+    name, mode = _setting(context, "AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE", "ec2_metadata_service_endpoint_mode")
     if (mode or "ipv4").lower() not in _INSTANCE_HOSTS:
-        raise ConfigurationError(variable, f"{mode!r} is no mode", "use IPv4 or IPv6")
+        raise ConfigurationError(name, f"expected IPv4 or IPv6, got {mode!r}")
     return _INSTANCE_HOSTS[(mode or "ipv4").lower()]
 
 
-def _seconds(context: SourceContext) -> float:
-    variable, text = _setting(context, "AWS_METADATA_SERVICE_TIMEOUT", "metadata_service_timeout")
+def _timeout(context: SourceContext) -> float:
+    name, text = _setting(context, "AWS_METADATA_SERVICE_TIMEOUT", "metadata_service_timeout")
     with contextlib.suppress(ValueError):
-        seconds = float(text or 1)
+        seconds = float(text or 1)  # one second and one attempt are the SDKs' defaults
         if 0 < seconds < float("inf"):
             return seconds
-    raise ConfigurationError(variable, f"{text!r} is no time limit", "give seconds")
+    raise ConfigurationError(name, f"expected a positive number of seconds, got {text!r}")
 
 
 def _attempts(context: SourceContext) -> int:
-    variable, text = _setting(context, "AWS_METADATA_SERVICE_NUM_ATTEMPTS", "metadata_service_num_attempts")
+    name, text = _setting(context, "AWS_METADATA_SERVICE_NUM_ATTEMPTS", "metadata_service_num_attempts")
     with contextlib.suppress(ValueError):
         attempts = int(text or 1)
-        if 1 <= attempts <= _MOST_ATTEMPTS:
+        if 1 <= attempts <= _MAX_ATTEMPTS:
             return attempts
-    raise ConfigurationError(variable, f"{text!r} is no number of attempts", f"give 1 to {_MOST_ATTEMPTS}")
+    raise ConfigurationError(name, f"expected an int from 1 to {_MAX_ATTEMPTS}, got {text!r}")
 
 
 def _setting(context: SourceContext, variable: str, setting: str) -> tuple[str, str]:
-    """Where it stands, and what it says: the variable, then the profile; blank counts as absent."""
+    """Return a setting's origin, for errors, and its value: the variable's, else the profile's. Blank is unset."""
     text = context.environ.get(variable, "").strip()
     if text or not context.settings.get(setting, "").strip():
         return variable, text
     return f"{setting} of the profile", context.settings[setting].strip()
 
 
-# ------------------------------------------------------------------------------------------------- what both of them do
+# ----------------------------------------------------------------------------------------------------------- internals
 
 
-class _Service:
-    """A small service beside us, asked again where it did not answer or failed."""
+class _Endpoint:
+    """A metadata endpoint; requests are retried if it does not respond or returns a server error."""
 
     def __init__(self, source: str, context: SourceContext, seconds: float, attempts: int) -> None:
         self._source = source
-        self._outside = context
+        self._context = context
         self._seconds = seconds
         self._attempts = attempts
 
-    async def ask(self, method: str, url: str, headers: Mapping[str, str]) -> HttpAnswer:
-        """The answer of the last attempt. Raises `CredentialsUnavailable` where there is none."""
-        for left in reversed(range(self._attempts)):
+    async def request(self, method: str, url: str, headers: Mapping[str, str]) -> HttpAnswer:
+        """Send a request and return the response. Raises `CredentialsUnavailable` if the last attempt gets none."""
+        for attempts_left in reversed(range(self._attempts)):
             try:
-                answer = await self._outside.http(method, url, headers=headers, seconds=self._seconds, direct=True)
+                response = await self._context.http(method, url, headers=headers, seconds=self._seconds, direct=True)
             except ClientClosed:
                 raise
             except TransportError as error:
-                reason = f"its service at {urlsplit(url).netloc} could not be asked: {error}"
+                reason = f"the endpoint {urlsplit(url).netloc} could not be reached: {error}"
             else:
-                if answer.status < 500 or not left:
-                    return answer
-            if left:
-                await sleep(_PAUSE)
+                if response.status < 500 or not attempts_left:
+                    return response
+            if attempts_left:
+                await sleep(_RETRY_PAUSE)
         raise CredentialsUnavailable(self._source, reason)
 
 
-def _parts(variable: str, url: str, *, query: bool = False) -> tuple[str, str]:
-    """Scheme and host of an address. The whole is not shown: it may hold a password."""
-    with contextlib.suppress(ValueError):  # brackets that do not match, a port that is no number
+def _parse_url(variable: str, url: str, *, allow_query: bool = False) -> tuple[str, str]:
+    """Return the scheme and the host of a URL. Errors do not quote the URL, which may contain a password."""
+    with contextlib.suppress(ValueError):  # unbalanced brackets, or a port that is not a number
         parts = urlsplit(url)
-        known = parts.scheme in ("http", "https") and parts.port != 0 and (query or "?" not in url)
-        if _is_plain(url) and known and parts.hostname and "@" not in parts.netloc:
+        is_http = parts.scheme in ("http", "https") and parts.port != 0 and (allow_query or "?" not in url)
+        # User information is refused: in `http://169.254.170.2@evil.example` it looks like the host.
+        if _fits_request_line(url) and is_http and parts.hostname and "@" not in parts.netloc:
             return parts.scheme, parts.hostname
-    raise ConfigurationError(variable, "it is no address", "use http[s]://HOST[:PORT][/PATH]")
+    raise ConfigurationError(variable, "is not a valid URL", "use http[s]://HOST[:PORT][/PATH]")
 
 
-def _is_plain(text: str) -> bool:
-    """Whether it can stand in a request line as it is."""
+def _fits_request_line(text: str) -> bool:
+    """Return whether a text can be sent in a request line without being encoded."""
     return text.isascii() and text.isprintable() and not set(text) & set(" #\\")

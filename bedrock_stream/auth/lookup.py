@@ -1,4 +1,4 @@
-"""The order in which keys are looked for. The first place that has any decides, and nothing falls through it.
+"""The order in which credentials are looked up. The first place that has any decides, with no fallback to the next.
 
     1. the call        api_key; access_key_id, secret_access_key, session_token
     2. the client      one of api_key, credentials, keys, profile
@@ -6,9 +6,9 @@
     4. environment     AWS_BEARER_TOKEN_BEDROCK; AWS_ACCESS_KEY_ID with AWS_SECRET_ACCESS_KEY
     5. the chain       see `chain`
 
-So explicit IAM keys beat an API key in the environment, and a client made with a tenant's keys never falls through to
-the environment or to the machine's role. A blank explicit key is an error, a blank variable counts as absent, half a
-pair is an error that names the missing half.
+So explicit IAM credentials take precedence over an API key in the environment, and a client created with a tenant's
+keys never falls back to the environment or to the instance role. A blank explicit key is an error, a blank variable
+counts as unset, and half a key pair is an error that names the missing half.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import msgspec
 
 from ..errors import ConfigurationError
 from .credentials import ApiKey, Credentials, check_api_key, check_pair
-from .key_store import Keys, read_keys
+from .key_store import StoredKeys, parse_keys
 from .profiles import Profile
 from .sources import KeySource, Source
 
@@ -37,25 +37,23 @@ __all__ = (
 def find_key_source(
     call: KeySource | None,
     client: KeySource | None,
-    stored: Keys | None,
+    stored: StoredKeys | None,
     environ: Mapping[str, str],
     profile: Callable[[], Profile],
 ) -> KeySource:
-    """The first place that has an identity; `profile` is asked for last. Raises `MissingCredentials` and others."""
-    found = call or client or stored_key_source(stored) or environment_key_source(environ)
-    if found is None:
-        from .chain import (
-            chain_key_source,  # it brings STS, the metadata services and botocore's door, and few get so far
-        )
+    """Return the first source that is configured; `profile` is read last. Raises `MissingCredentials` and others."""
+    key_source = call or client or stored_key_source(stored) or environment_key_source(environ)
+    if key_source is None:
+        from .chain import chain_key_source  # imports STS, metadata services and botocore's adapter: rarely needed
 
-        found = chain_key_source(environ, profile())
-    return found
+        key_source = chain_key_source(environ, profile())
+    return key_source
 
 
 def call_key_source(
     api_key: str | None, access_key_id: str | None, secret_access_key: str | None, session_token: str | None
 ) -> KeySource | None:
-    """What one call was given; an API key goes first, yet does not excuse half a pair beside it."""
+    """Return the source in a call's options; an API key takes precedence, but half a key pair is still an error."""
     pair = check_pair(access_key_id, secret_access_key, session_token)
     if api_key is not None:
         return KeySource("the call's api_key", "bearer", ApiKey(check_api_key(api_key)))
@@ -63,42 +61,47 @@ def call_key_source(
 
 
 def client_key_source(*, api_key: Any, credentials: Any, keys: Any, profile: str | None) -> KeySource | None:
-    """What a client was made with, but for its profile, whose files may change. More than one of them is refused."""
-    given = {"api_key": api_key, "credentials": credentials, "keys": keys, "profile": profile}
-    named = [name for name, value in given.items() if value is not None]
-    if len(named) > 1:
-        raise ConfigurationError(named[1], f"{named[0]} is given too, and one would go unused", "give one of them")
+    """Return the source in a client's arguments, except for a profile, whose files may change.
+
+    Raises `ConfigurationError` if more than one of them is set.
+    """
+    arguments = {"api_key": api_key, "credentials": credentials, "keys": keys, "profile": profile}
+    names = [name for name, value in arguments.items() if value is not None]
+    if len(names) > 1:
+        raise ConfigurationError(names[1], f"cannot be combined with {names[0]}", "pass one of them")
     if api_key is not None:
         source = api_key if callable(api_key) else ApiKey(check_api_key(api_key))
         return KeySource("the client's api_key", "bearer", source)
     if credentials is not None:
         return _client_credentials(credentials)
     if keys is not None:
-        read = read_keys(keys, "keys")
-        return KeySource("the client's keys", _scheme(read), read.identity, region=read.region)
+        parsed = parse_keys(keys, "keys")
+        return KeySource("the client's keys", _scheme(parsed), parsed.identity, region=parsed.region)
     if profile is not None and (not isinstance(profile, str) or not profile.strip()):
-        raise ConfigurationError("profile", f"{profile!r} is no name", "name a profile of the shared AWS files")
+        raise ConfigurationError("profile", f"expected the name of a profile in the shared AWS files, got {profile!r}")
     return None
 
 
 def target_key_source(api_key: Any, credentials: Any) -> KeySource | None:
-    """What one target of a failover was given."""
+    """Return the source in a failover target's arguments."""
     key_source = client_key_source(api_key=api_key, credentials=credentials, keys=None, profile=None)
     if key_source is None:
         return None
-    given = credentials if api_key is None else api_key  # and not what is made of it, anew for each call
-    return msgspec.structs.replace(
-        key_source, name=key_source.name.replace("client", "target"), key=("target", id(given))
-    )
+    # The id of the user's object, since what is built from it is a new object for each call.
+    argument = credentials if api_key is None else api_key
+    name = key_source.name.replace("client", "target")
+    return msgspec.structs.replace(key_source, name=name, key=("target", id(argument)))
 
 
-def stored_key_source(stored: Keys | None) -> KeySource | None:
-    """What `put_key` has put."""
+def stored_key_source(stored: StoredKeys | None) -> KeySource | None:
+    """Return the source for an entry of the key store."""
     return None if stored is None else KeySource("put_key", _scheme(stored), stored.identity, region=stored.region)
 
 
 def environment_key_source(environ: Mapping[str, str], *, bearer: bool = True) -> KeySource | None:
-    """Keys that stand in the environment itself; without `bearer`, IAM keys only."""
+    """Return the source for static keys in environment variables; without `bearer`, IAM credentials only."""
+    # Values are stripped, since variables that are set from a file often end with a line break.
+    # As in botocore, Bedrock's bearer token takes precedence over IAM credentials in the environment.
     token = environ.get("AWS_BEARER_TOKEN_BEDROCK", "").strip()
     if token and bearer:
         return KeySource("AWS_BEARER_TOKEN_BEDROCK", "bearer", ApiKey(check_api_key(token)))
@@ -123,9 +126,9 @@ def _client_credentials(credentials: Any) -> KeySource:
         return KeySource(f"the client's credentials: {credentials.name}", "sigv4", credentials, key="client")
     if callable(credentials):
         return KeySource("the client's credentials", "sigv4", credentials, key="client")
-    kind = type(credentials).__name__
-    raise ConfigurationError("credentials", f"a {kind} is none", "give Credentials, a source, or a callable")
+    actual = type(credentials).__name__
+    raise ConfigurationError("credentials", f"expected Credentials, a source or a callable, got {actual}")
 
 
-def _scheme(keys: Keys) -> str:
+def _scheme(keys: StoredKeys) -> str:
     return "bearer" if isinstance(keys.identity, ApiKey) else "sigv4"

@@ -1,8 +1,8 @@
-"""The shared AWS files, config and credentials: what one profile says, as a flat table.
+"""Read a profile from the shared AWS files, config and credentials, as a flat mapping of settings.
 
-Profiles are sections named `default` or `profile NAME` in the config file, `NAME` in the credentials file, whose
-entries go before those of the config file. A profile may point to a `services NAME` section, in which each service has
-an indented block of its own. Source: "Shared config and credentials files" in the AWS SDKs reference guide.
+Profiles are sections named `default` or `profile NAME` in the config file, and `NAME` in the credentials file, whose
+settings take precedence. A profile may refer to a `services NAME` section, in which each service has an indented block.
+Source: "Shared config and credentials files" in the AWS SDKs and Tools Reference Guide.
 """
 
 from __future__ import annotations
@@ -17,68 +17,71 @@ from ..types.settings import Masked
 __all__ = ("Profile", "Profiles", "Settings", "read_profile")
 
 Settings = Mapping[str, str]
-"""A profile's keys; those of its service blocks come as `bedrock_runtime.KEY` and `sts.KEY`."""
+"""A profile's settings; those of its service blocks are named `bedrock_runtime.NAME` and `sts.NAME`."""
 
 _FILES = (("AWS_CONFIG_FILE", "~/.aws/config"), ("AWS_SHARED_CREDENTIALS_FILE", "~/.aws/credentials"))
 _SERVICES = ("bedrock_runtime", "sts")
-_Stamp = tuple[tuple[str, int, int, int], ...]
+_FileStates = tuple[tuple[str, int, int, int], ...]
 _Sections = Mapping[str, Settings]
 
 
 class Profile(Masked, frozen=True):
-    """One profile of the two files."""
+    """One profile, merged from the two files."""
 
     name: str
     named_by: str | None
     """The argument or variable that names it; None for `default`."""
     found: bool
-    """Whether either file has it."""
+    """True if at least one of the files has it."""
     settings: Settings
 
     def __repr__(self) -> str:
-        return f"Profile({self.name!r}, settings={sorted(self.settings)})"  # names only: keys may be among the values
+        return f"Profile({self.name!r}, settings={sorted(self.settings)})"  # names only: values may be secrets
 
 
 class Profiles:
-    """The profile that counts, read again whenever a file or the environment's choice has changed."""
+    """A cache for the profile in use, which is read again when a file or `AWS_PROFILE` changes."""
 
-    __slots__ = ("_kept", "_name")
+    __slots__ = ("_cached", "_name")
 
     def __init__(self, name: str | None = None) -> None:
         self._name = name
-        self._kept: tuple[str | None, _Stamp, Profile] | None = None
+        self._cached: tuple[str | None, _FileStates, Profile] | None = None
 
     def read(self, environ: Mapping[str, str]) -> Profile:
-        """Raises as `read_profile` does."""
-        choice, stamp = self._name or _chosen(environ)[0], _stamp(environ)
-        if self._kept is None or self._kept[:2] != (choice, stamp):
-            self._kept = (choice, stamp, read_profile(environ, self._name))
-        return self._kept[2]
+        """Return the profile, from the cache if nothing has changed. Raises as `read_profile` does."""
+        name, states = self._name or _named_by_environment(environ)[0], _file_states(environ)
+        if self._cached is None or self._cached[:2] != (name, states):
+            self._cached = (name, states, read_profile(environ, self._name))
+        return self._cached[2]
 
-    def forget(self) -> None:
-        """Have the files read again, whether they seem to have changed or not."""
-        self._kept = None
+    def invalidate(self) -> None:
+        """Read the files again next time, even if they do not seem to have changed."""
+        self._cached = None
 
 
 def read_profile(environ: Mapping[str, str], name: str | None = None) -> Profile:
-    """The profile called `name`, else the one that `AWS_PROFILE` names, else `default`.
+    """Read the profile called `name`, else the one that `AWS_PROFILE` names, else `default`.
 
-    Raises `ConfigurationError` for a file that cannot be read, and where an argument names what neither file has.
+    Raises `ConfigurationError` if a file cannot be read, or if neither file has a profile that is named by argument.
     """
-    named, named_by = (name, "profile") if name else _chosen(environ)
+    named, named_by = (name, "profile") if name else _named_by_environment(environ)
     config, credentials = (_parse(variable, path) for variable, path in _paths(environ))
-    sections = [f"profile {named}", named] if named else ["default", "profile default"]
-    found = [_flatten(config, section) for section in sections if section in config][:1]
-    found += [_flatten(credentials, section) for section in (named or "default",) if section in credentials]
-    if name and not found:
-        looked = " and ".join(str(path) for _, path in _paths(environ))
-        raise ConfigurationError("profile", f"{name!r} is not in {looked}", "name one that is, or leave it out")
-    return Profile(
-        named or "default", named_by, bool(found), {key: text for part in found for key, text in part.items()}
-    )
+    # In the config file, `[default]` takes precedence over `[profile default]`; `[NAME]` is tolerated there.
+    candidates = [f"profile {named}", named] if named else ["default", "profile default"]
+    sections = [_flatten(config, section) for section in candidates if section in config][:1]
+    sections += [_flatten(credentials, section) for section in (named or "default",) if section in credentials]
+    if name and not sections:
+        files = " and ".join(str(path) for _, path in _paths(environ))
+        raise ConfigurationError("profile", f"{name!r} is not in {files}", "name an existing profile, or leave it out")
+    # Later sections override earlier ones: the credentials file takes precedence over the config file.
+    settings = {key: value for section in sections for key, value in section.items()}
+    return Profile(named or "default", named_by, bool(sections), settings)
 
 
-def _chosen(environ: Mapping[str, str]) -> tuple[str | None, str | None]:
+def _named_by_environment(environ: Mapping[str, str]) -> tuple[str | None, str | None]:
+    """Return the name of the selected profile and the variable that names it."""
+    # AWS_DEFAULT_PROFILE is the older name of AWS_PROFILE, which botocore still reads.
     for variable in ("AWS_PROFILE", "AWS_DEFAULT_PROFILE"):
         if environ.get(variable):
             return environ[variable], variable
@@ -87,20 +90,20 @@ def _chosen(environ: Mapping[str, str]) -> tuple[str | None, str | None]:
 
 def _paths(environ: Mapping[str, str]) -> list[tuple[str, Path]]:
     home = environ.get("HOME") or environ.get("USERPROFILE")
-    return [(variable, _expanded(environ.get(variable) or usual, home)) for variable, usual in _FILES]
+    return [(variable, _expand(environ.get(variable) or default, home)) for variable, default in _FILES]
 
 
-@lru_cache(maxsize=64)  # looked at with every call; another home is another path
-def _expanded(path: str, _home: str | None) -> Path:
+@lru_cache(maxsize=64)  # called for each request; `_home` is part of the key, since it changes the result
+def _expand(path: str, _home: str | None) -> Path:
     return Path(path).expanduser()
 
 
-def _stamp(environ: Mapping[str, str]) -> _Stamp:
-    """What changes whenever one of the files does."""
-    return tuple((str(path), *_changed(path)) for _, path in _paths(environ))
+def _file_states(environ: Mapping[str, str]) -> _FileStates:
+    """Return a value that changes when one of the files changes."""
+    return tuple((str(path), *_file_state(path)) for _, path in _paths(environ))
 
 
-def _changed(path: Path) -> tuple[int, int, int]:
+def _file_state(path: Path) -> tuple[int, int, int]:
     try:
         status = path.stat()
     except OSError:
@@ -109,14 +112,14 @@ def _changed(path: Path) -> tuple[int, int, int]:
 
 
 def _parse(variable: str, path: Path) -> _Sections:
-    """The sections of a file; none where there is no file."""
+    """Return the sections of a file; empty if the file does not exist."""
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
         return {}
     except (OSError, UnicodeDecodeError) as error:
         raise _unreadable(variable, path, error) from None
-    from configparser import Error, RawConfigParser  # machines that have a role have no files, as a rule
+    from configparser import Error, RawConfigParser  # rarely needed: machines with a role usually have no files
 
     parser = RawConfigParser(default_section="", strict=False)
     try:
@@ -130,24 +133,26 @@ def _parse(variable: str, path: Path) -> _Sections:
 
 
 def _unquote(section: str) -> str:
-    """A section's name as a shell would take its words apart: `[profile "a b"]`, `[profile   work]`."""
+    """Return a section's name with quotes removed and white space folded: `[profile "a b"]`, `[profile   work]`."""
+    # botocore splits section names with shlex, as a shell would.
     from shlex import split
 
     try:
         return " ".join(split(section))
-    except ValueError:  # quotes that do not match
+    except ValueError:  # unbalanced quotes
         return section
 
 
 def _unreadable(variable: str, path: Path, error: Exception) -> ConfigurationError:
-    reason = str(error).splitlines()[0]  # the next ones quote the file, and that may hold a key
-    return ConfigurationError(variable, f"{path} cannot be read: {reason}", "mend or remove it")
+    reason = str(error).splitlines()[0]  # further lines quote the file, which may contain a key
+    return ConfigurationError(variable, f"{path} cannot be read: {reason}", "fix or remove it")
 
 
 def _flatten(sections: _Sections, section: str) -> dict[str, str]:
     settings = dict(sections[section])
     services = sections.get(f"services {settings['services']}", {}) if "services" in settings else {}
     for service in _SERVICES:
+        # configparser returns a service's indented block as one value of several lines.
         for line in services.get(service, "").splitlines():
             key, equals, value = line.partition("=")
             if equals:

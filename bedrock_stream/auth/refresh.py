@@ -1,14 +1,13 @@
-"""The keys of one source, kept until they are due, and fetched by one request for all that wait.
+"""A cache for the credentials of one source, refreshed before they expire; concurrent requests share one fetch.
 
-    end of the keys   -15 min                 -10 min                    0
-    kept and used     fetched beside, kept    waited for, kept if that   never used
-                      ones used meanwhile     fails
+    time to expiry   > 15 min   15 to 10 min                    < 10 min                       0
+    cached ones      used       used, refresh in background     used only if a refresh fails   never used
 
-What a source gives without an end: a lasting source (a file, a role) is not asked again until the service refuses its
-keys; a callable is asked for each request, for it may have rotated them. A fetch that fails, or gives keys that are due
-already, is not repeated within a minute while the kept ones hold. Each event loop fetches for itself: tasks cannot be
-shared between loops. A fetch runs in a context of its own, so what one caller's context holds, a tenant's name perhaps,
-never decides about keys that all callers get.
+Credentials without an expiry: those of a source (a file, a role) are cached until the service refuses them; a callable
+is called for each request, since it may have rotated them. After a failed fetch, or one that returned credentials that
+are due for refresh already, the next one waits a minute while the cached ones are still valid. Each event loop fetches
+for itself, since tasks cannot be shared between loops. A fetch runs in an empty context, so that context variables of
+one caller (a tenant, for example) cannot affect credentials that all callers share.
 """
 
 from __future__ import annotations
@@ -25,8 +24,9 @@ from .credentials import Credentials
 
 __all__ = ("CredentialCache", "Fetch")
 
-_ADVISORY = timedelta(minutes=15)
-_MANDATORY = timedelta(minutes=10)
+# The same limits as in botocore, which calls the two refreshes advisory and mandatory.
+_ADVISORY_REFRESH = timedelta(minutes=15)
+_MANDATORY_REFRESH = timedelta(minutes=10)
 _PAUSE = timedelta(minutes=1)
 
 _log = logging.getLogger("bedrock_stream.auth")
@@ -35,95 +35,103 @@ Fetch = Callable[[], Awaitable[Credentials]]
 
 
 class CredentialCache:
-    """Keeps the keys of one source. `name` stands in log lines; `clock` tells the time, aware."""
+    """The cached credentials of one source.
 
-    __slots__ = ("_clock", "_flights", "_kept", "_lasting", "_name", "_pause_until")
+    `name` is the source's name in logs and errors; `clock` returns the time, timezone-aware. `cache_unexpiring` is
+    whether credentials without an expiry are cached.
+    """
 
-    def __init__(self, name: str, clock: Callable[[], datetime], *, lasting: bool) -> None:
+    __slots__ = ("_cache_unexpiring", "_cached", "_clock", "_fetch_tasks", "_name", "_paused_until")
+
+    def __init__(self, name: str, clock: Callable[[], datetime], *, cache_unexpiring: bool) -> None:
         self._name = name
         self._clock = clock
-        self._lasting = lasting
-        self._kept: Credentials | None = None
-        self._pause_until: datetime | None = None
-        self._flights: dict[asyncio.AbstractEventLoop, asyncio.Task[Credentials]] = {}
+        self._cache_unexpiring = cache_unexpiring
+        self._cached: Credentials | None = None
+        self._paused_until: datetime | None = None
+        self._fetch_tasks: dict[asyncio.AbstractEventLoop, asyncio.Task[Credentials]] = {}
 
     async def get(self, fetch: Fetch) -> Credentials:
-        """Keys that hold. `fetch` asks the source; what that raises is raised only where no kept keys hold.
+        """Return valid credentials. An error of `fetch` is raised only if the cached ones are not valid.
 
-        Raises `ClientClosed` where `close` gives up what is waited for.
+        Raises `ClientClosed` if `close` is called while it waits.
         """
-        kept = self._kept
-        if kept is None:
-            return await self._join(fetch)
-        if kept.expires_at is None:
-            return kept
+        cached = self._cached
+        if cached is None:
+            return await self._wait_for_fetch(fetch)
+        if cached.expires_at is None:  # valid until the service refuses them
+            return cached
         now = self._clock()
-        left = kept.expires_at - now
-        if left > _ADVISORY or (self._paused(now) and left > timedelta(0)):
-            return kept
-        if left > _MANDATORY:
-            self._flight(fetch)
-            return kept
+        remaining = cached.expires_at - now
+        if remaining > _ADVISORY_REFRESH or (self._is_paused(now) and remaining > timedelta(0)):
+            return cached
+        if remaining > _MANDATORY_REFRESH:
+            self._start_fetch(fetch)  # in the background: this request does not wait for it
+            return cached
         try:
-            return await self._join(fetch)
+            return await self._wait_for_fetch(fetch)
         except BedrockStreamError:
-            if left > timedelta(0):
-                return kept
+            if remaining > timedelta(0):
+                return cached
             raise
 
-    def distrust(self, refused: Credentials) -> None:
-        """The service refused these keys: if they are the kept ones, the next request fetches others."""
-        if self._kept == refused:
-            self._kept = None
-            self._pause_until = None
+    def invalidate(self, refused: Credentials) -> None:
+        """Drop the cached credentials if they are the refused ones, so that the next request fetches new ones."""
+        if self._cached == refused:
+            self._cached = None
+            self._paused_until = None
 
     def close(self) -> None:
-        """Give up what the running loop is fetching."""
-        flight = self._flights.get(asyncio.get_running_loop())
-        if flight is not None:
-            flight.cancel()
+        """Cancel the running loop's fetch."""
+        task = self._fetch_tasks.get(asyncio.get_running_loop())
+        if task is not None:
+            task.cancel()
 
-    async def _join(self, fetch: Fetch) -> Credentials:
-        """Wait for the fetch that is under way, or for a new one; leaving does not stop it for the others."""
-        flight = self._flight(fetch)
+    # ------------------------------------------------------------------------------------------------------- internals
+
+    async def _wait_for_fetch(self, fetch: Fetch) -> Credentials:
+        """Wait for the running fetch, or start one. Cancelling one waiter does not cancel the fetch for the others."""
+        fetching = self._start_fetch(fetch)
         try:
-            return await asyncio.shield(flight)
+            return await asyncio.shield(fetching)
         except asyncio.CancelledError:
-            task = asyncio.current_task()
-            if flight.cancelled() and task is not None and not task.cancelling():
-                raise ClientClosed("the client was closed before its keys came") from None
+            waiter = asyncio.current_task()
+            # Distinguish `close`, which cancels the fetch, from a caller that cancels this waiter.
+            if fetching.cancelled() and waiter is not None and not waiter.cancelling():
+                raise ClientClosed("the client was closed while it was fetching credentials") from None
             raise
         except BedrockStreamError as error:
-            raise copy.copy(error) from error  # each who waited may write on its own
+            raise copy.copy(error) from error  # one error per waiter: each adds facts of its own request to it
 
-    def _flight(self, fetch: Fetch) -> asyncio.Task[Credentials]:
+    def _start_fetch(self, fetch: Fetch) -> asyncio.Task[Credentials]:
         loop = asyncio.get_running_loop()
-        flight = self._flights.get(loop)
-        if flight is None:
-            flight = loop.create_task(self._fetch(fetch), name=f"keys of {self._name}", context=Context())
-            self._flights[loop] = flight
-            flight.add_done_callback(lambda done: self._landed(loop, done))
-        return flight
+        task = self._fetch_tasks.get(loop)
+        if task is None:
+            task = loop.create_task(self._fetch(fetch), name=f"credentials of {self._name}", context=Context())
+            self._fetch_tasks[loop] = task
+            task.add_done_callback(lambda done: self._on_fetch_done(loop, done))
+        return task
 
     async def _fetch(self, fetch: Fetch) -> Credentials:
-        found = await fetch()
-        now = self._clock()
-        if found.expires_at is not None and found.expires_at <= now:
-            raise CredentialsUnavailable(self._name, f"its keys ended at {found.expires_at:%Y-%m-%d %H:%M:%S %Z}")
-        if self._lasting or found.expires_at is not None:
-            due_again = found.expires_at is not None and found.expires_at - now <= _ADVISORY
-            self._pause_until = now + _PAUSE if due_again and self._kept is not None else None
-            self._kept = found
-        return found
+        fetched = await fetch()
+        expires_at, now = fetched.expires_at, self._clock()
+        if expires_at is not None and expires_at <= now:
+            raise CredentialsUnavailable(self._name, f"its credentials expired at {expires_at:%Y-%m-%d %H:%M:%S %Z}")
+        if self._cache_unexpiring or expires_at is not None:
+            # IMDS may return the same credentials until five minutes before they expire: do not fetch per request.
+            due_again = expires_at is not None and expires_at - now <= _ADVISORY_REFRESH
+            self._paused_until = now + _PAUSE if due_again and self._cached is not None else None
+            self._cached = fetched
+        return fetched
 
-    def _landed(self, loop: asyncio.AbstractEventLoop, flight: asyncio.Task[Credentials]) -> None:
-        self._flights.pop(loop, None)
-        if flight.cancelled():
+    def _on_fetch_done(self, loop: asyncio.AbstractEventLoop, task: asyncio.Task[Credentials]) -> None:
+        self._fetch_tasks.pop(loop, None)
+        if task.cancelled():
             return
-        error = flight.exception()
-        if error is not None and self._kept is not None:
-            self._pause_until = self._clock() + _PAUSE
-            _log.warning("%s gave no new keys, the old ones stay in use: %s", self._name, error)
+        error = task.exception()
+        if error is not None and self._cached is not None:
+            self._paused_until = self._clock() + _PAUSE
+            _log.warning("refreshing the credentials of %s failed, the cached ones are used: %s", self._name, error)
 
-    def _paused(self, now: datetime) -> bool:
-        return self._pause_until is not None and now < self._pause_until
+    def _is_paused(self, now: datetime) -> bool:
+        return self._paused_until is not None and now < self._paused_until

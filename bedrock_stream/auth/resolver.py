@@ -1,9 +1,8 @@
-"""Who one client is, whoever asks: the place that counts for a call, and the keys from it as they are now.
+"""Resolve a client's credentials: choose the source for a call and return its current credentials.
 
-Shared by all calls and loops of the client. Keys of a source are kept in its `CredentialCache`;
-an API key that a callable gives
-is asked for before each request, in the caller's own context. The place and the region that were chosen are logged
-once, by name.
+One resolver is shared by all calls and event loops of a client. Each source's credentials are in a `CredentialCache`;
+a callable that returns an API key is called before each request, in the caller's context. The source and the region in
+use are logged once, by name.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ from typing import Any
 
 from ..errors import ConfigurationError
 from .credentials import ApiKey, Credentials, Identity, check_api_key
-from .key_store import stored_keys
+from .key_store import get_stored_keys
 from .lookup import environment_key_source, find_key_source, stored_key_source
 from .profiles import Profile, Profiles
 from .refresh import CredentialCache
@@ -28,12 +27,16 @@ __all__ = ("CredentialResolver",)
 
 _log = logging.getLogger("bedrock_stream.auth")
 
+_STATIC_VARIABLES = ("AWS_BEARER_TOKEN_BEDROCK", "AWS_ACCESS_KEY_ID")
+_MAX_CACHES = 256  # sources that are passed with each call must not accumulate
+_SCHEMES = {"bearer": "an API key", "sigv4": "IAM credentials"}
+
 
 class CredentialResolver:
     """The resolver of one client.
 
-    `place` is what the client was made with; `profile` names a profile that takes its stead, read again whenever its
-    files change. `clock` tells the time, aware.
+    `key_source` is what the client was created with; `profile` names a profile to use instead, which is read again when
+    its files change. `clock` returns the local time, timezone-aware.
     """
 
     __slots__ = ("_caches", "_key_source", "_logged", "_prefer_profile", "_profiles", "clocks")
@@ -45,82 +48,87 @@ class CredentialResolver:
         self._caches: dict[Hashable, tuple[Any, CredentialCache]] = {}
         self._logged: set[str] = set()
         self.clocks: ServiceClocks = ServiceClocks(clock)
-        """What time the services think it is."""
-        self._prepare()
+        """The time at each service host."""
+        self._preload()
 
     @property
     def profile(self) -> Profile:
-        """The profile that counts, as its files are now."""
+        """The profile in use, read again if its files have changed."""
         return self._profiles.read(os.environ)
 
     def key_source(self, call: KeySource | None) -> KeySource:
-        """The place that counts for a call. Raises `MissingCredentials`, `ConfigurationError`."""
+        """Return the source for a call; `call` is its own, if any. Raises `MissingCredentials` and others."""
         if call is not None:
             return call
         own = self._key_source
         if self._prefer_profile:
+            # As in the AWS SDKs, a profile that is named in code takes precedence over the environment's credentials.
             from .chain import profile_key_source
 
             own = profile_key_source(self.profile)
-        return find_key_source(None, own, stored_keys(), os.environ, lambda: self.profile)
+        return find_key_source(None, own, get_stored_keys(), os.environ, lambda: self.profile)
 
     def region(self, call: KeySource | None) -> str | None:
-        """The region put beside the keys, where those keys count; asks for nothing else."""
-        key_source = call or self._key_source or (None if self._prefer_profile else stored_key_source(stored_keys()))
+        """Return the region configured together with the credentials in use, without fetching anything."""
+        key_source = call or self._key_source
+        if key_source is None and not self._prefer_profile:
+            key_source = stored_key_source(get_stored_keys())
         return None if key_source is None else key_source.region
 
-    async def ask(self, key_source: KeySource, http: Http, region: str) -> Identity:
-        """The identity of a key source, now. Raises `CredentialsUnavailable` and what sources raise."""
+    async def resolve(self, key_source: KeySource, http: Http, region: str) -> Identity:
+        """Return a source's current identity. Raises `CredentialsUnavailable` and the source's own errors."""
         self._log_once(key_source, region)
         source = key_source.source
         if isinstance(source, Credentials | ApiKey):
             return source
         if key_source.scheme == "bearer":
             return ApiKey(check_api_key(await call_provider(source, key_source.name)))
-        source, cache = self._cache(key_source)
+        source, cache = self._cache_for(key_source)
         return await cache.get(lambda: self._fetch(source, key_source.name, http, region))
 
-    def distrust(self, key_source: KeySource, refused: Identity) -> None:
-        """The service refused keys of this place; kept ones are not used again, and files are read anew."""
-        self._profiles.forget()
+    def invalidate(self, key_source: KeySource, refused: Identity) -> None:
+        """Drop cached credentials that the service has refused, and read the profile files again."""
+        self._profiles.invalidate()
         if isinstance(refused, Credentials) and key_source.key in self._caches:
-            self._caches[key_source.key][1].distrust(refused)
+            self._caches[key_source.key][1].invalidate(refused)
 
     def close(self) -> None:
-        """Stop fetching on the running loop."""
+        """Cancel fetches on the running loop."""
         for _, cache in list(self._caches.values()):
             cache.close()
 
-    # -------------------------------------------------------------------------------------------- what it rests on
+    # ------------------------------------------------------------------------------------------------------- internals
 
-    def _prepare(self) -> None:
-        """Import what the first request would else stop the loop for, unless its keys are likely at hand."""
+    def _preload(self) -> None:
+        """Import now what would block the loop at the first request, unless static credentials make that unlikely."""
         if self._key_source is None:
-            if not self._prefer_profile and any(os.environ.get(name) for name in _AT_HAND):
+            if not self._prefer_profile and any(os.environ.get(name) for name in _STATIC_VARIABLES):
                 return
             from . import chain  # noqa: F401
         elif isinstance(self._key_source.source, Credentials | ApiKey):
             return
         prepare_threads()
 
-    def _cache(self, key_source: KeySource) -> tuple[Any, CredentialCache]:
-        kept = self._caches.pop(key_source.key, None)
-        if kept is None:
+    def _cache_for(self, key_source: KeySource) -> tuple[Any, CredentialCache]:
+        # Entries are in order of use: each use moves one to the end, and the first is evicted.
+        entry = self._caches.pop(key_source.key, None)
+        if entry is None:
             while len(self._caches) >= _MAX_CACHES:
-                del self._caches[next(iter(self._caches))]  # what was used longest ago
-            lasting = isinstance(key_source.source, Source)
-            kept = (key_source.source, CredentialCache(key_source.name, self.clocks.believed, lasting=lasting))
-        self._caches[key_source.key] = kept
-        return kept
+                del self._caches[next(iter(self._caches))]
+            is_source = isinstance(key_source.source, Source)
+            cache = CredentialCache(key_source.name, self.clocks.corrected_now, cache_unexpiring=is_source)
+            entry = (key_source.source, cache)
+        self._caches[key_source.key] = entry
+        return entry
 
     async def _fetch(self, source: Any, name: str, http: Http, region: str) -> Credentials:
         if isinstance(source, Source):
             source = partial(source.fetch, self._context(http, region))
-        found = await call_provider(source, name)
-        if not isinstance(found, Credentials):
-            kind = type(found).__name__
-            raise ConfigurationError("credentials", f"the provider gave a {kind}", "return Credentials")
-        return found
+        result = await call_provider(source, name)
+        if not isinstance(result, Credentials):
+            problem = f"expected the provider to return Credentials, got {type(result).__name__}"
+            raise ConfigurationError("credentials", problem)
+        return result
 
     def _context(self, http: Http, region: str) -> SourceContext:
         return SourceContext(
@@ -130,22 +138,22 @@ class CredentialResolver:
             region=region,
             now=self.clocks.now,
             learn=self.clocks.learn,
-            default=lambda: self._default(http, region),
+            default=lambda: self._default_credentials(http, region),
         )
 
-    async def _default(self, http: Http, region: str) -> Credentials:
-        """IAM keys of the places behind the client's own: what a role is assumed with where nothing else is said."""
-        stored = stored_key_source(stored_keys())
+    async def _default_credentials(self, http: Http, region: str) -> Credentials:
+        """Fetch IAM credentials as if the client had none: a role without a `source` is assumed with these."""
+        stored = stored_key_source(get_stored_keys())
         if stored is not None and stored.scheme == "bearer":
-            stored = None
+            stored = None  # STS accepts only signed requests
         key_source = stored or environment_key_source(os.environ, bearer=False)
         if key_source is None:
             from .chain import chain_key_source
 
             key_source = chain_key_source(os.environ, self.profile)
-        found = await self.ask(key_source, http, region)
-        assert isinstance(found, Credentials)  # noqa: S101 - no place of the three has a bearer key
-        return found
+        identity = await self.resolve(key_source, http, region)
+        assert isinstance(identity, Credentials)  # noqa: S101 - bearer sources are excluded above
+        return identity
 
     def _log_once(self, key_source: KeySource, region: str) -> None:
         if key_source.name not in self._logged:
@@ -153,9 +161,4 @@ class CredentialResolver:
             _log.info("requests are authorized with %s, found in: %s", _SCHEMES[key_source.scheme], key_source.name)
         if region not in self._logged:
             self._logged.add(region)
-            _log.info("requests go to region %s", region)
-
-
-_AT_HAND = ("AWS_BEARER_TOKEN_BEDROCK", "AWS_ACCESS_KEY_ID")
-_MAX_CACHES = 256  # sources given call by call must not pile up
-_SCHEMES = {"bearer": "an API key", "sigv4": "IAM keys"}
+            _log.info("requests are sent to region %s", region)

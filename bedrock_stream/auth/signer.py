@@ -1,7 +1,7 @@
-"""The signatures of one attempt: each sending gets its own, and a refusal that a new one would cure is known here.
+"""Authorize the attempts of one call: each attempt gets a new signature.
 
-Two refusals are cured, once each, whether they come as the answer's status or as its first frame: a clock that is apart
-from the service's, which is learned for its host; and keys that have expired, where their place gives others now.
+Two refusals are recovered from, once each, whether they are received as an HTTP status or as the first frame: a wrong
+clock, whose offset is learned for the host; and expired credentials, if their source now returns others.
 """
 
 from __future__ import annotations
@@ -19,13 +19,16 @@ from .sources import Http, KeySource
 
 __all__ = ("Signer",)
 
-_STALE = frozenset({"ExpiredTokenException", "ExpiredToken", "UnrecognizedClientException", "InvalidClientTokenId"})
+# Bedrock's codes, then those of STS, for an expired token and for an access key that is unknown or was rotated.
+_STALE_CREDENTIALS = frozenset(
+    {"ExpiredTokenException", "UnrecognizedClientException", "ExpiredToken", "InvalidClientTokenId"}
+)
 
 
 class Signer:
-    """Signs one attempt to one endpoint, as often as it is sent. `call` is the place of the call's own keys, if any."""
+    """Signs the attempts of one call to one endpoint. `call` is the source of the call's own credentials, if any."""
 
-    __slots__ = ("_call", "_cured", "_host", "_http", "_region", "_resolver", "_signed_at", "_used")
+    __slots__ = ("_call", "_host", "_http", "_recovered", "_region", "_resolver", "_signed_at", "_used")
 
     def __init__(self, resolver: CredentialResolver, call: KeySource | None, region: str) -> None:
         self._resolver = resolver
@@ -35,15 +38,16 @@ class Signer:
         self._http: Http | None = None
         self._used: tuple[KeySource, Identity] | None = None
         self._signed_at: datetime | None = None
-        self._cured: set[str] = set()
+        self._recovered: set[str] = set()
 
     async def authorize(self, request: Request, http: Http) -> dict[str, str]:
-        """The headers that prove who asks. Raises `MissingCredentials` and what the source of the keys raises."""
+        """Return the headers that authorize a request. Raises `MissingCredentials` and the source's own errors."""
         resolver = self._resolver
         key_source = resolver.key_source(self._call)
-        identity = await resolver.ask(key_source, http, self._region)
+        identity = await resolver.resolve(key_source, http, self._region)
         self._used, self._http = (key_source, identity), http
         if isinstance(identity, ApiKey):
+            # With an API key there is no date, no security token and no content hash, so clocks do not matter.
             return {"Authorization": f"Bearer {identity.token}"}
         self._host = urlsplit(request.url).netloc
         self._signed_at = now = resolver.clocks.now(self._host)
@@ -59,32 +63,32 @@ class Signer:
         )
 
     async def can_recover(self, error: BedrockStreamError, date: str | None) -> bool:
-        """Whether one more attempt, signed anew, may succeed. `date` is the refusal's own `Date` header."""
+        """Return whether another attempt with a new signature may succeed. `date` is the refusal's `Date` header."""
         if isinstance(error, SignatureExpired) and self._signed_at is not None:
-            return self._learn(error, date)
-        if isinstance(error, ServiceError) and error.code in _STALE and "keys" not in self._cured:
-            self._cured.add("keys")
-            return await self._has_other_keys()
+            return self._learn_clock(error, date)
+        if isinstance(error, ServiceError) and error.code in _STALE_CREDENTIALS and "keys" not in self._recovered:
+            self._recovered.add("keys")
+            return await self._has_new_credentials()
         return False
 
-    def _learn(self, error: SignatureExpired, date: str | None) -> bool:
+    def _learn_clock(self, error: SignatureExpired, date: str | None) -> bool:
         clocks, host = self._resolver.clocks, self._host
-        assert self._signed_at is not None  # noqa: S101 - see `can_recover`
+        assert self._signed_at is not None  # noqa: S101 - checked in `can_recover`
         age = (clocks.now(host) - self._signed_at).total_seconds()
         learned = clocks.learn(host, date, error.message)
-        if learned and "clock" not in self._cured:
-            self._cured.add("clock")
+        if learned and "clock" not in self._recovered:
+            self._recovered.add("clock")
             return True
         skew = clocks.skew(host)
         error.explain(age, skew.total_seconds(), describe_refusal(read_refusal(error.message), skew))
         return False
 
-    async def _has_other_keys(self) -> bool:
-        assert self._used is not None and self._http is not None  # noqa: S101, PT018 - something had been signed
+    async def _has_new_credentials(self) -> bool:
+        assert self._used is not None and self._http is not None  # noqa: S101, PT018 - set by `authorize`
         key_source, refused = self._used
-        self._resolver.distrust(key_source, refused)
+        self._resolver.invalidate(key_source, refused)
         try:
             key_source = self._resolver.key_source(self._call)
-            return await self._resolver.ask(key_source, self._http, self._region) != refused
+            return await self._resolver.resolve(key_source, self._http, self._region) != refused
         except BedrockStreamError:
-            return False  # the refusal itself says more
+            return False  # the service's refusal is the more useful error

@@ -1,10 +1,10 @@
-"""AWS Signature Version 4 for headers, as its named stages.
+"""AWS Signature Version 4 in the `Authorization` header, as its named stages.
 
     canonical_request -> string_to_sign -> signing_key -> signature
 
-Pure: the clock is handed in, nothing is awaited, nothing is logged. What is signed is what will be sent: the URL must
-be the exact text of the request line, since its path is percent-encoded once more here (every service but S3 does).
-Source: "Signing AWS API requests" in the IAM user guide; the published test suite is in the tests of AWS's own signers.
+Pure: the time is an argument, nothing is awaited, nothing is logged. The URL must be exactly the one in the request
+line, since its path is percent-encoded once more here (as every service except S3 does).
+Source: "Signing AWS API requests" in the IAM User Guide.
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ __all__ = ("SigningKeys", "canonical_request", "hash_payload", "sign", "signing_
 _ALGORITHM = "AWS4-HMAC-SHA256"
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
-# Proxies and tracers add or change these on the way, so a signature over them would break.
+# Proxies and tracers add or change these in transit, which would invalidate a signature over them. The list is
+# botocore's plus Accept-Encoding. All other headers are signed; AWS requires it for Host and X-Amz-* headers.
 _UNSIGNED = frozenset(
     {
         "accept-encoding",
@@ -46,7 +47,7 @@ _UNSIGNED = frozenset(
 
 
 class SigningKeys(Protocol):
-    """What signing needs of credentials."""
+    """The attributes of credentials that signing uses."""
 
     @property
     def access_key_id(self) -> str: ...
@@ -71,8 +72,8 @@ def sign(
     """Return the headers to add: `X-Amz-Date`, `Authorization` and, with a session token, `X-Amz-Security-Token`.
 
     `url` is exactly as it will be sent. `headers` are pairs; a name may repeat. A missing `Host` is taken from the URL.
-    `now` is aware, or naive UTC. `payload_hash` is the body's SHA-256 in hex where the caller has it already; an
-    `X-Amz-Content-SHA256` among the headers goes before both.
+    `now` is timezone-aware, or naive UTC. `payload_hash` is the body's SHA-256 in hex, if the caller has it already; an
+    `X-Amz-Content-SHA256` header takes precedence over both.
 
     >>> from bedrock_stream import Credentials
     >>> added = sign(
@@ -86,14 +87,15 @@ def sign(
     added = {"X-Amz-Date": stamp}
     if credentials.session_token:
         added["X-Amz-Security-Token"] = credentials.session_token
-    # What is added replaces what is there: the headers of an earlier attempt may be signed again.
+    # The added headers replace existing ones: a retry may sign the headers of an earlier attempt again.
     merged = _merge(headers) | _merge(added.items())
     if "host" not in merged:
         merged["host"] = _host(url)
+    # The header is optional for Bedrock; if it is present, its value is the last line of the canonical request.
     digest = merged.get("x-amz-content-sha256") or payload_hash or hash_payload(body)
     names = sorted(merged)
     scope = _scope(stamp, region, service)
-    text = _text_to_sign(_canonical(method, url, merged, names, digest), stamp, scope)
+    text = _string_to_sign(_canonical(method, url, merged, names, digest), stamp, scope)
     key = signing_key(credentials.secret_access_key, stamp[:8], region, service)
     signature = hmac.digest(key, text.encode(), "sha256").hex()
     added["Authorization"] = (
@@ -104,25 +106,28 @@ def sign(
 
 
 def hash_payload(body: bytes) -> str:
-    """The SHA-256 of a body in lower-case hex."""
+    """Return the SHA-256 of a body in lower-case hex."""
     return sha256(body).hexdigest()
 
 
 def canonical_request(method: str, url: str, headers: Iterable[tuple[str, str]], payload_hash: str) -> str:
-    """The request in the one form that both sides agree on: six parts joined by line feeds."""
+    """Return the canonical request: method, path, query, headers, names of signed headers, and payload hash."""
     merged = _merge(headers)
     return _canonical(method, url, merged, sorted(merged), payload_hash)
 
 
 def string_to_sign(canonical: str, *, now: datetime, region: str, service: str = "bedrock") -> str:
-    """Algorithm, date, scope and the canonical request's hash. `now` is aware, or naive UTC."""
+    """Return algorithm, date, scope and the canonical request's hash. `now` is timezone-aware, or naive UTC."""
     stamp = _stamp(now)
-    return _text_to_sign(canonical, stamp, _scope(stamp, region, service))
+    return _string_to_sign(canonical, stamp, _scope(stamp, region, service))
 
 
 @lru_cache(maxsize=256)
 def signing_key(secret: str, date: str, region: str, service: str = "bedrock") -> bytes:
-    """The key derived from the secret for one day (`YYYYMMDD`), region and service: four HMACs, so kept for the day."""
+    """Return the key derived from the secret for one day (`YYYYMMDD`), region and service.
+
+    The result is cached, since it takes four HMACs and is the same for the whole day.
+    """
     key = f"AWS4{secret}".encode()
     for part in (date, region, service, "aws4_request"):
         key = hmac.digest(key, part.encode(), "sha256")
@@ -130,7 +135,7 @@ def signing_key(secret: str, date: str, region: str, service: str = "bedrock") -
 
 
 def _stamp(now: datetime) -> str:
-    """The time as AWS writes it; its first eight characters are the day."""
+    """Return the time as in `X-Amz-Date`; its first eight characters are the day, in UTC."""
     if now.tzinfo not in (None, UTC):
         now = now.astimezone(UTC)
     return now.strftime("%Y%m%dT%H%M%SZ")
@@ -140,12 +145,15 @@ def _scope(stamp: str, region: str, service: str) -> str:
     return f"{stamp[:8]}/{region}/{service}/aws4_request"
 
 
-def _text_to_sign(canonical: str, stamp: str, scope: str) -> str:
+def _string_to_sign(canonical: str, stamp: str, scope: str) -> str:
     return f"{_ALGORITHM}\n{stamp}\n{scope}\n{sha256(canonical.encode()).hexdigest()}"
 
 
 def _merge(headers: Iterable[tuple[str, str]]) -> dict[str, str]:
-    """Lower-case names, white space trimmed and folded, repeated names joined by commas in the order they came."""
+    """Return the signed headers by lower-case name.
+
+    White space is trimmed and folded into one space; values of a repeated name are joined by commas in their order.
+    """
     merged: dict[str, str] = {}
     for name, value in headers:
         name = name.strip().lower()
@@ -156,6 +164,7 @@ def _merge(headers: Iterable[tuple[str, str]]) -> dict[str, str]:
 
 
 def _canonical(method: str, url: str, merged: dict[str, str], names: list[str], payload_hash: str) -> str:
+    # Each header line ends with a line feed, so an empty line separates the headers from the list of their names.
     parts = urlsplit(url)
     block = "".join([f"{name}:{merged[name]}\n" for name in names])
     path, query = _canonical_path(parts.path), _canonical_query(parts.query)
@@ -163,6 +172,7 @@ def _canonical(method: str, url: str, merged: dict[str, str], names: list[str], 
 
 
 def _host(url: str) -> str:
+    # As HTTP clients send it: without user information, and without the scheme's default port.
     parts = urlsplit(url)
     host = parts.netloc.rpartition("@")[2]
     if parts.port is not None and parts.port == _DEFAULT_PORTS.get(parts.scheme):
@@ -172,23 +182,24 @@ def _host(url: str) -> str:
 
 @lru_cache(maxsize=1024)
 def _canonical_path(path: str) -> str:
-    """Dot segments and empty segments resolved, then percent-encoded again: `%3A` becomes `%253A`."""
-    kept: list[str] = []
+    """Return the path with dot segments and empty segments removed, percent-encoded again: `%3A` becomes `%253A`."""
+    segments: list[str] = []
     for segment in path.split("/"):
         if segment == "..":
-            if kept:
-                kept.pop()
+            if segments:
+                segments.pop()
         elif segment not in ("", "."):
-            kept.append(segment)
-    normal = "/" + "/".join(kept)
-    if kept and path.endswith("/"):  # RFC 3986 would add one after a last dot segment too; AWS's signers do not
-        normal += "/"
-    return quote(normal, safe="/~")
+            segments.append(segment)
+    normalized = "/" + "/".join(segments)
+    if segments and path.endswith("/"):  # unlike RFC 3986, AWS's signers add no slash after a final dot segment
+        normalized += "/"
+    return quote(normalized, safe="/~")
 
 
 def _canonical_query(query: str) -> str:
     if not query:
         return ""
+    # Sorted by encoded name, then by encoded value; only unreserved characters stay unencoded.
     pairs = (part.partition("=") for part in query.split("&") if part)
     encoded = ((_encode_query(name), _encode_query(value)) for name, _, value in pairs)
     return "&".join(f"{name}={value}" for name, value in sorted(encoded))

@@ -1,4 +1,4 @@
-"""Keys as values: what makes them, what cannot be one, and no key in sight wherever one is printed."""
+"""Credentials as values: construction, invalid values, and no secret wherever they are printed."""
 
 from __future__ import annotations
 
@@ -15,48 +15,48 @@ from bedrock_stream.auth.credentials import ApiKey, Identity, check_api_key, che
 from tests.support.refusals import refused
 
 
-def test_three_parts_make_a_pair_and_none_make_none() -> None:
+def test_check_pair_builds_credentials_from_three_values_or_none() -> None:
     assert check_pair("A", "s", "t") == Credentials("A", "s", "t")
     assert check_pair("A", "s", None) == Credentials("A", "s")
     assert check_pair(None, None, None) is None
-    with refused("session_token", "it belongs to a key pair, and none is given", "give both keys too"):
+    with refused("session_token", "is set without access_key_id and secret_access_key", "pass both keys too"):
         check_pair(None, None, "t")
 
 
 @pytest.mark.parametrize("blank", ["", " ", "\t\n"])
 def test_a_blank_key_is_refused(blank: str) -> None:
-    with refused("api_key", "it is blank", "give a Bedrock API key, or leave it out"):
+    with refused("api_key", "is blank", "pass a Bedrock API key, or leave it out"):
         check_api_key(blank)
-    with refused("access_key_id", "it is blank", "give both keys of the pair, or neither"):
+    with refused("access_key_id", "is blank", "pass both keys of the pair, or neither"):
         Credentials(blank, "secret")
-    with refused("secret_access_key", "it is blank", "give both keys of the pair, or neither"):
+    with refused("secret_access_key", "is blank", "pass both keys of the pair, or neither"):
         Credentials("A", blank)
 
 
 def test_a_key_of_another_type_is_refused() -> None:
-    with refused("secret_access_key", "it is blank", "give both keys of the pair, or neither"):
+    with refused("secret_access_key", "expected a str, got NoneType", "pass both keys of the pair, or neither"):
         Credentials("A", None)  # type: ignore[arg-type]
-    with refused("api_key", "it is blank", "give a Bedrock API key, or leave it out"):
+    with refused("api_key", "expected a str, got int", "pass a Bedrock API key, or leave it out"):
         check_api_key(5)
 
 
 @pytest.mark.parametrize("key", ["a\nb", "a\r\nX-Evil: 1", "ключ", "a\x00", "a\x7fb"])
-def test_what_cannot_stand_in_a_header_is_no_key(key: str) -> None:
-    with refused("api_key", "it holds characters that no key has", "copy it again") as caught:
+def test_a_key_with_characters_that_no_header_may_have_is_refused(key: str) -> None:
+    with refused("api_key", "contains characters that cannot occur in a key", "copy it again") as caught:
         check_api_key(key)
     assert key not in str(caught.value)
 
 
 @pytest.mark.parametrize(
-    ("ends", "problem"),
-    [(datetime(2030, 1, 1), "a datetime without a zone"), (1893456000, "a int"), ("2030-01-01T00:00:00Z", "a str")],  # noqa: DTZ001
+    ("expires_at", "actual"),
+    [(datetime(2030, 1, 1), "a naive datetime"), (1893456000, "int"), ("2030-01-01T00:00:00Z", "str")],  # noqa: DTZ001
 )
-def test_an_end_is_an_aware_moment(ends: Any, problem: str) -> None:
-    with refused("expires_at", f"{problem} is no moment", "give an aware datetime"):
-        Credentials("AKIA", "secret", expires_at=ends)
+def test_an_expiry_must_be_a_timezone_aware_datetime(expires_at: Any, actual: str) -> None:
+    with refused("expires_at", f"expected a timezone-aware datetime, got {actual}"):
+        Credentials("AKIA", "secret", expires_at=expires_at)
 
 
-# -------------------------------------------------------------------------------------------------------------- secrets
+# ------------------------------------------------------------------------------------------------------------- secrets
 
 HIDDEN = "hunter2"
 
@@ -66,18 +66,18 @@ HIDDEN = "hunter2"
     [Credentials(f"AKIA{HIDDEN}", HIDDEN, HIDDEN, datetime(2030, 1, 1, tzinfo=UTC)), ApiKey(HIDDEN)],
     ids=["pair", "key"],
 )
-def test_no_key_shows_wherever_it_is_printed(identity: Identity) -> None:
-    for held in (identity, pickle.loads(pickle.dumps(identity)), copy.deepcopy(identity)):  # noqa: S301
-        assert held == identity
-        shown = f"{held} {held!r} {[held]} { ({'identity': held}) } {held!s}"
+def test_no_key_is_shown_wherever_it_is_printed(identity: Identity) -> None:
+    for value in (identity, pickle.loads(pickle.dumps(identity)), copy.deepcopy(identity)):  # noqa: S301
+        assert value == identity
+        shown = f"{value} {value!r} {[value]} { ({'identity': value}) } {value!s}"
         assert HIDDEN not in shown
 
 
 @pytest.mark.parametrize("identity", [Credentials(HIDDEN, HIDDEN, HIDDEN), ApiKey(HIDDEN)], ids=["pair", "key"])
-def test_no_key_shows_to_a_pretty_printer(identity: Identity) -> None:
+def test_a_pretty_printer_shows_no_key(identity: Identity) -> None:
     assert HIDDEN not in pretty_repr({"identity": identity}, expand_all=True)
 
 
-def test_the_first_letters_of_an_access_key_tell_its_kind() -> None:
+def test_a_repr_shows_only_the_type_prefix_of_an_access_key() -> None:
     assert repr(Credentials("ASIAEXAMPLE", "s")) == "Credentials(access_key_id='ASIA...', secret_access_key='...')"
     assert str(ApiKey("k")) == "ApiKey('...')"

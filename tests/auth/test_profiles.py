@@ -1,4 +1,4 @@
-"""The shared files: which section speaks, what its service block says, and what happens without one."""
+"""The shared AWS files: the section that is used, its service block, and missing files and sections."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ s3 =
   endpoint_url = http://localhost:9000
 bedrock_runtime =
   endpoint_url = http://localhost:8080/base
-  # a comment among the keys
+  # a comment among the settings
   endpoint_discovery
 
 [profile lost]
@@ -45,7 +45,7 @@ def settings(tmp_path: Path, text: str = CONFIG, **environ: str) -> dict[str, st
     return dict(read_profile({"AWS_CONFIG_FILE": str(path), **environ}).settings)
 
 
-def test_without_a_name_the_default_section_speaks(tmp_path: Path) -> None:
+def test_without_a_name_the_default_section_is_used(tmp_path: Path) -> None:
     assert settings(tmp_path) == {"region": "eu-central-1"}
 
 
@@ -54,7 +54,7 @@ def test_the_default_section_may_be_called_a_profile(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("variable", ["AWS_PROFILE", "AWS_DEFAULT_PROFILE"])
-def test_a_named_profile_brings_its_service_block(tmp_path: Path, variable: str) -> None:
+def test_a_named_profile_includes_its_service_block(tmp_path: Path, variable: str) -> None:
     assert settings(tmp_path, **{variable: "work"}) == {
         "region": "eu-west-1",
         "use_fips_endpoint": "true",
@@ -64,13 +64,13 @@ def test_a_named_profile_brings_its_service_block(tmp_path: Path, variable: str)
     }
 
 
-def test_the_first_variable_wins_and_a_blank_one_is_absent(tmp_path: Path) -> None:
+def test_the_first_variable_takes_precedence_and_a_blank_one_counts_as_unset(tmp_path: Path) -> None:
     assert settings(tmp_path, AWS_PROFILE="work", AWS_DEFAULT_PROFILE="lost")["region"] == "eu-west-1"
     assert settings(tmp_path, AWS_PROFILE="", AWS_DEFAULT_PROFILE="work")["region"] == "eu-west-1"
 
 
 @pytest.mark.parametrize("name", ["lost", "empty"])
-def test_a_profile_without_a_service_block_for_bedrock_has_its_own_keys_only(tmp_path: Path, name: str) -> None:
+def test_a_profile_without_a_service_block_for_bedrock_has_its_own_settings_only(tmp_path: Path, name: str) -> None:
     assert list(settings(tmp_path, AWS_PROFILE=name)) == ["services"]
 
 
@@ -78,17 +78,17 @@ def test_a_section_without_the_word_profile_is_found_too(tmp_path: Path) -> None
     assert settings(tmp_path, "[work]\nregion = eu-west-2\n", AWS_PROFILE="work") == {"region": "eu-west-2"}
 
 
-def test_a_profile_that_is_not_there_says_nothing(tmp_path: Path) -> None:
+def test_a_missing_profile_has_no_settings(tmp_path: Path) -> None:
     assert settings(tmp_path, AWS_PROFILE="elsewhere") == {}
     assert settings(tmp_path, "") == {}
 
 
-def test_no_file_says_nothing(tmp_path: Path) -> None:
+def test_a_missing_file_has_no_settings(tmp_path: Path) -> None:
     assert read_profile({"AWS_CONFIG_FILE": str(tmp_path / "none")}).settings == {}
     assert read_profile({"AWS_CONFIG_FILE": os.devnull}).settings == {}
 
 
-def test_the_file_is_looked_for_at_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_default_path_is_in_the_home_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("USERPROFILE", str(tmp_path))
     (tmp_path / ".aws").mkdir()
@@ -97,7 +97,7 @@ def test_the_file_is_looked_for_at_home(tmp_path: Path, monkeypatch: pytest.Monk
     assert read_profile({"AWS_CONFIG_FILE": ""}).settings == {"region": "sa-east-1"}
 
 
-def test_a_percent_sign_is_only_a_percent_sign(tmp_path: Path) -> None:
+def test_a_percent_sign_is_not_interpolated(tmp_path: Path) -> None:
     assert settings(tmp_path, "[default]\nx = %(y)s 100%\n") == {"x": "%(y)s 100%"}
 
 
@@ -112,16 +112,16 @@ def test_a_percent_sign_is_only_a_percent_sign(tmp_path: Path) -> None:
 def test_a_file_that_cannot_be_read_is_refused(tmp_path: Path, data: bytes, value: str) -> None:
     path = tmp_path / "config"
     path.write_bytes(data)
-    with refused("AWS_CONFIG_FILE", value, "mend or remove it"):
+    with refused("AWS_CONFIG_FILE", value, "fix or remove it"):
         read_profile({"AWS_CONFIG_FILE": str(path)})
 
 
-def test_a_folder_in_place_of_the_file_is_refused(tmp_path: Path) -> None:
-    with refused("AWS_CONFIG_FILE", f"{tmp_path} cannot be read", "mend or remove it"):
+def test_a_directory_instead_of_the_file_is_refused(tmp_path: Path) -> None:
+    with refused("AWS_CONFIG_FILE", f"{tmp_path} cannot be read", "fix or remove it"):
         read_profile({"AWS_CONFIG_FILE": str(tmp_path)})
 
 
-# -------------------------------------------------------------------------------------------------- the two together
+# ---------------------------------------------------------------------------------------------------------- both files
 
 
 def both(tmp_path: Path, config: str, credentials: str) -> dict[str, str]:
@@ -133,15 +133,15 @@ def both(tmp_path: Path, config: str, credentials: str) -> dict[str, str]:
     }
 
 
-def test_the_credentials_file_goes_before_the_config_file(tmp_path: Path) -> None:
+def test_the_credentials_file_takes_precedence_over_the_config_file(tmp_path: Path) -> None:
     config = "[profile work]\nregion = eu-west-1\naws_access_key_id = OLD\n"
     environ = both(tmp_path, config, "[work]\naws_access_key_id = NEW\n")
-    found = read_profile({**environ, "AWS_PROFILE": "work"})
-    assert found.settings == {"region": "eu-west-1", "aws_access_key_id": "NEW"}
-    assert (found.name, found.named_by, found.found) == ("work", "AWS_PROFILE", True)
+    profile = read_profile({**environ, "AWS_PROFILE": "work"})
+    assert profile.settings == {"region": "eu-west-1", "aws_access_key_id": "NEW"}
+    assert (profile.name, profile.named_by, profile.found) == ("work", "AWS_PROFILE", True)
 
 
-def test_a_profile_may_live_in_the_credentials_file_alone(tmp_path: Path) -> None:
+def test_a_profile_may_be_in_the_credentials_file_only(tmp_path: Path) -> None:
     environ = both(tmp_path, "", "[work]\nregion = eu-west-1\n")
     assert read_profile(environ, "work").settings == {"region": "eu-west-1"}
     assert not read_profile(environ).found
@@ -154,21 +154,21 @@ def test_a_name_may_be_quoted(tmp_path: Path, quote: str) -> None:
 
 
 @pytest.mark.parametrize("section", ["profile   work", "profile\twork", 'profile "work"'])
-def test_the_word_profile_and_a_name_may_stand_apart(tmp_path: Path, section: str) -> None:
+def test_white_space_between_profile_and_its_name_is_folded(tmp_path: Path, section: str) -> None:
     environ = both(tmp_path, f"[{section}]\nregion = eu-west-1\n[profile o'brien]\nregion = eu-west-3\n", "")
     assert read_profile(environ, "work").settings == {"region": "eu-west-1"}
     assert read_profile(environ, "o'brien").settings == {"region": "eu-west-3"}
 
 
-def test_sts_has_a_block_of_its_own(tmp_path: Path) -> None:
+def test_sts_has_its_own_service_block(tmp_path: Path) -> None:
     config = "[default]\nservices = mine\n[services mine]\nsts =\n  endpoint_url = https://sts.example\n"
     assert read_profile(both(tmp_path, config, "")).settings["sts.endpoint_url"] == "https://sts.example"
 
 
-def test_an_argument_goes_before_the_environment_and_must_be_there(tmp_path: Path) -> None:
+def test_an_argument_takes_precedence_over_the_environment_and_must_exist(tmp_path: Path) -> None:
     environ = {**both(tmp_path, CONFIG, ""), "AWS_PROFILE": "empty"}
     assert read_profile(environ, "work").settings["region"] == "eu-west-1"
-    with refused("profile", "'gone' is not in ", "name one that is, or leave it out"):
+    with refused("profile", "'gone' is not in ", "name an existing profile, or leave it out"):
         read_profile(environ, "gone")
 
 
@@ -182,7 +182,7 @@ def test_a_changed_file_is_read_again_and_an_unchanged_one_is_not(tmp_path: Path
     assert profiles.read({**environ, "AWS_PROFILE": "other"}).settings == {}
 
 
-def test_a_file_is_read_again_where_it_was_replaced_or_where_that_is_asked_for(tmp_path: Path) -> None:
+def test_a_file_is_read_again_if_it_was_replaced_or_after_invalidate(tmp_path: Path) -> None:
     environ = both(tmp_path, "", "[default]\naws_access_key_id = A\n")
     file, other = tmp_path / "credentials", tmp_path / "other"
     os.utime(file, ns=(0, 0))
@@ -194,10 +194,10 @@ def test_a_file_is_read_again_where_it_was_replaced_or_where_that_is_asked_for(t
     assert profiles.read(environ).settings == {"aws_access_key_id": "B"}
     file.write_text("[default]\naws_access_key_id = C\n")
     os.utime(file, ns=(0, 0))
-    profiles.forget()
+    profiles.invalidate()
     assert profiles.read(environ).settings == {"aws_access_key_id": "C"}
 
 
-def test_no_value_shows_in_a_repr(tmp_path: Path) -> None:
+def test_a_repr_shows_no_values(tmp_path: Path) -> None:
     environ = both(tmp_path, "", "[default]\naws_secret_access_key = hunter2\n")
     assert repr(read_profile(environ)) == "Profile('default', settings=['aws_secret_access_key'])"

@@ -1,4 +1,4 @@
-"""Signature Version 4: known answers, each named stage line by line, and another signer as the oracle."""
+"""Signature Version 4: known answers, each stage line by line, and botocore's signer as the oracle."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def signed(
     url: str = f"{SONNET}/converse", headers: Pairs = (), body: bytes = b"", **options: object
 ) -> dict[str, str]:
     arguments: dict[str, object] = {"credentials": Keys(), "region": REGION, "now": NOW} | options
-    return sign("POST", url, headers, body, **arguments)  # type: ignore[arg-type]  # any option may be given
+    return sign("POST", url, headers, body, **arguments)  # type: ignore[arg-type]  # any option may be passed
 
 
 def signature(added: dict[str, str]) -> str:
@@ -70,7 +70,7 @@ def canonical_headers(*headers: tuple[str, str]) -> list[str]:
     return lines[: lines.index("")]
 
 
-# -------------------------------------------------------------------------------------------------------- known answers
+# ------------------------------------------------------------------------------------------------------- known answers
 
 
 class Vector(NamedTuple):
@@ -180,7 +180,7 @@ VECTORS = {
 
 
 @pytest.mark.parametrize("vector", VECTORS.values(), ids=VECTORS)
-def test_known_requests_get_their_known_signatures(vector: Vector) -> None:
+def test_known_requests_have_their_known_signatures(vector: Vector) -> None:
     added = signed(vector.url, vector.headers, vector.body, credentials=Keys(session_token=vector.token))
     assert added["X-Amz-Date"] == "20250701T120000Z"
     assert added.get("X-Amz-Security-Token") == vector.token
@@ -201,7 +201,7 @@ def test_known_requests_have_their_known_canonical_form(vector: Vector) -> None:
     assert hashlib.sha256(canonical.encode()).hexdigest() == vector.canonical
 
 
-# ------------------------------------------------------------------------------------------------- stages, line by line
+# ------------------------------------------------------------------------------------------------ stages, line by line
 
 
 def test_the_canonical_request_is_these_lines() -> None:
@@ -272,7 +272,7 @@ def test_the_signing_key_is_the_one_of_the_published_example() -> None:
         ("/base/model/x/converse", "/base/model/x/converse"),
     ],
 )
-def test_the_path_is_normalised_and_encoded_once_more(sent: str, canonical: str) -> None:
+def test_the_path_is_normalized_and_encoded_again(sent: str, canonical: str) -> None:
     assert canonical_path(sent) == canonical
 
 
@@ -309,7 +309,7 @@ def test_header_names_are_lowered_and_sorted_and_white_space_is_folded() -> None
     ]
 
 
-def test_repeated_headers_are_joined_by_commas_in_the_order_they_came() -> None:
+def test_repeated_headers_are_joined_by_commas_in_their_order() -> None:
     assert canonical_headers(("X-A", "b"), ("x-a", " a "), ("X-a", "b")) == ["host:h", "x-a:b,a,b"]
 
 
@@ -329,7 +329,7 @@ def test_the_method_is_signed_in_upper_case_as_it_is_sent() -> None:
     assert canonical_lines("https://h/", method="post") == canonical_lines("https://h/", method="POST")
 
 
-# ------------------------------------------------------------------------------------------------------- what is signed
+# ------------------------------------------------------------------------------------------------------ what is signed
 
 
 @pytest.mark.parametrize(
@@ -352,7 +352,7 @@ def test_the_method_is_signed_in_upper_case_as_it_is_sent() -> None:
         "X-Amzn-Trace-Id",
     ],
 )
-def test_headers_that_change_on_the_way_are_not_signed(name: str) -> None:
+def test_headers_that_change_in_transit_are_not_signed(name: str) -> None:
     assert signed(headers=[JSON, (name, "anything")]) == signed(headers=[JSON])
 
 
@@ -395,15 +395,15 @@ def test_the_host_is_the_urls_without_a_default_port(url: str, host: str) -> Non
     assert signed(url) != signed(url, [("Host", "elsewhere.example")])
 
 
-def test_a_given_host_is_signed_as_it_is() -> None:
+def test_an_explicit_host_is_signed_unchanged() -> None:
     assert signed("https://tunnel.example/x", [("host", "h.example")]) == signed("https://h.example/x")
 
 
-def test_a_given_payload_hash_stands_for_the_body() -> None:
+def test_a_payload_hash_replaces_the_body() -> None:
     assert signed(body=b"", payload_hash=hash_payload(HELLO)) == signed(body=HELLO)
 
 
-def test_a_content_hash_among_the_headers_goes_before_body_and_payload_hash() -> None:
+def test_a_content_hash_header_takes_precedence_over_body_and_payload_hash() -> None:
     unsigned = [("X-Amz-Content-SHA256", "UNSIGNED-PAYLOAD")]
     added = signed(headers=unsigned, body=HELLO)
     assert added == signed(headers=unsigned, body=b"other", payload_hash=EMPTY)
@@ -416,11 +416,11 @@ def test_a_content_hash_among_the_headers_goes_before_body_and_payload_hash() ->
     )
     key = signing_key(Keys().secret_access_key, "20250701", REGION)
     text = string_to_sign(canonical, now=NOW, region=REGION)
-    assert signature(added) == hashlib_hmac(key, text)
+    assert signature(added) == reference_hmac(key, text)
 
 
-def hashlib_hmac(key: bytes, text: str) -> str:
-    """HMAC-SHA256 spelled out from RFC 2104, so that the last stage is not checked by itself."""
+def reference_hmac(key: bytes, text: str) -> str:
+    """Return HMAC-SHA256 as defined in RFC 2104, so that the last stage is not checked against itself."""
     block = key.ljust(64, b"\0")
     inner = hashlib.sha256(bytes(byte ^ 0x36 for byte in block) + text.encode()).digest()
     return hashlib.sha256(bytes(byte ^ 0x5C for byte in block) + inner).hexdigest()
@@ -441,14 +441,14 @@ def test_signing_again_replaces_what_an_earlier_attempt_added() -> None:
     assert again == signed(headers=[JSON], credentials=Keys(session_token="new"))
 
 
-def test_signing_leaves_the_callers_headers_alone() -> None:
+def test_signing_does_not_change_the_callers_headers() -> None:
     headers = [JSON]
     signed(headers=headers)
     assert headers == [JSON]
-    assert signed(headers=iter(headers)) == signed(headers=headers)  # type: ignore[arg-type]  # any iterable will do
+    assert signed(headers=iter(headers)) == signed(headers=headers)  # type: ignore[arg-type]  # any iterable is accepted
 
 
-# ------------------------------------------------------------------------------------------------------------ the clock
+# ----------------------------------------------------------------------------------------------------------- the clock
 
 
 @pytest.mark.parametrize(
@@ -460,7 +460,7 @@ def test_signing_leaves_the_callers_headers_alone() -> None:
         datetime(2025, 7, 1, 0, tzinfo=timezone(timedelta(hours=-12))),
         datetime(2025, 7, 1, 12, 0, 0, 999_999, tzinfo=UTC),
     ],
-    ids=["naive", "two hours east", "tomorrow", "midnight in the west", "late in its second"],
+    ids=["naive", "two hours east", "tomorrow", "midnight in the west", "end of the second"],
 )
 def test_the_same_instant_gives_the_same_signature_in_any_zone(now: datetime) -> None:
     assert signed(now=now) == signed(now=NOW)
@@ -473,11 +473,11 @@ def test_the_scope_follows_the_day_in_utc() -> None:
     assert "/20250702/us-east-1/bedrock/aws4_request" in added["Authorization"]
 
 
-# -------------------------------------------------------------------------------------------------------------- secrecy
+# ------------------------------------------------------------------------------------------------------------- secrecy
 
 
-def test_the_cache_of_signing_keys_is_bounded_and_shows_no_secret() -> None:
-    secret = "a-secret-that-nobody-may-see"
+def test_the_signing_key_cache_is_bounded_and_shows_no_secret() -> None:
+    secret = "a-secret-not-to-be-shown"
     for day in range(2_000):
         signing_key(secret, f"{day:08}", REGION)
     shown = repr(signing_key) + repr(signing_key.cache_info()) + repr(signing_key.cache_parameters())
@@ -487,12 +487,12 @@ def test_the_cache_of_signing_keys_is_bounded_and_shows_no_secret() -> None:
     assert signing_key.cache_info().currsize == size < 2_000
 
 
-def test_the_secret_is_not_in_what_is_added() -> None:
+def test_the_secret_is_not_in_the_added_headers() -> None:
     keys = Keys(session_token="token")
     assert keys.secret_access_key not in repr(signed(credentials=keys))
 
 
-# ------------------------------------------------------------------------------------------------------- another signer
+# ------------------------------------------------------------------------------------------------------ another signer
 
 
 class Case(NamedTuple):
@@ -505,8 +505,8 @@ class Case(NamedTuple):
     now: datetime
 
 
-def theirs(case: Case) -> str:
-    """The `Authorization` that botocore's pure-Python signer gives, at the case's clock."""
+def botocore_authorization(case: Case) -> str:
+    """Return the `Authorization` of botocore's pure-Python signer, at the case's time."""
     headers = HTTPHeaders()
     for name, value in case.headers:
         headers[name] = value
@@ -555,7 +555,7 @@ _headers = st.lists(st.tuples(_header_names, st.text(_PRINTABLE | st.just("\t"),
 
 @st.composite
 def cases(draw: st.DrawFn) -> Case:
-    """Requests to Bedrock, or to something that stands before it."""
+    """Generate requests to Bedrock, or to a gateway in front of it."""
     scheme = draw(st.sampled_from(["https", "http"]))
     model = quote(draw(_models), safe=draw(_safes))
     url = f"{scheme}://{draw(_hosts)}{draw(_ports)}{draw(_bases)}/model/{model}/{draw(_operations)}{draw(_queries)}"
@@ -580,7 +580,7 @@ def cases(draw: st.DrawFn) -> Case:
 @settings(max_examples=300)
 @given(cases())
 @example(Case("POST", f"{SONNET}/converse", [JSON], HELLO, Keys(), REGION, NOW))
-def test_another_signer_gives_the_same_authorization(case: Case) -> None:
+def test_botocore_computes_the_same_authorization(case: Case) -> None:
     added = sign(
         case.method,
         case.url,
@@ -590,4 +590,4 @@ def test_another_signer_gives_the_same_authorization(case: Case) -> None:
         region=case.region,
         now=case.now,
     )
-    assert added["Authorization"] == theirs(case)
+    assert added["Authorization"] == botocore_authorization(case)

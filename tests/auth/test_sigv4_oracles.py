@@ -1,13 +1,13 @@
-"""A thousand requests, each signed three times: by us, by botocore's pure-Python signer, and by AWS's own C library.
+"""A thousand requests, each signed by three signers: ours, botocore's pure-Python signer, and AWS's C library.
 
-The table is made by a seeded generator, so it is the same in every run, on every machine. Each kind of request forces
-one oddity and leaves the rest to chance. Compared is the whole `Authorization` text. The signers differ by design in
-three points, in which each is given what makes it sign the same request:
+A seeded generator builds the table, so it is the same in every run and on every machine. Each kind of request has one
+special feature, the rest is random. The complete `Authorization` values are compared. The signers differ by design in
+three points, where each gets the input that makes it sign the same request:
 
-- botocore takes a query in an URL as canonical already, so its parts are handed to it unencoded.
-- botocore and the C library sign `Accept-Encoding`, which proxies rewrite, so it is kept from them. The C library also
-  signs tracing and hop-by-hop headers, which botocore leaves out: it is told botocore's list.
-- The C library writes `X-Amz-Content-SHA256` itself and refuses a request that has one, so it is asked to write it.
+- botocore assumes that the query in a URL is canonical already, so it gets the query's parts unencoded.
+- botocore and the C library sign `Accept-Encoding`, which proxies rewrite, so they do not get it. The C library also
+  signs tracing and hop-by-hop headers, which botocore leaves out, so it gets botocore's list.
+- The C library adds `X-Amz-Content-SHA256` itself and refuses a request that has it, so it is configured to add it.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from botocore.credentials import Credentials as BotocoreCredentials
 from bedrock_stream import Credentials
 from bedrock_stream.auth.sigv4 import sign
 
-EACH = 40
+CASES_PER_KIND = 40
 ACCOUNT = "123456789012"
 UNSIGNED = {*SIGNED_HEADERS_BLACKLIST, "accept-encoding"}
 CONTENT_HASH = "X-Amz-Content-SHA256"
@@ -49,7 +49,7 @@ PARTITIONS = {
 
 
 class Case(msgspec.Struct, kw_only=True):
-    """One request to sign, and the parts it was made of."""
+    """One request to sign, as its parts."""
 
     method: str = "POST"
     scheme: str = "https"
@@ -61,7 +61,7 @@ class Case(msgspec.Struct, kw_only=True):
     headers: list[tuple[str, str]]
     body: bytes
     hashed: bool = False
-    """The request has a header with its body's hash."""
+    """True if a header has the body's hash."""
     keys: Credentials
     region: str
     service: str = "bedrock"
@@ -73,7 +73,7 @@ class Case(msgspec.Struct, kw_only=True):
 
     @property
     def target(self) -> str:
-        """Path and query, as they are sent."""
+        """Path and query, encoded as they are sent."""
         query = "&".join(f"{quote(name, safe='')}={quote(value, safe='')}" for name, value in self.query)
         return self.path + (f"?{query}" if query else "")
 
@@ -82,10 +82,10 @@ class Case(msgspec.Struct, kw_only=True):
         return f"{self.scheme}://{self.host}{self.port}{self.target}"
 
 
-# ---------------------------------------------------------------------------------------------------------- the signers
+# --------------------------------------------------------------------------------------------------------- the signers
 
 
-def ours(case: Case) -> str:
+def our_authorization(case: Case) -> str:
     headers = list(case.headers)
     if case.hashed:
         headers.append((CONTENT_HASH, sha256(case.body).hexdigest()))
@@ -102,8 +102,8 @@ def ours(case: Case) -> str:
     return added["Authorization"]
 
 
-def botocores(case: Case) -> str:
-    """What its pure-Python signer gives: used directly, whatever botocore would choose where `awscrt` is installed."""
+def botocore_authorization(case: Case) -> str:
+    """Sign with the pure-Python signer, used directly: botocore would choose another one if `awscrt` is installed."""
     headers = HTTPHeaders()
     for name, value in case.headers:
         if name.lower() != "accept-encoding":
@@ -117,7 +117,7 @@ def botocores(case: Case) -> str:
     return str(request.headers["Authorization"])
 
 
-def crts(case: Case) -> str:
+def crt_authorization(case: Case) -> str:
     headers = HttpHeaders([*case.headers, ("Host", _host(case))])
     keys = case.keys
     header_type = crt.AwsSignedBodyHeaderType
@@ -140,11 +140,11 @@ def crts(case: Case) -> str:
 
 
 def _host(case: Case) -> str:
-    usual = {"https": ":443", "http": ":80"}[case.scheme]
-    return case.host if case.port == usual else case.host + case.port
+    default = {"https": ":443", "http": ":80"}[case.scheme]
+    return case.host if case.port == default else case.host + case.port
 
 
-# -------------------------------------------------------------------------------------------------------- the generator
+# ------------------------------------------------------------------------------------------------------- the generator
 
 
 def word(random: Random, least: int = 1, most: int = 12, letters: str = LETTERS) -> str:
@@ -157,7 +157,7 @@ def model_path(random: Random, model: str) -> str:
 
 
 def plain(random: Random) -> Case:
-    """A request as this library sends it, with everything ordinary."""
+    """Build a request as this library sends it, without special features."""
     _, (domain, regions) = random.choice(list(PARTITIONS.items()))
     region = random.choice(regions)
     model = f"{random.choice(['meta.llama3', 'cohere.command', 'amazon.nova', 'mistral.large'])}-{word(random)}"
@@ -193,7 +193,7 @@ def profile_id(random: Random, case: Case) -> None:
 
 
 def raw_colon(random: Random, case: Case) -> None:
-    # Some clients leave it unescaped on the wire; what is signed is what is sent.
+    # Some clients send it unescaped; the path is signed as it is sent.
     case.path = f"/model/anthropic.claude-{word(random)}-v1:{random.randint(0, 9)}/converse"
 
 
@@ -219,8 +219,8 @@ def session_token(random: Random, case: Case) -> None:
 
 
 def odd_characters(random: Random, case: Case) -> None:
-    odd = word(random, 1, 20, " !\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~")
-    case.path = model_path(random, f"a{odd}z")
+    special = word(random, 1, 20, " !\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~")
+    case.path = model_path(random, f"a{special}z")
 
 
 def encoded_twice(random: Random, case: Case) -> None:
@@ -228,8 +228,9 @@ def encoded_twice(random: Random, case: Case) -> None:
 
 
 def sent_unescaped(random: Random, case: Case) -> None:
-    odd = word(random, 1, 16, "!$&'()*+,;=:@-._~")
-    case.path = f"/model/x{odd}z/invoke"  # the C library takes `:/` for the end of a scheme, and refuses it
+    # Between letters: the C library parses `:/` as the end of a scheme and refuses the path.
+    special = word(random, 1, 16, "!$&'()*+,;=:@-._~")
+    case.path = f"/model/x{special}z/invoke"
 
 
 def unicode_path(random: Random, case: Case) -> None:
@@ -318,12 +319,12 @@ def dates(random: Random, case: Case) -> None:
     case.now = midnight + timedelta(seconds=random.choice([-1, 0, 1, 86_398, 86_399, 86_400, 11_647, 11_648]))
 
 
-def no_oddity(_random: Random, _case: Case) -> None:
+def unchanged(_random: Random, _case: Case) -> None:
     pass
 
 
 KINDS: list[Callable[[Random, Case], None]] = [
-    no_oddity,
+    unchanged,
     colon_id,
     raw_colon,
     profile_id,
@@ -359,35 +360,35 @@ def everything_at_once(random: Random, case: Case) -> None:
 KINDS.append(everything_at_once)
 
 
-def made(kind: Callable[[Random, Case], None]) -> list[Case]:
-    random = Random(kind.__name__)  # noqa: S311  # the same table every time
+def make_cases(kind: Callable[[Random, Case], None]) -> list[Case]:
+    random = Random(kind.__name__)  # noqa: S311  # seeded, for the same table every time
     cases = []
-    for _ in range(EACH):
+    for _ in range(CASES_PER_KIND):
         case = plain(random)
         kind(random, case)
         cases.append(case)
     return cases
 
 
-# ------------------------------------------------------------------------------------------------------------ the proof
+# ----------------------------------------------------------------------------------------------------------- the tests
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
-def test_both_other_signers_give_the_same_authorization(kind: Callable[[Random, Case], None]) -> None:
-    cases = made(kind)
-    assert len(cases) == EACH
+def test_all_three_signers_compute_the_same_authorization(kind: Callable[[Random, Case], None]) -> None:
+    cases = make_cases(kind)
+    assert len(cases) == CASES_PER_KIND
     for case in cases:
-        mine = ours(case)
-        assert mine == botocores(case), case
-        assert mine == crts(case), case
+        ours = our_authorization(case)
+        assert ours == botocore_authorization(case), case
+        assert ours == crt_authorization(case), case
 
 
-def test_the_table_is_as_large_and_as_odd_as_it_claims() -> None:
-    cases = [case for kind in KINDS for case in made(kind)]
-    assert len(cases) == 26 * EACH > 1000
-    assert len({ours(case) for case in cases}) == len(cases)
+def test_the_table_has_enough_cases_of_each_feature() -> None:
+    cases = [case for kind in KINDS for case in make_cases(kind)]
+    assert len(cases) == 26 * CASES_PER_KIND > 1000
+    assert len({our_authorization(case) for case in cases}) == len(cases)
     assert {case.region for case in cases} == {region for _, regions in PARTITIONS.values() for region in regions}
-    traits: dict[str, Callable[[Case], object]] = {
+    features: dict[str, Callable[[Case], object]] = {
         "colon": lambda case: "%3A" in case.path,
         "ARN": lambda case: "/arn%3Aaws" in case.path,
         "token": lambda case: case.keys.session_token,
@@ -400,17 +401,17 @@ def test_the_table_is_as_large_and_as_odd_as_it_claims() -> None:
         "white space": lambda case: any("\t" in value for _, value in case.headers),
         "hash": lambda case: case.hashed,
         "empty body": lambda case: not case.body,
-        "no JSON": lambda case: case.body[:1] not in (b"", b"{"),
+        "not JSON": lambda case: case.body[:1] not in (b"", b"{"),
         "sts": lambda case: case.service == "sts",
         "leap day": lambda case: (case.now.month, case.now.day) == (2, 29),
         "midnight": lambda case: f"{case.now:%H%M%S}" in ("000000", "235959"),
     }
-    counts = {trait: sum(bool(has(case)) for case in cases) for trait, has in traits.items()}
+    counts = {name: sum(bool(has(case)) for case in cases) for name, has in features.items()}
     assert min(counts.values()) >= 5, counts
 
 
-def test_the_other_signers_tell_different_requests_apart() -> None:
+def test_the_other_signers_distinguish_different_requests() -> None:
     case = plain(Random(1))  # noqa: S311  # any
     other = msgspec.structs.replace(case, body=case.body + b" ")
-    assert botocores(case) != botocores(other)
-    assert crts(case) != crts(other)
+    assert botocore_authorization(case) != botocore_authorization(other)
+    assert crt_authorization(case) != crt_authorization(other)

@@ -1,4 +1,4 @@
-"""The services' clocks: what is learned from a refusal, what is not believed, and what an error can say of it."""
+"""Clock skew: learning from a refusal, implausible times, and the description in an error."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from bedrock_stream.auth.sources import SourceContext
 
 NOON = datetime(2025, 1, 30, 12, tzinfo=UTC)
 HOST = "bedrock-runtime.us-east-1.amazonaws.com"
-WORDLESS = "The difference between the request time and the current time is too large."
+NO_TIMES = "The difference between the request time and the current time is too large."
 
 
 def seconds(count: float) -> timedelta:
@@ -43,7 +43,7 @@ def date(moment: datetime) -> str:
 
 
 class Clock:
-    """A local clock that shows what a test says."""
+    """A local clock that a test sets."""
 
     def __init__(self, time: datetime = NOON) -> None:
         self.time = time
@@ -52,10 +52,10 @@ class Clock:
         return self.time
 
 
-# ---------------------------------------------------------------------------------------------------- reading a refusal
+# --------------------------------------------------------------------------------------------------- parsing a refusal
 
 
-def test_the_three_times_of_an_expired_signature_are_read() -> None:
+def test_the_three_times_of_an_expired_signature_are_parsed() -> None:
     message = "Signature expired: 20250130T203827Z is now earlier than 20250130T204131Z (20250130T204631Z - 5 min.)"
     refusal = read_refusal(message)
     assert refusal == ClockRefusal(
@@ -67,7 +67,7 @@ def test_the_three_times_of_an_expired_signature_are_read() -> None:
     assert refusal.age == seconds(484)
 
 
-def test_the_three_times_of_a_signature_from_the_future_are_read() -> None:
+def test_the_three_times_of_a_signature_from_the_future_are_parsed() -> None:
     refusal = read_refusal(not_yet_current(NOON + seconds(900), NOON))
     assert refusal == ClockRefusal(NOON + seconds(900), NOON + seconds(300), NOON)
     assert refusal is not None
@@ -76,7 +76,7 @@ def test_the_three_times_of_a_signature_from_the_future_are_read() -> None:
 
 @pytest.mark.parametrize("before", ["", "InvalidSignatureException: ", "at 20240101T000000Z: "])
 @pytest.mark.parametrize("change", [str, str.upper, lambda text: text.replace("5 min.", "15 min")])
-def test_what_stands_around_the_times_does_not_matter(before: str, change: Callable[[str], str]) -> None:
+def test_text_around_the_times_does_not_matter(before: str, change: Callable[[str], str]) -> None:
     message = change(expired(NOON - seconds(1200), NOON))
     assert read_refusal(before + message) == ClockRefusal(NOON - seconds(1200), NOON - seconds(300), NOON)
 
@@ -85,7 +85,7 @@ def test_what_stands_around_the_times_does_not_matter(before: str, change: Calla
     "message",
     [
         "",
-        WORDLESS,
+        NO_TIMES,
         "Signature expired",
         "Signature expired: 20250130T203827Z",
         "Signature expired: 20250130T203827Z is now earlier than 20250130T204131Z",
@@ -97,7 +97,7 @@ def test_what_stands_around_the_times_does_not_matter(before: str, change: Calla
         "Credential expired: 20250130T203827Z 20250130T203827Z 20250130T203827Z",
     ],
 )
-def test_a_text_without_the_three_times_says_nothing(message: str) -> None:
+def test_a_text_without_the_three_times_is_not_parsed(message: str) -> None:
     assert read_refusal(message) is None
 
 
@@ -118,7 +118,7 @@ _DATES = st.one_of(
 @example("", "Fri, 31 Dec 9999 23:59:59 -2359")
 @example("", "Thu, 99 Jan 99999999999999999999 00:00:00 GMT")
 @example("", "Thu, 01 Jan 2025 00:00:00 +99999999999999999999")
-def test_no_junk_raises_and_none_moves_a_clock_far(message: str, header: str | None) -> None:
+def test_arbitrary_input_never_raises_and_never_sets_a_large_offset(message: str, header: str | None) -> None:
     clocks = ServiceClocks(Clock())
     clocks.learn(HOST, header, message)
     assert abs(clocks.skew(HOST)) <= timedelta(days=30)
@@ -126,13 +126,13 @@ def test_no_junk_raises_and_none_moves_a_clock_far(message: str, header: str | N
     assert describe_refusal(read_refusal(message), clocks.skew(HOST))
 
 
-_MOMENTS = st.datetimes(datetime(2000, 1, 1), datetime(2099, 1, 1)).map(  # noqa: DTZ001  # the zone comes next
+_MOMENTS = st.datetimes(datetime(2000, 1, 1), datetime(2099, 1, 1)).map(  # noqa: DTZ001  # the zone is set below
     lambda moment: moment.replace(microsecond=0, tzinfo=UTC)
 )
 
 
 @given(_MOMENTS, _MOMENTS, st.sampled_from([expired, not_yet_current]))
-def test_whatever_times_a_service_names_are_read_back(
+def test_all_times_a_service_can_name_are_parsed(
     sent: datetime, server: datetime, text: Callable[[datetime, datetime], str]
 ) -> None:
     refusal = read_refusal(text(sent, server))
@@ -141,17 +141,17 @@ def test_whatever_times_a_service_names_are_read_back(
     assert abs(refusal.limit - server) == seconds(300)
 
 
-# ------------------------------------------------------------------------------------------------------------- learning
+# ------------------------------------------------------------------------------------------------------------ learning
 
 
-def test_a_host_that_never_complained_has_the_local_time() -> None:
+def test_a_host_without_a_refusal_has_the_local_time() -> None:
     clocks = ServiceClocks(Clock())
     assert clocks.now(HOST) == NOON
     assert clocks.skew(HOST) == seconds(0)
 
 
 @pytest.mark.parametrize("apart", [600, -600, 5 * 86_400, -86_400, 30 * 86_400])
-def test_a_wrong_clock_is_corrected_by_the_services_own_words(apart: int) -> None:
+def test_a_wrong_clock_is_corrected_by_the_time_in_the_message(apart: int) -> None:
     server = NOON + seconds(apart)
     clocks = ServiceClocks(Clock())
     text = expired if apart > 0 else not_yet_current
@@ -161,41 +161,41 @@ def test_a_wrong_clock_is_corrected_by_the_services_own_words(apart: int) -> Non
 
 
 @pytest.mark.parametrize("apart", [600, -600])
-def test_a_text_without_times_leaves_it_to_the_date_of_the_answer(apart: int) -> None:
+def test_without_times_in_the_message_the_date_header_is_used(apart: int) -> None:
     clocks = ServiceClocks(Clock())
-    assert clocks.learn(HOST, date(NOON + seconds(apart)), WORDLESS)
+    assert clocks.learn(HOST, date(NOON + seconds(apart)), NO_TIMES)
     assert clocks.now(HOST) == NOON + seconds(apart)
 
 
-def test_the_services_words_go_before_the_date() -> None:
+def test_the_message_takes_precedence_over_the_date_header() -> None:
     clocks = ServiceClocks(Clock())
     assert clocks.learn(HOST, date(NOON), expired(NOON, NOON + seconds(600)))
     assert clocks.skew(HOST) == seconds(600)
 
 
-def test_a_date_in_another_zone_is_the_same_moment() -> None:
+def test_a_date_header_in_another_zone_is_the_same_instant() -> None:
     clocks = ServiceClocks(Clock())
     east = (NOON + seconds(600)).astimezone(timezone(timedelta(hours=9)))
-    assert clocks.learn(HOST, format_datetime(east), WORDLESS)
+    assert clocks.learn(HOST, format_datetime(east), NO_TIMES)
     assert clocks.skew(HOST) == seconds(600)
-    assert clocks.learn(HOST, "Thu, 30 Jan 2025 13:00:00 -0000", WORDLESS)
+    assert clocks.learn(HOST, "Thu, 30 Jan 2025 13:00:00 -0000", NO_TIMES)
     assert clocks.skew(HOST) == seconds(3600)
 
 
-def test_a_request_that_aged_under_a_right_clock_is_worth_another_signature() -> None:
+def test_a_request_that_aged_with_a_right_clock_is_signed_again() -> None:
     clocks = ServiceClocks(Clock())
     assert clocks.learn(HOST, date(NOON), expired(NOON - seconds(400), NOON + seconds(1)))
-    assert clocks.now(HOST) == NOON, "a right clock is left alone"
+    assert clocks.now(HOST) == NOON, "a right clock is not changed"
 
 
-def test_where_only_the_date_is_known_and_the_clock_is_right_the_request_must_have_aged() -> None:
+def test_with_a_date_header_only_and_a_right_clock_the_request_must_have_aged() -> None:
     clocks = ServiceClocks(Clock())
-    assert clocks.learn(HOST, date(NOON), WORDLESS)
+    assert clocks.learn(HOST, date(NOON), NO_TIMES)
     assert clocks.now(HOST) == NOON
 
 
 @pytest.mark.parametrize("text", [expired, not_yet_current])
-def test_every_request_that_was_signed_by_the_wrong_clock_is_worth_another_signature(
+def test_every_request_signed_with_the_wrong_clock_is_signed_again(
     text: Callable[[datetime, datetime], str],
 ) -> None:
     server = NOON + seconds(900 if text is expired else -900)
@@ -204,7 +204,7 @@ def test_every_request_that_was_signed_by_the_wrong_clock_is_worth_another_signa
     assert clocks.now(HOST) == server
 
 
-def test_a_date_that_was_right_by_all_that_is_known_is_not_tried_again() -> None:
+def test_a_date_that_was_right_as_far_as_known_is_not_signed_again() -> None:
     clocks = ServiceClocks(Clock())
     assert not clocks.learn(HOST, date(NOON), expired(NOON, NOON + seconds(2)))
     assert clocks.now(HOST) == NOON
@@ -214,38 +214,38 @@ def test_a_date_that_was_right_by_all_that_is_known_is_not_tried_again() -> None
     ("header", "message"),
     [
         (None, ""),
-        (None, WORDLESS),
-        ("", WORDLESS),
-        ("yesterday", WORDLESS),
-        (date(NOON + timedelta(days=31)), WORDLESS),
+        (None, NO_TIMES),
+        ("", NO_TIMES),
+        ("yesterday", NO_TIMES),
+        (date(NOON + timedelta(days=31)), NO_TIMES),
         (None, expired(NOON, NOON + timedelta(days=31))),
         (date(datetime(1970, 1, 1, tzinfo=UTC)), not_yet_current(NOON, datetime(1970, 1, 1, tzinfo=UTC))),
     ],
 )
-def test_nothing_is_learned_where_no_believable_time_is_named(header: str | None, message: str) -> None:
+def test_nothing_is_learned_without_a_plausible_time(header: str | None, message: str) -> None:
     clocks = ServiceClocks(Clock())
     assert not clocks.learn(HOST, header, message)
     assert clocks.now(HOST) == NOON
 
 
-def test_an_unbelievable_time_in_the_text_leaves_it_to_the_date() -> None:
+def test_with_an_implausible_time_in_the_message_the_date_header_is_used() -> None:
     clocks = ServiceClocks(Clock())
     assert clocks.learn(HOST, date(NOON + seconds(600)), expired(NOON, NOON + timedelta(days=4000)))
     assert clocks.skew(HOST) == seconds(600)
 
 
-def test_hosts_have_their_own_clocks_whatever_the_case_of_their_names() -> None:
+def test_hosts_have_their_own_offsets_and_names_are_case_insensitive() -> None:
     clocks = ServiceClocks(Clock())
     clocks.learn(HOST, None, expired(NOON, NOON + seconds(600)))
     assert clocks.skew(HOST.upper()) == seconds(600)
     assert clocks.skew("sts.us-east-1.amazonaws.com") == seconds(0)
 
 
-def test_a_local_clock_that_is_set_right_is_believed_again() -> None:
+def test_the_offset_is_removed_when_the_local_clock_is_corrected() -> None:
     local = Clock(NOON)
     clocks = ServiceClocks(local)
     clocks.learn(HOST, None, expired(NOON, NOON + seconds(600)))
-    local.time = NOON + seconds(700)  # somebody set it, and now it runs ahead by what was learned
+    local.time = NOON + seconds(700)  # corrected, so with the learned offset it is now ahead
     sent = clocks.now(HOST)
     assert sent == NOON + seconds(1300)
     assert clocks.learn(HOST, None, not_yet_current(sent, NOON + seconds(700)))
@@ -253,17 +253,17 @@ def test_a_local_clock_that_is_set_right_is_believed_again() -> None:
     assert clocks.skew(HOST) == seconds(0)
 
 
-def test_what_no_host_is_asked_about_goes_by_the_host_that_was_heard_last() -> None:
+def test_the_time_without_a_host_uses_the_offset_learned_last() -> None:
     clocks = ServiceClocks(Clock())
-    assert clocks.believed() == NOON
+    assert clocks.corrected_now() == NOON
     clocks.learn("a.example", date(NOON + seconds(600)), "")
     clocks.learn("b.example", date(NOON + seconds(-900)), "")
-    assert clocks.believed() == NOON + seconds(-900)
+    assert clocks.corrected_now() == NOON + seconds(-900)
     clocks.learn("b.example", date(NOON), "")
-    assert clocks.believed() == NOON
+    assert clocks.corrected_now() == NOON
 
 
-def test_the_time_goes_on_after_it_was_learned() -> None:
+def test_the_corrected_time_advances_with_the_local_clock() -> None:
     local = Clock(NOON)
     clocks = ServiceClocks(local)
     clocks.learn(HOST, None, expired(NOON, NOON + seconds(600)))
@@ -278,9 +278,9 @@ def test_many_threads_learn_at_once() -> None:
 
     def learn(apart: int) -> None:
         start.wait(10)
-        for place in range(200):
-            clocks.learn(f"host-{place % 5}", None, expired(NOON, NOON + seconds(apart)))
-            seen.append(clocks.skew(f"host-{place % 5}"))
+        for index in range(200):
+            clocks.learn(f"host-{index % 5}", None, expired(NOON, NOON + seconds(apart)))
+            seen.append(clocks.skew(f"host-{index % 5}"))
 
     threads = [threading.Thread(target=learn, args=(600 + 100 * number,)) for number in range(8)]
     for thread in threads:
@@ -291,7 +291,7 @@ def test_many_threads_learn_at_once() -> None:
     assert set(seen) <= {seconds(600 + 100 * number) for number in range(8)}
 
 
-def test_a_source_of_keys_can_be_handed_the_clocks() -> None:
+def test_the_clocks_fit_the_context_of_a_source() -> None:
     clocks = ServiceClocks(Clock())
     fields = {field.name: field.type for field in msgspec.structs.fields(SourceContext)}
     assert fields["now"] == Callable[[str], datetime]
@@ -302,7 +302,7 @@ def test_a_source_of_keys_can_be_handed_the_clocks() -> None:
     assert now("sts.amazonaws.com") == NOON + seconds(600)
 
 
-# -------------------------------------------------------------------------------------------------------- saying it
+# ----------------------------------------------------------------------------------------------------- the description
 
 
 @pytest.mark.parametrize(
@@ -311,12 +311,12 @@ def test_a_source_of_keys_can_be_handed_the_clocks() -> None:
         (
             ClockRefusal(NOON, NOON + seconds(184), NOON + seconds(484)),
             seconds(484),
-            ("the request was 484 s old when the service looked at it, the local clock is 484 s behind the service's"),
+            ("the request was 484 s old when the service checked it, the local clock is 484 s behind the service's"),
         ),
         (
             ClockRefusal(NOON, NOON + seconds(31), NOON + seconds(331)),
             seconds(0),
-            "the request was 331 s old when the service looked at it, the local clock agrees with the service's",
+            "the request was 331 s old when the service checked it, the local clock agrees with the service's",
         ),
         (
             ClockRefusal(NOON, NOON - seconds(600), NOON - seconds(900)),
@@ -329,5 +329,5 @@ def test_a_source_of_keys_can_be_handed_the_clocks() -> None:
         (None, seconds(-30), "the local clock is 30 s ahead of the service's"),
     ],
 )
-def test_an_error_can_say_what_was_wrong(refusal: ClockRefusal | None, skew: timedelta, sentence: str) -> None:
+def test_a_refusal_is_described_in_a_sentence(refusal: ClockRefusal | None, skew: timedelta, sentence: str) -> None:
     assert describe_refusal(refusal, skew) == sentence

@@ -1,4 +1,4 @@
-"""Roles by STS over real sockets: what is sent, what is refused, whatever XML comes back, and no secret in sight."""
+"""The STS sources over real sockets: requests, refused arguments, hostile responses, no secret shown."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from bedrock_stream import Credentials
 from bedrock_stream.auth.sources import HttpAnswer, Source, SourceContext
 from bedrock_stream.auth.sts import AssumeRole, AssumeRoleWithWebIdentity
 from bedrock_stream.auth.sts.exchange import Exchange
-from bedrock_stream.auth.sts.xml_answer import InvalidXml, read_xml
+from bedrock_stream.auth.sts.xml_answer import InvalidXml, parse_xml
 from bedrock_stream.errors import (
     AccessDenied,
     ClientClosed,
@@ -37,27 +37,28 @@ from bedrock_stream.errors import (
     Throttled,
     ValidationFailed,
 )
-from tests.support.auth_doubles import ENDS, KEY, SECRET, TOKEN, Sts, keys_xml, refusal_xml, says
+from tests.support.auth_doubles import (
+    CREDENTIALS,
+    SECRET,
+    TOKEN,
+    Sts,
+    always,
+    credentials_xml,
+    error_xml,
+)
 from tests.support.refusals import refused
-from tests.support.source_context import BASE, World, a_world, traces
+from tests.support.source_context import BASE, ContextHarness, render_error
 
 ROLE = "arn:aws:iam::123456789012:role/path/reader"
-GIVEN = Credentials(KEY, SECRET, TOKEN, ENDS)
 JWT = "web-identity-token"
 EXTERNAL = "external-id/of:ours"
 
 
 @pytest.fixture
-async def world() -> AsyncIterator[World]:
-    async with a_world() as made:
-        yield made
-
-
-@pytest.fixture
-async def sts(world: World) -> AsyncIterator[Sts]:
-    async with Sts(keys=BASE).running() as double:
-        world.environ["AWS_ENDPOINT_URL_STS"] = double.url
-        yield double
+async def sts(harness: ContextHarness) -> AsyncIterator[Sts]:
+    async with Sts(keys=BASE).running() as service:
+        harness.environ["AWS_ENDPOINT_URL_STS"] = service.url
+        yield service
 
 
 @pytest.fixture
@@ -68,45 +69,45 @@ def token_file(tmp_path: Path) -> Path:
 
 
 def rewrite(path: Path, content: bytes | None) -> None:
-    """Another content, or none at all."""
+    """Replace the file's content; None deletes the file."""
     path.unlink()
     if content is not None:
         path.write_bytes(content)
 
 
-# ------------------------------------------------------------------------------------------------------------ asking it
+# ------------------------------------------------------------------------------------------------------------ requests
 
 
-async def test_a_role_is_taken_on_with_keys_of_the_environment(world: World, sts: Sts) -> None:
-    assert await AssumeRole(ROLE).fetch(world.context) == GIVEN
-    (asked,) = sts.requests
-    assert asked.form == {
+async def test_a_role_is_assumed_with_the_default_credentials(harness: ContextHarness, sts: Sts) -> None:
+    assert await AssumeRole(ROLE).fetch(harness.context) == CREDENTIALS
+    (request,) = sts.requests
+    assert request.form == {
         "Action": "AssumeRole",
         "Version": "2011-06-15",
         "RoleArn": ROLE,
         "RoleSessionName": "bedrock-stream",
         "DurationSeconds": "3600",
     }
-    assert asked.headers["X-Amz-Security-Token"] == BASE.session_token
-    assert "/us-east-1/sts/aws4_request" in asked.headers["Authorization"]
-    assert world.asked == [("POST", f"{sts.url}/", False)]
+    assert request.headers["X-Amz-Security-Token"] == BASE.session_token
+    assert "/us-east-1/sts/aws4_request" in request.headers["Authorization"]
+    assert harness.requests == [("POST", f"{sts.url}/", False)]
 
 
 @pytest.mark.parametrize(
     "policy", [{"Version": "2012-10-17", "Statement": []}, '{ "Version": "2012-10-17",\n"Statement": []}']
 )
-async def test_every_argument_reaches_the_service(world: World, sts: Sts, policy: Any) -> None:
+async def test_every_argument_is_sent(harness: ContextHarness, sts: Sts, policy: Any) -> None:
     sts.region = "eu-west-1"
     role = AssumeRole(
         ROLE, "me@work", external_id=EXTERNAL, policy=policy, duration=900, source=BASE, region="eu-west-1"
     )
-    assert await role.fetch(world.context) == GIVEN
+    assert await role.fetch(harness.context) == CREDENTIALS
     form = sts.requests[0].form
     assert form["Policy"] == '{"Version":"2012-10-17","Statement":[]}'
     assert (form["ExternalId"], form["RoleSessionName"], form["DurationSeconds"]) == (EXTERNAL, "me@work", "900")
 
 
-async def test_a_source_is_asked_at_each_fetch_whatever_kind_it_is(world: World, sts: Sts) -> None:
+async def test_every_kind_of_source_is_called_at_each_fetch(harness: ContextHarness, sts: Sts) -> None:
     threads: list[threading.Thread] = []
 
     def plain() -> Credentials:
@@ -117,75 +118,75 @@ async def test_a_source_is_asked_at_each_fetch_whatever_kind_it_is(world: World,
         threads.append(threading.current_thread())
         return BASE
 
-    class OfOurs:
-        name = "ours"
+    class CustomSource:
+        name = "custom"
 
         async def fetch(self, context: SourceContext) -> Credentials:
             assert context.region == "us-east-1"
             threads.append(threading.current_thread())
             return BASE
 
-    world.keys = Credentials("UNKNOWN", "unknown")  # nothing falls through to the environment
-    here = threading.current_thread()
-    for source, elsewhere in (
+    harness.default_credentials = Credentials("UNKNOWN", "unknown")  # no fallback to the default credentials
+    loop_thread = threading.current_thread()
+    for source, in_thread in (
         (plain, True),
         (functools.partial(plain), True),
         (asynchronous, False),
-        (OfOurs(), False),
+        (CustomSource(), False),
     ):
         role = AssumeRole(ROLE, source=source)
-        assert await role.fetch(world.context) == await role.fetch(world.context) == GIVEN
-        assert [thread is not here for thread in threads] == [elsewhere] * 2
+        assert await role.fetch(harness.context) == await role.fetch(harness.context) == CREDENTIALS
+        assert [thread is not loop_thread for thread in threads] == [in_thread] * 2
         threads.clear()
 
 
-async def test_roles_can_be_chained(world: World, sts: Sts) -> None:
+async def test_roles_can_be_chained(harness: ContextHarness, sts: Sts) -> None:
     first = AssumeRole(ROLE, "first")
     second = AssumeRole(f"{ROLE}2", "second", source=first)
     assert isinstance(first, Source)
-    requests = iter([BASE, GIVEN])
+    accepted = iter([BASE, CREDENTIALS])
 
-    def answer(asked: Any) -> Any:
-        sts.keys = next(requests)
-        return sts.answer(asked)
+    def respond(request: Any) -> Any:
+        sts.keys = next(accepted)
+        return sts.respond(request)
 
-    sts.says = answer
-    assert await second.fetch(world.context) == GIVEN
-    assert [asked.form["RoleSessionName"] for asked in sts.requests] == ["first", "second"]
+    sts.handler = respond
+    assert await second.fetch(harness.context) == CREDENTIALS
+    assert [request.form["RoleSessionName"] for request in sts.requests] == ["first", "second"]
 
 
-async def test_a_source_that_hangs_holds_up_no_cancelled_fetch(world: World, sts: Sts) -> None:
-    asked, let = threading.Event(), threading.Event()
+async def test_a_source_that_hangs_does_not_delay_cancellation(harness: ContextHarness, sts: Sts) -> None:
+    started, release = threading.Event(), threading.Event()
 
     def hanging() -> Credentials:
-        asked.set()
-        assert let.wait(30)
+        started.set()
+        assert release.wait(30)
         return BASE
 
-    fetching = asyncio.create_task(AssumeRole(ROLE, source=hanging).fetch(world.context))
-    while not asked.is_set():
+    fetching = asyncio.create_task(AssumeRole(ROLE, source=hanging).fetch(harness.context))
+    while not started.is_set():
         await asyncio.sleep(0)
     fetching.cancel()
     with pytest.raises(asyncio.CancelledError):
         await fetching
-    let.set()
+    release.set()
     assert not sts.requests
 
 
-async def test_a_source_that_gives_no_keys_is_named(world: World, sts: Sts) -> None:
-    with refused("source", "it gave a tuple", "return Credentials"):
-        await AssumeRole(ROLE, source=lambda: ("key", "secret")).fetch(world.context)  # type: ignore[arg-type]
+async def test_a_source_that_returns_no_credentials_is_refused(harness: ContextHarness, sts: Sts) -> None:
+    with refused("source", "expected the provider to return Credentials, got tuple"):
+        await AssumeRole(ROLE, source=lambda: ("key", "secret")).fetch(harness.context)  # type: ignore[arg-type]
     assert not sts.requests
 
 
-async def test_a_web_identity_is_exchanged_without_keys_and_its_file_is_read_anew(
-    world: World, sts: Sts, token_file: Path
+async def test_a_web_identity_request_is_unsigned_and_its_file_is_read_at_each_fetch(
+    harness: ContextHarness, sts: Sts, token_file: Path
 ) -> None:
     role = AssumeRoleWithWebIdentity(ROLE, token_file, "pod", policy={"Statement": []}, duration=7200)
     assert isinstance(role, Source)
-    assert await role.fetch(world.context) == GIVEN
-    (asked,) = sts.requests
-    assert asked.form == {
+    assert await role.fetch(harness.context) == CREDENTIALS
+    (request,) = sts.requests
+    assert request.form == {
         "Action": "AssumeRoleWithWebIdentity",
         "Version": "2011-06-15",
         "RoleArn": ROLE,
@@ -194,22 +195,22 @@ async def test_a_web_identity_is_exchanged_without_keys_and_its_file_is_read_ane
         "Policy": '{"Statement":[]}',
         "WebIdentityToken": JWT,
     }
-    assert not {name for name in asked.headers if name.lower().startswith(("x-amz", "authorization"))}
+    assert not {name for name in request.headers if name.lower().startswith(("x-amz", "authorization"))}
     rewrite(token_file, b"rotated+token/=")
     sts.tokens = ("rotated+token/=",)
-    assert await role.fetch(world.context) == GIVEN
+    assert await role.fetch(harness.context) == CREDENTIALS
 
 
-async def test_a_web_identity_token_may_come_from_anywhere(world: World, sts: Sts) -> None:
+async def test_a_web_identity_token_may_be_a_str_or_a_callable(harness: ContextHarness, sts: Sts) -> None:
     async def later() -> str:
         return JWT
 
     for token in (JWT, f" {JWT}\n", lambda: JWT, later):
-        assert await AssumeRoleWithWebIdentity(ROLE, token=token).fetch(world.context) == GIVEN
+        assert await AssumeRoleWithWebIdentity(ROLE, token=token).fetch(harness.context) == CREDENTIALS
     assert len(sts.requests) == 4
 
 
-# ---------------------------------------------------------------------------------------------------------- where it is
+# ----------------------------------------------------------------------------------------------------------- endpoints
 
 
 @pytest.mark.parametrize(
@@ -232,88 +233,103 @@ async def test_a_web_identity_token_may_come_from_anywhere(world: World, sts: St
         ),
     ],
 )
-async def test_the_address_has_an_order(
-    world: World, environ: dict[str, str], settings: dict[str, str], options: dict[str, Any], url: str
+async def test_the_settings_for_the_endpoint_have_an_order(
+    harness: ContextHarness, environ: dict[str, str], settings: dict[str, str], options: dict[str, Any], url: str
 ) -> None:
-    world.environ, world.settings = environ, settings
-    world.failure = ConnectionFailed("no network here")
-    with pytest.raises(CredentialsUnavailable, match="could not be asked: no network here") as caught:
-        await AssumeRole(ROLE, **options).fetch(world.context)
+    harness.environ, harness.settings = environ, settings
+    harness.failure = ConnectionFailed("no network here")
+    with pytest.raises(CredentialsUnavailable, match="could not be reached: no network here") as caught:
+        await AssumeRole(ROLE, **options).fetch(harness.context)
     assert caught.value.retryable
-    assert [asked for _, asked, _ in world.asked] == [url]
+    assert [requested for _, requested, _ in harness.requests] == [url]
 
 
-async def test_plain_http_off_this_machine_is_refused(world: World) -> None:
-    world.environ["AWS_ENDPOINT_URL_STS"] = "http://sts.example"
+async def test_plain_http_to_another_machine_is_refused(harness: ContextHarness) -> None:
+    harness.environ["AWS_ENDPOINT_URL_STS"] = "http://sts.example"
     with refused("AWS_ENDPOINT_URL_STS", "would send credentials unencrypted", "use https"):
-        await AssumeRole(ROLE).fetch(world.context)
+        await AssumeRole(ROLE).fetch(harness.context)
     with refused("endpoint_url", "would send credentials unencrypted", "use https"):
         AssumeRole(ROLE, endpoint_url="http://sts.example")
 
 
-# -------------------------------------------------------------------------------------------------------- the arguments
+# ------------------------------------------------------------------------------------------------------- the arguments
 
-NO_ARNS = ["", "reader", "arn:aws:iam::12345678901:role/r", "arn:aws:iam::123456789012:user/r", f"{ROLE}\n", 5, None]
+INVALID_ARNS = [
+    "",
+    "reader",
+    "arn:aws:iam::12345678901:role/r",
+    "arn:aws:iam::123456789012:user/r",
+    f"{ROLE}\n",
+    5,
+    None,
+]
 
 
-@pytest.mark.parametrize("role_arn", [*NO_ARNS, "arn:aws:iam::123456789012:role/", "arn:aws:iam::١٢٣٤٥٦٧٨٩٠١٢:role/r"])
-def test_what_is_no_role_is_refused(role_arn: Any) -> None:
+@pytest.mark.parametrize(
+    "role_arn", [*INVALID_ARNS, "arn:aws:iam::123456789012:role/", "arn:aws:iam::١٢٣٤٥٦٧٨٩٠١٢:role/r"]
+)
+def test_an_invalid_role_arn_is_refused(role_arn: Any) -> None:
     for make in (AssumeRole, functools.partial(AssumeRoleWithWebIdentity, token="t")):
-        with refused("role_arn", repr(role_arn), "use arn:aws:iam::ACCOUNT:role/NAME"):
+        with refused("role_arn", f"expected arn:aws:iam::ACCOUNT:role/NAME, got {role_arn!r}"):
             make(role_arn)
 
 
 @pytest.mark.parametrize("partition", ["aws", "aws-cn", "aws-us-gov", "aws-iso-b", "aws-eusc"])
-def test_every_partition_has_roles(partition: str) -> None:
+def test_roles_of_every_partition_are_accepted(partition: str) -> None:
     assert AssumeRole(f"arn:{partition}:iam::123456789012:role/r").role_arn.split(":")[1] == partition
 
 
 @pytest.mark.parametrize(
-    ("argument", "value", "shown", "remedy"),
+    ("argument", "value", "problem", "remedy"),
     [
-        ("session_name", "x", "'x'", "use 2 to 64"),
-        ("session_name", "x" * 65, "xxx", "use 2 to 64"),
-        ("session_name", "a b", "'a b'", "use 2 to 64"),
-        ("session_name", "süß", "'süß'", "use 2 to 64"),
-        ("session_name", None, "None", "use 2 to 64"),
-        ("external_id", "x", "it cannot be one", "use 2 to 1224"),
-        ("external_id", "x" * 1225, "it cannot be one", "use 2 to 1224"),
-        ("external_id", "a\nb", "it cannot be one", "use 2 to 1224"),
-        ("external_id", 5, "it cannot be one", "use 2 to 1224"),
-        ("duration", 899, "899", "give 900 to 43200 seconds"),
-        ("duration", 43201, "43201", "give 900 to 43200 seconds"),
-        ("duration", True, "True", "give 900 to 43200 seconds"),
-        ("duration", 900.0, "900.0", "give 900 to 43200 seconds"),
-        ("policy", "", "it is not a JSON object", "give a policy"),
-        ("policy", "[]", "it is not a JSON object", "give a policy"),
-        ("policy", "{", "it is not a JSON object", "give a policy"),
-        ("policy", {}, "it is not a JSON object", "give a policy"),
-        ("policy", {"a": {1, 2}}, "it is not a JSON object", "give a policy"),
-        ("policy", 5, "it is not a JSON object", "give a policy"),
-        ("source", "profile", "a str gives no keys", "give Credentials"),
+        ("session_name", "x", "expected 2 to 64 letters, digits or _+=,.@-, got 'x'", ""),
+        ("session_name", "x" * 65, "expected 2 to 64 letters, digits or _+=,.@-, got 'xxx", ""),
+        ("session_name", "a b", "expected 2 to 64 letters, digits or _+=,.@-, got 'a b'", ""),
+        ("session_name", "süß", "expected 2 to 64 letters, digits or _+=,.@-, got 'süß'", ""),
+        ("session_name", None, "expected 2 to 64 letters, digits or _+=,.@-, got None", ""),
+        ("external_id", "x", "expected 2 to 1224", ""),
+        ("external_id", "x" * 1225, "expected 2 to 1224", ""),
+        ("external_id", "a\nb", "expected 2 to 1224", ""),
+        ("external_id", 5, "expected 2 to 1224", ""),
+        ("duration", 899, "expected an int from 900 to 43200 (seconds), got 899", ""),
+        ("duration", 43201, "expected an int from 900 to 43200 (seconds), got 43201", ""),
+        ("duration", True, "expected an int from 900 to 43200 (seconds), got True", ""),
+        ("duration", 900.0, "expected an int from 900 to 43200 (seconds), got 900.0", ""),
+        ("policy", "", "expected a policy document", ""),
+        ("policy", "[]", "expected a policy document", ""),
+        ("policy", "{", "expected a policy document", ""),
+        ("policy", {}, "expected a policy document", ""),
+        ("policy", {"a": {1, 2}}, "expected a policy document", ""),
+        ("policy", 5, "expected a policy document", ""),
+        ("source", "profile", "expected Credentials, a source or a callable, got str", ""),
         ("region", "a.b", "'a.b' is no region", "use a name like"),
         ("endpoint_url", "sts", "expected an endpoint URL, got 'sts'", "use https"),
     ],
 )
-def test_an_argument_that_cannot_be_used_is_refused_at_once(argument: str, value: Any, shown: str, remedy: str) -> None:
-    with refused(argument, shown, remedy):
+def test_an_invalid_argument_is_refused_at_construction(argument: str, value: Any, problem: str, remedy: str) -> None:
+    with refused(argument, problem, remedy):
         AssumeRole(ROLE, **{argument: value})
 
 
 @pytest.mark.parametrize(
-    ("options", "argument", "shown", "remedy"),
+    ("options", "argument", "problem", "remedy"),
     [
-        ({}, "token_file", "neither of them is given", "give one of them"),
-        ({"token_file": "f", "token": "t"}, "token_file", "both of them are given", "give one of them"),
-        ({"token_file": ""}, "token_file", "'' is no path", "give a path"),
-        ({"token_file": 5}, "token_file", "5 is no path", "give a path"),
-        ({"token": " "}, "token", "it is neither text nor a callable", "give a token"),
-        ({"token": b"t"}, "token", "it is neither text nor a callable", "give a token"),
-        ({"token": "t", "duration": 1}, "duration", "1 is no duration", "give 900"),
+        ({}, "token_file", "is required if token is not set", "pass one of token_file and token"),
+        (
+            {"token_file": "f", "token": "t"},
+            "token_file",
+            "cannot be combined with token",
+            "pass one of token_file and token",
+        ),
+        ({"token_file": ""}, "token_file", "expected a path, got ''", ""),
+        ({"token_file": 5}, "token_file", "expected a path, got 5", ""),
+        ({"token": " "}, "token", "expected a non-blank str or a callable", ""),
+        ({"token": b"t"}, "token", "expected a non-blank str or a callable", ""),
+        ({"token": "t", "duration": 1}, "duration", "expected an int from 900 to 43200 (seconds), got 1", ""),
     ],
 )
-def test_a_web_identity_needs_one_token(options: dict[str, Any], argument: str, shown: str, remedy: str) -> None:
-    with refused(argument, shown, remedy):
+def test_a_web_identity_requires_one_token(options: dict[str, Any], argument: str, problem: str, remedy: str) -> None:
+    with refused(argument, problem, remedy):
         AssumeRoleWithWebIdentity(ROLE, **options)
 
 
@@ -327,22 +343,22 @@ def test_a_web_identity_needs_one_token(options: dict[str, Any], argument: str, 
         (b"x" * 20_001, "longer than 20000"),
     ],
 )
-async def test_a_file_that_holds_no_token_says_so(
-    world: World, sts: Sts, token_file: Path, content: bytes | None, reason: str
+async def test_an_unusable_token_file_is_reported(
+    harness: ContextHarness, sts: Sts, token_file: Path, content: bytes | None, reason: str
 ) -> None:
     rewrite(token_file, content)
     with pytest.raises(CredentialsUnavailable, match=reason) as caught:
-        await AssumeRoleWithWebIdentity(ROLE, token_file).fetch(world.context)
+        await AssumeRoleWithWebIdentity(ROLE, token_file).fetch(harness.context)
     assert caught.value.source == f"AssumeRoleWithWebIdentity of {ROLE}"
     assert not sts.requests
 
 
-async def test_a_callable_must_give_a_token(world: World) -> None:
-    with refused("token", "the callable gave a bytes", "return a str"):
-        await AssumeRoleWithWebIdentity(ROLE, token=lambda: b"t").fetch(world.context)  # type: ignore[arg-type]
+async def test_a_token_callable_must_return_a_str(harness: ContextHarness) -> None:
+    with refused("token", "expected the callable to return a str, got bytes"):
+        await AssumeRoleWithWebIdentity(ROLE, token=lambda: b"t").fetch(harness.context)  # type: ignore[arg-type]
 
 
-# ------------------------------------------------------------------------------------------------------ what it refuses
+# ------------------------------------------------------------------------------------------------------------ refusals
 
 
 @pytest.mark.parametrize(
@@ -363,61 +379,65 @@ async def test_a_callable_must_give_a_token(world: World) -> None:
         ("SomethingNew", 418, ServiceError, False),
     ],
 )
-async def test_a_refusal_is_typed_and_says_whose_it_is(
-    world: World, sts: Sts, code: str, status: int, cls: type[ServiceError], retryable: bool
+async def test_a_refusal_has_its_class_and_names_sts(
+    harness: ContextHarness, sts: Sts, code: str, status: int, cls: type[ServiceError], retryable: bool
 ) -> None:
-    sts.says = says(status, refusal_xml(code, "Said & done"))
+    sts.handler = always(status, error_xml(code, "Denied & logged"))
     with pytest.raises(ServiceError) as caught:
-        await AssumeRole(ROLE).fetch(world.context)
+        await AssumeRole(ROLE).fetch(harness.context)
     error = caught.value
     assert (type(error), error.code, error.status, error.retryable) == (cls, code, status, retryable)
-    assert error.message == "sts AssumeRole: Said & done"
+    assert error.message == "sts AssumeRole: Denied & logged"
     assert error.request_id == "request-1"
     assert len(sts.requests) == 1
 
 
-async def test_a_wrong_secret_and_an_unknown_key_are_told_apart(world: World, sts: Sts) -> None:
+async def test_a_wrong_secret_and_an_unknown_key_have_different_errors(harness: ContextHarness, sts: Sts) -> None:
     with pytest.raises(InvalidSignature, match="sts AssumeRole: The request signature we calculated") as caught:
-        await AssumeRole(ROLE, source=Credentials(BASE.access_key_id, "wrong", BASE.session_token)).fetch(world.context)
+        await AssumeRole(ROLE, source=Credentials(BASE.access_key_id, "wrong", BASE.session_token)).fetch(
+            harness.context
+        )
     assert type(caught.value) is InvalidSignature
     with pytest.raises(AccessDenied, match="sts AssumeRole: The security token included in the request is invalid"):
-        await AssumeRole(ROLE, source=Credentials("UNKNOWN", "x")).fetch(world.context)
+        await AssumeRole(ROLE, source=Credentials("UNKNOWN", "x")).fetch(harness.context)
     with pytest.raises(ValidationFailed, match="sts AssumeRoleWithWebIdentity: The ID Token provided"):
-        await AssumeRoleWithWebIdentity(ROLE, token="other").fetch(world.context)
+        await AssumeRoleWithWebIdentity(ROLE, token="other").fetch(harness.context)
 
 
 @pytest.mark.parametrize("hours", [-9, 9])
-async def test_a_clock_that_is_wrong_is_learnt_and_the_request_signed_anew(world: World, sts: Sts, hours: int) -> None:
+async def test_a_wrong_clock_is_corrected_and_the_request_signed_again(
+    harness: ContextHarness, sts: Sts, hours: int
+) -> None:
     noon = datetime(2026, 7, 1, 12, tzinfo=UTC)
     sts.clock = lambda: noon
-    world.clock = noon + timedelta(hours=hours)
-    assert await AssumeRole(ROLE).fetch(world.context) == GIVEN
+    harness.clock = noon + timedelta(hours=hours)
+    assert await AssumeRole(ROLE).fetch(harness.context) == CREDENTIALS
     host = sts.url.removeprefix("http://")
-    ((learnt, date, message),) = world.refusals
-    assert (learnt, date) == (host, "Wed, 01 Jul 2026 12:00:00 GMT")
+    ((learned, date, message),) = harness.refusals
+    assert (learned, date) == (host, "Wed, 01 Jul 2026 12:00:00 GMT")
     assert message.startswith(("Signature expired: ", "Signature not yet current: "))
-    assert [asked.headers["X-Amz-Date"][:9] for asked in sts.requests][1:] == ["20260701T"]
+    assert [request.headers["X-Amz-Date"][:9] for request in sts.requests][1:] == ["20260701T"]
 
 
 @pytest.mark.parametrize("learns", [True, False])
-async def test_a_clock_that_stays_wrong_is_reported(world: World, sts: Sts, learns: bool) -> None:
-    world.learns = learns
-    sts.says = says(
-        403, refusal_xml("SignatureDoesNotMatch", "Signature expired: 1 is now earlier than 2 (3 - 5 min.)")
+async def test_a_date_that_is_refused_again_is_an_error(harness: ContextHarness, sts: Sts, learns: bool) -> None:
+    harness.learns = learns
+    sts.handler = always(
+        403, error_xml("SignatureDoesNotMatch", "Signature expired: 1 is now earlier than 2 (3 - 5 min.)")
     )
     with pytest.raises(SignatureExpired, match="sts AssumeRole: Signature expired"):
-        await AssumeRole(ROLE).fetch(world.context)
+        await AssumeRole(ROLE).fetch(harness.context)
     assert len(sts.requests) == (2 if learns else 1)
 
 
-async def test_other_refusals_are_not_asked_again(world: World, sts: Sts) -> None:
-    sts.says = says(403, refusal_xml("SignatureDoesNotMatch", "The request signature we calculated does not match"))
+async def test_other_refusals_are_not_retried(harness: ContextHarness, sts: Sts) -> None:
+    sts.handler = always(403, error_xml("SignatureDoesNotMatch", "The request signature we calculated does not match"))
     with pytest.raises(InvalidSignature):
-        await AssumeRole(ROLE).fetch(world.context)
-    assert (len(sts.requests), world.refusals) == (1, [])
+        await AssumeRole(ROLE).fetch(harness.context)
+    assert (len(sts.requests), harness.refusals) == (1, [])
 
 
-# --------------------------------------------------------------------------------------------- what cannot be an answer
+# -------------------------------------------------------------------------------------------------- unusable responses
 
 LAUGHS = "".join(f'<!ENTITY l{n + 1} "{f"&l{n};" * 10}">' for n in range(9))
 HOSTILE = {
@@ -431,7 +451,7 @@ HOSTILE = {
     "very deep": "<a>" * 20_000,
     "long name": f"<{'a' * 65}/>",
     "large": f"<a>{' ' * 65_536}</a>",
-    "truncated": keys_xml("AssumeRole")[:-30],
+    "truncated": credentials_xml("AssumeRole")[:-30],
     "empty": "",
     "text": "upstream connect error",
     "page": "<html><br></html>",
@@ -440,22 +460,24 @@ HOSTILE = {
     "not utf-8": b"<?xml version='1.0' encoding='latin-1'?><a>\xff</a>",
     "unknown encoding": b"<?xml version='1.0' encoding='x'?><a>\xff</a>",
     "other": "<a/>",
-    "other operation": keys_xml("AssumeRoleWithSAML"),
-    "no key": keys_xml("AssumeRole", key=""),
-    "no secret": keys_xml("AssumeRole", secret=" "),
-    "no token": keys_xml("AssumeRole", token=""),
-    "odd key": keys_xml("AssumeRole", key="ключ"),
-    "no end": keys_xml("AssumeRole", ends=" "),
-    "odd end": keys_xml("AssumeRole", ends="tomorrow"),
+    "other operation": credentials_xml("AssumeRoleWithSAML"),
+    "no key": credentials_xml("AssumeRole", key=""),
+    "no secret": credentials_xml("AssumeRole", secret=" "),
+    "no token": credentials_xml("AssumeRole", token=""),
+    "non-ASCII key": credentials_xml("AssumeRole", key="ключ"),
+    "no expiration": credentials_xml("AssumeRole", expiration=" "),
+    "invalid expiration": credentials_xml("AssumeRole", expiration="tomorrow"),
 }
 
 
 @pytest.mark.parametrize("status", [200, 403, 503])
 @pytest.mark.parametrize("body", HOSTILE.values(), ids=HOSTILE)
-async def test_what_is_no_answer_of_sts_gives_no_keys(world: World, sts: Sts, body: str | bytes, status: int) -> None:
-    sts.says = says(status, body)
+async def test_an_unusable_response_is_an_error(
+    harness: ContextHarness, sts: Sts, body: str | bytes, status: int
+) -> None:
+    sts.handler = always(status, body)
     with pytest.raises(CredentialsUnavailable) as caught:
-        await AssumeRole(ROLE).fetch(world.context)
+        await AssumeRole(ROLE).fetch(harness.context)
     error = caught.value
     assert error.source == f"AssumeRole of {ROLE}"
     assert error.__cause__ is None
@@ -464,41 +486,43 @@ async def test_what_is_no_answer_of_sts_gives_no_keys(world: World, sts: Sts, bo
 
 
 @pytest.mark.parametrize("status", [201, 204, 302])
-async def test_only_200_gives_keys(world: World, sts: Sts, status: int) -> None:
-    sts.says = says(status, keys_xml("AssumeRole") if status != 204 else "")
-    with pytest.raises(CredentialsUnavailable, match=f"answered HTTP {status}"):
-        await AssumeRole(ROLE).fetch(world.context)
+async def test_only_status_200_is_accepted(harness: ContextHarness, sts: Sts, status: int) -> None:
+    sts.handler = always(status, credentials_xml("AssumeRole") if status != 204 else "")
+    with pytest.raises(CredentialsUnavailable, match=f"returned HTTP {status}"):
+        await AssumeRole(ROLE).fetch(harness.context)
 
 
 @pytest.mark.parametrize(
-    "body", [refusal_xml("", "m"), refusal_xml("a b", "m"), refusal_xml("x" * 65, "m"), "<ErrorResponse/>"]
+    "body", [error_xml("", "m"), error_xml("a b", "m"), error_xml("x" * 65, "m"), "<ErrorResponse/>"]
 )
-async def test_an_error_without_a_name_is_none(world: World, sts: Sts, body: str) -> None:
-    sts.says = says(400, body)
-    with pytest.raises(CredentialsUnavailable, match="answered HTTP 400, unusable: it names no error"):
-        await AssumeRole(ROLE).fetch(world.context)
+async def test_an_error_without_a_code_is_unusable(harness: ContextHarness, sts: Sts, body: str) -> None:
+    sts.handler = always(400, body)
+    with pytest.raises(CredentialsUnavailable, match="returned HTTP 400 with an unusable body: it has no error code"):
+        await AssumeRole(ROLE).fetch(harness.context)
 
 
-async def test_a_request_id_that_is_none_is_left_out(world: World, sts: Sts) -> None:
-    sts.says = says(403, refusal_xml("AccessDenied", "m").replace("request-1", "a b"))
+async def test_an_invalid_request_id_is_ignored(harness: ContextHarness, sts: Sts) -> None:
+    sts.handler = always(403, error_xml("AccessDenied", "m").replace("request-1", "a b"))
     with pytest.raises(AccessDenied) as caught:
-        await AssumeRole(ROLE).fetch(world.context)
+        await AssumeRole(ROLE).fetch(harness.context)
     assert caught.value.request_id is None
 
 
-async def test_a_moment_without_a_zone_is_utc(world: World, sts: Sts) -> None:
-    sts.says = says(200, keys_xml("AssumeRole", ends="2030-01-02T03:04:05.250"))
-    found = await AssumeRole(ROLE).fetch(world.context)
-    assert found.expires_at == datetime(2030, 1, 2, 3, 4, 5, 250_000, tzinfo=UTC)
+async def test_an_expiration_without_a_zone_is_utc(harness: ContextHarness, sts: Sts) -> None:
+    sts.handler = always(200, credentials_xml("AssumeRole", expiration="2030-01-02T03:04:05.250"))
+    fetched = await AssumeRole(ROLE).fetch(harness.context)
+    assert fetched.expires_at == datetime(2030, 1, 2, 3, 4, 5, 250_000, tzinfo=UTC)
 
 
-async def test_a_service_that_is_not_there_is_unavailable_and_a_closed_client_is_closed(world: World, sts: Sts) -> None:
-    world.environ["AWS_ENDPOINT_URL_STS"] = "http://127.0.0.1:1"
-    with pytest.raises(CredentialsUnavailable, match=r"127\.0\.0\.1:1 could not be asked: no answer"):
-        await AssumeRole(ROLE).fetch(world.context)
-    world.failure = ClientClosed("closed")
+async def test_an_unreachable_service_is_unavailable_and_a_closed_client_stays_client_closed(
+    harness: ContextHarness, sts: Sts
+) -> None:
+    harness.environ["AWS_ENDPOINT_URL_STS"] = "http://127.0.0.1:1"
+    with pytest.raises(CredentialsUnavailable, match=r"127\.0\.0\.1:1 could not be reached: no answer"):
+        await AssumeRole(ROLE).fetch(harness.context)
+    harness.failure = ClientClosed("closed")
     with pytest.raises(ClientClosed):
-        await AssumeRole(ROLE).fetch(world.context)
+        await AssumeRole(ROLE).fetch(harness.context)
 
 
 EXCHANGE = Exchange(source="s", operation="AssumeRole", url="https://h/", region="r", body=b"", secrets=())
@@ -510,38 +534,38 @@ PIECES = st.sampled_from(
 @given(st.one_of(st.binary(max_size=200), st.lists(PIECES, max_size=40).map(lambda parts: "".join(parts).encode())))
 def test_any_bytes_are_xml_or_invalid_xml(body: bytes) -> None:
     try:
-        texts = read_xml(body, 1000)
+        texts = parse_xml(body, 1000)
     except InvalidXml as error:
-        assert error.__context__ is None  # noqa: PT017 - both ways out are looked at
+        assert error.__context__ is None  # noqa: PT017 - both outcomes are checked
     else:
         assert texts
         assert all(isinstance(text, str) for text in texts.values())
 
 
-@given(st.integers(0, len(keys_xml("AssumeRole")) - 1), st.binary(max_size=3), st.sampled_from([200, 400, 500]))
-def test_an_answer_with_other_bytes_in_it_gives_keys_or_one_of_our_errors(
-    place: int, bytes_: bytes, status: int
+@given(st.integers(0, len(credentials_xml("AssumeRole")) - 1), st.binary(max_size=3), st.sampled_from([200, 400, 500]))
+def test_a_response_with_changed_bytes_is_parsed_or_one_of_our_errors(
+    position: int, bytes_: bytes, status: int
 ) -> None:
-    whole = keys_xml("AssumeRole").encode()
-    answer = HttpAnswer(status, {}, whole[:place] + bytes_ + whole[place + len(bytes_) :])
+    body = credentials_xml("AssumeRole").encode()
+    response = HttpAnswer(status, {}, body[:position] + bytes_ + body[position + len(bytes_) :])
     try:
-        found = EXCHANGE.read(answer)
+        parsed = EXCHANGE.parse(response)
     except (CredentialsUnavailable, ServiceError):
         return
-    assert isinstance(found, Credentials)
+    assert isinstance(parsed, Credentials)
 
 
-def test_texts_are_found_by_their_names_and_the_first_counts() -> None:
+def test_texts_are_keyed_by_path_and_the_first_counts() -> None:
     body = b'<a xmlns="x:y" xmlns:z="z"><b>1<!-- x -->&lt;<![CDATA[2]]></b><z:b>other</z:b><c/></a>'
-    assert read_xml(body, 1000) == {"a/b": "1<2", "a/c": "", "a": ""}
+    assert parse_xml(body, 1000) == {"a/b": "1<2", "a/c": "", "a": ""}
 
 
-# ----------------------------------------------------------------------------------------------------- nothing is shown
+# ------------------------------------------------------------------------------------------------------------- secrets
 
 SECRETS = (BASE.secret_access_key, BASE.session_token or "", EXTERNAL, JWT, SECRET, TOKEN, "secret-statement")
 
 
-def test_a_source_shows_the_role_and_nothing_else() -> None:
+def test_a_source_shows_its_role_and_no_secret() -> None:
     policy = {"Statement": ["secret-statement"]}
     roles = [
         AssumeRole(ROLE, "me", external_id=EXTERNAL, policy=policy, source=BASE),
@@ -552,56 +576,54 @@ def test_a_source_shows_the_role_and_nothing_else() -> None:
             assert ROLE in shown
             assert not [secret for secret in SECRETS if secret in shown]
         assert repr(role).endswith("session_name='me')")
-        assert repr(copy.copy(role)) == repr(role) == repr(pickle.loads(pickle.dumps(role)))  # noqa: S301 - ours
+        assert repr(copy.copy(role)) == repr(role) == repr(pickle.loads(pickle.dumps(role)))  # noqa: S301 - our own pickle
 
 
 ROLES = {
     "keys": (AssumeRole(ROLE, external_id=EXTERNAL), (BASE.secret_access_key, BASE.session_token or "", EXTERNAL)),
     "token": (AssumeRoleWithWebIdentity(ROLE, token=f"{JWT}+/="), (f"{JWT}+/=",)),
 }
-ECHOES = {
-    "code": lambda told: refusal_xml("".join(filter(str.isalnum, told))[:64], "m"),
-    "message": lambda told: refusal_xml("SignatureDoesNotMatch", f"The Canonical String should have been {told}"),
-    "page": lambda told: f"<html>{told}</html>",
-    "text": lambda told: f"{told} {SECRET} {TOKEN}",
-    "keys": lambda told: keys_xml("AssumeRole", key=f"{told}ü"),
+REPEATING = {
+    "code": lambda repeated: error_xml("".join(filter(str.isalnum, repeated))[:64], "m"),
+    "message": lambda repeated: error_xml("SignatureDoesNotMatch", f"The Canonical String should have been {repeated}"),
+    "page": lambda repeated: f"<html>{repeated}</html>",
+    "text": lambda repeated: f"{repeated} {SECRET} {TOKEN}",
+    "keys": lambda repeated: credentials_xml("AssumeRole", key=f"{repeated}ü"),
 }
 
 
 @pytest.mark.parametrize("kind", ROLES)
-@pytest.mark.parametrize("echo", ECHOES)
+@pytest.mark.parametrize("body", REPEATING)
 @pytest.mark.parametrize("status", [200, 302, 403, 500])
-async def test_no_secret_shows_whatever_is_answered(
-    world: World, sts: Sts, caplog: pytest.LogCaptureFixture, kind: str, echo: str, status: int
+async def test_no_secret_is_shown_for_any_response(
+    harness: ContextHarness, sts: Sts, caplog: pytest.LogCaptureFixture, kind: str, body: str, status: int
 ) -> None:
-    """A service may repeat all that it was told, and what it gives."""
+    """A response may repeat the request's secrets, and contains its own."""
     role, secrets = ROLES[kind]
-    told = " ".join([*secrets, *(quote(secret, safe="") for secret in secrets), *(map(quote_plus, secrets))])
-    sts.says = says(status, ECHOES[echo](told))
+    repeated = " ".join([*secrets, *(quote(secret, safe="") for secret in secrets), *(map(quote_plus, secrets))])
+    sts.handler = always(status, REPEATING[body](repeated))
     caplog.set_level(logging.DEBUG)
     with pytest.raises((CredentialsUnavailable, ServiceError)) as caught:
-        await role.fetch(world.context)  # type: ignore[attr-defined]
-    shown = traces(caught.value) + caplog.text
+        await role.fetch(harness.context)  # type: ignore[attr-defined]
+    shown = render_error(caught.value) + caplog.text
     for secret in (*secrets, SECRET, TOKEN):
-        for written in (secret, quote(secret, safe=""), quote_plus(secret)):
-            assert written not in shown
+        for form in (secret, quote(secret, safe=""), quote_plus(secret)):
+            assert form not in shown
 
 
-async def test_no_secret_shows_when_nothing_is_answered(
-    world: World, sts: Sts, caplog: pytest.LogCaptureFixture
+async def test_no_secret_is_shown_without_a_response(
+    harness: ContextHarness, sts: Sts, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
-    world.environ["AWS_ENDPOINT_URL_STS"] = "http://127.0.0.1:1"
+    harness.environ["AWS_ENDPOINT_URL_STS"] = "http://127.0.0.1:1"
     for role, secrets in ROLES.values():
         with pytest.raises(CredentialsUnavailable) as caught:
-            await role.fetch(world.context)  # type: ignore[attr-defined]
-        shown = traces(caught.value) + caplog.text
+            await role.fetch(harness.context)  # type: ignore[attr-defined]
+        shown = render_error(caught.value) + caplog.text
         assert not [secret for secret in secrets if secret in shown]
 
 
-def test_an_answer_and_a_question_show_no_body() -> None:
-    answer = HttpAnswer(200, {}, SECRET.encode())
-    question = Exchange(
-        source="s", operation="o", url="https://h/", region="r", body=SECRET.encode(), secrets=(SECRET,)
-    )
-    assert SECRET not in repr(answer) + repr(question) + str(question)
+def test_a_request_and_a_response_show_no_body() -> None:
+    response = HttpAnswer(200, {}, SECRET.encode())
+    request = Exchange(source="s", operation="o", url="https://h/", region="r", body=SECRET.encode(), secrets=(SECRET,))
+    assert SECRET not in repr(response) + repr(request) + str(request)

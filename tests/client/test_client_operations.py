@@ -169,7 +169,7 @@ async def test_what_a_call_refuses_is_refused_here_too(monkeypatch: pytest.Monke
         for given, sentence in (
             ({"max_token": 5}, "did you mean max_tokens?"),
             ({"access_key_id": "AKID"}, "half of a key pair is missing"),
-            ({"session_token": "t"}, "it belongs to a key pair, and none is given"),
+            ({"session_token": "t"}, "is set without access_key_id and secret_access_key"),
             ({"use_converse": False}, "has no native format in this library"),
         ):
             options: dict[str, Any] = given

@@ -1,6 +1,6 @@
-"""Doubles of the services that give keys, over real sockets: STS, the instance's metadata, the container's endpoint.
+"""Fakes of the services that return credentials, over real sockets: STS, instance metadata, container endpoint, SSO.
 
-Each looks at what really arrived as the service would, records it, and can be told to answer something else.
+Each checks a request as the service would, records it, and can be set to return something else.
 """
 
 from __future__ import annotations
@@ -18,21 +18,23 @@ from xml.sax.saxutils import escape
 from aiohttp import web
 from multidict import CIMultiDict, CIMultiDictProxy
 
+from bedrock_stream import Credentials
 from bedrock_stream.auth.sigv4 import SigningKeys
 from bedrock_stream.testing.service.refusal import Refusal
 from bedrock_stream.testing.service.verification import Arrived, Guard
 
 KEY, SECRET, TOKEN = "ASIAGIVEN", "given+secret/key", "given/session+token=="
-"""What every double gives."""
-ENDS = datetime(2030, 1, 2, 3, 4, 5, tzinfo=UTC)
+EXPIRES_AT = datetime(2030, 1, 2, 3, 4, 5, tzinfo=UTC)
+CREDENTIALS = Credentials(KEY, SECRET, TOKEN, EXPIRES_AT)
+"""The credentials that every fake returns."""
 NAMESPACE = "https://sts.amazonaws.com/doc/2011-06-15/"
 
-Answering = Callable[["Asked"], web.Response | Awaitable[web.Response]]
+Handler = Callable[["ReceivedRequest"], web.Response | Awaitable[web.Response]]
 
 
 @dataclass
-class Asked:
-    """One request as it arrived."""
+class ReceivedRequest:
+    """One request as it was received."""
 
     method: str
     path: str
@@ -45,21 +47,22 @@ class Asked:
 
 
 @dataclass
-class Double:
-    """A server that records and answers; `says` answers in place of the service."""
+class FakeService:
+    """A server that records requests and responds to them; `handler` responds instead of the service."""
 
-    requests: list[Asked] = field(default_factory=list)
-    says: Answering | None = None
+    requests: list[ReceivedRequest] = field(default_factory=list)
+    handler: Handler | None = None
     url: str = ""
 
-    def answer(self, asked: Asked) -> web.Response | Awaitable[web.Response]:
+    def respond(self, request: ReceivedRequest) -> web.Response | Awaitable[web.Response]:
         raise NotImplementedError
 
-    async def serve(self, request: web.BaseRequest) -> web.Response:
-        asked = Asked(request.method, request.path_qs, CIMultiDict(request.headers), await request.read())
-        self.requests.append(asked)
-        found = (self.says or self.answer)(asked)
-        return found if isinstance(found, web.Response) else await found
+    async def serve(self, http_request: web.BaseRequest) -> web.Response:
+        body = await http_request.read()
+        request = ReceivedRequest(http_request.method, http_request.path_qs, CIMultiDict(http_request.headers), body)
+        self.requests.append(request)
+        response = (self.handler or self.respond)(request)
+        return response if isinstance(response, web.Response) else await response
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[Any]:
@@ -75,44 +78,45 @@ class Double:
             await runner.cleanup()
 
 
-def says(status: int, body: bytes | str) -> Answering:
-    """The same answer whatever is asked."""
+def always(status: int, body: bytes | str) -> Handler:
+    """Return a handler with the same response for every request."""
     data = body.encode() if isinstance(body, str) else body
     return lambda _: web.Response(status=status, body=data)
 
 
-# ------------------------------------------------------------------------------------------------------------------ STS
+# ----------------------------------------------------------------------------------------------------------------- STS
 
 
 @dataclass
-class Sts(Double):
-    """The Security Token Service: verifies SigV4 for `sts`, gives keys for a role, refuses in XML."""
+class Sts(FakeService):
+    """The Security Token Service: verifies SigV4 for `sts`, returns credentials for a role, and errors as XML."""
 
     keys: SigningKeys | None = None
     region: str = "us-east-1"
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
     tokens: tuple[str, ...] = ("web-identity-token",)
 
-    def answer(self, asked: Asked) -> web.Response:
+    def respond(self, request: ReceivedRequest) -> web.Response:
         now = self.clock()
         headers = {"Date": format_datetime(now, usegmt=True), "x-amzn-RequestId": "request-1"}
-        operation = asked.form["Action"]
+        operation = request.form["Action"]
         try:
-            assert (asked.method, asked.path, asked.form["Version"]) == ("POST", "/", "2011-06-15")
+            assert (request.method, request.path, request.form["Version"]) == ("POST", "/", "2011-06-15")
             if operation == "AssumeRole":
-                self._verify(asked, now)
-            elif asked.form["WebIdentityToken"] not in self.tokens or "Authorization" in asked.headers:
+                self._verify(request, now)
+            elif request.form["WebIdentityToken"] not in self.tokens or "Authorization" in request.headers:
                 raise Refusal(400, "InvalidIdentityToken", "The ID Token provided is not a valid JWT.")
         except Refusal as refusal:
-            return web.Response(status=refusal.status, text=refusal_xml(*in_words_of_sts(refusal)), headers=headers)
-        return web.Response(text=keys_xml(operation), headers=headers)
+            return web.Response(status=refusal.status, text=error_xml(*to_sts_error(refusal)), headers=headers)
+        return web.Response(text=credentials_xml(operation), headers=headers)
 
-    def _verify(self, asked: Asked, now: datetime) -> None:
-        arrived = Arrived(asked.method, asked.path, CIMultiDictProxy(asked.headers), asked.body)
+    def _verify(self, request: ReceivedRequest, now: datetime) -> None:
+        arrived = Arrived(request.method, request.path, CIMultiDictProxy(request.headers), request.body)
         Guard(self.keys, None, self.region, "sts").verify(arrived, now)
 
 
-def in_words_of_sts(refusal: Refusal) -> tuple[str, str]:
+def to_sts_error(refusal: Refusal) -> tuple[str, str]:
+    """Return STS's code and message for an error of Bedrock: some codes differ, and none ends in `Exception`."""
     code = {
         "InvalidSignatureException": "SignatureDoesNotMatch",
         "UnrecognizedClientException": "InvalidClientTokenId",
@@ -120,8 +124,10 @@ def in_words_of_sts(refusal: Refusal) -> tuple[str, str]:
     return code.removesuffix("Exception"), str(refusal.message)
 
 
-def keys_xml(operation: str, *, key: str = KEY, secret: str = SECRET, token: str = TOKEN, ends: str = "") -> str:
-    ends = ends or ENDS.strftime("%Y-%m-%dT%H:%M:%SZ")
+def credentials_xml(
+    operation: str, *, key: str = KEY, secret: str = SECRET, token: str = TOKEN, expiration: str = ""
+) -> str:
+    expiration = expiration or EXPIRES_AT.strftime("%Y-%m-%dT%H:%M:%SZ")
     return f"""<{operation}Response xmlns="{NAMESPACE}">
   <{operation}Result>
     <AssumedRoleUser><Arn>arn:aws:sts::123456789012:assumed-role/r/s</Arn></AssumedRoleUser>
@@ -129,80 +135,81 @@ def keys_xml(operation: str, *, key: str = KEY, secret: str = SECRET, token: str
       <AccessKeyId>{escape(key)}</AccessKeyId>
       <SecretAccessKey>{escape(secret)}</SecretAccessKey>
       <SessionToken>{escape(token)}</SessionToken>
-      <Expiration>{ends}</Expiration>
+      <Expiration>{expiration}</Expiration>
     </Credentials>
   </{operation}Result>
   <ResponseMetadata><RequestId>request-1</RequestId></ResponseMetadata>
 </{operation}Response>"""
 
 
-def refusal_xml(code: str, message: str) -> str:
+def error_xml(code: str, message: str) -> str:
     return (
         f'<ErrorResponse xmlns="{NAMESPACE}"><Error><Type>Sender</Type><Code>{escape(code)}</Code>'
         f"<Message>{escape(message)}</Message></Error><RequestId>request-1</RequestId></ErrorResponse>"
     )
 
 
-# --------------------------------------------------------------------------------------- the instance and the container
+# -------------------------------------------------------------------------------------- the instance and the container
 
 
 def document(**changes: Any) -> dict[str, Any]:
-    """What both of them answer with."""
-    given = {"AccessKeyId": KEY, "SecretAccessKey": SECRET, "Token": TOKEN, "Expiration": "2030-01-02T03:04:05Z"}
-    return {name: value for name, value in (given | changes).items() if value is not ...}
+    """Return the JSON document of both endpoints; a member set to `...` is left out."""
+    members = {"AccessKeyId": KEY, "SecretAccessKey": SECRET, "Token": TOKEN, "Expiration": "2030-01-02T03:04:05Z"}
+    return {name: value for name, value in (members | changes).items() if value is not ...}
 
 
 @dataclass
-class Imds(Double):
-    """The metadata service of an instance, version 2: no token, no answer."""
+class Imds(FakeService):
+    """The metadata service of an instance, version 2: requests without a session token are refused."""
 
     role: str = "the-role"
     session: str = "imds-session-token=="
 
-    def answer(self, asked: Asked) -> web.Response:
-        if asked.path == "/latest/api/token":
-            if asked.method != "PUT" or not 1 <= int(asked.headers["x-aws-ec2-metadata-token-ttl-seconds"]) <= 21600:
+    def respond(self, request: ReceivedRequest) -> web.Response:
+        if request.path == "/latest/api/token":
+            ttl_header = "x-aws-ec2-metadata-token-ttl-seconds"
+            if request.method != "PUT" or not 1 <= int(request.headers[ttl_header]) <= 21600:
                 return web.Response(status=400)
             return web.Response(text=self.session)
-        if asked.method != "GET" or asked.headers.get("x-aws-ec2-metadata-token") != self.session:
+        if request.method != "GET" or request.headers.get("x-aws-ec2-metadata-token") != self.session:
             return web.Response(status=401)
-        place = "/latest/meta-data/iam/security-credentials/"
-        if asked.path == place and self.role:
+        path = "/latest/meta-data/iam/security-credentials/"
+        if request.path == path and self.role:
             return web.Response(text=self.role)
-        if asked.path == place + self.role and self.role:
+        if request.path == path + self.role and self.role:
             return web.json_response(document(Code="Success", Type="AWS-HMAC", LastUpdated="2026-01-01T00:00:00Z"))
         return web.Response(status=404)
 
 
 @dataclass
-class Container(Double):
-    """The endpoint beside a task or a pod; wants its token where it has one."""
+class Container(FakeService):
+    """The credentials endpoint of a task or a pod; requires `token` in `Authorization` if it is set."""
 
     token: str = ""
 
-    def answer(self, asked: Asked) -> web.Response:
-        if asked.method != "GET" or asked.headers.get("Authorization", "") != self.token:
+    def respond(self, request: ReceivedRequest) -> web.Response:
+        if request.method != "GET" or request.headers.get("Authorization", "") != self.token:
             return web.Response(status=401, text=json.dumps({"code": "AccessDenied", "message": f"not {self.token}"}))
         return web.json_response(document(RoleArn="arn:aws:iam::123456789012:role/task"))
 
 
-# ------------------------------------------------------------------------------------------------------- the SSO portal
+# ------------------------------------------------------------------------------------------------------ the SSO portal
 
 
 @dataclass
-class Portal(Double):
-    """The portal of IAM Identity Center: role credentials for a bearer token."""
+class SsoPortal(FakeService):
+    """The portal of IAM Identity Center: returns role credentials for a bearer token."""
 
     bearer: str = "sso-bearer-token"
 
-    def answer(self, asked: Asked) -> web.Response:
-        if asked.headers.get("x-amz-sso_bearer_token") != self.bearer:
+    def respond(self, request: ReceivedRequest) -> web.Response:
+        if request.headers.get("x-amz-sso_bearer_token") != self.bearer:
             body = {"message": f"Session token {self.bearer} not found or invalid"}
             return web.json_response(body, status=401, headers={"x-amzn-ErrorType": "UnauthorizedException"})
-        keys = {
+        credentials = {
             "accessKeyId": KEY,
             "secretAccessKey": SECRET,
             "sessionToken": TOKEN,
-            "expiration": int(ENDS.timestamp() * 1000),
+            "expiration": int(EXPIRES_AT.timestamp() * 1000),
         }
-        return web.json_response({"roleCredentials": keys})
+        return web.json_response({"roleCredentials": credentials})

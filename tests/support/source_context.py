@@ -1,4 +1,4 @@
-"""The world as a source sees it: HTTP over real sockets, an environment, a clock that can be wrong and can learn."""
+"""A `SourceContext` for tests of sources: HTTP over real sockets, an environment, and a clock that can be wrong."""
 
 from __future__ import annotations
 
@@ -18,34 +18,35 @@ from bedrock_stream.auth.sources import HttpAnswer, SourceContext
 from bedrock_stream.errors import ConnectionFailed, TransportError
 
 BASE = Credentials("AKIDBASE", "base+secret/key", "base/session+token==")
-"""Keys of the environment."""
+"""The default credentials, as of the environment."""
 
 
-class World:
-    """What is handed to a source, and what the source did with it."""
+class ContextHarness:
+    """The values of a source's context, and records of how the source used it."""
 
     def __init__(self, session: aiohttp.ClientSession) -> None:
         self._session = session
         self.environ: dict[str, str] = {}
         self.settings: dict[str, str] = {}
         self.region = "us-east-1"
-        self.keys = BASE
+        self.default_credentials = BASE
         self.clock: datetime | None = None
-        """The time here; None takes the real one."""
+        """The local time; None uses the real one."""
         self.skew: dict[str, timedelta] = {}
-        """By host, what was learnt."""
+        """The learned offsets, by host."""
         self.learns = True
         self.refusals: list[tuple[str, str | None, str]] = []
-        """What was handed to `learn`."""
-        self.elsewhere: dict[str, str] = {}
-        """Origins that cannot be had on this machine, and where they are found here."""
-        self.asked: list[tuple[str, str, bool]] = []
-        """Method, URL as the source gave it, whether direct."""
+        """The arguments of each call to `learn`."""
+        self.redirects: dict[str, str] = {}
+        """Origins that cannot be reached on this machine, and the local ones to use instead."""
+        self.requests: list[tuple[str, str, bool]] = []
+        """Method, URL as the source passed it, and `direct`."""
         self.seconds: list[float] = []
-        self.patience: float | None = None
-        """The longest that anything may take, whatever the source says."""
+        """The timeout of each request."""
+        self.max_seconds: float | None = None
+        """An upper limit for the timeouts."""
         self.failure: TransportError | None = None
-        """What HTTP fails with, where it is made to fail."""
+        """The error to raise instead of sending a request."""
 
     @property
     def context(self) -> SourceContext:
@@ -60,7 +61,7 @@ class World:
         )
 
     async def default(self) -> Credentials:
-        return self.keys
+        return self.default_credentials
 
     def learn(self, host: str, date: str | None, message: str) -> bool:
         self.refusals.append((host, date, message))
@@ -78,17 +79,17 @@ class World:
         seconds: float,
         direct: bool = False,
     ) -> HttpAnswer:
-        self.asked.append((method, url, direct))
+        self.requests.append((method, url, direct))
         self.seconds.append(seconds)
         if self.failure is not None:
             raise self.failure
         origin = "/".join(url.split("/", 3)[:3])
-        url = url.replace(origin, self.elsewhere.get(origin, origin), 1)
+        url = url.replace(origin, self.redirects.get(origin, origin), 1)
         options: dict[str, Any] = {"data": body} if body else {}
-        limit = aiohttp.ClientTimeout(total=min(seconds, self.patience or seconds))
+        timeout = aiohttp.ClientTimeout(total=min(seconds, self.max_seconds or seconds))
         try:
             async with self._session.request(
-                method, URL(url, encoded=True), headers=headers, allow_redirects=False, timeout=limit, **options
+                method, URL(url, encoded=True), headers=headers, allow_redirects=False, timeout=timeout, **options
             ) as response:
                 return HttpAnswer(response.status, response.headers, await response.read())
         except (aiohttp.ClientError, TimeoutError) as error:
@@ -96,14 +97,14 @@ class World:
 
 
 @asynccontextmanager
-async def a_world() -> AsyncIterator[World]:
-    """A world for one test."""
+async def open_harness() -> AsyncIterator[ContextHarness]:
+    """Open a harness for one test."""
     async with aiohttp.ClientSession() as session:
-        yield World(session)
+        yield ContextHarness(session)
 
 
-def traces(error: BaseException) -> str:
-    """All that a traceback, a log or a pickle of this error could show, causes included."""
+def render_error(error: BaseException) -> str:
+    """Return everything that a traceback, a log or a pickle of this error could show, causes included."""
     texts = []
     queue: list[BaseException | None] = [error]
     seen: set[int] = set()

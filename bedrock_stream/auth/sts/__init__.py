@@ -1,7 +1,7 @@
-"""Keys for a role, from the Security Token Service."""
+"""Temporary credentials for a role, from the AWS Security Token Service (STS)."""
 
 from __future__ import annotations
 
-from .roles import AssumeRole, AssumeRoleWithWebIdentity, KeySource, TokenSource
+from .roles import AssumeRole, AssumeRoleWithWebIdentity, TokenSource
 
-__all__ = ("AssumeRole", "AssumeRoleWithWebIdentity", "KeySource", "TokenSource")
+__all__ = ("AssumeRole", "AssumeRoleWithWebIdentity", "TokenSource")

@@ -1,14 +1,13 @@
-"""One question to STS and its answer: a form, signed or not, and XML.
+"""One request to STS and its response: a form, signed or not, and XML.
 
-    form -> POST https://sts.{region}.{suffix}/ -> XML -> Credentials, or the error that STS names
+    form -> POST https://sts.{region}.{suffix}/ -> XML -> Credentials, or the error that STS returns
 
-What goes in can be secret, and what comes back may repeat it: every message is scrubbed of what was sent.
+The request may contain secrets, and a response may repeat them: they are redacted from every message.
 """
 
 from __future__ import annotations
 
 import contextlib
-import re
 from collections.abc import Mapping
 from datetime import datetime
 from urllib.parse import urlsplit
@@ -16,51 +15,54 @@ from urllib.parse import urlsplit
 from ...errors import ClientClosed, CredentialsUnavailable, ServiceError, TransportError, service_error
 from ...types.settings import Masked
 from ..credentials import Credentials
+from ..responses import ERROR_CODE, MAX_RESPONSE_BYTES, REQUEST_ID, make_credentials, redact
 from ..sigv4 import sign
-from ..sources import LARGEST_ANSWER, HttpAnswer, SourceContext, make_keys, scrub
-from .xml_answer import InvalidXml, read_xml
+from ..sources import HttpAnswer, SourceContext
+from .xml_answer import InvalidXml, parse_xml
 
 __all__ = ("Exchange",)
 
 _SECONDS = 20.0
 _HEADERS = {"Content-Type": "application/x-www-form-urlencoded; charset=utf-8", "Accept": "text/xml"}
-_CODE = re.compile(r"[A-Za-z0-9.]{1,64}")
-_REQUEST_ID = re.compile(r"[A-Za-z0-9-]{1,64}")
 
 
 class Exchange(Masked, frozen=True, kw_only=True):
-    """One question to STS and its answer."""
+    """One STS request, and the parser for its response."""
 
     source: str
+    """The source's name in errors."""
     operation: str
+    """`AssumeRole` or `AssumeRoleWithWebIdentity`."""
     url: str
     region: str
     body: bytes
+    """The form."""
     secrets: tuple[str, ...]
+    """The secrets in the request, to be redacted from messages."""
 
     @property
     def host(self) -> str:
-        """Host and port, by which clocks are told apart."""
+        """Host and port, by which clock skew is stored."""
         return urlsplit(self.url).netloc
 
     @property
     def prefix(self) -> str:
-        """Says whose words a message is."""
+        """The prefix that marks a message as one of STS, not of Bedrock."""
         return f"sts {self.operation}: "
 
     def __repr__(self) -> str:
-        return f"Exchange({self.source})"  # the body holds secrets
+        return f"Exchange({self.source})"  # the body contains secrets
 
-    async def send(self, context: SourceContext, keys: Credentials | None) -> HttpAnswer:
-        """Ask, signed where there are keys. Raises `CredentialsUnavailable`."""
+    async def send(self, context: SourceContext, credentials: Credentials | None) -> HttpAnswer:
+        """Send the request, signed if there are credentials. Raises `CredentialsUnavailable`."""
         headers = dict(_HEADERS)
-        if keys is not None:
+        if credentials is not None:
             headers |= sign(
                 "POST",
                 self.url,
                 headers.items(),
                 self.body,
-                credentials=keys,
+                credentials=credentials,
                 region=self.region,
                 service="sts",
                 now=context.now(self.host),
@@ -70,45 +72,48 @@ class Exchange(Masked, frozen=True, kw_only=True):
         except ClientClosed:
             raise
         except TransportError as error:
-            unreachable = CredentialsUnavailable(self.source, f"{self.host} could not be asked: {error}")
+            unreachable = CredentialsUnavailable(self.source, f"{self.host} could not be reached: {error}")
         unreachable.retryable = True
-        raise unreachable
+        raise unreachable  # outside the except block, so that nothing is chained
 
-    def read(self, answer: HttpAnswer) -> Credentials:
-        """The keys of an answer. Raises `CredentialsUnavailable`, `ServiceError`."""
+    def parse(self, response: HttpAnswer) -> Credentials:
+        """Return the credentials in a response. Raises `CredentialsUnavailable`, `ServiceError`."""
         reason = ""
         try:
-            texts = read_xml(answer.body, LARGEST_ANSWER)
+            texts = parse_xml(response.body, MAX_RESPONSE_BYTES)
         except InvalidXml as error:
             reason = str(error)
         if reason:
-            raise self._unusable(answer, reason)
-        if answer.status != 200:
-            raise self._refusal(answer, texts)
-        place = f"{self.operation}Response/{self.operation}Result/Credentials/"
-        key, secret, token, ends = (
-            texts.get(place + name, "") for name in ("AccessKeyId", "SecretAccessKey", "SessionToken", "Expiration")
+            raise self._unusable(response, reason)
+        if response.status != 200:
+            raise self._refusal(response, texts)
+        path = f"{self.operation}Response/{self.operation}Result/Credentials/"
+        key, secret, token, expiration = (
+            texts.get(path + name, "") for name in ("AccessKeyId", "SecretAccessKey", "SessionToken", "Expiration")
         )
+        # STS returns only temporary credentials, so both a session token and an expiry are required.
         if not token:
-            raise self._unusable(answer, "it holds no keys")
-        return make_keys(self.source, key, secret, token, self._moment(answer, ends))
+            raise self._unusable(response, "it has no credentials")
+        return make_credentials(self.source, key, secret, token, self._parse_expiration(response, expiration))
 
-    def _moment(self, answer: HttpAnswer, text: str) -> datetime:
+    def _parse_expiration(self, response: HttpAnswer, text: str) -> datetime:
         with contextlib.suppress(ValueError):
             return datetime.fromisoformat(text)
-        raise self._unusable(answer, "it does not say when the keys end")
+        raise self._unusable(response, "it has no valid Expiration")
 
-    def _refusal(self, answer: HttpAnswer, texts: Mapping[str, str]) -> ServiceError | CredentialsUnavailable:
+    def _refusal(self, response: HttpAnswer, texts: Mapping[str, str]) -> ServiceError | CredentialsUnavailable:
         code = texts.get("ErrorResponse/Error/Code", "")
-        if answer.status < 400 or not _CODE.fullmatch(code):
-            return self._unusable(answer, "it names no error")
+        if response.status < 400 or not ERROR_CODE.fullmatch(code):
+            return self._unusable(response, "it has no error code")
         message = texts.get("ErrorResponse/Error/Message", "")
-        cls = type(service_error(code, message, answer.status))  # by the service's own words, so before ours
-        error = cls(scrub(code, self.secrets), self.prefix + scrub(message, self.secrets), answer.status)
-        request_id = texts.get("ErrorResponse/RequestId") or answer.headers.get("x-amzn-RequestId") or ""
-        if _REQUEST_ID.fullmatch(request_id):
-            error.request_id = scrub(request_id, self.secrets)
+        # The class depends on the original message, so it is chosen before the message is redacted and prefixed.
+        cls = type(service_error(code, message, response.status))
+        error = cls(redact(code, self.secrets), self.prefix + redact(message, self.secrets), response.status)
+        request_id = texts.get("ErrorResponse/RequestId") or response.headers.get("x-amzn-RequestId") or ""
+        if REQUEST_ID.fullmatch(request_id):
+            error.request_id = redact(request_id, self.secrets)
         return error
 
-    def _unusable(self, answer: HttpAnswer, reason: str) -> CredentialsUnavailable:
-        return CredentialsUnavailable(self.source, f"{self.host} answered HTTP {answer.status}, unusable: {reason}")
+    def _unusable(self, response: HttpAnswer, reason: str) -> CredentialsUnavailable:
+        reason = f"{self.host} returned HTTP {response.status} with an unusable body: {reason}"
+        return CredentialsUnavailable(self.source, reason)
