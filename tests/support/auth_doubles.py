@@ -20,7 +20,7 @@ from multidict import CIMultiDict, CIMultiDictProxy
 
 from bedrock_stream.auth.sigv4 import SigningKeys
 from bedrock_stream.testing.service.refusal import Refusal
-from bedrock_stream.testing.service.verification import Arrived, Guard
+from bedrock_stream.testing.service.verification import Guard, IncomingRequest
 
 KEY, SECRET, TOKEN = "ASIAGIVEN", "given+secret/key", "given/session+token=="
 """What every double gives."""
@@ -108,7 +108,7 @@ class Sts(Double):
         return web.Response(text=keys_xml(operation), headers=headers)
 
     def _verify(self, asked: Asked, now: datetime) -> None:
-        arrived = Arrived(asked.method, asked.path, CIMultiDictProxy(asked.headers), asked.body)
+        arrived = IncomingRequest(asked.method, asked.path, CIMultiDictProxy(asked.headers), asked.body)
         Guard(self.keys, None, self.region, "sts").verify(arrived, now)
 
 

@@ -115,7 +115,7 @@ async def test_errors_are_the_services_own(model: str, operation: str) -> None:
 async def test_a_script_is_told_what_a_family_cannot_say(model: str, step: Step, word: str, operation: str) -> None:
     status, code, said = (await ask(model, text("a"), step, operation=operation)).error
     assert (status, code) == (501, "ScriptError")
-    assert f"{word}(...), which {model} cannot say" in said["message"]
+    assert f"{word}(...), which {model} does not support" in said["message"]
 
 
 async def test_pace_stands_between_native_deltas() -> None:

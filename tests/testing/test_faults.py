@@ -216,7 +216,7 @@ async def test_its_own_answer_is_the_same_in_pieces(model: str, operation: str, 
 
 
 def test_a_place_outside_an_answer_is_none() -> None:
-    with pytest.raises(ConfigurationError, match="at: 2 is no part of an answer"):
+    with pytest.raises(ConfigurationError, match="at: expected a number from 0 to 1, got 2"):
         unscripted(at=2)
 
 

@@ -323,7 +323,7 @@ def test_a_file_that_is_no_recording_is_refused_in_our_own_words(lines: list[byt
 @pytest.mark.parametrize(
     ("lines", "words"),
     [
-        ([], "has 0 lines"),
+        ([], "expected at least 2 lines in .*, got 0"),
         (['{"a": 1}', '{"status": "200", "headers": {}}'], "line 2"),
         (['{"a": 1}', '{"status": 200}'], "line 2"),
         (['{"a": 1}', '{"status": 200, "headers": {}}', '{"ms": 1, "headers": {}}'], "line 3"),

@@ -14,7 +14,7 @@ from bedrock_stream.testing import Emulator
 from bedrock_stream.testing.answers.answering import answer
 from bedrock_stream.testing.answers.facts import Facts
 from bedrock_stream.testing.answers.inputs import make_input
-from bedrock_stream.testing.answers.rendering import EventComposer, whole_answer
+from bedrock_stream.testing.answers.rendering import EventComposer, answer_document
 from bedrock_stream.testing.answers.tokens import split
 from tests.support.emulator_client import MODEL, post
 
@@ -29,7 +29,7 @@ def tool(name: str, description: str = "", **properties: Any) -> dict[str, Any]:
 
 
 def whole(body: dict[str, Any]) -> dict[str, Any]:
-    return whole_answer(answer(body, MODEL), Facts.of(body))
+    return answer_document(answer(body, MODEL), Facts.of(body))
 
 
 def content(body: dict[str, Any]) -> list[dict[str, Any]]:
@@ -73,7 +73,7 @@ def test_the_stream_and_the_whole_answer_say_the_same() -> None:
     steps, facts = answer(body, MODEL), Facts.of(body)
     composer = EventComposer(steps, facts)
     events = [event for step in steps for event in composer.compose(step)] + list(composer.finish())
-    usage = whole_answer(steps, facts)["usage"]
+    usage = answer_document(steps, facts)["usage"]
     last = events[-1].payload
     assert isinstance(last, dict)
     assert last["usage"] == usage
