@@ -14,6 +14,7 @@ from typing import Any
 
 from ..script import citation, reasoning, stop, text, tool_call
 from ..steps import Content, Reasoning, Step, Stop, Text, ToolUse
+from .facts import count_tokens
 from .inputs import make_input
 
 __all__ = ("answer",)
@@ -181,7 +182,7 @@ def _apply_limits(content: list[Content], body: dict[str, Any]) -> list[Step]:
     config = body.get("inferenceConfig", {})
     steps, matched = _cut_at_sequence(content, config.get("stopSequences", ()))
     limit = config.get("maxTokens")
-    if limit is not None and sum(map(_count_tokens, steps)) > limit:
+    if limit is not None and sum(map(count_tokens, steps)) > limit:
         return [*_first_tokens(steps, limit), Stop("max_tokens")]
     if matched is None:
         return list(steps)
@@ -204,18 +205,9 @@ def _cut_at_sequence(content: list[Content], sequences: list[str]) -> tuple[list
     return before, None
 
 
-def _count_tokens(step: Content) -> int:
-    match step:
-        case Text() | Reasoning():
-            return len(step.pieces)
-        case ToolUse():
-            return len(step.fragments)
-    return 0
-
-
 def _first_tokens(steps: list[Content], limit: int) -> Iterator[Content]:
     for step in steps:
-        size, remaining = _count_tokens(step), limit
+        size, remaining = count_tokens(step), limit
         limit -= size
         match step:
             case _ if size <= remaining:

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from ..steps import Metadata, Reasoning, Step, Stop, Text, ToolUse
 from .tokens import count_input
 
-__all__ = ("FIRST_TOKEN_MS", "Cached", "Facts", "last_metadata", "stop_of")
+__all__ = ("FIRST_TOKEN_MS", "Cached", "Facts", "count_tokens", "last_metadata", "stop_of")
 
 _COUNTED = ("messages", "system", "toolConfig")
 _ECHOED = ("performanceConfig", "serviceTier")
@@ -62,7 +62,7 @@ class Facts(NamedTuple):
 
     def metadata(self, steps: Sequence[Step], scripted: Metadata) -> dict[str, Any]:
         """Return the metadata in Converse's format; members that the script leaves out are computed."""
-        output = sum(_tokens(step) for step in steps)
+        output = sum(map(count_tokens, steps))
         latency = FIRST_TOKEN_MS + _TOKEN_MS * output if scripted.latency_ms is None else scripted.latency_ms
         usage = self._usage(output) if scripted.usage is None else scripted.usage
         return {"usage": usage, "metrics": {"latencyMs": latency}, **self.echoed, **scripted.extra}
@@ -83,7 +83,8 @@ class Facts(NamedTuple):
         return usage
 
 
-def _tokens(step: Step) -> int:
+def count_tokens(step: Step) -> int:
+    """Return the output tokens of a step: one for each delta with text or input."""
     match step:
         case Text() | Reasoning():
             return len(step.pieces)
