@@ -49,6 +49,7 @@ class ThreadedEmulator(Emulator):
 
     def open(self) -> None:
         """Start the thread and listen. `with` does this."""
+        # A daemon thread does not keep the process alive if the test never closes the emulator.
         loop = asyncio.new_event_loop()
         self._loop, self._thread = loop, Thread(target=partial(_run, loop), name="bedrock emulator", daemon=True)
         self._thread.start()

@@ -26,6 +26,7 @@ class PromptCache:
 
     def update(self, body: dict[str, Any], model: str) -> Cached | None:
         """Store a request's prefixes and return the tokens it reads and writes; None if it has no cache points."""
+        # The model is part of the hash, because each model has its own cache.
         digest, tokens, read = sha256(model.encode()), 0, 0
         prefixes: list[tuple[bytes, int]] = []
         points: list[tuple[bytes, int, str]] = []

@@ -57,6 +57,7 @@ async def play_stream(exchange: Exchange) -> web.StreamResponse:
     response = web.StreamResponse(
         headers={"Content-Type": EVENT_STREAM, **dict(exchange.form.stream_headers), **headers}
     )
+    # Bedrock streams with chunked encoding; the end of the HTTP body is the end of the stream.
     response.enable_chunked_encoding()
     await response.prepare(exchange.http)
     body = ResponseBody(exchange.http, response)

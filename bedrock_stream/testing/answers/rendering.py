@@ -92,6 +92,7 @@ class EventComposer:
                 yield from self._end_block()
             case Stop():
                 yield from self._stop(step)
+            # Before `messageStop` the step only sets the content of the event, which `finish` sends.
             case Metadata() if self._stopped:
                 yield from self._metadata(step)
             case Event():
@@ -102,6 +103,7 @@ class EventComposer:
         """See `Composer`."""
         if not self._stopped:
             yield from self._stop(stop_of(self._steps))
+        # `metadata` is the last event of a stream.
         if not self._finished:
             yield from self._metadata(last_metadata(self._steps))
 

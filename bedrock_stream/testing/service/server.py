@@ -215,6 +215,7 @@ class Emulator:
     async def _answer(self, http: web.BaseRequest, headers: dict[str, str], now: datetime) -> web.StreamResponse:
         request = IncomingRequest(http.method, http.raw_path, http.headers, await http.content.read())
         route = find_operation(request.method, request.target)
+        # Refused requests are recorded too.
         try:
             received = self._record(request, route, self._guard.verify(request, now))
         except Refusal:

@@ -81,6 +81,7 @@ def _check_inference(config: dict[str, Any]) -> None:
         raise malformed("Unexpected type for member 'inferenceConfig.maxTokens': an integer is expected.")
     if tokens < 1:
         raise constraint(tokens, "inferenceConfig.maxTokens", "Member must have value greater than or equal to 1")
+    # The service model limits both to 0..1, for every family.
     for name in ("temperature", "topP"):
         value = config.get(name, 0)
         if not is_number(value):
@@ -105,8 +106,10 @@ def _check_tools(config: dict[str, Any] | None) -> None:
     tools = config.get("tools")
     if not isinstance(tools, list) or not tools:
         raise constraint(tools or [], "toolConfig.tools", "Member must have length greater than or equal to 1")
+    # System tools and cache points are entries of the list too; they have no spec.
     specs = [_member(tool, "toolSpec") for tool in tools if isinstance(tool, dict) and "toolSpec" in tool]
     names: list[Any] = [spec.get("name") for spec in specs]
+    # Constraint messages count the members of a list from 1.
     for position, (name, spec) in enumerate(zip(names, specs, strict=True), 1):
         path = f"toolConfig.tools.{position}.member.toolSpec"
         _check_pattern(name, f"{path}.name", _TOOL_NAME)
@@ -153,6 +156,7 @@ def _check_turns(messages: list[Any], model: str) -> None:
 
 
 def _check_block(block: Any, path: str, model: str) -> None:
+    # A ContentBlock is a union: exactly one member is set.
     if not isinstance(block, dict) or len(block) != 1:
         raise invalid(f"The ContentBlock object at {path} must set exactly one of its members.")
     if "text" in block:
@@ -161,10 +165,10 @@ def _check_block(block: Any, path: str, model: str) -> None:
         if _is_blank(block["text"], model):
             raise _blank("ContentBlock", path)
     if "toolUse" in block:
-        # Bedrock accepts an object only; a str with JSON inside is refused.
         call = _member(block, "toolUse")
         _check_pattern(call.get("toolUseId"), f"{path}.toolUse.toolUseId", _TOOL_USE_ID)
         _check_pattern(call.get("name"), f"{path}.toolUse.name", _TOOL_NAME)
+        # The input is an object, not a string of JSON as in other APIs.
         if not isinstance(call.get("input"), dict):
             raise _not_an_object(f"{path}.toolUse.input")
     if "toolResult" in block:
@@ -196,6 +200,7 @@ def _check_tool_turns(messages: list[dict[str, Any]], *, offered: bool) -> None:
         raise invalid(
             f"The number of toolResult blocks at {path} exceeds the number of toolUse blocks of previous turn."
         )
+    # Tool blocks in the history require the definitions of the tools, even if none will be called.
     used = any(is_caller_block(block) for message in messages for block in message["content"])
     if used and not offered:
         raise invalid("The toolConfig field must be defined when using toolUse and toolResult content blocks.")

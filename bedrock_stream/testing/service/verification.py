@@ -116,6 +116,7 @@ class Guard:
         return Identity("sigv4", authorization.access_key_id, authorization.region)
 
     def _verify_bearer(self, key: str) -> Identity:
+        # This error has no type header, and its body spells `Message`.
         if self._api_key is None or not hmac.compare_digest(key.encode(), self._api_key.encode()):
             message = "Authentication failed: Please make sure your API Key is valid."
             raise Refusal(403, None, message, member="Message")
@@ -124,11 +125,13 @@ class Guard:
     def _find_keys(self, authorization: _Authorization, request: IncomingRequest) -> SigningKeys:
         keys = self._keys
         token = request.header("x-amz-security-token")
+        # AWS has one message for an unknown access key and for a session token that does not match.
         if keys is None or authorization.access_key_id != keys.access_key_id or token != (keys.session_token or ""):
             raise Refusal(403, "UnrecognizedClientException", "The security token included in the request is invalid.")
         return keys
 
     def _check_scope(self, authorization: _Authorization, request: IncomingRequest) -> None:
+        # Credential scope: date/region/service/aws4_request, with the date of `X-Amz-Date`.
         if authorization.region != self._region:
             raise _bad_signature(f"Credential should be scoped to a valid region, not '{authorization.region}'. ")
         if authorization.service != self._service:

@@ -257,7 +257,7 @@ def test_a_tool_call_can_be_cut_by_the_limit() -> None:
 
 def test_stop_sequences_end_the_text_before_them() -> None:
     body = request("one two three", inferenceConfig={"stopSequences": ["three", "two"]})
-    assert text_of(body) == 'You text_of: "one '
+    assert text_of(body) == 'You said: "one '
     assert response(body)["stopReason"] == "stop_sequence"
     body["additionalModelResponseFieldPaths"] = ["/stop_sequence"]
     assert response(body)["additionalModelResponseFields"] == {"stop_sequence": "two"}

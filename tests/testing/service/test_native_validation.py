@@ -128,40 +128,40 @@ INVALID: dict[str, tuple[str, Any, str]] = {
         "messages.1.content.0.type: Expected `thinking` or `redacted_thinking`, but found `tool_use`.",
     ),
     "claude: malformed": (CLAUDE, claude("Hi"), "Malformed input request"),
-    "gpt-gpt_oss: unknown key": (GPT_OSS, gpt_oss(top_k=1), "extraneous key [top_k] is not permitted"),
-    "gpt-gpt_oss: no messages": (GPT_OSS, {}, "messages: Field required"),
-    "gpt-gpt_oss: limit": (GPT_OSS, gpt_oss(max_tokens=0), "max_tokens must be at least 1"),
-    "gpt-gpt_oss: temperature": (GPT_OSS, gpt_oss(temperature=3), "temperature: Input should be between 0 and 2"),
-    "gpt-gpt_oss: effort": (GPT_OSS, gpt_oss(reasoning_effort="none"), "reasoning_effort: Input should be 'low'"),
-    "gpt-gpt_oss: same tool twice": (GPT_OSS, gpt_oss(tools=[FUNCTION, FUNCTION]), "Tool names must be unique"),
-    "gpt-gpt_oss: choice of an unknown tool": (
+    "gpt-oss: unknown key": (GPT_OSS, gpt_oss(top_k=1), "extraneous key [top_k] is not permitted"),
+    "gpt-oss: no messages": (GPT_OSS, {}, "messages: Field required"),
+    "gpt-oss: limit": (GPT_OSS, gpt_oss(max_tokens=0), "max_tokens must be at least 1"),
+    "gpt-oss: temperature": (GPT_OSS, gpt_oss(temperature=3), "temperature: Input should be between 0 and 2"),
+    "gpt-oss: effort": (GPT_OSS, gpt_oss(reasoning_effort="none"), "reasoning_effort: Input should be 'low'"),
+    "gpt-oss: same tool twice": (GPT_OSS, gpt_oss(tools=[FUNCTION, FUNCTION]), "Tool names must be unique"),
+    "gpt-oss: choice of an unknown tool": (
         GPT_OSS,
         gpt_oss(tools=[FUNCTION], tool_choice={"type": "function", "function": {"name": "g"}}),
         "'g' is not among the tools",
     ),
-    "gpt-gpt_oss: image": (
+    "gpt-oss: image": (
         GPT_OSS,
         gpt_oss(user({"type": "image_url", "image_url": {"url": "data:image/png;base64,AA=="}})),
         "messages.0.content.0: this model does not support image_url content",
     ),
-    "gpt-gpt_oss: empty text": (GPT_OSS, gpt_oss({"role": "user", "content": ""}), "text must not be empty"),
-    "gpt-gpt_oss: role": (GPT_OSS, gpt_oss({"role": "function", "content": "x"}), "Unexpected message role 'function'"),
-    "gpt-gpt_oss: tool with a name": (
+    "gpt-oss: empty text": (GPT_OSS, gpt_oss({"role": "user", "content": ""}), "text must not be empty"),
+    "gpt-oss: role": (GPT_OSS, gpt_oss({"role": "function", "content": "x"}), "Unexpected message role 'function'"),
+    "gpt-oss: tool with a name": (
         GPT_OSS,
         gpt_oss({"role": "tool", "tool_call_id": "t1", "name": "f", "content": "x"}),
         "#/messages/0: extraneous key [name]",
     ),
-    "gpt-gpt_oss: missing result": (
+    "gpt-oss: missing result": (
         GPT_OSS,
         gpt_oss(HI, {"role": "assistant", "content": None, "tool_calls": [CALL]}),
         "did not have response messages: t1",
     ),
-    "gpt-gpt_oss: result without call": (
+    "gpt-oss: result without call": (
         GPT_OSS,
         gpt_oss(HI, {"role": "tool", "tool_call_id": "t1", "content": "x"}),
         "must be a response to a preceding message",
     ),
-    "gpt-gpt_oss: arguments": (
+    "gpt-oss: arguments": (
         GPT_OSS,
         gpt_oss({"role": "assistant", "tool_calls": [{"id": "t1", "function": {"name": "f", "arguments": "{"}}]}),
         "Malformed input request",
@@ -192,9 +192,9 @@ VALID: dict[str, tuple[str, Any]] = {
     "claude: betas": (CLAUDE, claude(anthropic_beta=["x"], metadata={"user_id": "u"}, top_k=3, top_p=0.5)),
     "claude: nulls": (CLAUDE, claude(user(text_block("a", citations=None, cache_control=None)), temperature=None)),
     "claude: disabled thinking": (CLAUDE, claude(thinking={"type": "disabled"}, temperature=0)),
-    "gpt-gpt_oss: model and stream": (GPT_OSS, gpt_oss(model=GPT_OSS, stream=True, seed=1)),
-    "gpt-gpt_oss: white space": (GPT_OSS, gpt_oss({"role": "user", "content": " "})),
-    "gpt-gpt_oss: an empty assistant turn": (GPT_OSS, gpt_oss(HI, {"role": "assistant", "content": ""}, HI)),
+    "gpt-oss: model and stream": (GPT_OSS, gpt_oss(model=GPT_OSS, stream=True, seed=1)),
+    "gpt-oss: white space": (GPT_OSS, gpt_oss({"role": "user", "content": " "})),
+    "gpt-oss: an empty assistant turn": (GPT_OSS, gpt_oss(HI, {"role": "assistant", "content": ""}, HI)),
     "llama: white space": (LLAMA, {"prompt": " "}),
     "llama: images": ("us.meta.llama3-2-11b-instruct-v1:0", llama(images=["AA=="])),
     "llama: a high limit": ("meta.llama4-scout-17b-instruct-v1:0", llama(max_gen_len=8192)),

@@ -1,4 +1,4 @@
-"""Authentication by signature and bearer key, and AWS's messages for refusal requests."""
+"""Authentication by signature and bearer key, and AWS's messages for refused requests."""
 
 from __future__ import annotations
 

@@ -49,6 +49,7 @@ class ChunkComposer(ABC):
 
     def compose(self, step: Step) -> Iterator[WireEvent]:
         """See `Composer`."""
+        # Every document of a native stream is a `chunk` event. Bytes are the payload of an event with the script's name.
         if isinstance(step, Event) and isinstance(step.payload, dict):
             self._events.note(self.names.get(step.name, step.name))
             yield _chunk(step.payload)
@@ -69,6 +70,7 @@ class ChunkComposer(ABC):
 
 
 def _chunk(document: dict[str, Any], is_delta: bool = False) -> WireEvent:
+    # The document is a blob, which the JSON payload carries as base64.
     return WireEvent("chunk", {"bytes": b64encode(msgspec.json.encode(document)).decode()}, is_delta)
 
 
@@ -81,6 +83,7 @@ def metrics(metadata: dict[str, Any]) -> dict[str, Any]:
         "invocationLatency": latency,
         "firstByteLatency": min(FIRST_TOKEN_MS, latency),
     }
+    # Cache counts are present only if the request has cache points.
     for kind in ("Read", "Write"):
         if f"cache{kind}InputTokens" in usage:
             counted[f"cache{kind}InputTokenCount"] = usage[f"cache{kind}InputTokens"]

@@ -15,6 +15,7 @@ from ..turns import unpaired
 
 __all__ = ("read",)
 
+# `model` and `stream` of Anthropic's own API are refused: the model id is in the path, and there are two operations.
 _TOP_LEVEL = frozenset(
     {"anthropic_beta", "anthropic_version", "context_management", "max_tokens", "messages", "metadata"}
     | {"output_config", "stop_sequences", "system", "temperature", "thinking", "tool_choice", "tools"}

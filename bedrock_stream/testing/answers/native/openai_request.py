@@ -16,7 +16,7 @@ _TOP_LEVEL = frozenset(
     | {"stop", "stream", "stream_options", "temperature", "tool_choice", "tools", "top_p", "user"}
     | {"amazon-bedrock-guardrailConfig"}
 )
-_EFFORTS = ("low", "medium", "high")
+_EFFORTS = ("low", "medium", "high")  # gpt-oss always reasons, so "none" is not an effort
 
 
 def read(body: dict[str, Any], _model: str) -> dict[str, Any]:

@@ -71,7 +71,7 @@ LLAMA_4 = (
 @pytest.mark.parametrize("prompt", [LLAMA_2, LLAMA_3, LLAMA_4, "Why?"])
 async def test_llama_answers_the_last_turn_of_its_template(prompt: str) -> None:
     generated = await document(LLAMA, body={"prompt": prompt})
-    assert generated["generation"].startswith('You generated: "Why?".')
+    assert generated["generation"].startswith('You said: "Why?".')
     assert generated["stop_reason"] == "stop"
     # Roles and words are counted, the markers of the template are not.
     assert generated["prompt_token_count"] == (3 if prompt == "Why?" else 10)
