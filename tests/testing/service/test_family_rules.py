@@ -48,7 +48,7 @@ def thinking(**more: Any) -> dict[str, Any]:
 
 RESULTS_ONLY = "messages.2.content: Conversation blocks and tool result blocks cannot be provided in the same turn."
 UNSUPPORTED = "content block that you provided. Update the content block and try again."
-MODEL_ERROR_PREFIX = "The model returned the following errors: "
+PREFIX = "The model returned the following errors: "
 
 INVALID: dict[str, tuple[str, dict[str, Any], str]] = {
     **{f"result and text: {model}": (model, results(TEXT), RESULTS_ONLY) for model in (LLAMA, MISTRAL, WRITER)},
@@ -87,7 +87,7 @@ INVALID: dict[str, tuple[str, dict[str, Any], str]] = {
     "5 cache points": (
         CLAUDE,
         body(*[TEXT, CACHE_POINT] * 5),
-        f"{MODEL_ERROR_PREFIX}A maximum of 4 blocks with cache_control may be provided. Found 5.",
+        f"{PREFIX}A maximum of 4 blocks with cache_control may be provided. Found 5.",
     ),
     "two cache points in a row": (
         CLAUDE,
@@ -103,7 +103,7 @@ INVALID: dict[str, tuple[str, dict[str, Any], str]] = {
     "longer ttl later": (
         CLAUDE,
         body(TEXT, CACHE_POINT_1H, system=[{"text": "s"}, CACHE_POINT]),
-        f"{MODEL_ERROR_PREFIX}messages.0.content.0.cache_control.ttl: a ttl='1h' cache_control block must not come after",
+        f"{PREFIX}messages.0.content.0.cache_control.ttl: a ttl='1h' cache_control block must not come after",
     ),
     "blank text: claude": (CLAUDE, body({"text": " "}), "messages.0.content.0 is blank"),
     "empty text: nova": (NOVA, body({"text": ""}), "messages.0.content.0 is blank"),
@@ -111,17 +111,17 @@ INVALID: dict[str, tuple[str, dict[str, Any], str]] = {
     "trailing white space: claude": (
         CLAUDE,
         {"messages": [user(TEXT), assistant({"text": "So "})]},
-        f"{MODEL_ERROR_PREFIX}messages: final assistant content cannot end with trailing whitespace",
+        f"{PREFIX}messages: final assistant content cannot end with trailing whitespace",
     ),
     "thinking and temperature": (
         CLAUDE,
         body(TEXT, **thinking(inferenceConfig={"temperature": 0.2})),
-        f"{MODEL_ERROR_PREFIX}`temperature` may only be set to 1",
+        f"{PREFIX}`temperature` may only be set to 1",
     ),
     "missing thinking block": (
         CLAUDE,
         {**results(), **thinking()},
-        f"{MODEL_ERROR_PREFIX}messages.1.content.0.type: Expected `thinking` or `redacted_thinking`, but found `tool_use`.",
+        f"{PREFIX}messages.1.content.0.type: Expected `thinking` or `redacted_thinking`, but found `tool_use`.",
     ),
 }
 

@@ -49,7 +49,7 @@ class ChunkComposer(ABC):
 
     def compose(self, step: Step) -> Iterator[WireEvent]:
         """See `Composer`."""
-        # Every document of a native stream is a `chunk` event. Bytes are the payload of an event with the script's name.
+        # Every document of a native stream is a `chunk` event. Bytes are the payload of an event with the given name.
         if isinstance(step, Event) and isinstance(step.payload, dict):
             self._events.note(self.names.get(step.name, step.name))
             yield _chunk(step.payload)
