@@ -117,17 +117,17 @@ def citation(**members: Any) -> steps.Citation:
 
 
 def start() -> steps.Start:
-    """Send `messageStart` now, not only before the first content."""
+    """Send `messageStart` at this position, even if no content follows."""
     return steps.Start()
 
 
 def end_block() -> steps.EndBlock:
-    """Send `contentBlockStop` now, not only before the next block or the end."""
+    """Send `contentBlockStop` at this position, to end the open block."""
     return steps.EndBlock()
 
 
 def stop(reason: str = "end_turn", *, fields: Any = None) -> steps.Stop:
-    """Send `messageStop` now, with this stop reason. `fields` are the `additionalModelResponseFields`."""
+    """Send `messageStop` at this position, with a stop reason. `fields` are the `additionalModelResponseFields`."""
     return steps.Stop(reason, fields)
 
 
