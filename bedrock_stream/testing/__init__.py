@@ -1,11 +1,11 @@
-"""A local Bedrock Runtime for tests, and the words of its scripts. Needs `pip install "bedrock-stream[testing]"`.
+"""A local Bedrock Runtime for tests, and the functions of its scripts. Needs `pip install "bedrock-stream[testing]"`.
 
     async with Emulator(script=[[text("Hello"), stop("end_turn")]]) as emulator:
         ...  # any AWS client, with emulator.url as its endpoint
 
-Under pytest the fixture `bedrock_emulator` is one that runs already; see `bedrock_stream.testing.plugin`. Each word is
-explained where it is defined, in `bedrock_stream.testing.script`. Names only, each loaded when it is first asked for:
-pytest imports this package before it measures anything.
+Under pytest, the fixture `bedrock_emulator` is a running emulator; see `bedrock_stream.testing.plugin`. The functions
+of scripts are documented in `bedrock_stream.testing.script`. Every name is imported on first use, because pytest loads
+this package before coverage is measured.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The pytest plugin: one fixture, `bedrock_emulator`.
 
-pytest loads it early, in every run of everybody who has this package installed. So it imports nothing until the fixture
-runs: it costs nothing where it is not used, and code whose coverage is measured is not imported before that begins.
+pytest loads the plugin in every run in an environment that has this package installed, before coverage is measured. So
+it imports nothing else until the fixture is used.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 __all__ = ("bedrock_emulator", "pytest_configure")
 
-# What would lead a client elsewhere, or have it prove itself in another way.
-_MISLEADING = (
+# Variables that would select another endpoint or other credentials.
+_REMOVED = (
     "AWS_BEARER_TOKEN_BEDROCK",
     "AWS_DEFAULT_PROFILE",
     "AWS_PROFILE",
@@ -36,23 +36,23 @@ _FIXED = {
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Make the marker known."""
+    """Register the marker."""
     config.addinivalue_line(
-        "markers", "bedrock_emulator(**arguments): arguments of the Emulator behind the fixture of that name"
+        "markers", "bedrock_emulator(**arguments): arguments for the Emulator of the fixture bedrock_emulator"
     )
 
 
 @pytest.fixture
 def bedrock_emulator(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[ThreadedEmulator]:
-    """A local Amazon Bedrock Runtime, and an environment in which every AWS client of the code under test goes there.
+    """A local Amazon Bedrock Runtime, and environment variables that point every AWS client under test to it.
 
-    It listens on a thread of its own, so it serves plain tests and async ones, blocking clients (boto3) and async ones,
-    under pytest-asyncio, anyio's plugin or neither. `script(...)` says what the next request gets, `requests` what
-    came, `open_streams` how many answers are being read; the marker `bedrock_emulator(pace=0.01)` gives arguments.
-    Endpoint, region and example keys are set for the test, and the caller's own keys and profiles hidden. Without the
-    `testing` extra the fixture fails, and says what to install: a test that is skipped proves nothing.
+    It runs on a thread of its own, so it serves sync and async tests, blocking clients (boto3) and async ones, with
+    pytest-asyncio, anyio's plugin or neither. `script(...)` sets the answer to the next request, `requests` has the
+    received requests, and `open_streams` is the number of answers being written. Arguments are passed with the marker
+    `bedrock_emulator(pace=0.01)`. Endpoint, region and example credentials are set for the test; the caller's own
+    credentials and profiles are hidden. The fixture fails if the `testing` extra is not installed.
 
-    Does a backend stop asking Bedrock when its reader leaves?
+    Example: check that a backend closes its stream from Bedrock when its reader disconnects.
 
         from bedrock_stream import stream
         from bedrock_stream.testing import stall, text, visit
@@ -79,11 +79,12 @@ def bedrock_emulator(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyP
     except ConfigurationError as error:
         pytest.fail(str(error), pytrace=False)
     with emulator:
-        for name in _MISLEADING:
+        for name in _REMOVED:
             monkeypatch.delenv(name, raising=False)
         for name in ("NO_PROXY", "no_proxy"):
-            others = os.environ.get(name)
-            monkeypatch.setenv(name, f"{others},127.0.0.1" if others else "127.0.0.1")
+            # Clients would otherwise send requests for 127.0.0.1 to the proxy of HTTP_PROXY.
+            hosts = os.environ.get(name)
+            monkeypatch.setenv(name, f"{hosts},127.0.0.1" if hosts else "127.0.0.1")
         for name, value in {**_FIXED, **emulator.environ}.items():
             monkeypatch.setenv(name, value)
         yield emulator

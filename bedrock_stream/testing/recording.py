@@ -1,16 +1,16 @@
-"""A recorded answer in a file that people can read: one JSON object a line.
+"""Recordings: one answer in a readable file with one JSON object per line.
 
     {"operation":"ConverseStream","model":"...","region":"us-east-1","body":{...}}
     {"status":200,"headers":{"Content-Type":"application/vnd.amazon.eventstream"}}
     {"ms":12,"headers":{":event-type":"messageStart",...},"json":{"role":"assistant","p":"abc"}}
     {"cut":"StreamInterrupted: ..."}
 
-What was asked, what the answer's headers said, every frame with the milliseconds since the beginning, and a last line
-only where the answer broke off. A payload is written in the most readable form out of which the same bytes can be made
-again: `json`, `chunk` (a native stream's document out of its base64), `text`, `base64`.
+The lines are the request, the response's status and headers, each frame with its time in milliseconds since the start,
+and a last line only if the answer was interrupted. A payload is written in the first of these forms that restores the
+same bytes: `chunk` (the decoded document of a native stream), `json`, `text`, `base64`.
 
-No secret gets in: nothing that proves who asked is handed to this module, and what looks like an account or a key in
-what was said is masked, in the same length, on every line.
+A recording contains no credentials: this module never gets any, and it masks everything in the content that looks like
+an account id or a key with zeros, in the same length.
 """
 
 from __future__ import annotations
@@ -33,13 +33,14 @@ from ..eventstream import Frame, HeaderValue, encode_frame
 __all__ = ("RecordedFrame", "Recording", "read_recording", "write_recording")
 
 _REMEDY = "record it again"
+# The errors that a malformed line can cause.
 _UNREADABLE = (AttributeError, KeyError, TypeError, ValueError, OverflowError, RecursionError, InvalidFrame)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
 
 
 class RecordedFrame(msgspec.Struct, frozen=True):
-    """A frame and when it came."""
+    """A frame and the time at which it was received."""
 
     ms: int
     """Milliseconds since the recording began."""
@@ -47,59 +48,59 @@ class RecordedFrame(msgspec.Struct, frozen=True):
 
 
 class Recording(msgspec.Struct, frozen=True):
-    """One answer and what it answers."""
+    """One answer and its request."""
 
     request: dict[str, Any]
     """`operation`, `model`, `region`, `body`."""
     status: int | None = None
-    """None where no answer came at all."""
+    """The HTTP status, None if there was no response."""
     headers: dict[str, str] = {}
-    """The response headers that say something about the answer."""
+    """The recorded response headers."""
     body: bytes | None = None
-    """What came in place of an event stream."""
+    """The body of a response that is not an event stream."""
     frames: tuple[RecordedFrame, ...] = ()
     cut: str | None = None
-    """Why the answer broke off; None where it came to its end."""
+    """The reason for which the answer was interrupted, None if it is complete."""
 
 
 def write_recording(recording: Recording, path: str | PathLike[str]) -> None:
-    """Write the file, masked. Raises `OSError`."""
-    lines = (_masked(msgspec.json.encode(line)) + b"\n" for line in _lines(recording))
+    """Write a recording to a file, with secrets masked. Raises `OSError`."""
+    lines = (_mask(msgspec.json.encode(line)) + b"\n" for line in _lines(recording))
     Path(path).write_bytes(b"".join(lines))
 
 
 def read_recording(path: str | PathLike[str]) -> Recording:
-    """Read a file back. Raises `ConfigurationError` for one that is no recording, `OSError` for one that is not there.
+    """Read a recording. Raises `ConfigurationError` if the file is not a recording, `OSError` if it cannot be read.
 
-    Integers in frame headers come back as 32 or 64 bits, whatever they were: all that a decoded frame knows.
+    Integers in frame headers become 32-bit or 64-bit integers, because a decoded frame does not keep their width.
     """
-    facts = []
+    lines = []
     for number, line in enumerate(Path(path).read_bytes().splitlines(), 1):
-        with _told(path, number):
-            facts.append(msgspec.json.decode(line, type=dict[str, Any]))
-    if len(facts) < 2:
-        raise ConfigurationError("recording", f"{path} has {len(facts)} lines of at least 2", _REMEDY)
-    request, answer, *rest = facts
-    with _told(path, len(facts)):
+        with _line_of(path, number):
+            lines.append(msgspec.json.decode(line, type=dict[str, Any]))
+    if len(lines) < 2:
+        raise ConfigurationError("recording", f"expected at least 2 lines in {path}, got {len(lines)}", _REMEDY)
+    request, answer, *rest = lines
+    with _line_of(path, len(lines)):
         cut = msgspec.convert(rest.pop()["cut"], str) if rest and "cut" in rest[-1] else None
-    with _told(path, 2):
+    with _line_of(path, 2):
         status = msgspec.convert(answer["status"], int | None)
         headers = msgspec.convert(answer["headers"], dict[str, str])
         body = _read_bytes(answer["body"]) if "body" in answer else None
     frames = []
-    for number, line_facts in enumerate(rest, 3):
-        with _told(path, number):
-            frames.append(_read_frame(line_facts))
+    for number, values in enumerate(rest, 3):
+        with _line_of(path, number):
+            frames.append(_read_frame(values))
     return Recording(request, status, headers, body, tuple(frames), cut)
 
 
 @contextmanager
-def _told(path: str | PathLike[str], number: int) -> Iterator[None]:
-    """Whatever a line lacks is told with its place."""
+def _line_of(path: str | PathLike[str], number: int) -> Iterator[None]:
+    """Convert the errors of a malformed line to `ConfigurationError` with the line's number."""
     try:
         yield
     except _UNREADABLE as error:
-        problem = f"line {number} of {path} is not what record() writes: {error}"
+        problem = f"line {number} of {path} is not in the format of record(): {error}"
         raise ConfigurationError("recording", problem, _REMEDY) from None
 
 
@@ -110,43 +111,44 @@ def _lines(recording: Recording) -> Iterator[dict[str, Any]]:
     for recorded in recording.frames:
         yield {
             "ms": recorded.ms,
-            "headers": {name: _plain(value) for name, value in recorded.frame.headers.items()},
+            "headers": {name: _to_json(value) for name, value in recorded.frame.headers.items()},
             **_readable(recorded.frame.payload),
         }
     if recording.cut is not None:
         yield {"cut": recording.cut}
 
 
-def _read_frame(facts: dict[str, Any]) -> RecordedFrame:
-    frame = Frame({name: _value(plain) for name, plain in facts["headers"].items()}, _read_bytes(facts))
-    encode_frame(frame)  # what cannot be played is told while the line is known
-    return RecordedFrame(msgspec.convert(facts["ms"], int), frame)
+def _read_frame(values: dict[str, Any]) -> RecordedFrame:
+    headers = {name: _from_json(value) for name, value in values["headers"].items()}
+    frame = Frame(headers, _read_bytes(values))
+    encode_frame(frame)  # raises now, while the line's number is known, if the frame cannot be replayed
+    return RecordedFrame(msgspec.convert(values["ms"], int), frame)
 
 
 # ----------------------------------------------------------------------------------------------------------- payloads
 
 
 def _readable(data: bytes) -> dict[str, Any]:
-    """The first form that gives the same bytes again, what is secret in them masked."""
-    data = _ENCODED.sub(_masked_inside, _masked(data))
+    """Return the first form of a masked payload that restores the same bytes."""
+    data = _ENCODED.sub(_mask_inside, _mask(data))
     for form in (_as_chunk, _as_json, _as_text):
         try:
-            facts = form(data)
-            if _read_bytes(facts) == data:
-                return facts
+            values = form(data)
+            if _read_bytes(values) == data:
+                return values
         except (KeyError, TypeError, ValueError, RecursionError):
             continue
     return {"base64": b64encode(data).decode()}
 
 
 def _as_chunk(data: bytes) -> dict[str, Any]:
-    beside = msgspec.json.decode(data, type=dict[str, Any])
-    chunk = _readable(b64decode(beside["bytes"], validate=True))
-    if next(iter(beside)) == "bytes":
-        del beside["bytes"]
+    others = msgspec.json.decode(data, type=dict[str, Any])
+    chunk = _readable(b64decode(others["bytes"], validate=True))
+    if next(iter(others)) == "bytes":
+        del others["bytes"]
     else:
-        beside["bytes"] = None  # its place, where padding stands in front of it
-    return {"chunk": chunk, "beside": beside}
+        others["bytes"] = None  # keeps the position of the member, if padding precedes it
+    return {"chunk": chunk, "beside": others}
 
 
 def _as_json(data: bytes) -> dict[str, Any]:
@@ -157,32 +159,32 @@ def _as_text(data: bytes) -> dict[str, Any]:
     return {"text": data.decode()}
 
 
-def _read_bytes(facts: Mapping[str, Any]) -> bytes:
-    """The bytes that a form stands for. Raises `KeyError`, `TypeError`, `ValueError`."""
+def _read_bytes(values: Mapping[str, Any]) -> bytes:
+    """Restore the bytes of a payload. Raises `KeyError`, `TypeError`, `ValueError`."""
     for name, read in _FORMS.items():
-        if name in facts:
-            return read(facts)
-    raise KeyError(f"none of {', '.join(_FORMS)} is there")
+        if name in values:
+            return read(values)
+    raise KeyError(f"expected one of {', '.join(_FORMS)}")
 
 
-def _of_chunk(facts: Mapping[str, Any]) -> bytes:
-    encoded, beside = b64encode(_read_bytes(facts["chunk"])).decode(), facts["beside"]
-    document = {**beside, "bytes": encoded} if "bytes" in beside else {"bytes": encoded, **beside}
+def _from_chunk(values: Mapping[str, Any]) -> bytes:
+    encoded, others = b64encode(_read_bytes(values["chunk"])).decode(), values["beside"]
+    document = {**others, "bytes": encoded} if "bytes" in others else {"bytes": encoded, **others}
     return msgspec.json.encode(document)
 
 
 _FORMS: dict[str, Callable[[Mapping[str, Any]], bytes]] = {
-    "chunk": _of_chunk,
-    "json": lambda facts: msgspec.json.encode(facts["json"]),
-    "text": lambda facts: msgspec.convert(facts["text"], str).encode(),
-    "base64": lambda facts: b64decode(msgspec.convert(facts["base64"], str), validate=True),
+    "chunk": _from_chunk,
+    "json": lambda values: msgspec.json.encode(values["json"]),
+    "text": lambda values: msgspec.convert(values["text"], str).encode(),
+    "base64": lambda values: b64decode(msgspec.convert(values["base64"], str), validate=True),
 }
 
 # ------------------------------------------------------------------------------------------------------------ headers
 
 
-def _plain(value: HeaderValue) -> Any:
-    """A header's value as JSON: what JSON lacks is an object that names its kind."""
+def _to_json(value: HeaderValue) -> Any:
+    # Types that JSON lacks are objects with the type's name as their key.
     match value:
         case bytes():
             return {"bytes": b64encode(value).decode()}
@@ -193,40 +195,40 @@ def _plain(value: HeaderValue) -> Any:
     return value
 
 
-def _value(plain: Any) -> HeaderValue:
-    match plain:
+def _from_json(value: Any) -> HeaderValue:
+    match value:
         case {"bytes": str(data)}:
             return b64decode(data, validate=True)
-        case {"timestamp": int(moment)}:
-            return _EPOCH + moment * _MILLISECOND
+        case {"timestamp": int(milliseconds)}:
+            return _EPOCH + milliseconds * _MILLISECOND
         case {"uuid": str(text)}:
             return UUID(text)
         case bool() | int() | str():
-            return plain
-    raise ValueError(f"{plain!r} is no header's value")
+            return value
+    raise ValueError(f"{value!r} is not a header value")
 
 
 # ------------------------------------------------------------------------------------------------------------- secrets
 
+# Account ids in ARNs and in the members that are known to have one.
 _ACCOUNT = re.compile(
     rb"""(  arn:aws[a-z-]*:[a-z0-9-]*:[a-z0-9-]*:
          |  \\*"(?:bucketOwner|accountId|account)\\*":\s*\\*"
          )[0-9]{12}""",
     re.VERBOSE,
 )
+# Access key ids, and long-term and short-term Bedrock API keys, by their prefixes.
 _KEY = re.compile(rb"((?:AKIA|ASIA)(?=[A-Z0-9]{16})|ABSK(?=[A-Za-z0-9+/=]{16})|bedrock-api-key-)([A-Za-z0-9+/=_-]+)")
-
-
 _ENCODED = re.compile(rb"""(?<="bytes")(\s*:\s*")([A-Za-z0-9+/]+={0,2})(?=")""")  # a native chunk's document
 
 
-def _masked_inside(found: re.Match[bytes]) -> bytes:
+def _mask_inside(match: re.Match[bytes]) -> bytes:
     try:
-        return found[1] + b64encode(_masked(b64decode(found[2], validate=True)))
+        return match[1] + b64encode(_mask(b64decode(match[2], validate=True)))
     except ValueError:
-        return found[0]
+        return match[0]
 
 
-def _masked(line: bytes) -> bytes:
+def _mask(line: bytes) -> bytes:
     line = _ACCOUNT.sub(rb"\g<1>000000000000", line)
-    return _KEY.sub(lambda found: found[1] + b"0" * len(found[2]), line)
+    return _KEY.sub(lambda match: match[1] + b"0" * len(match[2]), line)

@@ -1,10 +1,11 @@
-"""The words of a script: what the emulator answers, said step by step.
+"""The functions of a script: each returns one step of an answer.
 
     Emulator(script=[http_error(429, "ThrottlingException"), [text("Hello"), tool_call("get_time", {"city": "Oslo"})]])
 
-`messageStart` comes in front of the first content, a block ends where the next one begins, and the message's stop and
-metadata follow at the end unless a step said them before. Faults act where they stand. Every word works on every
-route; where an answer is one JSON document, what a frame would carry becomes an HTTP error, and each cut is torn.
+The emulator adds what a script leaves out: `messageStart` before the first content, the stop of each block before the
+next one, and `messageStop` and `metadata` at the end. Faults take effect at their position in the script. All steps
+work on every route. If the response is one JSON document, `stream_error` and `unmodeled_error` become HTTP errors, and
+every `cut` truncates the body.
 """
 
 from __future__ import annotations
@@ -53,23 +54,29 @@ __all__ = (
 )
 
 SIGNATURE = "RW11bGF0b3JTaWduYXR1cmU="
-"""The signature that reasoning carries unless told otherwise."""
+"""The default signature of reasoning blocks."""
 
 _PAGE = "<!DOCTYPE html><title>Sign in</title><p>This network wants to know who you are.</p>"
 _CITATION_MEMBERS = frozenset({"title", "source", "sourceContent", "location"})
 
-# -------------------------------------------------------------------------------------------------------- the message
+# ------------------------------------------------------------------------------------------------------------ message
 
 
 def text(content: str | Sequence[str], *, joined: bool = False) -> steps.Text:
-    """A text block: a str in token-sized deltas, or the given pieces. `joined` goes on in the open text block."""
+    """Send a text block. A str is split into token-sized deltas; of a sequence each str is one delta.
+
+    With `joined=True` the deltas belong to the open text block, if there is one, instead of a new block.
+    """
     return steps.Text(_pieces(content), joined)
 
 
 def reasoning(
     content: str | Sequence[str] = "", *, signature: str | None = SIGNATURE, redacted: bytes | None = None
 ) -> steps.Reasoning:
-    """A reasoning block: text and its signature (None: unsigned), or `redacted` bytes instead of both."""
+    """Send a reasoning block: text (split into deltas as in `text`) and then its signature.
+
+    `signature=None` sends no signature. `redacted` sends redacted bytes instead of text and signature.
+    """
     return steps.Reasoning(_pieces(content), signature, redacted)
 
 
@@ -80,24 +87,27 @@ def tool_call(
     id: str | None = None,
     fragments: int | Sequence[str] | None = None,
 ) -> steps.ToolUse:
-    """A tool call. `input` is an object, or raw text that need not be JSON; "" sends no input at all.
+    """Send a tool call.
 
-    `fragments` is how many deltas the text is cut into, or the very deltas (then `input` is not looked at).
+    `input` is an object, or raw text that need not be valid JSON; "" sends no input deltas. `fragments` is the number
+    of deltas that the text is split into, or the deltas themselves (`input` is ignored then); None makes token-sized
+    deltas. `id` is the tool use id; None derives one from the call's position in the conversation.
     """
     raw = input if isinstance(input, str) else json.dumps(input, ensure_ascii=False)
     if fragments is None:
         parts = split(raw) if raw else ()
     elif isinstance(fragments, int):
-        parts = _cut_evenly(raw, fragments)
+        parts = _split_evenly(raw, fragments)
     else:
         parts = tuple(fragments)
     return steps.ToolUse(name, parts, id)
 
 
 def citation(**members: Any) -> steps.Citation:
-    """A citation of the text before it: `title`, `source`, `sourceContent`, `location`, or a kind of location itself.
+    """Send a citation of the text before it.
 
-    `citation(title="Report", documentChar={"documentIndex": 0, "start": 0, "end": 9})`
+    `members` are Converse's `title`, `source`, `sourceContent` and `location`. Any other name is a member of the
+    location: `citation(title="Report", documentChar={"documentIndex": 0, "start": 0, "end": 9})`.
     """
     plain = {name: value for name, value in members.items() if name in _CITATION_MEMBERS}
     location = {name: value for name, value in members.items() if name not in _CITATION_MEMBERS}
@@ -107,22 +117,22 @@ def citation(**members: Any) -> steps.Citation:
 
 
 def start() -> steps.Start:
-    """`messageStart` now, though no content follows yet."""
+    """Send `messageStart` at this position, even if no content follows."""
     return steps.Start()
 
 
 def end_block() -> steps.EndBlock:
-    """`contentBlockStop` now."""
+    """Send `contentBlockStop` at this position, to end the open block."""
     return steps.EndBlock()
 
 
 def stop(reason: str = "end_turn", *, fields: Any = None) -> steps.Stop:
-    """`messageStop` now. `fields` are the `additionalModelResponseFields`."""
+    """Send `messageStop` at this position, with a stop reason. `fields` are the `additionalModelResponseFields`."""
     return steps.Stop(reason, fields)
 
 
 class _Unset:
-    """Told apart from None, which means no metadata."""
+    """The default of `usage`, distinct from None, which means no metadata."""
 
 
 _UNSET = _Unset()
@@ -131,61 +141,70 @@ _UNSET = _Unset()
 def metadata(
     usage: dict[str, Any] | _Unset | None = _UNSET, *, latency_ms: int | None = None, **extra: Any
 ) -> steps.Metadata:
-    """What the metadata says. `metadata(None)` sends none; what is left out is counted. `extra` adds members."""
+    """Set the content of the `metadata` event; `metadata(None)` sends no metadata.
+
+    `usage` is Converse's object of token counts, `latency_ms` the latency in milliseconds. Both are computed if they
+    are left out. `extra` adds members to the event, as `trace`.
+    """
     if isinstance(usage, _Unset):
         return steps.Metadata(None, latency_ms, extra)
     return steps.Metadata(usage, latency_ms, extra, absent=usage is None)
 
 
 def event(name: str, payload: dict[str, Any] | bytes) -> steps.Event:
-    """Any event. A dict gets padding as all events do; bytes are the payload as it is.
+    """Send any event. A dict is sent as JSON with padding, like all events; bytes are the payload, sent unchanged.
 
-    On a native stream a dict is one chunk's document and the name is not sent. On every route the names `messageStart`,
-    `messageStop` and `metadata` (on Claude's also `message_start`, `message_delta`, `message_stop`) take the place of
-    the emulator's own.
+    On a native stream a dict is the document of one chunk, and the name is not sent. On every route the names
+    `messageStart`, `messageStop` and `metadata` (with Claude's native format also `message_start`, `message_delta` and
+    `message_stop`) replace the event that the emulator would send.
     """
     return steps.Event(name, payload)
 
 
 def raw_frame(frame: Frame) -> steps.RawFrame:
-    """Any frame."""
+    """Send any frame, unchanged."""
     return steps.RawFrame(frame)
 
 
-# -------------------------------------------------------------------------------------- decided before the headers
+# ------------------------------------------------------------------------------------------------- before the headers
 
 
 def http_error(
     status: int, code: str | None, message: str = "", headers: dict[str, str] | None = None
 ) -> steps.HttpError:
-    """An HTTP error. `code` None leaves out the type header, as some proxies do."""
+    """Answer with an HTTP error: `code` in the header `x-amzn-ErrorType`, `message` in the JSON body.
+
+    `code=None` omits the header, as some proxies do. `headers` are additional response headers.
+    """
     return steps.HttpError(status, code, message, headers or {})
 
 
 def headers(values: dict[str, str]) -> steps.Headers:
-    """Further response headers."""
+    """Add response headers."""
     return steps.Headers(values)
 
 
 def content_type(value: str, body: bytes | None = None, *, status: int = 200) -> steps.ContentType:
-    """A wrong content type; with `body`, that body and status instead of an answer."""
+    """Send another `Content-Type`. With `body`, send that body with `status` instead of the answer."""
     return steps.ContentType(value, body, status)
 
 
 def hang_before_headers(seconds: float | None = None) -> steps.HangBeforeHeaders:
-    """No status line: for `seconds`, or until the client leaves."""
+    """Send nothing, not even the status line, for `seconds`; None waits until the client disconnects."""
     return steps.HangBeforeHeaders(seconds)
 
 
 def wrong_content_type(value: str = "text/html", body: str | bytes = _PAGE) -> steps.ContentType:
-    """HTTP 200 with something else in it, as a proxy's login page."""
+    """Answer with HTTP 200 and a body of another type, like the login page of a proxy."""
     return steps.ContentType(value, body.encode() if isinstance(body, str) else body, 200)
 
 
 def expired_signature(skew_seconds: float = 600) -> steps.ExpiredSignature:
-    """A front door whose clock is that many seconds ahead, or behind: 403 `InvalidSignatureException`, and its `Date`.
+    """Check the signature's date against a clock that is `skew_seconds` ahead (negative: behind).
 
-    Like the service it minds more than 300 seconds only. A request with a bearer key bears no date, so nothing happens.
+    If the date differs by more than 300 seconds (the service's limit), the client gets HTTP 403
+    `InvalidSignatureException`, with that clock's time in the `Date` header. Requests with a bearer key have no date,
+    so they are not affected.
     """
     return steps.ExpiredSignature(skew_seconds)
 
@@ -193,14 +212,15 @@ def expired_signature(skew_seconds: float = 600) -> steps.ExpiredSignature:
 def replay(
     recorded: str | PathLike[str] | bytes, *, pace: Literal["recorded"] | None = None
 ) -> steps.Replay | steps.Recorded:
-    """A recorded answer. A str is a path; the file is read here.
+    """Answer with a recording. A str is a path; the file is read at once. Bytes are a raw body.
 
-    A `.jsonl` file is what `record` wrote: status, headers, every frame, and the break where it broke off; with
-    `pace="recorded"` as slowly as it came. Anything else is a body as it is. Raises `ConfigurationError`.
+    A `.jsonl` file is a recording made with `record`: its status, headers and frames are sent, and if the answer was
+    interrupted, the body is cut there. `pace="recorded"` sends the frames at their recorded times. Any other file is a
+    raw body. Raises `ConfigurationError` if the file is not a recording, or for `pace` with a raw body.
     """
     if isinstance(recorded, bytes) or Path(recorded).suffix != ".jsonl":
         if pace is not None:
-            raise ConfigurationError("pace", "a body as it is tells no times", "give a .jsonl recording")
+            raise ConfigurationError("pace", "a raw body has no recorded times", "pass a .jsonl recording")
         return steps.Replay(recorded if isinstance(recorded, bytes) else Path(recorded).read_bytes())
     return steps.Recorded(read_recording(recorded), paced=pace == "recorded")
 
@@ -209,67 +229,71 @@ def replay(
 
 
 def stream_error(code: str, message: str, **extra: Any) -> steps.StreamError:
-    """An exception frame; the body ends behind it. `extra` are members beside the message, as `originalStatusCode`."""
+    """Send an exception frame and end the body.
+
+    `code` is the exception's name, `extra` are members of the payload next to `message`, as `originalStatusCode`.
+    """
     return steps.StreamError(code, message, extra)
 
 
 def unmodeled_error(code: str, message: str) -> steps.UnmodeledError:
-    """A frame of the `error` message type; the body ends behind it."""
+    """Send a frame of the `error` message type, which is not in the service model, and end the body."""
     return steps.UnmodeledError(code, message)
 
 
 def cut(*, torn: bool | Literal["chunk"] = False, inside: int | None = None) -> steps.Cut:
-    """The body ends here, or `inside` bytes into the next frame.
+    """End the body here, or `inside` bytes into the next frame.
 
-    It ends as HTTP bodies should, which alone hides the loss; `torn=True` closes the connection without a last chunk,
-    `torn="chunk"` in the middle of an HTTP chunk, whose promised length never comes.
+    By default the HTTP body ends correctly, so only the missing events show the loss. `torn=True` closes the connection
+    without the last HTTP chunk; `torn="chunk"` closes it inside an HTTP chunk, before the chunk's announced length.
     """
     return steps.Cut(torn, inside)
 
 
 def reset(*, after: int = 0, before_headers: bool = False) -> steps.Reset:
-    """The connection is reset (RST): here, `after` so many more bytes of the body, or before the headers.
+    """Reset the connection (RST) here, after `after` more bytes of the body, or before the headers.
 
-    A body that ends before that is reset in place of its end.
+    A body that is shorter than `after` is reset at its end.
     """
     return steps.Reset(after, before_headers)
 
 
 def stall(seconds: float | None = None) -> steps.Stall:
-    """Silence in the open answer: for `seconds`, or until the client leaves."""
+    """Send nothing for `seconds` while the connection stays open; None waits until the client disconnects."""
     return steps.Stall(seconds)
 
 
 def delay(seconds: float) -> steps.Delay:
-    """A pause of `seconds`."""
+    """Wait for `seconds`."""
     return steps.Delay(seconds)
 
 
 def flip_bit(bit: int) -> steps.FlipBit:
-    """Turn one bit of the next frame: 0 is the lowest of its first byte, -1 the highest of its last."""
+    """Flip one bit of the next frame: 0 is the lowest bit of its first byte, -1 the highest of its last."""
     return steps.FlipBit(bit)
 
 
 def rechunk(size: int) -> steps.Rechunk:
-    """From here on, write the body in pieces of `size` bytes wherever the frames begin."""
+    """From here on, write the body in HTTP chunks of `size` bytes, regardless of frame boundaries."""
     return steps.Rechunk(size)
 
 
 def slow_body(seconds: float) -> steps.SlowBody:
-    """From here on the body trickles: each frame takes `seconds` to arrive, a few bytes at a time."""
+    """From here on, spread each frame over `seconds`, a few bytes at a time."""
     return steps.SlowBody(seconds)
 
 
-# --------------------------------------------------------------------------------------------- the emulator's own words
+# ---------------------------------------------------------------------------------------------------------- unscripted
 
 
 def unscripted(*faults: steps.Step, at: float = 0.0) -> steps.Unscripted:
-    """The answer that the emulator would give by itself, with `faults` in it: `unscripted(cut(), at=0.5)`.
+    """Send the unscripted answer with `faults` in it: `unscripted(cut(), at=0.5)`.
 
-    They happen `at` a part of its content: 0 is in front of it, 1 behind all of it.
+    `at` is their position in the content: 0 is before it, 1 after it. Raises `ConfigurationError` if it is not in
+    that range.
     """
     if not 0 <= at <= 1:
-        raise ConfigurationError("at", f"{at!r} is no part of an answer", "give a number from 0 to 1")
+        raise ConfigurationError("at", f"expected a number from 0 to 1, got {at!r}")
     return steps.Unscripted(faults, at)
 
 
@@ -277,5 +301,5 @@ def _pieces(content: str | Sequence[str]) -> tuple[str, ...]:
     return split(content) if isinstance(content, str) else tuple(content)
 
 
-def _cut_evenly(raw: str, parts: int) -> tuple[str, ...]:
+def _split_evenly(raw: str, parts: int) -> tuple[str, ...]:
     return tuple(raw[len(raw) * i // parts : len(raw) * (i + 1) // parts] for i in range(parts))

@@ -1,7 +1,7 @@
-"""The steps of an answer, as values. `script` has the words that make them; `player` carries them out.
+"""The steps of an answer, as values. The functions of `script` create them; `player` plays them.
 
-Three kinds: content and facts, which are the message itself; the opening, which is decided before the headers leave;
-and faults, which happen to the bytes.
+There are three kinds: the parts of the message, steps that take effect before the response headers are sent, and faults
+of the response body.
 """
 
 from __future__ import annotations
@@ -48,18 +48,18 @@ __all__ = (
     "Unscripted",
 )
 
-# ------------------------------------------------------------------------------------------------- the message itself
+# ------------------------------------------------------------------------------------------------------------ message
 
 
 class Text(Struct, frozen=True):
-    """Text, one delta a piece, in a block of its own unless `joined` to the open one."""
+    """Text, one delta per piece; a new block, or with `joined` a part of the open text block."""
 
     pieces: tuple[str, ...]
     joined: bool = False
 
 
 class Reasoning(Struct, frozen=True):
-    """A reasoning block: readable pieces and a signature, or redacted bytes."""
+    """A reasoning block: pieces of text and a signature, or redacted bytes."""
 
     pieces: tuple[str, ...]
     signature: str | None = None
@@ -67,30 +67,30 @@ class Reasoning(Struct, frozen=True):
 
 
 class ToolUse(Struct, frozen=True):
-    """A tool call whose input's JSON text arrives in fragments."""
+    """A tool call. The JSON text of its input is sent in fragments, one delta each."""
 
     name: str
     fragments: tuple[str, ...]
     id: str | None = None
-    """None: one is made from the place of the call in the conversation."""
+    """The id of the call; None derives one from its position in the conversation."""
 
 
 class Citation(Struct, frozen=True):
-    """A citation of the text block that is open."""
+    """A citation of the open text block."""
 
     members: dict[str, Any]
 
 
 class Start(Struct, frozen=True):
-    """`messageStart` now, instead of in front of the first content."""
+    """`messageStart` at this position, instead of before the first content."""
 
 
 class EndBlock(Struct, frozen=True):
-    """`contentBlockStop` now, instead of in front of whatever comes next."""
+    """`contentBlockStop` at this position, instead of before the next block or the end."""
 
 
 class Stop(Struct, frozen=True):
-    """`messageStop` now, with this reason."""
+    """`messageStop` at this position, with a stop reason."""
 
     reason: str
     fields: Any = None
@@ -98,7 +98,7 @@ class Stop(Struct, frozen=True):
 
 
 class Metadata(Struct, frozen=True):
-    """What the last event says; members that are None are computed."""
+    """The content of the `metadata` event; members that are None are computed."""
 
     usage: dict[str, Any] | None = None
     latency_ms: int | None = None
@@ -108,23 +108,23 @@ class Metadata(Struct, frozen=True):
 
 
 class Event(Struct, frozen=True):
-    """An event as it is; bytes are sent untouched, a dict as JSON with padding."""
+    """Any event. Bytes are sent unchanged, a dict as JSON with padding."""
 
     name: str
     payload: dict[str, Any] | bytes
 
 
 class RawFrame(Struct, frozen=True):
-    """A frame as it is."""
+    """Any frame, sent unchanged."""
 
     frame: Frame
 
 
-# ----------------------------------------------------------------------------------------- decided before the headers
+# ------------------------------------------------------------------------------------------------- before the headers
 
 
 class HttpError(Struct, frozen=True):
-    """An HTTP error in place of an answer."""
+    """An HTTP error instead of an answer."""
 
     status: int
     code: str | None
@@ -133,13 +133,13 @@ class HttpError(Struct, frozen=True):
 
 
 class Headers(Struct, frozen=True):
-    """Further response headers."""
+    """Additional response headers."""
 
     values: dict[str, str]
 
 
 class ContentType(Struct, frozen=True):
-    """Another content type; with a body, that body in place of the answer."""
+    """Another content type; with a body, that body instead of the answer."""
 
     value: str
     body: bytes | None = None
@@ -147,22 +147,22 @@ class ContentType(Struct, frozen=True):
 
 
 class HangBeforeHeaders(Struct, frozen=True):
-    """Silence before the headers: for some seconds, or until the client leaves."""
+    """A pause before the headers: for some seconds, or until the client disconnects."""
 
     seconds: float | None = None
 
 
 class ExpiredSignature(Struct, frozen=True):
-    """The front door's clock is this many seconds ahead of the caller's."""
+    """A server clock that is this many seconds ahead of the caller's."""
 
     skew_seconds: float
 
 
-# ------------------------------------------------------------------------------------------ what happens to the bytes
+# -------------------------------------------------------------------------------------------------------------- faults
 
 
 class StreamError(Struct, frozen=True):
-    """A modelled exception frame, and the end of the body."""
+    """A frame with a modelled exception, then the end of the body."""
 
     code: str
     message: str
@@ -170,77 +170,77 @@ class StreamError(Struct, frozen=True):
 
 
 class UnmodeledError(Struct, frozen=True):
-    """A frame of the `error` message type, and the end of the body."""
+    """A frame of the `error` message type, then the end of the body."""
 
     code: str
     message: str
 
 
 class Cut(Struct, frozen=True):
-    """The body ends here, or some bytes into the next frame."""
+    """The end of the body at this position, or some bytes into the next frame."""
 
     torn: bool | Literal["chunk"] = False
     inside: int | None = None
 
 
 class Reset(Struct, frozen=True):
-    """The connection is reset."""
+    """A connection reset (RST)."""
 
     after: int = 0
-    """Bytes of the body that are written first, counted from here."""
+    """The bytes of the body that are sent first, counted from this position."""
     before_headers: bool = False
 
 
 class Stall(Struct, frozen=True):
-    """Silence: for some seconds, or until the client leaves."""
+    """A pause: for some seconds, or until the client disconnects."""
 
     seconds: float | None = None
 
 
 class Delay(Struct, frozen=True):
-    """A pause."""
+    """A pause of some seconds."""
 
     seconds: float
 
 
 class FlipBit(Struct, frozen=True):
-    """One bit of the next frame is turned."""
+    """A flipped bit in the next frame."""
 
     bit: int
 
 
 class Rechunk(Struct, frozen=True):
-    """From here on the body is written in pieces of this many bytes."""
+    """Chunks of this many bytes for the rest of the body."""
 
     size: int
 
 
 class SlowBody(Struct, frozen=True):
-    """From here on each frame takes this many seconds to arrive, a few bytes at a time."""
+    """A slow rest of the body: each frame takes this many seconds, a few bytes at a time."""
 
     seconds: float
 
 
 class Replay(Struct, frozen=True):
-    """A recorded body as it is, in place of an answer."""
+    """A raw recorded body instead of an answer."""
 
     body: bytes
 
 
 class Recorded(Struct, frozen=True):
-    """A recorded answer, headers and frames, in place of one."""
+    """A recorded answer (status, headers and frames) instead of an answer."""
 
     recording: Recording
     paced: bool = False
-    """Whether the frames come as slowly as they came."""
+    """True to send the frames at the recorded times."""
 
 
 class Unscripted(Struct, frozen=True):
-    """The emulator's own answer, with faults somewhere in it."""
+    """The unscripted answer, with faults inside."""
 
     faults: tuple[Any, ...] = ()  # steps
     at: float = 0.0
-    """The place of the faults: 0 is in front of the content, 1 behind it."""
+    """The position of the faults: 0 is before the content, 1 after it."""
 
 
 Content: TypeAlias = Text | Reasoning | ToolUse | Citation
@@ -271,4 +271,4 @@ Step: TypeAlias = (
     | Unscripted
 )
 Answer: TypeAlias = Step | Sequence[Step] | Callable[[ReceivedRequest], Step | Sequence[Step] | None] | None
-"""One answer of a script: a step, several, None for the unscripted one, or a function of the request giving these."""
+"""One answer of a script: a step, a sequence of steps, None (unscripted), or a function from the request to these."""

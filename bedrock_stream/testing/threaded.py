@@ -1,7 +1,7 @@
-"""An emulator on a loop of its own, in a thread: for code under test that has no loop, or may not share one.
+"""An emulator on its own event loop in a thread, for code under test that has no event loop or blocks it.
 
-A blocking client (boto3) on the emulator's own loop would wait for an answer that this loop cannot give. Here both
-run side by side, whatever loop the test has, or none.
+A blocking client (boto3) on the emulator's own event loop would wait forever, because it stops the loop that should
+answer it.
 """
 
 from __future__ import annotations
@@ -25,55 +25,56 @@ _T = TypeVar("_T")
 
 
 class ThreadedEmulator(Emulator):
-    """An `Emulator` in a thread: `with ThreadedEmulator() as emulator: ... emulator.url`. Arguments are the same.
+    """An `Emulator` in a thread, with the same arguments: `with ThreadedEmulator() as emulator: ... emulator.url`.
 
-    What is awaited (`wait_for_requests`, `wait_for_streams`, `wait_until_idle`) can be awaited on any loop; a test
-    without one calls the `block_...` methods. `async with` works too.
+    `wait_for_requests`, `wait_for_streams` and `wait_until_idle` can be awaited on any event loop. A test without an
+    event loop calls the `block_...` methods instead. `async with` works too.
     """
 
     _loop: asyncio.AbstractEventLoop | None = None
     _thread: Thread | None = None
 
     def block_for_requests(self, count: int, timeout: float | None = 5.0) -> list[ReceivedRequest]:
-        """`wait_for_requests` for a test without a loop."""
-        self._there(super()._until(lambda: self.request_count >= count, timeout)).result()
+        """Block until `count` requests have been received, see `wait_for_requests`. For tests without an event loop."""
+        self._submit(super()._wait_until(lambda: self.request_count >= count, timeout)).result()
         return self.requests
 
     def block_for_streams(self, count: int, timeout: float | None = 5.0) -> None:
-        """`wait_for_streams` for a test without a loop."""
-        self._there(super()._until(lambda: self.open_streams == count, timeout)).result()
+        """Block until exactly `count` answers are being written, see `wait_for_streams`."""
+        self._submit(super()._wait_until(lambda: self.open_streams == count, timeout)).result()
 
     def block_until_idle(self, timeout: float | None = 5.0) -> None:
-        """`wait_until_idle` for a test without a loop."""
+        """Block until no answer is being written, see `wait_until_idle`."""
         self.block_for_streams(0, timeout)
 
     def open(self) -> None:
-        """Listen. `with` does it."""
+        """Start the thread and listen. `with` does this."""
+        # A daemon thread does not keep the process alive if the test never closes the emulator.
         loop = asyncio.new_event_loop()
         self._loop, self._thread = loop, Thread(target=partial(_run, loop), name="bedrock emulator", daemon=True)
         self._thread.start()
         try:
-            self._there(super().start()).result()
+            self._submit(super().start()).result()
         except BaseException:
             self.shut()
             raise
 
     def shut(self) -> None:
-        """Stop listening, break off every answer, end the thread. Harmless when it is closed already."""
+        """Stop listening, cancel every answer and end the thread. Does nothing if it is not running."""
         loop, thread = self._loop, self._thread
         if loop is None or thread is None:
             return
-        self._there(super().close()).result()
+        self._submit(super().close()).result()
         self._loop = self._thread = None
         loop.call_soon_threadsafe(loop.stop)
         thread.join()
 
     async def start(self) -> None:
-        """Listen. `async with` does it."""
+        """Start the thread and listen, without blocking the event loop. `async with` does this."""
         await to_thread.run_sync(self.open)
 
     async def close(self) -> None:
-        """What `shut` does, from any loop."""
+        """Close like `shut`, without blocking the event loop."""
         await to_thread.run_sync(self.shut)
 
     def __enter__(self) -> Self:
@@ -85,11 +86,11 @@ class ThreadedEmulator(Emulator):
     ) -> None:
         self.shut()
 
-    async def _until(self, holds: Callable[[], bool], seconds: float | None) -> None:
-        # A thread waits, since the caller's loop may be of another kind than asyncio's.
-        await to_thread.run_sync(self._there(super()._until(holds, seconds)).result, abandon_on_cancel=True)
+    async def _wait_until(self, condition: Callable[[], bool], seconds: float | None) -> None:
+        # The wait runs in a worker thread, because the caller's event loop may be trio's.
+        await to_thread.run_sync(self._submit(super()._wait_until(condition, seconds)).result, abandon_on_cancel=True)
 
-    def _there(self, coroutine: Coroutine[Any, Any, _T]) -> Future[_T]:
+    def _submit(self, coroutine: Coroutine[Any, Any, _T]) -> Future[_T]:
         if self._loop is None:
             coroutine.close()
             raise RuntimeError("the emulator is not running: use `with ThreadedEmulator(...)`, or open()")

@@ -64,9 +64,11 @@ def send_back(family: Family, message: Message) -> None:
 
 def _family(name: str, model: str, dialect: Dialect, form: Form) -> Family:
     facts = Facts(11, 1, {}, "model")
-    sayable = [steps for steps in _SCRIPTS if not any(map(form.unsayable, steps))]
-    streams = [_stream(steps, form, facts) for steps in sayable]
-    return Family(name, model, dialect, streams, [json.dumps(form.whole(steps, facts)).encode() for steps in sayable])
+    supported = [steps for steps in _SCRIPTS if not any(map(form.unsupported, steps))]
+    streams = [_stream(steps, form, facts) for steps in supported]
+    return Family(
+        name, model, dialect, streams, [json.dumps(form.document(steps, facts)).encode() for steps in supported]
+    )
 
 
 def _stream(steps: Sequence[Step], form: Form, facts: Facts) -> list[Frame]:

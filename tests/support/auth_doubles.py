@@ -21,7 +21,7 @@ from multidict import CIMultiDict, CIMultiDictProxy
 from bedrock_stream import Credentials
 from bedrock_stream.auth.sigv4 import SigningKeys
 from bedrock_stream.testing.service.refusal import Refusal
-from bedrock_stream.testing.service.verification import Arrived, Guard
+from bedrock_stream.testing.service.verification import Guard, IncomingRequest
 
 KEY, SECRET, TOKEN = "ASIAGIVEN", "given+secret/key", "given/session+token=="
 EXPIRES_AT = datetime(2030, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -111,7 +111,7 @@ class Sts(FakeService):
         return web.Response(text=credentials_xml(operation), headers=headers)
 
     def _verify(self, request: ReceivedRequest, now: datetime) -> None:
-        arrived = Arrived(request.method, request.path, CIMultiDictProxy(request.headers), request.body)
+        arrived = IncomingRequest(request.method, request.path, CIMultiDictProxy(request.headers), request.body)
         Guard(self.keys, None, self.region, "sts").verify(arrived, now)
 
 

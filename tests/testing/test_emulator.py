@@ -1,4 +1,4 @@
-"""The emulator as other people's AWS clients see it, and what it tells a test about them."""
+"""The emulator with other AWS clients, and the information that it offers to tests."""
 
 from __future__ import annotations
 
@@ -37,13 +37,13 @@ from tests.support.emulator_client import (
     HELLO,
     MODEL,
     Connection,
-    RawAnswer,
-    opened,
+    RawResponse,
+    open_request,
     post,
+    request_bytes,
     send,
-    signed,
+    signed_headers,
     target,
-    written,
 )
 
 WEATHER: dict[str, Any] = {
@@ -80,29 +80,29 @@ def settings(emulator: Emulator, **changes: Any) -> dict[str, Any]:
 
 
 def boto(emulator: Emulator, operation: str, changes: dict[str, Any] | None = None, **request: Any) -> Any:
-    """Call with boto3; a stream comes back as the list of its events."""
+    """Call an operation with boto3. Return a stream as the list of its events."""
     with closing(boto3.client("bedrock-runtime", **settings(emulator, **changes or {}))) as client:
-        answer = getattr(client, operation)(modelId=MODEL, **request)
-        if "stream" not in answer:
-            return answer
-        with closing(answer["stream"]) as stream:
+        response = getattr(client, operation)(modelId=MODEL, **request)
+        if "stream" not in response:
+            return response
+        with closing(response["stream"]) as stream:
             return list(stream)
 
 
 async def aioboto(emulator: Emulator, operation: str, **request: Any) -> Any:
-    """The same with aiobotocore."""
+    """Call an operation with aiobotocore. Return a stream as the list of its events."""
     async with get_session().create_client("bedrock-runtime", **settings(emulator)) as client:
-        answer = await getattr(client, operation)(modelId=MODEL, **request)
-        return [event async for event in answer["stream"]] if "stream" in answer else answer
+        response = await getattr(client, operation)(modelId=MODEL, **request)
+        return [event async for event in response["stream"]] if "stream" in response else response
 
 
 def assembled(events: list[dict[str, Any]]) -> tuple[str, str, str]:
-    """Text, tool input and stop reason of a stream."""
+    """Return text, tool input and stop reason of a stream."""
     deltas = [event["contentBlockDelta"]["delta"] for event in events if "contentBlockDelta" in event]
-    said = "".join(delta.get("text", "") for delta in deltas)
+    text = "".join(delta.get("text", "") for delta in deltas)
     raw = "".join(delta["toolUse"]["input"] for delta in deltas if "toolUse" in delta)
     stop = next(event["messageStop"]["stopReason"] for event in events if "messageStop" in event)
-    return said, raw, stop
+    return text, raw, stop
 
 
 @pytest.fixture
@@ -117,29 +117,29 @@ async def call(client: str, emulator: Emulator, operation: str, **request: Any) 
     return await aioboto(emulator, operation, **request)
 
 
-# ----------------------------------------------------------------------------------------------- other people's clients
+# ------------------------------------------------------------------------------------------------------- other clients
 
 
 @pytest.mark.parametrize("client", ["boto3", "aiobotocore"])
-async def test_aws_clients_read_a_scripted_answer_both_ways(client: str, emulator: Emulator) -> None:
+async def test_aws_clients_read_a_scripted_answer_with_and_without_streaming(client: str, emulator: Emulator) -> None:
     emulator.script(*SCRIPT)
     emulator.script(*SCRIPT)
-    whole = await call(client, emulator, "converse", messages=ASK, toolConfig=WEATHER)
-    content = whole["output"]["message"]["content"]
+    response = await call(client, emulator, "converse", messages=ASK, toolConfig=WEATHER)
+    content = response["output"]["message"]["content"]
     assert content[0]["reasoningContent"]["reasoningText"]["text"] == "Let me see."
     assert content[1]["citationsContent"] == {"content": [{"text": "Looking it up."}], "citations": [{"title": "T"}]}
     assert content[2] == {"toolUse": {"toolUseId": "t1", "name": "get_weather", "input": {"city": "Rome"}}}
     events = await call(client, emulator, "converse_stream", messages=ASK, toolConfig=WEATHER)
     assert assembled(events) == ("Looking it up.", '{"city": "Rome"}', "tool_use")
-    assert events[-1]["metadata"]["usage"] == whole["usage"]
+    assert events[-1]["metadata"]["usage"] == response["usage"]
 
 
 @pytest.mark.parametrize("client", ["boto3", "aiobotocore"])
-async def test_aws_clients_run_a_tool_unscripted(client: str, emulator: Emulator) -> None:
-    whole = await call(client, emulator, "converse", messages=ASK, toolConfig=WEATHER)
-    message = whole["output"]["message"]
+async def test_aws_clients_run_a_tool_without_a_script(client: str, emulator: Emulator) -> None:
+    response = await call(client, emulator, "converse", messages=ASK, toolConfig=WEATHER)
+    message = response["output"]["message"]
     use = message["content"][-1]["toolUse"]
-    assert (whole["stopReason"], use["input"]) == ("tool_use", {"city": "Oslo"})
+    assert (response["stopReason"], use["input"]) == ("tool_use", {"city": "Oslo"})
     result = {"toolResult": {"toolUseId": use["toolUseId"], "content": [{"json": {"sky": "grey"}}]}}
     turns = [*ASK, message, {"role": "user", "content": [result]}]
     events = await call(client, emulator, "converse_stream", messages=turns, toolConfig=WEATHER)
@@ -155,26 +155,26 @@ async def test_aws_clients_run_a_tool_unscripted(client: str, emulator: Emulator
         ({"region_name": "eu-west-1"}, "InvalidSignatureException"),
     ],
 )
-async def test_boto3_is_refused_with_wrong_keys(changes: dict[str, Any], code: str, emulator: Emulator) -> None:
-    with pytest.raises(ClientError) as caught:
+async def test_boto3_is_refused_with_wrong_credentials(changes: dict[str, Any], code: str, emulator: Emulator) -> None:
+    with pytest.raises(ClientError) as raised:
         await asyncio.to_thread(boto, emulator, "converse_stream", changes, messages=ASK)
-    assert caught.value.response["Error"]["Code"] == code
-    assert caught.value.response["ResponseMetadata"]["HTTPStatusCode"] == 403
+    assert raised.value.response["Error"]["Code"] == code
+    assert raised.value.response["ResponseMetadata"]["HTTPStatusCode"] == 403
     assert emulator.requests[0].auth is None
 
 
 async def test_boto3_raises_scripted_errors(emulator: Emulator) -> None:
     emulator.script(http_error(429, "ThrottlingException", "slow down"))
-    with pytest.raises(ClientError, match="slow down") as caught:
+    with pytest.raises(ClientError, match="slow down") as raised:
         await asyncio.to_thread(boto, emulator, "converse", messages=ASK)
-    assert caught.value.response["Error"]["Code"] == "ThrottlingException"
+    assert raised.value.response["Error"]["Code"] == "ThrottlingException"
     emulator.script(start(), stream_error("throttlingException", "enough"))
-    with pytest.raises(ClientError, match="enough") as caught:
+    with pytest.raises(ClientError, match="enough") as raised:
         await asyncio.to_thread(boto, emulator, "converse_stream", messages=ASK)
-    assert caught.value.response["Error"]["Code"] == "throttlingException"
+    assert raised.value.response["Error"]["Code"] == "throttlingException"
 
 
-async def test_boto3_brings_an_api_key(emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_boto3_authenticates_with_an_api_key(emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_BEARER_TOKEN_BEDROCK", "bedrock-api-key-example")
     await asyncio.to_thread(boto, emulator, "converse", messages=ASK)
     assert emulator.requests[0].auth == "bearer"
@@ -183,10 +183,10 @@ async def test_boto3_brings_an_api_key(emulator: Emulator, monkeypatch: pytest.M
         await asyncio.to_thread(boto, emulator, "converse", messages=ASK)
 
 
-# ----------------------------------------------------------------------------------------------------- what tests learn
+# ----------------------------------------------------------------------------------------------- information for tests
 
 
-async def test_a_request_is_recorded_as_it_arrived(emulator: Emulator) -> None:
+async def test_a_request_is_recorded_as_received(emulator: Emulator) -> None:
     arn = "arn:aws:bedrock:us-east-1:123456789012:inference-profile/us.anthropic.claude-v1:0"
     await post(emulator, HELLO, "converse", arn)
     (request,) = emulator.requests
@@ -201,7 +201,7 @@ async def test_a_request_is_recorded_as_it_arrived(emulator: Emulator) -> None:
     assert "AWS4" not in repr(request)
 
 
-async def test_waiting_needs_no_sleep(emulator: Emulator) -> None:
+async def test_waiting_for_requests(emulator: Emulator) -> None:
     waiting = asyncio.create_task(emulator.wait_for_requests(2))
     await post(emulator)
     await post(emulator)
@@ -213,53 +213,55 @@ async def test_waiting_needs_no_sleep(emulator: Emulator) -> None:
 
 @pytest.mark.parametrize("operation", ["converse", "converse-stream"])
 @pytest.mark.parametrize("abrupt", [False, True])
-async def test_open_streams_falls_when_a_client_drops(operation: str, abrupt: bool, emulator: Emulator) -> None:
+async def test_open_streams_decreases_when_a_client_disconnects(
+    operation: str, abrupt: bool, emulator: Emulator
+) -> None:
     emulator.script(text("a"), stall())
-    connection = await opened(emulator, operation=operation)
+    connection = await open_request(emulator, operation=operation)
     await emulator.wait_for_streams(1)
     if abrupt:
         connection.writer.transport.abort()
     else:
-        await connection.leave()
+        await connection.close()
     await emulator.wait_until_idle(0.25)
 
 
-async def test_open_streams_falls_when_a_client_drops_in_the_middle_of_much() -> None:
+async def test_open_streams_decreases_when_a_client_disconnects_during_a_long_answer() -> None:
     async with Emulator(script=[text(["x" * 1000] * 100_000)]) as emulator:
-        connection = await opened(emulator)
-        answer = RawAnswer()
-        await connection.read_head(answer)
-        await connection.read_chunk(answer)
+        connection = await open_request(emulator)
+        response = RawResponse()
+        await connection.read_head(response)
+        await connection.read_chunk(response)
         connection.writer.transport.abort()
         await emulator.wait_until_idle(0.5)
 
 
 async def test_many_streams_at_once(emulator: Emulator) -> None:
-    connections = [await opened(emulator, operation="converse-stream") for _ in range(50)]
+    connections = [await open_request(emulator, operation="converse-stream") for _ in range(50)]
     await emulator.wait_for_requests(50)
     for connection in connections:
-        answer = RawAnswer()
-        await connection.read_head(answer)
-        await connection.read_body(answer)
-        assert answer.complete
-        await connection.leave()
+        response = RawResponse()
+        await connection.read_head(response)
+        await connection.read_body(response)
+        assert response.complete
+        await connection.close()
     await emulator.wait_until_idle()
 
 
-async def test_closing_breaks_off_open_answers() -> None:
+async def test_closing_cancels_open_answers() -> None:
     emulator = Emulator(script=[[text("a"), stall()]])
     await emulator.start()
-    connection = await opened(emulator)
+    connection = await open_request(emulator)
     await emulator.wait_for_streams(1)
     await asyncio.wait_for(emulator.close(), 2)
     await emulator.close()
     assert emulator.open_streams == 0
     with pytest.raises(RuntimeError, match="not running"):
         _ = emulator.url
-    await connection.leave()
+    await connection.close()
 
 
-async def test_pace_stands_between_deltas() -> None:
+async def test_pace_delays_each_delta() -> None:
     loop = asyncio.get_running_loop()
     async with Emulator(pace=0.02, script=[text(["a", "b", "c"])]) as emulator:
         before = loop.time()
@@ -267,54 +269,57 @@ async def test_pace_stands_between_deltas() -> None:
         assert loop.time() - before >= 0.06
 
 
-async def test_the_date_is_the_emulators_own() -> None:
+async def test_the_date_header_is_the_emulators_clock() -> None:
     then = datetime(2025, 7, 1, 12, tzinfo=UTC)
     async with Emulator(clock=lambda: then) as emulator:
-        answer = await post(emulator)
-    assert answer.status == 403
-    assert parsedate_to_datetime(answer.headers["date"]) == then
+        response = await post(emulator)
+    assert response.status == 403
+    assert parsedate_to_datetime(response.headers["date"]) == then
 
 
 # ------------------------------------------------------------------------------------------------------------- security
 
 
-@pytest.mark.parametrize("named", ["evil.example", "evil.example:80", "", "169.254.169.254", "[::2]"])
-async def test_another_host_name_is_refused(named: str, emulator: Emulator) -> None:
+@pytest.mark.parametrize("host", ["evil.example", "evil.example:80", "", "169.254.169.254", "[::2]"])
+async def test_another_host_name_is_refused(host: str, emulator: Emulator) -> None:
     path = target()
-    answer = await send(emulator, written(path, {**signed(emulator, path, b"{}"), "Host": named}, b"{}"))
-    assert answer.error[:2] == (403, "AccessDeniedException")
+    response = await send(emulator, request_bytes(path, {**signed_headers(emulator, path, b"{}"), "Host": host}, b"{}"))
+    assert response.error[:2] == (403, "AccessDeniedException")
     assert emulator.requests == []
 
 
-async def test_a_page_from_elsewhere_is_refused(emulator: Emulator) -> None:
+async def test_another_origin_is_refused(emulator: Emulator) -> None:
     path = target()
-    answer = await send(
-        emulator, written(path, {**signed(emulator, path, b"{}"), "Origin": "https://evil.example"}, b"{}")
+    response = await send(
+        emulator,
+        request_bytes(path, {**signed_headers(emulator, path, b"{}"), "Origin": "https://evil.example"}, b"{}"),
     )
-    assert answer.error[:2] == (403, "AccessDeniedException")
+    assert response.error[:2] == (403, "AccessDeniedException")
 
 
-async def test_off_loopback_the_published_keys_are_not_taken() -> None:
+async def test_the_public_credentials_are_not_accepted_off_loopback() -> None:
     with pytest.raises(ConfigurationError, match="credentials="):
-        Emulator(host="0.0.0.0")  # noqa: S104  this is what is refused
+        Emulator(host="0.0.0.0")  # noqa: S104  refused without credentials
     async with Emulator(host="0.0.0.0", api_key="mine") as emulator:  # noqa: S104
         port = emulator.url.rpartition(":")[2]
-        request = written("/model/m/converse", {"Host": f"somewhere:{port}", "Authorization": "Bearer mine"}, b"{}")
+        request = request_bytes(
+            "/model/m/converse", {"Host": f"somewhere:{port}", "Authorization": "Bearer mine"}, b"{}"
+        )
         assert (await send(emulator, request)).status == 400
         assert (await post(emulator)).error[:2] == (403, "UnrecognizedClientException")
 
 
-async def test_names_of_loopback_are_loopback() -> None:
+async def test_localhost_and_ipv6_loopback_can_be_used() -> None:
     async with Emulator(host="localhost", script=[delay(0)]) as emulator:
         assert emulator.url.startswith("http://127.0.0.1:")
         assert (await post(emulator)).complete
     async with Emulator(host="::1") as emulator:
         assert emulator.url.startswith("http://[::1]:")
-        connection = await Connection.to(emulator)
-        await connection.leave()
+        connection = await Connection.open(emulator)
+        await connection.close()
 
 
-def test_without_crcmod_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_crcmod_is_reported_with_the_extra_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "crcmod.predefined", None)
     with pytest.raises(ConfigurationError, match=r"bedrock-stream\[testing\]"):
         Emulator()

@@ -1,4 +1,4 @@
-"""InvokeModel and InvokeModelWithResponseStream: what every family's answers have in common."""
+"""InvokeModel and InvokeModelWithResponseStream: the behavior that all families share."""
 
 from __future__ import annotations
 
@@ -29,7 +29,18 @@ from bedrock_stream.testing import (
     tool_call,
     unmodeled_error,
 )
-from tests.support.emulator_client import CLAUDE, GPT_OSS, LLAMA, NATIVE, STREAM, post, send, signed, target, written
+from tests.support.emulator_client import (
+    CLAUDE,
+    GPT_OSS,
+    LLAMA,
+    NATIVE,
+    STREAM,
+    post,
+    request_bytes,
+    send,
+    signed_headers,
+    target,
+)
 from tests.support.native_client import FIXED, ask
 
 FAMILIES = pytest.mark.parametrize("model", [CLAUDE, GPT_OSS, LLAMA])
@@ -51,57 +62,57 @@ async def test_chunks_are_frames_with_padding_and_repeat_exactly(model: str) -> 
 
 
 @FAMILIES
-async def test_whole_answers_have_their_counts_in_headers(model: str) -> None:
-    answer = await ask(model, text("a"), FIXED, operation="invoke")
-    assert answer.headers["content-type"] == "application/json"
-    counts = {name: value for name, value in answer.headers.items() if name.startswith("x-amzn-bedrock-")}
+async def test_documents_have_their_counts_in_headers(model: str) -> None:
+    response = await ask(model, text("a"), FIXED, operation="invoke")
+    assert response.headers["content-type"] == "application/json"
+    counts = {name: value for name, value in response.headers.items() if name.startswith("x-amzn-bedrock-")}
     assert counts == {
         "x-amzn-bedrock-input-token-count": "5",
         "x-amzn-bedrock-output-token-count": "7",
         "x-amzn-bedrock-invocation-latency": "9",
     }
-    answer = await ask(model, text("a"), metadata(None), operation="invoke")
-    assert not [name for name in answer.headers if name.startswith("x-amzn-bedrock-")]
+    response = await ask(model, text("a"), metadata(None), operation="invoke")
+    assert not [name for name in response.headers if name.startswith("x-amzn-bedrock-")]
 
 
-async def test_settings_in_headers_come_back() -> None:
-    own = [("content-type", "application/json"), ("X-Amzn-Bedrock-Service-Tier", "flex")]
+async def test_settings_in_headers_are_returned() -> None:
+    headers = [("content-type", "application/json"), ("X-Amzn-Bedrock-Service-Tier", "flex")]
     raw, path = json.dumps(NATIVE[LLAMA]).encode(), target("invoke", LLAMA)
     async with Emulator() as emulator:
-        answer = await send(emulator, written(path, signed(emulator, path, raw, headers=own), raw))
-    assert answer.headers["x-amzn-bedrock-service-tier"] == "flex"
+        response = await send(emulator, request_bytes(path, signed_headers(emulator, path, raw, headers=headers), raw))
+    assert response.headers["x-amzn-bedrock-service-tier"] == "flex"
 
 
 @FAMILIES
-async def test_faults_happen_on_native_streams(model: str) -> None:
-    whole = await ask(model, text(["a", "b"]))
-    assert (await ask(model, rechunk(7), text(["a", "b"]))).body == whole.body
+async def test_faults_apply_to_native_streams(model: str) -> None:
+    intact = await ask(model, text(["a", "b"]))
+    assert (await ask(model, rechunk(7), text(["a", "b"]))).body == intact.body
     flipped = await ask(model, flip_bit(70), text(["a", "b"]))
-    assert (int.from_bytes(flipped.body) ^ int.from_bytes(whole.body)).bit_count() == 1
+    assert (int.from_bytes(flipped.body) ^ int.from_bytes(intact.body)).bit_count() == 1
     for ending in (cut(), cut(torn=True), reset()):
-        answer = await ask(model, text("a"), ending)
-        assert "a" in json.dumps(answer.documents[-1])
-        assert answer.complete is (ending == cut())
+        response = await ask(model, text("a"), ending)
+        assert "a" in json.dumps(response.documents[-1])
+        assert response.complete is (ending == cut())
     broken = await ask(model, text("a"), stream_error("modelTimeoutException", "late"))
     assert broken.events[-1] == ("modelTimeoutException", {"message": "late"})
     assert (await ask(model, unmodeled_error("Odd", "x"))).frames[-1].headers[":error-code"] == "Odd"
     frame = Frame({":message-type": "event"}, b"x")
     assert (await ask(model, raw_frame(frame), cut())).frames == [frame]
     assert (await ask(model, event("odd", b"{}"), cut())).events == [("odd", {})]
-    assert (await ask(model, replay(whole.body[:50]))).body == whole.body[:50]
+    assert (await ask(model, replay(intact.body[:50]))).body == intact.body[:50]
     short = await ask(model, stall(0.01), content_type("text/plain"), text("a"))
     assert short.headers["content-type"] == "text/plain"
 
 
 @FAMILIES
 @pytest.mark.parametrize("operation", ["invoke", STREAM])
-async def test_errors_are_the_services_own(model: str, operation: str) -> None:
-    answer = await ask(model, http_error(403, "ExpiredTokenException", "expired"), operation=operation)
-    assert answer.error == (403, "ExpiredTokenException", {"message": "expired"})
+async def test_errors_have_the_services_format(model: str, operation: str) -> None:
+    response = await ask(model, http_error(403, "ExpiredTokenException", "expired"), operation=operation)
+    assert response.error == (403, "ExpiredTokenException", {"message": "expired"})
 
 
 @pytest.mark.parametrize(
-    ("model", "step", "word"),
+    ("model", "step", "name"),
     [
         (LLAMA, reasoning("Hm"), "reasoning"),
         (LLAMA, tool_call("f"), "tool_call"),
@@ -112,13 +123,15 @@ async def test_errors_are_the_services_own(model: str, operation: str) -> None:
     ],
 )
 @pytest.mark.parametrize("operation", ["invoke", STREAM])
-async def test_a_script_is_told_what_a_family_cannot_say(model: str, step: Step, word: str, operation: str) -> None:
-    status, code, said = (await ask(model, text("a"), step, operation=operation)).error
+async def test_steps_that_a_family_does_not_support_are_refused(
+    model: str, step: Step, name: str, operation: str
+) -> None:
+    status, code, document = (await ask(model, text("a"), step, operation=operation)).error
     assert (status, code) == (501, "ScriptError")
-    assert f"{word}(...), which {model} cannot say" in said["message"]
+    assert f"{name}(...), which {model} does not support" in document["message"]
 
 
-async def test_pace_stands_between_native_deltas() -> None:
+async def test_pace_delays_each_native_delta() -> None:
     loop = asyncio.get_running_loop()
     async with Emulator(pace=0.02, script=[text(["a", "b", "c"])]) as emulator:
         before = loop.time()
@@ -126,7 +139,7 @@ async def test_pace_stands_between_native_deltas() -> None:
         assert loop.time() - before >= 0.06
 
 
-# --------------------------------------------------------------------------------------------------------- which family
+# ------------------------------------------------------------------------------------------------------------ families
 
 
 ARN = "arn:aws:bedrock:us-east-1:123456789012:"
@@ -143,18 +156,18 @@ ARN = "arn:aws:bedrock:us-east-1:123456789012:"
         (ARN + "imported-model/abc", GPT_OSS),
     ],
 )
-async def test_families_are_found_behind_prefixes_and_arns(model: str, family: str) -> None:
+async def test_families_are_recognized_behind_prefixes_and_in_arns(model: str, family: str) -> None:
     async with Emulator() as emulator:
         assert (await post(emulator, NATIVE[family], "invoke", model)).status == 200
 
 
 @pytest.mark.parametrize(
-    ("model", "words"),
+    ("model", "message"),
     [("amazon.nova-lite-v1:0", "doesn't support the model"), ("no.such", "model identifier is invalid")],
 )
-async def test_other_families_are_refused(model: str, words: str) -> None:
+async def test_other_families_are_refused(model: str, message: str) -> None:
     async with Emulator() as emulator:
         for operation in ("invoke", STREAM):
-            status, code, said = (await post(emulator, NATIVE[CLAUDE], operation, model)).error
+            status, code, document = (await post(emulator, NATIVE[CLAUDE], operation, model)).error
             assert (status, code) == (400, "ValidationException")
-            assert words in said["message"]
+            assert message in document["message"]

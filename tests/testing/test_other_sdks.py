@@ -1,4 +1,4 @@
-"""The native routes as other people's clients see them: AWS's, and Anthropic's own for Bedrock."""
+"""The native routes with other clients: boto3, aiobotocore and Anthropic's client for Bedrock."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def settings(emulator: Emulator) -> dict[str, Any]:
 
 
 def boto(emulator: Emulator, operation: str, model: str, **request: Any) -> Any:
-    """Call with boto3; a stream comes back as the list of its documents."""
+    """Call an operation with boto3. Return a stream as the list of its documents."""
     with closing(boto3.client("bedrock-runtime", **settings(emulator))) as client:
         answer = getattr(client, operation)(modelId=model, **request)
         if operation == "invoke_model":
@@ -84,7 +84,7 @@ def boto(emulator: Emulator, operation: str, model: str, **request: Any) -> Any:
 
 
 async def aioboto(emulator: Emulator, operation: str, model: str, **request: Any) -> Any:
-    """The same with aiobotocore."""
+    """Call an operation with aiobotocore. Return a stream as the list of its documents."""
     async with get_session().create_client("bedrock-runtime", **settings(emulator)) as client:
         answer = await getattr(client, operation)(modelId=model, **request)
         if operation == "invoke_model":
@@ -101,13 +101,13 @@ async def call(client: str, emulator: Emulator, operation: str, model: str, **re
     return await aioboto(emulator, operation, model, **request)
 
 
-def spoken(document: dict[str, Any]) -> str:
-    """The text of a document of any family, whole or chunk."""
+def text_of(document: dict[str, Any]) -> str:
+    """Return the text of any family's document or chunk."""
     match document:
-        case {"content": [{"text": said}]} | {"delta": {"text": said}} | {"generation": said}:
-            return str(said)
-        case {"choices": [{"message": {"content": said}}]} | {"choices": [{"delta": {"content": said}}]}:
-            return str(said)
+        case {"content": [{"text": text}]} | {"delta": {"text": text}} | {"generation": text}:
+            return str(text)
+        case {"choices": [{"message": {"content": text}}]} | {"choices": [{"delta": {"content": text}}]}:
+            return str(text)
     return ""
 
 
@@ -116,12 +116,14 @@ AWS_CLIENTS = pytest.mark.parametrize("client", ["boto3", "aiobotocore"])
 
 @AWS_CLIENTS
 @pytest.mark.parametrize("model", [CLAUDE, GPT_OSS, LLAMA])
-async def test_aws_clients_invoke_every_family_both_ways(client: str, model: str, emulator: Emulator) -> None:
+async def test_aws_clients_invoke_every_family_with_and_without_streaming(
+    client: str, model: str, emulator: Emulator
+) -> None:
     body = json.dumps(NATIVE[model])
-    whole = await call(client, emulator, "invoke_model", model, body=body)
+    message = await call(client, emulator, "invoke_model", model, body=body)
     chunks = await call(client, emulator, "invoke_model_with_response_stream", model, body=body)
-    assert spoken(whole).startswith('You said: "Hello".')
-    assert "".join(map(spoken, chunks)) == spoken(whole)
+    assert text_of(message).startswith('You said: "Hello".')
+    assert "".join(map(text_of, chunks)) == text_of(message)
     assert chunks[-1]["amazon-bedrock-invocationMetrics"]["outputTokenCount"] > 10
     assert [request.auth for request in emulator.requests] == ["sigv4", "sigv4"]
 
@@ -150,18 +152,18 @@ async def test_boto3_raises_errors_of_native_routes(emulator: Emulator) -> None:
 # ------------------------------------------------------------------------------------------------------------ Anthropic
 
 
-async def test_anthropics_client_runs_a_tool_whole_and_streamed(
+async def test_anthropics_client_runs_a_tool_with_and_without_streaming(
     emulator: Emulator, anthropic: AsyncAnthropicBedrock
 ) -> None:
-    asked: Any = {"model": CLAUDE, "max_tokens": 2000, "tools": [WEATHER], "thinking": THINK}
-    whole = await anthropic.messages.create(messages=[ASK], **asked)
-    assert [block.type for block in whole.content] == ["thinking", "text", "tool_use"]
-    async with anthropic.messages.stream(messages=[ASK], **asked) as stream:
+    request: Any = {"model": CLAUDE, "max_tokens": 2000, "tools": [WEATHER], "thinking": THINK}
+    created = await anthropic.messages.create(messages=[ASK], **request)
+    assert [block.type for block in created.content] == ["thinking", "text", "tool_use"]
+    async with anthropic.messages.stream(messages=[ASK], **request) as stream:
         kinds = {event.type async for event in stream}
         streamed = await stream.get_final_message()
     assert {"text", "thinking", "signature", "input_json", "message_stop"} <= kinds
-    assert streamed.to_dict()["content"] == whole.to_dict()["content"]
-    assert streamed.usage.output_tokens == whole.usage.output_tokens
+    assert streamed.to_dict()["content"] == created.to_dict()["content"]
+    assert streamed.usage.output_tokens == created.usage.output_tokens
     call: Any = streamed.content[-1]  # a union of a dozen blocks
     assert (call.type, streamed.stop_reason) == ("tool_use", "tool_use")
     assert call.input == {"city": "Oslo"}
@@ -171,9 +173,9 @@ async def test_anthropics_client_runs_a_tool_whole_and_streamed(
         {"role": "assistant", "content": streamed.content},
         {"role": "user", "content": [result]},
     ]
-    async with anthropic.messages.stream(messages=turns, **asked) as stream:
-        said = "".join([piece async for piece in stream.text_stream])
-    assert said == "get_weather says: rain."
+    async with anthropic.messages.stream(messages=turns, **request) as stream:
+        joined = "".join([piece async for piece in stream.text_stream])
+    assert joined == "get_weather says: rain."
     assert {request.auth for request in emulator.requests} == {"sigv4"}
 
 
@@ -187,26 +189,26 @@ async def test_anthropics_client_reads_scripted_blocks(emulator: Emulator, anthr
     ]
     emulator.script(*script)
     emulator.script(*script)
-    asked: Any = {"model": CLAUDE, "max_tokens": 100, "messages": [ASK]}
-    whole = await anthropic.messages.create(**asked)
-    async with anthropic.messages.stream(**asked) as stream:
+    request: Any = {"model": CLAUDE, "max_tokens": 100, "messages": [ASK]}
+    created = await anthropic.messages.create(**request)
+    async with anthropic.messages.stream(**request) as stream:
         streamed = await stream.get_final_message()
-    for message in (whole, streamed):
+    for message in (created, streamed):
         blocks: list[Any] = list(message.content)
-        thinking, redacted, said, used = blocks
+        thinking, redacted, cited, used = blocks
         assert (thinking.type, thinking.thinking, thinking.signature) == ("thinking", "Hm", "c2ln")
         assert (redacted.type, redacted.data) == ("redacted_thinking", "sealed")
-        assert said.type == "text"
-        assert said.citations is not None
-        assert said.citations[0].cited_text == "it"
+        assert cited.type == "text"
+        assert cited.citations is not None
+        assert cited.citations[0].cited_text == "it"
         assert (used.type, used.input) == ("tool_use", {"a": 1})
 
 
 async def test_anthropics_client_raises_errors(emulator: Emulator, anthropic: AsyncAnthropicBedrock) -> None:
-    asked: Any = {"model": CLAUDE, "max_tokens": 100, "messages": [ASK]}
+    request: Any = {"model": CLAUDE, "max_tokens": 100, "messages": [ASK]}
     emulator.script(http_error(429, "ThrottlingException", "slow down"))
-    with pytest.raises(APIStatusError, match="slow down") as caught:
-        await anthropic.messages.create(**asked)
-    assert caught.value.status_code == 429
+    with pytest.raises(APIStatusError, match="slow down") as raised:
+        await anthropic.messages.create(**request)
+    assert raised.value.status_code == 429
     with pytest.raises(APIStatusError, match="text content blocks must be non-empty"):
-        await anthropic.messages.create(**{**asked, "messages": [{"role": "user", "content": ""}]})
+        await anthropic.messages.create(**{**request, "messages": [{"role": "user", "content": ""}]})

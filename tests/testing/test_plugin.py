@@ -1,4 +1,4 @@
-"""The pytest plugin, run as its users run it: other plugins beside it, or none, in processes of their own."""
+"""The pytest plugin in separate processes, with and without other plugins."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ ANYIO = ("-p", "anyio.pytest_plugin")
 
 @pytest.fixture
 def run(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Run:
-    """Run a test file in a pytest of its own, with the plugins that are named, and this one from this checkout."""
+    """Run a test file in a separate pytest process, with this checkout's plugin and those named in `arguments`."""
     monkeypatch.setenv("PYTHONPATH", str(Path(plugin.__file__).parents[2]))
     monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
 
@@ -68,7 +68,7 @@ def test_it_serves_async_tests_of_every_plugin(run: Run, mark: str, arguments: t
     run(ASK.format(mark=mark) + (BACKEND if "anyio" in mark else ""), *arguments).assert_outcomes(passed=1)
 
 
-def test_it_serves_a_test_on_trio_whose_client_blocks(run: Run) -> None:
+def test_it_serves_a_blocking_client_in_a_trio_test(run: Run) -> None:
     if find_spec("trio") is None:
         pytest.skip("trio is not installed")
     code = """
@@ -92,7 +92,9 @@ def test_it_serves_a_test_on_trio_whose_client_blocks(run: Run) -> None:
     run(code, *ANYIO).assert_outcomes(passed=1)
 
 
-def test_it_serves_boto3_in_a_plain_test_whatever_keys_are_around(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_it_serves_boto3_in_a_sync_test_despite_other_settings_in_the_environment(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for name, value in {
         "AWS_PROFILE": "mine",
         "AWS_SESSION_TOKEN": "mine",
@@ -118,7 +120,7 @@ def test_it_serves_boto3_in_a_plain_test_whatever_keys_are_around(run: Run, monk
             assert bedrock_emulator.requests[0].auth == "sigv4"
             assert os.environ["NO_PROXY"] == "example.com,127.0.0.1"
 
-        def test_everything_is_as_before():
+        def test_the_environment_is_restored():
             assert os.environ["AWS_PROFILE"] == os.environ["AWS_BEARER_TOKEN_BEDROCK"] == "mine"
             assert os.environ["AWS_ENDPOINT_URL_BEDROCK_RUNTIME"] == "http://127.0.0.1:9"
             assert "AWS_REGION" not in os.environ
@@ -126,37 +128,37 @@ def test_it_serves_boto3_in_a_plain_test_whatever_keys_are_around(run: Run, monk
     run(code).assert_outcomes(passed=2)
 
 
-def test_the_marker_gives_arguments(run: Run) -> None:
+def test_the_marker_passes_arguments(run: Run) -> None:
     code = """
         import pytest
         from bedrock_stream.testing import http_error
 
         @pytest.mark.bedrock_emulator(region="eu-north-1", models={"m"}, script=lambda _: http_error(500, "X"))
-        def test_where(bedrock_emulator):
+        def test_region(bedrock_emulator):
             assert bedrock_emulator.environ["AWS_REGION"] == "eu-north-1"
     """
     run(code, "--strict-markers").assert_outcomes(passed=1)
 
 
-def test_the_docstrings_program_works(run: Run) -> None:
-    """A backend whose reader leaves, as the fixture's own page tells it."""
+def test_the_docstring_example_works(run: Run) -> None:
+    """A backend whose reader disconnects, as in the fixture's docstring."""
     if find_spec("fastapi") is None:
         pytest.skip("fastapi is not installed")
-    run(program("fastapi"), *AUTO).assert_outcomes(passed=1)
+    run(example("fastapi"), *AUTO).assert_outcomes(passed=1)
 
 
-def test_the_docstrings_program_works_with_starlette_alone(run: Run) -> None:
+def test_the_docstring_example_works_with_starlette_only(run: Run) -> None:
     if find_spec("starlette") is None:
         pytest.skip("starlette is not installed")
-    code = program("fastapi").replace("from fastapi import FastAPI", "from starlette.applications import Starlette")
+    code = example("fastapi").replace("from fastapi import FastAPI", "from starlette.applications import Starlette")
     code = code.replace("fastapi.responses", "starlette.responses").replace("app = FastAPI()", "app = Starlette()")
     code = code.replace('@app.get("/chat")\n', "").replace("async def chat():", "async def chat(request):")
     code += '\n\napp.add_route("/chat", chat)\n'
     run(code, *AUTO).assert_outcomes(passed=1)
 
 
-def test_the_docstrings_test_sees_a_backend_that_goes_on_alone(run: Run) -> None:
-    """A test that could not fail would prove nothing: here the backend reads on behind its reader's back."""
+def test_the_docstring_example_detects_a_backend_that_keeps_streaming(run: Run) -> None:
+    """The example's test must be able to fail: this backend keeps reading after its reader has disconnected."""
     if find_spec("starlette") is None:
         pytest.skip("starlette is not installed")
     code = """
@@ -187,31 +189,31 @@ def test_the_docstrings_test_sees_a_backend_that_goes_on_alone(run: Run) -> None
     run(code, *AUTO).assert_outcomes(passed=1)
 
 
-def program(word: str) -> str:
-    """The program in the fixture's docstring that names a word."""
+def example(word: str) -> str:
+    """Return the code block in the fixture's docstring that contains `word`."""
     doc = inspect.getdoc(plugin.bedrock_emulator)
     assert doc is not None
-    block = next(found for found in re.findall(r"(?:^    .*\n?|^\n)+", doc, re.MULTILINE) if word in found)
-    return dedent(block)
+    blocks = re.findall(r"(?:^    .*\n?|^\n)+", doc, re.MULTILINE)
+    return dedent(next(block for block in blocks if word in block))
 
 
-# ----------------------------------------------------------------------------------------------------- loaded, not used
+# ------------------------------------------------------------------------------------------------- loaded but not used
 
 
 def test_loading_it_imports_nothing_else(run: Run) -> None:
     code = """
         import sys
 
-        def test_what_is_there():
+        def test_imported_modules():
             ours = {name for name in sys.modules if name.startswith("bedrock_stream")}
-            room = "bedrock_stream"
-            assert ours == {room, f"{room}._version", f"{room}.testing", f"{room}.testing.plugin"}
+            package = "bedrock_stream"
+            assert ours == {package, f"{package}._version", f"{package}.testing", f"{package}.testing.plugin"}
             assert not {"aiohttp", "msgspec", "crcmod"} & set(sys.modules)
     """
     run(code).assert_outcomes(passed=1)
 
 
-def test_without_the_extra_the_fixture_fails_and_says_what_to_install(run: Run) -> None:
+def test_without_the_extra_the_fixture_fails_and_names_the_extra(run: Run) -> None:
     code = """
         import sys
 
@@ -229,14 +231,14 @@ def test_without_the_extra_the_fixture_fails_and_says_what_to_install(run: Run) 
     result.stdout.no_fnmatch_line("*Traceback*")
 
 
-def test_it_tells_what_it_is(run: Run) -> None:
+def test_fixture_and_marker_are_documented(run: Run) -> None:
     result = run("", "--fixtures")
     result.stdout.fnmatch_lines(["bedrock_emulator*", "*A local Amazon Bedrock Runtime*"])
     run("", "--markers").stdout.fnmatch_lines(["@pytest.mark.bedrock_emulator(?*arguments)*"])
 
 
-def test_coverage_of_the_code_under_test_is_whole(run: Run) -> None:
-    """The rooms of the package are imported behind the start of the measuring, so their first lines count."""
+def test_coverage_includes_module_level_code(run: Run) -> None:
+    """The package's modules are imported after coverage has started, so their module-level lines count."""
     if find_spec("pytest_cov") is None:
         pytest.skip("pytest-cov is not installed")
     code = """

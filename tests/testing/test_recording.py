@@ -1,4 +1,4 @@
-"""Recordings: what comes out is what went in, to the byte, and nobody's keys with it."""
+"""Recordings: replays are identical to the byte, and secrets are masked."""
 
 from __future__ import annotations
 
@@ -57,11 +57,11 @@ SECRETS = Keys("AKIAIOSFODNN7SECRET1", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYSECRETKEY"
 API_KEY = "ABSKQmVkcm9ja0FQSUtleS1wcml2YXRl"
 ACCOUNT = "123456789012"
 REGION = "us-east-1"
-FACTS = {"operation": "ConverseStream", "model": MODEL, "region": REGION, "body": {}}
+REQUEST = {"operation": "ConverseStream", "model": MODEL, "region": REGION, "body": {}}
 
 
 @pytest.fixture
-async def both() -> AsyncIterator[tuple[Emulator, Client]]:
+async def emulator_and_client() -> AsyncIterator[tuple[Emulator, Client]]:
     keys = Credentials(SECRETS.access_key_id, SECRETS.secret_access_key, SECRETS.session_token)
     async with (
         Emulator(credentials=SECRETS, api_key=API_KEY) as emulator,
@@ -70,8 +70,8 @@ async def both() -> AsyncIterator[tuple[Emulator, Client]]:
         yield emulator, client
 
 
-async def told(stream: Stream) -> tuple[list[Any], str | None]:
-    """Every event, and the name of the error that came after them."""
+async def read_all(stream: Stream) -> tuple[list[Any], str | None]:
+    """Return all events, and the name of the error that followed them."""
     events = []
     try:
         while True:
@@ -86,39 +86,39 @@ async def told(stream: Stream) -> tuple[list[Any], str | None]:
 
 SCRIPTS: dict[str, list[Step]] = {
     "text": [text(["Grüße", "\n", '"quoted"', "", "\u2028", "🎈"])],
-    "a call": [text("Looking."), tool_call("f", {"city": "Oslo", "n": 1.0}, id="t1", fragments=3)],
-    "a call that is no object": [tool_call("f", "[1", id="t1", fragments=1)],
-    "a limit": [text("Hal"), stop("max_tokens")],
-    "an error inside": [text("Hal"), stream_error("modelStreamErrorException", "broke", originalStatusCode=424)],
-    "an error of no model": [text("Hal"), unmodeled_error("InternalError", "boom")],
+    "a tool call": [text("Looking."), tool_call("f", {"city": "Oslo", "n": 1.0}, id="t1", fragments=3)],
+    "a tool call whose input is not an object": [tool_call("f", "[1", id="t1", fragments=1)],
+    "a token limit": [text("Hal"), stop("max_tokens")],
+    "an exception frame": [text("Hal"), stream_error("modelStreamErrorException", "broke", originalStatusCode=424)],
+    "an unmodeled error": [text("Hal"), unmodeled_error("InternalError", "boom")],
     "a cut": [text("Hal"), cut()],
     "a torn body": [text("Hal"), cut(torn=True, inside=20), text("f", joined=True)],
     "a reset": [text("Hal"), reset()],
     "a flipped bit": [text("Hal"), flip_bit(300), text("f", joined=True)],
-    "a refusal": [http_error(403, "AccessDeniedException", "not you")],
-    "a page": [wrong_content_type()],
-    "nothing": [reset(before_headers=True)],
+    "an HTTP error": [http_error(403, "AccessDeniedException", "not you")],
+    "a login page": [wrong_content_type()],
+    "no response": [reset(before_headers=True)],
 }
-TOLD_BY_ALL = [*SCRIPTS, "the emulator's own"]
+CASES = [*SCRIPTS, "unscripted"]
 
 
 @pytest.mark.parametrize("model", [CLAUDE, GPT_OSS, LLAMA])
 @pytest.mark.parametrize("use_converse", [True, False])
-@pytest.mark.parametrize("script", TOLD_BY_ALL)
-async def test_a_replay_tells_what_the_recorded_stream_told(
-    script: str, use_converse: bool, model: str, both: tuple[Emulator, Client], tmp_path: Path
+@pytest.mark.parametrize("script", CASES)
+async def test_a_replay_yields_the_events_of_the_recorded_stream(
+    script: str, use_converse: bool, model: str, emulator_and_client: tuple[Emulator, Client], tmp_path: Path
 ) -> None:
-    emulator, client = both
+    emulator, client = emulator_and_client
     if script in SCRIPTS:
         emulator.script(*SCRIPTS[script])
     file = tmp_path / "answer.jsonl"
     async with record(client.stream(model, "Hello", use_converse=use_converse), file) as stream:
-        first = await told(stream)
+        first = await read_all(stream)
     emulator.script(replay(file))
     async with client.stream(model, "Hello", use_converse=use_converse) as again:
-        second = await told(again)
+        second = await read_all(again)
     names = (first[1], second[1])
-    # Damage is not recorded as damage: the replay breaks off where the intact frames end.
+    # A damaged frame is not recorded: the replay is interrupted after the intact frames.
     assert second[0] == first[0]
     assert names in {(first[1], first[1]), ("ChecksumMismatch", "StreamInterrupted")}
     if read_recording(file).frames:
@@ -126,19 +126,21 @@ async def test_a_replay_tells_what_the_recorded_stream_told(
 
 
 @pytest.mark.parametrize("name", sorted(path.stem for path in FIXTURES.glob("*.bin")))
-async def test_a_replay_has_the_recorded_bytes(name: str, both: tuple[Emulator, Client], tmp_path: Path) -> None:
-    emulator, client = both
+async def test_a_replay_has_the_recorded_bytes(
+    name: str, emulator_and_client: tuple[Emulator, Client], tmp_path: Path
+) -> None:
+    emulator, client = emulator_and_client
     raw = (FIXTURES / f"{name}.bin").read_bytes()
     emulator.script(replay(raw))
     file = tmp_path / "answer.jsonl"
     async with record(client.stream(MODEL, "Hello"), file) as stream:
-        await told(stream)
+        await read_all(stream)
     async with Emulator(script=[replay(file)]) as player:
         assert (await post(player)).body == raw
 
 
-async def test_blocks_of_every_kind_survive(both: tuple[Emulator, Client], tmp_path: Path) -> None:
-    emulator, client = both
+async def test_blocks_of_every_kind_are_restored(emulator_and_client: tuple[Emulator, Client], tmp_path: Path) -> None:
+    emulator, client = emulator_and_client
     emulator.script(
         reasoning("Hm"), reasoning(redacted=b"\x00\xff"), text("So."), citation(title="T"), tool_call("f", {"a": 1})
     )
@@ -149,8 +151,8 @@ async def test_blocks_of_every_kind_survive(both: tuple[Emulator, Client], tmp_p
         assert await again.response() == first
 
 
-async def test_raw_streams_are_recorded_too(both: tuple[Emulator, Client], tmp_path: Path) -> None:
-    emulator, client = both
+async def test_raw_streams_are_recorded_too(emulator_and_client: tuple[Emulator, Client], tmp_path: Path) -> None:
+    emulator, client = emulator_and_client
     async with record(client.invoke_stream(LLAMA, NATIVE[LLAMA]), tmp_path / "a.jsonl") as stream:
         first = [document async for document in stream]
     emulator.script(replay(tmp_path / "a.jsonl"))
@@ -158,10 +160,10 @@ async def test_raw_streams_are_recorded_too(both: tuple[Emulator, Client], tmp_p
     assert read_recording(tmp_path / "a.jsonl").request["operation"] == "InvokeModelWithResponseStream"
 
 
-async def test_a_stream_that_is_left_early_is_recorded_until_there(
-    both: tuple[Emulator, Client], tmp_path: Path
+async def test_a_stream_closed_early_is_recorded_up_to_that_point(
+    emulator_and_client: tuple[Emulator, Client], tmp_path: Path
 ) -> None:
-    emulator, client = both
+    emulator, client = emulator_and_client
     emulator.script(text(["one", "two"]), delay(10))
     with pytest.raises(ZeroDivisionError):
         async with record(client.stream(MODEL, "Hello"), tmp_path / "a.jsonl") as stream:
@@ -175,8 +177,10 @@ async def test_a_stream_that_is_left_early_is_recorded_until_there(
         await client.stream(MODEL, "Hello").response()
 
 
-async def test_errors_keep_their_facts(both: tuple[Emulator, Client], tmp_path: Path) -> None:
-    emulator, client = both
+async def test_replayed_errors_have_the_same_message_and_request_id(
+    emulator_and_client: tuple[Emulator, Client], tmp_path: Path
+) -> None:
+    emulator, client = emulator_and_client
     emulator.script(http_error(403, "AccessDeniedException", "not you"))
     with pytest.raises(AccessDenied) as first:
         async with record(client.stream(MODEL, "Hello"), tmp_path / "a.jsonl") as stream:
@@ -191,10 +195,10 @@ async def test_errors_keep_their_facts(both: tuple[Emulator, Client], tmp_path: 
 @pytest.mark.parametrize(
     ("fault", "kind"), [(wrong_content_type(), NotAnEventStream), (reset(before_headers=True), ConnectionFailed)]
 )
-async def test_what_is_no_answer_is_replayed_as_none(
-    fault: Step, kind: type[BedrockStreamError], both: tuple[Emulator, Client], tmp_path: Path
+async def test_failures_without_an_event_stream_are_replayed(
+    fault: Step, kind: type[BedrockStreamError], emulator_and_client: tuple[Emulator, Client], tmp_path: Path
 ) -> None:
-    emulator, client = both
+    emulator, client = emulator_and_client
     emulator.script(fault)
     with pytest.raises(kind):
         async with record(client.stream(MODEL, "Hello"), tmp_path / "a.jsonl") as stream:
@@ -204,8 +208,10 @@ async def test_what_is_no_answer_is_replayed_as_none(
         await client.stream(MODEL, "Hello").open()
 
 
-async def test_a_broken_tool_input_ends_a_whole_body(both: tuple[Emulator, Client], tmp_path: Path) -> None:
-    emulator, client = both
+async def test_a_broken_tool_input_does_not_cut_the_recording(
+    emulator_and_client: tuple[Emulator, Client], tmp_path: Path
+) -> None:
+    emulator, client = emulator_and_client
     emulator.script(tool_call("f", "[", id="t1"))
     with pytest.raises(ToolInputError):
         async with record(client.stream(MODEL, "Hello"), tmp_path / "a.jsonl") as stream:
@@ -213,18 +219,20 @@ async def test_a_broken_tool_input_ends_a_whole_body(both: tuple[Emulator, Clien
     assert read_recording(tmp_path / "a.jsonl").cut is None
 
 
-async def test_a_stream_that_has_begun_cannot_be_recorded(both: tuple[Emulator, Client], tmp_path: Path) -> None:
-    async with both[1].stream(MODEL, "Hello") as stream:
+async def test_a_stream_that_has_begun_cannot_be_recorded(
+    emulator_and_client: tuple[Emulator, Client], tmp_path: Path
+) -> None:
+    async with emulator_and_client[1].stream(MODEL, "Hello") as stream:
         await stream.open()
         with pytest.raises(ConfigurationError, match="has begun"):
             record(stream, tmp_path / "a.jsonl")
 
 
-async def test_a_replay_keeps_the_recorded_pace_if_asked(tmp_path: Path) -> None:
+async def test_a_replay_can_keep_the_recorded_pace(tmp_path: Path) -> None:
     frames = tuple(
         RecordedFrame(ms, Frame({":event-type": "odd", ":message-type": "event"}, b"{}")) for ms in (0, 60, 120)
     )
-    write_recording(Recording(FACTS, 200, {}, None, frames), tmp_path / "a.jsonl")
+    write_recording(Recording(REQUEST, 200, {}, None, frames), tmp_path / "a.jsonl")
     loop = asyncio.get_running_loop()
     async with Emulator(script=[replay(tmp_path / "a.jsonl", pace="recorded")]) as emulator:
         before = loop.time()
@@ -232,16 +240,16 @@ async def test_a_replay_keeps_the_recorded_pace_if_asked(tmp_path: Path) -> None
         assert loop.time() - before >= 0.115
 
 
-async def test_faults_stand_beside_a_recording(tmp_path: Path) -> None:
+async def test_faults_can_be_combined_with_a_recording(tmp_path: Path) -> None:
     frame = Frame({":event-type": "odd", ":message-type": "event"}, b"{}")
-    write_recording(Recording(FACTS, 200, {}, None, (RecordedFrame(0, frame),) * 2), tmp_path / "a.jsonl")
+    write_recording(Recording(REQUEST, 200, {}, None, (RecordedFrame(0, frame),) * 2), tmp_path / "a.jsonl")
     async with Emulator(script=[[flip_bit(0), replay(tmp_path / "a.jsonl")]]) as emulator:
         assert (await post(emulator)).body[0] == encode_frame(frame)[0] ^ 1
 
 
 @pytest.mark.parametrize("operation", ["converse", "count-tokens"])
-async def test_a_recorded_stream_is_no_document(operation: str, tmp_path: Path) -> None:
-    write_recording(Recording(FACTS, 200, {}), tmp_path / "a.jsonl")
+async def test_a_recorded_stream_is_refused_by_document_operations(operation: str, tmp_path: Path) -> None:
+    write_recording(Recording(REQUEST, 200, {}), tmp_path / "a.jsonl")
     body = None if operation == "converse" else {"input": {"converse": json.loads(HELLO)}}
     async with Emulator(script=[replay(tmp_path / "a.jsonl")]) as emulator:
         answer = await post(emulator, body or json.loads(HELLO), operation)
@@ -251,7 +259,7 @@ async def test_a_recorded_stream_is_no_document(operation: str, tmp_path: Path) 
 HELLO = '{"messages": [{"role": "user", "content": [{"text": "Hello"}]}]}'
 
 
-def test_a_body_as_it_is_has_no_pace() -> None:
+def test_a_raw_body_has_no_pace() -> None:
     with pytest.raises(ConfigurationError, match="pace"):
         replay(b"", pace="recorded")
 
@@ -264,7 +272,7 @@ header_values = st.one_of(
     st.binary(max_size=40),
     st.text(st.characters(exclude_categories=["Cs"]), max_size=20),
     st.integers(-(10**13), 10**14).map(lambda ms: datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=ms)),
-    st.uuids().map(lambda found: UUID(str(found))),
+    st.uuids().map(lambda value: UUID(str(value))),
 )
 plain_json = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
@@ -273,14 +281,14 @@ plain_json = st.recursive(
 )
 payloads = st.one_of(
     st.binary(max_size=60),
-    st.text().map(lambda said: said.encode("utf-8", "ignore")),
+    st.text().map(lambda text: text.encode("utf-8", "ignore")),
     plain_json.map(lambda value: json.dumps(value).encode()),
     plain_json.map(
         lambda value: json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode("utf-8", "ignore")
     ),
     st.builds(
-        lambda inner, before, beside: json.dumps(
-            {**before, "bytes": b64encode(inner).decode(), **beside}, separators=(",", ":")
+        lambda inner, before, after: json.dumps(
+            {**before, "bytes": b64encode(inner).decode(), **after}, separators=(",", ":")
         ).encode(),
         st.binary(max_size=20) | plain_json.map(lambda value: json.dumps(value, separators=(",", ":")).encode()),
         st.dictionaries(st.sampled_from(["o", "p"]), st.text("abc", max_size=5)),
@@ -298,21 +306,23 @@ frames = st.lists(
 
 
 @given(frames, st.none() | st.text())
-def test_every_frame_comes_back_as_the_same_bytes(sent: list[Frame], why: str | None) -> None:
+def test_every_frame_is_restored_to_the_same_bytes(sent: list[Frame], cut: str | None) -> None:
     decoder = Decoder()
     bytes_sent = b"".join(map(encode_frame, sent))
-    recorded = tuple(RecordedFrame(place, frame) for place, frame in enumerate(decoder.feed(bytes_sent)))
+    recorded = tuple(RecordedFrame(ms, frame) for ms, frame in enumerate(decoder.feed(bytes_sent)))
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder, "a.jsonl")
-        write_recording(Recording(FACTS, 200, {"Content-Type": "x"}, None, recorded, why), file)
+        write_recording(Recording(REQUEST, 200, {"Content-Type": "x"}, None, recorded, cut), file)
         read = read_recording(file)
-    assert b"".join(encode_frame(found.frame) for found in read.frames) == bytes_sent
-    assert [list(found.frame.headers) for found in read.frames] == [list(frame.headers) for frame in sent]
-    assert (read.request, read.status, read.cut) == (FACTS, 200, why)
+    assert b"".join(encode_frame(recorded_frame.frame) for recorded_frame in read.frames) == bytes_sent
+    assert [list(recorded_frame.frame.headers) for recorded_frame in read.frames] == [
+        list(frame.headers) for frame in sent
+    ]
+    assert (read.request, read.status, read.cut) == (REQUEST, 200, cut)
 
 
 @given(st.lists(st.binary(max_size=30) | plain_json.map(lambda value: json.dumps(value).encode()), max_size=4))
-def test_a_file_that_is_no_recording_is_refused_in_our_own_words(lines: list[bytes]) -> None:
+def test_a_file_that_is_not_a_recording_raises_a_configuration_error(lines: list[bytes]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder, "a.jsonl")
         file.write_bytes(b"\n".join(lines))
@@ -321,9 +331,9 @@ def test_a_file_that_is_no_recording_is_refused_in_our_own_words(lines: list[byt
 
 
 @pytest.mark.parametrize(
-    ("lines", "words"),
+    ("lines", "message"),
     [
-        ([], "has 0 lines"),
+        ([], "expected at least 2 lines in .*, got 0"),
         (['{"a": 1}', '{"status": "200", "headers": {}}'], "line 2"),
         (['{"a": 1}', '{"status": 200}'], "line 2"),
         (['{"a": 1}', '{"status": 200, "headers": {}}', '{"ms": 1, "headers": {}}'], "line 3"),
@@ -334,14 +344,14 @@ def test_a_file_that_is_no_recording_is_refused_in_our_own_words(lines: list[byt
         (['{"a": 1}', '{"status": 200, "headers": {}}', '{"cut": 3}'], "line 3"),
     ],
 )
-def test_a_bad_line_is_named(lines: list[str], words: str, tmp_path: Path) -> None:
+def test_a_malformed_line_is_named(lines: list[str], message: str, tmp_path: Path) -> None:
     (tmp_path / "a.jsonl").write_text("\n".join(lines))
-    with pytest.raises(ConfigurationError, match=words):
+    with pytest.raises(ConfigurationError, match=message):
         replay(tmp_path / "a.jsonl")
 
 
-async def test_a_recording_can_be_read_by_people(both: tuple[Emulator, Client], tmp_path: Path) -> None:
-    emulator, client = both
+async def test_a_recording_is_readable_text(emulator_and_client: tuple[Emulator, Client], tmp_path: Path) -> None:
+    emulator, client = emulator_and_client
     for use_converse in (True, False):
         emulator.script(text(["Grüße"]))
         async with record(client.stream(CLAUDE, "Hallo", use_converse=use_converse), tmp_path / "a.jsonl") as stream:
@@ -360,9 +370,9 @@ async def test_a_recording_can_be_read_by_people(both: tuple[Emulator, Client], 
 @pytest.mark.parametrize("use_converse", [True, False])
 @pytest.mark.parametrize("api_key", [API_KEY, None])
 async def test_no_secret_is_in_any_recording(
-    api_key: str | None, use_converse: bool, both: tuple[Emulator, Client], tmp_path: Path
+    api_key: str | None, use_converse: bool, emulator_and_client: tuple[Emulator, Client], tmp_path: Path
 ) -> None:
-    emulator, client = both
+    emulator, client = emulator_and_client
     arn = f"arn:aws:bedrock:us-east-1:{ACCOUNT}:inference-profile/us.{CLAUDE}"
     message = f"User: arn:aws:sts::{ACCOUNT}:assumed-role/R/s may not use {arn} with {SECRETS.access_key_id}"
     scripts: list[list[Step]] = [
@@ -377,29 +387,29 @@ async def test_no_secret_is_in_any_recording(
         emulator.script(*script)
         file = tmp_path / f"{number}.jsonl"
         async with record(client.stream(arn, prompt, use_converse=use_converse, **key), file) as stream:
-            await told(stream)
-        said = file.read_text()
+            await read_all(stream)
+        content = file.read_text()
         for secret in (ACCOUNT, SECRETS.access_key_id, SECRETS.secret_access_key, SECRETS.session_token, API_KEY):
-            assert str(secret) not in said
+            assert str(secret) not in content
         for word in ("authorization", "x-amz-security-token", "x-amz-date", "signature=", "bearer"):
-            assert word not in said.lower()
-        assert "000000000000" in said
+            assert word not in content.lower()
+        assert "000000000000" in content
         read_recording(file)
 
 
 INNER = f'{{"text":"{ACCOUNT} in arn:aws:iam::{ACCOUNT}:role/r, {SECRETS.access_key_id}, {API_KEY}"}}'.encode()
 CHUNKS: dict[str, tuple[bytes, str]] = {
     "as Bedrock writes it": (b'{"bytes":"%s","p":"abc"}', "chunk"),
-    "padding in front": (b'{"p":"abc","bytes":"%s"}', "chunk"),
+    "padding first": (b'{"p":"abc","bytes":"%s"}', "chunk"),
     "spaces": (b'{"bytes": "%s", "p" : "abc"}', "text"),
-    "no JSON": (b'\xff"bytes":"%s"', "base64"),
+    "not JSON": (b'\xff"bytes":"%s"', "base64"),
 }
 
 
 @pytest.mark.parametrize(("payload", "form"), CHUNKS.values(), ids=CHUNKS)
-def test_no_secret_hides_in_what_a_native_chunk_holds(payload: bytes, form: str, tmp_path: Path) -> None:
+def test_secrets_inside_native_chunks_are_masked(payload: bytes, form: str, tmp_path: Path) -> None:
     frame = Frame({":event-type": "chunk"}, payload % b64encode(INNER))
-    write_recording(Recording(FACTS, 200, {}, None, (RecordedFrame(1, frame),)), tmp_path / "a.jsonl")
+    write_recording(Recording(REQUEST, 200, {}, None, (RecordedFrame(1, frame),)), tmp_path / "a.jsonl")
     line = json.loads((tmp_path / "a.jsonl").read_bytes().splitlines()[2])
     assert form in line
     (read,) = read_recording(tmp_path / "a.jsonl").frames
@@ -407,4 +417,4 @@ def test_no_secret_hides_in_what_a_native_chunk_holds(payload: bytes, form: str,
     masked = masked.replace(str(SECRETS.access_key_id).encode(), b"AKIA" + b"0" * 16)
     masked = masked.replace(API_KEY.encode(), b"ABSK" + b"0" * (len(API_KEY) - 4))
     assert read.frame.payload == payload % b64encode(masked)
-    assert ("role/r" in json.dumps(line)) == (form == "chunk"), "people can read it where it may be taken apart"
+    assert ("role/r" in json.dumps(line)) == (form == "chunk"), "only a decoded chunk is readable"

@@ -1,1 +1,1 @@
-"""What the emulator answers: content, pacing and frames."""
+"""The emulator's answers: content, pacing and frames."""

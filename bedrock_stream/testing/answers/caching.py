@@ -1,7 +1,7 @@
-"""Which prompts were cached: the prefixes of earlier requests, as hashes. Nothing expires and nothing is too short.
+"""The prompt cache: hashes of the prefixes of earlier requests. Entries never expire and have no minimum length.
 
-A cache point makes everything in front of it known. A later request reads the longest prefix that is known and ends at
-or before its own last cache point, and writes what lies between its cache points and that.
+A cache point stores the prefix before it. A later request reads the longest stored prefix that ends at or before its
+own last cache point, and writes the rest up to that cache point.
 """
 
 from __future__ import annotations
@@ -19,34 +19,36 @@ __all__ = ("PromptCache",)
 
 
 class PromptCache:
-    """The cache of one emulator."""
+    """The prompt cache of one emulator."""
 
     def __init__(self) -> None:
-        self._known: set[bytes] = set()
+        self._stored: set[bytes] = set()
 
-    def look(self, body: dict[str, Any], model: str) -> Cached | None:
-        """What a request finds and leaves here; None where it marks nothing."""
+    def update(self, body: dict[str, Any], model: str) -> Cached | None:
+        """Store a request's prefixes and return the tokens it reads and writes; None if it has no cache points."""
+        # The model is part of the hash, because each model has its own cache.
         digest, tokens, read = sha256(model.encode()), 0, 0
-        found: list[tuple[bytes, int]] = []
-        marks: list[tuple[bytes, int, str]] = []
+        prefixes: list[tuple[bytes, int]] = []
+        points: list[tuple[bytes, int, str]] = []
         for _, role, blocks in sections(body):
             tokens += count_input(role) if role in ("user", "assistant") else 0
             for block in blocks:
                 if "cachePoint" in block:
-                    marks.append((digest.digest(), tokens, block["cachePoint"].get("ttl", "5m")))
+                    points.append((digest.digest(), tokens, block["cachePoint"].get("ttl", "5m")))
                     continue
                 digest.update(msgspec.json.encode([role, block], order="deterministic"))
                 tokens += count_input(block)
-                found.append((digest.digest(), tokens))
-        if not marks:
+                prefixes.append((digest.digest(), tokens))
+        if not points:
             return None
-        end = marks[-1][1]
-        read = max((size for prefix, size in found if prefix in self._known and size <= end), default=0)
+        end = points[-1][1]
+        read = max((size for prefix, size in prefixes if prefix in self._stored and size <= end), default=0)
         written: dict[str, int] = {}
-        before = read
-        for prefix, size, ttl in marks:
-            if size > before:
-                written[ttl] = written.get(ttl, 0) + size - before
-                before = size
-            self._known.add(prefix)
+        position = read
+        for prefix, size, ttl in points:
+            # Each token is written once, with the TTL of the first cache point after it.
+            if size > position:
+                written[ttl] = written.get(ttl, 0) + size - position
+                position = size
+            self._stored.add(prefix)
         return Cached(read, dict(sorted(written.items())))

@@ -1,4 +1,4 @@
-"""Faults in the emulator's own answer: where a script puts them, or by chance, for soaks."""
+"""Faults inside the unscripted answer, at a position that a script chooses or at random, as for soak tests."""
 
 from __future__ import annotations
 
@@ -16,43 +16,46 @@ __all__ = ("chance", "fill")
 def chance(
     probability: float, *faults: Step | Sequence[Step], seed: int = 0
 ) -> Callable[[ReceivedRequest], Step | Sequence[Step] | None]:
-    """A script for all requests: one of the faults, with this probability, and else the emulator's own answer.
+    """Return a script for all requests that plays one of `faults` with `probability`, else the unscripted answer.
 
-    `Emulator(script=chance(0.05, http_error(429, "ThrottlingException"), cut(), reset(), seed=7))`: of a hundred
-    requests some five meet one of the three. A step happens somewhere in the emulator's own answer; several are a whole
-    answer. The same seed gives the same faults at the same places, in the order in which the requests come.
+    `Emulator(script=chance(0.05, http_error(429, "ThrottlingException"), cut(), reset(), seed=7))`: about five of a
+    hundred requests meet one of the three faults.
+
+    A fault that is one step is placed at a random position of the unscripted answer; a sequence of steps replaces the
+    answer. The same `seed` gives the same faults at the same positions, in the order of the requests. Raises
+    `ConfigurationError` if `probability` (a number from 0 to 1) is out of range or `faults` is empty.
     """
     if not 0 <= probability <= 1:
-        raise ConfigurationError("probability", f"{probability!r} is none", "give a number from 0 to 1")
+        raise ConfigurationError("probability", f"expected a number from 0 to 1, got {probability!r}")
     if not faults:
-        raise ConfigurationError("faults", "there are none to choose from", "name some, as cut()")
-    dice = Random(seed)  # noqa: S311 - what has to repeat cannot be secret
+        raise ConfigurationError("faults", "expected at least one fault, as cut()")
+    random = Random(seed)  # noqa: S311 - the sequence must be repeatable; nothing secret depends on it
 
-    def throw(_request: ReceivedRequest) -> Step | Sequence[Step] | None:
-        # Three throws whatever comes of them, so that another probability leaves kinds and places as they are.
-        meets, fault, place = dice.random() < probability, dice.choice(faults), dice.random()
-        if not meets:
+    def draw(_request: ReceivedRequest) -> Step | Sequence[Step] | None:
+        # Three draws for every request, so that another probability does not change kinds and positions.
+        is_faulty, fault, position = random.random() < probability, random.choice(faults), random.random()
+        if not is_faulty:
             return None
-        return unscripted(fault, at=place) if isinstance(fault, Step) else fault
+        return unscripted(fault, at=position) if isinstance(fault, Step) else fault
 
-    return throw
+    return draw
 
 
-def fill(steps: Iterable[Step], own: Sequence[Step]) -> Iterator[Step]:
-    """The steps of a script, the emulator's own where it says `unscripted`."""
+def fill(steps: Iterable[Step], answer: Sequence[Step]) -> Iterator[Step]:
+    """Yield the steps of a script, with each `Unscripted` replaced by the unscripted `answer` and its faults."""
     for step in steps:
         if isinstance(step, Unscripted):
-            said = list(_pieces(own))
-            place = round(step.at * len(said))
-            yield from (*said[:place], *step.faults, *said[place:])
+            pieces = list(_split_text(answer))
+            position = round(step.at * len(pieces))
+            yield from (*pieces[:position], *step.faults, *pieces[position:])
         else:
             yield step
 
 
-def _pieces(steps: Iterable[Step]) -> Iterator[Step]:
-    """The same answer with each piece of text as a step, since a fault may stand between any two."""
+def _split_text(steps: Iterable[Step]) -> Iterator[Step]:
+    """Yield the same answer with each piece of text as its own step, so that a fault can be between any two."""
     for step in steps:
         if isinstance(step, Text) and step.pieces:
-            yield from (Text((piece,), step.joined or place > 0) for place, piece in enumerate(step.pieces))
+            yield from (Text((piece,), step.joined or index > 0) for index, piece in enumerate(step.pieces))
         else:
             yield step

@@ -1,6 +1,6 @@
-"""CountTokens: the input tokens of a conversation, the same number that its answer would report.
+"""CountTokens: the number of input tokens of a conversation, equal to the number that its answer reports.
 
-Only Claude, and only by the model's own id, since the service refuses inference profiles here.
+It supports Claude only, and only foundation model ids: the service refuses inference profiles here.
 """
 
 from __future__ import annotations
@@ -19,31 +19,33 @@ from .rendering import EventComposer, Form
 
 __all__ = ("COUNT", "read_count")
 
+# The members of a conversation that CountTokens accepts; settings as `inferenceConfig` are refused.
 _CONVERSE = frozenset({"additionalModelRequestFields", "messages", "system", "toolConfig"})
 
 
 def read_count(body: dict[str, Any], model: str) -> dict[str, Any]:
-    """The Converse body of the conversation to be counted. Raises `Refusal`."""
+    """Return the Converse body of the conversation to count. Raises `Refusal`."""
     if not is_claude(model) or is_profile(model):
         raise invalid("The provided model doesn't support counting tokens.")
-    asked = body.get("input", {})
-    match [*asked]:
+    source = body.get("input", {})
+    match [*source]:
         case ["converse"]:
-            converse: dict[str, Any] = asked["converse"]
+            converse: dict[str, Any] = source["converse"]
             for name in converse:
                 if name not in _CONVERSE:
                     raise extraneous(name, "#/input/converse")
             check_converse(converse, model)
             return converse
         case ["invokeModel"]:
-            return read_native(parse_body(b64decode(asked["invokeModel"]["body"], validate=True)), model)[0]
+            # The native body is a blob, which JSON carries as base64.
+            return read_native(parse_body(b64decode(source["invokeModel"]["body"], validate=True)), model)[0]
     raise invalid("The input must set exactly one of its members: converse, invokeModel.")
 
 
-def _whole(steps: Sequence[Step], facts: Facts) -> dict[str, Any]:
+def _document(steps: Sequence[Step], facts: Facts) -> dict[str, Any]:
     usage = facts.metadata(steps, last_metadata(steps))["usage"]
     return {"inputTokens": usage.get("inputTokens", 0)}
 
 
-COUNT = Form(EventComposer, _whole)
-"""A script may say the number: `metadata({"inputTokens": 7})`. What else it says is not heard."""
+COUNT = Form(EventComposer, _document)
+"""CountTokens. A script can set the number with `metadata({"inputTokens": 7})`; its content is ignored."""

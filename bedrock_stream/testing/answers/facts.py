@@ -1,6 +1,6 @@
-"""What an answer says about its request and about itself: counts, latency, ids.
+"""Facts of an answer, independent of its format: token counts, latency and ids.
 
-Everything follows from the request and the steps, so answers repeat exactly. Forms only choose the spelling.
+All of them are computed from the request and the steps, so the same request always gets the same answer.
 """
 
 from __future__ import annotations
@@ -12,63 +12,65 @@ from typing import Any, NamedTuple
 from ..steps import Metadata, Reasoning, Step, Stop, Text, ToolUse
 from .tokens import count_input
 
-__all__ = ("FIRST_TOKEN_MS", "Cached", "Facts", "last_metadata", "stop_of")
+__all__ = ("FIRST_TOKEN_MS", "Cached", "Facts", "count_tokens", "last_metadata", "stop_of")
 
 _COUNTED = ("messages", "system", "toolConfig")
 _ECHOED = ("performanceConfig", "serviceTier")
-FIRST_TOKEN_MS, _TOKEN_MS = 100, 10  # latency is made up, so that answers repeat exactly
+FIRST_TOKEN_MS, _TOKEN_MS = 100, 10  # milliseconds; latency is computed, so that answers repeat exactly
 
 
 class Cached(NamedTuple):
-    """How many tokens of a prompt came from the cache, and how many went into it."""
+    """The tokens of a prompt that were read from the cache and written to it."""
 
     read: int
     written: dict[str, int]
-    """By time to live, the longer one first."""
+    """Tokens by TTL, the longer TTL first."""
 
 
 class Facts(NamedTuple):
-    """What an answer says about its request."""
+    """The facts of one request that its answer reports."""
 
     input_tokens: int
-    """Of the whole prompt, cached or not."""
+    """The tokens of the complete prompt, cached or not."""
     turn: int
-    """How many messages the conversation has; ids of tool calls differ from turn to turn by it."""
+    """The number of messages in the conversation. It makes the ids of tool calls differ between turns."""
     echoed: dict[str, Any]
+    """Members of the request that the metadata repeats."""
     model: str = ""
     cached: Cached | None = None
-    """None where the request marks nothing for the cache."""
+    """None if the request has no cache points."""
     call_prefix: str = "tooluse_"
-    """What ids of tool calls begin with."""
+    """The prefix of the ids of tool calls."""
 
     @classmethod
     def of(cls, body: dict[str, Any], model: str = "", cached: Cached | None = None) -> Facts:
-        """Read them off a Converse body."""
+        """Compute the facts of a Converse body."""
         echoed = {name: body[name] for name in _ECHOED if name in body}
         tokens = sum(count_input(body.get(name)) for name in _COUNTED)
         return cls(tokens, len(body.get("messages", ())), echoed, model, cached)
 
     def tool_use_id(self, call: ToolUse, index: int) -> str:
-        """The id of a call: the scripted one, or one that follows from its place."""
+        """Return the id of a tool call: the scripted id, or one derived from its position in the conversation."""
         return self.call_prefix + self._hash(f"{index}/{call.name}")[:22] if call.id is None else call.id
 
     def message_id(self) -> str:
-        """What follows the prefix of a message's id."""
+        """Return a message's id without its prefix."""
         return self._hash(f"{self.input_tokens}/{self.model}")[:24]
 
     def _hash(self, text: str) -> str:
         return sha256(f"{self.turn}/{text}".encode()).hexdigest()
 
-    def metadata(self, steps: Sequence[Step], said: Metadata) -> dict[str, Any]:
-        """The metadata as Converse spells it; what the script did not say is counted."""
-        output = sum(_tokens(step) for step in steps)
-        latency = FIRST_TOKEN_MS + _TOKEN_MS * output if said.latency_ms is None else said.latency_ms
-        usage = self._usage(output) if said.usage is None else said.usage
-        return {"usage": usage, "metrics": {"latencyMs": latency}, **self.echoed, **said.extra}
+    def metadata(self, steps: Sequence[Step], scripted: Metadata) -> dict[str, Any]:
+        """Return the metadata in Converse's format; members that the script leaves out are computed."""
+        output = sum(map(count_tokens, steps))
+        latency = FIRST_TOKEN_MS + _TOKEN_MS * output if scripted.latency_ms is None else scripted.latency_ms
+        usage = self._usage(output) if scripted.usage is None else scripted.usage
+        return {"usage": usage, "metrics": {"latencyMs": latency}, **self.echoed, **scripted.extra}
 
     def _usage(self, output: int) -> dict[str, Any]:
         read, written = self.cached or Cached(0, {})
         wrote = sum(written.values())
+        # `inputTokens` leaves out the cached tokens; `totalTokens` includes them.
         usage: dict[str, Any] = {
             "inputTokens": self.input_tokens - read - wrote,
             "outputTokens": output,
@@ -81,7 +83,8 @@ class Facts(NamedTuple):
         return usage
 
 
-def _tokens(step: Step) -> int:
+def count_tokens(step: Step) -> int:
+    """Return the output tokens of a step: one for each delta with text or input."""
     match step:
         case Text() | Reasoning():
             return len(step.pieces)
@@ -91,12 +94,14 @@ def _tokens(step: Step) -> int:
 
 
 def last_metadata(steps: Sequence[Step]) -> Metadata:
-    """What a script says about the metadata, at last."""
-    said = [step for step in steps if isinstance(step, Metadata)]
-    return said[-1] if said else Metadata()
+    """Return the last `Metadata` step, or an empty one."""
+    scripted = [step for step in steps if isinstance(step, Metadata)]
+    return scripted[-1] if scripted else Metadata()
 
 
 def stop_of(steps: Sequence[Step]) -> Stop:
-    """Why a message stops: as the script says, or as its content makes likely."""
-    said = [step for step in steps if isinstance(step, Stop)]
-    return said[-1] if said else Stop("tool_use" if any(isinstance(step, ToolUse) for step in steps) else "end_turn")
+    """Return the last `Stop` step, or the one that fits the content: `tool_use` with tool calls, else `end_turn`."""
+    scripted = [step for step in steps if isinstance(step, Stop)]
+    if scripted:
+        return scripted[-1]
+    return Stop("tool_use" if any(isinstance(step, ToolUse) for step in steps) else "end_turn")

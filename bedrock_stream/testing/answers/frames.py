@@ -1,6 +1,6 @@
-"""Events to frames to bytes, as Bedrock writes them: header order, JSON without spaces, padding.
+"""Encoding of events as frames in Bedrock's format: header order, JSON without spaces, padding.
 
-The checksums are crcmod's. The library's decoder checks with zlib, so writer and reader cannot agree on one mistake.
+The checksums are computed by crcmod. The library's decoder uses zlib, so that the two cannot share a mistake.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from ...eventstream import Frame, encode_frame
 
 __all__ = ("FrameWriter", "independent_crc")
 
-# Bedrock pads each payload with a prefix of this, of random length, so that traffic does not tell the tokens' lengths.
+# Bedrock pads each payload with a prefix of this text, of random length, to hide the tokens' lengths in the traffic.
 _PADDING = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
-_SHORTEST, _LONGEST = 2, 61
+_MIN_PADDING, _MAX_PADDING = 2, 61  # characters, as seen in recorded streams
 
 
 def independent_crc() -> Callable[[bytes], int]:
-    """A CRC-32 that shares no code with the decoder's. Raises `ConfigurationError` where crcmod is not installed."""
+    """Return a CRC-32 that shares no code with the decoder's. Raises `ConfigurationError` if crcmod is missing."""
     try:
         from crcmod.predefined import mkCrcFun
     except ImportError as error:
@@ -33,18 +33,18 @@ def independent_crc() -> Callable[[bytes], int]:
 
 
 class FrameWriter:
-    """Writes the frames of one answer. Its padding follows from the number of the frame, so answers repeat exactly."""
+    """The encoder of one answer's frames. The padding depends on the frame's number, so answers repeat exactly."""
 
     def __init__(self, crc: Callable[[bytes], int]) -> None:
         self._crc = crc
         self._written = 0
 
     def raw(self, frame: Frame) -> bytes:
-        """Any frame, with right checksums."""
+        """Encode any frame, with correct checksums."""
         return encode_frame(frame, crc=self._crc)
 
     def event(self, name: str, payload: dict[str, Any] | bytes) -> bytes:
-        """An event: a dict becomes JSON with padding, bytes stay as they are."""
+        """Encode an event: a dict as JSON with padding, bytes unchanged."""
         if not isinstance(payload, bytes):
             payload = msgspec.json.encode({**payload, "p": self._padding()})
         return self.raw(
@@ -52,7 +52,7 @@ class FrameWriter:
         )
 
     def exception(self, code: str, message: str, extra: dict[str, Any]) -> bytes:
-        """A modelled error. Streams name it by its union member, whose first letter is small."""
+        """Encode a modelled exception. Streams name it by its union member, whose first letter is lower-case."""
         payload = msgspec.json.encode({"message": message, **extra})
         name = code[:1].lower() + code[1:]
         return self.raw(
@@ -60,9 +60,9 @@ class FrameWriter:
         )
 
     def error(self, code: str, message: str) -> bytes:
-        """An error outside the service model: headers only."""
+        """Encode an error that is not in the service model; it has headers only."""
         return self.raw(Frame({":error-code": code, ":error-message": message, ":message-type": "error"}))
 
     def _padding(self) -> str:
         self._written += 1
-        return _PADDING[: _SHORTEST + self._written * 37 % (_LONGEST - _SHORTEST + 1)]
+        return _PADDING[: _MIN_PADDING + self._written * 37 % (_MAX_PADDING - _MIN_PADDING + 1)]

@@ -1,7 +1,6 @@
-"""An input for an offered tool: what its JSON Schema requires, filled with what the prompt offers.
+"""Tool inputs: an object with the properties that a JSON Schema requires, filled with values from the prompt.
 
-Not a model's guess, only a stable one: quoted words, names and numbers of the prompt in their order, else a value that
-the schema allows.
+Strings and numbers are the quoted words, names and numbers of the prompt in order, else values that the schema allows.
 """
 
 from __future__ import annotations
@@ -14,9 +13,10 @@ from typing import Any
 __all__ = ("make_input",)
 
 _QUOTED = re.compile(r"\"([^\"]+)\"|“([^”]+)”|(?<!\w)'([^']+)'(?!\w)")
-_NAMED = re.compile(r"(?<=[\w,] )[A-Z][\w-]*(?: [A-Z][\w-]*)*")  # capitals that do not begin a sentence
+_NAMED = re.compile(r"(?<=[\w,] )[A-Z][\w-]*(?: [A-Z][\w-]*)*")  # capitalized words inside a sentence
 _NUMBER = re.compile(r"(?<![\w.])-?\d+(?:\.\d+)?(?!\w)")
-_WHOLE_PROMPT = frozenset({"input", "message", "prompt", "query", "question", "text"})
+# Properties that take the complete prompt if it has no quoted words or names.
+_PROMPT_PROPERTIES = frozenset({"input", "message", "prompt", "query", "question", "text"})
 _FORMATS = {
     "date": "2025-07-01",
     "date-time": "2025-07-01T12:00:00Z",
@@ -25,12 +25,12 @@ _FORMATS = {
     "uri": "https://example.com/",
     "uuid": "00000000-0000-4000-8000-000000000000",
 }
-_DEEPEST = 8  # a schema may refer to itself
+_MAX_DEPTH = 8  # a schema can refer to itself
 
 
 def make_input(schema: dict[str, Any], prompt: str) -> dict[str, Any]:
-    """The same schema and prompt always give the same input."""
-    value = _Filler(schema, prompt).fill(schema, "input", _DEEPEST)
+    """Build an input for a schema. The same schema and prompt always give the same input."""
+    value = _Filler(schema, prompt).fill(schema, "input", _MAX_DEPTH)
     return value if isinstance(value, dict) else {}
 
 
@@ -46,11 +46,11 @@ class _Filler:
         schema = self._resolve(schema)
         if depth == 0:
             return None
-        for word in ("const", "default"):
-            if word in schema:
-                return schema[word]
+        for keyword in ("const", "default"):
+            if keyword in schema:
+                return schema[keyword]
         if schema.get("enum"):
-            return self._chosen(schema["enum"])
+            return self._choose(schema["enum"])
         match _kind(schema):
             case "object":
                 return self._object(schema, depth)
@@ -67,11 +67,11 @@ class _Filler:
         return self._string(schema, name)
 
     def _resolve(self, schema: Any) -> dict[str, Any]:
-        for _ in range(_DEEPEST):
+        for _ in range(_MAX_DEPTH):
             if not isinstance(schema, dict):
                 return {}
             if isinstance(schema.get("$ref"), str):
-                schema = self._referred(schema["$ref"])
+                schema = self._follow(schema["$ref"])
                 continue
             options = schema.get("anyOf") or schema.get("oneOf") or schema.get("allOf")
             if not options:
@@ -79,19 +79,20 @@ class _Filler:
             schema = next((option for option in options if option != {"type": "null"}), {})
         return {}
 
-    def _referred(self, reference: str) -> Any:
+    def _follow(self, reference: str) -> Any:
         target: Any = self._root
         for part in reference.removeprefix("#").split("/"):
             if part:
+                # JSON Pointer escapes `/` as `~1` and `~` as `~0`.
                 target = target.get(part.replace("~1", "/").replace("~0", "~")) if isinstance(target, dict) else None
         return target
 
     def _object(self, schema: dict[str, Any], depth: int) -> dict[str, Any]:
         properties: dict[str, Any] = schema.get("properties", {})
-        wanted = schema.get("required") or list(properties)
-        return {name: self.fill(properties.get(name, {}), name, depth - 1) for name in wanted}
+        names = schema.get("required") or list(properties)
+        return {name: self.fill(properties.get(name, {}), name, depth - 1) for name in names}
 
-    def _chosen(self, values: list[Any]) -> Any:
+    def _choose(self, values: list[Any]) -> Any:
         prompt = self._prompt.lower()
         return next((value for value in values if str(value).lower() in prompt), values[0])
 
@@ -101,11 +102,12 @@ class _Filler:
         return int(value) if value.is_integer() else value
 
     def _string(self, schema: dict[str, Any], name: str) -> str:
-        known = _FORMATS.get(schema.get("format", ""))
-        if known is None:
-            known = next(self._words, self._prompt if name.lower() in _WHOLE_PROMPT and self._prompt else name)
-        cut = known[: schema.get("maxLength", len(known))]
-        return str(cut.ljust(schema.get("minLength", 0), "x"))
+        value = _FORMATS.get(schema.get("format", ""))
+        if value is None:
+            default = self._prompt if name.lower() in _PROMPT_PROPERTIES and self._prompt else name
+            value = next(self._words, default)
+        value = value[: schema.get("maxLength", len(value))]
+        return str(value.ljust(schema.get("minLength", 0), "x"))
 
 
 def _kind(schema: dict[str, Any]) -> str:

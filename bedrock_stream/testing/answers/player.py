@@ -1,7 +1,7 @@
-"""Carries out the steps of one answer on an open connection: whole, or as an event stream.
+"""Playing the steps of one answer on an open connection, as an event stream or as one JSON document.
 
-What is decided before the headers comes first; then the message goes out with the faults where the script put them.
-A client that leaves cancels the task that plays, so silence costs nothing and ends at once.
+Steps that take effect before the headers are handled first, then the message is sent with the faults at their
+positions. aiohttp cancels the handler's task when the client disconnects, which ends every pause at once.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from aiohttp import web
 
 from .. import steps as s
 from ..recording import Recording
-from ..service.body import AnswerBody, BodyEnded, Ending, reset_connection
+from ..service.body import BodyEnded, Ending, ResponseBody, reset_connection
 from ..service.refusal import Refusal, pascal_name, status_of
 from ..service.verification import check_date
 from .facts import Facts
 from .frames import FrameWriter
 from .rendering import Composer, Form, WireEvent
 
-__all__ = ("EVENT_STREAM", "Exchange", "play_stream", "play_whole")
+__all__ = ("EVENT_STREAM", "Exchange", "play_document", "play_stream")
 
 EVENT_STREAM = "application/vnd.amazon.eventstream"
 
@@ -34,11 +34,11 @@ _ENDINGS = {False: Ending.CLEAN, True: Ending.TORN, "chunk": Ending.TORN_CHUNK}
 
 @dataclass(frozen=True, slots=True)
 class Exchange:
-    """One request being answered."""
+    """A request and all that is needed to answer it."""
 
     http: web.BaseRequest
     headers: Mapping[str, str]
-    """The response headers that every answer has."""
+    """The headers of every response, errors included."""
     steps: Sequence[s.Step]
     form: Form
     facts: Facts
@@ -46,25 +46,27 @@ class Exchange:
     pace: float
     """Seconds between deltas."""
     now: datetime
-    """When the request came."""
+    """The time at which the request was received."""
 
 
 async def play_stream(exchange: Exchange) -> web.StreamResponse:
-    """Answer with an event stream."""
-    headers = await _open(exchange)
-    if (instead := _other_body(exchange, headers)) is not None:
-        return instead
+    """Send the answer as an event stream."""
+    headers = await _prepare_headers(exchange)
+    if (replacement := _replacement(exchange, headers)) is not None:
+        return replacement
     response = web.StreamResponse(
         headers={"Content-Type": EVENT_STREAM, **dict(exchange.form.stream_headers), **headers}
     )
+    # Bedrock streams with chunked encoding; the end of the HTTP body is the end of the stream.
     response.enable_chunked_encoding()
     await response.prepare(exchange.http)
-    body = AnswerBody(exchange.http, response)
+    body = ResponseBody(exchange.http, response)
     composer = exchange.form.composer(exchange.steps, exchange.facts)
     try:
         for step in exchange.steps:
-            if not await _disturb(step, body):
+            if not await _apply_fault(step, body):
                 await _send_step(step, exchange, composer, body)
+        # A replayed body has its own end of the message.
         if not any(isinstance(step, s.Replay | s.Recorded) for step in exchange.steps):
             for event in composer.finish():
                 await _send(event, exchange, body)
@@ -74,11 +76,11 @@ async def play_stream(exchange: Exchange) -> web.StreamResponse:
     return response
 
 
-async def play_whole(exchange: Exchange) -> web.StreamResponse:
-    """Answer with one JSON document. Errors that a stream would carry become HTTP errors."""
-    headers = await _open(exchange)
-    if (instead := _other_body(exchange, headers)) is not None:
-        return instead
+async def play_document(exchange: Exchange) -> web.StreamResponse:
+    """Send the answer as one JSON document. The errors that a stream has in its frames become HTTP errors."""
+    headers = await _prepare_headers(exchange)
+    if (replacement := _replacement(exchange, headers)) is not None:
+        return replacement
     for step in exchange.steps:
         match step:
             case s.Delay() | s.Stall():
@@ -88,33 +90,37 @@ async def play_whole(exchange: Exchange) -> web.StreamResponse:
             case s.UnmodeledError():
                 raise Refusal(500, step.code, step.message)
             case s.Recorded():
-                raise Refusal(501, "ScriptError", "the script replays a recorded stream, which is no JSON document")
+                raise Refusal(
+                    501,
+                    "ScriptError",
+                    "the script replays a recorded stream, but this operation returns a JSON document",
+                )
     recorded = [step.body for step in exchange.steps if isinstance(step, s.Replay)]
     form, facts = exchange.form, exchange.facts
-    document = recorded[0] if recorded else msgspec.json.encode(form.whole(exchange.steps, facts))
-    own = {"Content-Type": "application/json", **form.whole_headers(exchange.steps, facts)}
+    document = recorded[0] if recorded else msgspec.json.encode(form.document(exchange.steps, facts))
+    own = {"Content-Type": "application/json", **form.document_headers(exchange.steps, facts)}
     response = web.StreamResponse(headers={**own, **headers})
     response.content_length = len(document)
     await response.prepare(exchange.http)
-    body = AnswerBody(exchange.http, response)
+    body = ResponseBody(exchange.http, response)
     with suppress(BodyEnded):
         await _write_document(document, exchange.steps, body)
     return response
 
 
-async def _write_document(document: bytes, steps: Sequence[s.Step], body: AnswerBody) -> None:
+async def _write_document(document: bytes, steps: Sequence[s.Step], body: ResponseBody) -> None:
     for step in steps:
         if isinstance(step, s.Cut):
-            # The length was promised in a header, so a body that ends early is always torn.
+            # The response has a Content-Length, so a body that ends early is always truncated.
             body.end_inside(step.inside or 0, Ending.TORN)
         elif isinstance(step, s.Reset | s.FlipBit | s.Rechunk | s.SlowBody):
-            await _disturb(step, body)
+            await _apply_fault(step, body)
     await body.write(document)
     await body.end()
 
 
-async def _open(exchange: Exchange) -> dict[str, str]:
-    """What comes before the headers; returns those to send. Raises `Refusal` for a scripted HTTP error."""
+async def _prepare_headers(exchange: Exchange) -> dict[str, str]:
+    """Handle the steps before the headers and return the headers. Raises `Refusal` for a scripted HTTP error."""
     headers = dict(exchange.headers)
     for step in exchange.steps:
         match step:
@@ -128,6 +134,7 @@ async def _open(exchange: Exchange) -> dict[str, str]:
                 reset_connection(exchange.http)
                 raise ConnectionResetError
             case s.Recorded(recording=recording):
+                # A recording without a status is of a request that got no response.
                 if recording.status is None:
                     reset_connection(exchange.http)
                     raise ConnectionResetError
@@ -139,28 +146,31 @@ async def _open(exchange: Exchange) -> dict[str, str]:
     return headers
 
 
-def _other_body(exchange: Exchange, headers: dict[str, str]) -> web.Response | None:
+def _replacement(exchange: Exchange, headers: dict[str, str]) -> web.Response | None:
+    """Return the response that replaces the answer, if any."""
     for step in exchange.steps:
         match step:
             case s.ContentType(body=bytes() as body, status=status):
                 return web.Response(status=status, body=body, headers=headers)
-            case s.Recorded(recording=Recording(status=int() as status, body=other)) if other or status != 200:
-                return web.Response(status=status, body=other, headers=headers)
+            case s.Recorded(recording=Recording(status=int() as status, body=recorded)) if recorded or status != 200:
+                return web.Response(status=status, body=recorded, headers=headers)
     return None
 
 
 def _check_date(exchange: Exchange, skew: float) -> None:
-    sent, clock = exchange.http.headers.get("x-amz-date"), exchange.now + timedelta(seconds=skew)
+    sent, server = exchange.http.headers.get("x-amz-date"), exchange.now + timedelta(seconds=skew)
+    # A request with a bearer key has no date.
     if sent is not None:
         try:
-            check_date(sent, clock)
+            check_date(sent, server)
         except Refusal as refusal:
-            refusal.headers["Date"] = format_datetime(clock, usegmt=True)
+            # The `Date` header lets the client measure the skew.
+            refusal.headers["Date"] = format_datetime(server, usegmt=True)
             raise
 
 
-async def _disturb(step: s.Step, body: AnswerBody) -> bool:
-    """Carry out a fault; False where the step is none. Raises `BodyEnded` where it is the last thing to happen."""
+async def _apply_fault(step: s.Step, body: ResponseBody) -> bool:
+    """Apply a fault to the body; return False for any other step. Raises `BodyEnded` if the fault ends the body."""
     match step:
         case s.Delay() | s.Stall():
             await body.flush()
@@ -186,7 +196,7 @@ async def _disturb(step: s.Step, body: AnswerBody) -> bool:
     return True
 
 
-async def _send_step(step: s.Step, exchange: Exchange, composer: Composer, body: AnswerBody) -> None:
+async def _send_step(step: s.Step, exchange: Exchange, composer: Composer, body: ResponseBody) -> None:
     match step:
         case s.StreamError():
             await body.write(exchange.frames.exception(step.code, step.message, step.extra))
@@ -201,35 +211,36 @@ async def _send_step(step: s.Step, exchange: Exchange, composer: Composer, body:
         case _:
             for event in composer.compose(step):
                 await _send(event, exchange, body)
+    # An exception or error frame is the last one; the body then ends cleanly.
     if isinstance(step, s.StreamError | s.UnmodeledError):
         await body.end()
         raise BodyEnded
 
 
-async def _replay(step: s.Recorded, exchange: Exchange, body: AnswerBody) -> None:
-    before = 0
+async def _replay(step: s.Recorded, exchange: Exchange, body: ResponseBody) -> None:
+    previous_ms = 0
     for recorded in step.recording.frames:
         if step.paced:
             await body.flush()
-            await asyncio.sleep((recorded.ms - before) / 1000)
-            before = recorded.ms
+            await asyncio.sleep((recorded.ms - previous_ms) / 1000)
+            previous_ms = recorded.ms
         await body.write(exchange.frames.raw(recorded.frame))
     if step.recording.cut is not None:
         await body.end(Ending.TORN)
         raise BodyEnded
 
 
-async def _send(event: WireEvent, exchange: Exchange, body: AnswerBody) -> None:
+async def _send(event: WireEvent, exchange: Exchange, body: ResponseBody) -> None:
     if event.is_delta:
         if exchange.pace:
             await body.flush()
-        # Even without a pace the loop is visited, so that a client in the same process reads along.
+        # Also with a pace of 0, so that a client on the same event loop can read along.
         await asyncio.sleep(exchange.pace)
     await body.write(exchange.frames.event(event.name, event.payload))
 
 
 async def _pause(seconds: float | None) -> None:
-    """Wait; None waits until the client leaves, which cancels this task."""
+    """Wait for `seconds`; None waits until the client disconnects, which cancels the task."""
     if seconds is None:
         await asyncio.get_running_loop().create_future()
     else:

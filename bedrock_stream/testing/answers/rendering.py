@@ -1,6 +1,6 @@
-"""One answer, two forms: the events of ConverseStream, or the whole JSON of Converse.
+"""Rendering of an answer as the events of ConverseStream or as the JSON document of Converse.
 
-Both are made of the same steps and the same counts, so a client must assemble from the stream what the other says.
+Both are made from the same steps and counts, so a message that is assembled from the stream equals the document.
 """
 
 from __future__ import annotations
@@ -14,61 +14,64 @@ from ..service.refusal import Refusal
 from ..steps import Citation, Content, EndBlock, Event, Metadata, Reasoning, Start, Step, Stop, Text, ToolUse
 from .facts import Facts, last_metadata, stop_of
 
-__all__ = ("CONVERSE", "Composer", "EventComposer", "Form", "WireEvent", "refuse_unsayable", "whole_answer")
+__all__ = ("CONVERSE", "Composer", "EventComposer", "Form", "WireEvent", "answer_document", "check_supported")
 
-_WORDS = {Citation: "citation", Reasoning: "reasoning", ToolUse: "tool_call"}
+_SCRIPT_NAMES = {Citation: "citation", Reasoning: "reasoning", ToolUse: "tool_call"}
 
 
 class WireEvent(NamedTuple):
-    """One event before it becomes a frame."""
+    """One event, before it is encoded as a frame."""
 
     name: str
     payload: dict[str, Any] | bytes
     is_delta: bool = False
-    """Whether it is a piece of content, in front of which an answer may pause."""
+    """True for a piece of content; the emulator's `pace` applies before it."""
 
 
 class Composer(Protocol):
-    """Turns steps into events one after the other."""
+    """The conversion of the steps of one answer to events, in order."""
 
     def compose(self, step: Step) -> Iterator[WireEvent]:
-        """The events of one step of content or facts; none for other steps."""
+        """Yield the events of a step that is part of the message; nothing for other steps."""
 
     def finish(self) -> Iterator[WireEvent]:
-        """Whatever the message still lacks."""
+        """Yield the events that are still missing for a complete message."""
 
 
 class Form(NamedTuple):
-    """How the steps of an answer are written on one route."""
+    """The format of an answer on one route."""
 
     composer: Callable[[Sequence[Step], Facts], Composer]
-    """As events of a stream."""
-    whole: Callable[[Sequence[Step], Facts], dict[str, Any]]
-    """As one JSON document."""
-    whole_headers: Callable[[Sequence[Step], Facts], dict[str, str]] = lambda steps, facts: {}
-    """Response headers of a whole answer."""
+    """Create the composer of the stream's events."""
+    document: Callable[[Sequence[Step], Facts], dict[str, Any]]
+    """Build the JSON document."""
+    document_headers: Callable[[Sequence[Step], Facts], dict[str, str]] = lambda steps, facts: {}
+    """Build the additional response headers of the document."""
     stream_headers: tuple[tuple[str, str], ...] = ()
-    unsayable: Callable[[Step], bool] = lambda step: False
-    """Which steps have no form here."""
+    """Additional response headers of the stream."""
+    unsupported: Callable[[Step], bool] = lambda step: False
+    """Return True for a step that the format cannot express."""
 
 
-def refuse_unsayable(steps: Sequence[Step], form: Form, operation: str, model: str) -> None:
-    """Raises `Refusal` for a step that has no words on this route. The script is wrong, so no retry helps."""
+def check_supported(steps: Sequence[Step], form: Form, operation: str, model: str) -> None:
+    """Check that the form can express every step. Raises `Refusal`."""
     for step in steps:
-        if form.unsayable(step):
-            word = _WORDS[type(step)]
-            raise Refusal(501, "ScriptError", f"the script says {word}(...), which {model} cannot say in {operation}")
+        if form.unsupported(step):
+            name = _SCRIPT_NAMES[type(step)]
+            message = f"the script contains {name}(...), which {model} does not support in {operation}"
+            # 501: the script is wrong, so clients must not retry.
+            raise Refusal(501, "ScriptError", message)
 
 
 def _redacted(data: bytes) -> dict[str, Any]:
     return {"redactedContent": b64encode(data).decode()}
 
 
-# --------------------------------------------------------------------------------------------------------- as events
+# ------------------------------------------------------------------------------------------------------------ events
 
 
 class EventComposer:
-    """Turns steps into events one after the other, adding the starts and stops that a script leaves out."""
+    """The composer of ConverseStream. It adds the start and stop events that a script leaves out."""
 
     def __init__(self, steps: Sequence[Step], facts: Facts) -> None:
         self._steps = steps
@@ -78,7 +81,7 @@ class EventComposer:
         self._started = self._stopped = self._finished = False
 
     def compose(self, step: Step) -> Iterator[WireEvent]:
-        """The events of one step of content or facts; none for other steps."""
+        """See `Composer`."""
         match step:
             case Start():
                 yield from self._start()
@@ -89,6 +92,7 @@ class EventComposer:
                 yield from self._end_block()
             case Stop():
                 yield from self._stop(step)
+            # Before `messageStop` the step only sets the content of the event, which `finish` sends.
             case Metadata() if self._stopped:
                 yield from self._metadata(step)
             case Event():
@@ -96,14 +100,15 @@ class EventComposer:
                 yield WireEvent(step.name, step.payload)
 
     def finish(self) -> Iterator[WireEvent]:
-        """Whatever the message still lacks."""
+        """See `Composer`."""
         if not self._stopped:
             yield from self._stop(stop_of(self._steps))
+        # `metadata` is the last event of a stream.
         if not self._finished:
             yield from self._metadata(last_metadata(self._steps))
 
     def note(self, name: str) -> None:
-        """An event of that name was sent: it takes the place of the one that would be added."""
+        """Note that a script sent an event of this name itself, so that it is not added."""
         self._started |= name == "messageStart"
         self._stopped |= name == "messageStop"
         self._finished |= name == "metadata"
@@ -126,12 +131,13 @@ class EventComposer:
             yield WireEvent("metadata", self._facts.metadata(self._steps, step))
 
     def _block(self, step: Content) -> Iterator[WireEvent]:
-        goes_on = isinstance(step, Citation) or (isinstance(step, Text) and step.joined)
-        if not (goes_on and self._open is Text):
+        continues = isinstance(step, Citation) or (isinstance(step, Text) and step.joined)
+        if not (continues and self._open is Text):
             yield from self._end_block()
             self._index += 1
-            # A citation with no text before it opens a text block, since that is the kind of block it belongs to.
+            # A citation without text before it opens a text block, because citations belong to text blocks.
             self._open = Text if isinstance(step, Citation) else type(step)
+            # Converse sends `contentBlockStart` for tool calls only.
             if isinstance(step, ToolUse):
                 identity = {"toolUseId": self._facts.tool_use_id(step, self._index), "name": step.name}
                 yield WireEvent("contentBlockStart", {"contentBlockIndex": self._index, "start": {"toolUse": identity}})
@@ -160,11 +166,11 @@ def _deltas(step: Content) -> Iterator[dict[str, Any]]:
                 yield {"reasoningContent": {"signature": step.signature}}
 
 
-# ---------------------------------------------------------------------------------------------------------- as JSON
+# ---------------------------------------------------------------------------------------------------------- document
 
 
-def whole_answer(steps: Sequence[Step], facts: Facts) -> dict[str, Any]:
-    """The body of a Converse answer."""
+def answer_document(steps: Sequence[Step], facts: Facts) -> dict[str, Any]:
+    """Build the body of a Converse response."""
     stop = stop_of(steps)
     answer: dict[str, Any] = {
         "output": {"message": {"role": "assistant", "content": _blocks(steps, facts)}},
@@ -180,8 +186,8 @@ def _blocks(steps: Sequence[Step], facts: Facts) -> list[dict[str, Any]]:
     for step in steps:
         last = blocks[-1] if blocks else {}
         match step:
-            case Text() if step.joined and (opened := _open_text(last)):
-                opened["text"] += "".join(step.pieces)
+            case Text() if step.joined and (text := _open_text(last)):
+                text["text"] += "".join(step.pieces)
             case Text():
                 blocks.append({"text": "".join(step.pieces)})
             case Citation():
@@ -194,7 +200,7 @@ def _blocks(steps: Sequence[Step], facts: Facts) -> list[dict[str, Any]]:
 
 
 def _open_text(block: dict[str, Any]) -> dict[str, Any] | None:
-    """Where text that goes on belongs: the block itself, or the cited content in it."""
+    """Return the part that joined text is appended to: the block, or the last cited content in it."""
     if "citationsContent" in block:
         content: list[dict[str, Any]] = block["citationsContent"]["content"]
         return content[-1] if content else None
@@ -202,7 +208,7 @@ def _open_text(block: dict[str, Any]) -> dict[str, Any] | None:
 
 
 def _cite(blocks: list[dict[str, Any]], step: Citation) -> None:
-    """Converse wraps cited text: `{citationsContent: {content, citations}}` instead of `{text}`."""
+    # Converse wraps cited text: `{citationsContent: {content, citations}}` instead of `{text}`.
     last = blocks[-1] if blocks else {}
     if "citationsContent" not in last:
         content = [{"text": blocks.pop()["text"]}] if "text" in last else []
@@ -216,7 +222,7 @@ def _tool_use(step: ToolUse, identity: str) -> dict[str, Any]:
     try:
         value = json.loads(raw) if raw.strip() else {}
     except ValueError:
-        value = raw  # an input that was cut, or was never JSON: the text itself, since `{}` would be a lie
+        value = raw  # the text itself, if it is truncated or was never JSON
     return {"toolUseId": identity, "name": step.name, "input": value}
 
 
@@ -227,5 +233,5 @@ def _reasoning(step: Reasoning) -> dict[str, Any]:
     return {"reasoningText": {"text": "".join(step.pieces), **signature}}
 
 
-CONVERSE = Form(EventComposer, whole_answer)
+CONVERSE = Form(EventComposer, answer_document)
 """Converse and ConverseStream."""

@@ -1,7 +1,7 @@
-"""What a token is here: a short word, a piece of a longer one, or a mark, with the white space in front of it.
+"""A simple tokenizer: a token is a word of up to 8 characters, a piece of a longer word, or a punctuation mark.
 
-Real tokenizers are the models' own; this one is only stable, so the same text always gives the same deltas and counts.
-Joining the pieces gives the text back.
+It is not a model's tokenizer, but it is stable: the same text always gives the same deltas and counts. Each token
+includes the white space before it, so that joining the tokens restores the text.
 """
 
 from __future__ import annotations
@@ -12,16 +12,16 @@ from typing import Any
 __all__ = ("count_input", "split")
 
 _PIECE = re.compile(r"\s*\w{1,8}|\s*[^\w\s]|\s+")
-_BYTES_PER_TOKEN = 1000  # attachments arrive as base64, whose length says nothing about words
+_BYTES_PER_TOKEN = 1000  # attachments are base64 and have no words to count
 
 
 def split(text: str) -> tuple[str, ...]:
-    """Cut a text into token-sized pieces; an empty text is one empty piece."""
+    """Split a text into tokens; an empty text is one empty token."""
     return tuple(_PIECE.findall(text)) or ("",)
 
 
 def count_input(body: Any) -> int:
-    """The input tokens of a request: every text in it, and a small share for attached bytes. Cache points are none."""
+    """Count the input tokens of a request: the tokens of every text, and one for each 1000 characters of base64."""
     if isinstance(body, str):
         return len(_PIECE.findall(body))
     if isinstance(body, list):

@@ -1,6 +1,7 @@
-"""The parts of a Converse body, and which tool calls and results in it do not belong together.
+"""The sections of a Converse body, and the tool calls and results in it that do not match.
 
-Written once for Converse and for every native body, which are read as Converse bodies; who refuses chooses the words.
+Shared by Converse and all native formats, which are converted to Converse bodies. Each caller has its own error
+messages.
 """
 
 from __future__ import annotations
@@ -8,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-__all__ = ("is_callers", "sections", "unpaired")
+__all__ = ("is_caller_block", "sections", "unpaired")
 
 
 def sections(body: dict[str, Any]) -> Iterator[tuple[str, str, list[dict[str, Any]]]]:
-    """Path, role and blocks of every part of a prompt, in the order in which models read and cache it."""
+    """Yield path, role and blocks of every section of a prompt, in the order in which models read and cache it."""
     yield "tools", "tools", (body.get("toolConfig") or {}).get("tools", [])
     yield "system", "system", body.get("system", [])
     for position, message in enumerate(body.get("messages", ())):
@@ -20,29 +21,30 @@ def sections(body: dict[str, Any]) -> Iterator[tuple[str, str, list[dict[str, An
 
 
 def unpaired(messages: list[dict[str, Any]]) -> Iterator[tuple[str, int, list[str]]]:
-    """Where a turn of tool calls is not followed by a turn with exactly their results.
+    """Yield kind, message index and ids for each turn of tool calls that is not followed by exactly its results.
 
-    `missing` with the position where the results should be, `unexpected` with the position where they are, and ids.
+    The kind is "missing", with the index where the results should be, or "unexpected", with the index where they are.
     """
-    waiting: list[str] = []
+    pending: list[str] = []
     for position, message in enumerate(messages):
+        # A system message may be between a call and its result.
         if message.get("role") == "system":
             continue
         results = list(_ids(message, "toolResult"))
-        if missing := [call for call in waiting if call not in results]:
+        if missing := [call for call in pending if call not in results]:
             yield "missing", position, missing
-        if len(results) > len(waiting):
-            yield "unexpected", position, [call for call in results if call not in waiting] or results
-        waiting = list(_ids(message, "toolUse"))
-    if waiting:
-        yield "missing", len(messages), waiting
+        if len(results) > len(pending):
+            yield "unexpected", position, [call for call in results if call not in pending] or results
+        pending = list(_ids(message, "toolUse"))
+    if pending:
+        yield "missing", len(messages), pending
 
 
-def is_callers(block: dict[str, Any]) -> bool:
-    """Whether a block is a call for the caller to carry out, or the result of one."""
-    # Calls that ran on the service's own side come with their results in the same turn.
+def is_caller_block(block: dict[str, Any]) -> bool:
+    """Return True for a tool call that the caller has to run, and for its result."""
+    # Calls of tools that the service runs (`server_tool_use`) have their results in the same turn.
     return any(kind in block and block[kind].get("type") in (None, "tool_use") for kind in ("toolUse", "toolResult"))
 
 
 def _ids(message: dict[str, Any], kind: str) -> Iterator[str]:
-    return (block[kind]["toolUseId"] for block in message["content"] if kind in block and is_callers(block))
+    return (block[kind]["toolUseId"] for block in message["content"] if kind in block and is_caller_block(block))

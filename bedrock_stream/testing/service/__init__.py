@@ -1,1 +1,1 @@
-"""The emulator's service: routes, authentication and validation, as Bedrock does them."""
+"""The emulator's HTTP service: routing, authentication and validation, as in Bedrock Runtime."""

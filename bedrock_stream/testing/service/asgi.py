@@ -1,4 +1,4 @@
-"""A visitor of an ASGI app who leaves early, as people do: one request without a server, then the disconnect."""
+"""An ASGI test client that can disconnect early. It sends one request to an app without a server."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ async def visit(
     method: str = "GET",
     body: bytes = b"",
     leave_after: int | None = None,
-    timeout: float | None = 10.0,  # noqa: ASYNC109 - a test that hangs tells less than one that fails
+    timeout: float | None = 10.0,  # noqa: ASYNC109 - a test that would hang fails instead
 ) -> bytes:
-    """Send one request to an ASGI app (Starlette, FastAPI, ...) and return the body until here.
+    """Send one request to an ASGI app (Starlette, FastAPI, ...) and return the response body received so far.
 
-    With `leave_after=n` the client disconnects once n pieces of the body are here, and then waits for the app to be
-    done. `body` is sent as JSON. What the app raises comes through; an app that is not done after `timeout` seconds is
-    cancelled, with `TimeoutError`.
+    `target` is the path and query. `body` is sent as JSON. With `leave_after=n` the client disconnects after n
+    non-empty chunks of the response body, then waits until the app returns. Exceptions of the app propagate. Raises
+    `TimeoutError` if the app has not returned after `timeout` seconds; it is cancelled then.
     """
     url = urlsplit(target)
     scope = {
         "type": "http",
-        "asgi": {"version": "3.0", "spec_version": "2.3"},  # what uvicorn says
+        "asgi": {"version": "3.0", "spec_version": "2.3"},  # as uvicorn
         "http_version": "1.1",
         "method": method,
         "scheme": "http",
@@ -43,22 +43,23 @@ async def visit(
         "client": ("127.0.0.1", 1),
         "server": ("127.0.0.1", 80),
     }
-    asked: list[_Message] = [{"type": "http.request", "body": body, "more_body": False}]
-    pieces: list[bytes] = []
-    left = asyncio.Event()
+    requests: list[_Message] = [{"type": "http.request", "body": body, "more_body": False}]
+    chunks: list[bytes] = []
+    disconnected = asyncio.Event()
 
     async def receive() -> _Message:
-        if asked:
-            return asked.pop()
-        await left.wait()
+        if requests:
+            return requests.pop()
+        # ASGI: `receive` blocks after the request body until the client disconnects.
+        await disconnected.wait()
         return {"type": "http.disconnect"}
 
     async def send(message: _Message) -> None:
-        if message.get("body") and not left.is_set():
-            pieces.append(message["body"])
-        if len(pieces) == leave_after or (message["type"] == "http.response.body" and not message.get("more_body")):
-            left.set()
+        if message.get("body") and not disconnected.is_set():
+            chunks.append(message["body"])
+        if len(chunks) == leave_after or (message["type"] == "http.response.body" and not message.get("more_body")):
+            disconnected.set()
 
     async with asyncio.timeout(timeout):
         await app(scope, receive, send)
-    return b"".join(pieces)
+    return b"".join(chunks)

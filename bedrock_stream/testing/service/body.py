@@ -1,4 +1,4 @@
-"""The bytes of one answer on their way out, and the faults that a script puts on them."""
+"""The body of one HTTP response, and the faults that a script applies to it."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from enum import Enum, auto
 
 from aiohttp import web
 
-__all__ = ("AnswerBody", "BodyEnded", "Ending", "reset_connection")
+__all__ = ("BodyEnded", "Ending", "ResponseBody", "reset_connection")
 
-_LINGER_ZERO = struct.pack("ii", 1, 0)  # closing then sends RST instead of FIN
-_TRICKLES = 8  # pieces of a frame that arrives slowly
+_LINGER_ZERO = struct.pack("ii", 1, 0)  # with SO_LINGER at 0 seconds, closing sends RST instead of FIN
+_PARTS_PER_FRAME = 8  # the writes that a slow body needs for one frame
 
 
 class BodyEnded(Exception):
@@ -20,71 +20,76 @@ class BodyEnded(Exception):
 
 
 class Ending(Enum):
-    """How a body ends."""
+    """The ways in which a body can end."""
 
     CLEAN = auto()
+    """A complete HTTP body."""
     TORN = auto()
+    """The connection is closed without the last chunk, or before the announced length."""
     TORN_CHUNK = auto()
+    """The connection is closed inside a chunk, after its size line."""
     RESET = auto()
+    """The connection is reset (RST)."""
 
 
-class AnswerBody:
-    """Writes whole frames (or one JSON document) to a prepared response, damaged as told."""
+class ResponseBody:
+    """The writer of a prepared response: takes complete frames, or one JSON document, and applies faults to them."""
 
     def __init__(self, http: web.BaseRequest, response: web.StreamResponse) -> None:
         self._http = http
         self._response = response
         self._bit: int | None = None
-        self._due: tuple[Ending, int, bool] | None = None
-        self._size: int | None = None
-        self._seconds: float | None = None
-        self._held = bytearray()  # bytes that do not fill a piece yet
+        # An ending that is still to come, the bytes before it, and whether it is inside the next frame in any case.
+        self._pending_end: tuple[Ending, int, bool] | None = None
+        self._chunk_size: int | None = None
+        self._frame_seconds: float | None = None
+        self._buffer = bytearray()  # bytes that do not fill a chunk yet
 
     async def write(self, data: bytes) -> None:
-        """Send one frame. Raises `BodyEnded` where an end was due inside it."""
+        """Send one frame. Raises `BodyEnded` if the body ends inside it."""
         if self._bit is not None:
-            data, self._bit = _flipped(data, self._bit), None
-        if self._due is not None:
-            ending, left, in_next = self._due
-            if in_next or left <= len(data):
-                self._due = None
-                await self._end_inside(data, left, ending)
+            data, self._bit = _flip(data, self._bit), None
+        if self._pending_end is not None:
+            ending, remaining, in_next = self._pending_end
+            if in_next or remaining <= len(data):
+                self._pending_end = None
+                await self._end_inside(data, remaining, ending)
                 raise BodyEnded
-            self._due = ending, left - len(data), in_next
+            self._pending_end = ending, remaining - len(data), in_next
         await self._send(data)
 
     def flip_bit(self, bit: int) -> None:
-        """Damage the next frame."""
+        """Flip one bit of the next frame."""
         self._bit = bit
 
     def end_inside(self, inside: int, ending: Ending) -> None:
-        """End the body that many bytes into the next frame, or behind it."""
-        self._due = ending, inside, True
+        """End the body `inside` bytes into the next frame, or after it if it is shorter."""
+        self._pending_end = ending, inside, True
 
     def end_after(self, count: int, ending: Ending) -> None:
-        """End the body when that many more bytes were written, at the latest where it ends by itself."""
-        self._due = ending, count, False
+        """End the body after `count` more bytes, or at its regular end if it is shorter."""
+        self._pending_end = ending, count, False
 
     def rechunk(self, size: int) -> None:
-        """Write in pieces of this size from here on."""
-        self._size = size
+        """Write chunks of `size` bytes from here on."""
+        self._chunk_size = size
 
     def slow_down(self, seconds: float) -> None:
-        """Take this long for each frame from here on."""
-        self._seconds = seconds
+        """Spread each frame over `seconds` from here on."""
+        self._frame_seconds = seconds
 
     async def flush(self) -> None:
-        """Send what is held back; before every silence, so that a pause stands where the script put it."""
-        if self._held:
-            piece = bytes(self._held)
-            self._held.clear()
-            await self._response.write(piece)
+        """Send the buffered bytes. Call it before every pause, so that the pause is where the script has it."""
+        if self._buffer:
+            chunk = bytes(self._buffer)
+            self._buffer.clear()
+            await self._response.write(chunk)
 
     async def end(self, ending: Ending = Ending.CLEAN) -> None:
-        """End the body, in the way that is still due where one is."""
+        """End the body. An ending that is still pending replaces `ending`."""
         await self.flush()
-        if self._due is not None:
-            ending = self._due[0]
+        if self._pending_end is not None:
+            ending = self._pending_end[0]
         match ending:
             case Ending.CLEAN:
                 await self._response.write_eof()
@@ -92,7 +97,7 @@ class AnswerBody:
                 reset_connection(self._http)
             case _ if self._http.transport is not None:
                 if ending is Ending.TORN_CHUNK and self._response.chunked:
-                    self._http.transport.write(b"10\r\n")  # a chunk of 16 bytes, it says
+                    self._http.transport.write(b"10\r\n")  # the size line (hex) of a chunk whose 16 bytes never follow
                 self._http.transport.close()
 
     async def _end_inside(self, data: bytes, inside: int, ending: Ending) -> None:
@@ -105,35 +110,36 @@ class AnswerBody:
             await self.end(ending)
 
     async def _send(self, data: bytes) -> None:
-        if self._seconds is None:
-            await self._put(data)
+        if self._frame_seconds is None:
+            await self._write_chunks(data)
             return
-        step = -(-len(data) // _TRICKLES) or 1
+        step = -(-len(data) // _PARTS_PER_FRAME) or 1
         for start in range(0, len(data), step):
-            await self._put(data[start : start + step])
+            await self._write_chunks(data[start : start + step])
             await self.flush()
-            await asyncio.sleep(self._seconds / _TRICKLES)
+            await asyncio.sleep(self._frame_seconds / _PARTS_PER_FRAME)
 
-    async def _put(self, data: bytes) -> None:
-        if self._size is None:
+    async def _write_chunks(self, data: bytes) -> None:
+        if self._chunk_size is None:
             await self._response.write(data)
             return
-        self._held += data
-        while len(self._held) >= self._size:
-            piece = bytes(self._held[: self._size])
-            del self._held[: self._size]
-            await self._response.write(piece)
+        self._buffer += data
+        while len(self._buffer) >= self._chunk_size:
+            chunk = bytes(self._buffer[: self._chunk_size])
+            del self._buffer[: self._chunk_size]
+            await self._response.write(chunk)
+            # A client on the same event loop reads along.
             await asyncio.sleep(0)
 
 
 def reset_connection(http: web.BaseRequest) -> None:
-    """Send RST; whatever had been written goes out first."""
+    """Close the connection with RST. Bytes that are already written are sent first."""
     if http.transport is not None:
         http.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_ZERO)
         http.transport.abort()
 
 
-def _flipped(data: bytes, bit: int) -> bytes:
+def _flip(data: bytes, bit: int) -> bytes:
     bit %= 8 * len(data)
     damaged = bytearray(data)
     damaged[bit // 8] ^= 1 << bit % 8

@@ -1,6 +1,6 @@
-"""What Claude itself refuses, on whichever route: thinking beside what excludes it, misplaced cache marks.
+"""The rules of the Claude models, on every route: settings that exclude thinking, cache points, the last turn.
 
-Bodies are looked at as Converse bodies. The words are Claude's, with what the route writes in front of them.
+The checks read Converse bodies. The messages are Claude's own, after the prefix that the route adds to them.
 """
 
 from __future__ import annotations
@@ -11,53 +11,57 @@ from typing import Any
 from ..answers.turns import sections
 from .refusal import invalid
 
-__all__ = ("check_cache_marks", "check_claude")
+__all__ = ("check_cache_limits", "check_claude")
 
-_MOST_MARKS = 4
-_SMALLEST_BUDGET = 1024
+_MAX_CACHE_POINTS = 4
+_MIN_BUDGET = 1024  # tokens
 
 
 def check_claude(body: dict[str, Any], prefix: str) -> None:
-    """Raises `Refusal`, its message beginning with `prefix`."""
-    check_cache_marks(body, prefix)
+    """Check a Converse body against Claude's rules. Raises `Refusal`, its message beginning with `prefix`."""
+    check_cache_limits(body, prefix)
     _check_thinking(body, prefix)
     _check_last_turn(body.get("messages", []), prefix)
 
 
-def check_cache_marks(body: dict[str, Any], prefix: str) -> None:
-    """At most four, and none that lives longer than one in front of it. Raises `Refusal`."""
-    marks = list(_cache_marks(body))
-    if len(marks) > _MOST_MARKS:
+def check_cache_limits(body: dict[str, Any], prefix: str) -> None:
+    """Check the number of cache points and the order of their TTLs. Raises `Refusal`."""
+    points = list(_cache_points(body))
+    if len(points) > _MAX_CACHE_POINTS:
         raise invalid(
-            f"{prefix}A maximum of {_MOST_MARKS} blocks with cache_control may be provided. Found {len(marks)}."
+            f"{prefix}A maximum of {_MAX_CACHE_POINTS} blocks with cache_control may be provided. Found {len(points)}."
         )
     short = False
-    for place, ttl in marks:
+    for path, ttl in points:
+        # A cache point must not live longer than one before it.
         if ttl == "1h" and short:
             raise invalid(
-                f"{prefix}{place}.cache_control.ttl: a ttl='1h' cache_control block must not come after a ttl='5m' "
+                f"{prefix}{path}.cache_control.ttl: a ttl='1h' cache_control block must not come after a ttl='5m' "
                 "cache_control block. Note that blocks are processed in the following order: "
                 "`tools`, `system`, `messages`."
             )
         short |= ttl != "1h"
 
 
-def _cache_marks(body: dict[str, Any]) -> Iterator[tuple[str, str]]:
+def _cache_points(body: dict[str, Any]) -> Iterator[tuple[str, str]]:
     for path, _, blocks in sections(body):
-        place = -1  # a cache point is no block of Claude's: it marks the one in front of it
+        # In Claude's format a cache point is a member of the block before it, so it does not count as a block.
+        index = -1
         for block in blocks:
             if "cachePoint" in block:
-                yield f"{path}.{place}", block["cachePoint"].get("ttl", "5m")
+                yield f"{path}.{index}", block["cachePoint"].get("ttl", "5m")
             else:
-                place += 1
+                index += 1
 
 
 def _check_thinking(body: dict[str, Any], prefix: str) -> None:
     fields = body.get("additionalModelRequestFields", {})
+    # `thinking` is the native name, `reasoning_config` the older one of Converse (Claude 3.7).
     thinking = fields.get("thinking") or fields.get("reasoning_config")
     if not isinstance(thinking, dict) or thinking.get("type") not in ("enabled", "adaptive"):
         return
     config = body.get("inferenceConfig", {})
+    # Adaptive thinking has no budget.
     if thinking["type"] == "enabled":
         _check_budget(thinking.get("budget_tokens"), config.get("maxTokens"), prefix)
     if config.get("temperature", 1) != 1:
@@ -69,36 +73,36 @@ def _check_thinking(body: dict[str, Any], prefix: str) -> None:
     choice = body.get("toolConfig", {}).get("toolChoice") or {}
     if "any" in choice or "tool" in choice:
         raise invalid(f"{prefix}Thinking may not be enabled when tool_choice forces tool use.")
-    _check_thought_first(body.get("messages", []), prefix)
+    _check_starts_with_thinking(body.get("messages", []), prefix)
 
 
 def _check_budget(budget: Any, limit: Any, prefix: str) -> None:
-    if not isinstance(budget, int) or budget < _SMALLEST_BUDGET:
-        raise invalid(
-            f"{prefix}thinking.enabled.budget_tokens: Input should be greater than or equal to {_SMALLEST_BUDGET}"
-        )
+    if not isinstance(budget, int) or budget < _MIN_BUDGET:
+        raise invalid(f"{prefix}thinking.enabled.budget_tokens: Input should be greater than or equal to {_MIN_BUDGET}")
+    # The budget is part of max_tokens, so some tokens must be left for the answer.
     if limit is not None and limit <= budget:
         raise invalid(f"{prefix}`max_tokens` must be greater than `thinking.budget_tokens`.")
 
 
-def _check_thought_first(messages: list[dict[str, Any]], prefix: str) -> None:
-    """A turn of tool calls that is being answered has to begin with the thinking that led to them."""
+def _check_starts_with_thinking(messages: list[dict[str, Any]], prefix: str) -> None:
+    """Check that the turn whose tool calls are answered last begins with a thinking block. Raises `Refusal`."""
     if len(messages) < 2 or not any("toolResult" in block for block in messages[-1]["content"]):
         return
     position = len(messages) - 2
     first = messages[position]["content"][0]
     if "reasoningContent" not in first:
-        found = "tool_use" if "toolUse" in first else "text"
+        kind = "tool_use" if "toolUse" in first else "text"
         raise invalid(
             f"{prefix}messages.{position}.content.0.type: Expected `thinking` or `redacted_thinking`, but found "
-            f"`{found}`. When `thinking` is enabled, a final `assistant` message must start with a thinking block "
+            f"`{kind}`. When `thinking` is enabled, a final `assistant` message must start with a thinking block "
             "(preceding the lastmost set of `tool_use` and `tool_result` blocks)."
         )
 
 
 def _check_last_turn(messages: list[dict[str, Any]], prefix: str) -> None:
+    # A last turn of the assistant is a prefill, which Claude continues.
     if not messages or messages[-1].get("role") != "assistant" or not messages[-1]["content"]:
         return
-    said = messages[-1]["content"][-1].get("text", "")
-    if said != said.rstrip():
+    text = messages[-1]["content"][-1].get("text", "")
+    if text != text.rstrip():
         raise invalid(f"{prefix}messages: final assistant content cannot end with trailing whitespace")

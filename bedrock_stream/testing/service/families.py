@@ -1,6 +1,6 @@
-"""Whose model an id names, read from the id alone: an inference profile's prefix and an ARN around it tell nothing.
+"""The family of a model, read from its id alone. Prefixes of inference profiles and the ARN around an id are ignored.
 
-The emulator reads ids by itself, without the library's own table, so that both cannot agree on one mistake.
+The emulator does not use the library's model table, so that the two cannot share a mistake.
 """
 
 from __future__ import annotations
@@ -14,30 +14,31 @@ _MAKERS = frozenset(
 
 
 def maker_of(model: str) -> tuple[str, str]:
-    """The maker and the rest of the name, `("meta", "llama3-70b-instruct-v1:0")`; two empty texts where none is told.
+    """Return the maker and the rest of the name: `("meta", "llama3-70b-instruct-v1:0")`, two empty strings if unknown.
 
-    The maker is the first or, behind the prefix of a region, the second part of the id or of an ARN's last segment.
+    The maker is the first part of the id (or of an ARN's last segment), or the second part after a region's prefix.
     """
     parts = model.rpartition("/")[2].split(".")
-    for place, part in enumerate(parts[:2]):
+    for index, part in enumerate(parts[:2]):
         if part in _MAKERS:
-            return part, ".".join(parts[place + 1 :])
+            return part, ".".join(parts[index + 1 :])
     return "", ""
 
 
 def is_claude(model: str) -> bool:
-    """Whether the id names a Claude."""
+    """Return True if the id is a Claude model's."""
     return maker_of(model)[0] == "anthropic"
 
 
 def is_nova(model: str) -> bool:
-    """Whether the id names a Nova."""
+    """Return True if the id is a Nova model's."""
     maker, name = maker_of(model)
     return maker == "amazon" and name.startswith("nova")
 
 
 def is_profile(model: str) -> bool:
-    """Whether the id is an inference profile's and not a model's own."""
+    """Return True if the id is an inference profile's, not a foundation model's."""
     maker = maker_of(model)[0]
     last = model.rpartition("/")[2]
+    # A foundation model's id begins with its maker; a profile's has a region's prefix (`us.`) or is an opaque name.
     return "inference-profile/" in model or not maker or not last.startswith(f"{maker}.")

@@ -1,4 +1,4 @@
-"""Who may come in at all: on loopback, only what was sent to loopback by name."""
+"""Host and Origin checks of an emulator on loopback, against DNS rebinding and requests of web pages."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ __all__ = ("check_origin",)
 
 
 def check_origin(http: web.BaseRequest) -> None:
-    """A page in a browser may send requests to loopback under a name of its own. Raises `Refusal` for those."""
-    named = [f"//{http.headers.get('Host', '')}"]
+    """Check that `Host`, and `Origin` where there is one, name a loopback address. Raises `Refusal`."""
+    # A page in a browser can send requests to loopback, under a host name of its own that resolves to 127.0.0.1.
+    authorities = [f"//{http.headers.get('Host', '')}"]
     if "Origin" in http.headers:
-        named.append(http.headers["Origin"])
-    for name in named:
-        if not is_loopback(urlsplit(name).hostname or ""):
+        authorities.append(http.headers["Origin"])
+    for authority in authorities:
+        if not is_loopback(urlsplit(authority).hostname or ""):
             raise Refusal(403, "AccessDeniedException", "This emulator answers on loopback only.")

@@ -1,7 +1,7 @@
-"""The operations that are served, one row each: how a request is read, and how its answer is sent.
+"""The table of operations: how each one reads its request and sends its answer.
 
-A new operation is a new row; nothing else here or in the server names one. Whatever a body looks like, it is read as
-the Converse body of the same conversation: that is what answers follow from.
+Every body is converted to the Converse body of the same conversation, from which the answer is derived. A new operation
+is a new row; no other module names one.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from aiohttp import web
 
 from ..answers.counting import COUNT, read_count
 from ..answers.native import read_native
-from ..answers.player import Exchange, play_stream, play_whole
+from ..answers.player import Exchange, play_document, play_stream
 from ..answers.rendering import CONVERSE, Form
 from .validation import check_converse
 
@@ -26,11 +26,11 @@ class Operation(NamedTuple):
 
     name: str
     read: Callable[[dict[str, Any], str], tuple[dict[str, Any], Form]]
-    """Body and model id to a Converse body and the form of the answer; raises `Refusal`."""
+    """Convert body and model id to a Converse body and the form of the answer. Raises `Refusal`."""
     play: Callable[[Exchange], Awaitable[web.StreamResponse]]
-    """Sends the steps."""
-    prompts: bool = True
-    """Whether a model reads the prompt, and so may cache it."""
+    """Send the answer."""
+    uses_cache: bool = True
+    """True if a model reads the prompt, so that the prompt cache applies."""
 
 
 def _read_converse(body: dict[str, Any], model: str) -> tuple[dict[str, Any], Form]:
@@ -43,18 +43,18 @@ def _read_count(body: dict[str, Any], model: str) -> tuple[dict[str, Any], Form]
 
 
 _OPERATIONS = {
-    "converse": Operation("Converse", _read_converse, play_whole),
+    "converse": Operation("Converse", _read_converse, play_document),
     "converse-stream": Operation("ConverseStream", _read_converse, play_stream),
-    "invoke": Operation("InvokeModel", read_native, play_whole),
+    "invoke": Operation("InvokeModel", read_native, play_document),
     "invoke-with-response-stream": Operation("InvokeModelWithResponseStream", read_native, play_stream),
-    "count-tokens": Operation("CountTokens", _read_count, play_whole, prompts=False),
+    "count-tokens": Operation("CountTokens", _read_count, play_document, uses_cache=False),
 }
 
 
 def find_operation(method: str, target: str) -> tuple[Operation, str] | None:
-    """The operation and the model id that a request line names: `POST /model/{modelId}/converse`.
+    """Return the operation and the model id of a request line, `POST /model/{modelId}/converse`; None if unknown.
 
-    The model id is one segment, so the slashes of an ARN have to be percent-encoded.
+    The model id is one path segment, so the slashes of an ARN must be percent-encoded.
     """
     path = target.partition("?")[0]
     segments = path.split("/")

@@ -1,4 +1,4 @@
-"""What arrived: one request as the emulator saw it."""
+"""The record of a request that the emulator received."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ __all__ = ("ReceivedRequest",)
 
 @dataclass(frozen=True, slots=True)
 class ReceivedRequest:
-    """One request, refused or not."""
+    """A request that the emulator received, answered or refused."""
 
     method: str
     target: str
-    """The target exactly as it stood on the request line."""
+    """The raw target of the request line."""
     headers: CIMultiDictProxy[str] = field(repr=False)
-    """Every header, in the order it came."""
+    """All headers, in the order in which they were received."""
     body: bytes = field(repr=False)
     """The raw body."""
     json: Any = field(repr=False)
-    """The body parsed, or None where it is not JSON."""
+    """The parsed body, None if it is not JSON."""
     operation: str | None
-    """The service's name of it, as `ConverseStream`, or None where the target names nothing that is served."""
+    """The operation's name in the service model, as `ConverseStream`; None if the target is unknown."""
     model: str | None
     """The model id, percent-decoded."""
     auth: Literal["sigv4", "bearer"] | None
-    """How the caller proved who they are; None where they did not."""
+    """The kind of authentication, None if it failed."""
     access_key_id: str | None = None
-    """The key that a good signature was made with."""
+    """The access key of a valid signature."""
     region: str | None = None
-    """The region of the signature's scope."""
+    """The region in the credential scope of a valid signature."""

@@ -1,6 +1,6 @@
-"""An answer that is an HTTP error, in the service's own shape: a status, a type header and a message.
+"""HTTP errors in the service's format: a status, the `x-amzn-ErrorType` header and a JSON body with the message.
 
-Raised by whatever looks at a request; turned into bytes in one place, the server.
+The checks of a request raise `Refusal`; the server turns it into a response.
 """
 
 from __future__ import annotations
@@ -9,15 +9,15 @@ from collections.abc import Mapping
 from typing import Any
 
 __all__ = (
-    "ERROR_TYPE_SUFFIX", "MODEL_SAYS", "Refusal", "constraint", "extraneous", "invalid", "malformed", "pascal_name",
-    "status_of",
+    "ERROR_TYPE_SUFFIX", "MODEL_ERROR_PREFIX", "Refusal", "constraint", "extraneous", "invalid", "malformed",
+    "pascal_name", "status_of",
 )  # fmt: skip
 
-MODEL_SAYS = "The model returned the following errors: "
-"""What Converse writes in front of a refusal that is the model's own."""
+MODEL_ERROR_PREFIX = "The model returned the following errors: "
+"""The text that Converse writes before a validation message of the model itself."""
 
 ERROR_TYPE_SUFFIX = ":http://internal.amazon.com/coral/com.amazon.bedrock/"
-"""What the service writes behind the name in `x-amzn-ErrorType`."""
+"""The text that the service appends to the error name in `x-amzn-ErrorType`."""
 
 _STATUS = {
     "AccessDeniedException": 403,
@@ -35,7 +35,7 @@ _STATUS = {
 
 
 class Refusal(Exception):
-    """The request is answered by an HTTP error instead of a message."""
+    """An HTTP error instead of an answer."""
 
     def __init__(
         self,
@@ -49,42 +49,42 @@ class Refusal(Exception):
         super().__init__(message)
         self.status = status
         self.code = code
-        """The name for `x-amzn-ErrorType`; None leaves the header out."""
+        """The error name for `x-amzn-ErrorType`; None omits the header."""
         self.message = message
         self.headers: dict[str, str] = dict(headers or {})
-        """Further response headers."""
+        """Additional response headers."""
         self.member = member
-        """The body's key of the message: the bearer front door spells it `Message`."""
+        """The message's key in the body. The check of bearer keys spells it `Message`."""
 
 
 def invalid(message: str) -> Refusal:
-    """The refusal of a request that Bedrock understood and does not allow."""
+    """Return the refusal of a request that Bedrock can parse but does not allow."""
     return Refusal(400, "ValidationException", message)
 
 
 def malformed(message: str) -> Refusal:
-    """The refusal of a body that could not be read as the operation's input."""
+    """Return the refusal of a body that cannot be parsed as the operation's input."""
     return Refusal(400, "SerializationException", message)
 
 
-def constraint(value: Any, place: str, rule: str) -> Refusal:
-    """The refusal of a value by the service model."""
-    return invalid(f"1 validation error detected: Value '{value}' at '{place}' failed to satisfy constraint: {rule}")
+def constraint(value: Any, path: str, rule: str) -> Refusal:
+    """Return the refusal of a value that violates a constraint of the service model."""
+    return invalid(f"1 validation error detected: Value '{value}' at '{path}' failed to satisfy constraint: {rule}")
 
 
-def extraneous(key: str, place: str = "#") -> Refusal:
-    """The refusal of a member that the input does not have."""
+def extraneous(key: str, path: str = "#") -> Refusal:
+    """Return the refusal of a member that the input does not define."""
     return invalid(
-        f"Malformed input request: {place}: extraneous key [{key}] is not permitted, "
+        f"Malformed input request: {path}: extraneous key [{key}] is not permitted, "
         "please reformat your input and try again."
     )
 
 
 def pascal_name(code: str) -> str:
-    """The HTTP spelling of an error name: streams write the same names with a small first letter."""
+    """Return the HTTP spelling of an error name. In event streams the first letter is lower-case."""
     return code[:1].upper() + code[1:]
 
 
 def status_of(code: str) -> int:
-    """The HTTP status that the service model gives an error name, 500 where it gives none."""
+    """Return the HTTP status of an error name in the service model, 500 for unknown names."""
     return _STATUS.get(pascal_name(code), 500)

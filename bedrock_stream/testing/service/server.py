@@ -1,7 +1,6 @@
-"""A local Bedrock Runtime: takes a request, finds out who calls and what for, and has it answered.
+"""A local Bedrock Runtime: authenticates and routes a request, then plays the steps of its answer, scripted or not.
 
-The only module here that listens. What it knows of Bedrock is a table of operations; what it says is made of steps,
-scripted or not.
+Operations are looked up in a table; this is the only module that listens on a socket.
 """
 
 from __future__ import annotations
@@ -29,47 +28,51 @@ from ..answers.chances import fill
 from ..answers.facts import Facts
 from ..answers.frames import FrameWriter, independent_crc
 from ..answers.player import Exchange
-from ..answers.rendering import refuse_unsayable
+from ..answers.rendering import check_supported
 from ..steps import Answer, ExpiredSignature, HttpError, Step
 from .loopback import check_origin
 from .operations import Operation, find_operation
 from .received import ReceivedRequest
 from .refusal import ERROR_TYPE_SUFFIX, Refusal, invalid
 from .validation import parse_body
-from .verification import Arrived, Guard, Keys, Proof
+from .verification import Guard, Identity, IncomingRequest, Keys
 
 __all__ = ("ACCESS_KEY_ID", "API_KEY", "CREDENTIALS", "REGION", "SECRET_ACCESS_KEY", "Emulator")
 
 ACCESS_KEY_ID = "AKIDEXAMPLE"
 SECRET_ACCESS_KEY = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"  # noqa: S105  AWS's published example
 CREDENTIALS = Keys(ACCESS_KEY_ID, SECRET_ACCESS_KEY)
-"""The key pair that an emulator knows unless it is given another."""
+"""The access key that an emulator accepts by default."""
 API_KEY = "bedrock-api-key-example"
-"""The bearer key that an emulator knows unless it is given another."""
+"""The bearer key that an emulator accepts by default."""
 REGION = "us-east-1"
 
-_LONGEST_FIELD = 64 * 1024  # session tokens are long, and AWS takes them
+_MAX_HEADER_SIZE = 64 * 1024  # bytes; session tokens can exceed aiohttp's default of 8190
+# Settings of a native request that Bedrock repeats in the response headers.
 _ECHOED = ("X-Amzn-Bedrock-PerformanceConfig-Latency", "X-Amzn-Bedrock-Service-Tier")
-_GRACE = 0.2  # seconds that open connections get at the end
+_SHUTDOWN_TIMEOUT = 0.2  # seconds for open connections on close
 
 
 class Emulator:
     """A local Bedrock Runtime: `async with Emulator() as emulator: ... emulator.url`.
 
-    Any AWS client can use it, with `emulator.url` as its endpoint: Converse, InvokeModel (Claude, gpt-oss, Llama), both
-    streams and CountTokens. Without a script it answers from the prompt, the same every time; with one it says and does
-    what the script's steps say (see `bedrock_stream.testing.script`), whatever the route.
+    Any AWS client can use it with `emulator.url` as its endpoint. It serves Converse, InvokeModel (Claude, gpt-oss,
+    Llama), the streams of both, and CountTokens. Without a script it derives the answer from the prompt; the same
+    request always gets the same answer. With a script it plays the script's steps (see `bedrock_stream.testing.script`)
+    on every route.
 
-    - `credentials`, `api_key`: who gets in; None closes that way. The examples are published, so a `host` off loopback
-      takes neither of them: give your own.
-    - `region`: the region that signatures must name.
-    - `script`: answers for one request each, in their order (then unscripted), or one function for all requests.
-    - `pace`: seconds between deltas. `clock`: an aware datetime, against which signatures are dated.
+    - `credentials`, `api_key`: the accepted access key and bearer key; None disables that kind of authentication. The
+      defaults are public, so they are not accepted on a `host` that is not loopback: pass your own.
+    - `region`: the region that signatures must be scoped to.
+    - `script`: an iterable of answers, one for each request in order (later requests are unscripted), or one function
+      for all requests.
+    - `pace`: seconds between deltas.
+    - `clock`: returns the current time as an aware datetime, which the dates of signatures are checked against.
     - `models`: the model ids that exist; None means all.
-    - `ssl`: a context with a certificate, to speak TLS; then any name that the certificate is for may be called.
-    - `keep_requests`: how many requests `requests` remembers; None means all.
+    - `ssl`: a server-side context with a certificate, to serve https. The `Host` header is not checked then.
+    - `keep_requests`: the number of requests kept in `requests`; None means all.
 
-    Raises `ConfigurationError` where crcmod is not installed: `pip install "bedrock-stream[testing]"`.
+    Raises `ConfigurationError` if crcmod is not installed: `pip install "bedrock-stream[testing]"`.
     """
 
     def __init__(
@@ -95,27 +98,27 @@ class Emulator:
             api_key = None if api_key == API_KEY else api_key
             if credentials is None and api_key is None:
                 raise ConfigurationError(
-                    "host", f"{host!r} can be reached from elsewhere, and the example keys are public",
-                    "give credentials= or api_key=",
+                    "host", f"{host!r} is not a loopback address, and the example credentials are public",
+                    "pass credentials= or api_key=",
                 )  # fmt: skip
         self._ssl = ssl
         self._guard = Guard(credentials, api_key, region)
         self._region = region
-        self._default = script if callable(script) else None
+        self._script = script if callable(script) else None
         self._queue: deque[Answer] = deque(() if script is None or callable(script) else script)
         self._pace, self._clock, self._models = pace, clock, models
         self._requests: list[ReceivedRequest] = []
-        self._kept, self._counted = keep_requests, 0
-        self._answering: set[asyncio.Task[Any]] = set()
-        self._change = asyncio.Event()
+        self._keep_requests, self._request_count = keep_requests, 0
+        self._active: set[asyncio.Task[Any]] = set()
+        self._state_changed = asyncio.Event()
         self._cache = PromptCache()
         self._runner: web.ServerRunner | None = None
 
-    # --------------------------------------------------------------------------------------------------- for callers
+    # ---------------------------------------------------------------------------------------------------- public API
 
     @property
     def url(self) -> str:
-        """Where it listens, `http://127.0.0.1:PORT`, or https with `ssl`. Raises `RuntimeError` before `start`."""
+        """The base URL: `http://127.0.0.1:PORT`, or https with `ssl`. Raises `RuntimeError` if it is not running."""
         if self._runner is None or not self._runner.addresses:
             raise RuntimeError("the emulator is not running: use `async with Emulator(...)`, or await start()")
         host, port = self._runner.addresses[0][:2]
@@ -124,63 +127,66 @@ class Emulator:
 
     @property
     def requests(self) -> list[ReceivedRequest]:
-        """The last requests, those that were refused too: as many as `keep_requests` says, the oldest first."""
+        """The last `keep_requests` requests, including refused ones, the oldest first."""
         return self._requests
 
     @property
     def request_count(self) -> int:
-        """How many requests have arrived in all, forgotten ones too."""
-        return self._counted
+        """The number of requests received so far, including those no longer in `requests`."""
+        return self._request_count
 
     @property
     def open_streams(self) -> int:
-        """Answers that are still being written."""
-        return len(self._answering)
+        """The number of answers that are still being written."""
+        return len(self._active)
 
     @property
     def environ(self) -> dict[str, str]:
-        """The variables that bring any AWS client here: the endpoint, the region, and the keys that are known."""
-        known = {"AWS_ENDPOINT_URL_BEDROCK_RUNTIME": self.url, "AWS_REGION": self._region}
-        return {**known, "AWS_DEFAULT_REGION": self._region, **self._guard.environ}
+        """The environment variables that point an AWS client to this emulator: endpoint, region and credentials."""
+        endpoint = {"AWS_ENDPOINT_URL_BEDROCK_RUNTIME": self.url, "AWS_REGION": self._region}
+        return {**endpoint, "AWS_DEFAULT_REGION": self._region, **self._guard.environ}
 
     def script(self, *steps: Step) -> None:
-        """Say what the next request that is not spoken for gets: one answer, made of these steps."""
+        """Append one answer, made of these steps, to the queue of scripted answers."""
         self._queue.append(steps)
 
     async def wait_for_requests(self, count: int, timeout: float | None = 5.0) -> list[ReceivedRequest]:  # noqa: ASYNC109
-        """Wait until that many requests have arrived in all. Raises `TimeoutError` after `timeout` seconds."""
-        await self._until(lambda: self._counted >= count, timeout)
+        """Wait until `count` requests have been received in total, and return `requests`.
+
+        Raises `TimeoutError` after `timeout` seconds; None waits without a limit.
+        """
+        await self._wait_until(lambda: self._request_count >= count, timeout)
         return self._requests
 
     async def wait_for_streams(self, count: int, timeout: float | None = 5.0) -> None:  # noqa: ASYNC109
-        """Wait until exactly that many answers are being written. Raises `TimeoutError`."""
-        await self._until(lambda: self.open_streams == count, timeout)
+        """Wait until exactly `count` answers are being written. Raises `TimeoutError` after `timeout` seconds."""
+        await self._wait_until(lambda: self.open_streams == count, timeout)
 
     async def wait_until_idle(self, timeout: float | None = 5.0) -> None:  # noqa: ASYNC109
-        """Wait until no answer is being written. Raises `TimeoutError`."""
+        """Wait until no answer is being written. Raises `TimeoutError` after `timeout` seconds."""
         await self.wait_for_streams(0, timeout)
 
     async def start(self) -> None:
-        """Listen. `async with` does it."""
+        """Start listening. `async with` does this."""
         server = web.Server(
             self._serve,
             handler_cancellation=True,
             access_log=None,
             auto_decompress=False,
-            max_line_size=_LONGEST_FIELD,
-            max_field_size=_LONGEST_FIELD,
+            max_line_size=_MAX_HEADER_SIZE,
+            max_field_size=_MAX_HEADER_SIZE,
         )
-        self._runner = web.ServerRunner(server, shutdown_timeout=_GRACE)
+        self._runner = web.ServerRunner(server, shutdown_timeout=_SHUTDOWN_TIMEOUT)
         await self._runner.setup()
-        # A name may stand for several addresses, each of which would get a port of its own.
+        # `localhost` can resolve to several addresses, each of which would get a port of its own.
         host = "127.0.0.1" if self._host == "localhost" else self._host
         await web.TCPSite(self._runner, host, self._port, ssl_context=self._ssl).start()
 
     async def close(self) -> None:
-        """Stop listening and break off every answer. Harmless when it is closed already."""
+        """Stop listening and cancel every answer. Does nothing if it is not running."""
         runner, self._runner = self._runner, None
         if runner is not None:
-            for task in self._answering:
+            for task in self._active:
                 task.cancel()
             await runner.cleanup()
 
@@ -193,103 +199,109 @@ class Emulator:
     ) -> None:
         await self.close()
 
-    # -------------------------------------------------------------------------------------------------- one request
+    # ------------------------------------------------------------------------------------------------------ requests
 
     async def _serve(self, http: web.BaseRequest) -> web.StreamResponse:
         now = self._clock()
         headers = {"x-amzn-RequestId": str(uuid4()), "Date": format_datetime(now.astimezone(UTC), usegmt=True)}
         try:
-            if self._local and self._ssl is None:  # nobody has a certificate for a name that is not theirs
+            # With TLS the certificate already prevents DNS rebinding.
+            if self._local and self._ssl is None:
                 check_origin(http)
             return await self._answer(http, headers, now)
         except Refusal as refusal:
             return _refuse(refusal, headers)
 
     async def _answer(self, http: web.BaseRequest, headers: dict[str, str], now: datetime) -> web.StreamResponse:
-        arrived = Arrived(http.method, http.raw_path, http.headers, await http.content.read())
-        found = find_operation(arrived.method, arrived.target)
+        request = IncomingRequest(http.method, http.raw_path, http.headers, await http.content.read())
+        route = find_operation(request.method, request.target)
+        # Refused requests are recorded too.
         try:
-            received = self._record(arrived, found, self._guard.verify(arrived, now))
+            received = self._record(request, route, self._guard.verify(request, now))
         except Refusal:
-            self._record(arrived, found, None)
+            self._record(request, route, None)
             raise
-        if found is None:
+        if route is None:
             raise Refusal(404, "UnknownOperationException", "The operation does not exist.")
-        operation, model = found
-        body = parse_body(arrived.body)
+        operation, model = route
+        body = parse_body(request.body)
         if self._models is not None and model not in self._models:
             raise invalid("The provided model identifier is invalid.")
         try:
-            asked, form = operation.read(body, model)
-            own = answer(asked, model)
+            converse, form = operation.read(body, model)
+            unscripted = answer(converse, model)
         except (AttributeError, KeyError, TypeError, ValueError) as error:
-            # Members that no check looks at: what is not of its type there cannot be read.
+            # A member that no check covers has an unexpected type.
             raise Refusal(400, "SerializationException", f"A member has an unexpected type: {error}") from error
-        said = self._scripted(received)
-        steps = own if said is None else list(fill(said, own))
-        refuse_unsayable(steps, form, operation.name, model)
-        answered = operation.prompts and not any(isinstance(step, HttpError | ExpiredSignature) for step in steps)
-        headers |= {name: arrived.headers[name] for name in _ECHOED if name in arrived.headers}
-        facts = Facts.of(asked, model, self._cache.look(asked, model) if answered else None)
+        scripted = self._next_answer(received)
+        steps = unscripted if scripted is None else list(fill(scripted, unscripted))
+        check_supported(steps, form, operation.name, model)
+        headers |= {name: request.headers[name] for name in _ECHOED if name in request.headers}
+        # A request that ends in an HTTP error never reaches the model, so it does not touch the prompt cache.
+        uses_cache = operation.uses_cache and not any(isinstance(step, HttpError | ExpiredSignature) for step in steps)
+        facts = Facts.of(converse, model, self._cache.update(converse, model) if uses_cache else None)
         exchange = Exchange(http, headers, steps, form, facts, FrameWriter(self._crc), self._pace, now)
         return await self._play(operation, exchange)
 
     async def _play(self, operation: Operation, exchange: Exchange) -> web.StreamResponse:
         task = asyncio.current_task()
-        assert task is not None  # noqa: S101  a handler always runs in one
-        self._answering.add(task)
-        self._changed()
+        assert task is not None  # noqa: S101  aiohttp runs every handler in a task
+        self._active.add(task)
+        self._notify()
         try:
             return await operation.play(exchange)
         except ConnectionError:
-            # The client left between two writes; whatever is returned now goes nowhere.
+            # The client has disconnected, so this response is never sent.
             return web.Response()
         finally:
-            self._answering.discard(task)
-            self._changed()
+            self._active.discard(task)
+            self._notify()
 
-    def _record(self, arrived: Arrived, found: tuple[Operation, str] | None, proof: Proof | None) -> ReceivedRequest:
+    def _record(
+        self, request: IncomingRequest, route: tuple[Operation, str] | None, identity: Identity | None
+    ) -> ReceivedRequest:
         parsed = None
         with suppress(msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            parsed = msgspec.json.decode(arrived.body)
+            parsed = msgspec.json.decode(request.body)
         received = ReceivedRequest(
-            method=arrived.method,
-            target=arrived.target,
-            headers=arrived.headers,
-            body=arrived.body,
+            method=request.method,
+            target=request.target,
+            headers=request.headers,
+            body=request.body,
             json=parsed,
-            operation=found[0].name if found else None,
-            model=found[1] if found else None,
-            auth=proof.auth if proof else None,
-            access_key_id=proof.access_key_id if proof else None,
-            region=proof.region if proof else None,
+            operation=route[0].name if route else None,
+            model=route[1] if route else None,
+            auth=identity.auth if identity else None,
+            access_key_id=identity.access_key_id if identity else None,
+            region=identity.region if identity else None,
         )
         self._requests.append(received)
-        self._counted += 1
-        if self._kept is not None:
-            del self._requests[: -self._kept or None]
-        self._changed()
+        self._request_count += 1
+        if self._keep_requests is not None:
+            # `or None`: with 0 every request is dropped.
+            del self._requests[: -self._keep_requests or None]
+        self._notify()
         return received
 
-    def _scripted(self, received: ReceivedRequest) -> list[Step] | None:
-        """The steps of the next answer, None for the unscripted one."""
-        said: Any = self._queue.popleft() if self._queue else self._default
-        if callable(said):
-            said = said(received)
-        if said is None:
+    def _next_answer(self, received: ReceivedRequest) -> list[Step] | None:
+        """Return the steps of the next scripted answer, None for an unscripted one."""
+        scripted: Any = self._queue.popleft() if self._queue else self._script
+        if callable(scripted):
+            scripted = scripted(received)
+        if scripted is None:
             return None
-        return [said] if isinstance(said, Step) else list(said)
+        return [scripted] if isinstance(scripted, Step) else list(scripted)
 
     # ------------------------------------------------------------------------------------------------------ waiting
 
-    def _changed(self) -> None:
-        self._change.set()
-        self._change = asyncio.Event()
+    def _notify(self) -> None:
+        self._state_changed.set()
+        self._state_changed = asyncio.Event()
 
-    async def _until(self, holds: Callable[[], bool], seconds: float | None) -> None:
+    async def _wait_until(self, condition: Callable[[], bool], seconds: float | None) -> None:
         async with asyncio.timeout(seconds):
-            while not holds():
-                await self._change.wait()
+            while not condition():
+                await self._state_changed.wait()
 
 
 def _refuse(refusal: Refusal, headers: dict[str, str]) -> web.Response:

@@ -1,6 +1,6 @@
-"""What Bedrock refuses in a Converse body, in its own words. Everything else passes, known or not.
+"""Validation of Converse bodies, with Bedrock's error messages. Unknown members pass.
 
-Each check looks at one thing and raises the refusal; enum values are never checked, since the service adds some.
+Each check covers one rule and raises `Refusal`. Enum values are not checked, because the service adds new ones.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ from typing import Any
 import msgspec
 
 from ...types.checks import is_integer, is_number
-from ..answers.turns import is_callers, unpaired
+from ..answers.turns import is_caller_block, unpaired
 from .families import is_claude, maker_of
-from .family_rules import check_quirks
+from .family_rules import check_family
 from .refusal import Refusal, constraint, extraneous, invalid, malformed
 
 __all__ = ("check_converse", "parse_body")
@@ -36,13 +36,13 @@ _TOP_LEVEL = frozenset(
 )
 _TOOL_USE_ID = re.compile(r"[a-zA-Z0-9_.:-]+")
 _TOOL_NAME = re.compile(r"[a-zA-Z0-9_-]+")
-_LONGEST_NAME = 64
-# Families that take a conversation whose first turn is the assistant's.
+_MAX_NAME_LENGTH = 64
+# Makers whose models accept a conversation that starts with an assistant turn.
 _ASSISTANT_FIRST = frozenset({"anthropic", "qwen", "zai", "moonshot", "moonshotai"})
 
 
 def parse_body(body: bytes) -> dict[str, Any]:
-    """The JSON object of a body. Raises `Refusal` for anything else."""
+    """Parse a body that must be a JSON object. Raises `Refusal`."""
     try:
         parsed = msgspec.json.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
@@ -53,7 +53,8 @@ def parse_body(body: bytes) -> dict[str, Any]:
 
 
 def check_converse(body: dict[str, Any], model: str) -> None:
-    """Raises `Refusal` where Converse or ConverseStream would not take this body."""
+    """Check a body of Converse or ConverseStream. Raises `Refusal`."""
+    # Unknown members are refused at the top level only.
     for name in body:
         if name not in _TOP_LEVEL:
             raise extraneous(name)
@@ -68,10 +69,10 @@ def check_converse(body: dict[str, Any], model: str) -> None:
     _check_system(body.get("system", []), model)
     _check_turns(body.get("messages", []), model)
     _check_tool_turns(body.get("messages", []), offered="toolConfig" in body)
-    check_quirks(body, model)
+    check_family(body, model)
 
 
-# ------------------------------------------------------------------------------------------------------- the settings
+# ----------------------------------------------------------------------------------------------------------- settings
 
 
 def _check_inference(config: dict[str, Any]) -> None:
@@ -80,6 +81,7 @@ def _check_inference(config: dict[str, Any]) -> None:
         raise malformed("Unexpected type for member 'inferenceConfig.maxTokens': an integer is expected.")
     if tokens < 1:
         raise constraint(tokens, "inferenceConfig.maxTokens", "Member must have value greater than or equal to 1")
+    # The service model limits both to 0..1, for every family.
     for name in ("temperature", "topP"):
         value = config.get(name, 0)
         if not is_number(value):
@@ -104,13 +106,15 @@ def _check_tools(config: dict[str, Any] | None) -> None:
     tools = config.get("tools")
     if not isinstance(tools, list) or not tools:
         raise constraint(tools or [], "toolConfig.tools", "Member must have length greater than or equal to 1")
+    # System tools and cache points are entries of the list too; they have no spec.
     specs = [_member(tool, "toolSpec") for tool in tools if isinstance(tool, dict) and "toolSpec" in tool]
     names: list[Any] = [spec.get("name") for spec in specs]
+    # Constraint messages count the members of a list from 1.
     for position, (name, spec) in enumerate(zip(names, specs, strict=True), 1):
-        place = f"toolConfig.tools.{position}.member.toolSpec"
-        _check_pattern(name, f"{place}.name", _TOOL_NAME)
+        path = f"toolConfig.tools.{position}.member.toolSpec"
+        _check_pattern(name, f"{path}.name", _TOOL_NAME)
         if not isinstance(_member(spec, "inputSchema").get("json"), dict):
-            raise _not_an_object(f"{place}.inputSchema.json")
+            raise _not_an_object(f"{path}.inputSchema.json")
         if names.count(name) > 1:
             raise invalid(f"The tool names in toolConfig must be unique. Duplicate name: {name}.")
     choice = config.get("toolChoice")
@@ -118,7 +122,7 @@ def _check_tools(config: dict[str, Any] | None) -> None:
         raise invalid(f"The tool {choice['tool'].get('name')} in toolChoice is not among the tools of toolConfig.")
 
 
-# -------------------------------------------------------------------------------------------------------- the turns
+# ------------------------------------------------------------------------------------------------------------ turns
 
 
 def _check_system(blocks: list[Any], model: str) -> None:
@@ -136,10 +140,10 @@ def _check_turns(messages: list[Any], model: str) -> None:
                 f"The content field in the Message object at messages.{position} is empty. "
                 "Add a ContentBlock object to the content field and try again."
             )
-        for place, block in enumerate(message["content"]):
-            _check_block(block, f"messages.{position}.content.{place}", model)
+        for index, block in enumerate(message["content"]):
+            _check_block(block, f"messages.{position}.content.{index}", model)
     first = messages[0].get("role") if messages else None
-    # A managed prompt brings its own messages, so its ARN may come with none.
+    # A managed prompt has its own messages, so a request to its ARN may have none.
     if not messages and ":prompt/" in model:
         return
     if first == "assistant" and maker_of(model)[0] in _ASSISTANT_FIRST:
@@ -151,54 +155,58 @@ def _check_turns(messages: list[Any], model: str) -> None:
         )
 
 
-def _check_block(block: Any, place: str, model: str) -> None:
+def _check_block(block: Any, path: str, model: str) -> None:
+    # A ContentBlock is a union: exactly one member is set.
     if not isinstance(block, dict) or len(block) != 1:
-        raise invalid(f"The ContentBlock object at {place} must set exactly one of its members.")
+        raise invalid(f"The ContentBlock object at {path} must set exactly one of its members.")
     if "text" in block:
         if not isinstance(block["text"], str):
-            raise malformed(f"Unexpected type for member '{place}.text': a string is expected.")
+            raise malformed(f"Unexpected type for member '{path}.text': a string is expected.")
         if _is_blank(block["text"], model):
-            raise _blank("ContentBlock", place)
+            raise _blank("ContentBlock", path)
     if "toolUse" in block:
         call = _member(block, "toolUse")
-        _check_pattern(call.get("toolUseId"), f"{place}.toolUse.toolUseId", _TOOL_USE_ID)
-        _check_pattern(call.get("name"), f"{place}.toolUse.name", _TOOL_NAME)
+        _check_pattern(call.get("toolUseId"), f"{path}.toolUse.toolUseId", _TOOL_USE_ID)
+        _check_pattern(call.get("name"), f"{path}.toolUse.name", _TOOL_NAME)
+        # The input is an object, not a string of JSON as in other APIs.
         if not isinstance(call.get("input"), dict):
-            raise _not_an_object(f"{place}.toolUse.input")
+            raise _not_an_object(f"{path}.toolUse.input")
     if "toolResult" in block:
         result = _member(block, "toolResult")
-        _check_pattern(result.get("toolUseId"), f"{place}.toolResult.toolUseId", _TOOL_USE_ID)
+        _check_pattern(result.get("toolUseId"), f"{path}.toolResult.toolUseId", _TOOL_USE_ID)
         content = result.get("content")
         if not isinstance(content, list) or not all(isinstance(item, dict) for item in content):
-            raise malformed(f"Unexpected type for member '{place}.toolResult.content': a list of blocks is expected.")
+            raise malformed(f"Unexpected type for member '{path}.toolResult.content': a list of blocks is expected.")
         for number, item in enumerate(content):
-            _check_result(item, f"{place}.toolResult.content.{number}", model)
+            _check_result(item, f"{path}.toolResult.content.{number}", model)
 
 
-def _check_result(item: dict[str, Any], place: str, model: str) -> None:
+def _check_result(item: dict[str, Any], path: str, model: str) -> None:
     if "json" in item and not isinstance(item["json"], dict):
-        raise _not_an_object(f"{place}.json")
+        raise _not_an_object(f"{path}.json")
     if "text" in item:
         if not isinstance(item["text"], str):
-            raise malformed(f"Unexpected type for member '{place}.text': a string is expected.")
+            raise malformed(f"Unexpected type for member '{path}.text': a string is expected.")
         if _is_blank(item["text"], model):
-            raise _blank("ToolResultContentBlock", place)
+            raise _blank("ToolResultContentBlock", path)
 
 
 def _check_tool_turns(messages: list[dict[str, Any]], *, offered: bool) -> None:
+    # Every tool call must be answered in the next turn, and every result must belong to a call of the previous turn.
     for kind, position, calls in unpaired(messages):
-        place = f"messages.{position}.content"
+        path = f"messages.{position}.content"
         if kind == "missing":
-            raise invalid(f"Expected toolResult blocks at {place} for the following Ids: {', '.join(calls)}")
+            raise invalid(f"Expected toolResult blocks at {path} for the following Ids: {', '.join(calls)}")
         raise invalid(
-            f"The number of toolResult blocks at {place} exceeds the number of toolUse blocks of previous turn."
+            f"The number of toolResult blocks at {path} exceeds the number of toolUse blocks of previous turn."
         )
-    used = any(is_callers(block) for message in messages for block in message["content"])
+    # Tool blocks in the history require the definitions of the tools, even if none will be called.
+    used = any(is_caller_block(block) for message in messages for block in message["content"])
     if used and not offered:
         raise invalid("The toolConfig field must be defined when using toolUse and toolResult content blocks.")
 
 
-# --------------------------------------------------------------------------------------------------------- the words
+# ------------------------------------------------------------------------------------------------------------ helpers
 
 
 def _member(parent: dict[str, Any], name: str) -> dict[str, Any]:
@@ -208,23 +216,23 @@ def _member(parent: dict[str, Any], name: str) -> dict[str, Any]:
     return value
 
 
-def _check_pattern(value: Any, place: str, pattern: re.Pattern[str]) -> None:
+def _check_pattern(value: Any, path: str, pattern: re.Pattern[str]) -> None:
     if not isinstance(value, str) or not pattern.fullmatch(value):
-        raise constraint(value, place, f"Member must satisfy regular expression pattern: {pattern.pattern}")
-    if len(value) > _LONGEST_NAME:
-        raise constraint(value, place, f"Member must have length less than or equal to {_LONGEST_NAME}")
+        raise constraint(value, path, f"Member must satisfy regular expression pattern: {pattern.pattern}")
+    if len(value) > _MAX_NAME_LENGTH:
+        raise constraint(value, path, f"Member must have length less than or equal to {_MAX_NAME_LENGTH}")
 
 
 def _is_blank(text: str, model: str) -> bool:
-    """Only Claude minds white space; nobody takes an empty text."""
+    # Claude refuses white space; the other families refuse empty text only.
     return not (text.strip() if is_claude(model) else text)
 
 
-def _blank(kind: str, place: str) -> Refusal:
+def _blank(kind: str, path: str) -> Refusal:
     return invalid(
-        f"The text field in the {kind} object at {place} is blank. Add text to the text field, and try again."
+        f"The text field in the {kind} object at {path} is blank. Add text to the text field, and try again."
     )
 
 
-def _not_an_object(place: str) -> Refusal:
-    return invalid(f"The format of the value at {place} is invalid. Provide a json object for the field and try again.")
+def _not_an_object(path: str) -> Refusal:
+    return invalid(f"The format of the value at {path} is invalid. Provide a json object for the field and try again.")

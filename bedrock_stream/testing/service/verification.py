@@ -1,7 +1,8 @@
-"""Who is calling? SigV4 and the bearer key, refused in the words of AWS's front door.
+"""Authentication of requests: SigV4 signatures and bearer keys, with AWS's error messages.
 
-The signature is computed from what really arrived: the raw target, the headers that the caller listed, the body. The
-header block is put together here and not by the signer, so a name that our signer would leave out still verifies.
+The signature is computed from the received request: the raw target, the headers that the caller listed as signed, and
+the body. The canonical headers are built here and not by the library's signer, so a header that the signer would leave
+out verifies too.
 """
 
 from __future__ import annotations
@@ -19,19 +20,19 @@ from multidict import CIMultiDictProxy
 from ...auth.sigv4 import SigningKeys, canonical_request, signing_key, string_to_sign
 from .refusal import Refusal
 
-__all__ = ("Arrived", "Guard", "Keys", "Proof", "check_date")
+__all__ = ("Guard", "Identity", "IncomingRequest", "Keys", "check_date")
 
 _ALGORITHM = "AWS4-HMAC-SHA256"
 _TOLERANCE = timedelta(minutes=5)
 _BASIC_FORMAT = "%Y%m%dT%H%M%SZ"
-# Proxies on the way add it behind the signer's back; every other header of AWS's own must be signed.
+# Proxies add this header after signing. Every other `x-amz*` header must be signed.
 _NEVER_SIGNED = frozenset({"x-amzn-trace-id"})
 _PARAMETER = re.compile(r"(Credential|SignedHeaders|Signature)=([^,\s]+)")
 
 
 @dataclass(frozen=True, slots=True)
 class Keys:
-    """A key pair that the emulator knows, and its session token where it has one."""
+    """An access key that the emulator accepts, with an optional session token."""
 
     access_key_id: str
     secret_access_key: str = field(repr=False)
@@ -39,8 +40,8 @@ class Keys:
 
 
 @dataclass(frozen=True, slots=True)
-class Proof:
-    """How a caller proved who they are."""
+class Identity:
+    """The authenticated caller."""
 
     auth: Literal["sigv4", "bearer"]
     access_key_id: str | None = None
@@ -48,8 +49,8 @@ class Proof:
 
 
 @dataclass(frozen=True, slots=True)
-class Arrived:
-    """The parts of a request that a signature is about."""
+class IncomingRequest:
+    """The parts of a received request that a signature covers."""
 
     method: str
     target: str
@@ -57,13 +58,13 @@ class Arrived:
     body: bytes
 
     def header(self, name: str) -> str:
-        """A header as it is signed: values folded, repeated ones joined by commas."""
+        """Return a header as it is signed: white space collapsed, repeated values joined by commas."""
         return ",".join(" ".join(value.split()) for value in self.headers.getall(name, ()))
 
 
 @dataclass(frozen=True, slots=True)
-class _Claim:
-    """The parts of an `Authorization` header."""
+class _Authorization:
+    """A parsed `Authorization` header of SigV4."""
 
     access_key_id: str
     date: str
@@ -74,7 +75,7 @@ class _Claim:
 
 
 class Guard:
-    """Knows the right keys. None for either means that nobody gets in that way."""
+    """The authentication of requests by access key (`keys`) or bearer key (`api_key`). None disables one of them."""
 
     def __init__(self, keys: SigningKeys | None, api_key: str | None, region: str, service: str = "bedrock") -> None:
         self._keys = keys
@@ -84,7 +85,10 @@ class Guard:
 
     @property
     def environ(self) -> dict[str, str]:
-        """The variables that prove a caller: the key pair, or else the bearer key, which clients would prefer."""
+        """The environment variables of the accepted access key, else of the bearer key.
+
+        Never of both, because clients prefer the bearer key.
+        """
         if self._keys is None:
             return {} if self._api_key is None else {"AWS_BEARER_TOKEN_BEDROCK": self._api_key}
         pair = {
@@ -93,105 +97,110 @@ class Guard:
         }
         return {**pair, **({"AWS_SESSION_TOKEN": self._keys.session_token} if self._keys.session_token else {})}
 
-    def verify(self, arrived: Arrived, now: datetime) -> Proof:
-        """Raises `Refusal` (403) where the caller is not who they say."""
-        authorization = arrived.headers.get("Authorization", "").strip()
-        scheme, _, rest = authorization.partition(" ")
-        if not authorization:
+    def verify(self, request: IncomingRequest, now: datetime) -> Identity:
+        """Authenticate a request at the time `now`. Raises `Refusal` (403)."""
+        header = request.headers.get("Authorization", "").strip()
+        scheme, _, rest = header.partition(" ")
+        if not header:
             raise Refusal(403, "MissingAuthenticationTokenException", "Missing Authentication Token")
         if scheme.lower() == "bearer":
             return self._verify_bearer(rest.strip())
         if scheme != _ALGORITHM:
             raise _incomplete(f"Unsupported Authorization header: scheme {scheme!r} is not {_ALGORITHM}.")
-        claim = _parse(rest)
-        keys = self._known(claim, arrived)
-        self._check_scope(claim, arrived)
-        check_date(arrived.header("x-amz-date"), now)
-        _check_signed_headers(claim, arrived.headers)
-        _check_signature(claim, arrived, keys)
-        return Proof("sigv4", claim.access_key_id, claim.region)
+        authorization = _parse(rest)
+        keys = self._find_keys(authorization, request)
+        self._check_scope(authorization, request)
+        check_date(request.header("x-amz-date"), now)
+        _check_signed_headers(authorization, request.headers)
+        _check_signature(authorization, request, keys)
+        return Identity("sigv4", authorization.access_key_id, authorization.region)
 
-    def _verify_bearer(self, key: str) -> Proof:
+    def _verify_bearer(self, key: str) -> Identity:
+        # This error has no type header, and its body spells `Message`.
         if self._api_key is None or not hmac.compare_digest(key.encode(), self._api_key.encode()):
             message = "Authentication failed: Please make sure your API Key is valid."
             raise Refusal(403, None, message, member="Message")
-        return Proof("bearer")
+        return Identity("bearer")
 
-    def _known(self, claim: _Claim, arrived: Arrived) -> SigningKeys:
+    def _find_keys(self, authorization: _Authorization, request: IncomingRequest) -> SigningKeys:
         keys = self._keys
-        token = arrived.header("x-amz-security-token")
-        if keys is None or claim.access_key_id != keys.access_key_id or token != (keys.session_token or ""):
+        token = request.header("x-amz-security-token")
+        # AWS has one message for an unknown access key and for a session token that does not match.
+        if keys is None or authorization.access_key_id != keys.access_key_id or token != (keys.session_token or ""):
             raise Refusal(403, "UnrecognizedClientException", "The security token included in the request is invalid.")
         return keys
 
-    def _check_scope(self, claim: _Claim, arrived: Arrived) -> None:
-        if claim.region != self._region:
-            raise _bad_signature(f"Credential should be scoped to a valid region, not '{claim.region}'. ")
-        if claim.service != self._service:
+    def _check_scope(self, authorization: _Authorization, request: IncomingRequest) -> None:
+        # Credential scope: date/region/service/aws4_request, with the date of `X-Amz-Date`.
+        if authorization.region != self._region:
+            raise _bad_signature(f"Credential should be scoped to a valid region, not '{authorization.region}'. ")
+        if authorization.service != self._service:
             raise _bad_signature(f"Credential should be scoped to correct service: '{self._service}'. ")
-        sent = arrived.header("x-amz-date")
-        if claim.date != sent[:8]:
+        sent = request.header("x-amz-date")
+        if authorization.date != sent[:8]:
             raise _bad_signature(
                 "Date in Credential scope does not match YYYYMMDD from ISO-8601 version of date from HTTP: "
-                f"'{claim.date}' != '{sent[:8]}', from '{sent}'."
+                f"'{authorization.date}' != '{sent[:8]}', from '{sent}'."
             )
 
 
-def _parse(parameters: str) -> _Claim:
-    found = dict(_PARAMETER.findall(parameters))
+def _parse(parameters: str) -> _Authorization:
+    values = dict(_PARAMETER.findall(parameters))
     for name in ("Credential", "Signature", "SignedHeaders"):
-        if name not in found:
+        if name not in values:
             raise _incomplete(f"Authorization header requires '{name}' parameter.")
-    scope = found["Credential"].split("/")
+    scope = values["Credential"].split("/")
     if len(scope) != 5 or scope[4] != "aws4_request":
         raise _incomplete("Credential must have exactly 5 slash-delimited elements, and end in 'aws4_request'.")
     access_key_id, date, region, service, _ = scope
-    return _Claim(access_key_id, date, region, service, found["SignedHeaders"], found["Signature"])
+    return _Authorization(access_key_id, date, region, service, values["SignedHeaders"], values["Signature"])
 
 
 def check_date(sent: str, server: datetime) -> None:
-    """Hold a signature's date against the front door's clock. Raises `Refusal` (403)."""
+    """Check a signature's date against the server's time. Raises `Refusal` (403)."""
     try:
-        moment = datetime.strptime(sent, _BASIC_FORMAT).replace(tzinfo=UTC)
+        date = datetime.strptime(sent, _BASIC_FORMAT).replace(tzinfo=UTC)
     except ValueError:
         raise _incomplete(f"Date must be in ISO-8601 'basic format'. Got '{sent}'.") from None
     server = server.astimezone(UTC).replace(microsecond=0)
     oldest, newest = server - _TOLERANCE, server + _TOLERANCE
     clock = server.strftime(_BASIC_FORMAT)
-    if moment < oldest:
+    if date < oldest:
         limit = oldest.strftime(_BASIC_FORMAT)
         raise _bad_signature(f"Signature expired: {sent} is now earlier than {limit} ({clock} - 5 min.)")
-    if moment > newest:
+    if date > newest:
         limit = newest.strftime(_BASIC_FORMAT)
         raise _bad_signature(f"Signature not yet current: {sent} is still later than {limit} ({clock} + 5 min.)")
 
 
-def _check_signed_headers(claim: _Claim, headers: Mapping[str, str]) -> None:
-    signed = claim.signed_headers.split(";")
+def _check_signed_headers(authorization: _Authorization, headers: Mapping[str, str]) -> None:
+    signed = authorization.signed_headers.split(";")
     if signed != sorted({name.lower() for name in signed}):
         raise _incomplete("'SignedHeaders' must be lower-case names, sorted, without repetition.")
     if "host" not in signed:
         raise _bad_signature("'Host' or ':authority' must be a 'SignedHeader' in the AWS Authorization.")
-    ours = {name.lower() for name in headers if name.lower().startswith("x-amz")} - _NEVER_SIGNED
-    if missing := ours.difference(signed):
+    # AWS requires that every `x-amz*` header is signed.
+    required = {name.lower() for name in headers if name.lower().startswith("x-amz")} - _NEVER_SIGNED
+    if missing := required.difference(signed):
         names = ", ".join(sorted(missing))
         raise _bad_signature(f"There were headers present in the request which were not signed: {names}")
 
 
-def _check_signature(claim: _Claim, arrived: Arrived, keys: SigningKeys) -> None:
-    digest = sha256(arrived.body).hexdigest()
-    if arrived.header("x-amz-content-sha256") not in ("", digest):
+def _check_signature(authorization: _Authorization, request: IncomingRequest, keys: SigningKeys) -> None:
+    # The content hash header is optional; if it is present, it must be the body's hash.
+    digest = sha256(request.body).hexdigest()
+    if request.header("x-amz-content-sha256") not in ("", digest):
         raise _bad_signature("The provided 'x-amz-content-sha256' header does not match what was computed.")
-    # Method, path and query in canonical form; the header block is ours (see above).
-    url = arrived.target if "://" in arrived.target else f"http://{arrived.headers.get('Host', '')}{arrived.target}"
-    head = canonical_request(arrived.method, url, [("host", "")], digest).split("\n")[:3]
-    block = [f"{name}:{arrived.header(name)}" for name in claim.signed_headers.split(";")]
-    canonical = "\n".join([*head, *block, "", claim.signed_headers, digest])
-    moment = datetime.strptime(arrived.header("x-amz-date"), _BASIC_FORMAT).replace(tzinfo=UTC)
-    text = string_to_sign(canonical, now=moment, region=claim.region, service=claim.service)
-    key = signing_key(keys.secret_access_key, claim.date, claim.region, claim.service)
+    # The library canonicalizes method, path and query; the headers are those that were received.
+    url = request.target if "://" in request.target else f"http://{request.headers.get('Host', '')}{request.target}"
+    head = canonical_request(request.method, url, [("host", "")], digest).split("\n")[:3]
+    block = [f"{name}:{request.header(name)}" for name in authorization.signed_headers.split(";")]
+    canonical = "\n".join([*head, *block, "", authorization.signed_headers, digest])
+    date = datetime.strptime(request.header("x-amz-date"), _BASIC_FORMAT).replace(tzinfo=UTC)
+    text = string_to_sign(canonical, now=date, region=authorization.region, service=authorization.service)
+    key = signing_key(keys.secret_access_key, authorization.date, authorization.region, authorization.service)
     expected = hmac.digest(key, text.encode(), "sha256").hex()
-    if not hmac.compare_digest(expected.encode(), claim.signature.encode()):
+    if not hmac.compare_digest(expected.encode(), authorization.signature.encode()):
         raise _bad_signature(
             "The request signature we calculated does not match the signature you provided. "
             "Check your AWS Secret Access Key and signing method. Consult the service documentation for details."

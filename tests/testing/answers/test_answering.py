@@ -1,4 +1,4 @@
-"""What the emulator says by itself."""
+"""The unscripted answer."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from bedrock_stream.testing import Emulator
 from bedrock_stream.testing.answers.answering import answer
 from bedrock_stream.testing.answers.facts import Facts
 from bedrock_stream.testing.answers.inputs import make_input
-from bedrock_stream.testing.answers.rendering import EventComposer, whole_answer
+from bedrock_stream.testing.answers.rendering import EventComposer, answer_document
 from bedrock_stream.testing.answers.tokens import split
 from tests.support.emulator_client import MODEL, post
 
 
-def asked(prompt: str, **more: Any) -> dict[str, Any]:
+def request(prompt: str, **more: Any) -> dict[str, Any]:
     return {"messages": [{"role": "user", "content": [{"text": prompt}]}], **more}
 
 
@@ -28,16 +28,16 @@ def tool(name: str, description: str = "", **properties: Any) -> dict[str, Any]:
     return {"toolSpec": {"name": name, "description": description, "inputSchema": {"json": schema}}}
 
 
-def whole(body: dict[str, Any]) -> dict[str, Any]:
-    return whole_answer(answer(body, MODEL), Facts.of(body))
+def response(body: dict[str, Any]) -> dict[str, Any]:
+    return answer_document(answer(body, MODEL), Facts.of(body))
 
 
 def content(body: dict[str, Any]) -> list[dict[str, Any]]:
-    blocks: list[dict[str, Any]] = whole(body)["output"]["message"]["content"]
+    blocks: list[dict[str, Any]] = response(body)["output"]["message"]["content"]
     return blocks
 
 
-def said(body: dict[str, Any]) -> str:
+def text_of(body: dict[str, Any]) -> str:
     return "".join(block.get("text", "") for block in content(body))
 
 
@@ -57,9 +57,9 @@ def test_tokens_join_to_the_text(text: str) -> None:
     assert "".join(split(text)) == text
 
 
-async def test_a_prompt_is_answered_in_sentences_token_by_token_and_always_alike() -> None:
+async def test_a_prompt_always_gets_the_same_answer_with_one_token_per_delta() -> None:
     async with Emulator() as emulator:
-        first, second = await post(emulator, asked("Hello there")), await post(emulator, asked("Hello there"))
+        first, second = await post(emulator, request("Hello there")), await post(emulator, request("Hello there"))
     assert first.body == second.body
     deltas = [payload["delta"]["text"] for name, payload in first.events if name == "contentBlockDelta"]
     assert len(deltas) > 10
@@ -68,12 +68,12 @@ async def test_a_prompt_is_answered_in_sentences_token_by_token_and_always_alike
     assert first.events[-1][1]["usage"]["outputTokens"] == len(deltas)
 
 
-def test_the_stream_and_the_whole_answer_say_the_same() -> None:
-    body = asked("What is the weather in Oslo?", toolConfig={"tools": [WEATHER]})
+def test_the_stream_and_the_document_report_the_same_usage() -> None:
+    body = request("What is the weather in Oslo?", toolConfig={"tools": [WEATHER]})
     steps, facts = answer(body, MODEL), Facts.of(body)
     composer = EventComposer(steps, facts)
     events = [event for step in steps for event in composer.compose(step)] + list(composer.finish())
-    usage = whole_answer(steps, facts)["usage"]
+    usage = answer_document(steps, facts)["usage"]
     last = events[-1].payload
     assert isinstance(last, dict)
     assert last["usage"] == usage
@@ -81,11 +81,11 @@ def test_the_stream_and_the_whole_answer_say_the_same() -> None:
 
 
 def test_long_prompts_are_quoted_in_part() -> None:
-    assert "x" * 200 + "..." in said(asked("x" * 1000))
+    assert "x" * 200 + "..." in text_of(request("x" * 1000))
 
 
 def test_settings_are_echoed() -> None:
-    document = whole(asked("Hi", performanceConfig={"latency": "optimized"}, serviceTier={"type": "flex"}))
+    document = response(request("Hi", performanceConfig={"latency": "optimized"}, serviceTier={"type": "flex"}))
     assert document["performanceConfig"] == {"latency": "optimized"}
     assert document["serviceTier"] == {"type": "flex"}
 
@@ -93,7 +93,7 @@ def test_settings_are_echoed() -> None:
 def test_an_output_schema_is_answered_in_json() -> None:
     schema = json.dumps({"type": "object", "properties": {"city": {"type": "string"}}})
     config = {"textFormat": {"type": "json_schema", "structure": {"jsonSchema": {"schema": schema}}}}
-    assert json.loads(said(asked("Tell me of Oslo", outputConfig=config))) == {"city": "Oslo"}
+    assert json.loads(text_of(request("Tell me of Oslo", outputConfig=config))) == {"city": "Oslo"}
 
 
 # --------------------------------------------------------------------------------------------------------------- tools
@@ -113,10 +113,10 @@ def test_an_output_schema_is_answered_in_json() -> None:
         ("Write a poem", []),
     ],
 )
-def test_a_tool_is_called_where_the_prompt_speaks_of_it(prompt: str, expected: list[tuple[str, Any]]) -> None:
-    body = asked(prompt, toolConfig={"tools": [WEATHER, TIME, {"systemTool": {"name": "x"}}]})
+def test_a_tool_is_called_if_the_prompt_mentions_it(prompt: str, expected: list[tuple[str, Any]]) -> None:
+    body = request(prompt, toolConfig={"tools": [WEATHER, TIME, {"systemTool": {"name": "x"}}]})
     assert calls(body) == expected
-    assert whole(body)["stopReason"] == ("tool_use" if expected else "end_turn")
+    assert response(body)["stopReason"] == ("tool_use" if expected else "end_turn")
 
 
 @pytest.mark.parametrize(
@@ -124,23 +124,23 @@ def test_a_tool_is_called_where_the_prompt_speaks_of_it(prompt: str, expected: l
     [({"any": {}}, ["get_weather"]), ({"tool": {"name": "get_time"}}, ["get_time"]), ({"auto": {}}, [])],
 )
 def test_a_tool_choice_forces_a_call(choice: dict[str, Any], expected: list[str]) -> None:
-    body = asked("Write a poem", toolConfig={"tools": [WEATHER, TIME], "toolChoice": choice})
+    body = request("Write a poem", toolConfig={"tools": [WEATHER, TIME], "toolChoice": choice})
     assert [name for name, _ in calls(body)] == expected
-    assert bool(said(body)) is not bool(expected)
+    assert bool(text_of(body)) is not bool(expected)
 
 
 def test_results_are_quoted() -> None:
     use = {"toolUse": {"toolUseId": "t1", "name": "get_weather", "input": {}}}
-    for result, words in (
+    for result, expected in (
         ({"content": [{"text": "rain"}, {"json": {"c": 3}}]}, 'get_weather says: rain, {"c": 3}.'),
         ({"content": [{"text": "no such city"}], "status": "error"}, "get_weather failed: no such city."),
         ({"content": [{"image": {}}]}, "get_weather says: [image]."),
         ({"content": []}, "get_weather says: nothing."),
     ):
-        body = asked("weather?", toolConfig={"tools": [WEATHER]})
+        body = request("weather?", toolConfig={"tools": [WEATHER]})
         turn = {"role": "user", "content": [{"toolResult": {"toolUseId": "t1", **result}}]}
         body["messages"] += [{"role": "assistant", "content": [use]}, turn]
-        assert (said(body), calls(body)) == (words, [])
+        assert (text_of(body), calls(body)) == (expected, [])
 
 
 @pytest.mark.parametrize(
@@ -158,25 +158,25 @@ def test_results_are_quoted() -> None:
         ({"type": "null"}, None),
         ({"type": ["null", "boolean"]}, True),
         ({"type": "array", "items": {"type": "boolean"}, "minItems": 2}, [True, True]),
-        ({"anyOf": [{"type": "null"}, {"$ref": "#/$defs/KeySource"}]}, {"name": "Rome"}),
+        ({"anyOf": [{"type": "null"}, {"$ref": "#/$defs/City"}]}, {"name": "Rome"}),
         ({"properties": {"a": {"type": "boolean"}}}, {"a": True}),
-        ({"$ref": "#/$defs/Nowhere"}, "Rome"),
+        ({"$ref": "#/$defs/Missing"}, "Rome"),
         (True, "Rome"),
     ],
 )
 def test_inputs_follow_the_schema(schema: Any, value: Any) -> None:
-    place = {"type": "object", "properties": {"name": {"type": "string"}}, "required": ["name"]}
-    root = {"type": "object", "properties": {"v": schema}, "$defs": {"KeySource": place}}
+    city = {"type": "object", "properties": {"name": {"type": "string"}}, "required": ["name"]}
+    root = {"type": "object", "properties": {"v": schema}, "$defs": {"City": city}}
     assert make_input(root, "From Rome, 7.5 or so") == {"v": value}
 
 
-def test_inputs_hold_what_is_required_and_end() -> None:
+def test_inputs_have_the_required_properties_and_a_limited_depth() -> None:
     schema = {"properties": {"a": {"type": "integer"}, "b": {"type": "integer"}}, "required": ["b"]}
     assert make_input(schema, "") == {"b": 1}
     assert make_input({}, "x") == {}
     assert make_input({"properties": {"query": {"type": "string"}}}, "find it") == {"query": "find it"}
-    endless = {"type": "object", "properties": {"next": {"$ref": "#"}}}
-    assert json.dumps(make_input(endless, "")).count("next") < 20
+    recursive = {"type": "object", "properties": {"next": {"$ref": "#"}}}
+    assert json.dumps(make_input(recursive, "")).count("next") < 20
     assert make_input({"$ref": "#"}, "") == {}
 
 
@@ -184,7 +184,7 @@ def test_inputs_hold_what_is_required_and_end() -> None:
 
 
 @pytest.mark.parametrize(
-    ("fields", "reasons"),
+    ("fields", "enabled"),
     [
         ({"thinking": {"type": "enabled", "budget_tokens": 2000}}, True),
         ({"thinking": {"type": "adaptive"}}, True),
@@ -196,11 +196,11 @@ def test_inputs_hold_what_is_required_and_end() -> None:
         ({"top_k": 3}, False),
     ],
 )
-def test_reasoning_comes_where_it_is_on(fields: dict[str, Any], reasons: bool) -> None:
-    first, *rest = content(asked("Why?", additionalModelRequestFields=fields))
-    assert ("reasoningContent" in first) is reasons
-    assert bool(rest) is reasons
-    if reasons:
+def test_reasoning_is_sent_if_enabled(fields: dict[str, Any], enabled: bool) -> None:
+    first, *rest = content(request("Why?", additionalModelRequestFields=fields))
+    assert ("reasoningContent" in first) is enabled
+    assert bool(rest) is enabled
+    if enabled:
         assert first["reasoningContent"]["reasoningText"]["signature"]
 
 
@@ -208,24 +208,24 @@ def document(name: str, source: dict[str, Any], form: str = "txt") -> dict[str, 
     return {"document": {"name": name, "format": form, "source": source, "citations": {"enabled": True}}}
 
 
-def test_documents_are_cited_where_that_is_enabled() -> None:
-    body = asked("Sum up")
+def test_documents_are_cited_if_enabled() -> None:
+    body = request("Sum up")
     body["messages"][0]["content"] += [
         document("A", {"bytes": b64encode(b"First line.\nSecond.").decode()}),
         document("B", {"bytes": "AAAA"}, "pdf"),
-        document("C", {"text": "Told."}),
+        document("C", {"text": "Plain."}),
         document("D", {"content": [{"text": "Parts"}, {"text": "of it."}]}),
         {"document": {"name": "E", "source": {"text": "Uncited."}}},
     ]
-    cited = [block["citationsContent"]["citations"][0] for block in content(body)]
-    assert [(one["title"], one["sourceContent"][0]["text"]) for one in cited] == [
+    citations = [block["citationsContent"]["citations"][0] for block in content(body)]
+    assert [(cited["title"], cited["sourceContent"][0]["text"]) for cited in citations] == [
         ("A", "First line."),
         ("B", "the first page of B"),
-        ("C", "Told."),
+        ("C", "Plain."),
         ("D", "Parts of it."),
     ]
-    assert cited[0]["location"] == {"documentChar": {"documentIndex": 0, "start": 0, "end": 11}}
-    assert cited[1]["location"] == {"documentPage": {"documentIndex": 1, "start": 1, "end": 2}}
+    assert citations[0]["location"] == {"documentChar": {"documentIndex": 0, "start": 0, "end": 11}}
+    assert citations[1]["location"] == {"documentPage": {"documentIndex": 1, "start": 1, "end": 2}}
 
 
 # -------------------------------------------------------------------------------------------------------------- limits
@@ -234,7 +234,7 @@ def test_documents_are_cited_where_that_is_enabled() -> None:
 @pytest.mark.parametrize("limit", [1, 3, 12, 30])
 async def test_max_tokens_is_a_number_of_deltas(limit: int) -> None:
     thinking = {"thinking": {"type": "adaptive"}}
-    body = asked("weather in Oslo", toolConfig={"tools": [WEATHER]}, additionalModelRequestFields=thinking)
+    body = request("weather in Oslo", toolConfig={"tools": [WEATHER]}, additionalModelRequestFields=thinking)
     body["inferenceConfig"] = {"maxTokens": limit}
     async with Emulator() as emulator:
         answer = await post(emulator, body)
@@ -244,24 +244,24 @@ async def test_max_tokens_is_a_number_of_deltas(limit: int) -> None:
     assert answer.events[-1][1]["usage"]["outputTokens"] == limit
 
 
-def test_enough_tokens_change_nothing() -> None:
-    assert whole(asked("Hi", inferenceConfig={"maxTokens": 1000}))["stopReason"] == "end_turn"
+def test_a_high_limit_does_not_cut_the_answer() -> None:
+    assert response(request("Hi", inferenceConfig={"maxTokens": 1000}))["stopReason"] == "end_turn"
 
 
 def test_a_tool_call_can_be_cut_by_the_limit() -> None:
-    body = asked("get_weather", toolConfig={"tools": [WEATHER]}, inferenceConfig={"maxTokens": 10})
+    body = request("get_weather", toolConfig={"tools": [WEATHER]}, inferenceConfig={"maxTokens": 10})
     ((_, value),) = calls(body)
     assert value.startswith('{"')
-    assert whole(body)["stopReason"] == "max_tokens"
+    assert response(body)["stopReason"] == "max_tokens"
 
 
-def test_stop_sequences_end_the_text_in_front_of_them() -> None:
-    body = asked("one two three", inferenceConfig={"stopSequences": ["three", "two"]})
-    assert said(body) == 'You said: "one '
-    assert whole(body)["stopReason"] == "stop_sequence"
+def test_stop_sequences_end_the_text_before_them() -> None:
+    body = request("one two three", inferenceConfig={"stopSequences": ["three", "two"]})
+    assert text_of(body) == 'You said: "one '
+    assert response(body)["stopReason"] == "stop_sequence"
     body["additionalModelResponseFieldPaths"] = ["/stop_sequence"]
-    assert whole(body)["additionalModelResponseFields"] == {"stop_sequence": "two"}
-    body["inferenceConfig"]["stopSequences"] = ["never said"]
-    assert whole(body)["stopReason"] == "end_turn"
+    assert response(body)["additionalModelResponseFields"] == {"stop_sequence": "two"}
+    body["inferenceConfig"]["stopSequences"] = ["absent"]
+    assert response(body)["stopReason"] == "end_turn"
     body["inferenceConfig"]["stopSequences"] = ["You"]
     assert content(body) == []

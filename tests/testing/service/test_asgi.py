@@ -1,4 +1,4 @@
-"""The visitor of ASGI apps: reads, leaves early, and waits no longer than it was told."""
+"""The ASGI client: reads, disconnects early, and honors its timeout."""
 
 from __future__ import annotations
 
@@ -10,40 +10,40 @@ import pytest
 from bedrock_stream.testing import visit
 
 
-async def begin(send: Any) -> None:
+async def send_start(send: Any) -> None:
     await send({"type": "http.response.start", "status": 200, "headers": []})
 
 
-async def say(send: Any, body: bytes, *, more: bool = True) -> None:
+async def send_chunk(send: Any, body: bytes, *, more: bool = True) -> None:
     await send({"type": "http.response.body", "body": body, "more_body": more})
 
 
-async def test_a_whole_answer_and_what_was_asked() -> None:
+async def test_the_complete_response_and_the_request() -> None:
     async def app(scope: Any, receive: Any, send: Any) -> None:
-        asked = await receive()
-        await begin(send)
-        for said in (scope["method"], scope["path"], scope["query_string"].decode(), asked["body"].decode()):
-            await say(send, f"{said}|".encode())
-        await say(send, b"", more=False)
+        request = await receive()
+        await send_start(send)
+        for part in (scope["method"], scope["path"], scope["query_string"].decode(), request["body"].decode()):
+            await send_chunk(send, f"{part}|".encode())
+        await send_chunk(send, b"", more=False)
         assert await receive() == {"type": "http.disconnect"}
 
     assert await visit(app, "/a%20b?c=d", method="POST", body=b"{}") == b"POST|/a b|c=d|{}|"
 
 
-async def test_a_visitor_who_leaves_is_gone_for_the_app() -> None:
+async def test_an_early_disconnect_reaches_the_app() -> None:
     async def app(scope: Any, receive: Any, send: Any) -> None:
         await receive()
-        gone = asyncio.ensure_future(receive())
-        await begin(send)
-        await say(send, b"one")
-        await say(send, b"two")
-        assert await gone == {"type": "http.disconnect"}
-        await say(send, b"nobody hears this")
+        disconnect = asyncio.ensure_future(receive())
+        await send_start(send)
+        await send_chunk(send, b"one")
+        await send_chunk(send, b"two")
+        assert await disconnect == {"type": "http.disconnect"}
+        await send_chunk(send, b"not received")
 
     assert await visit(app, "/", leave_after=2) == b"onetwo"
 
 
-async def test_what_the_app_raises_comes_through() -> None:
+async def test_exceptions_of_the_app_propagate() -> None:
     async def app(scope: Any, receive: Any, send: Any) -> None:
         raise ZeroDivisionError
 
@@ -51,15 +51,15 @@ async def test_what_the_app_raises_comes_through() -> None:
         await visit(app, "/")
 
 
-async def test_an_app_that_goes_on_is_cancelled() -> None:
-    ended = asyncio.Event()
+async def test_an_app_that_does_not_return_is_cancelled() -> None:
+    cancelled = asyncio.Event()
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
         try:
             await asyncio.Event().wait()
         finally:
-            ended.set()
+            cancelled.set()
 
     with pytest.raises(TimeoutError):
         await visit(app, "/", timeout=0.01)
-    assert ended.is_set()
+    assert cancelled.is_set()

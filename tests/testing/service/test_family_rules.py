@@ -1,4 +1,4 @@
-"""What one family refuses on Converse and another takes."""
+"""Rules of Converse that differ by model family."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from typing import Any
 import pytest
 
 from bedrock_stream.testing import Emulator
-from tests.support.emulator_client import CLAUDE, GPT_OSS, LLAMA, post
+from tests.support.emulator_client import CLAUDE, GPT_OSS, LLAMA, assistant, post, user
 
 NOVA = "us.amazon.nova-pro-v1:0"
 MISTRAL = "mistral.mistral-large-2407-v1:0"
 WRITER = "writer.palmyra-x5-v1:0"
 QWEN = "qwen.qwen3-32b-v1:0"
-UNTOLD = "arn:aws:bedrock:us-east-1:123456789012:application-inference-profile/abc"
+UNKNOWN = "arn:aws:bedrock:us-east-1:123456789012:application-inference-profile/abc"
 
 TOOLS: dict[str, Any] = {"tools": [{"toolSpec": {"name": "f", "inputSchema": {"json": {"type": "object"}}}}]}
-POINT: dict[str, Any] = {"cachePoint": {"type": "default"}}
-HOUR: dict[str, Any] = {"cachePoint": {"type": "default", "ttl": "1h"}}
+CACHE_POINT: dict[str, Any] = {"cachePoint": {"type": "default"}}
+CACHE_POINT_1H: dict[str, Any] = {"cachePoint": {"type": "default", "ttl": "1h"}}
 IMAGE: dict[str, Any] = {"image": {"format": "png", "source": {"bytes": "AAAA"}}}
 VIDEO: dict[str, Any] = {"video": {"format": "mp4", "source": {"bytes": "AAAA"}}}
 TEXT: dict[str, Any] = {"text": "Hi"}
@@ -28,17 +28,13 @@ def document(name: str = "A") -> dict[str, Any]:
     return {"document": {"name": name, "format": "txt", "source": {"text": "x"}}}
 
 
-def user(*content: Any) -> dict[str, Any]:
-    return {"role": "user", "content": list(content)}
-
-
 def body(*content: Any, **more: Any) -> dict[str, Any]:
     return {"messages": [user(*content)], **more}
 
 
-def results(*beside: Any, content: Any = ({"text": "ok"},), **more: Any) -> dict[str, Any]:
+def results(*others: Any, content: Any = ({"text": "ok"},), **more: Any) -> dict[str, Any]:
     result = {"toolResult": {"toolUseId": "t1", "content": list(content), **more}}
-    turns = [user(TEXT), {"role": "assistant", "content": [USE]}, user(result, *beside)]
+    turns = [user(TEXT), assistant(USE), user(result, *others)]
     return {"messages": turns, "toolConfig": TOOLS}
 
 
@@ -50,13 +46,13 @@ def thinking(**more: Any) -> dict[str, Any]:
     return {"additionalModelRequestFields": {"thinking": {"type": "adaptive"}}, **more}
 
 
-ALONE = "messages.2.content: Conversation blocks and tool result blocks cannot be provided in the same turn."
-UNSEEN = "content block that you provided. Update the content block and try again."
-MODEL_SAYS = "The model returned the following errors: "
+RESULTS_ONLY = "messages.2.content: Conversation blocks and tool result blocks cannot be provided in the same turn."
+UNSUPPORTED = "content block that you provided. Update the content block and try again."
+PREFIX = "The model returned the following errors: "
 
-REFUSED: dict[str, tuple[str, dict[str, Any], str]] = {
-    **{f"result and text: {model}": (model, results(TEXT), ALONE) for model in (LLAMA, MISTRAL, WRITER)},
-    "result and document: claude": (CLAUDE, results(document(), TEXT), ALONE),
+INVALID: dict[str, tuple[str, dict[str, Any], str]] = {
+    **{f"result and text: {model}": (model, results(TEXT), RESULTS_ONLY) for model in (LLAMA, MISTRAL, WRITER)},
+    "result and document: claude": (CLAUDE, results(document(), TEXT), RESULTS_ONLY),
     "status: writer": (WRITER, results(status="error"), "doesn't support the status field. Remove status"),
     **{
         f"choice any: {model}": (model, choice("any"), "doesn't support the toolConfig.toolChoice.any field.")
@@ -66,11 +62,11 @@ REFUSED: dict[str, tuple[str, dict[str, Any], str]] = {
         f"choice tool: {model}": (model, choice("tool"), "Remove toolConfig.toolChoice.tool and try again.")
         for model in (LLAMA, GPT_OSS, MISTRAL)
     },
-    "image: gpt-oss": (GPT_OSS, body(TEXT, IMAGE), f"the image {UNSEEN}"),
-    "video: claude": (CLAUDE, body(TEXT, VIDEO), f"the video {UNSEEN}"),
-    "video in a result: claude": (CLAUDE, results(content=[VIDEO]), f"the video {UNSEEN}"),
-    "image in a result: mistral": (MISTRAL, results(content=[IMAGE]), f"the image {UNSEEN}"),
-    "document in a result: qwen": (QWEN, results(content=[document()]), f"the document {UNSEEN}"),
+    "image: gpt-oss": (GPT_OSS, body(TEXT, IMAGE), f"the image {UNSUPPORTED}"),
+    "video: claude": (CLAUDE, body(TEXT, VIDEO), f"the video {UNSUPPORTED}"),
+    "video in a result: claude": (CLAUDE, results(content=[VIDEO]), f"the video {UNSUPPORTED}"),
+    "image in a result: mistral": (MISTRAL, results(content=[IMAGE]), f"the image {UNSUPPORTED}"),
+    "document in a result: qwen": (QWEN, results(content=[document()]), f"the document {UNSUPPORTED}"),
     "document alone": (NOVA, body(document()), "A text block is required beside the document blocks at messages.0"),
     "21 images": (NOVA, body(TEXT, *[IMAGE] * 21), "too many images: image_count > 20"),
     "6 documents": (
@@ -83,69 +79,84 @@ REFUSED: dict[str, tuple[str, dict[str, Any], str]] = {
         f"document name {name!r}": (NOVA, body(TEXT, document(name)), "The document file name can only contain")
         for name in ("", "a.pdf", "a  b", "a_b", "ä", "x" * 201)
     },
-    "points behind tools: nova": (
+    "cache points after tools: nova": (
         NOVA,
-        body(TEXT, toolConfig={"tools": [*TOOLS["tools"], POINT]}),
+        body(TEXT, toolConfig={"tools": [*TOOLS["tools"], CACHE_POINT]}),
         "#/toolConfig/tools: extraneous key [cachePoint]",
     ),
-    "5 points": (
+    "5 cache points": (
         CLAUDE,
-        body(*[TEXT, POINT] * 5),
-        f"{MODEL_SAYS}A maximum of 4 blocks with cache_control may be provided. Found 5.",
+        body(*[TEXT, CACHE_POINT] * 5),
+        f"{PREFIX}A maximum of 4 blocks with cache_control may be provided. Found 5.",
     ),
-    "two points": (CLAUDE, body(TEXT, POINT, POINT), "at messages.0.content.2 can't directly follow a cachePoint"),
-    "point behind a document": (CLAUDE, body(TEXT, document(), POINT), "can't directly follow a document block"),
-    "point behind a video": (NOVA, body(TEXT, VIDEO, POINT), "can't directly follow a video block"),
-    "longer point later": (
+    "two cache points in a row": (
         CLAUDE,
-        body(TEXT, HOUR, system=[{"text": "s"}, POINT]),
-        f"{MODEL_SAYS}messages.0.content.0.cache_control.ttl: a ttl='1h' cache_control block must not come after",
+        body(TEXT, CACHE_POINT, CACHE_POINT),
+        "at messages.0.content.2 can't directly follow a cachePoint",
+    ),
+    "cache point after a document": (
+        CLAUDE,
+        body(TEXT, document(), CACHE_POINT),
+        "can't directly follow a document block",
+    ),
+    "cache point after a video": (NOVA, body(TEXT, VIDEO, CACHE_POINT), "can't directly follow a video block"),
+    "longer ttl later": (
+        CLAUDE,
+        body(TEXT, CACHE_POINT_1H, system=[{"text": "s"}, CACHE_POINT]),
+        f"{PREFIX}messages.0.content.0.cache_control.ttl: a ttl='1h' cache_control block must not come after",
     ),
     "blank text: claude": (CLAUDE, body({"text": " "}), "messages.0.content.0 is blank"),
     "empty text: nova": (NOVA, body({"text": ""}), "messages.0.content.0 is blank"),
     "empty system: llama": (LLAMA, body(TEXT, system=[{"text": ""}]), "system.0 is blank"),
-    "space at the end: claude": (
+    "trailing white space: claude": (
         CLAUDE,
-        {"messages": [user(TEXT), {"role": "assistant", "content": [{"text": "So "}]}]},
-        f"{MODEL_SAYS}messages: final assistant content cannot end with trailing whitespace",
+        {"messages": [user(TEXT), assistant({"text": "So "})]},
+        f"{PREFIX}messages: final assistant content cannot end with trailing whitespace",
     ),
-    "thinking cold": (
+    "thinking and temperature": (
         CLAUDE,
         body(TEXT, **thinking(inferenceConfig={"temperature": 0.2})),
-        f"{MODEL_SAYS}`temperature` may only be set to 1",
+        f"{PREFIX}`temperature` may only be set to 1",
     ),
-    "thinking is left out": (
+    "missing thinking block": (
         CLAUDE,
         {**results(), **thinking()},
-        f"{MODEL_SAYS}messages.1.content.0.type: Expected `thinking` or `redacted_thinking`, but found `tool_use`.",
+        f"{PREFIX}messages.1.content.0.type: Expected `thinking` or `redacted_thinking`, but found `tool_use`.",
     ),
 }
 
-TAKEN: dict[str, tuple[str, dict[str, Any]]] = {
+VALID: dict[str, tuple[str, dict[str, Any]]] = {
     "result and text: claude": (CLAUDE, results(TEXT, IMAGE)),
-    "result and text: untold": (UNTOLD, results(TEXT)),
+    "result and text: unknown family": (UNKNOWN, results(TEXT)),
     "result alone: llama": (LLAMA, results(status="error")),
     "choice any: mistral": (MISTRAL, choice("any")),
     "choice tool: nova": (NOVA, choice("tool")),
-    "choice tool: untold": (UNTOLD, choice("tool")),
+    "choice tool: unknown family": (UNKNOWN, choice("tool")),
     "choice auto: gpt-oss": (GPT_OSS, choice("auto")),
     "20 images": (CLAUDE, body(TEXT, *[IMAGE] * 20)),
     "5 documents": (CLAUDE, body(TEXT, *(document(name) for name in ("A", "b 2", "c-(3)", "[d]", "E")))),
     "image in a result: claude": (CLAUDE, results(content=[IMAGE, document()])),
     "blank text: nova": (NOVA, body({"text": " "}, system=[{"text": "\n"}])),
-    "4 points": (
+    "4 cache points": (
         CLAUDE,
-        body(TEXT, HOUR, IMAGE, POINT, system=[TEXT, HOUR], toolConfig={"tools": [*TOOLS["tools"], HOUR]}),
+        body(
+            TEXT,
+            CACHE_POINT_1H,
+            IMAGE,
+            CACHE_POINT,
+            system=[TEXT, CACHE_POINT_1H],
+            toolConfig={"tools": [*TOOLS["tools"], CACHE_POINT_1H]},
+        ),
     ),
-    "points: nova": (NOVA, body(TEXT, POINT, system=[TEXT, POINT])),
-    "points: untold": (UNTOLD, body(TEXT, POINT)),
-    "an open answer": (CLAUDE, {"messages": [user(TEXT), {"role": "assistant", "content": [{"text": "So"}]}]}),
-    "thinking is there": (
+    "cache points: nova": (NOVA, body(TEXT, CACHE_POINT, system=[TEXT, CACHE_POINT])),
+    "cache points: unknown family": (UNKNOWN, body(TEXT, CACHE_POINT)),
+    "a prefill": (CLAUDE, {"messages": [user(TEXT), assistant({"text": "So"})]}),
+    "thinking block": (
         CLAUDE,
         {
             "messages": [
                 user(TEXT),
-                {"role": "assistant", "content": [{"reasoningContent": {"reasoningText": {"text": "Hm"}}}, USE]},
+                assistant({"reasoningContent": {"reasoningText": {"text": "Hm"}}}, USE),
                 results()["messages"][2],
             ],
             "toolConfig": TOOLS,
@@ -155,27 +166,27 @@ TAKEN: dict[str, tuple[str, dict[str, Any]]] = {
 }
 
 
-@pytest.mark.parametrize("case", REFUSED)
-async def test_a_family_would_refuse(case: str) -> None:
-    model, request, words = REFUSED[case]
+@pytest.mark.parametrize("case", INVALID)
+async def test_invalid_bodies_are_refused(case: str) -> None:
+    model, request, message = INVALID[case]
     async with Emulator() as emulator:
         for operation in ("converse", "converse-stream"):
             status, code, document = (await post(emulator, request, operation, model)).error
             assert (status, code) == (400, "ValidationException")
-            assert words in document["message"]
+            assert message in document["message"]
 
 
-@pytest.mark.parametrize("case", TAKEN)
-async def test_a_family_would_take(case: str) -> None:
-    model, request = TAKEN[case]
+@pytest.mark.parametrize("case", VALID)
+async def test_valid_bodies_are_accepted(case: str) -> None:
+    model, request = VALID[case]
     async with Emulator() as emulator:
-        answer = await post(emulator, request, "converse", model)
-        assert answer.status == 200, answer.body
+        response = await post(emulator, request, "converse", model)
+        assert response.status == 200, response.body
 
 
 @pytest.mark.parametrize("model", [LLAMA, "amazon.titan-text-express-v1"])
-async def test_cache_points_are_denied_to_models_without_a_cache(model: str) -> None:
+async def test_cache_points_are_refused_for_models_without_a_cache(model: str) -> None:
     async with Emulator() as emulator:
-        status, code, document = (await post(emulator, body(TEXT, POINT), model=model)).error
+        status, code, document = (await post(emulator, body(TEXT, CACHE_POINT), model=model)).error
         assert (status, code) == (403, "AccessDeniedException")
         assert "did not allow prompt caching" in document["message"]

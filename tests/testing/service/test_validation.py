@@ -1,4 +1,4 @@
-"""What Bedrock refuses, case by case, and what it takes."""
+"""Validation of Converse bodies: refused, malformed and accepted ones."""
 
 from __future__ import annotations
 
@@ -7,18 +7,20 @@ from typing import Any
 import pytest
 
 from bedrock_stream.testing import Emulator
-from tests.support.emulator_client import HELLO, MODEL, post, send, signed, target, written
+from tests.support.emulator_client import (
+    HELLO,
+    MODEL,
+    assistant,
+    post,
+    request_bytes,
+    send,
+    signed_headers,
+    target,
+    user,
+)
 
 NOVA = "amazon.nova-lite-v1:0"
 TOOLS: dict[str, Any] = {"tools": [{"toolSpec": {"name": "f", "inputSchema": {"json": {"type": "object"}}}}]}
-
-
-def user(*content: Any) -> dict[str, Any]:
-    return {"role": "user", "content": list(content)}
-
-
-def assistant(*content: Any) -> dict[str, Any]:
-    return {"role": "assistant", "content": list(content)}
 
 
 def use(call: str = "t1", name: str = "f", value: Any = None) -> dict[str, Any]:
@@ -60,7 +62,10 @@ INVALID: dict[str, tuple[dict[str, Any], str]] = {
     "long tool name": (body(HI, toolConfig=tools("f" * 65)), "length less than or equal to 64"),
     "tool schema": (body(HI, toolConfig=tools(schema="{}")), "inputSchema.json is invalid. Provide a json object"),
     "same tool twice": (body(HI, toolConfig={"tools": TOOLS["tools"] * 2}), "must be unique"),
-    "choice of no tool": (body(HI, toolConfig=tools(toolChoice={"tool": {"name": "g"}})), "is not among the tools"),
+    "choice of an unknown tool": (
+        body(HI, toolConfig=tools(toolChoice={"tool": {"name": "g"}})),
+        "is not among the tools",
+    ),
     "tool use id": (body(HI, assistant(use("a b")), user(result("a b")), toolConfig=TOOLS), "[a-zA-Z0-9_.:-]+"),
     "long tool use id": (body(HI, assistant(use("a" * 65)), toolConfig=TOOLS), "less than or equal to 64"),
     "tool input": (body(HI, assistant(use(value="{}")), user(result()), toolConfig=TOOLS), "toolUse.input is invalid"),
@@ -121,7 +126,7 @@ MALFORMED: dict[str, Any] = {
     "tool spec": body(HI, toolConfig={"tools": [{"toolSpec": 1}]}),
     "inference config": body(HI, inferenceConfig=1),
     "maxTokens": body(HI, inferenceConfig={"maxTokens": "1"}),
-    "a true maxTokens": body(HI, inferenceConfig={"maxTokens": True}),
+    "a boolean maxTokens": body(HI, inferenceConfig={"maxTokens": True}),
     "temperature": body(HI, inferenceConfig={"temperature": "1"}),
     "stop sequences": body(HI, inferenceConfig={"stopSequences": "x"}),
     "a result's content": body(HI, assistant(use()), user(result(content=["x"])), toolConfig=TOOLS),
@@ -133,11 +138,11 @@ MALFORMED: dict[str, Any] = {
 
 VALID: dict[str, dict[str, Any]] = {
     "a system message": body(HI, {"role": "system", "content": [{"text": "now"}]}, HI),
-    "an assistant's first turn": body(assistant({"text": "Hello"}), HI),
+    "an assistant turn first": body(assistant({"text": "Hello"}), HI),
     "a result": body(
         HI, assistant({"text": "a"}, use()), user(result(status="error"), {"text": "b"}), toolConfig=TOOLS
     ),
-    "a server's tool": body(
+    "a server tool": body(
         HI,
         assistant(
             {"toolUse": {"toolUseId": "s", "name": "code", "input": {}, "type": "server_tool_use"}},
@@ -149,37 +154,37 @@ VALID: dict[str, dict[str, Any]] = {
     "limits": body(HI, inferenceConfig={"maxTokens": 1, "temperature": 0, "topP": 1.0, "stopSequences": []}),
     "a system tool": body(HI, toolConfig={"tools": [{"systemTool": {"name": "x"}}, {"cachePoint": {}}]}),
     "adaptive thinking": body(HI, additionalModelRequestFields={"thinking": {"type": "adaptive"}}),
-    "members nobody knows": body(user({"hologram": {"x": 1}}, {"text": "a"}), requestMetadata={"a": "b"}),
+    "unknown members": body(user({"hologram": {"x": 1}}, {"text": "a"}), requestMetadata={"a": "b"}),
 }
 
 
 @pytest.mark.parametrize("case", INVALID)
-async def test_bedrock_would_refuse(case: str) -> None:
-    request, words = INVALID[case]
+async def test_invalid_bodies_are_refused(case: str) -> None:
+    request, message = INVALID[case]
     async with Emulator() as emulator:
         for operation in ("converse", "converse-stream"):
             status, code, document = (await post(emulator, request, operation)).error
             assert (status, code) == (400, "ValidationException")
-            assert words in document["message"]
+            assert message in document["message"]
 
 
 @pytest.mark.parametrize("case", MALFORMED)
-async def test_bedrock_would_not_understand(case: str) -> None:
+async def test_malformed_bodies_are_refused(case: str) -> None:
     async with Emulator() as emulator:
         assert (await post(emulator, MALFORMED[case])).error[:2] == (400, "SerializationException")
 
 
 @pytest.mark.parametrize("case", VALID)
-async def test_bedrock_would_take(case: str) -> None:
+async def test_valid_bodies_are_accepted(case: str) -> None:
     async with Emulator() as emulator:
-        answer = await post(emulator, VALID[case])
-        assert answer.status == 200, answer.body
+        response = await post(emulator, VALID[case])
+        assert response.status == 200, response.body
 
 
-async def test_other_families_want_the_user_first() -> None:
+async def test_other_families_require_a_user_turn_first() -> None:
     async with Emulator() as emulator:
-        answer = await post(emulator, VALID["an assistant's first turn"], model=NOVA)
-        assert "must start with a user message" in answer.error[2]["message"]
+        response = await post(emulator, VALID["an assistant turn first"], model=NOVA)
+        assert "must start with a user message" in response.error[2]["message"]
 
 
 async def test_a_managed_prompt_needs_no_messages() -> None:
@@ -188,7 +193,7 @@ async def test_a_managed_prompt_needs_no_messages() -> None:
         assert (await post(emulator, {"promptVariables": {"a": {"text": "b"}}}, model=model)).status == 200
 
 
-async def test_only_known_models_exist() -> None:
+async def test_unknown_models_are_refused() -> None:
     async with Emulator(models={MODEL}) as emulator:
         assert (await post(emulator)).status == 200
         assert (await post(emulator, model="no.such")).error == (
@@ -201,16 +206,16 @@ async def test_only_known_models_exist() -> None:
 @pytest.mark.parametrize(
     "path", ["/", "/model/m/dance", "/model//converse", "/model/a/b/converse", "/guardrail/m/converse"]
 )
-async def test_paths_that_are_no_operation(path: str) -> None:
+async def test_unknown_paths_are_refused(path: str) -> None:
     async with Emulator() as emulator:
-        answer = await send(emulator, written(path, signed(emulator, path, b"{}"), b"{}"))
-        assert answer.error[:2] == (404, "UnknownOperationException")
+        response = await send(emulator, request_bytes(path, signed_headers(emulator, path, b"{}"), b"{}"))
+        assert response.error[:2] == (404, "UnknownOperationException")
         assert emulator.requests[0].operation is None
 
 
-async def test_other_methods_are_no_operation() -> None:
+async def test_other_methods_are_refused() -> None:
     async with Emulator() as emulator:
-        request = written(
+        request = request_bytes(
             target(), {"Host": "localhost", "Authorization": "Bearer bedrock-api-key-example"}, b"", "GET"
         )
         assert (await send(emulator, request)).status == 404

@@ -1,4 +1,4 @@
-"""Who gets in, and in which words the others are refused."""
+"""Authentication by signature and bearer key, and AWS's messages for refused requests."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 
 from bedrock_stream.auth.sigv4 import canonical_request, hash_payload, signing_key, string_to_sign
 from bedrock_stream.testing import ACCESS_KEY_ID, API_KEY, SECRET_ACCESS_KEY, Emulator, Keys
-from tests.support.emulator_client import HELLO, RawAnswer, post, send, signed, target, written
+from tests.support.emulator_client import HELLO, RawResponse, post, request_bytes, send, signed_headers, target
 
 PATH = target()
 BODY = json.dumps(HELLO).encode()
@@ -20,14 +20,14 @@ OLD_SCOPE = f"{ACCESS_KEY_ID}/20250102/us-east-1/bedrock/aws4_request"
 MISMATCH = "The request signature we calculated does not match the signature you provided."
 
 
-async def answered(emulator: Emulator, headers: dict[str, str], body: bytes = BODY, path: str = PATH) -> RawAnswer:
-    return await send(emulator, written(path, headers, body))
+async def send_with(emulator: Emulator, headers: dict[str, str], body: bytes = BODY, path: str = PATH) -> RawResponse:
+    return await send(emulator, request_bytes(path, headers, body))
 
 
-async def refused(headers_of: Any, body: bytes = BODY, **options: Any) -> tuple[int, str | None, str]:
-    """Send a request with the headers that `headers_of(emulator)` gives; status, error type and message."""
+async def refusal(headers_of: Any, body: bytes = BODY, **options: Any) -> tuple[int, str | None, str]:
+    """Send a request with the headers `headers_of(emulator)`. Return status, error type and message."""
     async with Emulator(**options) as emulator:
-        status, code, document = (await answered(emulator, headers_of(emulator), body)).error
+        status, code, document = (await send_with(emulator, headers_of(emulator), body)).error
         assert emulator.requests[0].auth is None
         return status, code, document["message"]
 
@@ -46,14 +46,14 @@ def without(headers: dict[str, str], name: str) -> dict[str, str]:
         ({"service": "s3"}, "InvalidSignatureException", "Credential should be scoped to correct service: 'bedrock'"),
     ],
 )
-async def test_a_signature_by_others_is_refused(options: dict[str, Any], code: str, message: str) -> None:
-    status, named, said = await refused(lambda emulator: signed(emulator, PATH, BODY, **options))
-    assert (status, named) == (403, code)
-    assert said.startswith(message)
+async def test_other_credentials_and_scopes_are_refused(options: dict[str, Any], code: str, message: str) -> None:
+    status, error_type, text = await refusal(lambda emulator: signed_headers(emulator, PATH, BODY, **options))
+    assert (status, error_type) == (403, code)
+    assert text.startswith(message)
 
 
 async def test_an_altered_body_is_refused() -> None:
-    status, code, message = await refused(lambda emulator: signed(emulator, PATH, BODY), BODY + b" ")
+    status, code, message = await refusal(lambda emulator: signed_headers(emulator, PATH, BODY), BODY + b" ")
     assert (status, code) == (403, "InvalidSignatureException")
     assert message.startswith(MISMATCH)
 
@@ -74,8 +74,10 @@ async def test_an_altered_body_is_refused() -> None:
         ),
     ],
 )
-async def test_a_date_too_far_off_is_refused(skew: timedelta, message: str) -> None:
-    assert await refused(lambda emulator: signed(emulator, PATH, BODY, now=NOON), clock=lambda: NOON + skew) == (
+async def test_a_date_off_by_more_than_five_minutes_is_refused(skew: timedelta, message: str) -> None:
+    assert await refusal(
+        lambda emulator: signed_headers(emulator, PATH, BODY, now=NOON), clock=lambda: NOON + skew
+    ) == (
         403,
         "InvalidSignatureException",
         message,
@@ -83,9 +85,9 @@ async def test_a_date_too_far_off_is_refused(skew: timedelta, message: str) -> N
 
 
 @pytest.mark.parametrize("seconds", [-300, -1, 0, 299, 300])
-async def test_five_minutes_are_near_enough(seconds: int) -> None:
+async def test_a_date_off_by_up_to_five_minutes_is_accepted(seconds: int) -> None:
     async with Emulator(clock=lambda: NOON + timedelta(seconds=seconds)) as emulator:
-        assert (await answered(emulator, signed(emulator, PATH, BODY, now=NOON))).status == 200
+        assert (await send_with(emulator, signed_headers(emulator, PATH, BODY, now=NOON))).status == 200
 
 
 @pytest.mark.parametrize(
@@ -106,35 +108,37 @@ async def test_five_minutes_are_near_enough(seconds: int) -> None:
         ),
     ],
 )
-async def test_a_header_that_says_too_little(authorization: str | None, code: str, message: str) -> None:
+async def test_an_incomplete_authorization_header_is_refused(
+    authorization: str | None, code: str, message: str
+) -> None:
     def headers(emulator: Emulator) -> dict[str, str]:
-        bare = without(signed(emulator, PATH, BODY), "Authorization")
+        bare = without(signed_headers(emulator, PATH, BODY), "Authorization")
         return bare if authorization is None else {**bare, "Authorization": authorization}
 
-    status, named, said = await refused(headers)
-    assert (status, named) == (403, code)
-    assert message in said
+    status, error_type, text = await refusal(headers)
+    assert (status, error_type) == (403, code)
+    assert message in text
 
 
 @pytest.mark.parametrize("date", ["", "yesterday"])
-async def test_a_date_that_is_none(date: str) -> None:
+async def test_an_invalid_date_is_refused(date: str) -> None:
     def headers(emulator: Emulator) -> dict[str, str]:
         authorization = (
             f"AWS4-HMAC-SHA256 Credential={ACCESS_KEY_ID}/{date[:8]}/us-east-1/bedrock/aws4_request, "
             "SignedHeaders=host;x-amz-date, Signature=0"
         )
-        return {**signed(emulator, PATH, BODY), "X-Amz-Date": date, "Authorization": authorization}
+        return {**signed_headers(emulator, PATH, BODY), "X-Amz-Date": date, "Authorization": authorization}
 
-    assert (await refused(headers))[1] == "IncompleteSignatureException"
+    assert (await refusal(headers))[1] == "IncompleteSignatureException"
 
 
-async def test_every_header_of_aws_must_be_signed_but_tracing() -> None:
-    status, code, message = await refused(lambda emulator: {**signed(emulator, PATH, BODY), "X-Amz-Extra": "1"})
+async def test_every_amz_header_except_tracing_must_be_signed() -> None:
+    status, code, message = await refusal(lambda emulator: {**signed_headers(emulator, PATH, BODY), "X-Amz-Extra": "1"})
     assert (status, code) == (403, "InvalidSignatureException")
     assert message == "There were headers present in the request which were not signed: x-amz-extra"
     async with Emulator() as emulator:
-        headers = {**signed(emulator, PATH, BODY), "X-Amzn-Trace-Id": "Root=1", "amz-sdk-request": "attempt=1"}
-        assert (await answered(emulator, headers)).status == 200
+        headers = {**signed_headers(emulator, PATH, BODY), "X-Amzn-Trace-Id": "Root=1", "amz-sdk-request": "attempt=1"}
+        assert (await send_with(emulator, headers)).status == 200
 
 
 @pytest.mark.parametrize(
@@ -143,46 +147,48 @@ async def test_every_header_of_aws_must_be_signed_but_tracing() -> None:
 )
 async def test_the_list_of_signed_headers_is_checked(names: str, message: str) -> None:
     def headers(emulator: Emulator) -> dict[str, str]:
-        right = signed(emulator, PATH, BODY)
-        start, _, end = right["Authorization"].partition("content-type;host;x-amz-date")
-        return {**right, "Authorization": start + names + end}
+        valid = signed_headers(emulator, PATH, BODY)
+        start, _, end = valid["Authorization"].partition("content-type;host;x-amz-date")
+        return {**valid, "Authorization": start + names + end}
 
-    assert message in (await refused(headers))[2]
+    assert message in (await refusal(headers))[2]
 
 
 async def test_a_signed_header_must_not_change() -> None:
-    message = (await refused(lambda emulator: {**signed(emulator, PATH, BODY), "content-type": "text/plain"}))[2]
+    message = (await refusal(lambda emulator: {**signed_headers(emulator, PATH, BODY), "content-type": "text/plain"}))[
+        2
+    ]
     assert message.startswith(MISMATCH)
 
 
-async def test_another_path_is_another_signature() -> None:
+async def test_a_signature_is_not_valid_for_another_path() -> None:
     async with Emulator() as emulator:
-        headers = signed(emulator, PATH, BODY)
+        headers = signed_headers(emulator, PATH, BODY)
         for other in (PATH.replace("%3A", ":"), target("converse"), PATH + "?x=1"):
-            assert (await answered(emulator, headers, path=other)).error[1] == "InvalidSignatureException"
+            assert (await send_with(emulator, headers, path=other)).error[1] == "InvalidSignatureException"
 
 
-async def test_a_path_with_a_bare_colon_is_signed_as_it_is_sent() -> None:
+async def test_a_path_with_an_unescaped_colon_is_signed_as_sent() -> None:
     path = PATH.replace("%3A", ":")
     async with Emulator() as emulator:
-        assert (await answered(emulator, signed(emulator, path, BODY), path=path)).status == 200
+        assert (await send_with(emulator, signed_headers(emulator, path, BODY), path=path)).status == 200
 
 
-async def test_the_session_token_is_signed_and_must_be_the_right_one() -> None:
+async def test_the_session_token_is_signed_and_must_match() -> None:
     keys = Keys(ACCESS_KEY_ID, SECRET_ACCESS_KEY, "token==")
     async with Emulator(credentials=keys) as emulator:
-        assert (await answered(emulator, signed(emulator, PATH, BODY, keys=keys))).status == 200
+        assert (await send_with(emulator, signed_headers(emulator, PATH, BODY, keys=keys))).status == 200
         assert (await post(emulator)).error[1] == "UnrecognizedClientException"
 
 
-async def test_a_declared_hash_must_be_the_bodys() -> None:
+async def test_a_content_hash_header_must_match_the_body() -> None:
     async with Emulator() as emulator:
         for digest, status in ((hash_payload(BODY), 200), (hash_payload(b""), 403), ("UNSIGNED-PAYLOAD", 403)):
             headers = [("X-Amz-Content-SHA256", digest)]
-            assert (await answered(emulator, signed(emulator, PATH, BODY, headers=headers))).status == status
+            assert (await send_with(emulator, signed_headers(emulator, PATH, BODY, headers=headers))).status == status
 
 
-async def test_headers_that_our_signer_leaves_out_verify_where_others_sign_them() -> None:
+async def test_signed_headers_that_the_library_never_signs_are_verified() -> None:
     async with Emulator(clock=lambda: NOON) as emulator:
         fields = {
             "Accept-Encoding": "gzip,  br",
@@ -199,15 +205,15 @@ async def test_headers_that_our_signer_leaves_out_verify_where_others_sign_them(
         signature = hmac.digest(signing_key(SECRET_ACCESS_KEY, "20250701", "us-east-1"), text.encode(), "sha256").hex()
         credential = f"{ACCESS_KEY_ID}/20250701/us-east-1/bedrock/aws4_request"
         authorization = f"AWS4-HMAC-SHA256 Credential={credential},SignedHeaders={names},Signature={signature}"
-        assert (await answered(emulator, {**fields, "Authorization": authorization})).status == 200
+        assert (await send_with(emulator, {**fields, "Authorization": authorization})).status == 200
 
 
 async def test_the_bearer_key() -> None:
     async with Emulator() as emulator:
         host = emulator.url.removeprefix("http://")
-        assert (await answered(emulator, {"Host": host, "Authorization": f"Bearer {API_KEY}"})).status == 200
+        assert (await send_with(emulator, {"Host": host, "Authorization": f"Bearer {API_KEY}"})).status == 200
         assert emulator.requests[0].auth == "bearer"
-        wrong = await answered(emulator, {"Host": host, "Authorization": "Bearer other"})
+        wrong = await send_with(emulator, {"Host": host, "Authorization": "Bearer other"})
         assert wrong.error == (
             403,
             None,
@@ -215,12 +221,12 @@ async def test_the_bearer_key() -> None:
         )
 
 
-async def test_a_way_in_can_be_closed() -> None:
+async def test_each_kind_of_authentication_can_be_disabled() -> None:
     async with Emulator(api_key=None, credentials=None) as emulator:
         host = emulator.url.removeprefix("http://")
-        assert (await answered(emulator, {"Host": host, "Authorization": f"Bearer {API_KEY}"})).status == 403
+        assert (await send_with(emulator, {"Host": host, "Authorization": f"Bearer {API_KEY}"})).status == 403
         assert (await post(emulator)).error[1] == "UnrecognizedClientException"
 
 
-def test_secrets_do_not_show() -> None:
+def test_secrets_are_not_in_the_repr() -> None:
     assert "hidden" not in repr(Keys("AKID", "hidden", "hidden"))

@@ -1,7 +1,7 @@
-"""Bodies in the models' own formats, for InvokeModel: three families, each one row of a table.
+"""Native formats of InvokeModel: Claude, gpt-oss and Llama.
 
-A family reads its request as the Converse body of the same conversation, so that one logic answers, counts and caches
-for all routes; and it writes the answer's Converse events and Converse document in its own words.
+Each family converts its request to the Converse body of the same conversation, so that answers, counts and caching are
+shared by all routes, and converts the answer's Converse events and document to its own format.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _NAMES = ((_CLAUDE, "claude"), (_OPENAI, "gpt-oss"), (_LLAMA, "llama"))
 
 
 def read_native(body: dict[str, Any], model: str) -> tuple[dict[str, Any], Form]:
-    """The same conversation as a Converse body, and the form of its answer. Raises `Refusal`."""
+    """Return the conversation as a Converse body, and the form of its answer. Raises `Refusal`."""
     family = _family(body, model)
     try:
         return _READ[family](body, model), _FORM[family](body)
@@ -32,11 +32,11 @@ def read_native(body: dict[str, Any], model: str) -> tuple[dict[str, Any], Form]
 
 def _family(body: dict[str, Any], model: str) -> str:
     maker, name = maker_of(model)
-    for family, start in _NAMES:
-        if maker == family and name.startswith(start):
+    for family, prefix in _NAMES:
+        if maker == family and name.startswith(prefix):
             return family
     if not maker and model.startswith("arn:"):
-        # Provisioned models, application profiles and imported models do not tell whose they are, but the body does.
+        # ARNs of provisioned models, application profiles and imported models do not name the family; the body does.
         return _CLAUDE if "anthropic_version" in body else _LLAMA if "prompt" in body else _OPENAI
     raise _unsupported(maker)
 

@@ -1,7 +1,7 @@
-"""What the native streams share: Converse events go in one by one, the family's JSON documents come out as chunks.
+"""The base class of native streams: it converts Converse events to the family's JSON documents, sent as chunks.
 
-A script's `event(name, {...})` is one document, sent as it is. Its name is not on the wire here, but names mean what
-they mean on Converse: `messageStart`, `messageStop` and `metadata` take the place of the emulator's own.
+A script's `event(name, {...})` is one document, sent unchanged. Its name is not sent, but has the same meaning as on
+Converse: `messageStart`, `messageStop` and `metadata` replace the emulator's own events.
 """
 
 from __future__ import annotations
@@ -20,35 +20,36 @@ from ..rendering import EventComposer, WireEvent
 __all__ = ("METRICS", "STREAM_HEADERS", "ChunkComposer", "count_headers", "extras", "metrics")
 
 METRICS = "amazon-bedrock-invocationMetrics"
-"""The member that Bedrock adds to the last document of a stream."""
+"""The member with Bedrock's metrics in the last document of a stream."""
 STREAM_HEADERS = (("X-Amzn-Bedrock-Content-Type", "application/json"),)
 
 
 class ChunkComposer(ABC):
-    """Turns steps into the chunks of one family's stream."""
+    """The composer of a family's stream."""
 
     names: ClassVar[dict[str, str]] = {}
-    """The family's own names of events that `event` may use, by the Converse event they stand for."""
+    """The Converse names of events, by the family's own names, which `event` accepts too."""
 
     def __init__(self, steps: Sequence[Step], facts: Facts) -> None:
         self.facts = facts
         self.steps = steps
-        self.said = last_metadata(steps)
-        self.closing = facts.metadata(steps, self.said)
-        """Counts and latency of the whole answer, as Converse spells them."""
+        self.scripted_metadata = last_metadata(steps)
+        self.metadata = facts.metadata(steps, self.scripted_metadata)
+        """Counts and latency of the complete answer, in Converse's format."""
         self.stop = stop_of(steps)
         self._events = EventComposer(steps, facts)
 
     @abstractmethod
     def translate(self, name: str, payload: dict[str, Any]) -> Iterator[dict[str, Any]]:
-        """The documents that say what a Converse event says."""
+        """Yield the documents for a Converse event."""
 
-    def settle(self) -> Iterator[dict[str, Any]]:
-        """What is still to be said when a step has been."""
+    def flush(self) -> Iterator[dict[str, Any]]:
+        """Yield the documents that are still pending at the end of a step."""
         yield from ()
 
     def compose(self, step: Step) -> Iterator[WireEvent]:
         """See `Composer`."""
+        # Every document of a native stream is a `chunk` event. Bytes are the payload of an event with the given name.
         if isinstance(step, Event) and isinstance(step.payload, dict):
             self._events.note(self.names.get(step.name, step.name))
             yield _chunk(step.payload)
@@ -64,46 +65,48 @@ class ChunkComposer(ABC):
             if isinstance(event.payload, bytes):
                 yield event
             else:
-                yield from (_chunk(said, event.is_delta) for said in self.translate(event.name, event.payload))
-        yield from map(_chunk, self.settle())
+                yield from (_chunk(document, event.is_delta) for document in self.translate(event.name, event.payload))
+        yield from map(_chunk, self.flush())
 
 
 def _chunk(document: dict[str, Any], is_delta: bool = False) -> WireEvent:
+    # The document is a blob, which the JSON payload carries as base64.
     return WireEvent("chunk", {"bytes": b64encode(msgspec.json.encode(document)).decode()}, is_delta)
 
 
-def metrics(closing: dict[str, Any]) -> dict[str, Any]:
-    """Bedrock's own counts, with what a script adds to the metadata beside them."""
-    usage, latency = closing["usage"], closing["metrics"]["latencyMs"]
+def metrics(metadata: dict[str, Any]) -> dict[str, Any]:
+    """Return the member with Bedrock's metrics, and the members that a script adds to the metadata."""
+    usage, latency = metadata["usage"], metadata["metrics"]["latencyMs"]
     counted = {
         "inputTokenCount": usage.get("inputTokens", 0),
         "outputTokenCount": usage.get("outputTokens", 0),
         "invocationLatency": latency,
         "firstByteLatency": min(FIRST_TOKEN_MS, latency),
     }
+    # Cache counts are present only if the request has cache points.
     for kind in ("Read", "Write"):
         if f"cache{kind}InputTokens" in usage:
             counted[f"cache{kind}InputTokenCount"] = usage[f"cache{kind}InputTokens"]
-    return {METRICS: counted, **extras(closing)}
+    return {METRICS: counted, **extras(metadata)}
 
 
-def extras(closing: dict[str, Any]) -> dict[str, Any]:
-    """The members of the metadata that only a script can have put there."""
-    return {name: value for name, value in closing.items() if name not in ("usage", "metrics")}
+def extras(metadata: dict[str, Any]) -> dict[str, Any]:
+    """Return the members of the metadata that a script added."""
+    return {name: value for name, value in metadata.items() if name not in ("usage", "metrics")}
 
 
 def count_headers(steps: Sequence[Step], facts: Facts) -> dict[str, str]:
-    """The response headers of InvokeModel that say what the stream says in its metrics."""
-    said = last_metadata(steps)
-    if said.absent:
+    """Return the response headers of InvokeModel with the counts that a stream has in its metrics."""
+    scripted = last_metadata(steps)
+    if scripted.absent:
         return {}
-    closing = facts.metadata(steps, said)
-    usage = closing["usage"]
+    metadata = facts.metadata(steps, scripted)
+    usage = metadata["usage"]
     counts = {
         "Input-Token-Count": usage.get("inputTokens"),
         "Output-Token-Count": usage.get("outputTokens"),
         "Cache-Read-Input-Token-Count": usage.get("cacheReadInputTokens"),
         "Cache-Write-Input-Token-Count": usage.get("cacheWriteInputTokens"),
-        "Invocation-Latency": closing["metrics"]["latencyMs"],
+        "Invocation-Latency": metadata["metrics"]["latencyMs"],
     }
     return {f"X-Amzn-Bedrock-{name}": str(count) for name, count in counts.items() if count is not None}

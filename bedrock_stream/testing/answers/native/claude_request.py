@@ -1,4 +1,4 @@
-"""Claude's Messages API as Bedrock takes it: what it refuses in its own words, and the conversation it holds."""
+"""Requests in the format of Claude's Messages API: validation with Claude's error messages, conversion to Converse."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from ..turns import unpaired
 
 __all__ = ("read",)
 
+# `model` and `stream` of Anthropic's own API are refused: the model id is in the path, and there are two operations.
 _TOP_LEVEL = frozenset(
     {"anthropic_beta", "anthropic_version", "context_management", "max_tokens", "messages", "metadata"}
     | {"output_config", "stop_sequences", "system", "temperature", "thinking", "tool_choice", "tools"}
@@ -23,13 +24,13 @@ _TOP_LEVEL = frozenset(
 _TOOL = frozenset({"allowed_callers", "cache_control", "defer_loading", "description", "input_examples"}) | frozenset(
     {"input_schema", "name", "strict", "type"}
 )
-# Bedrock's own version, or the date of Anthropic's, which newer releases of their SDK send.
+# Bedrock's own version, or a plain date, which newer releases of Anthropic's SDK send.
 _VERSION = re.compile(r"(bedrock-)?\d{4}-\d\d-\d\d")
 _TOOL_NAME = re.compile(r"[a-zA-Z0-9_-]{1,128}")
 
 
 def read(body: dict[str, Any], _model: str) -> dict[str, Any]:
-    """The Converse body of the same conversation. Raises `Refusal` where Claude would not take it."""
+    """Validate a body and return the Converse body of the same conversation. Raises `Refusal`."""
     for name in body:
         if name not in _TOP_LEVEL:
             raise invalid(f"{name}: Extra inputs are not permitted")
@@ -47,7 +48,7 @@ def read(body: dict[str, Any], _model: str) -> dict[str, Any]:
     return converse
 
 
-# ---------------------------------------------------------------------------------------------------------- refusals
+# -------------------------------------------------------------------------------------------------------- validation
 
 
 def _check_settings(body: dict[str, Any]) -> None:
@@ -60,23 +61,24 @@ def _check_settings(body: dict[str, Any]) -> None:
         value = body.get(name)
         if value is not None and not 0 <= value <= 1:
             raise invalid(f"{name}: range: 0..1")
-    for place, sequence in enumerate(body.get("stop_sequences") or ()):
+    for index, sequence in enumerate(body.get("stop_sequences") or ()):
         if not sequence.strip():
-            raise invalid(f"stop_sequences.{place}: each stop sequence must contain non-whitespace")
+            raise invalid(f"stop_sequences.{index}: each stop sequence must contain non-whitespace")
 
 
 def _check_tools(body: dict[str, Any]) -> None:
     tools: list[dict[str, Any]] = body.get("tools") or []
     names = [tool.get("name") for tool in tools]
-    for place, tool in enumerate(tools):
+    for index, tool in enumerate(tools):
+        # Anthropic's own tools (`bash_20250124`, ...) have members of their own.
         if not _is_custom(tool):
             continue
         if unknown := sorted(set(tool) - _TOOL):
-            raise invalid(f"tools.{place}.custom.{unknown[0]}: Extra inputs are not permitted")
+            raise invalid(f"tools.{index}.custom.{unknown[0]}: Extra inputs are not permitted")
         if not _TOOL_NAME.fullmatch(str(tool.get("name", ""))):
-            raise invalid(f"tools.{place}.custom.name: String should match pattern '^{_TOOL_NAME.pattern}$'")
+            raise invalid(f"tools.{index}.custom.name: String should match pattern '^{_TOOL_NAME.pattern}$'")
         if not isinstance(tool.get("input_schema"), dict):
-            raise invalid(f"tools.{place}.custom.input_schema: Field required")
+            raise invalid(f"tools.{index}.custom.input_schema: Field required")
     if len(set(names)) < len(names):
         raise invalid("tools: Tool names must be unique.")
     choice = body.get("tool_choice") or {}
@@ -96,39 +98,40 @@ def _check_messages(messages: list[dict[str, Any]]) -> None:
                 f"messages.{position}: all messages must have non-empty content "
                 "except for the optional final assistant message"
             )
-        for place, block in enumerate(blocks):
-            _check_block(block, f"messages.{position}.content.{place}")
+        for index, block in enumerate(blocks):
+            _check_block(block, f"messages.{position}.content.{index}")
 
 
-def _check_block(block: dict[str, Any], place: str) -> None:
+def _check_block(block: dict[str, Any], path: str) -> None:
     kind = block.get("type")
     if kind not in _TO_CONVERSE:
         tags = ", ".join(f"'{name}'" for name in _TO_CONVERSE)
-        raise invalid(f"{place}: Input tag '{kind}' found using 'type' does not match any of the expected tags: {tags}")
+        raise invalid(f"{path}: Input tag '{kind}' found using 'type' does not match any of the expected tags: {tags}")
     if kind == "text" and not block["text"]:
         raise invalid("messages: text content blocks must be non-empty")
     if kind == "text" and not block["text"].strip():
         raise invalid("messages: text content blocks must contain non-whitespace text")
     if kind == "tool_result":
         for number, part in enumerate(_blocks(block.get("content") or [])):
-            _check_block(part, f"{place}.tool_result.content.{number}")
+            _check_block(part, f"{path}.tool_result.content.{number}")
+    # Bedrock takes images as base64 only; Anthropic's own API takes URLs too.
     if kind == "image" and block["source"].get("type") != "base64":
         raise invalid(
-            f"{place}.image.source: Input tag '{block['source'].get('type')}' found using 'type' "
+            f"{path}.image.source: Input tag '{block['source'].get('type')}' found using 'type' "
             "does not match any of the expected tags: 'base64'"
         )
 
 
 def _check_results(messages: list[dict[str, Any]], *, offered: bool) -> None:
     for kind, position, calls in unpaired(messages):
-        named = ", ".join(calls)
+        ids = ", ".join(calls)
         if kind == "missing":
             raise invalid(
                 f"messages.{position - 1}: `tool_use` ids were found without `tool_result` blocks immediately after: "
-                f"{named}. Each `tool_use` block must have a corresponding `tool_result` block in the next message."
+                f"{ids}. Each `tool_use` block must have a corresponding `tool_result` block in the next message."
             )
         raise invalid(
-            f"messages.{position}: unexpected `tool_use_id` found in `tool_result` blocks: {named}. "
+            f"messages.{position}: unexpected `tool_use_id` found in `tool_result` blocks: {ids}. "
             "Each `tool_result` block must have a corresponding `tool_use` block in the previous message."
         )
     used = any("toolUse" in block for message in messages for block in message["content"])
@@ -136,7 +139,7 @@ def _check_results(messages: list[dict[str, Any]], *, offered: bool) -> None:
         raise invalid("Requests which include `tool_use` or `tool_result` blocks must define tools")
 
 
-# ------------------------------------------------------------------------------------------------------ as Converse
+# ------------------------------------------------------------------------------------------------------- conversion
 
 
 def _to_converse(body: dict[str, Any]) -> dict[str, Any]:
@@ -146,18 +149,19 @@ def _to_converse(body: dict[str, Any]) -> dict[str, Any]:
         "temperature": "temperature",
         "top_p": "topP",
     }
-    config = {own: body[name] for name, own in names.items() if body.get(name) is not None}
+    config = {converse_name: body[name] for name, converse_name in names.items() if body.get(name) is not None}
     converse: dict[str, Any] = {
         "messages": [
-            {"role": message["role"], "content": list(_converted(_blocks(message["content"])))}
+            {"role": message["role"], "content": list(_convert(_blocks(message["content"])))}
             for message in body["messages"]
         ],
         "inferenceConfig": config,
         "additionalModelRequestFields": {name: body[name] for name in ("thinking", "top_k") if body.get(name)},
+        # Claude always reports the stop sequence that it met.
         "additionalModelResponseFieldPaths": ["/stop_sequence"],
     }
     if body.get("system"):
-        converse["system"] = list(_converted(_blocks(body["system"])))
+        converse["system"] = list(_convert(_blocks(body["system"])))
     if body.get("tools"):
         converse["toolConfig"] = _tools(body["tools"], body.get("tool_choice") or {})
     form = (body.get("output_config") or {}).get("format") or {}
@@ -171,15 +175,16 @@ def _blocks(content: Any) -> list[dict[str, Any]]:
     return [{"type": "text", "text": content}] if isinstance(content, str) else list(content)
 
 
-def _marked(converted: dict[str, Any], block: dict[str, Any]) -> Iterator[dict[str, Any]]:
+def _with_cache_point(converted: dict[str, Any], block: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    # A `cache_control` member is a block of its own on Converse, after the block that has it.
     yield converted
-    if mark := block.get("cache_control"):
-        yield {"cachePoint": {"type": "default", "ttl": mark.get("ttl", "5m")}}
+    if cache_control := block.get("cache_control"):
+        yield {"cachePoint": {"type": "default", "ttl": cache_control.get("ttl", "5m")}}
 
 
-def _converted(blocks: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+def _convert(blocks: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
     for block in blocks:
-        yield from _marked(_TO_CONVERSE[block["type"]](block), block)
+        yield from _with_cache_point(_TO_CONVERSE[block["type"]](block), block)
 
 
 def _is_custom(tool: dict[str, Any]) -> bool:
@@ -187,18 +192,17 @@ def _is_custom(tool: dict[str, Any]) -> bool:
 
 
 def _tools(tools: list[dict[str, Any]], choice: dict[str, Any]) -> dict[str, Any]:
-    offered = [
-        part
-        for tool in tools
-        for part in _marked(_tool_spec(tool) if _is_custom(tool) else {"systemTool": {"name": tool["name"]}}, tool)
-    ]
+    converted: list[dict[str, Any]] = []
+    for tool in tools:
+        spec = _tool_spec(tool) if _is_custom(tool) else {"systemTool": {"name": tool["name"]}}
+        converted += _with_cache_point(spec, tool)
     kind = choice.get("type", "auto")
-    return {"tools": offered, "toolChoice": {kind: {"name": choice["name"]} if kind == "tool" else {}}}
+    return {"tools": converted, "toolChoice": {kind: {"name": choice["name"]} if kind == "tool" else {}}}
 
 
 def _tool_spec(tool: dict[str, Any]) -> dict[str, Any]:
-    described = {"description": tool["description"]} if tool.get("description") else {}
-    return {"toolSpec": {"name": tool["name"], **described, "inputSchema": {"json": tool["input_schema"]}}}
+    description = {"description": tool["description"]} if tool.get("description") else {}
+    return {"toolSpec": {"name": tool["name"], **description, "inputSchema": {"json": tool["input_schema"]}}}
 
 
 def _image(block: dict[str, Any]) -> dict[str, Any]:
@@ -210,13 +214,13 @@ def _document(block: dict[str, Any]) -> dict[str, Any]:
     source = block["source"]
     match source["type"]:
         case "text":
-            held: dict[str, Any] = {"source": {"text": source["data"]}}
+            content: dict[str, Any] = {"source": {"text": source["data"]}}
         case "content":
-            held = {"source": {"content": [{"text": part["text"]} for part in _blocks(source["content"])]}}
+            content = {"source": {"content": [{"text": part["text"]} for part in _blocks(source["content"])]}}
         case _:
-            held = {"format": "pdf", "source": {"bytes": source["data"]}}
-    named = {"name": block.get("title") or "document", "citations": block.get("citations") or {}}
-    return {"document": {**named, **held}}
+            content = {"format": "pdf", "source": {"bytes": source["data"]}}
+    members = {"name": block.get("title") or "document", "citations": block.get("citations") or {}}
+    return {"document": {**members, **content}}
 
 
 def _tool_result(block: dict[str, Any]) -> dict[str, Any]:

@@ -1,7 +1,7 @@
-"""Answers in the words of Chat Completions, as gpt-oss gives them on Bedrock.
+"""Answers in the format of Chat Completions, as of gpt-oss on Bedrock.
 
-Reasoning stands inside the content, each delta of it in tags of its own. Bedrock's metrics are on the last chunk: the
-one with the finish reason, or the one with the usage where `stream_options` asks for that.
+Reasoning is part of the content, each delta in its own `<reasoning>` tags. Bedrock's metrics are in the last chunk: the
+one with the finish reason, or the one with the usage if `stream_options` requests it.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from typing import Any
 
 from ...steps import Citation, Reasoning, Step
 from ..facts import Facts, last_metadata
-from ..rendering import Form, whole_answer
+from ..rendering import Form, answer_document
 from .chunks import STREAM_HEADERS, ChunkComposer, count_headers, extras, metrics
 
 __all__ = ("form",)
 
-_CREATED = 1751371200  # answers repeat exactly, so they are always as old as this
+_CREATED = 1751371200  # 2025-07-01T12:00:00Z; a constant, so that answers repeat exactly
 _FINISH = {
     "end_turn": "stop", "stop_sequence": "stop", "max_tokens": "length", "tool_use": "tool_calls",
     "content_filtered": "content_filter", "guardrail_intervened": "content_filter",
@@ -26,16 +26,16 @@ _FINISH = {
 
 
 def form(body: dict[str, Any]) -> Form:
-    """How gpt-oss answers this body."""
-    asked = bool((body.get("stream_options") or {}).get("include_usage"))
-    return Form(partial(_Chunks, asked), _whole, count_headers, STREAM_HEADERS, _is_unsayable)
+    """Return the form of gpt-oss's answer to this body."""
+    include_usage = bool((body.get("stream_options") or {}).get("include_usage"))
+    return Form(partial(_Chunks, include_usage), _document, count_headers, STREAM_HEADERS, _is_unsupported)
 
 
-def _is_unsayable(step: Step) -> bool:
+def _is_unsupported(step: Step) -> bool:
     return isinstance(step, Citation) or (isinstance(step, Reasoning) and step.redacted is not None)
 
 
-def _own(facts: Facts) -> Facts:
+def _with_call_prefix(facts: Facts) -> Facts:
     return facts._replace(call_prefix="chatcmpl-tool-")
 
 
@@ -44,85 +44,87 @@ def _envelope(kind: str, facts: Facts, choices: list[dict[str, Any]]) -> dict[st
     return {"choices": choices, "created": _CREATED, **identity}
 
 
-def _usage(closing: dict[str, Any]) -> dict[str, int]:
-    usage = closing["usage"]
+def _usage(metadata: dict[str, Any]) -> dict[str, int]:
+    usage = metadata["usage"]
     prompt, completion = usage.get("inputTokens", 0), usage.get("outputTokens", 0)
     return {"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": prompt + completion}
 
 
-def _tagged(thought: str) -> str:
-    return f"<reasoning>{thought}</reasoning>"
+def _in_tags(reasoning: str) -> str:
+    return f"<reasoning>{reasoning}</reasoning>"
 
 
 class _Chunks(ChunkComposer):
-    def __init__(self, usage_asked: bool, steps: Sequence[Step], facts: Facts) -> None:
-        super().__init__(steps, _own(facts))
-        self._usage_asked = usage_asked
+    def __init__(self, include_usage: bool, steps: Sequence[Step], facts: Facts) -> None:
+        super().__init__(steps, _with_call_prefix(facts))
+        self._include_usage = include_usage
         self._calls = -1
-        self._begun: dict[str, Any] | None = None  # a call that is named together with its first fragment
+        self._pending_call: dict[str, Any] | None = None  # id and name, sent together with the first fragment
 
     def translate(self, name: str, payload: dict[str, Any]) -> Iterator[dict[str, Any]]:
         match name:
             case "messageStart":
-                yield self._said({"role": "assistant", "content": ""})
+                yield self._chunk({"role": "assistant", "content": ""})
             case "contentBlockStart":
                 call = payload["start"]["toolUse"]
                 self._calls += 1
-                self._begun = {"id": call["toolUseId"], "type": "function", "function": {"name": call["name"]}}
+                self._pending_call = {"id": call["toolUseId"], "type": "function", "function": {"name": call["name"]}}
             case "contentBlockDelta":
                 yield from self._delta(payload["delta"])
             case "messageStop":
-                # The metrics are on this chunk unless the usage gets one of its own.
-                counted = {} if self._usage_asked or self.said.absent else metrics(self.closing)
+                # The metrics are in this chunk unless the usage has a chunk of its own.
+                without_metrics = self._include_usage or self.scripted_metadata.absent
+                counts = {} if without_metrics else metrics(self.metadata)
                 reason = _FINISH.get(payload["stopReason"], payload["stopReason"])
-                yield {**self._said({}, reason), **counted}
-            case "metadata" if self._usage_asked:
-                whole = _envelope("chat.completion.chunk", self.facts, [])
-                yield {**whole, "usage": _usage(payload), **metrics(payload)}
+                yield {**self._chunk({}, reason), **counts}
+            case "metadata" if self._include_usage:
+                chunk = _envelope("chat.completion.chunk", self.facts, [])
+                yield {**chunk, "usage": _usage(payload), **metrics(payload)}
 
-    def settle(self) -> Iterator[dict[str, Any]]:
-        if self._begun is not None:
+    def flush(self) -> Iterator[dict[str, Any]]:
+        # A call without input is sent with empty arguments.
+        if self._pending_call is not None:
             yield self._fragment("")
 
-    def _said(self, delta: dict[str, Any], reason: str | None = None) -> dict[str, Any]:
+    def _chunk(self, delta: dict[str, Any], reason: str | None = None) -> dict[str, Any]:
         choice = {"index": 0, "delta": delta, "finish_reason": reason}
         return _envelope("chat.completion.chunk", self.facts, [choice])
 
     def _delta(self, delta: dict[str, Any]) -> Iterator[dict[str, Any]]:
         match delta:
             case {"text": text}:
-                yield self._said({"content": text})
+                yield self._chunk({"content": text})
             case {"reasoningContent": {"text": text}}:
-                yield self._said({"content": _tagged(text)})
+                yield self._chunk({"content": _in_tags(text)})
             case {"toolUse": {"input": fragment}}:
                 yield self._fragment(fragment)
-            # Signatures are Claude's; gpt-oss has none.
+            # gpt-oss has no signatures, so they are dropped.
 
     def _fragment(self, arguments: str) -> dict[str, Any]:
-        begun, self._begun = self._begun or {"function": {}}, None
-        function = {**begun.pop("function"), "arguments": arguments}
-        return self._said({"tool_calls": [{"index": self._calls, **begun, "function": function}]})
+        call, self._pending_call = self._pending_call or {"function": {}}, None
+        function = {**call.pop("function"), "arguments": arguments}
+        return self._chunk({"tool_calls": [{"index": self._calls, **call, "function": function}]})
 
 
-# ---------------------------------------------------------------------------------------------------------- as JSON
+# ---------------------------------------------------------------------------------------------------------- document
 
 
-def _whole(steps: Sequence[Step], facts: Facts) -> dict[str, Any]:
-    facts = _own(facts)
-    answer = whole_answer(steps, facts)
+def _document(steps: Sequence[Step], facts: Facts) -> dict[str, Any]:
+    facts = _with_call_prefix(facts)
+    answer = answer_document(steps, facts)
     blocks = answer["output"]["message"]["content"]
-    message: dict[str, Any] = {"content": "".join(map(_spoken, blocks)) or None, "role": "assistant"}
+    message: dict[str, Any] = {"content": "".join(map(_text_of, blocks)) or None, "role": "assistant"}
     if calls := [_call(block["toolUse"]) for block in blocks if "toolUse" in block]:
         message["tool_calls"] = calls
     reason = _FINISH.get(answer["stopReason"], answer["stopReason"])
-    own = _envelope("chat.completion", facts, [{"finish_reason": reason, "index": 0, "message": message}])
-    closing = facts.metadata(steps, last_metadata(steps))
-    return {**own, "usage": _usage(closing), **extras(closing)}
+    document = _envelope("chat.completion", facts, [{"finish_reason": reason, "index": 0, "message": message}])
+    metadata = facts.metadata(steps, last_metadata(steps))
+    return {**document, "usage": _usage(metadata), **extras(metadata)}
 
 
-def _spoken(block: dict[str, Any]) -> str:
+def _text_of(block: dict[str, Any]) -> str:
     if "reasoningContent" in block:
-        return _tagged(block["reasoningContent"]["reasoningText"]["text"])
+        return _in_tags(block["reasoningContent"]["reasoningText"]["text"])
     return str(block.get("text", ""))
 
 

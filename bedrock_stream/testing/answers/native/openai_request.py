@@ -1,4 +1,4 @@
-"""Chat Completions as gpt-oss takes it on Bedrock: what it refuses, and the conversation it holds."""
+"""Requests in the format of Chat Completions, as for gpt-oss on Bedrock: validation and conversion to Converse."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ _TOP_LEVEL = frozenset(
     | {"stop", "stream", "stream_options", "temperature", "tool_choice", "tools", "top_p", "user"}
     | {"amazon-bedrock-guardrailConfig"}
 )
-_EFFORTS = ("low", "medium", "high")
+_EFFORTS = ("low", "medium", "high")  # gpt-oss always reasons, so "none" is not an effort
 
 
 def read(body: dict[str, Any], _model: str) -> dict[str, Any]:
-    """The Converse body of the same conversation. Raises `Refusal` where gpt-oss would not take it."""
+    """Validate a body and return the Converse body of the same conversation. Raises `Refusal`."""
     for name in body:
         if name not in _TOP_LEVEL:
             raise extraneous(name)
@@ -63,7 +63,7 @@ def _limit(body: dict[str, Any]) -> Any:
     return body.get("max_completion_tokens", body.get("max_tokens"))
 
 
-# ------------------------------------------------------------------------------------------------------ as Converse
+# ------------------------------------------------------------------------------------------------------- conversion
 
 
 def _to_converse(body: dict[str, Any]) -> dict[str, Any]:
@@ -85,30 +85,31 @@ def _to_converse(body: dict[str, Any]) -> dict[str, Any]:
     return converse
 
 
-def _add(message: dict[str, Any], converse: dict[str, Any], place: str) -> None:
+def _add(message: dict[str, Any], converse: dict[str, Any], path: str) -> None:
     role = message["role"]
-    blocks = _texts(message.get("content"), place)
+    blocks = _texts(message.get("content"), path)
     match role:
         case "system" | "developer":
             converse["system"] += blocks
         case "user":
             if not blocks or not all(block["text"] for block in blocks):
-                raise invalid(f"{place}.content: text must not be empty")
+                raise invalid(f"{path}.content: text must not be empty")
             converse["messages"].append({"role": role, "content": blocks})
         case "assistant":
             calls = [_tool_use(call) for call in message.get("tool_calls") or ()]
-            spoken = [block for block in blocks if block["text"]]
-            converse["messages"].append({"role": role, "content": spoken + calls})
+            texts = [block for block in blocks if block["text"]]
+            converse["messages"].append({"role": role, "content": texts + calls})
         case "tool":
+            # Some clients send the tool's name here; Bedrock refuses it.
             if "name" in message:
-                raise extraneous("name", f"#/{place.replace('.', '/')}")
+                raise extraneous("name", f"#/{path.replace('.', '/')}")
             _add_result(converse["messages"], {"toolUseId": message["tool_call_id"], "content": blocks})
         case _:
-            raise invalid(f"{place}.role: Unexpected message role '{role}'.")
+            raise invalid(f"{path}.role: Unexpected message role '{role}'.")
 
 
 def _add_result(messages: list[dict[str, Any]], result: dict[str, Any]) -> None:
-    """Each tool message brings one result; Converse wants those of one turn together."""
+    # Each tool message has one result; on Converse the results of one turn are in one message.
     last = messages[-1]["content"] if messages and messages[-1]["role"] == "user" else []
     if not last or "toolResult" not in last[0]:
         last = []
@@ -116,13 +117,13 @@ def _add_result(messages: list[dict[str, Any]], result: dict[str, Any]) -> None:
     last.append({"toolResult": result})
 
 
-def _texts(content: Any, place: str) -> list[dict[str, Any]]:
+def _texts(content: Any, path: str) -> list[dict[str, Any]]:
     if content is None:
         return []
     parts = [{"type": "text", "text": content}] if isinstance(content, str) else content
     for number, part in enumerate(parts):
         if part["type"] != "text":
-            raise invalid(f"{place}.content.{number}: this model does not support {part['type']} content")
+            raise invalid(f"{path}.content.{number}: this model does not support {part['type']} content")
     return [{"text": part["text"]} for part in parts]
 
 
@@ -135,9 +136,9 @@ def _tools(tools: list[dict[str, Any]], choice: Any) -> dict[str, Any]:
     specs = []
     for tool in tools:
         function = tool["function"]
-        described = {"description": function["description"]} if function.get("description") else {}
+        description = {"description": function["description"]} if function.get("description") else {}
         schema = {"inputSchema": {"json": function.get("parameters") or {"type": "object"}}}
-        specs.append({"toolSpec": {"name": function["name"], **described, **schema}})
+        specs.append({"toolSpec": {"name": function["name"], **description, **schema}})
     if isinstance(choice, dict):
         return {"tools": specs, "toolChoice": {"tool": {"name": choice["function"]["name"]}}}
     return {"tools": specs, "toolChoice": {"any" if choice == "required" else choice or "auto": {}}}

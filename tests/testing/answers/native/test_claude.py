@@ -1,4 +1,4 @@
-"""Claude's Messages API through InvokeModel and its stream."""
+"""Claude's Messages API with InvokeModel and InvokeModelWithResponseStream."""
 
 from __future__ import annotations
 
@@ -24,23 +24,23 @@ from tests.support.emulator_client import CLAUDE, NATIVE
 from tests.support.native_client import COUNTED, FIXED, METRICS, TOOL, USAGE, document, documents
 
 
-def opened(index: int, **block: Any) -> dict[str, Any]:
+def block_start(index: int, **block: Any) -> dict[str, Any]:
     return {"type": "content_block_start", "index": index, "content_block": block}
 
 
-def claude_delta(index: int, kind: str, **said: Any) -> dict[str, Any]:
-    return {"type": "content_block_delta", "index": index, "delta": {"type": f"{kind}_delta", **said}}
+def claude_delta(index: int, kind: str, **members: Any) -> dict[str, Any]:
+    return {"type": "content_block_delta", "index": index, "delta": {"type": f"{kind}_delta", **members}}
 
 
-def ended(index: int) -> dict[str, Any]:
+def block_stop(index: int) -> dict[str, Any]:
     return {"type": "content_block_stop", "index": index}
 
 
-def claude_end(reason: str = "end_turn", met: str | None = None) -> list[dict[str, Any]]:
+def claude_end(reason: str = "end_turn", sequence: str | None = None) -> list[dict[str, Any]]:
     return [
         {
             "type": "message_delta",
-            "delta": {"stop_reason": reason, "stop_sequence": met},
+            "delta": {"stop_reason": reason, "stop_sequence": sequence},
             "usage": {"output_tokens": 7},
         },
         {"type": "message_stop", METRICS: COUNTED},
@@ -66,60 +66,60 @@ CITED = {
         (
             [text(["Hel", "lo"])],
             [
-                opened(0, type="text", text=""),
+                block_start(0, type="text", text=""),
                 PING,
                 claude_delta(0, "text", text="Hel"),
                 claude_delta(0, "text", text="lo"),
-                ended(0),
+                block_stop(0),
                 *claude_end(),
             ],
         ),
         (
             [reasoning(["Hm"], signature="c2ln"), text("a"), end_block(), text("b")],
             [
-                opened(0, type="thinking", thinking="", signature=""),
+                block_start(0, type="thinking", thinking="", signature=""),
                 PING,
                 claude_delta(0, "thinking", thinking="Hm"),
                 claude_delta(0, "signature", signature="c2ln"),
-                ended(0),
-                opened(1, type="text", text=""),
+                block_stop(0),
+                block_start(1, type="text", text=""),
                 claude_delta(1, "text", text="a"),
-                ended(1),
-                opened(2, type="text", text=""),
+                block_stop(1),
+                block_start(2, type="text", text=""),
                 claude_delta(2, "text", text="b"),
-                ended(2),
+                block_stop(2),
                 *claude_end(),
             ],
         ),
         (
             [reasoning(redacted=b"sealed")],
-            [opened(0, type="redacted_thinking", data="sealed"), PING, ended(0), *claude_end()],
+            [block_start(0, type="redacted_thinking", data="sealed"), PING, block_stop(0), *claude_end()],
         ),
         (
             [reasoning(redacted=b"\xff")],
-            [opened(0, type="redacted_thinking", data="/w=="), PING, ended(0), *claude_end()],
+            [block_start(0, type="redacted_thinking", data="/w=="), PING, block_stop(0), *claude_end()],
         ),
         (
             [tool_call("f", {"a": 1}, id="t1", fragments=2), tool_call("g", id="t2")],
             [
-                opened(0, type="tool_use", id="t1", name="f", input={}),
+                block_start(0, type="tool_use", id="t1", name="f", input={}),
                 PING,
                 claude_delta(0, "input_json", partial_json='{"a"'),
                 claude_delta(0, "input_json", partial_json=": 1}"),
-                ended(0),
-                opened(1, type="tool_use", id="t2", name="g", input={}),
-                ended(1),
+                block_stop(0),
+                block_start(1, type="tool_use", id="t2", name="g", input={}),
+                block_stop(1),
                 *claude_end("tool_use"),
             ],
         ),
         (
             [text("a"), citation(title="T", sourceContent=[{"text": "ab"}], location=CHAR)],
             [
-                opened(0, type="text", text=""),
+                block_start(0, type="text", text=""),
                 PING,
                 claude_delta(0, "text", text="a"),
                 claude_delta(0, "citations", citation=CITED),
-                ended(0),
+                block_stop(0),
                 *claude_end(),
             ],
         ),
@@ -153,22 +153,22 @@ async def test_claude_streams_its_own_events(steps: list[Step], expected: list[A
     assert rest == expected
 
 
-async def test_a_script_may_say_claudes_beginning_itself() -> None:
-    said = {"type": "message_start", "message": {"id": "mine"}}
-    assert (await documents(CLAUDE, event("message_start", said), text("a")))[0] == said
-    assert [said["type"] for said in await documents(CLAUDE, metadata(None), stop())] == [
+async def test_a_script_can_replace_claudes_message_start() -> None:
+    message_start = {"type": "message_start", "message": {"id": "mine"}}
+    assert (await documents(CLAUDE, event("message_start", message_start), text("a")))[0] == message_start
+    assert [chunk["type"] for chunk in await documents(CLAUDE, metadata(None), stop())] == [
         "message_start",
         "message_delta",
         "message_stop",
     ]
     assert METRICS not in (await documents(CLAUDE, metadata(None), text("a")))[-1]
-    guarded: dict[str, Any] = {"amazon-bedrock-guardrailAction": "INTERVENED"}
-    last = (await documents(CLAUDE, metadata(USAGE, **guarded)))[-1]
+    guardrail: dict[str, Any] = {"amazon-bedrock-guardrailAction": "INTERVENED"}
+    last = (await documents(CLAUDE, metadata(USAGE, **guardrail)))[-1]
     assert last["amazon-bedrock-guardrailAction"] == "INTERVENED"
 
 
-async def test_claude_says_the_same_as_one_document() -> None:
-    whole = await document(
+async def test_claude_returns_the_same_message_as_one_document() -> None:
+    message = await document(
         CLAUDE,
         reasoning("Hm", signature="c2ln"),
         reasoning("Hm", signature=None),
@@ -182,7 +182,7 @@ async def test_claude_says_the_same_as_one_document() -> None:
         stop("max_tokens"),
         metadata({**USAGE, "cacheReadInputTokens": 3, "cacheWriteInputTokens": 4, "cacheDetails": WRITTEN}),
     )
-    assert whole["content"] == [
+    assert message["content"] == [
         {"type": "thinking", "thinking": "Hm", "signature": "c2ln"},
         {"type": "thinking", "thinking": "Hm", "signature": ""},
         {"type": "redacted_thinking", "data": "sealed"},
@@ -191,8 +191,8 @@ async def test_claude_says_the_same_as_one_document() -> None:
         {"type": "tool_use", "id": "t1", "name": "f", "input": {"a": 1}},
         {"type": "tool_use", "id": "t2", "name": "g", "input": '{"cut'},
     ]
-    assert (whole["type"], whole["stop_reason"], whole["stop_sequence"]) == ("message", "max_tokens", None)
-    assert whole["usage"] == {
+    assert (message["type"], message["stop_reason"], message["stop_sequence"]) == ("message", "max_tokens", None)
+    assert message["usage"] == {
         "input_tokens": 5,
         "output_tokens": 7,
         "cache_creation_input_tokens": 4,
@@ -234,16 +234,16 @@ async def test_claude_says_the_same_as_one_document() -> None:
         ),
     ],
 )
-async def test_claude_has_its_own_citations(location: dict[str, Any], expected: dict[str, Any]) -> None:
-    said = citation(title="T", source="S", sourceContent=[{"text": "ab"}], **location)
-    (block,) = (await document(CLAUDE, said))["content"]
+async def test_claude_citations_have_the_native_format(location: dict[str, Any], expected: dict[str, Any]) -> None:
+    step = citation(title="T", source="S", sourceContent=[{"text": "ab"}], **location)
+    (block,) = (await document(CLAUDE, step))["content"]
     assert block["text"] == ""
     (cited,) = block["citations"]
     assert cited["cited_text"] == "ab"
     assert expected.items() <= cited.items()
 
 
-async def test_a_citation_of_claudes_without_place_and_source_is_of_a_document() -> None:
+async def test_a_claude_citation_without_location_and_source_is_of_a_document() -> None:
     (block,) = (await document(CLAUDE, citation(title="T")))["content"]
     assert (block["citations"][0]["type"], block["citations"][0]["document_title"]) == ("char_location", "T")
 
@@ -268,12 +268,12 @@ async def test_claude_answers_from_blocks() -> None:
             {"type": "search_result", "source": "s", "title": "t", "content": [{"type": "text", "text": "x"}]},
         ],
     }
-    said = (await document(CLAUDE, body=claude_body(turn)))["content"]
-    assert [block["citations"][0]["type"] for block in said] == ["char_location", "char_location", "page_location"]
-    assert said[0]["text"] == "According to A: First."
+    content = (await document(CLAUDE, body=claude_body(turn)))["content"]
+    assert [block["citations"][0]["type"] for block in content] == ["char_location", "char_location", "page_location"]
+    assert content[0]["text"] == "According to A: First."
 
 
-async def test_claude_thinks_calls_and_hears_results() -> None:
+async def test_claude_thinks_calls_tools_and_receives_results() -> None:
     tools = [
         {"name": "get_weather", "description": "Weather of a city", "input_schema": TOOL},
         {"type": "bash_20250124", "name": "bash"},
@@ -304,16 +304,16 @@ async def test_claude_thinks_calls_and_hears_results() -> None:
     assert (await document(CLAUDE, body=claude_body(NATIVE[CLAUDE]["messages"][0], **forced)))[
         "stop_reason"
     ] == "tool_use"
-    silent = {"tools": tools, "tool_choice": {"type": "none"}}
-    assert (await document(CLAUDE, body=claude_body(ask_weather, **silent)))["stop_reason"] == "end_turn"
+    no_tools = {"tools": tools, "tool_choice": {"type": "none"}}
+    assert (await document(CLAUDE, body=claude_body(ask_weather, **no_tools)))["stop_reason"] == "end_turn"
 
 
-async def test_claude_can_think_in_silence_stop_and_answer_in_json() -> None:
-    hidden = {"thinking": {"type": "adaptive", "display": "omitted"}}
-    thought = (await document(CLAUDE, body=claude_body(*NATIVE[CLAUDE]["messages"], **hidden)))["content"][0]
+async def test_claude_can_omit_thinking_text_stop_and_answer_in_json() -> None:
+    omitted = {"thinking": {"type": "adaptive", "display": "omitted"}}
+    thought = (await document(CLAUDE, body=claude_body(*NATIVE[CLAUDE]["messages"], **omitted)))["content"][0]
     assert thought == {"type": "thinking", "thinking": "", "signature": SIGNATURE}
     stopped = await document(CLAUDE, body={**NATIVE[CLAUDE], "stop_sequences": ["emulator"]})
     assert (stopped["stop_reason"], stopped["stop_sequence"]) == ("stop_sequence", "emulator")
     config = {"output_config": {"format": {"type": "json_schema", "schema": TOOL}, "effort": "low"}}
-    said = await document(CLAUDE, body={**NATIVE[CLAUDE], **config})
-    assert json.loads(said["content"][0]["text"]) == {"city": "city"}
+    structured = await document(CLAUDE, body={**NATIVE[CLAUDE], **config})
+    assert json.loads(structured["content"][0]["text"]) == {"city": "city"}

@@ -1,4 +1,4 @@
-"""gpt-oss's Chat Completions through InvokeModel and its stream."""
+"""Chat Completions of gpt-oss with InvokeModel and InvokeModelWithResponseStream."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from tests.support.emulator_client import GPT_OSS, NATIVE
 from tests.support.native_client import COUNTED, FIXED, METRICS, TOOL, document, documents
 
 
-def deltas(said: list[Any]) -> list[Any]:
-    return [one["choices"][0]["delta"] for one in said]
+def deltas(chunks: list[Any]) -> list[Any]:
+    return [chunk["choices"][0]["delta"] for chunk in chunks]
 
 
 async def test_gpt_oss_streams_chat_completion_chunks() -> None:
-    said = await documents(
+    chunks = await documents(
         GPT_OSS,
         reasoning(["User", " asks"]),
         text(["Hel", "lo"]),
@@ -26,15 +26,15 @@ async def test_gpt_oss_streams_chat_completion_chunks() -> None:
         tool_call("h", {"b": 2}, fragments=1),
         FIXED,
     )
-    made = deltas(said)
-    assert made[:5] == [
+    sent = deltas(chunks)
+    assert sent[:5] == [
         {"role": "assistant", "content": ""},
         {"content": "<reasoning>User</reasoning>"},
         {"content": "<reasoning> asks</reasoning>"},
         {"content": "Hel"},
         {"content": "lo"},
     ]
-    calls = [delta["tool_calls"][0] for delta in made[5:-1]]
+    calls = [delta["tool_calls"][0] for delta in sent[5:-1]]
     assert calls[:3] == [
         {"index": 0, "id": "t1", "type": "function", "function": {"name": "f", "arguments": '{"a"'}},
         {"index": 0, "function": {"arguments": ": 1}"}},
@@ -42,18 +42,18 @@ async def test_gpt_oss_streams_chat_completion_chunks() -> None:
     ]
     assert (calls[3]["index"], calls[3]["function"]) == (2, {"name": "h", "arguments": '{"b": 2}'})
     assert calls[3]["id"].startswith("chatcmpl-tool-")
-    assert made[-1] == {}
-    assert {one["choices"][0]["finish_reason"] for one in said[:-1]} == {None}
-    last = said[-1]
+    assert sent[-1] == {}
+    assert {chunk["choices"][0]["finish_reason"] for chunk in chunks[:-1]} == {None}
+    last = chunks[-1]
     assert (last["choices"][0]["finish_reason"], last[METRICS]) == ("tool_calls", COUNTED)
-    assert [METRICS in one for one in said].count(True) == 1
-    assert {(one["object"], one["model"], one["service_tier"]) for one in said} == {
+    assert [METRICS in chunk for chunk in chunks].count(True) == 1
+    assert {(chunk["object"], chunk["model"], chunk["service_tier"]) for chunk in chunks} == {
         ("chat.completion.chunk", GPT_OSS, "auto")
     }
-    assert len({one["id"] for one in said}) == 1
+    assert len({chunk["id"] for chunk in chunks}) == 1
 
 
-async def test_gpt_oss_sends_the_usage_in_a_chunk_of_its_own_where_asked() -> None:
+async def test_gpt_oss_sends_the_usage_in_its_own_chunk_if_requested() -> None:
     body = {**NATIVE[GPT_OSS], "stream_options": {"include_usage": True}}
     *_, finish, last = await documents(GPT_OSS, text("a"), FIXED, body=body)
     assert (finish["choices"][0]["finish_reason"], METRICS in finish) == ("stop", False)
@@ -64,17 +64,17 @@ async def test_gpt_oss_sends_the_usage_in_a_chunk_of_its_own_where_asked() -> No
     assert METRICS not in (await documents(GPT_OSS, text("a"), metadata(None)))[-1]
 
 
-async def test_gpt_oss_says_the_same_as_one_document() -> None:
-    said: list[Step] = [
+async def test_gpt_oss_returns_the_same_message_as_one_document() -> None:
+    steps: list[Step] = [
         reasoning("Hm"),
         text("Hello"),
         tool_call("f", {"a": 1}, id="t1"),
         tool_call("g", '{"cut', id="t2"),
     ]
-    whole = await document(GPT_OSS, *said, stop("max_tokens"), FIXED)
-    assert whole["object"] == "chat.completion"
-    assert whole["usage"] == {"prompt_tokens": 5, "completion_tokens": 7, "total_tokens": 12}
-    (choice,) = whole["choices"]
+    completion = await document(GPT_OSS, *steps, stop("max_tokens"), FIXED)
+    assert completion["object"] == "chat.completion"
+    assert completion["usage"] == {"prompt_tokens": 5, "completion_tokens": 7, "total_tokens": 12}
+    (choice,) = completion["choices"]
     assert choice == {
         "finish_reason": "length",
         "index": 0,
@@ -87,8 +87,8 @@ async def test_gpt_oss_says_the_same_as_one_document() -> None:
             ],
         },
     }
-    silent = (await document(GPT_OSS, tool_call("f")))["choices"][0]
-    assert (silent["message"]["content"], silent["finish_reason"]) == (None, "tool_calls")
+    call_only = (await document(GPT_OSS, tool_call("f")))["choices"][0]
+    assert (call_only["message"]["content"], call_only["finish_reason"]) == (None, "tool_calls")
     plain = (await document(GPT_OSS, text("a"), stop("content_filtered")))["choices"][0]
     assert ("tool_calls" in plain["message"], plain["finish_reason"]) == (False, "content_filter")
 
@@ -96,7 +96,7 @@ async def test_gpt_oss_says_the_same_as_one_document() -> None:
 # ----------------------------------------------------------------------------------------------------------- unscripted
 
 
-async def test_gpt_oss_reasons_calls_and_hears_results() -> None:
+async def test_gpt_oss_reasons_calls_tools_and_receives_results() -> None:
     function = {"name": "get_weather", "description": "Weather of a city", "parameters": TOOL}
     body: dict[str, Any] = {
         "messages": [
@@ -117,8 +117,8 @@ async def test_gpt_oss_reasons_calls_and_hears_results() -> None:
         {"role": "tool", "tool_call_id": call["id"], "content": "rain"},
         {"role": "tool", "tool_call_id": "t2", "content": "snow"},
     ]
-    said = (await document(GPT_OSS, body=body))["choices"][0]["message"]["content"]
-    assert said.endswith("get_weather says: rain. get_weather says: snow.")
+    content = (await document(GPT_OSS, body=body))["choices"][0]["message"]["content"]
+    assert content.endswith("get_weather says: rain. get_weather says: snow.")
 
 
 @pytest.mark.parametrize(
@@ -131,7 +131,7 @@ async def test_gpt_oss_reasons_calls_and_hears_results() -> None:
     ],
 )
 async def test_gpt_oss_follows_a_tool_choice(choice: Any, name: str | None) -> None:
-    offered = [{"type": "function", "function": {"name": one}} for one in ("f", "g")]
+    offered = [{"type": "function", "function": {"name": function}} for function in ("f", "g")]
     message = (await document(GPT_OSS, body={**NATIVE[GPT_OSS], "tools": offered, "tool_choice": choice}))["choices"][
         0
     ]["message"]
@@ -144,5 +144,5 @@ async def test_gpt_oss_stops_and_answers_in_json() -> None:
         assert choice["finish_reason"] == "stop"
         assert choice["message"]["content"].endswith("This is the ")
     form = {"type": "json_schema", "json_schema": {"name": "x", "schema": TOOL}}
-    said = await document(GPT_OSS, body={**NATIVE[GPT_OSS], "response_format": form, "max_tokens": 50})
-    assert json.loads(said["choices"][0]["message"]["content"]) == {"city": "city"}
+    completion = await document(GPT_OSS, body={**NATIVE[GPT_OSS], "response_format": form, "max_tokens": 50})
+    assert json.loads(completion["choices"][0]["message"]["content"]) == {"city": "city"}

@@ -1,4 +1,4 @@
-"""Llama's generations through InvokeModel and its stream."""
+"""Llama's format with InvokeModel and InvokeModelWithResponseStream."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from tests.support.emulator_client import LLAMA
 from tests.support.native_client import COUNTED, FIXED, METRICS, document, documents
 
 
-def piece(said: str, tokens: int, prompt: int | None = None, reason: str | None = None) -> dict[str, Any]:
+def chunk(text: str, tokens: int, prompt: int | None = None, reason: str | None = None) -> dict[str, Any]:
     return {
-        "generation": said,
+        "generation": text,
         "prompt_token_count": prompt,
         "generation_token_count": tokens,
         "stop_reason": reason,
@@ -25,18 +25,18 @@ def piece(said: str, tokens: int, prompt: int | None = None, reason: str | None 
     [
         (
             [text(["a", "b"]), text("c"), stop(), FIXED],
-            [piece("a", 1, 5), piece("b", 2), {**piece("c", 7, None, "stop"), METRICS: COUNTED}],
+            [chunk("a", 1, 5), chunk("b", 2), {**chunk("c", 7, None, "stop"), METRICS: COUNTED}],
         ),
-        ([text("a"), FIXED], [{**piece("a", 7, 5, "stop"), METRICS: COUNTED}]),
+        ([text("a"), FIXED], [{**chunk("a", 7, 5, "stop"), METRICS: COUNTED}]),
         (
             [text("a"), delay(0), stop("max_tokens"), FIXED],
-            [piece("a", 1, 5), {**piece("", 7, None, "length"), METRICS: COUNTED}],
+            [chunk("a", 1, 5), {**chunk("", 7, None, "length"), METRICS: COUNTED}],
         ),
-        ([stop("odd"), FIXED], [{**piece("", 7, 5, "odd"), METRICS: COUNTED}]),
-        ([text("a"), metadata(None)], [piece("a", 1, 2, "stop")]),
+        ([stop("odd"), FIXED], [{**chunk("", 7, 5, "odd"), METRICS: COUNTED}]),
+        ([text("a"), metadata(None)], [chunk("a", 1, 2, "stop")]),
         (
             [text("a"), event("messageStop", {"generation": "end"}), FIXED],
-            [piece("a", 1, 5), {"generation": "end"}],
+            [chunk("a", 1, 5), {"generation": "end"}],
         ),
     ],
 )
@@ -44,7 +44,7 @@ async def test_llama_streams_generations(steps: list[Step], expected: list[Any])
     assert await documents(LLAMA, *steps) == expected
 
 
-async def test_llama_says_the_same_as_one_document() -> None:
+async def test_llama_returns_the_same_message_as_one_document() -> None:
     assert await document(LLAMA, text("a"), text("b"), stop("max_tokens"), FIXED) == {
         "generation": "ab",
         "prompt_token_count": 5,
@@ -70,13 +70,13 @@ LLAMA_4 = (
 
 @pytest.mark.parametrize("prompt", [LLAMA_2, LLAMA_3, LLAMA_4, "Why?"])
 async def test_llama_answers_the_last_turn_of_its_template(prompt: str) -> None:
-    said = await document(LLAMA, body={"prompt": prompt})
-    assert said["generation"].startswith('You said: "Why?".')
-    assert said["stop_reason"] == "stop"
-    # Roles and words are counted, the marks of the template are not.
-    assert said["prompt_token_count"] == (3 if prompt == "Why?" else 10)
+    generated = await document(LLAMA, body={"prompt": prompt})
+    assert generated["generation"].startswith('You said: "Why?".')
+    assert generated["stop_reason"] == "stop"
+    # Roles and words are counted, the markers of the template are not.
+    assert generated["prompt_token_count"] == (3 if prompt == "Why?" else 10)
 
 
 async def test_llama_stops_at_its_limit() -> None:
-    said = await document(LLAMA, body={"prompt": "Hi", "max_gen_len": 3})
-    assert (said["generation_token_count"], said["stop_reason"]) == (3, "length")
+    generated = await document(LLAMA, body={"prompt": "Hi", "max_gen_len": 3})
+    assert (generated["generation_token_count"], generated["stop_reason"]) == (3, "length")
