@@ -110,12 +110,12 @@ TABLE: list[tuple[Make, str, dict[str, Any]]] = [
     (lambda: errors.InvalidHeader("header 'a' appears twice"), "header 'a' appears twice", {"offset": None}),
     (
         lambda: errors.NotAnEventStream(200, "text/html", b"<html>"),
-        "expected Bedrock's answer, got HTTP 200 with content type 'text/html': b'<html>'",
+        "expected a Bedrock response, got HTTP 200 with content type 'text/html': b'<html>'",
         {"status": 200, "content_type": "text/html", "body": b"<html>"},
     ),
     (
         lambda: errors.NotAnEventStream(502, None, b""),
-        "expected Bedrock's answer, got HTTP 502 with content type None: b''",
+        "expected a Bedrock response, got HTTP 502 with content type None: b''",
         {"status": 502, "content_type": None, "body": b""},
     ),
     (lambda: errors.StreamInterrupted("ended before messageStop"), "ended before messageStop", {}),

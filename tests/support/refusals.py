@@ -11,13 +11,13 @@ from bedrock_stream.errors import ConfigurationError
 
 
 @contextmanager
-def refused(argument: str, value: str, remedy: str) -> Iterator[pytest.ExceptionInfo[ConfigurationError]]:
+def refused(argument: str, value: str, remedy: str = "") -> Iterator[pytest.ExceptionInfo[ConfigurationError]]:
     """The block is refused: the error names the argument or its place, what is wrong with it, and what to do."""
     with pytest.raises(ConfigurationError) as caught:
         yield caught
     error = caught.value
     assert error.argument == argument
     assert value in error.problem
-    assert remedy
+    assert bool(remedy) == bool(error.remedy)  # a problem of the form "expected X, got Y" may need no remedy
     assert remedy in error.remedy
-    assert str(error) == f"{error.argument}: {error.problem}; {error.remedy}"
+    assert str(error) == f"{error.argument}: {error.problem}" + (f"; {error.remedy}" if error.remedy else "")
