@@ -103,8 +103,8 @@ TABLE: list[tuple[Make, str, dict[str, Any]]] = [
         {"part": "message", "expected": 1, "computed": 2, "offset": 318},
     ),
     (
-        lambda: errors.FrameSizeError("a frame declares 8 bytes; 16 is the least", offset=16),
-        "a frame declares 8 bytes; 16 is the least (frame at byte 16 of the stream)",
+        lambda: errors.FrameSizeError("a frame declares 8 bytes; the minimum is 16", offset=16),
+        "a frame declares 8 bytes; the minimum is 16 (frame at byte 16 of the stream)",
         {"offset": 16},
     ),
     (lambda: errors.InvalidHeader("header 'a' appears twice"), "header 'a' appears twice", {"offset": None}),
