@@ -1,7 +1,7 @@
 """Messages and their content blocks.
 
-Requests and responses use the same blocks, so the message of a `Response` can be sent back as history. A dict is a block
-in Converse's own format and is sent unchanged (`Raw`), so blocks that this version does not know can be sent too.
+Requests and responses use the same blocks, so the message of a `Response` can be sent back as history. A dict is a
+block in Converse's own format and is sent unchanged (`Raw`), so blocks that this version does not know can be sent too.
 """
 
 from __future__ import annotations
@@ -115,7 +115,7 @@ _RESULT_KEYS = frozenset({"text", "json", "image", "document", "video", "searchR
 
 
 class ToolResult(_Block, frozen=True, tag="tool_result"):
-    """The result of a tool call, to send back in a user message. Raises `ConfigurationError` for an unknown `status`."""
+    """The result of a tool call, sent back in a user message. Raises `ConfigurationError` for an unknown `status`."""
 
     id: str
     """Id of the `ToolCall`."""
@@ -291,7 +291,9 @@ def _block(item: Any, path: str) -> Block:
     elif isinstance(item, Mapping):
         if len(item) != 1:  # Converse's ContentBlock is a union: exactly one key
             keys = sorted(map(str, item))
-            raise ConfigurationError(path, f"expected a block with one key, got {len(item)}: {keys}", "split the block")
+            raise ConfigurationError(
+                path, f"expected a block with one key, got {len(item)}: {keys}", "pass one block for each key"
+            )
         item = Raw(dict(item))
     if not isinstance(item, Block):
         raise ConfigurationError(path, f"expected Text, Image, ... or a dict, got {type(item).__name__}")
