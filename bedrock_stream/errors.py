@@ -309,7 +309,7 @@ class SignatureExpired(InvalidSignature):
     def explain(self, age: float, skew: float, why: str) -> None:
         """Set `age` and `skew`, and add them, the cause and the possible fixes to the message."""
         self.age, self.skew = age, skew
-        fix = "a correct clock; for slow models streaming, lower max_tokens or a faster model; or an API key (no date)"
+        fix = "a correct clock; for slow models a faster one, lower max_tokens or streaming; or an API key (no date)"
         self.args = (f"{self.args[0]} [signed {age:.0f} s before the refusal; {why}; what helps: {fix}]",)
 
 

@@ -105,8 +105,8 @@ def encode_headers(headers: Mapping[str, HeaderValue]) -> bytes:
     """Encode a header block, in the order of the mapping.
 
     A plain int is encoded as int32 if it fits, else as int64; `Int8`, `Int16`, `Int32` and `Int64` select a width. A
-    datetime must be timezone-aware and is rounded down to milliseconds. Raises `InvalidHeader` for names and values that
-    the format cannot represent.
+    datetime must be timezone-aware and is rounded down to milliseconds. Raises `InvalidHeader` for names and values
+    that the format cannot represent.
     """
     parts = bytearray()
     for name, value in headers.items():

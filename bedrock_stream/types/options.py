@@ -32,7 +32,7 @@ class CallOptions(TypedDict, total=False):
     tools: Sequence[ToolLike]
     """Tools that the model may call: functions, model classes, `Tool` or dicts."""
     tool_choice: str | Mapping[str, Any]
-    """`auto`, `any`, `none`, the name of a tool, or a dict in Converse's own format. The service's default is `auto`."""
+    """`auto` (the service's default), `any`, `none`, the name of a tool, or a dict in Converse's own format."""
     max_tokens: int
     """Maximum number of output tokens. Default: the model's own."""
     temperature: float
@@ -207,7 +207,7 @@ def _bool(name: str, value: Any) -> bool:
 def _str(name: str, value: Any) -> str:
     _expect(name, value, str, "a str")
     if not value.strip():
-        raise ConfigurationError(name, "is blank", "pass a value, or omit it")
+        raise ConfigurationError(name, "is blank", "leave it out, or pass a value")
     return str(value)
 
 

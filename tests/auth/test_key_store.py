@@ -55,7 +55,12 @@ def test_every_form_is_read(keys: Any, expected: Keys) -> None:
         ({"access_key_id": "A"}, "secret_access_key", "half of a key pair is missing", "give both keys, or neither"),
         ({"session_token": "t"}, "session_token", "it belongs to a key pair", "give both keys too"),
         ({"api_key": 5}, "keys['api_key']", "it is blank", "leave it out, or give a value"),
-        ({"api_key": "k", "region": "eu west"}, "keys['region']", "'eu west' is no region", "use a name like"),
+        (
+            {"api_key": "k", "region": "eu west"},
+            "keys['region']",
+            "expected a region, got 'eu west'",
+            "use a name like",
+        ),
         (
             {"api_key": "k", "access_key_id": "A", "secret_access_key": "s"},
             "keys",

@@ -205,7 +205,7 @@ async def test_a_blank_explicit_key_is_refused_and_nothing_falls_through(find: F
     with refused("profile", f"{blank!r} is no name", "name a profile of the shared AWS files"):
         await find(client={"profile": blank}, environ=BEARER)
     for name in ("api_key", "access_key_id", "secret_access_key", "session_token"):
-        with refused(name, "it is blank", "leave it out, or give a value"):
+        with refused(name, "is blank", "leave it out, or pass a value"):
             read_options({name: blank})
 
 

@@ -291,7 +291,7 @@ def test_every_partition_has_roles(partition: str) -> None:
         ("policy", {"a": {1, 2}}, "it is not a JSON object", "give a policy"),
         ("policy", 5, "it is not a JSON object", "give a policy"),
         ("source", "profile", "a str gives no keys", "give Credentials"),
-        ("region", "a.b", "'a.b' is no region", "use a name like"),
+        ("region", "a.b", "expected a region, got 'a.b'", "use a name like"),
         ("endpoint_url", "sts", "'sts' is no endpoint", "use https"),
     ],
 )

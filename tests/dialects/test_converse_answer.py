@@ -382,7 +382,7 @@ def test_any_block_goes_back_as_it_came(wire: Wire) -> None:
     except InvalidFrame:
         return
     if wire == {"text": ""}:  # answers may hold one, turns may not: a response leaves it out of its message
-        with pytest.raises(ConfigurationError, match="the text is empty"):
+        with pytest.raises(ConfigurationError, match="expected non-empty text"):
             Message("assistant", [block])
         return
     back = msgspec.json.decode(msgspec.json.encode(write_body([Message("assistant", [block])], Options())))

@@ -267,7 +267,7 @@ NO_LABELS = ["", " ", "a.b", "a/b", "evil.example/#", "-a", "a-", "a_b", "ü", "
 
 @pytest.mark.parametrize("region", NO_LABELS)
 def test_what_is_no_host_label_is_refused(region: Any) -> None:
-    with refused("region", f"{region!r} is no region", "use a name like 'us-east-1'"):
+    with refused("region", f"expected a region, got {region!r}", "use a name like 'us-east-1'"):
         check_region(region, "region")
 
 
@@ -284,7 +284,7 @@ def test_what_is_no_host_label_is_refused(region: Any) -> None:
 def test_a_wrong_region_is_refused_by_where_it_stands(
     explicit: str | None, environ: dict[str, str], settings: dict[str, str], place: str
 ) -> None:
-    with refused(place, "is no region", "use a name like 'us-east-1'"):
+    with refused(place, "expected a region, got ", "use a name like 'us-east-1'"):
         resolve_region(explicit, environ, settings)
 
 

@@ -153,7 +153,7 @@ def test_an_unknown_option_without_a_similar_name_is_rejected_with_all_names(nam
         ("region", "a.b", "expected a region, got 'a.b'", "use a name like"),
         ("region", "", "expected a region, got ''", "use a name like"),
         ("performance", 5, "expected a str, got 5", ""),
-        ("service_tier", " ", "is blank", "pass a value, or omit it"),
+        ("service_tier", " ", "is blank", "leave it out, or pass a value"),
         ("guardrail", "g", "expected a dict, got 'g'", ""),
         ("guardrail", [("a", "b")], "expected a dict, got [('a', 'b')]", ""),
         ("extra", "x" * 999, f"expected a dict, got '{'x' * 199}", ""),
@@ -168,7 +168,7 @@ def test_an_unknown_option_without_a_similar_name_is_rejected_with_all_names(nam
         ("system", {"text": "a"}, "expected a str or a list of blocks, got dict", ""),
         ("system", [Image(b"x", "png")], "expected a str, Text, CachePoint or a dict, got Image", ""),
         ("tools", {"name": "f"}, "expected a list of tools, got dict", ""),
-        ("tool_choice", "", "is blank", "pass a value, or omit it"),
+        ("tool_choice", "", "is blank", "leave it out, or pass a value"),
         ("tool_choice", 5, "expected a str, got 5", ""),
         ("tool_choice", "any", "'any' requires tools", "pass tools, or omit tool_choice"),
         ("tool_choice", {"tool": {}}, "{'tool': {}} requires tools", "pass tools, or omit tool_choice"),
@@ -231,7 +231,7 @@ def test_an_error_contains_no_secret(name: str) -> None:
     with refused(name, "expected a str, got list") as caught:
         read_options({name: ["hunter"]})
     assert "hunter" not in str(caught.value)
-    with refused(name, "is blank", "pass a value, or omit it"):
+    with refused(name, "is blank", "leave it out, or pass a value"):
         read_options({name: " "})
     with refused("provider_options", "expected a dict, got list") as caught:
         read(provider_options=[(name, "hunter")])
