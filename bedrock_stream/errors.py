@@ -63,7 +63,7 @@ class BedrockStreamError(Exception):
     partial: Any = None
     """The `Response` assembled so far, or None if there is none."""
     retryable = False
-    """Whether the same request may succeed later."""
+    """True if the same request may succeed later."""
     retry_after: float | None = None
     """Seconds to wait before a retry, as requested by the service."""
 
@@ -83,9 +83,9 @@ class ConfigurationError(BedrockStreamError):
         self.argument = argument
         """Name or path of the argument: `messages[3].content[0]`."""
         self.problem = problem
-        """What is wrong with it, including the value unless that is secret."""
+        """The problem, including the value unless it is secret."""
         self.remedy = remedy
-        """What to do instead; empty if `problem` says it."""
+        """The correct usage; empty if `problem` contains it."""
 
 
 class MissingCredentials(ConfigurationError):
@@ -104,7 +104,7 @@ class CredentialsUnavailable(BedrockStreamError):
         self.source = source
         """Description of the provider."""
         self.reason = reason
-        """What went wrong, without secrets."""
+        """The cause, without secrets."""
 
 
 # ---------------------------------------------------------------------------------------------- network and time limits
@@ -119,7 +119,7 @@ class ConnectionFailed(TransportError):
 
     retryable = True
     dropped = False
-    """Whether an open connection broke before any response: usually an idle connection that the peer had closed."""
+    """True if an open connection broke before any response: usually an idle connection that the peer had closed."""
 
 
 class TimeLimitError(TransportError):
@@ -278,7 +278,7 @@ class ServiceError(BedrockStreamError):
         self.status = status
         """The HTTP status; for errors inside a stream, the status of the code in the service model."""
         self.mid_stream = mid_stream
-        """Whether the error was received as a frame, after HTTP 200."""
+        """True if the error was received as a frame, after HTTP 200."""
         extra = extra or {}
         self.original_status: int | None = extra.get("originalStatusCode")
         """The status that the model behind Bedrock returned, if reported."""

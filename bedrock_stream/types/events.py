@@ -134,7 +134,7 @@ class ToolCallStart(_Event, frozen=True, gc=False):
     name: str
     """Name of the tool."""
     server: bool = False
-    """Whether the service runs this tool itself. The caller must not run it."""
+    """True if the service runs this tool itself. The caller must not run it."""
 
 
 class ToolCallDelta(_Event, frozen=True, gc=False):
@@ -155,7 +155,7 @@ class ToolCallEnd(_Event, frozen=True):
     raw: str
     """The text of the input as received; empty for a call without arguments, whose `input` is `{}`."""
     server: bool = False
-    """Whether the service runs this tool itself."""
+    """True if the service runs this tool itself."""
 
 
 class ToolResultStart(_Event, frozen=True, gc=False):

@@ -121,7 +121,7 @@ class Document(Attachment, frozen=True, tag="document", omit_defaults=True):
     context: str | None = None
     """Description of the document for the model."""
     citations: bool = False
-    """Whether the model should cite the document."""
+    """True asks the model to cite the document."""
 
 
 class Video(Attachment, frozen=True, tag="video", omit_defaults=True):

@@ -78,7 +78,7 @@ class ToolCall(_Block, frozen=True, tag="tool_call"):
     input: dict[str, Any] = {}
     """Arguments of the call."""
     server: bool = False
-    """Whether the service runs this tool itself. The caller must not run it."""
+    """True if the service runs this tool itself. The caller must not run it."""
     extra: dict[str, Any] = {}
     """Members of the block that this version does not know, as received."""
 
@@ -226,7 +226,7 @@ class Message(msgspec.Struct, frozen=True):
 
     @property
     def wants_tools(self) -> bool:
-        """Whether the message contains tool calls for the caller, independent of the stop reason."""
+        """True if the message contains tool calls for the caller, independent of the stop reason."""
         return bool(self.tool_calls)
 
 

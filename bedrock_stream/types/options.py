@@ -65,7 +65,7 @@ class CallOptions(TypedDict, total=False):
     response_field_paths: Sequence[str]
     """JSON Pointers to native response fields to return in `additional_fields`."""
     anthropic_prompt_cache: bool
-    """Whether to set cache points after the last tool and the system prompt (Claude only)."""
+    """True sets cache points after the last tool and the system prompt (Claude only)."""
     anthropic_prompt_cache_ttl: str
     """Lifetime of these cache points: `5m` or `1h`."""
     anthropic_cache_messages: bool | int
@@ -94,7 +94,7 @@ class CallOptions(TypedDict, total=False):
     """Targets to use in this order if the first one fails before any of its response was delivered, in place of the
     client's."""
     keep: bool
-    """Whether a stream assembles a `Response`. False keeps the memory of a stream constant. Default: True."""
+    """True, the default, assembles a `Response`. False keeps the memory of a stream constant."""
 
 
 class Options(Masked, frozen=True, kw_only=True):

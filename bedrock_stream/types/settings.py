@@ -127,7 +127,7 @@ class RetryPolicy(msgspec.Struct, frozen=True, kw_only=True):
     """Seconds after the first attempt within which a retry must start; None means no limit. Does not apply to
     failover."""
     budget: bool = True
-    """Whether retries use the client's retry budget: up to 100 retries, refilled by successful calls."""
+    """If True, retries use the client's retry budget: up to 100 retries, refilled by successful calls."""
     on_retry: Callable[[Any], None] | None = None
     """A plain function that is called with the failed `Attempt` before each wait. An exception from it ends the
     call."""

@@ -33,7 +33,7 @@ class Tool(msgspec.Struct, frozen=True, kw_only=True):
     input_schema: dict[str, Any] = msgspec.field(default_factory=lambda: {"type": "object", "properties": {}})
     """JSON Schema of the input, which must be an object. Default: an object without properties."""
     strict: bool | None = None
-    """Whether the input must follow the schema, for models that support it. None leaves it to the service."""
+    """True if the input must follow the schema, for models that support it. None leaves it to the service."""
     function: Callable[..., Any] | None = None
     """The function that `run_tools` runs when the model calls the tool."""
 
