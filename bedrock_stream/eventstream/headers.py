@@ -27,6 +27,7 @@ _MILLISECOND = timedelta(milliseconds=1)
 _LENGTH = Struct(">H")
 _INTEGERS = {2: Struct(">b"), 3: Struct(">h"), 4: Struct(">i"), 5: Struct(">q")}
 _TIMESTAMP = _INTEGERS[5]
+# Size of the value in bytes; the values of types 6 and 7 start with their length.
 _FIXED_SIZE = {0: 0, 1: 0, 2: 1, 3: 2, 4: 4, 5: 8, 8: 8, 9: 16}
 
 

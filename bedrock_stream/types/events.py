@@ -71,6 +71,7 @@ class Usage(msgspec.Struct, frozen=True, omit_defaults=True):
 
     def merged(self, later: Usage) -> Usage:
         """Return these counts updated with those that `later` knows; unknown counts do not overwrite known ones."""
+        # Claude's native stream reports input tokens in its first chunk and output tokens in a later one.
         known = {
             name: value for name in self.__struct_fields__ if (value := getattr(later, name)) not in (None, (), {})
         }

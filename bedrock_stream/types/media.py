@@ -17,7 +17,9 @@ __all__ = ("Attachment", "Audio", "Document", "Image", "Video")
 
 _A = TypeVar("_A", bound="Attachment")
 
+# The characters that the service model allows in the name of a document, without spaces.
 _NOT_IN_NAMES = re.compile(r"[^a-zA-Z0-9()\[\]-]")
+# Common suffixes that differ from the names in the service model.
 _ALIASES = {"jpg": "jpeg", "htm": "html", "markdown": "md", "text": "txt", "3gp": "three_gp"}
 
 
@@ -50,6 +52,7 @@ class Attachment(msgspec.Struct, frozen=True, tag_field="type", omit_defaults=Tr
                 f"expected bytes, got {type(self.data).__name__}",
                 f"use {kind}.from_path() to read a file",
             )
+        # The source is a union in the service model: bytes or s3Location.
         if bool(self.data) == bool(self.s3_uri):
             count = "both" if self.data else "neither"
             raise ConfigurationError(
@@ -92,6 +95,7 @@ def _suffix(name: str) -> str:
 
 def _sniff(data: bytes) -> str:
     """Return the format if the first bytes identify it unambiguously, else an empty str."""
+    # Other formats share their signatures: docx and xlsx are zip archives, doc and xls are OLE files.
     if data.startswith(b"\x89PNG\r\n\x1a\n"):
         return "png"
     if data.startswith(b"\xff\xd8\xff"):

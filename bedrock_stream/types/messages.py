@@ -111,6 +111,7 @@ class CachePoint(_Block, frozen=True, tag="cache_point"):
 
 ResultBlock: TypeAlias = Text | Json | Image | Document | Video | Raw
 """The blocks of a tool result."""
+# The members of the union ToolResultContentBlock in the service model.
 _RESULT_KEYS = frozenset({"text", "json", "image", "document", "video", "searchResult"})
 
 
@@ -246,10 +247,10 @@ def read_prompt(prompt: Prompt) -> tuple[Message, ...]:
         kind = type(prompt).__name__
         raise ConfigurationError("prompt", f"expected a str, a Message or a sequence of messages, got {kind}")
     messages = tuple(_read_message(item, f"messages[{index}]") for index, item in enumerate(prompt))
+    # The service rejects messages without content. A model may return one, so those of the assistant are omitted.
     for index, message in enumerate(messages):
         if not message.content and message.role != "assistant":
             raise ConfigurationError(f"messages[{index}].content", "has no blocks", "omit the message")
-    # A model may return an empty message, but the service rejects one in a request.
     messages = tuple(message for message in messages if message.content)
     if not messages:
         raise ConfigurationError("prompt", "has no messages", "pass at least one user message")
@@ -297,6 +298,7 @@ def _block(item: Any, path: str) -> Block:
         item = Raw(dict(item))
     if not isinstance(item, Block):
         raise ConfigurationError(path, f"expected Text, Image, ... or a dict, got {type(item).__name__}")
+    # The service rejects empty text blocks.
     if item in (Text(""), Raw({"text": ""})):
         raise ConfigurationError(path, "expected non-empty text, got ''", "omit the block")
     return item

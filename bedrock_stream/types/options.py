@@ -145,6 +145,7 @@ class Options(Masked, frozen=True, kw_only=True):
 EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
 """The efforts that `reasoning` accepts. The model's family determines which of them it supports."""
 
+# Options whose values must not be part of any repr or error; provider_options may contain all of them.
 _SECRETS = frozenset({"api_key", "access_key_id", "secret_access_key", "session_token", "provider_options"})
 
 
@@ -162,7 +163,7 @@ def read_options(arguments: Mapping[str, Any]) -> Options:
         check = _CHECKS.get(name)
         if check is None:
             raise _unknown(name)
-        if value is not None:
+        if value is not None:  # None is the same as omitted
             checked[name] = check(name, value)
     options = Options(**checked)
     _check_tool_choice(options)
@@ -180,7 +181,7 @@ def _unknown(name: str) -> ConfigurationError:
 
 def _check_tool_choice(options: Options) -> None:
     choice = options.tool_choice
-    if choice is None or choice in ("auto", "none"):
+    if choice is None or choice in ("auto", "none"):  # both are valid without tools
         return
     names = [tool.name for tool in options.tools if isinstance(tool, Tool)]
     if not options.tools:
@@ -212,13 +213,14 @@ def _str(name: str, value: Any) -> str:
 
 
 def _positive_int(name: str, value: Any) -> int:
+    # maxTokens has the minimum 1 in the service model.
     if _expect(name, value, int, "a positive int") < 1:
         raise ConfigurationError(name, f"expected a positive int, got {value}", "omit it to use the model's default")
     return int(value)
 
 
 def _fraction(name: str, value: Any) -> float:
-    # The range of temperature and topP in the Converse API.
+    # The range of temperature and topP in the service model.
     if not 0 <= _expect(name, value, (int, float), "a number from 0 to 1") <= 1:
         raise ConfigurationError(
             name, f"expected a number from 0 to 1, got {value!r}", "Bedrock accepts no other value"
@@ -233,6 +235,7 @@ def _dict(name: str, value: Any) -> dict[str, Any]:
 def _str_list(name: str, value: Any) -> tuple[str, ...]:
     if isinstance(value, str) or not isinstance(value, Sequence):
         raise ConfigurationError(name, f"expected a list of str, got {value!r}")
+    # Stop sequences and field paths must not be empty in the service model.
     for item in value:
         if not isinstance(item, str) or not item:
             raise ConfigurationError(name, f"expected a list of non-empty str, got the item {item!r}")
@@ -256,13 +259,13 @@ def _reasoning(name: str, value: Any) -> str | int:
 
 
 def _ttl(name: str, value: Any) -> str:
-    if value not in ("5m", "1h"):
+    if value not in ("5m", "1h"):  # the lifetimes in the service model
         raise ConfigurationError(name, f'expected "5m" or "1h", got {value!r}')
     return str(value)
 
 
 def _message_index(name: str, value: Any) -> bool | int:
-    if not isinstance(value, int):
+    if not isinstance(value, int):  # a bool is an int in Python, and True is valid here
         raise ConfigurationError(name, f"expected the index of a message, or True for the last one, got {value!r}")
     return value
 

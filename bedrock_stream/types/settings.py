@@ -160,4 +160,5 @@ class RetryPolicy(msgspec.Struct, frozen=True, kw_only=True):
         wait = chance * min(self.cap, self.base * 2.0 ** min(retries, _MAX_DOUBLINGS))
         if error.retry_after is not None:
             wait = max(wait, error.retry_after)
+        # A retry that would start after the limit is not made at all.
         return None if self.total is not None and elapsed + wait > self.total else wait

@@ -320,8 +320,8 @@ def test_shared_headers_cannot_be_changed_through_one_frame() -> None:
 
 def test_decoded_frames_survive_pickle_and_copy() -> None:
     (frame,) = Decoder().feed(SAMPLES["all ten types"][0])
-    for twin in (pickle.loads(pickle.dumps(frame)), copy.copy(frame), copy.deepcopy(frame)):  # noqa: S301  # ours
-        assert plain(twin) == plain(frame)
+    for copied in (pickle.loads(pickle.dumps(frame)), copy.copy(frame), copy.deepcopy(frame)):  # noqa: S301  # ours
+        assert plain(copied) == plain(frame)
 
 
 def retained(many: Iterator[bytes]) -> int:
