@@ -1,28 +1,28 @@
-"""Every exception of this library, and the one place where a service's error code becomes a class.
+"""Every exception of this library, and the mapping from service error codes to classes.
 
     BedrockStreamError
-    ├── ConfigurationError          you called this wrongly; raised at the call, before anything is sent
-    │   ├── MissingCredentials      no key was found in any place that was looked at
-    │   └── UnsupportedOperation    this model, route or credential cannot do that
-    ├── CredentialsUnavailable      a source of keys was asked and gave none
-    ├── TransportError              the network failed, or a clock ran out
-    │   ├── ConnectionFailed        nothing of the answer was read
+    ├── ConfigurationError          an argument or setting is invalid; raised at the call, before anything is sent
+    │   ├── MissingCredentials      no provider had credentials
+    │   └── UnsupportedOperation    this model, route or kind of credentials does not support the request
+    ├── CredentialsUnavailable      a credential provider failed
+    ├── TransportError              the network failed, or a time limit was reached
+    │   ├── ConnectionFailed        no byte of the response was read
     │   ├── TimeLimitError          ConnectTimeout, PoolTimeout, FirstEventTimeout, FirstContentTimeout, IdleTimeout,
     │   │                           TotalTimeout, UnreadTimeout
-    │   └── ClientClosed            the client was closed under the stream
-    ├── InvalidFrame                the bytes break the event-stream format
+    │   └── ClientClosed            the client was closed while the stream was open, or before it was opened
+    ├── InvalidFrame                the bytes violate the event-stream format
     │   └── ChecksumMismatch, FrameSizeError, InvalidHeader
-    ├── NotAnEventStream            the answer is something else: a proxy's page, a wrong endpoint
-    ├── StreamInterrupted           the answer had begun and ended before the message did
-    ├── ToolInputError              the message ended, but a tool call's input is not a JSON object
-    ├── ToolRoundsExceeded          the model still calls tools after as many rounds as it may
-    └── ServiceError                Bedrock said no, as an HTTP status or inside the stream: the same class either way
+    ├── NotAnEventStream            the response is not Bedrock's: a proxy's error page, a wrong endpoint
+    ├── StreamInterrupted           the response had begun, and ended before the message was complete
+    ├── ToolInputError              the message is complete, but the input of a tool call is not a JSON object
+    ├── ToolRoundsExceeded          the model still calls tools after the last allowed round
+    └── ServiceError                an error from Bedrock: the same class as an HTTP status and inside a stream
         ├── AccessDenied, ExpiredToken, InvalidSignature (SignatureExpired)
         ├── ValidationFailed (ContextWindowExceeded), ResourceNotFound
         ├── Throttled, QuotaExceeded, ModelNotReady
         └── ModelTimeout, ModelError, ModelStreamError, InternalServerError, ServiceUnavailable
 
-Each branch has another remedy. Facts are attributes; the sentence is built from them. Secrets are never among them.
+The details are attributes, and the message is built from them. Neither contains a secret.
 """
 
 from __future__ import annotations
@@ -30,137 +30,103 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+# fmt: off
 __all__ = (
-    "AccessDenied",
     "BedrockStreamError",
-    "ChecksumMismatch",
-    "ClientClosed",
-    "ConfigurationError",
-    "ConnectTimeout",
-    "ConnectionFailed",
-    "ContextWindowExceeded",
-    "CredentialsUnavailable",
-    "ExpiredToken",
-    "FirstContentTimeout",
-    "FirstEventTimeout",
-    "FrameSizeError",
-    "IdleTimeout",
-    "InternalServerError",
-    "InvalidFrame",
-    "InvalidHeader",
-    "InvalidSignature",
-    "MissingCredentials",
-    "ModelError",
-    "ModelNotReady",
-    "ModelStreamError",
-    "ModelTimeout",
-    "NotAnEventStream",
-    "PoolTimeout",
-    "QuotaExceeded",
-    "ResourceNotFound",
-    "ServiceError",
-    "ServiceUnavailable",
-    "SignatureExpired",
-    "StreamInterrupted",
-    "Throttled",
-    "TimeLimitError",
-    "ToolInputError",
-    "ToolRoundsExceeded",
-    "TotalTimeout",
-    "TransportError",
-    "UnreadTimeout",
-    "UnsupportedOperation",
-    "ValidationFailed",
-    "service_error",
+    "ConfigurationError", "MissingCredentials", "UnsupportedOperation", "CredentialsUnavailable",
+    "TransportError", "ConnectionFailed", "ClientClosed",
+    "TimeLimitError", "ConnectTimeout", "PoolTimeout", "FirstEventTimeout", "FirstContentTimeout", "IdleTimeout",
+    "TotalTimeout", "UnreadTimeout",
+    "InvalidFrame", "ChecksumMismatch", "FrameSizeError", "InvalidHeader",
+    "NotAnEventStream", "StreamInterrupted", "ToolInputError", "ToolRoundsExceeded",
+    "ServiceError", "AccessDenied", "ExpiredToken", "InvalidSignature", "SignatureExpired",
+    "ValidationFailed", "ContextWindowExceeded", "ResourceNotFound", "Throttled", "QuotaExceeded", "ModelNotReady",
+    "ModelTimeout", "ModelError", "ModelStreamError", "InternalServerError", "ServiceUnavailable", "service_error",
 )
+# fmt: on
 
 
 class BedrockStreamError(Exception):
-    """The base of everything this library raises.
+    """Base class of every error that this library raises.
 
-    Where the answer's headers had come, the error carries what was known by then.
+    Errors raised after the response headers were received carry the details known at that time.
     """
 
     request_id: str | None = None
-    """The service's id of the request, to quote to AWS support."""
+    """The service's request id, to quote to AWS support."""
     model: str | None = None
-    """The model id or ARN as it was sent."""
+    """The model id or ARN as sent."""
     region: str | None = None
-    """The region the request was signed for."""
+    """The region that the request was signed for."""
     events_received: int = 0
-    """How many events had reached the caller."""
+    """Number of events delivered to the caller."""
     partial: Any = None
-    """The `Response` so far, or None where nothing was assembled."""
+    """The `Response` assembled so far, or None if there is none."""
     retryable = False
-    """Whether the same request may succeed later."""
+    """True if the same request may succeed later."""
     retry_after: float | None = None
-    """After how many seconds the service said it may be tried again."""
+    """Seconds to wait before a retry, as requested by the service."""
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # Keyword-only constructors defeat the default, and errors do travel between processes.
-        return _rebuild, (type(self), self.args, self.__dict__)
+        # The default would call the class with `args`, which fails for constructors with other parameters.
+        return Exception.__new__, (type(self), *self.args), self.__dict__
 
 
-def _rebuild(cls: type[BedrockStreamError], args: tuple[Any, ...], facts: dict[str, Any]) -> BedrockStreamError:
-    error = cls.__new__(cls, *args)
-    error.__dict__.update(facts)
-    return error
-
-
-# ---------------------------------------------------------------------------------------------- you called this wrongly
+# -------------------------------------------------------------------------------------------- arguments and credentials
 
 
 class ConfigurationError(BedrockStreamError):
-    """An argument cannot be used. Raised at the call, before anything is sent."""
+    """An invalid argument or setting. Raised at the call, before anything is sent."""
 
     def __init__(self, argument: str, problem: str, remedy: str = "") -> None:
         super().__init__(f"{argument}: {problem}" + (f"; {remedy}" if remedy else ""))
         self.argument = argument
-        """The argument's name, or its place: `messages[3].content[0]`."""
+        """Name or path of the argument: `messages[3].content[0]`."""
         self.problem = problem
-        """What is wrong with it, its value included where it is no secret."""
+        """The problem, including the value unless it is secret."""
         self.remedy = remedy
-        """What to do instead."""
+        """The correct usage; empty if `problem` contains it."""
 
 
 class MissingCredentials(ConfigurationError):
-    """No API key and no IAM keys were found; the message names every place that was looked at."""
+    """Neither an API key nor IAM credentials were found; the message lists every place that was searched."""
 
 
 class UnsupportedOperation(ConfigurationError):
-    """The model, the route or the kind of credentials cannot do what was asked."""
+    """The model, the route or the kind of credentials does not support the request."""
 
 
 class CredentialsUnavailable(BedrockStreamError):
-    """A source of keys was asked and gave none: it could not be reached, said no, or answered something else."""
+    """A credential provider failed: it was unreachable, returned an error, or returned an invalid response."""
 
     def __init__(self, source: str, reason: str) -> None:
         super().__init__(f"{source}: {reason}")
         self.source = source
-        """The source in words."""
+        """Description of the provider."""
         self.reason = reason
-        """What went wrong, without anything secret."""
+        """The cause, without secrets."""
 
 
-# --------------------------------------------------------------------------------------------------- the network failed
+# ---------------------------------------------------------------------------------------------- network and time limits
 
 
 class TransportError(BedrockStreamError):
-    """The network failed or a clock ran out."""
+    """A network failure, or a time limit that was reached."""
 
 
 class ConnectionFailed(TransportError):
-    """No connection, or it broke before anything of the answer was read."""
+    """The connection could not be opened, or broke before any byte of the response was read."""
 
     retryable = True
     dropped = False
-    """The connection stood, and broke before anything came: as a rule one that the other side had given up."""
+    """True if an open connection broke before any response: usually an idle connection that the peer had closed."""
 
 
 class TimeLimitError(TransportError):
-    """A clock of `Timeouts` ran out. The subclass says which."""
+    """A limit of `Timeouts` was reached. Each limit has its own subclass."""
 
     clock = "time"
+    """Name of the limit: the field of `Timeouts`."""
 
     def __init__(self, limit: float, elapsed: float, bytes_received: int = 0, detail: str = "") -> None:
         super().__init__(
@@ -170,72 +136,72 @@ class TimeLimitError(TransportError):
         self.limit = limit
         """The limit in seconds."""
         self.elapsed = elapsed
-        """How long was waited, in seconds."""
+        """Seconds waited."""
         self.bytes_received = bytes_received
-        """Bytes of the answer's body that had arrived."""
+        """Bytes of the response body received so far."""
 
 
 class PoolTimeout(TimeLimitError):
-    """Every connection slot stayed taken; the message names the limit of slots and the open streams."""
+    """No connection slot became free in time; the message contains the number of slots and of open streams."""
 
     clock = "pool"
 
 
 class ConnectTimeout(TimeLimitError):
-    """Name lookup, TCP and TLS together took too long."""
+    """Name lookup, TCP and TLS handshakes together took too long."""
 
     clock = "connect"
     retryable = True
 
 
 class FirstEventTimeout(TimeLimitError):
-    """The request was sent and no event came."""
+    """The request was sent, and no event was received in time."""
 
     clock = "first_event"
 
 
 class FirstContentTimeout(TimeLimitError):
-    """The message began and no content came."""
+    """The request was sent, and no content was received in time."""
 
     clock = "first_content"
 
 
 class IdleTimeout(TimeLimitError):
-    """The stream had begun and no byte came for too long."""
+    """The stream had begun, and no byte was received for too long."""
 
     clock = "idle"
 
 
 class TotalTimeout(TimeLimitError):
-    """The whole call took too long (off unless asked for)."""
+    """The whole call took too long (this limit is off by default)."""
 
     clock = "total"
 
 
 class UnreadTimeout(TimeLimitError):
-    """The caller kept the stream and stopped reading it, so its connection was given back."""
+    """The caller stopped reading the stream without closing it, so its connection was released."""
 
     clock = "unread"
 
 
 class ClientClosed(TransportError):
-    """The client was closed, before or under this stream."""
+    """The client was closed before the stream was opened, or while it was open."""
 
 
-# ------------------------------------------------------------------------------------------------- the bytes are wrong
+# --------------------------------------------------------------------------------------- invalid or incomplete response
 
 
 class InvalidFrame(BedrockStreamError):
-    """The bytes break the event-stream format, or a frame's payload is not what its headers promise."""
+    """The bytes violate the event-stream format, or a payload is not what the frame's headers declare."""
 
     def __init__(self, message: str, *, offset: int | None = None) -> None:
         super().__init__(message if offset is None else f"{message} (frame at byte {offset} of the stream)")
         self.offset = offset
-        """Where in the stream the damaged frame begins, in bytes."""
+        """Position of the frame in the stream, in bytes."""
 
 
 class ChecksumMismatch(InvalidFrame):
-    """A CRC-32 does not match: the bytes were changed on the way, or are not an event stream."""
+    """A CRC-32 does not match: the bytes were damaged in transit, or are not an event stream."""
 
     def __init__(self, part: str, expected: int, computed: int, *, offset: int | None = None) -> None:
         super().__init__(f"{part} checksum is 0x{expected:08x}, computed 0x{computed:08x}", offset=offset)
@@ -246,36 +212,33 @@ class ChecksumMismatch(InvalidFrame):
 
 
 class FrameSizeError(InvalidFrame):
-    """A declared length is impossible, or above the limit."""
+    """A declared length is impossible, or exceeds the limit."""
 
 
 class InvalidHeader(InvalidFrame):
-    """A header block breaks the format, or a header cannot be written."""
+    """A header block violates the format, or a header cannot be encoded."""
 
 
 class NotAnEventStream(BedrockStreamError):
-    """The answer is not Bedrock's: its content type or body is something else."""
+    """The response is not from Bedrock: its content type or its body is of another kind."""
 
     def __init__(self, status: int, content_type: str | None, body: bytes) -> None:
         body = body[:200]
-        super().__init__(f"expected Bedrock's answer, got HTTP {status} with content type {content_type!r}: {body!r}")
+        super().__init__(f"expected a Bedrock response, got HTTP {status} with content type {content_type!r}: {body!r}")
         self.status = status
         self.content_type = content_type
         self.body = body
         """The first 200 bytes."""
 
 
-# --------------------------------------------------------------------------------------------- the answer stopped early
-
-
 class StreamInterrupted(BedrockStreamError):
-    """The answer had begun, and its body ended, was reset or was closed before the message's own end."""
+    """The response had begun, and its body ended, was reset or was closed before the message was complete."""
 
     retryable = True
 
 
 class ToolInputError(BedrockStreamError):
-    """The message ended, but the input of a tool call is not a JSON object. It is never replaced by `{}`."""
+    """The message is complete, but the input of a tool call is not a JSON object. `{}` never replaces such an input."""
 
     def __init__(self, name: str, call_id: str, raw: str, stop_reason: str | None, usage: Any = None) -> None:
         super().__init__(
@@ -284,47 +247,47 @@ class ToolInputError(BedrockStreamError):
         self.name = name
         self.call_id = call_id
         self.raw = raw
-        """The text of the input as it came."""
+        """The text of the input as received."""
         self.stop_reason = stop_reason
-        """`max_tokens` here means that the input was cut by the limit."""
+        """`max_tokens` means that the limit cut the input off."""
         self.usage = usage
 
 
 class ToolRoundsExceeded(BedrockStreamError):
-    """`run_tools` has asked as often as it may, and the model still calls tools; `partial` is its last answer."""
+    """`run_tools` reached its limit of rounds and the model still calls tools; `partial` is the last response."""
 
     def __init__(self, rounds: int) -> None:
         super().__init__(f"the model still calls tools after {rounds} rounds")
         self.rounds = rounds
 
 
-# ------------------------------------------------------------------------------------------------- the service said no
+# ------------------------------------------------------------------------------------------------------- service errors
 
 
 class ServiceError(BedrockStreamError):
-    """Bedrock refused or failed. The base class itself stands for codes that nobody has modelled yet."""
+    """An error returned by Bedrock. The base class itself is used for error codes without a class of their own."""
 
     def __init__(
         self, code: str, message: str, status: int, *, mid_stream: bool = False, extra: Mapping[str, Any] | None = None
     ) -> None:
         super().__init__(f"{code} (HTTP {status}): {message}" if code else f"HTTP {status}: {message}")
         self.code = code
-        """The service's name of the error, `ThrottlingException`; empty where nothing named it."""
+        """The service's error code, such as `ThrottlingException`; empty if the response has none."""
         self.message = message
-        """The service's own words."""
+        """The service's own message."""
         self.status = status
-        """The HTTP status; inside a stream, the one that the service model gives the code."""
+        """The HTTP status; for errors inside a stream, the status of the code in the service model."""
         self.mid_stream = mid_stream
-        """Whether it came as a frame, after HTTP 200."""
+        """True if the error was received as a frame, after HTTP 200."""
         extra = extra or {}
         self.original_status: int | None = extra.get("originalStatusCode")
-        """What the model behind Bedrock answered, where the service says so."""
+        """The status that the model behind Bedrock returned, if reported."""
         self.original_message: str | None = extra.get("originalMessage")
         self.resource_name: str | None = extra.get("resourceName")
 
 
 class AccessDenied(ServiceError):
-    """No permission, no access to the model, or unknown keys."""
+    """Missing permission, no access to the model, or unknown credentials."""
 
 
 class ExpiredToken(ServiceError):
@@ -332,25 +295,22 @@ class ExpiredToken(ServiceError):
 
 
 class InvalidSignature(ServiceError):
-    """The signature does not match what the service computed."""
+    """The signature does not match the one that the service computed."""
 
 
 class SignatureExpired(InvalidSignature):
-    """The request's date is more than five minutes from the service's clock, and signing anew did not help."""
+    """The request's date differs from the service's time by more than five minutes, also after signing again."""
 
     age: float | None = None
-    """How long before the refusal the request had been signed, in seconds."""
+    """Seconds between signing and the refusal."""
     skew: float | None = None
-    """How far the service's clock is ahead of this machine's, in seconds, by all that it said."""
+    """Seconds that the service's clock is ahead of the local one, as far as known."""
 
     def explain(self, age: float, skew: float, why: str) -> None:
-        """Put what is known of the clocks, and what helps, into the sentence."""
+        """Set `age` and `skew`, and add them, the cause and the possible fixes to the message."""
         self.age, self.skew = age, skew
-        remedies = (
-            "a right clock; where the model is slow a faster one, lower max_tokens or streaming; "
-            "or an API key, which has no date"
-        )
-        self.args = (f"{self.args[0]} [signed {age:.0f} s before the refusal; {why}; what helps: {remedies}]",)
+        fix = "a correct clock; for slow models a faster one, lower max_tokens or streaming; or an API key (no date)"
+        self.args = (f"{self.args[0]} [signed {age:.0f} s before the refusal; {why}; what helps: {fix}]",)
 
 
 class ValidationFailed(ServiceError):
@@ -358,11 +318,11 @@ class ValidationFailed(ServiceError):
 
 
 class ContextWindowExceeded(ValidationFailed):
-    """The input is longer than the model's context."""
+    """The input is longer than the model's context window."""
 
 
 class ResourceNotFound(ServiceError):
-    """No such model or resource in this region."""
+    """The model or resource does not exist in this region."""
 
 
 class Throttled(ServiceError):
@@ -372,11 +332,11 @@ class Throttled(ServiceError):
 
 
 class QuotaExceeded(ServiceError):
-    """An account quota is used up; waiting a moment does not help."""
+    """An account quota is used up; a short wait does not help."""
 
 
 class ModelNotReady(ServiceError):
-    """The model is being loaded."""
+    """The model is still being loaded."""
 
     retryable = True
 
@@ -409,62 +369,38 @@ class ServiceUnavailable(ServiceError):
     retryable = True
 
 
-# Names from the Bedrock Runtime service model, those that AWS's front doors answer before Bedrock sees a request, and
-# those of STS whose HTTP status, 400, tells something else.
+# fmt: off
+# The codes of the Bedrock Runtime service model, those that AWS's front ends return before a request reaches Bedrock,
+# and those STS codes whose HTTP status, 400, would select another class.
 _BY_CODE: dict[str, tuple[type[ServiceError], int]] = {
-    "AccessDeniedException": (AccessDenied, 403),
-    "UnrecognizedClientException": (AccessDenied, 403),
+    "AccessDeniedException": (AccessDenied, 403), "UnrecognizedClientException": (AccessDenied, 403),
     "MissingAuthenticationTokenException": (AccessDenied, 403),
-    "ExpiredTokenException": (ExpiredToken, 403),
-    "ExpiredToken": (ExpiredToken, 403),
-    "InvalidSignatureException": (InvalidSignature, 403),
-    "SignatureDoesNotMatch": (InvalidSignature, 403),
-    "IncompleteSignatureException": (InvalidSignature, 403),
-    "IncompleteSignature": (InvalidSignature, 403),
-    "RequestTimeTooSkewed": (SignatureExpired, 403),
-    "RequestExpired": (SignatureExpired, 403),
+    "ExpiredTokenException": (ExpiredToken, 403), "ExpiredToken": (ExpiredToken, 403),
+    "InvalidSignatureException": (InvalidSignature, 403), "SignatureDoesNotMatch": (InvalidSignature, 403),
+    "IncompleteSignatureException": (InvalidSignature, 403), "IncompleteSignature": (InvalidSignature, 403),
+    "RequestTimeTooSkewed": (SignatureExpired, 403), "RequestExpired": (SignatureExpired, 403),
     "RequestInTheFuture": (SignatureExpired, 403),
-    "ValidationException": (ValidationFailed, 400),
-    "ConflictException": (ValidationFailed, 400),
-    "ResourceNotFoundException": (ResourceNotFound, 404),
-    "ServiceQuotaExceededException": (QuotaExceeded, 400),
-    "ThrottlingException": (Throttled, 429),
-    "TooManyRequestsException": (Throttled, 429),
-    "Throttling": (Throttled, 429),
-    "IDPCommunicationError": (ServiceUnavailable, 503),
-    "ModelNotReadyException": (ModelNotReady, 429),
-    "ModelTimeoutException": (ModelTimeout, 408),
-    "ModelErrorException": (ModelError, 424),
-    "ModelStreamErrorException": (ModelStreamError, 424),
-    "InternalServerException": (InternalServerError, 500),
-    "InternalFailure": (InternalServerError, 500),
-    "InternalError": (InternalServerError, 500),
-    "ServiceUnavailableException": (ServiceUnavailable, 503),
+    "ValidationException": (ValidationFailed, 400), "ConflictException": (ValidationFailed, 400),
+    "ResourceNotFoundException": (ResourceNotFound, 404), "ServiceQuotaExceededException": (QuotaExceeded, 400),
+    "ThrottlingException": (Throttled, 429), "TooManyRequestsException": (Throttled, 429),
+    "Throttling": (Throttled, 429), "ModelNotReadyException": (ModelNotReady, 429),
+    "IDPCommunicationError": (ServiceUnavailable, 503), "ServiceUnavailableException": (ServiceUnavailable, 503),
+    "ModelTimeoutException": (ModelTimeout, 408), "ModelErrorException": (ModelError, 424),
+    "ModelStreamErrorException": (ModelStreamError, 424), "InternalServerException": (InternalServerError, 500),
+    "InternalFailure": (InternalServerError, 500), "InternalError": (InternalServerError, 500),
 }
-
-# Some proxies strip the type header; the status is what remains.
+# Some proxies strip the header with the code, so only the status is left.
 _BY_STATUS: dict[int, type[ServiceError]] = {
-    400: ValidationFailed,
-    401: AccessDenied,
-    403: AccessDenied,
-    404: ResourceNotFound,
-    408: ModelTimeout,
-    424: ModelError,
-    429: Throttled,
-    500: InternalServerError,
-    502: ServiceUnavailable,
-    503: ServiceUnavailable,
+    400: ValidationFailed, 401: AccessDenied, 403: AccessDenied, 404: ResourceNotFound, 408: ModelTimeout,
+    424: ModelError, 429: Throttled, 500: InternalServerError, 502: ServiceUnavailable, 503: ServiceUnavailable,
     504: ServiceUnavailable,
 }
+# fmt: on
 
-_CONTEXT_OVERFLOW = (
-    "input is too long",
-    "exceed context limit",
-    "too many total text bytes",
-    "prompt is too long",
-)
-
-_CLOCK_APART = ("signature expired", "signature not yet current")
+# A ValidationException has no finer code: only its text tells that the input exceeds the context window.
+_CONTEXT_OVERFLOW = ("input is too long", "exceed context limit", "too many total text bytes", "prompt is too long")
+# An InvalidSignatureException covers wrong keys and wrong dates; these texts mean a wrong date.
+_CLOCK_SKEW = ("signature expired", "signature not yet current")
 
 
 def service_error(
@@ -477,16 +413,17 @@ def service_error(
 ) -> ServiceError:
     """Build the error for a service code.
 
-    `code` is a name as it stands in `x-amzn-ErrorType` or, inside a stream, in `:exception-type` (lower camel case);
-    None where nothing named the error. `status` is the HTTP status, None inside a stream. `extra` is the error's body.
+    `code` is the name in `x-amzn-ErrorType` or, inside a stream, in `:exception-type`; None if the response has none.
+    `status` is the HTTP status, None inside a stream. `extra` is the error's body.
     """
+    # HTTP errors are named in Pascal case (`ThrottlingException`), exception frames in camel case.
     name = code[:1].upper() + code[1:] if code else ""
     known, modelled = _BY_CODE.get(name, (None, None))
     cls = known or _BY_STATUS.get(status or 0, ServiceError)
     lowered = message.lower()
     if cls is ValidationFailed and any(phrase in lowered for phrase in _CONTEXT_OVERFLOW):
         cls = ContextWindowExceeded
-    elif lowered.startswith(_CLOCK_APART) and (cls is InvalidSignature or not name):
+    elif lowered.startswith(_CLOCK_SKEW) and (cls is InvalidSignature or not name):
         cls = SignatureExpired
-    # 500 where neither the wire nor the model knows: an unnamed failure of the other side.
+    # An unknown code inside a stream has no status: report it as a failure of the service.
     return cls(name, message, status or modelled or 500, mid_stream=mid_stream, extra=extra)

@@ -1,4 +1,4 @@
-"""Every error: its exact sentence, its facts, its way through pickle, and which service code becomes which class."""
+"""Every error: exact message, attributes, pickling, and the class for each service code."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from bedrock_stream.errors import BedrockStreamError, ServiceError, service_erro
 
 Make = Callable[[], BedrockStreamError]
 
-# One or more of every class: how it is made, its sentence, its facts.
+# At least one entry for each class: a factory, the message, the attributes.
 TABLE: list[tuple[Make, str, dict[str, Any]]] = [
-    (lambda: BedrockStreamError("any sentence"), "any sentence", {}),
+    (lambda: BedrockStreamError("any message"), "any message", {}),
     (
-        lambda: errors.ConfigurationError("max_tokens", "must be at least 1, got 0"),
-        "max_tokens: must be at least 1, got 0",
-        {"argument": "max_tokens", "problem": "must be at least 1, got 0", "remedy": ""},
+        lambda: errors.ConfigurationError("max_tokens", "expected a positive int, got 0"),
+        "max_tokens: expected a positive int, got 0",
+        {"argument": "max_tokens", "problem": "expected a positive int, got 0", "remedy": ""},
     ),
     (
         lambda: errors.ConfigurationError("max_token", "unknown option", "did you mean max_tokens?"),
@@ -39,9 +39,9 @@ TABLE: list[tuple[Make, str, dict[str, Any]]] = [
         {"argument": "model", "problem": "cannot count tokens"},
     ),
     (
-        lambda: errors.CredentialsUnavailable("the instance role", "nobody answered"),
-        "the instance role: nobody answered",
-        {"source": "the instance role", "reason": "nobody answered"},
+        lambda: errors.CredentialsUnavailable("the instance role", "no response"),
+        "the instance role: no response",
+        {"source": "the instance role", "reason": "no response"},
     ),
     (lambda: errors.TransportError("the connection was lost"), "the connection was lost", {}),
     (lambda: errors.ConnectionFailed("connection refused"), "connection refused", {}),
@@ -103,19 +103,19 @@ TABLE: list[tuple[Make, str, dict[str, Any]]] = [
         {"part": "message", "expected": 1, "computed": 2, "offset": 318},
     ),
     (
-        lambda: errors.FrameSizeError("a frame declares 8 bytes; 16 is the least", offset=16),
-        "a frame declares 8 bytes; 16 is the least (frame at byte 16 of the stream)",
+        lambda: errors.FrameSizeError("a frame declares 8 bytes; the minimum is 16", offset=16),
+        "a frame declares 8 bytes; the minimum is 16 (frame at byte 16 of the stream)",
         {"offset": 16},
     ),
     (lambda: errors.InvalidHeader("header 'a' appears twice"), "header 'a' appears twice", {"offset": None}),
     (
         lambda: errors.NotAnEventStream(200, "text/html", b"<html>"),
-        "expected Bedrock's answer, got HTTP 200 with content type 'text/html': b'<html>'",
+        "expected a Bedrock response, got HTTP 200 with content type 'text/html': b'<html>'",
         {"status": 200, "content_type": "text/html", "body": b"<html>"},
     ),
     (
         lambda: errors.NotAnEventStream(502, None, b""),
-        "expected Bedrock's answer, got HTTP 502 with content type None: b''",
+        "expected a Bedrock response, got HTTP 502 with content type None: b''",
         {"status": 502, "content_type": None, "body": b""},
     ),
     (lambda: errors.StreamInterrupted("ended before messageStop"), "ended before messageStop", {}),
@@ -163,18 +163,18 @@ def descendants(base: type[ServiceError]) -> Iterator[type[ServiceError]]:
         yield from descendants(cls)
 
 
-def refusal(cls: type[ServiceError]) -> Make:
+def make_service_error(cls: type[ServiceError]) -> Make:
     extra = {"originalStatusCode": 500, "originalMessage": "boom", "resourceName": "a-model", "more": 1}
-    return lambda: cls("SomeException", "said the service", 400, mid_stream=True, extra=extra)
+    return lambda: cls("SomeException", "some message", 400, mid_stream=True, extra=extra)
 
 
 TABLE += [
     (
-        refusal(cls),
-        "SomeException (HTTP 400): said the service",
+        make_service_error(cls),
+        "SomeException (HTTP 400): some message",
         {
             "code": "SomeException",
-            "message": "said the service",
+            "message": "some message",
             "status": 400,
             "mid_stream": True,
             "retryable": cls in RETRYABLE,
@@ -188,18 +188,18 @@ TABLE += [
 ids = [type(make()).__name__ for make, _, _ in TABLE]
 
 
-@pytest.mark.parametrize(("make", "sentence", "facts"), TABLE, ids=ids)
-def test_every_error_says_exactly_this_sentence_and_carries_these_facts(
-    make: Make, sentence: str, facts: dict[str, Any]
+@pytest.mark.parametrize(("make", "message", "attributes"), TABLE, ids=ids)
+def test_every_error_has_this_message_and_these_attributes(
+    make: Make, message: str, attributes: dict[str, Any]
 ) -> None:
     error = make()
-    assert str(error) == sentence
-    assert error.args == (sentence,)
-    assert {name: getattr(error, name) for name in facts} == facts
+    assert str(error) == message
+    assert error.args == (message,)
+    assert {name: getattr(error, name) for name in attributes} == attributes
 
 
-@pytest.mark.parametrize(("make", "sentence", "_facts"), TABLE, ids=ids)
-def test_every_error_survives_pickle_and_copy_with_its_facts(make: Make, sentence: str, _facts: Any) -> None:
+@pytest.mark.parametrize(("make", "message", "_attributes"), TABLE, ids=ids)
+def test_every_error_survives_pickle_and_copy_with_its_attributes(make: Make, message: str, _attributes: Any) -> None:
     error = make()
     error.request_id = "5c1d"
     error.model = "anthropic.claude-3-sonnet-20240229-v1:0"
@@ -208,21 +208,21 @@ def test_every_error_survives_pickle_and_copy_with_its_facts(make: Make, sentenc
     error.partial = {"text": "Hel"}
     error.add_note("seen in a worker")
     pickled = [pickle.loads(pickle.dumps(error, protocol)) for protocol in range(6)]  # noqa: S301  # ours
-    for twin in (*pickled, copy.copy(error), copy.deepcopy(error)):
-        assert type(twin) is type(error)
-        assert str(twin) == sentence
-        assert twin.args == error.args
-        assert vars(twin) == vars(error)
+    for copied in (*pickled, copy.copy(error), copy.deepcopy(error)):
+        assert type(copied) is type(error)
+        assert str(copied) == message
+        assert copied.args == error.args
+        assert vars(copied) == vars(error)
 
 
-def test_the_table_leaves_no_class_out() -> None:
+def test_the_table_contains_every_class() -> None:
     classes = [value for value in vars(errors).values() if inspect.isclass(value)]
     public = {cls.__name__ for cls in classes if issubclass(cls, BaseException)}
     assert public == set(ids)
     assert public | {"service_error"} == set(errors.__all__)
 
 
-def test_what_is_known_of_the_answer_is_nothing_until_it_is_set() -> None:
+def test_the_attributes_of_the_call_are_empty_by_default() -> None:
     error = BedrockStreamError("early")
     assert (error.request_id, error.model, error.region, error.events_received, error.partial) == (None,) * 3 + (
         0,
@@ -230,8 +230,8 @@ def test_what_is_known_of_the_answer_is_nothing_until_it_is_set() -> None:
     )
 
 
-def test_every_error_is_caught_by_the_branch_it_hangs_on() -> None:
-    family: dict[type[BedrockStreamError], list[type[BedrockStreamError]]] = {
+def test_every_error_has_the_documented_base_class() -> None:
+    tree: dict[type[BedrockStreamError], list[type[BedrockStreamError]]] = {
         errors.ConfigurationError: [errors.MissingCredentials, errors.UnsupportedOperation],
         errors.TransportError: [errors.ConnectionFailed, errors.TimeLimitError, errors.ClientClosed],
         errors.TimeLimitError: [
@@ -254,27 +254,28 @@ def test_every_error_is_caught_by_the_branch_it_hangs_on() -> None:
             errors.NotAnEventStream,
             errors.StreamInterrupted,
             errors.ToolInputError,
+            errors.ToolRoundsExceeded,
             ServiceError,
         ],
     }
-    for branch, members in family.items():
-        for member in members:
-            assert member.__bases__ == (branch,)
+    for base, subclasses in tree.items():
+        for cls in subclasses:
+            assert cls.__bases__ == (base,)
 
 
-def test_a_long_tool_input_is_cut_in_the_sentence_and_kept_in_the_fact() -> None:
+def test_a_long_tool_input_is_truncated_in_the_message_only() -> None:
     error = errors.ToolInputError("n", "id", "x" * 10_000, None)
     assert len(str(error)) < 300
     assert len(error.raw) == 10_000
 
 
-def test_a_long_foreign_body_is_cut_to_its_beginning() -> None:
+def test_a_long_body_is_truncated() -> None:
     error = errors.NotAnEventStream(200, "text/html", b"<" + b"x" * 10_000)
     assert error.body == b"<" + b"x" * 199
     assert len(str(error)) < 300
 
 
-# -------------------------------------------------------------------------------------------------------- code to class
+# ------------------------------------------------------------------------------------------- mapping from code to class
 
 CODES = [
     ("AccessDeniedException", errors.AccessDenied, 403),
@@ -306,25 +307,25 @@ CODES = [
 
 
 @pytest.mark.parametrize(("code", "cls", "status"), CODES, ids=[code for code, _, _ in CODES])
-def test_a_code_becomes_its_class_as_a_status_and_inside_a_stream(
+def test_a_code_selects_its_class_in_http_errors_and_inside_a_stream(
     code: str, cls: type[ServiceError], status: int
 ) -> None:
-    at_first = service_error(code, "words", status)
-    assert type(at_first) is cls
-    assert (at_first.code, at_first.message, at_first.status, at_first.mid_stream) == (code, "words", status, False)
-    later = service_error(code[0].lower() + code[1:], "words", mid_stream=True)
-    assert type(later) is cls
-    assert (later.code, later.message, later.status, later.mid_stream) == (code, "words", status, True)
-    assert later.retryable is at_first.retryable is (cls in RETRYABLE)
+    http = service_error(code, "message", status)
+    assert type(http) is cls
+    assert (http.code, http.message, http.status, http.mid_stream) == (code, "message", status, False)
+    frame = service_error(code[0].lower() + code[1:], "message", mid_stream=True)
+    assert type(frame) is cls
+    assert (frame.code, frame.message, frame.status, frame.mid_stream) == (code, "message", status, True)
+    assert frame.retryable is http.retryable is (cls in RETRYABLE)
 
 
-def test_the_status_on_the_wire_goes_before_the_modelled_one() -> None:
+def test_the_received_status_takes_precedence_over_the_modelled_one() -> None:
     error = service_error("ThrottlingException", "slow down", 503)
     assert type(error) is errors.Throttled
     assert error.status == 503
 
 
-def test_an_unknown_code_keeps_its_name_and_words() -> None:
+def test_an_unknown_code_keeps_its_name_and_message() -> None:
     error = service_error("novelException", "something new", mid_stream=True)
     assert type(error) is ServiceError
     assert (error.code, error.message, error.status) == ("NovelException", "something new", 500)
@@ -350,15 +351,15 @@ def test_an_unknown_code_keeps_its_name_and_words() -> None:
         (599, ServiceError),
     ],
 )
-def test_where_no_known_code_is_given_the_status_decides(
+def test_without_a_known_code_the_status_selects_the_class(
     code: str | None, status: int, cls: type[ServiceError]
 ) -> None:
-    error = service_error(code, "words", status)
+    error = service_error(code, "message", status)
     assert type(error) is cls
     assert (error.code, error.status) == (code or "", status)
 
 
-def test_neither_code_nor_status_is_an_unnamed_failure_of_the_other_side() -> None:
+def test_without_code_and_status_the_error_is_a_failure_of_the_service() -> None:
     error = service_error(None, "")
     assert type(error) is ServiceError
     assert str(error) == "HTTP 500: "
@@ -373,7 +374,7 @@ def test_neither_code_nor_status_is_an_unnamed_failure_of_the_other_side() -> No
         "The model returned the following errors: prompt is too long: 210000 tokens > 200000 maximum",
     ],
 )
-def test_an_input_beyond_the_context_is_known_by_its_phrase(message: str) -> None:
+def test_context_overflow_is_detected_by_its_message(message: str) -> None:
     for error in (
         service_error("ValidationException", message, 400),
         service_error("validationException", message, mid_stream=True),
@@ -392,7 +393,7 @@ def test_an_input_beyond_the_context_is_known_by_its_phrase(message: str) -> Non
     ],
 )
 @pytest.mark.parametrize("code", ["InvalidSignatureException", "SignatureDoesNotMatch"])
-def test_a_clock_that_is_off_is_known_by_its_phrase(code: str, message: str) -> None:
+def test_clock_skew_is_detected_by_its_message(code: str, message: str) -> None:
     error = service_error(code, message, 403)
     assert type(error) is errors.SignatureExpired
     assert error.code == code
@@ -408,11 +409,11 @@ def test_a_clock_that_is_off_is_known_by_its_phrase(code: str, message: str) -> 
         ("ValidationException", "The provided model identifier is invalid.", errors.ValidationFailed),
     ],
 )
-def test_a_phrase_means_nothing_under_another_code(code: str, message: str, cls: type[ServiceError]) -> None:
+def test_the_message_does_not_change_the_class_of_other_codes(code: str, message: str, cls: type[ServiceError]) -> None:
     assert type(service_error(code, message)) is cls
 
 
-def test_extra_members_of_the_errors_body_are_facts() -> None:
+def test_extra_members_of_the_error_body_are_attributes() -> None:
     error = service_error(
         "modelStreamErrorException",
         "the model failed",

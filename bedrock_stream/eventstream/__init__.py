@@ -1,4 +1,4 @@
-"""AWS event-stream framing, both ways. It has never heard of Bedrock or of asyncio."""
+"""AWS event-stream framing: decoder and encoder of frames and headers. Independent of Bedrock and of asyncio."""
 
 from .decoder import MAX_FRAME, MAX_HEADERS, Decoder
 from .encoder import encode_frame

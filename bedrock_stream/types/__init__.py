@@ -1,1 +1,1 @@
-"""Values: messages, media, tools, options, settings, events, responses. Pure."""
+"""Value types: messages, media, tools, options, settings, events, responses. Pure: no I/O but `from_path`."""

@@ -1,9 +1,9 @@
-"""What a user receives while a message streams in.
+"""Events of a stream, the same for every route and dialect.
 
-Every route and dialect yields these same events. They are frozen msgspec structs tagged by `type`, so
-`msgspec.json.encode(event)` is what an SSE endpoint sends. `index` is the block's place in the message: blocks may
-interleave, and text and reasoning blocks open by their first delta alone. `Event` is the closed list for type checkers;
-`UnknownEvent` is the open door for what AWS adds tomorrow.
+Events are frozen msgspec structs tagged by `type`, so `msgspec.json.encode(event)` is what an SSE endpoint sends.
+`index` is the position of a content block in the message. Blocks may interleave, and text and reasoning blocks have no
+start event: their first delta opens them. `Event` is the union of all events for type checkers; `UnknownEvent` carries
+what this version does not know.
 
 Source: ConverseStreamOutput in the Bedrock Runtime service model.
 """
@@ -43,30 +43,35 @@ def _snake(name: str) -> str:
 
 
 class CacheDetail(msgspec.Struct, frozen=True):
-    """Tokens written to the prompt cache with one lifetime."""
+    """Number of tokens written to the prompt cache with one lifetime."""
 
     ttl: str
-    """`5m` or `1h`."""
+    """The lifetime: `5m` or `1h`."""
     input_tokens: int
+    """Input tokens written to the cache."""
 
 
 class Usage(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What the service counted. None where it did not say; never zero in place of unknown."""
+    """Token counts reported by the service. None means that it did not report a count; unknown is never 0."""
 
     input_tokens: int | None = None
-    """Input tokens, without those read from or written to the cache."""
+    """Input tokens, excluding those read from or written to the prompt cache."""
     output_tokens: int | None = None
-    """Output tokens, thinking included."""
+    """Output tokens, including reasoning."""
     total_tokens: int | None = None
+    """Sum of input, cache and output tokens."""
     cache_read_tokens: int | None = None
+    """Input tokens read from the prompt cache."""
     cache_write_tokens: int | None = None
+    """Input tokens written to the prompt cache."""
     cache_details: tuple[CacheDetail, ...] = ()
-    """Cache writes by lifetime."""
+    """Cache writes for each lifetime."""
     extra: dict[str, Any] = {}
-    """Members that this version does not know, as they came."""
+    """Members unknown to this version, as received."""
 
     def merged(self, later: Usage) -> Usage:
-        """These counts with what `later` knows; unknowns never wipe out a count."""
+        """Return these counts updated with those that `later` knows; unknown counts do not overwrite known ones."""
+        # Claude's native stream reports input tokens in its first chunk and output tokens in a later one.
         known = {
             name: value for name in self.__struct_fields__ if (value := getattr(later, name)) not in (None, (), {})
         }
@@ -76,164 +81,181 @@ class Usage(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Citation(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A source that the model names for a piece of its text."""
+    """A source that the model cites for a part of its text."""
 
     title: str | None = None
+    """Title of the source."""
     source: str | None = None
+    """Name or address of the source."""
     source_content: tuple[str, ...] = ()
     """The cited passages."""
     location: dict[str, Any] | None = None
-    """Where in the source: one of `web`, `documentChar`, `documentPage`, `documentChunk`, `searchResultLocation`."""
+    """Location in the source, as a dict with one of the keys `web`, `documentChar`, `documentPage`, `documentChunk`,
+    `searchResultLocation`."""
     extra: dict[str, Any] = {}
-    """Members that this version does not know, as they came."""
+    """Members unknown to this version, as received."""
 
 
 class _Event(msgspec.Struct, frozen=True, tag_field="type", tag=_snake, omit_defaults=True):
-    """The base that gives each event its `type`."""
+    """Base class that adds the `type` tag to each event."""
 
 
 class MessageStart(_Event, frozen=True, gc=False):
-    """The model began to answer."""
+    """Start of the message."""
 
     role: str
+    """`assistant`."""
 
 
 class TextDelta(_Event, frozen=True, gc=False):
-    """A piece of text."""
+    """A fragment of text."""
 
     index: int
     text: str
 
 
 class ReasoningDelta(_Event, frozen=True, gc=False):
-    """A piece of reasoning: exactly one of text, signature, redacted."""
+    """A fragment of reasoning. Exactly one of `text`, `signature` and `redacted` is set."""
 
     index: int
     text: str | None = None
+    """A fragment of the reasoning text."""
     signature: str | None = None
-    """Proof that the reasoning is the model's; goes back unchanged on the next turn."""
+    """Signature of the reasoning, which must be sent back unchanged in the next turn."""
     redacted: bytes | None = None
-    """Reasoning that is encrypted for the model's eyes; goes back unchanged on the next turn."""
+    """Encrypted reasoning, which must be sent back unchanged in the next turn."""
 
 
 class ToolCallStart(_Event, frozen=True, gc=False):
-    """The model began to call a tool."""
+    """Start of a tool call."""
 
     index: int
     id: str
+    """Id of the call, which the `ToolResult` refers to."""
     name: str
+    """Name of the tool."""
     server: bool = False
-    """Whether the service runs this tool itself; the caller has nothing to do."""
+    """True if the service runs this tool itself. The caller must not run it."""
 
 
 class ToolCallDelta(_Event, frozen=True, gc=False):
-    """A fragment of the tool's input, as raw JSON text."""
+    """A fragment of a tool call's input, as raw JSON text."""
 
     index: int
     input_json: str
 
 
 class ToolCallEnd(_Event, frozen=True):
-    """The tool call is complete, its input parsed."""
+    """End of a tool call, with the parsed input."""
 
     index: int
     id: str
     name: str
     input: dict[str, Any] | None
-    """The input object; None where `raw` is not a JSON object, and then `ToolInputError` follows the message's end."""
+    """The input object; None if `raw` is not a JSON object, and then `ToolInputError` is raised after the message."""
     raw: str
-    """The input's text as it came; empty for a tool without arguments, whose `input` is `{}`."""
+    """The text of the input as received; empty for a call without arguments, whose `input` is `{}`."""
     server: bool = False
+    """True if the service runs this tool itself."""
 
 
 class ToolResultStart(_Event, frozen=True, gc=False):
-    """The result of a server-side tool begins."""
+    """Start of the result of a server-side tool."""
 
     index: int
     id: str
+    """Id of the tool call."""
     kind: str | None = None
-    """Its type on the wire, `nova_code_interpreter_result`."""
+    """The service's type of the result, such as `nova_code_interpreter_result`."""
     status: str | None = None
     """`success` or `error`."""
 
 
 class ToolResultDelta(_Event, frozen=True):
-    """A piece of a server-side tool's result: Converse blocks, `{"text": ...}` or `{"json": ...}`."""
+    """A part of a server-side tool's result: Converse blocks, `{"text": ...}` or `{"json": ...}`."""
 
     index: int
     content: list[Any]
 
 
 class CitationDelta(_Event, frozen=True):
-    """A source for the text of this block."""
+    """A citation for the text of this block."""
 
     index: int
     citation: Citation
 
 
 class ImageStart(_Event, frozen=True, gc=False):
-    """An image made by the model begins."""
+    """Start of an image generated by the model."""
 
     index: int
     format: str
+    """Name of the format, such as `png`."""
 
 
 class ImageDelta(_Event, frozen=True):
-    """A piece of an image: its bytes, a place in S3, or what went wrong."""
+    """A part of an image: bytes, a location in S3, or an error."""
 
     index: int
     data: bytes | None = None
+    """A fragment of the image's content."""
     s3_location: dict[str, Any] | None = None
+    """Location of the image: `uri` and optionally `bucketOwner`."""
     error: str | None = None
+    """The service's message if the image could not be generated."""
 
 
 class BlockStop(_Event, frozen=True, gc=False):
-    """The block is complete."""
+    """End of a content block."""
 
     index: int
 
 
 class MessageStop(_Event, frozen=True):
-    """The message is complete."""
+    """End of the message."""
 
     stop_reason: str
-    """In Converse's words: `end_turn`, `tool_use`, `max_tokens`, `stop_sequence`, `guardrail_intervened`,
-    `content_filtered`, ...; what AWS adds passes through."""
+    """Converse's stop reason: `end_turn`, `tool_use`, `max_tokens`, `stop_sequence`, `guardrail_intervened`,
+    `content_filtered`, ...; unknown values are passed through."""
     raw_stop_reason: str | None = None
-    """The model's own word, where it differs by dialect."""
+    """The model's own stop reason, if the dialect has other names."""
     additional_fields: Any = None
-    """What `response_field_paths` asked for."""
+    """The response fields requested with `response_field_paths`."""
 
 
 class Metadata(_Event, frozen=True):
-    """What the service says about the whole message, after its end."""
+    """Facts about the complete message, received after its end."""
 
     usage: Usage | None = None
+    """Token counts."""
     latency_ms: int | None = None
+    """Latency measured by the service, in milliseconds."""
     trace: dict[str, Any] | None = None
-    """Guardrail and prompt-router traces as they came."""
+    """Guardrail and prompt-router traces, as received."""
     performance: str | None = None
-    """The latency mode that served the request."""
+    """The latency mode that was used: `standard` or `optimized`."""
     service_tier: str | None = None
-    """The tier that served the request."""
+    """The service tier that was used."""
     extra: dict[str, Any] = {}
-    """Members that this version does not know, as they came."""
+    """Members unknown to this version, as received."""
 
     def merged(self, later: Metadata) -> Metadata:
-        """These facts with those of `later`: later facts join, they do not wipe out."""
-        facts = {name: value for name in self.__struct_fields__ if (value := getattr(later, name)) not in (None, {})}
+        """Return this metadata updated with that of `later`; unset members of `later` do not overwrite set ones."""
+        known = {name: value for name in self.__struct_fields__ if (value := getattr(later, name)) not in (None, {})}
         if self.usage is not None and later.usage is not None:
-            facts["usage"] = self.usage.merged(later.usage)
-        if "extra" in facts:
-            facts["extra"] = {**self.extra, **later.extra}
-        return msgspec.structs.replace(self, **facts)
+            known["usage"] = self.usage.merged(later.usage)
+        if "extra" in known:
+            known["extra"] = {**self.extra, **later.extra}
+        return msgspec.structs.replace(self, **known)
 
 
 class UnknownEvent(_Event, frozen=True):
-    """An event, or members of one, that this version does not know, as they came."""
+    """An event unknown to this version, or the unknown members of a known one, as received."""
 
     name: str
+    """The event type on the wire."""
     payload: Any
+    """The payload or its unknown members."""
 
 
 Event: TypeAlias = (
@@ -253,3 +275,4 @@ Event: TypeAlias = (
     | Metadata
     | UnknownEvent
 )
+"""Union of all events of a stream."""

@@ -1,6 +1,6 @@
-"""Images, documents, video and audio: bytes in memory, a file read on request, or a place in S3.
+"""Attachments of a message: images, documents, video and audio, as bytes or as a location in S3.
 
-A file is read only by `from_path`; a str is never taken for a path. Limits and formats are those of the Converse API.
+Files are read by `from_path` only; a str is never interpreted as a path. The formats are those of the Converse API.
 """
 
 from __future__ import annotations
@@ -17,23 +17,30 @@ __all__ = ("Attachment", "Audio", "Document", "Image", "Video")
 
 _A = TypeVar("_A", bound="Attachment")
 
+# The characters that the service model allows in the name of a document, without spaces.
 _NOT_IN_NAMES = re.compile(r"[^a-zA-Z0-9()\[\]-]")
+# Common suffixes that differ from the names in the service model.
 _ALIASES = {"jpg": "jpeg", "htm": "html", "markdown": "md", "text": "txt", "3gp": "three_gp"}
 
 
 class Attachment(msgspec.Struct, frozen=True, tag_field="type", omit_defaults=True):
-    """What all four share: exactly one of `data` and `s3_uri`, and a format."""
+    """Base class of all attachments. Exactly one of `data` and `s3_uri` is set.
+
+    Raises `ConfigurationError` for an invalid source, and for a format that is unknown or cannot be detected.
+    """
 
     formats: ClassVar[tuple[str, ...]] = ()
+    """The formats that the service accepts."""
 
     data: bytes | None = None
-    """The content itself."""
+    """The content."""
     format: str = ""
-    """The format's name; found from the content or the file name where it is left out."""
+    """Name of the format. By default, it is detected from the content or from the suffix of the file name.
+    Common suffixes such as `jpg` are converted to the service's names."""
     s3_uri: str | None = None
-    """`s3://bucket/key`, read by the service."""
+    """Address of the content, `s3://bucket/key`, which the service reads."""
     bucket_owner: str | None = None
-    """The account that owns the bucket, twelve digits, where it is another one."""
+    """Account id (twelve digits) of the bucket's owner, if it is another account."""
 
     def __post_init__(self) -> None:
         kind = type(self).__name__
@@ -42,37 +49,43 @@ class Attachment(msgspec.Struct, frozen=True, tag_field="type", omit_defaults=Tr
         if self.data is not None and not isinstance(self.data, bytes):
             raise ConfigurationError(
                 f"{kind}.data",
-                f"bytes are expected, got {type(self.data).__name__}",
-                f"{kind}.from_path() reads a file",
+                f"expected bytes, got {type(self.data).__name__}",
+                f"use {kind}.from_path() to read a file",
             )
+        # The source is a union in the service model: bytes or s3Location.
         if bool(self.data) == bool(self.s3_uri):
-            raise ConfigurationError(kind, "exactly one of data and s3_uri is needed", "data must not be empty")
+            count = "both" if self.data else "neither"
+            raise ConfigurationError(
+                kind, f"expected exactly one of data and s3_uri, got {count}", "data must not be empty"
+            )
         if self.s3_uri and not (isinstance(self.s3_uri, str) and self.s3_uri.startswith("s3://")):
-            raise ConfigurationError(f"{kind}.s3_uri", f"{self.s3_uri!r} is no address in S3", "use s3://bucket/key")
+            raise ConfigurationError(f"{kind}.s3_uri", f"expected s3://bucket/key, got {self.s3_uri!r}")
         name = self.format or _sniff(self.data or b"") or _suffix(self.s3_uri or "")
         name = _ALIASES.get(name, name)
         if name not in self.formats:
-            raise ConfigurationError(
-                f"{kind}.format",
-                f"{name!r} is not known" if name else "it cannot be told",
-                f"use {', '.join(self.formats)}",
-            )
+            problem = f"unknown format {name!r}" if name else "cannot be detected from the content or the name"
+            raise ConfigurationError(f"{kind}.format", problem, f"use {', '.join(self.formats)}")
         msgspec.structs.force_setattr(self, "format", name)
 
     @classmethod
     def from_path(cls: type[_A], path: str | Path, **fields: object) -> _A:
-        """Read a file. Its suffix gives the format where the content does not."""
+        """Read a file. Blocks while reading.
+
+        The format is detected from the content, else from the suffix; `fields` are the other fields of the class. The
+        name of a `Document` defaults to the name of the file without its suffix. Raises `OSError` and
+        `ConfigurationError`.
+        """
         path = Path(path)
         data = path.read_bytes()
         fields.setdefault("format", _sniff(data) or _suffix(path.name))
         if "name" in cls.__struct_fields__:
-            # Bedrock refuses any other character in a document's name.
+            # Bedrock rejects other characters, consecutive spaces and more than 200 characters in a document's name.
             fields.setdefault("name", " ".join(_NOT_IN_NAMES.sub(" ", path.stem).split())[:200] or "document")
         return cls(data=data, **fields)  # type: ignore[arg-type]
 
     def __repr__(self) -> str:
-        what = f"{len(self.data)} bytes" if self.data is not None else self.s3_uri
-        return f"{type(self).__name__}({self.format}, {what})"
+        source = f"{len(self.data)} bytes" if self.data is not None else self.s3_uri
+        return f"{type(self).__name__}({self.format}, {source})"
 
 
 def _suffix(name: str) -> str:
@@ -81,7 +94,8 @@ def _suffix(name: str) -> str:
 
 
 def _sniff(data: bytes) -> str:
-    """The format, where the first bytes say it beyond doubt."""
+    """Return the format if the first bytes identify it unambiguously, else an empty str."""
+    # Other formats share their signatures: docx and xlsx are zip archives, doc and xls are OLE files.
     if data.startswith(b"\x89PNG\r\n\x1a\n"):
         return "png"
     if data.startswith(b"\xff\xd8\xff"):
@@ -96,22 +110,22 @@ def _sniff(data: bytes) -> str:
 
 
 class Image(Attachment, frozen=True, tag="image", omit_defaults=True):
-    """A picture."""
+    """An image."""
 
     formats: ClassVar[tuple[str, ...]] = ("png", "jpeg", "gif", "webp")
 
 
 class Document(Attachment, frozen=True, tag="document", omit_defaults=True):
-    """A document; a text block must stand beside it in the same message."""
+    """A document. The service requires a text block in the same message."""
 
     formats: ClassVar[tuple[str, ...]] = ("pdf", "csv", "doc", "docx", "xls", "xlsx", "html", "txt", "md")
 
     name: str = "document"
-    """What the model reads as its name: letters, digits, single spaces, hyphens and brackets."""
+    """Name shown to the model: letters, digits, single spaces, hyphens, round and square brackets."""
     context: str | None = None
-    """What the model is told about the document."""
+    """Description of the document for the model."""
     citations: bool = False
-    """Whether the answer shall cite it."""
+    """True asks the model to cite the document."""
 
 
 class Video(Attachment, frozen=True, tag="video", omit_defaults=True):
@@ -121,7 +135,7 @@ class Video(Attachment, frozen=True, tag="video", omit_defaults=True):
 
 
 class Audio(Attachment, frozen=True, tag="audio", omit_defaults=True):
-    """A sound recording."""
+    """An audio recording."""
 
     formats: ClassVar[tuple[str, ...]] = (
         "mp3", "opus", "wav", "aac", "flac", "mp4", "ogg", "mkv", "mka", "x-aac", "m4a", "mpeg", "mpga", "pcm", "webm",

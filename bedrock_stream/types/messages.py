@@ -1,7 +1,7 @@
-"""What a user sends and gets back: messages and the blocks they are made of.
+"""Messages and their content blocks.
 
-The same blocks serve both ways, so the message of a `Response` goes straight back as history. A dict stands for a block
-in Converse's own shape and leaves as it came (`Raw`): what AWS ships tomorrow can be sent today.
+Requests and responses use the same blocks, so the message of a `Response` can be sent back as history. A dict is a
+block in Converse's own format and is sent unchanged (`Raw`), so blocks that this version does not know can be sent too.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ ROLES = ("user", "assistant", "system")
 
 
 class _Block(msgspec.Struct, frozen=True, tag_field="type", omit_defaults=True):
-    """The base that gives each block its `type`."""
+    """Base class that adds the `type` tag to each block."""
 
 
 class Text(_Block, frozen=True, tag="text"):
@@ -44,76 +44,88 @@ class Text(_Block, frozen=True, tag="text"):
 
 
 class CitedText(_Block, frozen=True, tag="cited_text"):
-    """Text of an answer with its sources."""
+    """Text of a response with citations."""
 
     texts: tuple[str, ...]
-    """The pieces of text, in the model's own cut."""
+    """The text, in the parts in which the model returned it."""
     citations: tuple[Citation, ...] = ()
+    """The sources of the text."""
 
     @property
     def text(self) -> str:
-        """The pieces joined."""
+        """All parts, joined."""
         return "".join(self.texts)
 
 
 class Reasoning(_Block, frozen=True, tag="reasoning"):
-    """The model's reasoning; it must go back unchanged before the tool calls that followed from it."""
+    """Reasoning of the model. It must be sent back unchanged, before the tool calls that followed it."""
 
     text: str = ""
+    """The readable reasoning."""
     signature: str | None = None
+    """Signature by which the service verifies the reasoning."""
     redacted: bytes | None = None
-    """Encrypted reasoning, in place of a text."""
+    """Encrypted reasoning, in place of `text`."""
 
 
 class ToolCall(_Block, frozen=True, tag="tool_call"):
-    """The model asks for a tool to be run."""
+    """A tool call of the model."""
 
     id: str
+    """Id of the call, which the `ToolResult` refers to."""
     name: str
+    """Name of the tool."""
     input: dict[str, Any] = {}
+    """Arguments of the call."""
     server: bool = False
-    """Whether the service runs this tool itself."""
+    """True if the service runs this tool itself. The caller must not run it."""
     extra: dict[str, Any] = {}
-    """Members of the wire's block that this version does not know, as they came."""
+    """Members of the block that this version does not know, as received."""
 
 
 class Json(_Block, frozen=True, tag="json"):
-    """A JSON value in a tool's result."""
+    """A JSON value in the result of a tool."""
 
     value: Any
 
 
 class Raw(_Block, frozen=True, tag="raw"):
-    """A block in Converse's own shape, sent as it is."""
+    """A block in Converse's own format, sent unchanged."""
 
     value: dict[str, Any]
 
 
 class CachePoint(_Block, frozen=True, tag="cache_point"):
-    """Everything before it may be cached by the service."""
+    """A cache point: the service may cache everything before it.
+
+    Raises `ConfigurationError` for an unsupported `ttl`.
+    """
 
     ttl: str | None = None
-    """`5m` (the service's default) or `1h`."""
+    """Lifetime of the cache entry: `5m` or `1h`. By default the service decides (`5m`)."""
 
     def __post_init__(self) -> None:
         if self.ttl not in (None, "5m", "1h"):
-            raise ConfigurationError("CachePoint.ttl", f"{self.ttl!r} is not offered", 'use "5m" or "1h"')
+            raise ConfigurationError("CachePoint.ttl", f'expected "5m", "1h" or None, got {self.ttl!r}')
 
 
 ResultBlock: TypeAlias = Text | Json | Image | Document | Video | Raw
+"""The blocks of a tool result."""
+# The members of the union ToolResultContentBlock in the service model.
 _RESULT_KEYS = frozenset({"text", "json", "image", "document", "video", "searchResult"})
 
 
 class ToolResult(_Block, frozen=True, tag="tool_result"):
-    """What a tool returned, for the call of that id."""
+    """The result of a tool call, sent back in a user message. Raises `ConfigurationError` for an unknown `status`."""
 
     id: str
+    """Id of the `ToolCall`."""
     content: tuple[ResultBlock, ...] = ()
-    """A str becomes text, any other JSON value becomes JSON, blocks stay blocks."""
+    """One value or a list of blocks. A str becomes `Text`, any other JSON value becomes `Json`."""
     status: str | None = None
-    """`success` or `error`."""
+    """`success` or `error`. None leaves it out."""
     kind: str | None = None
-    """The wire's type of a server-side tool's result."""
+    """The service's type of the result, for server-side tools."""
 
     if TYPE_CHECKING:
 
@@ -121,8 +133,9 @@ class ToolResult(_Block, frozen=True, tag="tool_result"):
 
     def __post_init__(self) -> None:
         if self.status not in (None, "success", "error"):
-            raise ConfigurationError("ToolResult.status", f"{self.status!r} is not known", 'use "success" or "error"')
+            raise ConfigurationError("ToolResult.status", f'expected "success", "error" or None, got {self.status!r}')
         content: Any = self.content
+        # A list is a list of blocks only if all its items are blocks; otherwise it is one JSON value.
         items = content if isinstance(content, tuple | list) and _are_blocks(content) else (content,)
         msgspec.structs.force_setattr(self, "content", tuple(_result_block(item) for item in items))
 
@@ -146,11 +159,16 @@ def _result_block(item: Any) -> ResultBlock:
 Block: TypeAlias = (
     Text | CitedText | Reasoning | ToolCall | ToolResult | CachePoint | Image | Document | Video | Audio | Raw
 )
+"""All content blocks of a message."""
 Content: TypeAlias = str | Block | Mapping[str, Any]
+"""A block in any accepted form: a str is a `Text`, a dict a `Raw`."""
 
 
 class Message(msgspec.Struct, frozen=True):
-    """One turn: a role and its blocks.
+    """One turn of a conversation: a role and its content blocks.
+
+    `content` accepts a str, a block, a dict in Converse's own format, or an iterable of these. Raises
+    `ConfigurationError` for an unknown role and for invalid content.
 
     >>> Message("user", "Hello") == Message.user(Text("Hello")) == Message("user", ["Hello"])
     True
@@ -164,6 +182,7 @@ class Message(msgspec.Struct, frozen=True):
     role: str
     """`user`, `assistant`, or `system` (a system message inside the conversation)."""
     content: tuple[Block, ...]
+    """The content blocks."""
 
     if TYPE_CHECKING:
 
@@ -171,30 +190,30 @@ class Message(msgspec.Struct, frozen=True):
 
     def __post_init__(self) -> None:
         if self.role not in ROLES:
-            raise ConfigurationError("Message.role", f"{self.role!r} is not known", f"use {', '.join(ROLES)}")
+            raise _unknown_role("Message.role", self.role)
         msgspec.structs.force_setattr(self, "content", _blocks(self.content, "Message.content"))
 
     @classmethod
     def user(cls, *content: Content) -> Message:
-        """A user's turn."""
+        """Return a message with the role `user`."""
         return cls("user", content)
 
     @classmethod
     def assistant(cls, *content: Content) -> Message:
-        """The model's turn."""
+        """Return a message with the role `assistant`."""
         return cls("assistant", content)
 
     def to_json(self) -> bytes:
-        """The message as JSON, for whoever keeps conversations; `from_json` gives it back exactly."""
+        """Return the message as JSON, for storage. `from_json` restores an equal message."""
         return msgspec.json.encode(self)
 
     @classmethod
     def from_json(cls, data: bytes | str) -> Message:
-        """What `to_json` wrote. Raises `ConfigurationError` for anything else."""
+        """Return the message from the output of `to_json`. Raises `ConfigurationError` for anything else."""
         try:
             return msgspec.json.decode(data, type=cls)
         except (ValueError, RecursionError) as error:
-            raise ConfigurationError("data", f"it is no message: {error}", "give what to_json() wrote") from None
+            raise ConfigurationError("data", f"is not a message: {error}", "pass the output of to_json()") from None
 
     @property
     def text(self) -> str:
@@ -203,76 +222,83 @@ class Message(msgspec.Struct, frozen=True):
 
     @property
     def tool_calls(self) -> tuple[ToolCall, ...]:
-        """The calls that the caller is asked to run; what the service runs itself is left out."""
+        """Tool calls for the caller to run, without those that the service runs itself."""
         return tuple(block for block in self.content if isinstance(block, ToolCall) and not block.server)
 
     @property
     def wants_tools(self) -> bool:
-        """Whether the content asks for a tool, whatever the stop reason says."""
+        """True if the message contains tool calls for the caller, independent of the stop reason."""
         return bool(self.tool_calls)
 
 
 Prompt: TypeAlias = str | Message | Mapping[str, Any] | Iterable[Message | Mapping[str, Any]]
+"""A str, a message, or messages; a dict has the keys `role` (default `user`) and `content`."""
 
 
 def read_prompt(prompt: Prompt) -> tuple[Message, ...]:
-    """Every accepted form of a prompt as messages. Raises `ConfigurationError` naming the place of what is wrong."""
+    """Return any form of a prompt as messages. Raises `ConfigurationError` with the path of the invalid part."""
     if isinstance(prompt, str):
         if not prompt:
-            raise ConfigurationError("prompt", "it is empty", "say something to the model")
+            raise ConfigurationError("prompt", "expected a non-empty str, got ''")
         return (Message("user", prompt),)
     if isinstance(prompt, Message | Mapping):
         prompt = (prompt,)
     if not isinstance(prompt, Iterable) or isinstance(prompt, bytes | bytearray):
-        raise ConfigurationError(
-            "prompt", f"a {type(prompt).__name__} is no prompt", "use a str, a Message, or a sequence of messages"
-        )
-    messages = tuple(_read_message(item, f"messages[{place}]") for place, item in enumerate(prompt))
-    for place, message in enumerate(messages):
+        kind = type(prompt).__name__
+        raise ConfigurationError("prompt", f"expected a str, a Message or a sequence of messages, got {kind}")
+    messages = tuple(_read_message(item, f"messages[{index}]") for index, item in enumerate(prompt))
+    # The service rejects messages without content. A model may return one, so those of the assistant are omitted.
+    for index, message in enumerate(messages):
         if not message.content and message.role != "assistant":
-            raise ConfigurationError(f"messages[{place}].content", "it has no blocks", "leave the message out")
-    messages = tuple(message for message in messages if message.content)  # an answer can be empty, a turn cannot
+            raise ConfigurationError(f"messages[{index}].content", "has no blocks", "omit the message")
+    messages = tuple(message for message in messages if message.content)
     if not messages:
-        raise ConfigurationError("prompt", "it has no messages", "give at least one user message")
+        raise ConfigurationError("prompt", "has no messages", "pass at least one user message")
     return messages
 
 
-def _read_message(item: Message | Mapping[str, Any], place: str) -> Message:
+def _read_message(item: Message | Mapping[str, Any], path: str) -> Message:
     if isinstance(item, Message):
-        return Message(item.role, _blocks(item.content, f"{place}.content"))
+        return Message(item.role, _blocks(item.content, f"{path}.content"))
     if not isinstance(item, Mapping):
-        raise ConfigurationError(place, f"a {type(item).__name__} is no message", "use Message or a dict")
+        raise ConfigurationError(path, f"expected a Message or a dict, got {type(item).__name__}")
     unknown = set(item) - {"role", "content"}
     if unknown or "content" not in item:
-        problem = f"unknown key {min(unknown, key=str)!r}" if unknown else "it has no content"
-        raise ConfigurationError(place, problem, 'use {"role": ..., "content": ...}')
+        problem = f"unknown key {min(unknown, key=str)!r}" if unknown else "has no content"
+        raise ConfigurationError(path, problem, 'use {"role": ..., "content": ...}')
     role = item.get("role", "user")
     if role not in ROLES:
-        raise ConfigurationError(f"{place}.role", f"{role!r} is not known", f"use {', '.join(ROLES)}")
-    return Message(role, _blocks(item["content"], f"{place}.content"))
+        raise _unknown_role(f"{path}.role", role)
+    return Message(role, _blocks(item["content"], f"{path}.content"))
 
 
-def _blocks(content: Any, place: str) -> tuple[Block, ...]:
+def _unknown_role(path: str, role: Any) -> ConfigurationError:
+    return ConfigurationError(path, f"expected one of {', '.join(ROLES)}, got {role!r}")
+
+
+def _blocks(content: Any, path: str) -> tuple[Block, ...]:
     if isinstance(content, str):
-        return (_block(content, place),)
+        return (_block(content, path),)
     if isinstance(content, Mapping | msgspec.Struct):
         content = (content,)
     if not isinstance(content, Iterable) or isinstance(content, bytes | bytearray):
-        raise ConfigurationError(place, f"a {type(content).__name__} is no content", "use a str or a list of blocks")
-    return tuple(_block(item, f"{place}[{index}]") for index, item in enumerate(content))
+        raise ConfigurationError(path, f"expected a str or a list of blocks, got {type(content).__name__}")
+    return tuple(_block(item, f"{path}[{index}]") for index, item in enumerate(content))
 
 
-def _block(item: Any, place: str) -> Block:
+def _block(item: Any, path: str) -> Block:
     if isinstance(item, str):
         item = Text(item)
     elif isinstance(item, Mapping):
-        if len(item) != 1:
+        if len(item) != 1:  # Converse's ContentBlock is a union: exactly one key
+            keys = sorted(map(str, item))
             raise ConfigurationError(
-                place, f"a block has one key, this has {len(item)}: {sorted(map(str, item))}", "make it one block each"
+                path, f"expected a block with one key, got {len(item)}: {keys}", "pass one block for each key"
             )
         item = Raw(dict(item))
     if not isinstance(item, Block):
-        raise ConfigurationError(place, f"a {type(item).__name__} is no block", "use Text, Image, ... or a dict")
+        raise ConfigurationError(path, f"expected Text, Image, ... or a dict, got {type(item).__name__}")
+    # The service rejects empty text blocks.
     if item in (Text(""), Raw({"text": ""})):
-        raise ConfigurationError(place, "the text is empty", "leave the block out")
+        raise ConfigurationError(path, "expected non-empty text, got ''", "omit the block")
     return item

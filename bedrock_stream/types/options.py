@@ -1,7 +1,7 @@
-"""Everything a caller may say about one call, checked in one table.
+"""Options of a call, and their validation.
 
-Each option has one line: its name and the check that names it, its value and the remedy. An unknown option is refused
-with the nearest known name. Whatever Bedrock takes and this table does not know goes into `extra`.
+Each option has one check in the table `_CHECKS`. Errors contain the name, the value and the remedy; for an unknown
+option, they suggest the most similar one. Request fields that this version does not know go into `extra`.
 """
 
 from __future__ import annotations
@@ -21,59 +21,97 @@ __all__ = ("EFFORTS", "CallOptions", "Options", "read_options")
 
 
 class CallOptions(TypedDict, total=False):
-    """The keywords of `stream` and `generate`, for type checkers."""
+    """Keyword arguments of `stream`, `generate` and the other calls. All are optional; None is the same as omitted.
+
+    Invalid values raise `ConfigurationError` at the call. Options that a model does not support raise
+    `UnsupportedOperation`.
+    """
 
     system: str | Sequence[str | Text | CachePoint | Mapping[str, Any]]
+    """System prompt: a str or a list of blocks; a dict is a block in Converse's own format."""
     tools: Sequence[ToolLike]
+    """Tools that the model may call: functions, model classes, `Tool` or dicts."""
     tool_choice: str | Mapping[str, Any]
+    """`auto` (the service's default), `any`, `none`, the name of a tool, or a dict in Converse's own format."""
     max_tokens: int
+    """Maximum number of output tokens. Default: the model's own."""
     temperature: float
+    """Sampling temperature from 0 to 1. Default: the model's own."""
     top_p: float
+    """Nucleus sampling: probability mass from 0 to 1. Default: the model's own."""
     top_k: int
+    """Number of most likely tokens to sample from, for models that support it."""
     stop_sequences: Sequence[str]
+    """Texts that end the response."""
     reasoning: str | int
+    """Effort (`none`, `minimal`, `low`, `medium`, `high`, `xhigh`, `max`) or a budget in tokens; support depends on
+    the model."""
     output_schema: Mapping[str, Any] | type
+    """JSON Schema or a model class for structured output; see `Response.parsed`."""
     api_key: str
+    """Bedrock API key for this call."""
     region: str
+    """AWS region for this call."""
     access_key_id: str
+    """AWS access key id for this call; requires `secret_access_key`."""
     secret_access_key: str
+    """AWS secret access key for this call; requires `access_key_id`."""
     session_token: str
+    """AWS session token of temporary credentials, with the two keys."""
     use_converse: bool
+    """True selects the Converse API, False the model's native format. Default: chosen by model and options."""
     additional_model_request_fields: Mapping[str, Any]
+    """Fields for the model that Converse does not define, sent unchanged."""
     response_field_paths: Sequence[str]
+    """JSON Pointers to native response fields to return in `additional_fields`."""
     anthropic_prompt_cache: bool
+    """True sets cache points after the last tool and the system prompt (Claude only)."""
     anthropic_prompt_cache_ttl: str
+    """Lifetime of these cache points: `5m` or `1h`."""
     anthropic_cache_messages: bool | int
+    """Index of the message after which to set another cache point; True selects the last message."""
     anthropic_beta: Sequence[str]
+    """Names of beta features (Claude only)."""
     prompt_variables: Mapping[str, str]
+    """Values for the variables of a prompt from Prompt management."""
     guardrail: Mapping[str, Any]
+    """Guardrail configuration: `guardrailIdentifier`, `guardrailVersion`, `trace`, `streamProcessingMode`."""
     performance: str
+    """Latency mode: `standard` or `optimized`."""
     service_tier: str
+    """Service tier: `priority`, `default`, `flex` or `reserved`."""
     request_metadata: Mapping[str, str]
+    """Keys and values that the service adds to its invocation logs."""
     extra: Mapping[str, Any]
+    """Top-level fields to merge into the request body unchanged; they take precedence over all other options."""
     provider_options: Mapping[str, Any]
+    """Any of these options as a dict; keywords take precedence over it."""
     timeouts: Timeouts
+    """Time limits, in place of the client's."""
     retry: RetryPolicy
+    """Retry policy, in place of the client's."""
     failover: Sequence[Target]
+    """Targets to use in this order if the first one fails before any of its response was delivered, in place of the
+    client's."""
     keep: bool
+    """True, the default, assembles a `Response`. False keeps the memory of a stream constant."""
 
 
 class Options(Masked, frozen=True, kw_only=True):
-    """The options of one call in their checked form; None where the caller said nothing."""
+    """The validated options of one call. None means that the caller did not set the option."""
 
     system: tuple[Text | CachePoint | dict[str, Any], ...] = ()
     tools: tuple[Tool | dict[str, Any], ...] = ()
     tool_choice: str | dict[str, Any] | None = None
-    """`auto`, `any`, `none`, a tool's name, or a dict in Converse's own shape."""
     max_tokens: int | None = None
     temperature: float | None = None
     top_p: float | None = None
     top_k: int | None = None
     stop_sequences: tuple[str, ...] = ()
     reasoning: str | int | None = None
-    """A word of effort, `none` included, or a budget of tokens."""
+    """One of `EFFORTS`, or a budget in tokens."""
     output_schema: Any = None
-    """JSON Schema or a type; see `output`."""
+    """JSON Schema as a dict, or a type."""
     api_key: str | None = None
     region: str | None = None
     access_key_id: str | None = None
@@ -85,7 +123,7 @@ class Options(Masked, frozen=True, kw_only=True):
     anthropic_prompt_cache: bool | None = None
     anthropic_prompt_cache_ttl: str | None = None
     anthropic_cache_messages: bool | int | None = None
-    """The index of a message behind which a cache point goes; True means the last."""
+    """Index of a message; True means the last one."""
     anthropic_beta: tuple[str, ...] = ()
     prompt_variables: dict[str, str] | None = None
     guardrail: dict[str, Any] | None = None
@@ -93,13 +131,11 @@ class Options(Masked, frozen=True, kw_only=True):
     service_tier: str | None = None
     request_metadata: dict[str, str] | None = None
     extra: dict[str, Any] = msgspec.field(default_factory=dict)
-    """Merged into the body as it is."""
+    """Top-level fields of the request body, merged last."""
     timeouts: Timeouts | None = None
     retry: RetryPolicy | None = None
     failover: tuple[Target, ...] | None = None
-    """Where else to go, in this order, where the first target fails before anything was seen of its answer."""
     keep: bool = True
-    """Whether a stream assembles a `Response`."""
 
     def __repr__(self) -> str:
         shown = (f"{name}={getattr(self, name)!r}" for name in self.__struct_fields__ if name not in _SECRETS)
@@ -107,23 +143,27 @@ class Options(Masked, frozen=True, kw_only=True):
 
 
 EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
-"""What `reasoning` takes besides a budget; which of them a model takes is its family's affair."""
+"""The efforts that `reasoning` accepts. The model's family determines which of them it supports."""
 
+# Options whose values must not be part of any repr or error; provider_options may contain all of them.
 _SECRETS = frozenset({"api_key", "access_key_id", "secret_access_key", "session_token", "provider_options"})
 
 
-def read_options(given: Mapping[str, Any]) -> Options:
-    """Check what the caller said. Raises `ConfigurationError` naming the option, its value and the remedy."""
-    merged = dict(given)
+def read_options(arguments: Mapping[str, Any]) -> Options:
+    """Validate the keyword arguments of a call.
+
+    Raises `ConfigurationError` for an unknown option or an invalid value.
+    """
+    merged = dict(arguments)
     provider = merged.pop("provider_options", None)
     if provider is not None:
-        merged = {**_mapping("provider_options", provider), **merged}
+        merged = {**_dict("provider_options", provider), **merged}
     checked = {}
     for name, value in merged.items():
         check = _CHECKS.get(name)
         if check is None:
             raise _unknown(name)
-        if value is not None:
+        if value is not None:  # None is the same as omitted
             checked[name] = check(name, value)
     options = Options(**checked)
     _check_tool_choice(options)
@@ -131,128 +171,130 @@ def read_options(given: Mapping[str, Any]) -> Options:
 
 
 def _unknown(name: str) -> ConfigurationError:
-    from difflib import get_close_matches  # for this sentence alone
+    from difflib import get_close_matches  # imported here, because only this error needs it
 
     near = get_close_matches(str(name), _CHECKS, 1)
-    remedy = f"did you mean {near[0]}?" if near else f"known are {', '.join(_CHECKS)}; extra={{...}} is sent as it is"
+    known = f"known options are {', '.join(_CHECKS)}; fields in extra={{...}} are sent unchanged"
+    remedy = f"did you mean {near[0]}?" if near else known
     return ConfigurationError(name, "unknown option", remedy)
 
 
 def _check_tool_choice(options: Options) -> None:
     choice = options.tool_choice
-    if choice is None or choice in ("auto", "none"):
+    if choice is None or choice in ("auto", "none"):  # both are valid without tools
         return
     names = [tool.name for tool in options.tools if isinstance(tool, Tool)]
     if not options.tools:
-        raise ConfigurationError("tool_choice", f"{choice!r} without tools", "give tools, or leave it out")
+        raise ConfigurationError("tool_choice", f"{choice!r} requires tools", "pass tools, or omit tool_choice")
+    # Tools in Converse's own format have names that are not checked here.
     if isinstance(choice, str) and choice != "any" and choice not in names and len(names) == len(options.tools):
-        raise ConfigurationError("tool_choice", f"{choice!r} is not offered", f"use auto, any, none or one of {names}")
+        raise ConfigurationError("tool_choice", f"expected auto, any, none or one of {names}, got {choice!r}")
 
 
-# ------------------------------------------------------------------------------------------------------- single checks
+# --------------------------------------------------------------------------------------------- checks of single options
 
 
-def _kind(name: str, value: Any, expected: type | tuple[type, ...], wanted: str) -> Any:
-    if not is_instance(value, expected):
+def _expect(name: str, value: Any, kinds: type | tuple[type, ...], expected: str) -> Any:
+    if not is_instance(value, kinds):
         shown = type(value).__name__ if name in _SECRETS else f"{value!r}"
-        raise ConfigurationError(name, f"{shown[:200]} is not usable", f"give {wanted}")
+        raise ConfigurationError(name, f"expected {expected}, got {shown[:200]}")
     return value
 
 
-def _flag(name: str, value: Any) -> bool:
-    return bool(_kind(name, value, bool, "True or False"))
+def _bool(name: str, value: Any) -> bool:
+    return bool(_expect(name, value, bool, "a bool"))
 
 
-def _text(name: str, value: Any) -> str:
-    _kind(name, value, str, "a str")
+def _str(name: str, value: Any) -> str:
+    _expect(name, value, str, "a str")
     if not value.strip():
-        raise ConfigurationError(name, "it is blank", "leave it out, or give a value")
+        raise ConfigurationError(name, "is blank", "leave it out, or pass a value")
     return str(value)
 
 
-def _count(name: str, value: Any) -> int:
-    if _kind(name, value, int, "a whole number") < 1:
-        raise ConfigurationError(name, f"{value} is below 1", "leave it out to let the model decide")
+def _positive_int(name: str, value: Any) -> int:
+    # maxTokens has the minimum 1 in the service model.
+    if _expect(name, value, int, "a positive int") < 1:
+        raise ConfigurationError(name, f"expected a positive int, got {value}", "omit it to use the model's default")
     return int(value)
 
 
-def _share(name: str, value: Any) -> float:
-    if not 0 <= _kind(name, value, (int, float), "a number from 0 to 1") <= 1:
-        raise ConfigurationError(name, f"{value!r} is outside 0 to 1", "Bedrock takes no other")
+def _fraction(name: str, value: Any) -> float:
+    # The range of temperature and topP in the service model.
+    if not 0 <= _expect(name, value, (int, float), "a number from 0 to 1") <= 1:
+        raise ConfigurationError(
+            name, f"expected a number from 0 to 1, got {value!r}", "Bedrock accepts no other value"
+        )
     return float(value)
 
 
-def _mapping(name: str, value: Any) -> dict[str, Any]:
-    return dict(_kind(name, value, Mapping, "a dict"))
+def _dict(name: str, value: Any) -> dict[str, Any]:
+    return dict(_expect(name, value, Mapping, "a dict"))
 
 
-def _texts(name: str, value: Any) -> tuple[str, ...]:
+def _str_list(name: str, value: Any) -> tuple[str, ...]:
     if isinstance(value, str) or not isinstance(value, Sequence):
-        raise ConfigurationError(name, f"{value!r} is no list", "give a list of str")
+        raise ConfigurationError(name, f"expected a list of str, got {value!r}")
+    # Stop sequences and field paths must not be empty in the service model.
     for item in value:
         if not isinstance(item, str) or not item:
-            raise ConfigurationError(name, f"{item!r} is not usable", "give non-empty str")
+            raise ConfigurationError(name, f"expected a list of non-empty str, got the item {item!r}")
     return tuple(value)
+
+
+def _str_dict(name: str, value: Any) -> dict[str, str]:
+    pairs = _dict(name, value)
+    for key, text in pairs.items():
+        if not isinstance(key, str) or not isinstance(text, str):
+            raise ConfigurationError(name, f"expected str keys and values, got {key!r}: {text!r}")
+    return pairs
 
 
 def _reasoning(name: str, value: Any) -> str | int:
     if is_integer(value):
-        return _count(name, value)
+        return _positive_int(name, value)
     if value not in EFFORTS:
-        raise ConfigurationError(name, f"{value!r} is not usable", f"use {', '.join(EFFORTS)}, or a budget of tokens")
+        raise ConfigurationError(name, f"expected one of {', '.join(EFFORTS)} or a budget in tokens, got {value!r}")
     return str(value)
 
 
 def _ttl(name: str, value: Any) -> str:
-    if value not in ("5m", "1h"):
-        raise ConfigurationError(name, f"{value!r} is not offered", 'use "5m" or "1h"')
+    if value not in ("5m", "1h"):  # the lifetimes in the service model
+        raise ConfigurationError(name, f'expected "5m" or "1h", got {value!r}')
     return str(value)
 
 
-def _place(name: str, value: Any) -> bool | int:
-    if not isinstance(value, int):
-        raise ConfigurationError(name, f"{value!r} is no place", "give the index of a message, or True for the last")
+def _message_index(name: str, value: Any) -> bool | int:
+    if not isinstance(value, int):  # a bool is an int in Python, and True is valid here
+        raise ConfigurationError(name, f"expected the index of a message, or True for the last one, got {value!r}")
     return value
 
 
 def _schema(name: str, value: Any) -> Any:
     if not isinstance(value, Mapping | type):
-        raise ConfigurationError(
-            name, f"a {type(value).__name__} is no schema", "give JSON Schema as a dict, or a model class"
-        )
+        kind = type(value).__name__
+        raise ConfigurationError(name, f"expected a dict with JSON Schema, or a model class, got {kind}")
     return value
-
-
-def _metadata(name: str, value: Any) -> dict[str, str]:
-    pairs = _mapping(name, value)
-    for key, text in pairs.items():
-        if not isinstance(key, str) or not isinstance(text, str):
-            raise ConfigurationError(name, f"{key!r}: {text!r} is no pair of str", "give str keys and values")
-    return pairs
 
 
 def _system(name: str, value: Any) -> tuple[Text | CachePoint | dict[str, Any], ...]:
     items = (value,) if isinstance(value, str | Text) else value
     if not isinstance(items, Sequence):
-        raise ConfigurationError(
-            name, f"a {type(value).__name__} is no system prompt", "give a str or a list of blocks"
-        )
+        raise ConfigurationError(name, f"expected a str or a list of blocks, got {type(value).__name__}")
     return tuple(
-        _system_block(f"{name}[{place}]" if len(items) > 1 else name, item) for place, item in enumerate(items)
+        _system_block(f"{name}[{index}]" if len(items) > 1 else name, item) for index, item in enumerate(items)
     )
 
 
-def _system_block(name: str, item: Any) -> Text | CachePoint | dict[str, Any]:
+def _system_block(path: str, item: Any) -> Text | CachePoint | dict[str, Any]:
     if isinstance(item, str):
         item = Text(item)
     if isinstance(item, Mapping):
         item = dict(item)
     if (isinstance(item, Text) and not item.text) or item == {"text": ""}:
-        raise ConfigurationError(name, "the text is empty", "leave it out")
+        raise ConfigurationError(path, "expected non-empty text, got ''", "omit it")
     if not isinstance(item, Text | CachePoint | dict):
-        raise ConfigurationError(
-            name, f"a {type(item).__name__} cannot stand there", "use a str, Text, CachePoint or a dict"
-        )
+        raise ConfigurationError(path, f"expected a str, Text, CachePoint or a dict, got {type(item).__name__}")
     return item
 
 
@@ -261,21 +303,17 @@ def _tools(name: str, value: Any) -> tuple[Tool | dict[str, Any], ...]:
 
 
 def _tool_choice(name: str, value: Any) -> str | dict[str, Any]:
-    return dict(value) if isinstance(value, Mapping) else _text(name, value)
+    return dict(value) if isinstance(value, Mapping) else _str(name, value)
 
 
 def _timeouts(name: str, value: Any) -> Timeouts:
-    timeouts: Timeouts = _kind(name, value, Timeouts, "Timeouts(...)")
+    timeouts: Timeouts = _expect(name, value, Timeouts, "Timeouts(...)")
     return timeouts
 
 
 def _retry(name: str, value: Any) -> RetryPolicy:
-    policy: RetryPolicy = _kind(name, value, RetryPolicy, "RetryPolicy(...)")
+    policy: RetryPolicy = _expect(name, value, RetryPolicy, "RetryPolicy(...)")
     return policy
-
-
-def _failover(name: str, value: Any) -> tuple[Target, ...]:
-    return read_targets(name, value)
 
 
 def _region(name: str, value: Any) -> str:
@@ -286,33 +324,33 @@ _CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "system": _system,
     "tools": _tools,
     "tool_choice": _tool_choice,
-    "max_tokens": _count,
-    "temperature": _share,
-    "top_p": _share,
-    "top_k": _count,
-    "stop_sequences": _texts,
+    "max_tokens": _positive_int,
+    "temperature": _fraction,
+    "top_p": _fraction,
+    "top_k": _positive_int,
+    "stop_sequences": _str_list,
     "reasoning": _reasoning,
     "output_schema": _schema,
-    "api_key": _text,
+    "api_key": _str,
     "region": _region,
-    "access_key_id": _text,
-    "secret_access_key": _text,
-    "session_token": _text,
-    "use_converse": _flag,
-    "additional_model_request_fields": _mapping,
-    "response_field_paths": _texts,
-    "anthropic_prompt_cache": _flag,
+    "access_key_id": _str,
+    "secret_access_key": _str,
+    "session_token": _str,
+    "use_converse": _bool,
+    "additional_model_request_fields": _dict,
+    "response_field_paths": _str_list,
+    "anthropic_prompt_cache": _bool,
     "anthropic_prompt_cache_ttl": _ttl,
-    "anthropic_cache_messages": _place,
-    "anthropic_beta": _texts,
-    "prompt_variables": _metadata,
-    "guardrail": _mapping,
-    "performance": _text,
-    "service_tier": _text,
-    "request_metadata": _metadata,
-    "extra": _mapping,
+    "anthropic_cache_messages": _message_index,
+    "anthropic_beta": _str_list,
+    "prompt_variables": _str_dict,
+    "guardrail": _dict,
+    "performance": _str,
+    "service_tier": _str,
+    "request_metadata": _str_dict,
+    "extra": _dict,
     "timeouts": _timeouts,
     "retry": _retry,
-    "failover": _failover,
-    "keep": _flag,
+    "failover": read_targets,
+    "keep": _bool,
 }

@@ -1,8 +1,8 @@
-"""Events in, a `Response` out: what the stream added up to.
+"""The `Response`, and its assembly from events.
 
-Blocks are keyed by their index from start, delta and stop, since blocks may interleave and text blocks have no start.
-Parts are compacted as they come, so a long answer costs its text and not one object a delta. Blank text blocks stay out
-of the message, since the next turn would be refused for them; the events and `Response.text` keep them.
+Blocks are collected by index, because they may interleave and text blocks have no start event. Deltas are joined while
+they are received, so a long response needs memory for its text and not for one object per delta. Blank text blocks are
+left out of the message, because the service rejects them in the next request; events and `Response.text` contain them.
 """
 
 from __future__ import annotations
@@ -37,46 +37,54 @@ __all__ = ("Assembly", "Response", "build_response", "tool_input_error", "whole_
 
 
 class Response(msgspec.Struct, frozen=True, kw_only=True):
-    """An answer, whole or (in an error's or a stream's `partial`) as far as it came."""
+    """A response of the model; in the `partial` of an error or a stream, the part received so far."""
 
     message: Message
-    """Goes straight back as the next turn's history."""
+    """The message, to send back as history in the next turn."""
     text: str = ""
-    """All text, joined."""
+    """The text of all blocks, joined."""
     reasoning: str = ""
-    """All readable reasoning, joined."""
+    """The readable reasoning of all blocks, joined."""
     tool_calls: tuple[ToolCall, ...] = ()
-    """The calls that the caller is asked to run. Only complete ones: a call that was cut is in `broken_tool_calls`."""
+    """Complete tool calls for the caller to run. Incomplete calls are in `broken_tool_calls`."""
     broken_tool_calls: tuple[ToolCallEnd, ...] = ()
-    """Calls whose input was cut, or is not a JSON object; their `input` is None, `raw` is what came."""
+    """Tool calls whose input is truncated or not a JSON object: `input` is None, `raw` is the text received."""
     citations: tuple[Citation, ...] = ()
+    """Citations of all text blocks."""
     stop_reason: str | None = None
-    """Why it ended; None while it has not."""
+    """Converse's stop reason, such as `end_turn`; None if the message is not complete."""
     raw_stop_reason: str | None = None
+    """The model's own stop reason, if the dialect has other names."""
     usage: Usage | None = None
-    """None where the service did not say."""
+    """Token counts; None if the service did not report them."""
     cost: float | None = None
-    """By the client's price table; None where anything that it needs is unknown."""
+    """Cost by the client's price table, in its currency; None if a price or a count is unknown."""
     latency_ms: int | None = None
-    """The service's own measure, in milliseconds."""
+    """Latency measured by the service, in milliseconds."""
     additional_fields: Any = None
+    """The response fields requested with `response_field_paths`."""
     trace: dict[str, Any] | None = None
+    """Guardrail and prompt-router traces, as received."""
     performance: str | None = None
+    """The latency mode that was used: `standard` or `optimized`."""
     service_tier: str | None = None
+    """The service tier that was used."""
     parsed: Any = None
-    """The value that `output_schema` asked for; None where there is none."""
+    """The value that matches `output_schema`; None without a schema, or if the response does not match it."""
     parse_error: str | None = None
-    """Why the answer does not fit `output_schema`; `text` and `message` are as they came."""
+    """Why the response does not match `output_schema`; `text` and `message` are unchanged."""
     extra: dict[str, Any] = {}
-    """Members of the answer that this version does not know, as they came."""
+    """Members of the response that this version does not know, as received."""
     request_id: str | None = None
+    """The service's request id."""
     model: str | None = None
+    """The model id or ARN as sent."""
     route: str | None = None
-    """`converse` or `invoke`."""
+    """The API that was used: `converse` or `invoke`."""
 
 
-class _Pieces:
-    """Text in pieces, joined every thousand."""
+class _TextBuffer:
+    """A text that grows by fragments, which are joined in batches of 1000."""
 
     __slots__ = ("_joined", "_recent")
 
@@ -84,9 +92,9 @@ class _Pieces:
         self._joined: list[str] = []
         self._recent: list[str] = []
 
-    def add(self, piece: str) -> None:
+    def add(self, fragment: str) -> None:
         recent = self._recent
-        recent.append(piece)
+        recent.append(fragment)
         if len(recent) >= 1000:
             self._joined.append("".join(recent))
             recent.clear()
@@ -98,8 +106,8 @@ class _Pieces:
         return "".join(self._joined) + "".join(self._recent)
 
 
-class _Part:
-    """A block while it grows. Which members are set says what kind it is."""
+class _BlockBuilder:
+    """A block under construction. The members that are set determine its kind."""
 
     __slots__ = (
         "call",
@@ -107,7 +115,7 @@ class _Part:
         "fragments",
         "image",
         "image_format",
-        "image_place",
+        "image_location",
         "reasoning",
         "redacted",
         "result",
@@ -117,41 +125,38 @@ class _Part:
     )
 
     def __init__(self) -> None:
-        self.text = _Pieces()
+        self.text = _TextBuffer()
         self.citations: list[Citation] = []
-        self.reasoning = _Pieces()
-        self.signature = _Pieces()
+        self.reasoning = _TextBuffer()
+        self.signature = _TextBuffer()
         self.redacted: bytes | None = None
         self.call: ToolCallStart | None = None
-        self.fragments = _Pieces()
+        self.fragments = _TextBuffer()
         self.tool: ToolCallEnd | None = None
         self.result: tuple[ToolResultStart | None, list[Any]] | None = None
         self.image_format = ""
         self.image: bytes | None = None
-        self.image_place: dict[str, Any] = {}
+        self.image_location: dict[str, Any] = {}
 
     def block(self) -> Block | None:
-        """The block, or None where there is nothing that could go back."""
+        """Return the block, or None if there is nothing to send back in the next turn."""
         if self.tool is not None:
-            return (
-                None
-                if self.tool.input is None
-                else ToolCall(self.tool.id, self.tool.name, self.tool.input, self.tool.server)
-            )
-        if self.call is not None:
+            tool = self.tool
+            return None if tool.input is None else ToolCall(tool.id, tool.name, tool.input, tool.server)
+        if self.call is not None:  # a call without an end is truncated: see `broken`
             return None
         if self.result is not None:
             start, content = self.result
             return None if start is None else _tool_result(start, content)
         if self.reasoning or self.signature or self.redacted is not None:
             return Reasoning(str(self.reasoning), str(self.signature) if self.signature else None, self.redacted)
-        if self.image is not None or self.image_place:
-            return _image(self.image, self.image_place, self.image_format)
+        if self.image is not None or self.image_location:
+            return _image(self.image, self.image_location, self.image_format)
         text = str(self.text)
         return CitedText((text,), tuple(self.citations)) if self.citations else Text(text)
 
     def broken(self, index: int) -> ToolCallEnd | None:
-        """The call, where its input was cut or is not a JSON object."""
+        """Return the tool call if its input is truncated or not a JSON object."""
         if self.tool is not None:
             return self.tool if self.tool.input is None else None
         if self.call is None:
@@ -160,94 +165,97 @@ class _Part:
 
 
 def _tool_result(start: ToolResultStart, content: list[Any]) -> Block:
-    """Its items in the service's own shape, as they came."""
+    # The items are kept in the service's own format, so that they can be sent back unchanged.
     try:
         items = [Raw(item) if isinstance(item, dict) else Json(item) for item in content]
         return ToolResult(start.id, items, start.status, start.kind)
-    except ConfigurationError:  # a status of tomorrow
+    except ConfigurationError:  # a status that this version does not know
         kind = {"type": start.kind} if start.kind else {}
         return Raw({"toolResult": {"toolUseId": start.id, "content": content, "status": start.status, **kind}})
 
 
-def _image(data: bytes | None, place: dict[str, Any], format: str) -> Image | None:
+def _image(data: bytes | None, location: dict[str, Any], format: str) -> Image | None:
     try:
-        return Image(data, format, place.get("uri"), place.get("bucketOwner"))
-    except ConfigurationError:  # a format that this version does not know: the events had it
+        return Image(data, format, location.get("uri"), location.get("bucketOwner"))
+    except ConfigurationError:  # a format that this version does not know; the events contain the image
         return None
 
 
 class Assembly:
-    """Takes events as they come; `response()` is the answer so far."""
+    """Collector of events. `response()` returns the response so far, at any time."""
 
-    __slots__ = ("_metadata", "_parts", "_stop")
+    __slots__ = ("_blocks", "_metadata", "_stop")
 
     def __init__(self) -> None:
-        self._parts: dict[int, _Part] = {}
+        self._blocks: dict[int, _BlockBuilder] = {}
         self._stop: MessageStop | None = None
         self._metadata = Metadata()
 
     def extend(self, events: Iterable[Event]) -> None:
-        """Take the next events."""
-        parts = self._parts
+        """Add the next events."""
+        blocks = self._blocks
         for event in events:
-            if type(event) is TextDelta:
-                part = parts.get(event.index)
-                if part is None:
-                    part = parts[event.index] = _Part()
-                part.text.add(event.text)
+            if type(event) is TextDelta:  # nearly all events are text, so they take the short path
+                block = blocks.get(event.index)
+                if block is None:
+                    block = blocks[event.index] = _BlockBuilder()
+                block.text.add(event.text)
             else:
                 self._add(event)
 
     def _add(self, event: Event) -> None:
         match event:
             case ReasoningDelta():
-                self._add_reasoning(self._part(event.index), event)
+                self._add_reasoning(self._block(event.index), event)
             case ToolCallStart():
-                self._part(event.index).call = event
+                self._block(event.index).call = event
             case ToolCallDelta():
-                self._part(event.index).fragments.add(event.input_json)
+                self._block(event.index).fragments.add(event.input_json)
             case ToolCallEnd():
-                self._part(event.index).tool = event
+                self._block(event.index).tool = event
             case CitationDelta():
-                self._part(event.index).citations.append(event.citation)
+                self._block(event.index).citations.append(event.citation)
             case ToolResultStart():
-                self._part(event.index).result = (event, [])
+                self._block(event.index).result = (event, [])
             case ToolResultDelta():
-                part = self._part(event.index)
-                part.result = part.result or (None, [])
-                part.result[1].extend(event.content)
+                block = self._block(event.index)
+                block.result = block.result or (None, [])
+                block.result[1].extend(event.content)
             case ImageStart():
-                self._part(event.index).image_format = event.format
-            case ImageDelta(data=data, s3_location=place):
-                part = self._part(event.index)
-                part.image = part.image if data is None else (part.image or b"") + data
-                part.image_place = place or part.image_place
+                self._block(event.index).image_format = event.format
+            case ImageDelta(data=data, s3_location=location):
+                block = self._block(event.index)
+                block.image = block.image if data is None else (block.image or b"") + data
+                block.image_location = location or block.image_location
             case MessageStop():
                 self._stop = event
             case Metadata():
                 self._metadata = self._metadata.merged(event)
             case _:
-                pass  # what this version does not know has no place in a message
+                pass  # unknown events, and those that add nothing to the message
 
-    def _part(self, index: int) -> _Part:
-        part = self._parts.get(index)
-        if part is None:
-            part = self._parts[index] = _Part()
-        return part
+    def _block(self, index: int) -> _BlockBuilder:
+        block = self._blocks.get(index)
+        if block is None:
+            block = self._blocks[index] = _BlockBuilder()
+        return block
 
-    def _add_reasoning(self, part: _Part, event: ReasoningDelta) -> None:
+    def _add_reasoning(self, block: _BlockBuilder, event: ReasoningDelta) -> None:
         if event.text is not None:
-            part.reasoning.add(event.text)
+            block.reasoning.add(event.text)
         if event.signature is not None:
-            part.signature.add(event.signature)
+            block.signature.add(event.signature)
         if event.redacted is not None:
-            part.redacted = (part.redacted or b"") + event.redacted
+            block.redacted = (block.redacted or b"") + event.redacted
 
     def response(self, **call: str | None) -> Response:
-        """The answer so far; `stop_reason` is None while the message has not ended. `call` as in `build_response`."""
-        ordered = sorted(self._parts.items())
-        broken = tuple(end for index, part in ordered if (end := part.broken(index)) is not None)
-        blocks = [block for _, part in ordered if (block := part.block()) is not None]
+        """Return the response so far; `stop_reason` is None if the message is not complete.
+
+        `call` are the keywords `request_id`, `model` and `route` of `build_response`.
+        """
+        ordered = sorted(self._blocks.items())
+        broken = tuple(end for index, builder in ordered if (end := builder.broken(index)) is not None)
+        blocks = [block for _, builder in ordered if (block := builder.block()) is not None]
         return build_response(blocks, self._stop, self._metadata, broken=broken, **call)
 
 
@@ -261,9 +269,10 @@ def build_response(
     model: str | None = None,
     route: str | None = None,
 ) -> Response:
-    """A `Response` of an answer's blocks, its end, and what the service says about it."""
+    """Build a `Response` from the content blocks, the end of the message and its metadata."""
     blocks = tuple(blocks)
     texts = [block for block in blocks if isinstance(block, Text | CitedText)]
+    # The service rejects blank text in a request, so the message must not contain it.
     message = Message("assistant", [b for b in blocks if not isinstance(b, Text | CitedText) or b.text.strip()])
     return Response(
         message=message,
@@ -290,14 +299,14 @@ def build_response(
 def whole_response(
     blocks: Iterable[Block | ToolCallEnd], stop: MessageStop | None, metadata: Metadata, **call: str | None
 ) -> Response:
-    """A `Response` of an answer that came whole, in which a broken call stands as its `ToolCallEnd`.
+    """Build the `Response` of a call without streaming. A tool call with invalid input is passed as its `ToolCallEnd`.
 
-    Raises `ToolInputError` for a broken call of the caller's, as a stream does at its end.
+    Raises `ToolInputError` for such a call if the caller has to run it, as a stream does at its end.
     """
     blocks = tuple(blocks)
     broken = tuple(block for block in blocks if isinstance(block, ToolCallEnd))
-    sound = [block for block in blocks if not isinstance(block, ToolCallEnd)]
-    response = build_response(sound, stop, metadata, broken=broken, **call)
+    valid = [block for block in blocks if not isinstance(block, ToolCallEnd)]
+    response = build_response(valid, stop, metadata, broken=broken, **call)
     for end in broken:
         if not end.server:
             raise tool_input_error(end, response)
@@ -305,7 +314,7 @@ def whole_response(
 
 
 def tool_input_error(call: ToolCallEnd, response: Response | None) -> ToolInputError:
-    """The error for a call whose input is not a JSON object, once its message has ended."""
+    """Build the error for a tool call whose input is not a JSON object, to raise after the end of the message."""
     stop_reason, usage = (None, None) if response is None else (response.stop_reason, response.usage)
     error = ToolInputError(call.name, call.id, call.raw, stop_reason, usage)
     error.partial = response

@@ -1,4 +1,4 @@
-"""A value that holds secrets: pretty printers see of it what its own repr shows, and by default that is its name."""
+"""Settings of calls: targets, timeouts and retries, and the base class of structs that contain secrets."""
 
 from __future__ import annotations
 
@@ -25,124 +25,140 @@ __all__ = (
 
 
 class Masked(msgspec.Struct, frozen=True):
-    """The base of structs with secrets in them."""
+    """Base class of structs that contain secrets: `repr` and pretty printers show the class name only by default."""
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(...)"
 
-    def __rich_repr__(self) -> list[tuple[str, Any]]:  # msgspec's own shows every field
+    def __rich_repr__(self) -> list[tuple[str, Any]]:  # the method that msgspec provides shows every field
         return []
 
 
 DEFAULT_REGION = "us-east-1"
+"""The region if neither the call, the client nor the environment sets one."""
 
-
+# A region is one label of the host name: without this check, a value such as `evil.example/` could change the host.
 _LABEL = re.compile(r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
 
 
 def check_region(region: str, argument: str) -> str:
-    """The region, if it can stand in a host name."""
+    """Return the region. Raises `ConfigurationError` if it cannot be part of a host name."""
     if not isinstance(region, str) or not _LABEL.fullmatch(region):
-        raise ConfigurationError(argument, f"{region!r} is no region", f"use a name like {DEFAULT_REGION!r}")
+        raise ConfigurationError(argument, f"expected a region, got {region!r}", f"use a name like {DEFAULT_REGION!r}")
     return region
 
 
 class Target(Masked, frozen=True, kw_only=True):
-    """One place to send a call to. What is None is as in the call itself."""
+    """A destination of a call, for failover. Fields that are None have the values of the call itself."""
 
     model: str | None = None
+    """Model id, inference-profile id or ARN."""
     region: str | None = None
+    """AWS region."""
     endpoint_url: str | None = None
+    """Base URL of the endpoint."""
     api_key: Any = None
-    """As in `Client`: an API key or a callable."""
+    """A Bedrock API key, or a callable that returns one, as in `Client`."""
     credentials: Any = None
-    """As in `Client`: `Credentials`, a source, a callable, a session. Without any keys, the call's own are used."""
+    """`Credentials`, a provider, a callable or a session, as in `Client`. Without `api_key` and `credentials`, the
+    target uses the credentials of the call."""
 
     def __repr__(self) -> str:
         shown = (f"{name}={getattr(self, name)!r}" for name in ("model", "region", "endpoint_url"))
         return f"Target({', '.join(shown)})"
 
 
-def read_targets(argument: str, given: Any) -> tuple[Target, ...]:
-    """The targets in their order. Raises `ConfigurationError`."""
-    if isinstance(given, Target | str) or not isinstance(given, list | tuple):
-        raise ConfigurationError(argument, f"a {type(given).__name__} is no list", "give a list of Target(...)")
-    for place, target in enumerate(given):
+def read_targets(argument: str, value: Any) -> tuple[Target, ...]:
+    """Return the targets in their order. Raises `ConfigurationError` for anything but a list or tuple of `Target`."""
+    if isinstance(value, Target | str) or not isinstance(value, list | tuple):
+        raise ConfigurationError(argument, f"expected a list of Target, got {type(value).__name__}")
+    for index, target in enumerate(value):
         if not isinstance(target, Target):
-            kind = type(target).__name__
-            raise ConfigurationError(f"{argument}[{place}]", f"a {kind} is no target", "give Target(model=..., ...)")
-    return tuple(given)
+            raise ConfigurationError(f"{argument}[{index}]", f"expected a Target, got {type(target).__name__}")
+    return tuple(value)
 
 
 class Timeouts(msgspec.Struct, frozen=True, kw_only=True):
-    """Limits in seconds; None switches one off. Each has an error of its own name."""
+    """Time limits in seconds; None disables a limit. Each limit raises an error of its own: `ConnectTimeout`, ...
+
+    Raises `ConfigurationError` for a limit that is not a positive number.
+    """
 
     connect: float | None = 10
-    """Name lookup, TCP and TLS together."""
+    """Name lookup, TCP and TLS handshakes together."""
     pool: float | None = 60
-    """Waiting for one of the client's connection slots."""
+    """Wait for a free connection slot of the client."""
     first_event: float | None = 300
-    """From sending to the first event."""
+    """Time from sending the request to the first event."""
     first_content: float | None = None
-    """From sending to the first event that is more than the message's start; streams only."""
+    """Time from sending the request to the first event after the start of the message; streams only."""
     idle: float | None = 300
-    """Between two reads of bytes."""
+    """Time between two reads of bytes."""
     unread: float | None = 600
-    """A stream that nobody reads gives its connection back, between this and an eighth more."""
+    """Time without a read by the caller, after which the stream releases its connection; up to an eighth more."""
     total: float | None = None
-    """The whole call, retries and the caller's own time included."""
+    """Duration of the whole call, including retries and the time that the caller spends between events."""
 
     def __post_init__(self) -> None:
         for name in self.__struct_fields__:
             limit = getattr(self, name)
             if limit is not None and not (is_number(limit) and limit > 0):
-                raise ConfigurationError(f"Timeouts.{name}", f"{limit!r} is no time limit", "give seconds, or None")
+                problem = f"expected a positive number of seconds or None, got {limit!r}"
+                raise ConfigurationError(f"Timeouts.{name}", problem)
 
 
-_MOST_DOUBLINGS = 64  # a float has an end, a number of attempts has none
+_MAX_DOUBLINGS = 64  # 2.0 ** retries would overflow a float for a very large number of attempts
 
 
 class RetryPolicy(msgspec.Struct, frozen=True, kw_only=True):
-    """How often and how patiently a call is tried. `RetryPolicy(max_attempts=1)` never tries again."""
+    """Rules for retries: exponential backoff with full jitter. `RetryPolicy(max_attempts=1)` disables retries.
+
+    Only errors with `retryable` are retried, and only before an event of the response has been delivered. Raises
+    `ConfigurationError` for invalid values.
+    """
 
     max_attempts: int = 4
-    """Attempts in all, the first included; the first turn of each further target is not counted."""
+    """Maximum number of attempts, including the first. The first attempt on each failover target is not counted."""
     base: float = 0.5
-    """The first wait is at most this long, in seconds; each further one at most twice the one before."""
+    """Upper bound of the first wait, in seconds. It doubles with each retry."""
     cap: float = 20.0
-    """No wait is longer, in seconds, but one that the service asks for."""
+    """Upper bound of all waits, in seconds, except for those that the service requests (`retry_after`)."""
     total: float | None = 120.0
-    """No retry begins later than this after the first attempt, in seconds; None: no limit. Another target may."""
+    """Seconds after the first attempt within which a retry must start; None means no limit. Does not apply to
+    failover."""
     budget: bool = True
-    """Whether retries draw on the client's budget: a hundred at once, refilled by what succeeds."""
+    """If True, retries use the client's retry budget: up to 100 retries, refilled by successful calls."""
     on_retry: Callable[[Any], None] | None = None
-    """A plain function, called with the failed `Attempt` before each wait. What it raises ends the call."""
+    """A plain function that is called with the failed `Attempt` before each wait. An exception from it ends the
+    call."""
 
     def __post_init__(self) -> None:
         if not is_integer(self.max_attempts) or self.max_attempts < 1:
-            raise ConfigurationError(
-                "RetryPolicy.max_attempts", f"{self.max_attempts!r} is no number", "give 1 or more"
-            )
+            raise ConfigurationError("RetryPolicy.max_attempts", f"expected a positive int, got {self.max_attempts!r}")
         for name in ("base", "cap", "total"):
             value = getattr(self, name)
             if value is None and name == "total":
                 continue
             if not is_number(value) or not 0 <= value < math.inf:
-                raise ConfigurationError(f"RetryPolicy.{name}", f"{value!r} is no time", "give seconds")
+                allowed = "a finite, non-negative number of seconds" + (" or None" if name == "total" else "")
+                raise ConfigurationError(f"RetryPolicy.{name}", f"expected {allowed}, got {value!r}")
         if self.on_retry is not None and not callable(self.on_retry):
-            raise ConfigurationError("RetryPolicy.on_retry", f"{self.on_retry!r} is no function", "give a callable")
+            raise ConfigurationError("RetryPolicy.on_retry", f"expected a function, got {self.on_retry!r}")
         if inspect.iscoroutinefunction(self.on_retry):
-            raise ConfigurationError("RetryPolicy.on_retry", "nothing awaits what it returns", "give a plain function")
+            problem = "expected a plain function, got a coroutine function, which is never awaited"
+            raise ConfigurationError("RetryPolicy.on_retry", problem)
 
     def wait(self, error: BedrockStreamError, retries: int, elapsed: float, chance: float) -> float | None:
-        """Seconds to wait before the next attempt; None where there shall be none.
+        """Return the seconds to wait before the next attempt, or None if there is no further attempt.
 
-        `retries` is how many were made before, `elapsed` the seconds since the first attempt began, `chance` a random
-        number from 0 to 1.
+        `retries` is the number of retries made before, `elapsed` the seconds since the start of the first attempt, and
+        `chance` a random number from 0 to 1.
         """
         if not error.retryable or retries + 1 >= self.max_attempts:
             return None
-        wait = chance * min(self.cap, self.base * 2.0 ** min(retries, _MOST_DOUBLINGS))
+        # Full jitter spreads the retries of many clients over the whole wait.
+        wait = chance * min(self.cap, self.base * 2.0 ** min(retries, _MAX_DOUBLINGS))
         if error.retry_after is not None:
             wait = max(wait, error.retry_after)
+        # A retry that would start after the limit is not made at all.
         return None if self.total is not None and elapsed + wait > self.total else wait

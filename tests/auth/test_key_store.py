@@ -50,7 +50,12 @@ def test_every_form_is_parsed(keys: Any, expected: StoredKeys) -> None:
         ({"access_key_id": "A"}, "secret_access_key", "half of a key pair is missing", "pass both keys, or neither"),
         ({"session_token": "t"}, "session_token", "is set without access_key_id", "pass both keys too"),
         ({"api_key": 5}, "keys['api_key']", "expected a str, got int", "leave it out, or pass a value"),
-        ({"api_key": "k", "region": "eu west"}, "keys['region']", "'eu west' is no region", "use a name like"),
+        (
+            {"api_key": "k", "region": "eu west"},
+            "keys['region']",
+            "expected a region, got 'eu west'",
+            "use a name like",
+        ),
         (
             {"api_key": "k", "access_key_id": "A", "secret_access_key": "s"},
             "keys",

@@ -206,7 +206,7 @@ async def test_a_blank_explicit_key_is_refused_without_fallback(find: Find, blan
     with refused("profile", f"expected the name of a profile in the shared AWS files, got {blank!r}"):
         await find(client={"profile": blank}, environ=BEARER)
     for name in ("api_key", "access_key_id", "secret_access_key", "session_token"):
-        with refused(name, "it is blank", "leave it out, or give a value"):
+        with refused(name, "is blank", "leave it out, or pass a value"):
             read_options({name: blank})
 
 

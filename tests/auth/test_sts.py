@@ -302,7 +302,7 @@ def test_roles_of_every_partition_are_accepted(partition: str) -> None:
         ("policy", {"a": {1, 2}}, "expected a policy document", ""),
         ("policy", 5, "expected a policy document", ""),
         ("source", "profile", "expected Credentials, a source or a callable, got str", ""),
-        ("region", "a.b", "'a.b' is no region", "use a name like"),
+        ("region", "a.b", "expected a region, got 'a.b'", "use a name like"),
         ("endpoint_url", "sts", "expected an endpoint URL, got 'sts'", "use https"),
     ],
 )

@@ -223,16 +223,16 @@ def test_text_that_is_only_control_characters(says: Callable[..., None], monkeyp
         ((MODEL,), "PROMPT"),
         ((MODEL, "Hello", "--nonsense"), "--nonsense"),
         ((MODEL, "Hello", "--max-tokens", "many"), "--max-tokens"),
-        ((MODEL, "Hello", "--max-tokens", "0"), "--max-tokens: 0 is below 1"),
-        ((MODEL, "Hello", "--system", ""), "--system: the text is empty"),
-        ((MODEL, "Hello", "--region", "no.such/place"), "--region: 'no.such/place' is no region"),
+        ((MODEL, "Hello", "--max-tokens", "0"), "--max-tokens: expected a positive int, got 0"),
+        ((MODEL, "Hello", "--system", ""), "--system: expected non-empty text, got ''"),
+        ((MODEL, "Hello", "--region", "no.such/place"), "--region: expected a region, got 'no.such/place'"),
         (
             (MODEL, "Hello", "--endpoint-url", "gopher://x"),
             "--endpoint-url: expected an endpoint URL, got 'gopher://x'",
         ),
         ((MODEL, "Hello", "--emulator", "--endpoint-url", "https://x"), "--endpoint-url: it excludes --emulator"),
         (("two words", "Hello"), "MODEL: 'two words' contains white space"),
-        ((MODEL, ""), "PROMPT: it is empty"),
+        ((MODEL, ""), "PROMPT: expected a non-empty str, got ''"),
         ((MODEL, "\udcff"), "PROMPT: it is not UTF-8"),
     ],
 )
@@ -245,7 +245,7 @@ def test_called_wrongly(arguments: tuple[str, ...], complaint: str, capsys: pyte
 
 
 @pytest.mark.parametrize(
-    ("stdin", "complaint"), [(b"", "PROMPT: it is empty"), (b"\xff", "PROMPT: stdin is not UTF-8")]
+    ("stdin", "complaint"), [(b"", "PROMPT: expected a non-empty str, got ''"), (b"\xff", "PROMPT: stdin is not UTF-8")]
 )
 def test_stdin_that_is_no_prompt(
     stdin: bytes, complaint: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch

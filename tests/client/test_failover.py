@@ -183,9 +183,9 @@ async def test_targets_of_a_call_go_before_the_client_s() -> None:
 @pytest.mark.parametrize(
     ("given", "sentence"),
     [
-        (Target(model=PRO), "failover: a Target is no list"),
-        ("us-west-2", "failover: a str is no list"),
-        ([Target(), "us-west-2"], r"failover\[1\]: a str is no target"),
+        (Target(model=PRO), "failover: expected a list of Target, got Target"),
+        ("us-west-2", "failover: expected a list of Target, got str"),
+        ([Target(), "us-west-2"], r"failover\[1\]: expected a Target, got str"),
     ],
 )
 def test_what_is_no_target_is_refused(given: Any, sentence: str) -> None:

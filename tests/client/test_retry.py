@@ -122,16 +122,16 @@ def test_a_status_alone_tells_it_where_a_proxy_left_no_name(status: int, again: 
 @pytest.mark.parametrize(
     ("given", "sentence"),
     [
-        ({"max_attempts": 0}, "RetryPolicy.max_attempts: 0 is no number"),
-        ({"max_attempts": True}, "RetryPolicy.max_attempts: True"),
-        ({"max_attempts": 2.0}, "RetryPolicy.max_attempts: 2.0"),
-        ({"base": -1}, "RetryPolicy.base: -1 is no time"),
-        ({"base": float("nan")}, "RetryPolicy.base: nan"),
-        ({"cap": float("inf")}, "RetryPolicy.cap: inf"),
-        ({"cap": None}, "RetryPolicy.cap: None"),
-        ({"total": "60"}, "RetryPolicy.total: '60'"),
-        ({"total": True}, "RetryPolicy.total: True"),
-        ({"on_retry": 1}, "RetryPolicy.on_retry: 1 is no function"),
+        ({"max_attempts": 0}, "RetryPolicy.max_attempts: expected a positive int, got 0"),
+        ({"max_attempts": True}, "RetryPolicy.max_attempts: expected a positive int, got True"),
+        ({"max_attempts": 2.0}, "RetryPolicy.max_attempts: expected a positive int, got 2.0"),
+        ({"base": -1}, "RetryPolicy.base: expected a finite, non-negative number of seconds, got -1"),
+        ({"base": float("nan")}, "RetryPolicy.base: expected a finite, non-negative number of seconds, got nan"),
+        ({"cap": float("inf")}, "RetryPolicy.cap: expected a finite, non-negative number of seconds, got inf"),
+        ({"cap": None}, "RetryPolicy.cap: expected a finite, non-negative number of seconds, got None"),
+        ({"total": "60"}, "RetryPolicy.total: expected a finite, non-negative number of seconds or None, got '60'"),
+        ({"total": True}, "RetryPolicy.total: expected a finite, non-negative number of seconds or None, got True"),
+        ({"on_retry": 1}, "RetryPolicy.on_retry: expected a function, got 1"),
     ],
 )
 def test_a_policy_that_cannot_work_is_refused(given: dict[str, Any], sentence: str) -> None:
@@ -143,7 +143,7 @@ def test_a_policy_that_cannot_work_is_refused(given: dict[str, Any], sentence: s
 def test_a_hook_that_nobody_would_await_is_refused() -> None:
     async def hook(_attempt: Any) -> None: ...
 
-    with pytest.raises(errors.ConfigurationError, match="nothing awaits"):
+    with pytest.raises(errors.ConfigurationError, match="got a coroutine function, which is never awaited"):
         RetryPolicy(on_retry=hook)  # type: ignore[arg-type]  # the type says so too
 
 

@@ -431,12 +431,12 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"tools": [add, Point]}, "tools: 'Point' has no function to run"),
     ({"tools": [{"name": "bare"}]}, "tools: 'bare' has no function to run"),
     ({"tools": [{"toolSpec": {"name": "raw", "inputSchema": {"json": {}}}}]}, "tools: 'raw' has no function to run"),
-    ({"tools": [by_place]}, r"tools: by_place\(\) takes a by place only; drop the /"),
+    ({"tools": [by_place]}, r"tools: by_place\(\) has the positional-only parameter a; remove the /"),
     ({"tools": [add], "max_rounds": 0}, "max_rounds: expected a positive int, got 0"),
     ({"tools": [add], "max_rounds": True}, "max_rounds: expected a positive int, got True"),
     ({"tools": [add], "keep": False}, "keep: False keeps nothing to find calls in"),
-    ({"tools": [add], "max_tokens": 0}, "max_tokens: 0 is below 1"),
-    ({"tools": [add], "prompt": ""}, "prompt: it is empty"),
+    ({"tools": [add], "max_tokens": 0}, "max_tokens: expected a positive int, got 0"),
+    ({"tools": [add], "prompt": ""}, "prompt: expected a non-empty str, got ''"),
 ]
 
 

@@ -386,7 +386,7 @@ def test_any_block_is_sent_back_unchanged(wire: Wire) -> None:
     except InvalidFrame:
         return
     if wire == {"text": ""}:  # allowed in responses, rejected in requests, so `Response.message` omits it
-        with pytest.raises(ConfigurationError, match="the text is empty"):
+        with pytest.raises(ConfigurationError, match="expected non-empty text"):
             Message("assistant", [block])
         return
     back = msgspec.json.decode(msgspec.json.encode(write_body([Message("assistant", [block])], Options())))

@@ -1,4 +1,4 @@
-"""The incremental reader: every sample every way, every damage, and work that grows no faster than the bytes."""
+"""The incremental decoder: every sample for every split, every kind of damage, and work linear in the input."""
 
 from __future__ import annotations
 
@@ -45,52 +45,52 @@ def write(*many: Frame) -> bytes:
     return b"".join(encode_frame(frame, crc=crc32) for frame in many)
 
 
-# -------------------------------------------------------------------------------------------- the same answer every way
+# -------------------------------------------------------------------------------------- the same result for every split
 
 
 @pytest.mark.parametrize(("data", "frame"), SAMPLES.values(), ids=SAMPLES)
-def test_golden_frames_are_read_every_way(data: bytes, frame: Frame) -> None:
+def test_golden_frames_are_decoded_for_every_split(data: bytes, frame: Frame) -> None:
     assert read_every_way(data, [3, 12, 40, 90]) == Outcome([plain(frame)], None, "")
 
 
-def test_all_golden_frames_in_one_stream_are_read_every_way() -> None:
+def test_all_golden_frames_in_one_stream_are_decoded_for_every_split() -> None:
     stream = b"".join(data for data, _ in SAMPLES.values())
     expected = [plain(frame) for _, frame in SAMPLES.values()]
     assert read_every_way(stream, range(0, len(stream), 7)).frames == expected
 
 
-@pytest.mark.parametrize("place", range(len(EVENT) + len(CHUNK) + 1))
-def test_two_frames_may_be_cut_at_any_place(place: int) -> None:
+@pytest.mark.parametrize("position", range(len(EVENT) + len(CHUNK) + 1))
+def test_two_frames_may_be_split_at_any_position(position: int) -> None:
     data = EVENT + CHUNK
     expected = [plain(SAMPLES["event"][1]), plain(SAMPLES["chunk"][1])]
-    assert read([data[:place], data[place:]]).frames == expected
+    assert read([data[:position], data[position:]]).frames == expected
 
 
 @settings(max_examples=60)
 @given(st.lists(frames, max_size=4), cut_places)
-def test_any_frames_cut_anywhere_are_the_frames_that_were_written(many: list[Frame], cuts: list[int]) -> None:
+def test_every_split_yields_the_encoded_frames(many: list[Frame], cuts: list[int]) -> None:
     assert read_every_way(write(*many), cuts) == Outcome([plain(frame) for frame in many], None, "")
 
 
 @given(st.lists(frames, min_size=1, max_size=4), cut_places, st.data())
-def test_damage_is_the_same_damage_however_it_is_cut(many: list[Frame], cuts: list[int], data: st.DataObject) -> None:
+def test_damage_gives_the_same_result_for_every_split(many: list[Frame], cuts: list[int], data: st.DataObject) -> None:
     stream = bytearray(write(*many))
-    place = data.draw(st.integers(0, len(stream) - 1))
-    stream[place] ^= data.draw(st.integers(1, 255))
+    position = data.draw(st.integers(0, len(stream) - 1))
+    stream[position] ^= data.draw(st.integers(1, 255))
     outcome = read_every_way(bytes(stream), cuts)
     assert outcome.error is not None
     assert outcome.frames == [plain(frame) for frame in many[: len(outcome.frames)]]
 
 
 @given(st.lists(frames, max_size=3))
-def test_another_parser_reads_the_same_payloads_and_names(many: list[Frame]) -> None:
+def test_botocore_decodes_the_same_payloads_and_names(many: list[Frame]) -> None:
     buffer = EventStreamBuffer()
     buffer.add_data(write(*many))
     theirs = [(list(message.headers), message.payload) for message in buffer]
     assert theirs == [(list(frame.headers), frame.payload) for frame in Decoder().feed(write(*many))]
 
 
-def test_frames_are_handed_out_as_soon_as_their_last_byte_is_in() -> None:
+def test_a_frame_is_returned_as_soon_as_its_last_byte_is_received() -> None:
     decoder = Decoder()
     assert decoder.feed(EVENT[:-1]) == []
     assert decoder.pending == len(EVENT) - 1
@@ -100,7 +100,7 @@ def test_frames_are_handed_out_as_soon_as_their_last_byte_is_in() -> None:
     assert decoder.pending == 0
 
 
-def test_the_callers_buffer_may_be_used_again_after_feed() -> None:
+def test_the_callers_buffer_can_be_reused_after_feed() -> None:
     decoder = Decoder()
     buffer = bytearray(EVENT)
     (first,) = decoder.feed(buffer)
@@ -127,7 +127,7 @@ def test_an_end_inside_a_frame_is_an_interruption(size: int) -> None:
     assert read_every_way(EVENT[:size], [size // 3]) == Outcome(
         [],
         StreamInterrupted,
-        f"the stream ended inside a frame: {size} bytes of it came, at least {needed} are needed",
+        f"the stream ended inside a frame: got {size} bytes, expected at least {needed}",
     )
 
 
@@ -147,23 +147,23 @@ def test_after_an_interruption_every_call_raises_it() -> None:
 
 
 @pytest.mark.parametrize("name", SAMPLES)
-def test_no_flipped_bit_gets_through(name: str) -> None:
+def test_every_flipped_bit_is_detected(name: str) -> None:
     data, _ = SAMPLES[name]
-    for place, bit in itertools.product(range(len(data)), range(8)):
+    for position, bit in itertools.product(range(len(data)), range(8)):
         damaged = bytearray(data)
-        damaged[place] ^= 1 << bit
+        damaged[position] ^= 1 << bit
         outcome = read([bytes(damaged)])
-        assert outcome.frames == [], (place, bit)
-        assert outcome.error is ChecksumMismatch, (place, bit)
-        assert outcome.sentence.startswith("prelude" if place < 12 else "message"), (place, bit)
+        assert outcome.frames == [], (position, bit)
+        assert outcome.error is ChecksumMismatch, (position, bit)
+        assert outcome.sentence.startswith("prelude" if position < 12 else "message"), (position, bit)
 
 
-def test_the_prelude_is_checked_as_soon_as_its_twelve_bytes_are_in() -> None:
+def test_the_prelude_is_checked_as_soon_as_its_twelve_bytes_are_received() -> None:
     damaged = bytearray(EVENT[:12])
     damaged[3] ^= 1
     decoder = Decoder()
-    for place in range(11):
-        assert decoder.feed(damaged[place : place + 1]) == []
+    for position in range(11):
+        assert decoder.feed(damaged[position : position + 1]) == []
     with pytest.raises(ChecksumMismatch, match="prelude checksum is 0xc37babff, computed 0x") as caught:
         decoder.feed(damaged[11:12])
     assert caught.value.part == "prelude"
@@ -173,27 +173,27 @@ def test_the_prelude_is_checked_as_soon_as_its_twelve_bytes_are_in() -> None:
 
 
 @pytest.mark.parametrize(
-    ("length", "headers", "sentence"),
+    ("length", "headers", "message"),
     [
-        (0, 0, "a frame declares 0 bytes; 16 is the least"),
-        (8, 0, "a frame declares 8 bytes; 16 is the least"),
-        (15, 0, "a frame declares 15 bytes; 16 is the least"),
-        (15, 1 << 31, "a frame declares 15 bytes; 16 is the least"),
-        (MAX_FRAME + 1, 0, f"a frame declares {MAX_FRAME + 1} bytes; the limit is {MAX_FRAME}"),
-        ((1 << 32) - 1, 0, f"a frame declares 4294967295 bytes; the limit is {MAX_FRAME}"),
-        (16, 1, "a frame of 16 bytes declares 1 bytes of headers; 0 is the most"),
-        (100, 85, "a frame of 100 bytes declares 85 bytes of headers; 84 is the most"),
-        (100, (1 << 32) - 1, "a frame of 100 bytes declares 4294967295 bytes of headers; 84 is the most"),
+        (0, 0, "a frame declares 0 bytes; the minimum is 16"),
+        (8, 0, "a frame declares 8 bytes; the minimum is 16"),
+        (15, 0, "a frame declares 15 bytes; the minimum is 16"),
+        (15, 1 << 31, "a frame declares 15 bytes; the minimum is 16"),
+        (MAX_FRAME + 1, 0, f"a frame declares {MAX_FRAME + 1} bytes; the maximum is {MAX_FRAME}"),
+        ((1 << 32) - 1, 0, f"a frame declares 4294967295 bytes; the maximum is {MAX_FRAME}"),
+        (16, 1, "a frame of 16 bytes declares 1 bytes of headers; the maximum is 0"),
+        (100, 85, "a frame of 100 bytes declares 85 bytes of headers; the maximum is 84"),
+        (100, (1 << 32) - 1, "a frame of 100 bytes declares 4294967295 bytes of headers; the maximum is 84"),
         (
             MAX_FRAME,
             MAX_HEADERS + 1,
-            f"a frame of {MAX_FRAME} bytes declares {MAX_HEADERS + 1} bytes of headers; {MAX_HEADERS} is the most",
+            f"a frame of {MAX_FRAME} bytes declares {MAX_HEADERS + 1} bytes of headers; the maximum is {MAX_HEADERS}",
         ),
     ],
 )
-def test_an_impossible_length_is_refused_at_twelve_bytes(length: int, headers: int, sentence: str) -> None:
+def test_an_impossible_length_is_rejected_at_twelve_bytes(length: int, headers: int, message: str) -> None:
     prelude = sealed(length=length, headers=headers)[:12]
-    assert read_every_way(prelude, [5]) == Outcome([], FrameSizeError, f"{sentence} (frame at byte 0 of the stream)")
+    assert read_every_way(prelude, [5]) == Outcome([], FrameSizeError, f"{message} (frame at byte 0 of the stream)")
     decoder = Decoder()
     decoder.feed(EVENT + prelude[:11])
     with pytest.raises(FrameSizeError, match=f"frame at byte {len(EVENT)} of the stream") as caught:
@@ -202,18 +202,18 @@ def test_an_impossible_length_is_refused_at_twelve_bytes(length: int, headers: i
     assert decoder.pending == 0
 
 
-def test_the_longest_frame_that_may_be_declared_is_waited_for() -> None:
+def test_the_longest_allowed_frame_is_accepted() -> None:
     decoder = Decoder()
     assert decoder.feed(sealed(length=MAX_FRAME, headers=MAX_HEADERS)[:12]) == []
     assert decoder.error is None
     assert decoder.pending == 12
 
 
-def test_the_limits_can_be_chosen() -> None:
+def test_the_limits_are_configurable() -> None:
     assert len(Decoder(max_frame=len(EVENT), max_headers=0x57).feed(EVENT)) == 1
-    with pytest.raises(FrameSizeError, match=f"declares {len(EVENT)} bytes; the limit is {len(EVENT) - 1}"):
+    with pytest.raises(FrameSizeError, match=f"declares {len(EVENT)} bytes; the maximum is {len(EVENT) - 1}"):
         Decoder(max_frame=len(EVENT) - 1).feed(EVENT[:12])
-    with pytest.raises(FrameSizeError, match="declares 87 bytes of headers; 86 is the most"):
+    with pytest.raises(FrameSizeError, match="declares 87 bytes of headers; the maximum is 86"):
         Decoder(max_headers=0x56).feed(EVENT[:12])
 
 
@@ -231,20 +231,20 @@ def test_the_limits_can_be_chosen() -> None:
         "05 61",
     ],
 )
-def test_a_broken_header_block_under_good_checksums_is_an_invalid_header(block: str) -> None:
+def test_an_invalid_header_block_with_valid_checksums_raises_invalid_header(block: str) -> None:
     outcome = read_every_way(sealed(bytes.fromhex(block), b'{"a":1}'), [13, 15])
     assert outcome.frames == []
     assert outcome.error is InvalidHeader
     assert outcome.sentence.endswith("(frame at byte 0 of the stream)")
 
 
-def test_no_header_borrows_bytes_from_the_payload() -> None:
+def test_a_header_cannot_extend_into_the_payload() -> None:
     block = b"\x01a\x07\x00\x05he"
     assert read([sealed(block, b"llo")]).error is InvalidHeader
     assert read([sealed(block + b"llo", b"")]).error is None
 
 
-def test_intact_frames_in_front_of_damage_come_first_and_then_the_damage_stands() -> None:
+def test_valid_frames_before_damage_are_returned_and_then_every_call_raises() -> None:
     damaged = bytearray(CHUNK)
     damaged[60] ^= 0x10
     decoder = Decoder()
@@ -261,7 +261,7 @@ def test_intact_frames_in_front_of_damage_come_first_and_then_the_damage_stands(
         assert caught.value is error
 
 
-def test_damage_with_nothing_in_front_raises_at_once_and_ever_after() -> None:
+def test_damage_in_the_first_frame_raises_at_once_and_on_every_later_call() -> None:
     decoder = Decoder()
     with pytest.raises(InvalidFrame) as caught:
         decoder.feed(b"HTTP/1.1 502 Bad Gateway\r\n")
@@ -271,18 +271,18 @@ def test_damage_with_nothing_in_front_raises_at_once_and_ever_after() -> None:
         assert later.value is caught.value is decoder.error
 
 
-# ------------------------------------------------------------------------------------------ nothing else is ever raised
+# --------------------------------------------------------------------------------------------- no other error is raised
 
 
 @st.composite
 def mutated_streams(draw: st.DrawFn) -> bytes:
-    """A valid stream after a few changes; header blocks change under good checksums, or nothing would reach them."""
+    """Generate valid streams with a few changes. Changed header blocks get valid checksums, so that they are parsed."""
     parts: list[bytes] = []
     for frame in draw(st.lists(frames, min_size=1, max_size=3)):
         block = bytearray(encode_headers(frame.headers))
         if block and draw(st.booleans()):
-            place = draw(st.integers(0, len(block) - 1))
-            block[place : place + draw(st.integers(0, 3))] = draw(st.binary(max_size=3))
+            position = draw(st.integers(0, len(block) - 1))
+            block[position : position + draw(st.integers(0, 3))] = draw(st.binary(max_size=3))
             length = draw(st.none() | st.integers(0, (1 << 32) - 1))
             headers = draw(st.none() | st.integers(0, len(block) + 20))
             parts.append(sealed(bytes(block), frame.payload, length=length, headers=headers))
@@ -290,15 +290,15 @@ def mutated_streams(draw: st.DrawFn) -> bytes:
             parts.append(write(frame))
     stream = bytearray(b"".join(parts))
     if draw(st.booleans()):
-        place = draw(st.integers(0, len(stream)))
-        stream[place : place + draw(st.integers(0, 20))] = draw(st.binary(max_size=20))
+        position = draw(st.integers(0, len(stream)))
+        stream[position : position + draw(st.integers(0, 20))] = draw(st.binary(max_size=20))
     return bytes(stream)
 
 
 @settings(max_examples=300)
 @given(st.binary(max_size=300) | mutated_streams(), cut_places)
 def test_any_bytes_in_any_pieces_raise_only_this_librarys_errors(data: bytes, cuts: list[int]) -> None:
-    outcome = read_every_way(data, cuts)  # lets everything but a BedrockStreamError out
+    outcome = read_every_way(data, cuts)  # catches only BedrockStreamError
     assert outcome.error is None or issubclass(outcome.error, BedrockStreamError)
 
 
@@ -320,12 +320,12 @@ def test_shared_headers_cannot_be_changed_through_one_frame() -> None:
 
 def test_decoded_frames_survive_pickle_and_copy() -> None:
     (frame,) = Decoder().feed(SAMPLES["all ten types"][0])
-    for twin in (pickle.loads(pickle.dumps(frame)), copy.copy(frame), copy.deepcopy(frame)):  # noqa: S301  # ours
-        assert plain(twin) == plain(frame)
+    for copied in (pickle.loads(pickle.dumps(frame)), copy.copy(frame), copy.deepcopy(frame)):  # noqa: S301  # ours
+        assert plain(copied) == plain(frame)
 
 
 def retained(many: Iterator[bytes]) -> int:
-    """Memory that stays behind after `many` frames have been read and dropped."""
+    """Return the memory still in use after `many` frames have been decoded and dropped."""
     decoder = Decoder()
     tracemalloc.start()
     try:
@@ -336,22 +336,22 @@ def retained(many: Iterator[bytes]) -> int:
         tracemalloc.stop()
 
 
-def test_a_peer_that_never_repeats_a_header_block_cannot_fill_the_memory() -> None:
-    # Keeping all of these would take more than 10 MB.
+def test_the_header_cache_is_bounded() -> None:
+    # Caching all of these would take more than 10 MB.
     assert retained(write(Frame({"n": f"{number:0400}"})) for number in range(10_000)) < 4_000_000
 
 
-def test_long_header_blocks_are_not_kept() -> None:
-    # The same here, although they are few.
+def test_long_header_blocks_are_not_cached() -> None:
+    # The same here, although there are only a few of them.
     assert retained(write(Frame({"n": f"{number:020000}"})) for number in range(300)) < 2_000_000
 
 
-def test_a_frame_that_others_have_read_is_still_checked() -> None:
+def test_a_frame_with_cached_headers_is_still_checked() -> None:
     for _ in range(3):
         Decoder().feed(EVENT)
-    for place in (len(EVENT) - 1, len(EVENT) - 10, 20):
+    for position in (len(EVENT) - 1, len(EVENT) - 10, 20):
         damaged = bytearray(EVENT)
-        damaged[place] ^= 1
+        damaged[position] ^= 1
         with pytest.raises(ChecksumMismatch, match="message checksum"):
             Decoder().feed(damaged)
     with pytest.raises(FrameSizeError):
@@ -360,21 +360,21 @@ def test_a_frame_that_others_have_read_is_still_checked() -> None:
         Decoder(max_headers=0x56).feed(EVENT)
 
 
-# ---------------------------------------------------------------------------------- work grows no faster than the bytes
+# ------------------------------------------------------------------------------------------ work is linear in the input
 
 
-class Meter(Decoder):
-    """Counts the bytes that are looked at, which is what time would be spent on."""
+class CountingDecoder(Decoder):
+    """A decoder that counts the bytes it parses, as a measure of time."""
 
-    walked = 0
+    parsed = 0
 
     def _walk(self, data: bytes, frames: list[Frame]) -> int:
-        self.walked += len(data)
+        self.parsed += len(data)
         return super()._walk(data, frames)
 
 
 def work(data: bytes, size: int) -> tuple[int, int]:
-    """Bytes compacted and walked, bytes hashed, for feeding `data` in pieces of `size`."""
+    """Return the number of bytes parsed and hashed when `data` is fed in pieces of `size`."""
     hashed = 0
 
     def counting_crc32(part: memoryview, start: int = 0) -> int:
@@ -382,16 +382,16 @@ def work(data: bytes, size: int) -> tuple[int, int]:
         hashed += len(part)
         return zlib.crc32(part, start)
 
-    decoder = Meter()
+    decoder = CountingDecoder()
     with mock.patch.object(decoder_module, "crc32", counting_crc32):
         for start in range(0, len(data), size):
             decoder.feed(data[start : start + size])
         decoder.finish()
-    return decoder.walked, hashed
+    return decoder.parsed, hashed
 
 
 def peak(pieces: Iterator[bytes]) -> int:
-    """The most memory that feeding `pieces` needed at any time."""
+    """Return the peak memory while `pieces` are fed."""
     decoder = Decoder()
     frames: list[Frame] = []
     tracemalloc.start()
@@ -404,36 +404,36 @@ def peak(pieces: Iterator[bytes]) -> int:
 
 
 @pytest.mark.parametrize("megabytes", [2, 4])
-def test_many_frames_in_one_feed_are_looked_at_once(megabytes: int) -> None:
+def test_many_frames_in_one_feed_are_parsed_once(megabytes: int) -> None:
     data = EVENT * (megabytes * 1_000_000 // len(EVENT))
-    walked, hashed = work(data, len(data))
-    assert walked == len(data)
+    parsed, hashed = work(data, len(data))
+    assert parsed == len(data)
     assert hashed <= len(data)
 
 
 @pytest.mark.parametrize("megabytes", [2, 4])
 @pytest.mark.parametrize("size", [100, 1_000, 65_536])
-def test_a_large_frame_in_small_pieces_is_looked_at_a_fixed_number_of_times(megabytes: int, size: int) -> None:
+def test_a_large_frame_in_small_pieces_is_parsed_a_fixed_number_of_times(megabytes: int, size: int) -> None:
     data = write(Frame({":event-type": "chunk"}, bytes(megabytes * 1_000_000)))
-    walked, hashed = work(data, size)
-    assert walked <= len(data) + 2 * size, "once when it is whole, and once for its beginning"
+    parsed, hashed = work(data, size)
+    assert parsed <= len(data) + 2 * size, "once when it is complete, and once for its prelude"
     assert hashed <= len(data) + 100
 
 
 @pytest.mark.parametrize("size", [1, 13, 100, 1_500])
-def test_small_frames_in_small_pieces_are_looked_at_a_fixed_number_of_times(size: int) -> None:
+def test_small_frames_in_small_pieces_are_parsed_a_fixed_number_of_times(size: int) -> None:
     data = EVENT * 500
-    walked, hashed = work(data, size)
-    assert walked <= 3 * len(data)
+    parsed, hashed = work(data, size)
+    assert parsed <= 3 * len(data)
     assert hashed <= 2 * len(data)
 
 
-def test_a_feed_of_many_megabytes_needs_its_frames_and_no_second_copy() -> None:
+def test_a_feed_of_many_megabytes_is_not_copied_a_second_time() -> None:
     frame = write(Frame({":event-type": "chunk"}, bytes(100_000)))
     assert peak(iter([frame * 40])) < 1.3 * len(frame * 40)
 
 
-def test_a_large_frame_in_small_pieces_needs_memory_in_proportion() -> None:
+def test_memory_for_a_large_frame_in_small_pieces_is_linear() -> None:
     def pieces(size: int) -> Iterator[Any]:
         data = write(Frame({}, bytes(size)))
         view = memoryview(data)

@@ -1,4 +1,4 @@
-"""The recorded-looking streams of `fixtures/`: up to date, readable every way, and what their descriptions say."""
+"""The streams in `fixtures/`: up to date, decodable for every split, and equal to their descriptions."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ NAMES = [
 
 
 def load(directory: Path) -> ModuleType:
-    """The script, as if it stood in `directory`."""
+    """Load the script from `directory`, where it writes its files."""
     spec = importlib.util.spec_from_file_location("make_streams", directory / "make_streams.py")
     assert spec is not None
     assert spec.loader is not None
@@ -43,11 +43,11 @@ def described(name: str) -> dict[str, Any]:
     return description
 
 
-def test_the_fixtures_are_what_their_script_writes(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_fixtures_are_up_to_date(capsys: pytest.CaptureFixture[str]) -> None:
     assert load(FIXTURES).main(["--check"]) == 0, capsys.readouterr().out
 
 
-def test_the_check_names_files_that_are_stale_or_missing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_check_reports_stale_and_missing_files(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     shutil.copy(FIXTURES / "make_streams.py", tmp_path)
     script = load(tmp_path)
     assert script.main(["--check"]) == 1
@@ -59,7 +59,7 @@ def test_the_check_names_files_that_are_stale_or_missing(tmp_path: Path, capsys:
     assert capsys.readouterr().out == "converse_text.bin is not up to date\n"
 
 
-def test_the_fixtures_are_written_the_same_by_every_run(tmp_path: Path) -> None:
+def test_the_script_is_deterministic(tmp_path: Path) -> None:
     shutil.copy(FIXTURES / "make_streams.py", tmp_path)
     load(tmp_path).main([])
     for name in NAMES:
@@ -74,11 +74,11 @@ def test_every_stream_has_a_body_and_a_description() -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_every_stream_is_read_every_way_and_holds_what_its_description_says(name: str) -> None:
+def test_every_stream_is_decoded_for_every_split_and_equals_its_description(name: str) -> None:
     data = (FIXTURES / f"{name}.bin").read_bytes()
     outcome = read_every_way(data, range(0, len(data), 61))
     assert outcome.error is None
-    held = [
+    decoded = [
         {
             "kind": headers[":message-type"][1],
             "name": headers[f":{headers[':message-type'][1]!s}-type"][1],
@@ -87,11 +87,11 @@ def test_every_stream_is_read_every_way_and_holds_what_its_description_says(name
         for headers, payload in outcome.frames
     ]
     expected = described(name)["frames"]
-    assert held == [{key: frame[key] for key in ("kind", "name", "payload")} for frame in expected]
+    assert decoded == [{key: frame[key] for key in ("kind", "name", "payload")} for frame in expected]
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_another_parser_reads_the_same_streams(name: str) -> None:
+def test_botocore_decodes_the_same_frames(name: str) -> None:
     data = (FIXTURES / f"{name}.bin").read_bytes()
     buffer = EventStreamBuffer()
     buffer.add_data(data)
@@ -99,7 +99,7 @@ def test_another_parser_reads_the_same_streams(name: str) -> None:
     assert theirs == [(frame.headers, frame.payload) for frame in Decoder().feed(data)]
 
 
-def test_padding_is_in_every_event_and_once_in_the_middle_of_an_object() -> None:
+def test_every_event_has_padding_and_one_has_it_inside_its_object() -> None:
     events = [frame for name in NAMES for frame in described(name)["frames"] if frame["kind"] == "event"]
     assert all("p" in event["payload"] for event in events)
     assert sum(list(event["payload"])[-1] != "p" for event in events) == 1

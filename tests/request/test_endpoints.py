@@ -289,7 +289,7 @@ INVALID_LABELS = [
 
 @pytest.mark.parametrize("region", INVALID_LABELS)
 def test_a_region_that_is_not_a_host_label_is_refused(region: Any) -> None:
-    with refused("region", f"{region!r} is no region", "use a name like 'us-east-1'"):
+    with refused("region", f"expected a region, got {region!r}", "use a name like 'us-east-1'"):
         check_region(region, "region")
 
 
@@ -306,7 +306,7 @@ def test_a_region_that_is_not_a_host_label_is_refused(region: Any) -> None:
 def test_an_invalid_region_is_reported_with_its_source(
     explicit: str | None, environ: dict[str, str], settings: dict[str, str], source: str
 ) -> None:
-    with refused(source, "is no region", "use a name like 'us-east-1'"):
+    with refused(source, "expected a region, got ", "use a name like 'us-east-1'"):
         resolve_region(explicit, environ, settings)
 
 

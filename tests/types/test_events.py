@@ -1,4 +1,4 @@
-"""Events: the JSON that an SSE endpoint sends, and counts that join without wiping each other out."""
+"""Events: the JSON that an SSE endpoint sends, and the merging of token counts."""
 
 from __future__ import annotations
 
@@ -67,12 +67,12 @@ SAMPLES: list[tuple[Event, str]] = [
 
 
 @pytest.mark.parametrize(("event", "text"), SAMPLES, ids=[type(event).__name__ for event, _ in SAMPLES])
-def test_an_event_is_json_with_a_type_and_comes_back(event: Event, text: str) -> None:
+def test_an_event_is_json_with_a_type_and_survives_the_round_trip(event: Event, text: str) -> None:
     assert msgspec.json.encode(event).decode() == text
     assert msgspec.json.decode(text, type=Event) == event
 
 
-def test_the_list_of_events_is_closed() -> None:
+def test_the_union_of_events_is_complete() -> None:
     tagged = {
         value
         for name in events_module.__all__
@@ -83,7 +83,7 @@ def test_the_list_of_events_is_closed() -> None:
     assert set(typing.get_args(Event)) == tagged == {type(event) for event, _ in SAMPLES}
 
 
-def test_an_event_does_not_change() -> None:
+def test_an_event_is_immutable() -> None:
     with pytest.raises(AttributeError):
         TextDelta(0, "hi").text = "ho"  # type: ignore[misc]
 
@@ -104,11 +104,11 @@ usages = st.builds(
 
 
 @given(usages, usages)
-def test_later_counts_join_and_never_wipe_out(early: Usage, late: Usage) -> None:
+def test_later_counts_never_overwrite_known_ones_with_none(early: Usage, late: Usage) -> None:
     both = early.merged(late)
     for name in ("input_tokens", "output_tokens", "total_tokens", "cache_read_tokens", "cache_write_tokens"):
-        told = getattr(late, name)
-        assert getattr(both, name) == (getattr(early, name) if told is None else told)
+        later = getattr(late, name)
+        assert getattr(both, name) == (getattr(early, name) if later is None else later)
     assert both.cache_details == (late.cache_details or early.cache_details)
     assert both.extra == early.extra | late.extra
 

@@ -1,4 +1,4 @@
-"""Messages: every accepted form of a prompt, every refusal by its place, and the way through JSON and back."""
+"""Messages: every accepted form of a prompt, every error with its path, and the JSON round trip."""
 
 from __future__ import annotations
 
@@ -43,13 +43,13 @@ HELLO = (Message("user", (Text("hello"),)),)
         Message("user", ["hello"]),
         Message.user("hello"),
         [Message.user("hello")],
-        (message for message in (Message.user("hello"),)),
+        pytest.param((message for message in (Message.user("hello"),)), id="generator of a Message"),
         {"role": "user", "content": "hello"},
         {"content": "hello"},
         [{"role": "user", "content": ["hello"]}],
         ({"role": "user", "content": [Text("hello")]},),
         {"role": "user", "content": Text("hello")},
-        {"role": "user", "content": (text for text in ("hello",))},
+        pytest.param({"role": "user", "content": (text for text in ("hello",))}, id="dict with a generator of texts"),
     ],
     ids=lambda prompt: repr(prompt)[:50],
 )
@@ -58,26 +58,31 @@ def test_every_form_of_a_prompt_means_the_same(prompt: Any) -> None:
 
 
 @pytest.mark.parametrize("content", [{"text": "hello"}, [{"text": "hello"}]])
-def test_a_dict_in_the_wires_own_shape_stays_as_it_came(content: Any) -> None:
+def test_a_dict_in_converses_format_is_unchanged(content: Any) -> None:
     (message,) = read_prompt({"role": "user", "content": content})
     assert message.content == (Raw({"text": "hello"}),)
 
 
-def test_a_block_that_nobody_knows_yet_passes_unchanged() -> None:
+def test_an_unknown_block_is_unchanged() -> None:
     block: dict[str, Any] = {"hologram": {"source": {"bytes": b"\x00"}, "depth": [1, None, {}]}}
     (message,) = read_prompt([{"role": "user", "content": [block]}])
     assert message.content == (Raw(block),)
 
 
 @pytest.mark.parametrize("blank", [" ", "\n", "\t \r\n", "\u00a0"])
-def test_white_space_alone_passes_unchanged(blank: str) -> None:
+def test_text_of_white_space_only_is_unchanged(blank: str) -> None:
     assert read_prompt(blank) == (Message("user", (Text(blank),)),)
     assert read_prompt([{"role": "user", "content": [{"text": blank}]}])[0].content == (Raw({"text": blank}),)
 
 
 def test_a_conversation_keeps_its_order_and_roles() -> None:
-    said: list[Any] = [Message.user("a"), Message.assistant("b"), {"role": "system", "content": "c"}, {"content": "d"}]
-    assert [(m.role, m.text) for m in read_prompt(said)] == [
+    prompt: list[Any] = [
+        Message.user("a"),
+        Message.assistant("b"),
+        {"role": "system", "content": "c"},
+        {"content": "d"},
+    ]
+    assert [(m.role, m.text) for m in read_prompt(prompt)] == [
         ("user", "a"),
         ("assistant", "b"),
         ("system", "c"),
@@ -85,76 +90,106 @@ def test_a_conversation_keeps_its_order_and_roles() -> None:
     ]
 
 
-def test_plain_user_turns_that_follow_each_other_stay_apart() -> None:
+def test_consecutive_user_messages_are_not_merged() -> None:
     assert len(read_prompt([Message.user("a"), Message.user("b")])) == 2
 
 
-def test_an_empty_turn_of_the_model_is_left_out() -> None:
-    said: list[Any] = [Message.user("a"), Message.assistant(), {"role": "assistant", "content": []}, Message.user("b")]
-    assert [message.text for message in read_prompt(said)] == ["a", "b"]
+def test_an_empty_assistant_message_is_omitted() -> None:
+    prompt: list[Any] = [
+        Message.user("a"),
+        Message.assistant(),
+        {"role": "assistant", "content": []},
+        Message.user("b"),
+    ]
+    assert [message.text for message in read_prompt(prompt)] == ["a", "b"]
 
 
-# ------------------------------------------------------------------------------------------------------------- refusals
+# ----------------------------------------------------------------------------------------------------- rejected prompts
 
 
 @pytest.mark.parametrize(
-    ("prompt", "place", "value", "remedy"),
+    ("prompt", "path", "problem", "remedy"),
     [
-        ("", "prompt", "empty", "say something"),
-        (5, "prompt", "a int is no prompt", "use a str, a Message"),
-        (None, "prompt", "a NoneType is no prompt", "use a str, a Message"),
-        (b"bytes", "prompt", "a bytes is no prompt", "use a str, a Message"),
-        ([], "prompt", "no messages", "at least one user message"),
-        ([Message.assistant()], "prompt", "no messages", "at least one user message"),
-        (["hello"], "messages[0]", "a str is no message", "use Message or a dict"),
-        ([Message.user("a"), 5], "messages[1]", "a int is no message", "use Message or a dict"),
-        ([Message.user()], "messages[0].content", "no blocks", "leave the message out"),
-        ({"role": "user", "content": []}, "messages[0].content", "no blocks", "leave the message out"),
-        ({"role": "user"}, "messages[0]", "no content", '{"role": ..., "content": ...}'),
+        ("", "prompt", "expected a non-empty str, got ''", ""),
+        (5, "prompt", "expected a str, a Message or a sequence of messages, got int", ""),
+        (None, "prompt", "expected a str, a Message or a sequence of messages, got NoneType", ""),
+        (b"bytes", "prompt", "expected a str, a Message or a sequence of messages, got bytes", ""),
+        ([], "prompt", "has no messages", "at least one user message"),
+        ([Message.assistant()], "prompt", "has no messages", "at least one user message"),
+        (["hello"], "messages[0]", "expected a Message or a dict, got str", ""),
+        ([Message.user("a"), 5], "messages[1]", "expected a Message or a dict, got int", ""),
+        ([Message.user()], "messages[0].content", "has no blocks", "omit the message"),
+        ({"role": "user", "content": []}, "messages[0].content", "has no blocks", "omit the message"),
+        ({"role": "user"}, "messages[0]", "has no content", '{"role": ..., "content": ...}'),
         ({"content": "a", "name": "n"}, "messages[0]", "unknown key 'name'", '{"role": ..., "content": ...}'),
         ({"content": "a", 5: "n"}, "messages[0]", "unknown key 5", '{"role": ..., "content": ...}'),
-        ({"role": "tool", "content": "a"}, "messages[0].role", "'tool' is not known", "use user, assistant, system"),
-        ({"role": None, "content": "a"}, "messages[0].role", "None is not known", "use user, assistant, system"),
-        ({"content": ""}, "messages[0].content", "the text is empty", "leave the block out"),
-        ({"content": [""]}, "messages[0].content[0]", "the text is empty", "leave the block out"),
-        ({"content": [Text("")]}, "messages[0].content[0]", "the text is empty", "leave the block out"),
-        ({"content": ["a", {"text": ""}]}, "messages[0].content[1]", "the text is empty", "leave the block out"),
-        ({"content": None}, "messages[0].content", "a NoneType is no content", "a list of blocks"),
-        ({"content": b"a"}, "messages[0].content", "a bytes is no content", "a list of blocks"),
-        ({"content": [5]}, "messages[0].content[0]", "a int is no block", "use Text, Image"),
-        ({"content": [Json(5)]}, "messages[0].content[0]", "a Json is no block", "use Text, Image"),
-        ({"content": [Message.user("a")]}, "messages[0].content[0]", "a Message is no block", "use Text, Image"),
-        ({"content": [{}]}, "messages[0].content[0]", "this has 0: []", "one block each"),
+        (
+            {"role": "tool", "content": "a"},
+            "messages[0].role",
+            "expected one of user, assistant, system, got 'tool'",
+            "",
+        ),
+        ({"role": None, "content": "a"}, "messages[0].role", "expected one of user, assistant, system, got None", ""),
+        ({"content": ""}, "messages[0].content", "expected non-empty text, got ''", "omit the block"),
+        ({"content": [""]}, "messages[0].content[0]", "expected non-empty text, got ''", "omit the block"),
+        ({"content": [Text("")]}, "messages[0].content[0]", "expected non-empty text, got ''", "omit the block"),
+        (
+            {"content": ["a", {"text": ""}]},
+            "messages[0].content[1]",
+            "expected non-empty text, got ''",
+            "omit the block",
+        ),
+        ({"content": None}, "messages[0].content", "expected a str or a list of blocks, got NoneType", ""),
+        ({"content": b"a"}, "messages[0].content", "expected a str or a list of blocks, got bytes", ""),
+        ({"content": [5]}, "messages[0].content[0]", "expected Text, Image, ... or a dict, got int", ""),
+        ({"content": [Json(5)]}, "messages[0].content[0]", "expected Text, Image, ... or a dict, got Json", ""),
+        (
+            {"content": [Message.user("a")]},
+            "messages[0].content[0]",
+            "expected Text, Image, ... or a dict, got Message",
+            "",
+        ),
+        (
+            {"content": [{}]},
+            "messages[0].content[0]",
+            "expected a block with one key, got 0: []",
+            "one block for each key",
+        ),
         (
             {"content": [{"text": "a", "image": {}}]},
             "messages[0].content[0]",
-            "this has 2: ['image', 'text']",
-            "one block each",
+            "expected a block with one key, got 2: ['image', 'text']",
+            "one block for each key",
         ),
-        ({"content": [{"text": "a", 5: {}}]}, "messages[0].content[0]", "this has 2: ['5', 'text']", "one block each"),
+        (
+            {"content": [{"text": "a", 5: {}}]},
+            "messages[0].content[0]",
+            "expected a block with one key, got 2: ['5', 'text']",
+            "one block for each key",
+        ),
     ],
 )
-def test_a_wrong_prompt_is_refused_by_its_place(prompt: Any, place: str, value: str, remedy: str) -> None:
-    with refused(place, value, remedy):
+def test_an_invalid_prompt_is_rejected_with_its_path(prompt: Any, path: str, problem: str, remedy: str) -> None:
+    with refused(path, problem, remedy):
         read_prompt(prompt)
 
 
-def test_a_message_is_checked_where_it_is_made() -> None:
-    with refused("Message.role", "'robot' is not known", "use user, assistant, system"):
+def test_a_message_is_validated_when_it_is_created() -> None:
+    with refused("Message.role", "expected one of user, assistant, system, got 'robot'"):
         Message("robot", "a")
-    with refused("Message.content[1]", "the text is empty", "leave the block out"):
+    with refused("Message.content[1]", "expected non-empty text, got ''", "omit the block"):
         Message.user("a", "")
-    with refused("Message.content", "a int is no content", "use a str or a list of blocks"):
+    with refused("Message.content", "expected a str or a list of blocks, got int"):
         Message("user", 5)  # type: ignore[arg-type]
 
 
-def test_a_cache_point_takes_two_lifetimes_only() -> None:
+def test_a_cache_point_accepts_two_lifetimes() -> None:
     assert [CachePoint().ttl, CachePoint("5m").ttl, CachePoint("1h").ttl] == [None, "5m", "1h"]
-    with refused("CachePoint.ttl", "'2h' is not offered", 'use "5m" or "1h"'):
+    with refused("CachePoint.ttl", 'expected "5m", "1h" or None, got \'2h\''):
         CachePoint("2h")
 
 
-# ------------------------------------------------------------------------------------------------ a message's own words
+# -------------------------------------------------------------------------------------------------- text and tool calls
 
 
 def test_the_text_of_a_message_is_that_of_its_text_blocks() -> None:
@@ -164,11 +199,11 @@ def test_the_text_of_a_message_is_that_of_its_text_blocks() -> None:
     assert message.text == "one two three"
 
 
-def test_a_message_wants_tools_where_the_caller_has_one_to_run() -> None:
-    mine, theirs = ToolCall("1", "mine"), ToolCall("2", "theirs", server=True)
-    assert Message.assistant("a", mine, theirs).tool_calls == (mine,)
-    assert Message.assistant("a", mine).wants_tools
-    assert not Message.assistant("a", theirs).wants_tools
+def test_a_message_wants_tools_if_the_caller_has_a_tool_to_run() -> None:
+    own, server_side = ToolCall("1", "own"), ToolCall("2", "server_side", server=True)
+    assert Message.assistant("a", own, server_side).tool_calls == (own,)
+    assert Message.assistant("a", own).wants_tools
+    assert not Message.assistant("a", server_side).wants_tools
 
 
 # --------------------------------------------------------------------------------------------------------- tool results
@@ -201,11 +236,11 @@ def test_a_tool_may_return_text_json_or_blocks(content: Any, blocks: tuple[Any, 
 
 def test_a_tool_results_status_is_one_of_two() -> None:
     assert [ToolResult("1", "a", status).status for status in (None, "success", "error")] == [None, "success", "error"]
-    with refused("ToolResult.status", "'fine' is not known", 'use "success" or "error"'):
+    with refused("ToolResult.status", 'expected "success", "error" or None, got \'fine\''):
         ToolResult("1", "a", "fine")
 
 
-# ------------------------------------------------------------------------------------------------ through JSON and back
+# ------------------------------------------------------------------------------------------------------ JSON round trip
 
 EVERY_BLOCK = Message(
     "assistant",
@@ -232,11 +267,11 @@ def through_json(message: Message) -> Message:
     return msgspec.json.decode(msgspec.json.encode(message), type=Message)
 
 
-def test_every_block_comes_back_from_json_exactly() -> None:
+def test_every_block_survives_the_json_round_trip() -> None:
     assert through_json(EVERY_BLOCK) == EVERY_BLOCK
 
 
-def test_the_json_of_a_message_says_what_each_block_is() -> None:
+def test_the_json_of_a_message_contains_the_type_of_each_block() -> None:
     assert msgspec.json.encode(Message.user("a", Reasoning(redacted=b"\x00"), CachePoint())) == (
         b'{"role":"user","content":[{"type":"text","text":"a"},{"type":"reasoning","redacted":"AA=="},'
         b'{"type":"cache_point"}]}'
@@ -265,5 +300,5 @@ blocks = st.one_of(
 
 
 @given(st.builds(Message, st.sampled_from(["user", "assistant"]), st.lists(blocks, max_size=4)))
-def test_any_message_comes_back_from_json_exactly(message: Message) -> None:
+def test_any_message_survives_the_json_round_trip(message: Message) -> None:
     assert through_json(message) == message

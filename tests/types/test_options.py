@@ -1,4 +1,4 @@
-"""Options: every check with its name, value and remedy, the nearest name for a wrong one, and no key in sight."""
+"""Options: every check with its error, suggestions for unknown names, and no secret in any text."""
 
 from __future__ import annotations
 
@@ -18,25 +18,25 @@ from tests.support.refusals import refused
 TOOL = Tool(name="f")
 
 
-def read(**given: Any) -> Options:
-    return read_options(given)
+def read(**options: Any) -> Options:
+    return read_options(options)
 
 
-# ----------------------------------------------------------------------------------------------------- what is accepted
+# ------------------------------------------------------------------------------------------------------ accepted values
 
 
-def test_nothing_said_is_nothing_set() -> None:
+def test_without_arguments_all_options_have_their_defaults() -> None:
     assert read_options({}) == Options()
     assert Options().keep is True
 
 
-def test_none_stands_for_nothing_said() -> None:
+def test_none_is_the_same_as_omitted() -> None:
     assert read(**dict.fromkeys(Options.__struct_fields__)) == Options()
     assert read(provider_options=None) == Options()
 
 
 @pytest.mark.parametrize(
-    ("name", "given", "kept"),
+    ("name", "value", "stored"),
     [
         ("system", "be brief", (Text("be brief"),)),
         ("system", Text("be brief"), (Text("be brief"),)),
@@ -66,7 +66,7 @@ def test_none_stands_for_nothing_said() -> None:
             {"guardrailIdentifier": "g", "guardrailVersion": "1"},
         ),
         ("performance", "optimized", "optimized"),
-        ("service_tier", "tomorrow", "tomorrow"),
+        ("service_tier", "unknown", "unknown"),
         ("request_metadata", {"team": "a"}, {"team": "a"}),
         ("extra", {"new": [1]}, {"new": [1]}),
         ("timeouts", Timeouts(idle=5), Timeouts(idle=5)),
@@ -74,37 +74,37 @@ def test_none_stands_for_nothing_said() -> None:
     ],
     ids=lambda value: repr(value)[:30],
 )
-def test_an_option_is_kept_in_its_checked_form(name: str, given: Any, kept: Any) -> None:
-    found = getattr(read_options({name: given}), name)
-    assert found == kept
-    assert type(found) is type(kept)
-    assert getattr(read_options({"provider_options": {name: given}}), name) == kept
+def test_an_option_is_stored_in_its_validated_form(name: str, value: Any, stored: Any) -> None:
+    result = getattr(read_options({name: value}), name)
+    assert result == stored
+    assert type(result) is type(stored)
+    assert getattr(read_options({"provider_options": {name: value}}), name) == stored
 
 
-def test_a_keyword_beats_the_same_provider_option() -> None:
+def test_a_keyword_takes_precedence_over_the_same_provider_option() -> None:
     options = read(region="eu-west-1", provider_options={"region": "us-east-1", "max_tokens": 5})
     assert (options.region, options.max_tokens) == ("eu-west-1", 5)
 
 
-def test_what_the_caller_gave_is_not_changed() -> None:
-    given = {"provider_options": {"max_tokens": 5}, "extra": {}}
-    read_options(given)
-    assert given == {"provider_options": {"max_tokens": 5}, "extra": {}}
+def test_the_callers_arguments_are_not_modified() -> None:
+    arguments = {"provider_options": {"max_tokens": 5}, "extra": {}}
+    read_options(arguments)
+    assert arguments == {"provider_options": {"max_tokens": 5}, "extra": {}}
 
 
-def test_the_keywords_for_type_checkers_are_those_that_are_checked() -> None:
+def test_the_typed_keywords_are_the_validated_options() -> None:
     known = {name for name in typing.get_type_hints(CallOptions) if name != "provider_options"}
     assert known == set(Options.__struct_fields__)
     with pytest.raises(ConfigurationError) as caught:
         read(zzzzzzzz=1)
-    assert known == set(caught.value.remedy.removeprefix("known are ").partition(";")[0].split(", "))
+    assert known == set(caught.value.remedy.removeprefix("known options are ").partition(";")[0].split(", "))
 
 
-# ------------------------------------------------------------------------------------------------------------- refusals
+# ------------------------------------------------------------------------------------------------------ rejected values
 
 
 @pytest.mark.parametrize(
-    ("name", "near"),
+    ("name", "similar"),
     [
         ("max_token", "max_tokens"),
         ("maxTokens", "max_tokens"),
@@ -116,82 +116,82 @@ def test_the_keywords_for_type_checkers_are_those_that_are_checked() -> None:
         ("guardrails", "guardrail"),
     ],
 )
-def test_an_unknown_option_is_refused_with_the_nearest_known_one(name: str, near: str) -> None:
-    with refused(name, "unknown option", f"did you mean {near}?"):
+def test_an_unknown_option_is_rejected_with_a_similar_name(name: str, similar: str) -> None:
+    with refused(name, "unknown option", f"did you mean {similar}?"):
         read_options({name: 1})
-    with refused(name, "unknown option", f"did you mean {near}?"):
+    with refused(name, "unknown option", f"did you mean {similar}?"):
         read(provider_options={name: None})
 
 
 @pytest.mark.parametrize("name", ["zzzzzzzz", 5, None, ("a",)])
-def test_an_option_like_no_other_is_answered_with_all_of_them(name: Any) -> None:
-    with refused(name, "unknown option", "extra={...} is sent as it is"):
+def test_an_unknown_option_without_a_similar_name_is_rejected_with_all_names(name: Any) -> None:
+    with refused(name, "unknown option", "fields in extra={...} are sent unchanged"):
         read(provider_options={name: 1})
 
 
 @pytest.mark.parametrize(
-    ("name", "given", "value", "remedy"),
+    ("name", "value", "problem", "remedy"),
     [
-        ("max_tokens", 0, "0 is below 1", "leave it out to let the model decide"),
-        ("max_tokens", -5, "-5 is below 1", "leave it out to let the model decide"),
-        ("max_tokens", 1.0, "1.0 is not usable", "give a whole number"),
-        ("max_tokens", "5", "'5' is not usable", "give a whole number"),
-        ("max_tokens", True, "True is not usable", "give a whole number"),
-        ("temperature", 1.1, "1.1 is outside 0 to 1", "Bedrock takes no other"),
-        ("temperature", -0.1, "-0.1 is outside 0 to 1", "Bedrock takes no other"),
-        ("temperature", math.nan, "nan is outside 0 to 1", "Bedrock takes no other"),
-        ("temperature", "1", "'1' is not usable", "give a number from 0 to 1"),
-        ("top_p", 2, "2 is outside 0 to 1", "Bedrock takes no other"),
-        ("top_p", False, "False is not usable", "give a number from 0 to 1"),
-        ("stop_sequences", "stop", "'stop' is no list", "give a list of str"),
-        ("stop_sequences", {"a"}, "{'a'} is no list", "give a list of str"),
-        ("stop_sequences", [""], "'' is not usable", "give non-empty str"),
-        ("stop_sequences", ["a", 5], "5 is not usable", "give non-empty str"),
-        ("response_field_paths", 5, "5 is no list", "give a list of str"),
-        ("use_converse", 1, "1 is not usable", "give True or False"),
-        ("keep", "yes", "'yes' is not usable", "give True or False"),
-        ("region", "a.b", "'a.b' is no region", "use a name like"),
-        ("region", "", "'' is no region", "use a name like"),
-        ("performance", 5, "5 is not usable", "give a str"),
-        ("service_tier", " ", "it is blank", "leave it out, or give a value"),
-        ("guardrail", "g", "'g' is not usable", "give a dict"),
-        ("guardrail", [("a", "b")], "[('a', 'b')] is not usable", "give a dict"),
-        ("extra", "x" * 999, f"'{'x' * 199} is not usable", "give a dict"),
-        ("additional_model_request_fields", 5, "5 is not usable", "give a dict"),
-        ("request_metadata", {"a": 5}, "'a': 5 is no pair of str", "give str keys and values"),
-        ("request_metadata", {5: "a"}, "5: 'a' is no pair of str", "give str keys and values"),
-        ("timeouts", 5, "5 is not usable", "give Timeouts(...)"),
-        ("system", "", "the text is empty", "leave it out"),
-        ("system", Text(""), "the text is empty", "leave it out"),
-        ("system", [{"text": ""}], "the text is empty", "leave it out"),
-        ("system", 5, "a int is no system prompt", "give a str or a list of blocks"),
-        ("system", {"text": "a"}, "a dict is no system prompt", "give a str or a list of blocks"),
-        ("system", [Image(b"x", "png")], "a Image cannot stand there", "use a str, Text, CachePoint or a dict"),
-        ("tools", {"name": "f"}, "a dict is no list of tools", "give a list"),
-        ("tool_choice", "", "it is blank", "leave it out, or give a value"),
-        ("tool_choice", 5, "5 is not usable", "give a str"),
-        ("tool_choice", "any", "'any' without tools", "give tools, or leave it out"),
-        ("tool_choice", {"tool": {}}, "{'tool': {}} without tools", "give tools, or leave it out"),
+        ("max_tokens", 0, "expected a positive int, got 0", "omit it to use the model's default"),
+        ("max_tokens", -5, "expected a positive int, got -5", "omit it to use the model's default"),
+        ("max_tokens", 1.0, "expected a positive int, got 1.0", ""),
+        ("max_tokens", "5", "expected a positive int, got '5'", ""),
+        ("max_tokens", True, "expected a positive int, got True", ""),
+        ("temperature", 1.1, "expected a number from 0 to 1, got 1.1", "Bedrock accepts no other value"),
+        ("temperature", -0.1, "expected a number from 0 to 1, got -0.1", "Bedrock accepts no other value"),
+        ("temperature", math.nan, "expected a number from 0 to 1, got nan", "Bedrock accepts no other value"),
+        ("temperature", "1", "expected a number from 0 to 1, got '1'", ""),
+        ("top_p", 2, "expected a number from 0 to 1, got 2", "Bedrock accepts no other value"),
+        ("top_p", False, "expected a number from 0 to 1, got False", ""),
+        ("stop_sequences", "stop", "expected a list of str, got 'stop'", ""),
+        ("stop_sequences", {"a"}, "expected a list of str, got {'a'}", ""),
+        ("stop_sequences", [""], "expected a list of non-empty str, got the item ''", ""),
+        ("stop_sequences", ["a", 5], "expected a list of non-empty str, got the item 5", ""),
+        ("response_field_paths", 5, "expected a list of str, got 5", ""),
+        ("use_converse", 1, "expected a bool, got 1", ""),
+        ("keep", "yes", "expected a bool, got 'yes'", ""),
+        ("region", "a.b", "expected a region, got 'a.b'", "use a name like"),
+        ("region", "", "expected a region, got ''", "use a name like"),
+        ("performance", 5, "expected a str, got 5", ""),
+        ("service_tier", " ", "is blank", "leave it out, or pass a value"),
+        ("guardrail", "g", "expected a dict, got 'g'", ""),
+        ("guardrail", [("a", "b")], "expected a dict, got [('a', 'b')]", ""),
+        ("extra", "x" * 999, f"expected a dict, got '{'x' * 199}", ""),
+        ("additional_model_request_fields", 5, "expected a dict, got 5", ""),
+        ("request_metadata", {"a": 5}, "expected str keys and values, got 'a': 5", ""),
+        ("request_metadata", {5: "a"}, "expected str keys and values, got 5: 'a'", ""),
+        ("timeouts", 5, "expected Timeouts(...), got 5", ""),
+        ("system", "", "expected non-empty text, got ''", "omit it"),
+        ("system", Text(""), "expected non-empty text, got ''", "omit it"),
+        ("system", [{"text": ""}], "expected non-empty text, got ''", "omit it"),
+        ("system", 5, "expected a str or a list of blocks, got int", ""),
+        ("system", {"text": "a"}, "expected a str or a list of blocks, got dict", ""),
+        ("system", [Image(b"x", "png")], "expected a str, Text, CachePoint or a dict, got Image", ""),
+        ("tools", {"name": "f"}, "expected a list of tools, got dict", ""),
+        ("tool_choice", "", "is blank", "leave it out, or pass a value"),
+        ("tool_choice", 5, "expected a str, got 5", ""),
+        ("tool_choice", "any", "'any' requires tools", "pass tools, or omit tool_choice"),
+        ("tool_choice", {"tool": {}}, "{'tool': {}} requires tools", "pass tools, or omit tool_choice"),
     ],
     ids=lambda value: repr(value)[:30],
 )
-def test_a_value_that_cannot_be_used_is_refused(name: str, given: Any, value: str, remedy: str) -> None:
-    with refused(name, value, remedy):
-        read_options({name: given})
+def test_an_invalid_value_is_rejected(name: str, value: Any, problem: str, remedy: str) -> None:
+    with refused(name, problem, remedy):
+        read_options({name: value})
 
 
-def test_a_block_of_several_is_refused_by_its_place() -> None:
-    with refused("system[1]", "the text is empty", "leave it out"):
+def test_an_invalid_item_is_rejected_with_its_path() -> None:
+    with refused("system[1]", "expected non-empty text, got ''", "omit it"):
         read(system=["a", ""])
-    with refused("tools[1]", "a int is no tool", "use Tool"):
+    with refused("tools[1]", "expected a Tool, a dict, a function or a model class, got int"):
         read(tools=[TOOL, 5])
 
 
 # ---------------------------------------------------------------------------------------------------------- tool choice
 
 
-@pytest.mark.parametrize("choice", ["auto", "any", "none", "f", {"tool": {"name": "f"}}, {"tomorrow": {}}])
-def test_a_choice_among_the_tools_is_taken(choice: Any) -> None:
+@pytest.mark.parametrize("choice", ["auto", "any", "none", "f", {"tool": {"name": "f"}}, {"unknown": {}}])
+def test_a_choice_among_the_tools_is_accepted(choice: Any) -> None:
     assert read(tools=[TOOL], tool_choice=choice).tool_choice == choice
 
 
@@ -200,12 +200,12 @@ def test_these_choices_need_no_tools(choice: str) -> None:
     assert read(tool_choice=choice).tool_choice == choice
 
 
-def test_a_tool_that_is_not_offered_cannot_be_chosen() -> None:
-    with refused("tool_choice", "'g' is not offered", "use auto, any, none or one of ['f']"):
+def test_a_tool_that_is_not_passed_cannot_be_chosen() -> None:
+    with refused("tool_choice", "expected auto, any, none or one of ['f'], got 'g'"):
         read(tools=[TOOL], tool_choice="g")
 
 
-def test_among_tools_in_the_wires_own_shape_any_name_may_be_chosen() -> None:
+def test_with_tools_in_converses_format_any_name_can_be_chosen() -> None:
     assert read(tools=[TOOL, {"systemTool": {"name": "g"}}], tool_choice="g").tool_choice == "g"
 
 
@@ -219,7 +219,7 @@ SECRETS = {
 }
 
 
-def test_no_key_shows_in_a_repr() -> None:
+def test_a_repr_contains_no_secret() -> None:
     options = read(**SECRETS, max_tokens=5)
     for shown in (repr(options), str(options), f"{options!r}", repr(pickle.loads(pickle.dumps(options)))):  # noqa: S301
         assert "hunter" not in shown
@@ -227,12 +227,12 @@ def test_no_key_shows_in_a_repr() -> None:
 
 
 @pytest.mark.parametrize("name", SECRETS)
-def test_no_key_shows_in_a_refusal(name: str) -> None:
-    with refused(name, "list is not usable", "give a str") as caught:
+def test_an_error_contains_no_secret(name: str) -> None:
+    with refused(name, "expected a str, got list") as caught:
         read_options({name: ["hunter"]})
     assert "hunter" not in str(caught.value)
-    with refused(name, "it is blank", "leave it out, or give a value"):
+    with refused(name, "is blank", "leave it out, or pass a value"):
         read_options({name: " "})
-    with refused("provider_options", "list is not usable", "give a dict") as caught:
+    with refused("provider_options", "expected a dict, got list") as caught:
         read(provider_options=[(name, "hunter")])
     assert "hunter" not in str(caught.value)

@@ -1,4 +1,4 @@
-"""Assembly: events of every kind add up to a response whose message goes straight back on the next turn."""
+"""Assembly of responses from events, and the message of a response in the next request."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def assemble(*events: Event) -> Response:
 
 
 def next_turn(response: Response) -> list[dict[str, Any]]:
-    """The answer's content as the next request carries it, between two turns of the user."""
+    """Return the content of the response's message in the next request, between two user messages."""
     body = write_body([Message.user("a"), response.message, Message.user("b")], Options())
     sent: list[dict[str, Any]] = msgspec.json.decode(msgspec.json.encode(body))["messages"]
     assert [turn["role"] for turn in sent] == ["user", "assistant", "user"]
@@ -66,7 +66,7 @@ def next_turn(response: Response) -> list[dict[str, Any]]:
     return content
 
 
-# -------------------------------------------------------------------------------------------- each kind of block, twice
+# ----------------------------------------------------------------------------- kinds of blocks: assembled and sent back
 
 SHAPES: dict[str, tuple[list[Event], Any, dict[str, Any]]] = {
     "text": ([TextDelta(0, "one "), TextDelta(0, "two")], Text("one two"), {"text": "one two"}),
@@ -154,12 +154,12 @@ SHAPES: dict[str, tuple[list[Event], Any, dict[str, Any]]] = {
         ToolResult("id", [Json(5)]),
         {"toolResult": {"toolUseId": "id", "content": [{"text": "5"}]}},
     ),
-    "tool result with a status of tomorrow": (
+    "tool result with an unknown status": (
         [ToolResultStart(0, "id", "k", "unsure"), ToolResultDelta(0, [{"text": "a"}])],
         Raw({"toolResult": {"toolUseId": "id", "content": [{"text": "a"}], "status": "unsure", "type": "k"}}),
         {"toolResult": {"toolUseId": "id", "content": [{"text": "a"}], "status": "unsure", "type": "k"}},
     ),
-    "tool result with a status of tomorrow and no type": (
+    "tool result with an unknown status and no type": (
         [ToolResultStart(0, "id", status="unsure")],
         Raw({"toolResult": {"toolUseId": "id", "content": [], "status": "unsure"}}),
         {"toolResult": {"toolUseId": "id", "content": [], "status": "unsure"}},
@@ -177,32 +177,32 @@ SHAPES: dict[str, tuple[list[Event], Any, dict[str, Any]]] = {
 }
 
 
-@pytest.mark.parametrize(("events", "block", "wire"), SHAPES.values(), ids=SHAPES)
-def test_each_kind_of_block_is_assembled_and_goes_back(events: list[Event], block: Any, wire: dict[str, Any]) -> None:
+@pytest.mark.parametrize(("events", "block", "sent"), SHAPES.values(), ids=SHAPES)
+def test_each_kind_of_block_is_assembled_and_sent_back(events: list[Event], block: Any, sent: dict[str, Any]) -> None:
     response = assemble(*events, BlockStop(0), MessageStop("end_turn"))
     assert response.message == Message("assistant", [block])
-    assert next_turn(response) == [wire]
+    assert next_turn(response) == [sent]
     assert msgspec.json.decode(msgspec.json.encode(response.message), type=Message) == response.message
 
 
-def moved(events: Iterable[Event], index: int) -> list[Event]:
+def with_index(events: Iterable[Event], index: int) -> list[Event]:
     return [msgspec.structs.replace(event, index=index) for event in events]
 
 
-def test_blocks_stand_in_the_order_of_their_index_however_they_arrive() -> None:
-    blocks = [moved(events, index) for index, (events, _, _) in enumerate(SHAPES.values())]
+def test_blocks_are_ordered_by_index_for_any_order_of_events() -> None:
+    blocks = [with_index(events, index) for index, (events, _, _) in enumerate(SHAPES.values())]
     turns = [index for index, block in enumerate(blocks) for _ in block]
-    random.Random(5).shuffle(turns)  # noqa: S311  an order to be repeated, no secret
+    random.Random(5).shuffle(turns)  # noqa: S311  a reproducible order, not a secret
     queues = [iter(block) for block in blocks]
     response = assemble(*(next(queues[index]) for index in turns))
     assert list(response.message.content) == [block for _, block, _ in SHAPES.values()]
-    assert next_turn(response) == [wire for _, _, wire in SHAPES.values()]
+    assert next_turn(response) == [sent for _, _, sent in SHAPES.values()]
 
 
-# --------------------------------------------------------------------------------------------------- the whole response
+# ------------------------------------------------------------------------------------------------ the complete response
 
 
-def test_a_response_says_what_its_events_said() -> None:
+def test_a_response_contains_the_data_of_all_events() -> None:
     assembly = Assembly()
     assembly.extend([MessageStart("assistant"), ReasoningDelta(0, "h"), ReasoningDelta(0, "m"), BlockStop(0)])
     assembly.extend([TextDelta(1, "one "), TextDelta(2, "two"), CitationDelta(2, CITATION)])
@@ -237,23 +237,23 @@ def test_a_response_says_what_its_events_said() -> None:
     )
 
 
-def test_nothing_yet_is_an_empty_answer_that_has_not_ended() -> None:
+def test_without_events_the_response_is_empty_and_incomplete() -> None:
     response = assemble()
     assert response == Response(message=Message("assistant", []))
     assert (response.stop_reason, response.usage, response.request_id) == (None, None, None)
 
 
-def test_an_answer_can_be_looked_at_while_it_grows() -> None:
+def test_a_response_is_available_during_assembly() -> None:
     assembly = Assembly()
-    seen = []
+    snapshots = []
     for event in (TextDelta(0, "one "), TextDelta(0, "two"), MessageStop("end_turn")):
         assembly.extend([event])
-        seen.append((assembly.response().text, assembly.response().stop_reason))
-    assert seen == [("one ", None), ("one two", None), ("one two", "end_turn")]
+        snapshots.append((assembly.response().text, assembly.response().stop_reason))
+    assert snapshots == [("one ", None), ("one two", None), ("one two", "end_turn")]
 
 
 @pytest.mark.parametrize(("reason", "calls"), [("end_turn", 1), ("tool_use", 0)])
-def test_the_content_tells_whether_tools_are_wanted_whatever_the_stop_reason_says(reason: str, calls: int) -> None:
+def test_wants_tools_depends_on_the_content_and_not_on_the_stop_reason(reason: str, calls: int) -> None:
     events = [ToolCallEnd(index, str(index), "f", {}, "") for index in range(calls)]
     response = assemble(TextDelta(9, "a"), *events, MessageStop(reason))
     assert response.stop_reason == reason
@@ -261,7 +261,7 @@ def test_the_content_tells_whether_tools_are_wanted_whatever_the_stop_reason_say
     assert len(response.tool_calls) == calls
 
 
-def test_what_nobody_knows_has_no_place_in_a_message() -> None:
+def test_unknown_events_are_not_part_of_the_message() -> None:
     unknown = UnknownEvent("weatherReport", {"sunny": True})
     assert assemble(unknown, TextDelta(0, "a"), unknown) == assemble(TextDelta(0, "a"))
 
@@ -270,7 +270,7 @@ def test_what_nobody_knows_has_no_place_in_a_message() -> None:
 
 
 @pytest.mark.parametrize("blank", ["", " ", "\n\n"])
-def test_blank_text_stays_out_of_the_message_and_in_the_text(blank: str) -> None:
+def test_blank_text_is_omitted_from_the_message_and_kept_in_the_text(blank: str) -> None:
     response = assemble(
         TextDelta(0, blank), TextDelta(1, "a"), TextDelta(2, blank), CitationDelta(2, CITATION), BlockStop(2)
     )
@@ -279,14 +279,14 @@ def test_blank_text_stays_out_of_the_message_and_in_the_text(blank: str) -> None
     assert response.citations == (CITATION,)
 
 
-def test_white_space_around_text_is_part_of_it() -> None:
+def test_white_space_around_text_is_kept() -> None:
     assert assemble(TextDelta(0, " a\n")).message == Message.assistant(" a\n")
 
 
-# --------------------------------------------------------------------------------------------------------- what was cut
+# ------------------------------------------------------------------------------------------ truncated and invalid calls
 
 
-def test_a_call_that_was_cut_is_no_call() -> None:
+def test_a_truncated_call_is_not_a_tool_call() -> None:
     response = assemble(
         TextDelta(0, "a"), ToolCallStart(1, "id", "f"), ToolCallDelta(1, '{"ci'), ToolCallDelta(1, 'ty"')
     )
@@ -295,19 +295,19 @@ def test_a_call_that_was_cut_is_no_call() -> None:
     assert response.broken_tool_calls == (ToolCallEnd(1, "id", "f", None, '{"city"'),)
 
 
-def test_a_call_without_a_fragment_is_cut_until_it_ends() -> None:
+def test_a_call_without_fragments_is_truncated_until_it_ends() -> None:
     started = ToolCallStart(0, "id", "f", True)
     assert assemble(started).broken_tool_calls == (ToolCallEnd(0, "id", "f", None, "", True),)
     assert assemble(started, ToolCallEnd(0, "id", "f", {}, "", True)).broken_tool_calls == ()
 
 
-def test_a_call_whose_input_is_no_object_is_broken() -> None:
+def test_a_call_whose_input_is_not_an_object_is_broken() -> None:
     end = ToolCallEnd(0, "id", "f", None, "[1]")
     response = assemble(ToolCallStart(0, "id", "f"), ToolCallDelta(0, "[1]"), end)
     assert (response.message.content, response.broken_tool_calls) == ((), (end,))
 
 
-def test_the_error_for_a_broken_call_carries_what_came() -> None:
+def test_the_error_for_a_broken_call_contains_the_received_input() -> None:
     end = ToolCallEnd(0, "id", "f", None, "[1]")
     response = assemble(end, MessageStop("max_tokens"), Metadata(Usage(5)))
     error = tool_input_error(end, response)
@@ -333,18 +333,18 @@ def test_the_error_for_a_broken_call_carries_what_came() -> None:
     ],
     ids=repr,
 )
-def test_a_block_that_could_not_go_back_stays_out_of_the_message(events: list[Event]) -> None:
+def test_a_block_that_cannot_be_sent_back_is_omitted_from_the_message(events: list[Event]) -> None:
     assert assemble(*events, TextDelta(1, "a")).message == Message.assistant("a")
 
 
-def test_an_image_without_a_start_tells_its_format_itself() -> None:
+def test_the_format_of_an_image_without_a_start_is_detected() -> None:
     assert assemble(ImageDelta(0, PNG)).message == Message.assistant(Image(PNG, "png"))
 
 
 # ------------------------------------------------------------------------------------------------------------- metadata
 
 
-def test_later_facts_join_and_never_wipe_out() -> None:
+def test_later_metadata_never_overwrites_known_values_with_none() -> None:
     response = assemble(
         Metadata(
             Usage(1, 2, cache_details=(CacheDetail("5m", 3),), extra={"a": 1}), 99, {"t": 1}, "standard", extra={"a": 1}
@@ -358,26 +358,26 @@ def test_later_facts_join_and_never_wipe_out() -> None:
     assert (response.service_tier, response.extra) == ("flex", {"a": 1, "b": 2})
 
 
-def test_usage_that_came_first_or_last_is_the_same() -> None:
+def test_the_order_of_usage_and_other_metadata_does_not_matter() -> None:
     assert assemble(Metadata(Usage(1)), Metadata()).usage == assemble(Metadata(), Metadata(Usage(1))).usage == Usage(1)
 
 
-# --------------------------------------------------------------------------------------------------------- long answers
+# ------------------------------------------------------------------------------------------------------- long responses
 
 
-def test_thousands_of_deltas_cost_their_text_and_not_an_object_each() -> None:
+def test_memory_for_thousands_of_deltas_is_proportional_to_their_text() -> None:
     count = 20_000
     assembly = Assembly()
     assembly.extend([ToolCallStart(2, "id", "f")])
 
-    def pieces(n: int) -> list[Event]:
+    def deltas(n: int) -> list[Event]:
         return [TextDelta(0, f"word{n:06} "), ReasoningDelta(1, f"idea{n:06} "), ToolCallDelta(2, f"{n:09},")]
 
     tracemalloc.start()
     try:
         for n in range(count):
-            assembly.extend(pieces(n))
-        held, _ = tracemalloc.get_traced_memory()
+            assembly.extend(deltas(n))
+        retained, _ = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
     response = assembly.response()
@@ -385,10 +385,10 @@ def test_thousands_of_deltas_cost_their_text_and_not_an_object_each() -> None:
     assert response.reasoning == "".join(f"idea{n:06} " for n in range(count))
     assert response.broken_tool_calls[0].raw == "".join(f"{n:09}," for n in range(count))
     characters = len(response.text) + len(response.reasoning) + len(response.broken_tool_calls[0].raw)
-    assert held < 2 * characters
+    assert retained < 2 * characters
 
 
-def test_a_response_may_be_built_of_blocks() -> None:
+def test_a_response_can_be_built_from_blocks() -> None:
     blocks: list[Block] = [Text("a"), Text(" "), Reasoning("hm")]
     response = build_response(iter(blocks), None, Metadata(), route="invoke")
     assert response.message == Message.assistant("a", Reasoning("hm"))

@@ -1,4 +1,4 @@
-"""Tools: a function or a model becomes a JSON Schema, a dict stays what it is, and every refusal names its place."""
+"""Tools: schemas of functions and models, dicts in Converse's format, and every error with its path."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from bedrock_stream import Tool
 from bedrock_stream.types.tools import read_tools
 from tests.support.refusals import refused
 
-NAME_RULE = "use 1 to 64 of a-z A-Z 0-9 _ -"
+NAME_RULE = "expected 1 to 64 characters of a-z A-Z 0-9 _ -"
 
 
 class Unit(Enum):
@@ -24,8 +24,8 @@ class Unit(Enum):
     KELVIN = "kelvin"
 
 
-class KeySource(msgspec.Struct):
-    """Where on earth.
+class Location(msgspec.Struct):
+    """A point on earth.
 
     In degrees.
     """
@@ -49,9 +49,9 @@ class Item(pydantic.BaseModel):
 
 
 class Order(pydantic.BaseModel):
-    """What was bought.
+    """An order.
 
-    And how often.
+    With its items.
     """
 
     items: list[Item]
@@ -70,7 +70,7 @@ class Bare(msgspec.Struct):
 
 
 def get_weather(city: str, unit: Literal["celsius", "kelvin"] = "celsius") -> str:
-    """Say the weather
+    """Return the weather
     of a city.
 
     Not part of the description.
@@ -84,7 +84,7 @@ def get_weather(city: str, unit: Literal["celsius", "kelvin"] = "celsius") -> st
 def test_a_function_becomes_a_tool() -> None:
     tool = Tool.from_function(get_weather)
     assert tool.name == "get_weather"
-    assert tool.description == "Say the weather of a city."
+    assert tool.description == "Return the weather of a city."
     assert tool.function is get_weather
     assert tool.input_schema == {
         "title": "get_weather",
@@ -97,17 +97,17 @@ def test_a_function_becomes_a_tool() -> None:
     }
 
 
-def test_name_and_description_of_a_function_may_be_given() -> None:
+def test_name_and_description_of_a_function_can_be_set() -> None:
     tool = Tool.from_function(get_weather, name="weather", description="The weather.")
     assert (tool.name, tool.description) == ("weather", "The weather.")
 
 
 def properties(function: Callable[..., Any]) -> dict[str, Any]:
-    found: dict[str, Any] = Tool.from_function(function).input_schema["properties"]
-    return found
+    schema: dict[str, Any] = Tool.from_function(function).input_schema["properties"]
+    return schema
 
 
-def test_an_annotated_text_describes_its_parameter() -> None:
+def test_a_str_in_an_annotation_describes_the_parameter() -> None:
     def find(
         word: Annotated[str, "what to look for"],
         limit: Annotated[int, msgspec.Meta(ge=1), "how many"] = 5,
@@ -121,13 +121,13 @@ def test_an_annotated_text_describes_its_parameter() -> None:
     }
 
 
-def test_a_parameter_without_an_annotation_takes_anything() -> None:
-    def save(what, where="here"): ...  # type: ignore[no-untyped-def]
+def test_a_parameter_without_an_annotation_accepts_any_value() -> None:
+    def save(item, folder="inbox"): ...  # type: ignore[no-untyped-def]
 
-    assert properties(save) == {"what": {}, "where": {"default": "here"}}
+    assert properties(save) == {"item": {}, "folder": {"default": "inbox"}}
 
 
-def test_self_is_no_parameter_of_a_method() -> None:
+def test_self_is_not_a_parameter_of_a_method() -> None:
     class Shop:
         def buy(self, sku: str, *, count: int | None = None) -> None:
             """Buy."""
@@ -140,62 +140,62 @@ def test_self_is_no_parameter_of_a_method() -> None:
     }
 
 
-def test_a_function_without_parameters_takes_an_empty_object() -> None:
+def test_a_function_without_parameters_has_an_empty_object_as_input() -> None:
     def now() -> None: ...
 
     assert Tool.from_function(now).input_schema == {"title": "now", "type": "object", "properties": {}, "required": []}
     assert Tool.from_function(now).description == ""
 
 
-def test_models_among_the_parameters_are_defined_at_the_top() -> None:
-    def plan(where: KeySource, when: Span, note: Note, unit: Unit, order: Order) -> None: ...
+def test_models_of_parameters_are_defined_at_the_top_level() -> None:
+    def plan(where: Location, when: Span, note: Note, unit: Unit, order: Order) -> None: ...
 
     schema = Tool.from_function(plan).input_schema
-    assert schema["properties"]["where"] == {"$ref": "#/$defs/KeySource"}
+    assert schema["properties"]["where"] == {"$ref": "#/$defs/Location"}
     assert schema["properties"]["when"] == {"$ref": "#/$defs/Span"}
     assert schema["properties"]["order"]["properties"]["items"]["items"] == {"$ref": "#/$defs/Item"}
     assert "$defs" not in schema["properties"]["order"]
-    assert set(schema["$defs"]) == {"KeySource", "Span", "Note", "Unit", "Item"}
+    assert set(schema["$defs"]) == {"Location", "Span", "Note", "Unit", "Item"}
     assert schema["$defs"]["Item"]["properties"] == {"sku": {"title": "Sku", "type": "string"}}
 
 
 @pytest.mark.parametrize(
     ("function", "problem", "remedy"),
     [
-        (lambda *rest: rest, "takes *rest", "name each parameter"),
-        (lambda **rest: rest, "takes *rest", "name each parameter"),
-        (max, "max: ", "give a function with annotations"),
-        (functools.partial(get_weather, "Bonn"), "partial: ", "give a function with annotations"),
+        (lambda *rest: rest, "has the parameter *rest", "name each parameter"),
+        (lambda **rest: rest, "has the parameter *rest", "name each parameter"),
+        (max, "max: ", "pass a function with annotations"),
+        (functools.partial(get_weather, "Bonn"), "partial: ", "pass a function with annotations"),
     ],
 )
-def test_a_function_that_says_too_little_is_refused(function: Any, problem: str, remedy: str) -> None:
+def test_a_function_without_a_usable_signature_is_rejected(function: Any, problem: str, remedy: str) -> None:
     with refused("tools", problem, remedy):
         Tool.from_function(function)
 
 
-def test_an_annotation_that_cannot_be_found_is_refused() -> None:
-    def lost(where: Nowhere) -> None: ...  # type: ignore[name-defined]  # noqa: F821
+def test_an_undefined_annotation_is_rejected() -> None:
+    def find(where: Undefined) -> None: ...  # type: ignore[name-defined]  # noqa: F821
 
-    with refused("tools", "lost: name 'Nowhere' is not defined", "give a function with annotations"):
-        Tool.from_function(lost)
+    with refused("tools", "find: name 'Undefined' is not defined", "pass a function with annotations"):
+        Tool.from_function(find)
 
 
-def test_a_default_that_can_change_is_refused() -> None:
-    def tag(words: list[str] = ["a"]) -> None: ...  # noqa: B006  the mistake under test
+def test_a_mutable_default_is_rejected() -> None:
+    def tag(words: list[str] = ["a"]) -> None: ...  # noqa: B006  the default under test
 
-    with refused("tools", "tag: ", "default to None"):
+    with refused("tools", "tag: ", "use None as the default"):
         Tool.from_function(tag)
 
 
-def test_a_type_that_json_cannot_hold_is_refused() -> None:
+def test_a_type_without_a_json_schema_is_rejected() -> None:
     def turn(by: complex) -> None: ...
 
-    with refused("tools", "turn: type <class 'complex'> is not supported", "annotate with types that JSON can hold"):
+    with refused("tools", "turn: type <class 'complex'> is not supported", "use types that have a JSON Schema"):
         Tool.from_function(turn)
 
 
-def test_an_unnamed_function_is_refused() -> None:
-    with refused("Tool.name", "'<lambda>' cannot be a tool's name", NAME_RULE):
+def test_an_unnamed_function_is_rejected() -> None:
+    with refused("Tool.name", f"{NAME_RULE}, got '<lambda>'"):
         Tool.from_function(lambda: None)
 
 
@@ -204,21 +204,21 @@ def test_an_unnamed_function_is_refused() -> None:
 
 @pytest.mark.parametrize(
     ("model", "description"),
-    [(KeySource, "Where on earth."), (Order, "What was bought."), (Span, ""), (Note, ""), (Item, ""), (Bare, "")],
+    [(Location, "A point on earth."), (Order, "An order."), (Span, ""), (Note, ""), (Item, ""), (Bare, "")],
 )
-def test_a_model_is_described_by_its_own_docstring_only(model: type, description: str) -> None:
+def test_the_description_is_the_models_own_docstring(model: type, description: str) -> None:
     tool = Tool.from_model(model)
     assert (tool.name, tool.description) == (model.__name__, description)
     assert tool.input_schema["type"] == "object"
     assert tool.function is None
 
 
-def test_name_and_description_of_a_model_may_be_given() -> None:
-    tool = Tool.from_model(KeySource, name="place", description="A place.")
-    assert (tool.name, tool.description) == ("place", "A place.")
+def test_name_and_description_of_a_model_can_be_set() -> None:
+    tool = Tool.from_model(Location, name="point", description="A point.")
+    assert (tool.name, tool.description) == ("point", "A point.")
 
 
-def test_the_schema_of_a_model_is_its_own() -> None:
+def test_the_schema_of_a_model() -> None:
     assert Tool.from_model(Span).input_schema == {
         "title": "Span",
         "type": "object",
@@ -229,7 +229,7 @@ def test_the_schema_of_a_model_is_its_own() -> None:
 
 
 @pytest.mark.parametrize(("model", "field"), [(Folder, "folders"), (Reply, "replies")])
-def test_a_model_that_holds_itself_still_has_an_object_at_the_top(model: type, field: str) -> None:
+def test_a_recursive_model_has_an_object_at_the_top_level(model: type, field: str) -> None:
     schema = Tool.from_model(model).input_schema
     reference = {"$ref": f"#/$defs/{model.__name__}"}
     assert schema["type"] == "object"
@@ -238,15 +238,15 @@ def test_a_model_that_holds_itself_still_has_an_object_at_the_top(model: type, f
 
 
 @pytest.mark.parametrize("model", [int, Unit])
-def test_a_type_that_is_no_object_is_refused(model: type) -> None:
-    with refused("tools", f"{model.__name__} is no object in JSON", "use a model with fields"):
+def test_a_type_that_is_not_a_json_object_is_rejected(model: type) -> None:
+    with refused("tools", f"{model.__name__} is not a JSON object", "use a model with fields"):
         Tool.from_model(model)
 
 
 # ------------------------------------------------------------------------------------------------------- accepted forms
 
 
-def test_every_form_of_a_tool_is_read() -> None:
+def test_every_form_of_a_tool_is_accepted() -> None:
     written = Tool(name="written", strict=True)
     assert read_tools([written, get_weather, Order, {"name": "flat", "input_schema": {"type": "object"}}]) == (
         written,
@@ -256,58 +256,58 @@ def test_every_form_of_a_tool_is_read() -> None:
     )
 
 
-def test_a_tool_takes_an_empty_object_unless_it_says_more() -> None:
+def test_the_default_input_of_a_tool_is_an_empty_object() -> None:
     assert Tool(name="now").input_schema == {"type": "object", "properties": {}}
     assert read_tools([{"name": "now"}]) == (Tool(name="now"),)
 
 
 @pytest.mark.parametrize(
-    "wire",
+    "tool",
     [
         {"toolSpec": {"name": "f", "inputSchema": {"json": {}}, "new": 1}},
         {"systemTool": {"name": "nova_grounding"}},
         {"cachePoint": {"type": "default", "ttl": "1h"}},
-        {"tomorrow": {}},
+        {"unknown": {}},
     ],
 )
-def test_a_dict_in_the_wires_own_shape_stays_as_it_came(wire: dict[str, Any]) -> None:
-    assert read_tools([wire]) == (wire,)
+def test_a_dict_in_converses_format_is_unchanged(tool: dict[str, Any]) -> None:
+    assert read_tools([tool]) == (tool,)
 
 
-def test_any_iterable_of_tools_is_read() -> None:
+def test_any_iterable_of_tools_is_accepted() -> None:
     assert read_tools(tool for tool in (Order,)) == read_tools((Order,)) == read_tools([Order])
     assert read_tools([]) == ()
 
 
-# ------------------------------------------------------------------------------------------------------------- refusals
+# ------------------------------------------------------------------------------------------------------- rejected tools
 
 
 @pytest.mark.parametrize("name", ["has space", "ü", "x" * 65, "a.b", "a\n", 5])
-def test_a_name_that_bedrock_refuses_is_refused_here(name: Any) -> None:
-    with refused("Tool.name", f"{name!r} cannot be a tool's name", NAME_RULE):
+def test_a_name_that_bedrock_rejects_is_rejected(name: Any) -> None:
+    with refused("Tool.name", f"{NAME_RULE}, got {name!r}"):
         Tool(name=name)
-    with refused("Tool.name", repr(name), NAME_RULE):
+    with refused("Tool.name", f"{NAME_RULE}, got {name!r}"):
         read_tools([{"name": name}])
 
 
-def test_the_longest_name_is_taken() -> None:
+def test_the_longest_name_is_accepted() -> None:
     assert Tool(name="aZ0_-" * 12 + "aaaa").name == "aZ0_-" * 12 + "aaaa"
 
 
 @pytest.mark.parametrize(
-    ("tools", "place", "value", "remedy"),
+    ("tools", "path", "problem", "remedy"),
     [
-        ("f", "tools", "a str is no list of tools", "give a list"),
-        (b"f", "tools", "a bytes is no list of tools", "give a list"),
-        ({"name": "f"}, "tools", "a dict is no list of tools", "give a list"),
-        (get_weather, "tools", "a function is no list of tools", "give a list"),
-        (Order, "tools", "a ModelMetaclass is no list of tools", "give a list"),
-        (Tool(name="f"), "tools", "a Tool is no list of tools", "give a list"),
-        ([5], "tools[0]", "a int is no tool", "use Tool, a dict, a function or a model"),
-        ([Order, "f"], "tools[1]", "a str is no tool", "use Tool, a dict, a function or a model"),
-        ([{}], "tools[0]", "a tool needs a name", "use name, description, input_schema"),
-        ([{"name": ""}], "tools[0]", "a tool needs a name", "use name, description, input_schema"),
-        ([{"description": "d"}], "tools[0]", "a tool needs a name", "use name, description, input_schema"),
+        ("f", "tools", "expected a list of tools, got str", ""),
+        (b"f", "tools", "expected a list of tools, got bytes", ""),
+        ({"name": "f"}, "tools", "expected a list of tools, got dict", ""),
+        (get_weather, "tools", "expected a list of tools, got function", ""),
+        (Order, "tools", "expected a list of tools, got ModelMetaclass", ""),
+        (Tool(name="f"), "tools", "expected a list of tools, got Tool", ""),
+        ([5], "tools[0]", "expected a Tool, a dict, a function or a model class, got int", ""),
+        ([Order, "f"], "tools[1]", "expected a Tool, a dict, a function or a model class, got str", ""),
+        ([{}], "tools[0]", "has no name", "use name, description, input_schema"),
+        ([{"name": ""}], "tools[0]", "has no name", "use name, description, input_schema"),
+        ([{"description": "d"}], "tools[0]", "has no name", "use name, description, input_schema"),
         (
             [{"type": "function", "name": "f"}],
             "tools[0]",
@@ -315,15 +315,20 @@ def test_the_longest_name_is_taken() -> None:
             "use name, description, input_schema",
         ),
         ([{"name": "f", 5: 6}], "tools[0]", "unknown key 5", "use name, description, input_schema"),
-        ([{"toolSpec": {}}], "tools[0].toolSpec.name", "a tool needs a name", NAME_RULE),
-        ([{"name": "f", "input_schema": "{}"}], "Tool('f').input_schema", "a str is no JSON Schema", "use a dict"),
+        ([{"toolSpec": {}}], "tools[0].toolSpec.name", f"{NAME_RULE}, got None", ""),
+        (
+            [{"name": "f", "input_schema": "{}"}],
+            "Tool('f').input_schema",
+            "expected a dict with JSON Schema, got str",
+            "",
+        ),
     ],
 )
-def test_wrong_tools_are_refused_by_their_place(tools: Any, place: str, value: str, remedy: str) -> None:
-    with refused(place, value, remedy):
+def test_invalid_tools_are_rejected_with_their_path(tools: Any, path: str, problem: str, remedy: str) -> None:
+    with refused(path, problem, remedy):
         read_tools(tools)
 
 
 def test_a_tool_needs_a_name() -> None:
-    with refused("Tool.name", "a tool needs a name", NAME_RULE):
+    with refused("Tool.name", f"{NAME_RULE}, got ''"):
         Tool(name="")
