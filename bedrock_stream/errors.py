@@ -61,7 +61,7 @@ class BedrockStreamError(Exception):
     events_received: int = 0
     """Number of events delivered to the caller."""
     partial: Any = None
-    """The `Response` assembled so far, or None if there is none."""
+    """The `Response` assembled so far, or None if nothing was assembled."""
     retryable = False
     """True if the same request may succeed later."""
     retry_after: float | None = None

@@ -91,19 +91,19 @@ class Observation(Protocol):
     """
 
     def began(self) -> None:
-        """The first attempt begins."""
+        """Take the start of the first attempt."""
 
     def failed(self, attempt: Attempt) -> None:
-        """An attempt failed, and another one follows."""
+        """Take an attempt that failed and is followed by another one."""
 
     def first(self, attempt: Attempt) -> None:
-        """The first content was received, in this attempt, the last one."""
+        """Take the attempt, the last one, in which the first content was received."""
 
     def came(self, events: Iterable[Event]) -> None:
-        """A batch of events is about to be delivered."""
+        """Take a batch of events that is about to be delivered."""
 
     def ended(self, ending: Ending) -> None:
-        """The call is over; called exactly once after `began`."""
+        """Take the end of the call; called exactly once after `began`."""
 
 
 class WireObservation(Protocol):
@@ -113,13 +113,13 @@ class WireObservation(Protocol):
     """
 
     def responded(self, status: int, headers: Mapping[str, str]) -> None:
-        """The status and the headers of a usable response are here."""
+        """Take the status and the headers of a usable response."""
 
     def received(self, data: bytes) -> None:
-        """Bytes of the body were received, and are about to be decoded."""
+        """Take bytes of the body that are about to be decoded."""
 
     def frames(self, frames: Sequence[Frame]) -> None:
-        """These frames were decoded, and their events are about to be read. Damaged frames are not among them."""
+        """Take decoded frames whose events are about to be read; damaged frames are left out."""
 
 
 class Observer(Protocol):

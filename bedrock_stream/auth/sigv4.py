@@ -83,10 +83,8 @@ def sign(
     >>> added["X-Amz-Date"], added["Authorization"][:50]
     ('20250701T120000Z', 'AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/20250701/u')
     """
-    stamp = _stamp(now)
-    added = {"X-Amz-Date": stamp}
-    if credentials.session_token:
-        added["X-Amz-Security-Token"] = credentials.session_token
+    stamp, token = _stamp(now), credentials.session_token
+    added = {"X-Amz-Date": stamp} | ({"X-Amz-Security-Token": token} if token else {})
     # The added headers replace existing ones: a retry may sign the headers of an earlier attempt again.
     merged = _merge(headers) | _merge(added.items())
     if "host" not in merged:

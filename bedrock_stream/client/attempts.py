@@ -73,7 +73,7 @@ class Attempts:
         """The service's id of the last response."""
         self._observers = Observers(state.settings.observers, self._subject)
         self.observers: Observers | None = self._observers or None
-        """Those that observe this call; None if there are none, and once the call is over."""
+        """The observations of this call; None without any, and once the call is over."""
 
     @property
     def call(self) -> Call:
@@ -141,7 +141,7 @@ class Attempts:
             self._since = None
 
     def succeeded(self) -> None:
-        """Note that content has been received: there is no other attempt."""
+        """Note that content has been received, so that no other attempt follows."""
         self._retries.succeeded()
         if self._ticket is not None:
             self._ticket.succeeded()

@@ -1,6 +1,6 @@
 """Reads a response: bytes are read when the caller wants an event, decoded in batches, and delivered one by one.
 
-There is no task, queue or thread, and no async generator: cancelling `__anext__` closes the connection right there, and
+It uses no task, queue, thread or async generator: cancelling `__anext__` closes the connection right there, and
 nothing is held open while the caller works. Nothing long-lived refers to a stream (its views refer to it, its timer
 weakly), so dropping the last reference frees the socket. A truncated response never looks complete: iteration ends
 normally only after the message's own end.
@@ -204,7 +204,7 @@ class BaseStream(Generic[_E]):
     async def _receive(self) -> None:
         """Send, or wait for bytes and make events of them. Raises the failure, `StopAsyncIteration` at the end.
 
-        On every failure the connection is closed before anybody is told.
+        On every failure the connection is closed before the error is raised.
         """
         if self._failure is not None:
             self._failure.events_received = self.delivered
@@ -332,7 +332,7 @@ class BaseStream(Generic[_E]):
             self._stop(failure)
 
     def _end(self) -> None:
-        """The body has ended. Raises `StreamInterrupted` if the message has not, and `ToolInputError`."""
+        """Take the end of the body. Raises `StreamInterrupted` if the message has not ended, and `ToolInputError`."""
         incoming = self._incoming
         begun = incoming.begun
         incoming.finish(self.request_id)

@@ -1,7 +1,7 @@
 """Compute the cost of a response from the caller's price table.
 
-No prices ship with this library: they change, and differ by region and contract. The cost is None if a price or a token
-count is unknown.
+No prices ship with this library: they change, and differ by region and contract. Without all prices and token counts
+that it needs, a cost stays None.
 """
 
 from __future__ import annotations

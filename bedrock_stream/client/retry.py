@@ -132,7 +132,7 @@ class Retries:
             self._breakers[self.index].try_again(self._clock())
 
     def succeeded(self) -> None:
-        """Note that the response has begun; there is no other attempt."""
+        """Note that content has been received, so that no other attempt follows."""
         self._budget.succeeded(self._retries if self._policy.budget else 0)
         if self._breakers:
             self._breakers[self.index].succeeded()

@@ -136,7 +136,7 @@ def take_trace(wire: dict[str, Any]) -> Metadata:
 def message_stop(member: str, reason: str | None, reasons: Mapping[str, str], *, blocked: bool) -> MessageStop:
     """Return the end of a message, with the stop reason that Converse uses; unknown reasons are unchanged.
 
-    Raises `KeyError` with the name of the `member` if there is no reason.
+    Raises `KeyError`, with the name `member`, if the reason is missing.
     """
     if blocked:  # a guardrail's answer replaces the model's, and may come without a reason
         return MessageStop("guardrail_intervened", reason)

@@ -53,7 +53,7 @@ class Incoming(Protocol):
         """Take bytes of the body, with the queue empty. Return the failure that follows the events in them, if any."""
 
     def release(self) -> bool:
-        """Deliver what is held back, since there is no retry. Return whether anything was."""
+        """Deliver what is held back, since no retry follows. Return whether anything was."""
 
     def finish(self, request_id: str | None) -> None:
         """Take the end of the body. Raises `StreamInterrupted` if the message has not ended, `InvalidFrame`."""

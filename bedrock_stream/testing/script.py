@@ -274,12 +274,12 @@ def flip_bit(bit: int) -> steps.FlipBit:
 
 
 def rechunk(size: int) -> steps.Rechunk:
-    """From here on, write the body in HTTP chunks of `size` bytes, regardless of frame boundaries."""
+    """Write the body from here on in HTTP chunks of `size` bytes, regardless of frame boundaries."""
     return steps.Rechunk(size)
 
 
 def slow_body(seconds: float) -> steps.SlowBody:
-    """From here on, spread each frame over `seconds`, a few bytes at a time."""
+    """Spread each frame from here on over `seconds`, a few bytes at a time."""
     return steps.SlowBody(seconds)
 
 

@@ -98,7 +98,7 @@ class Stop(Struct, frozen=True):
 
 
 class Metadata(Struct, frozen=True):
-    """The content of the `metadata` event; members that are None are computed."""
+    """The content of the `metadata` event; a member that is left out (None) is computed."""
 
     usage: dict[str, Any] | None = None
     latency_ms: int | None = None

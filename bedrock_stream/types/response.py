@@ -48,7 +48,7 @@ class Response(msgspec.Struct, frozen=True, kw_only=True):
     tool_calls: tuple[ToolCall, ...] = ()
     """Complete tool calls for the caller to run. Incomplete calls are in `broken_tool_calls`."""
     broken_tool_calls: tuple[ToolCallEnd, ...] = ()
-    """Tool calls whose input is truncated or not a JSON object: `input` is None, `raw` is the text received."""
+    """Tool calls whose input is truncated or not a JSON object: `raw` is the text received, and `input` stays None."""
     citations: tuple[Citation, ...] = ()
     """Citations of all text blocks."""
     stop_reason: str | None = None
@@ -249,7 +249,7 @@ class Assembly:
             block.redacted = (block.redacted or b"") + event.redacted
 
     def response(self, **call: str | None) -> Response:
-        """Return the response so far; `stop_reason` is None if the message is not complete.
+        """Return the response so far; without `stop_reason` until the message is complete.
 
         `call` are the keywords `request_id`, `model` and `route` of `build_response`.
         """

@@ -49,7 +49,7 @@ def check_region(region: str, argument: str) -> str:
 
 
 class Target(Masked, frozen=True, kw_only=True):
-    """A destination of a call, for failover. Fields that are None have the values of the call itself."""
+    """A destination of a call, for failover. A field that is left out (None) has the value of the call itself."""
 
     model: str | None = None
     """Model id, inference-profile id or ARN."""
@@ -149,7 +149,7 @@ class RetryPolicy(msgspec.Struct, frozen=True, kw_only=True):
             raise ConfigurationError("RetryPolicy.on_retry", problem)
 
     def wait(self, error: BedrockStreamError, retries: int, elapsed: float, chance: float) -> float | None:
-        """Return the seconds to wait before the next attempt, or None if there is no further attempt.
+        """Return the seconds to wait before the next attempt, or None if no attempt follows.
 
         `retries` is the number of retries made before, `elapsed` the seconds since the start of the first attempt, and
         `chance` a random number from 0 to 1.

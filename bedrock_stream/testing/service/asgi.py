@@ -28,21 +28,6 @@ async def visit(
     non-empty chunks of the response body, then waits until the app returns. Exceptions of the app propagate. Raises
     `TimeoutError` if the app has not returned after `timeout` seconds; it is cancelled then.
     """
-    url = urlsplit(target)
-    scope = {
-        "type": "http",
-        "asgi": {"version": "3.0", "spec_version": "2.3"},  # as uvicorn
-        "http_version": "1.1",
-        "method": method,
-        "scheme": "http",
-        "path": unquote(url.path),
-        "raw_path": url.path.encode(),
-        "query_string": url.query.encode(),
-        "root_path": "",
-        "headers": [(b"host", b"localhost"), (b"content-type", b"application/json")],
-        "client": ("127.0.0.1", 1),
-        "server": ("127.0.0.1", 80),
-    }
     requests: list[_Message] = [{"type": "http.request", "body": body, "more_body": False}]
     chunks: list[bytes] = []
     disconnected = asyncio.Event()
@@ -61,5 +46,23 @@ async def visit(
             disconnected.set()
 
     async with asyncio.timeout(timeout):
-        await app(scope, receive, send)
+        await app(_scope(method, target), receive, send)
     return b"".join(chunks)
+
+
+def _scope(method: str, target: str) -> dict[str, Any]:
+    url = urlsplit(target)
+    return {
+        "type": "http",
+        "asgi": {"version": "3.0", "spec_version": "2.3"},  # as uvicorn
+        "http_version": "1.1",
+        "method": method,
+        "scheme": "http",
+        "path": unquote(url.path),
+        "raw_path": url.path.encode(),
+        "query_string": url.query.encode(),
+        "root_path": "",
+        "headers": [(b"host", b"localhost"), (b"content-type", b"application/json")],
+        "client": ("127.0.0.1", 1),
+        "server": ("127.0.0.1", 80),
+    }
