@@ -121,9 +121,7 @@ def emulator(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     region: Annotated[str, typer.Option(help="Region that requests must be signed for.")] = "us-east-1",
     pace: Annotated[float, typer.Option(callback=_seconds, help="Seconds between deltas.")] = 0.02,
-    api_key: Annotated[
-        str | None, typer.Option(help="API key to require instead of the example credentials.")
-    ] = None,
+    api_key: Annotated[str | None, typer.Option(help="API key to require instead of the example credentials.")] = None,
 ) -> None:
     """Serve a local emulator of Bedrock Runtime for any AWS client, until Ctrl-C."""
 
@@ -149,9 +147,7 @@ def gateway(
         list[str] | None, typer.Option(help="Model to offer, as ID or NAME=ID; repeatable. Default: all models.")
     ] = None,
     allow_host: Annotated[list[str] | None, typer.Option(help="Host header to accept; repeatable.")] = None,
-    allow_origin: Annotated[
-        list[str] | None, typer.Option(help="Origin of a web page to accept; repeatable.")
-    ] = None,
+    allow_origin: Annotated[list[str] | None, typer.Option(help="Origin of a web page to accept; repeatable.")] = None,
     region: Annotated[str | None, typer.Option(help="AWS region.")] = None,
     endpoint_url: Annotated[str | None, typer.Option(help="URL to use instead of the region's endpoint.")] = None,
 ) -> None:

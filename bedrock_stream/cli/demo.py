@@ -1,7 +1,7 @@
 """`bedrock-stream demo`: a question, a streamed tool call, its result, and the final answer.
 
-An emulator in this process stands in for Amazon Bedrock. Its answers are scripted; everything else is real: requests are
-signed and sent over HTTP, and the binary frames of the response are verified and decoded.
+The service is an emulator in this process. Its answers are scripted. Everything else is real: requests are signed and
+sent over HTTP, and the binary frames of the response are verified and decoded.
 """
 
 from __future__ import annotations

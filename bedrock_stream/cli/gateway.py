@@ -1,7 +1,7 @@
 """`bedrock-stream gateway`: an OpenAI-compatible API for Bedrock models, served by uvicorn.
 
-Requests are billed to the AWS account of whoever runs it, so listening on anything but loopback requires a key. Keys can
-be set in an environment variable, because other users of the machine can read a process's arguments.
+Requests are billed to the owner's AWS account, so listening on anything but loopback requires a key. Keys can be set in
+an environment variable, because other users of the machine can read the arguments of a process.
 """
 
 from __future__ import annotations
@@ -72,10 +72,10 @@ async def serve(app: Starlette, host: str, port: int) -> None:
     with socket.create_server((host, port), family=family) as listener:
         address, bound_port = listener.getsockname()[:2]
         shown = f"[{address}]" if ":" in address else address
-        print(f"Serving Bedrock models to OpenAI clients at http://{shown}:{bound_port}/v1 (Ctrl-C to stop)", flush=True)
-        config = uvicorn.Config(
-            app, log_config=None, access_log=False, timeout_graceful_shutdown=_SHUTDOWN_TIMEOUT
+        print(
+            f"Serving Bedrock models to OpenAI clients at http://{shown}:{bound_port}/v1 (Ctrl-C to stop)", flush=True
         )
+        config = uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=_SHUTDOWN_TIMEOUT)
         await serve_until_cancelled(config, listener)
 
 

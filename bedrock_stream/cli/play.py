@@ -60,5 +60,7 @@ def _welcome(address: str, *, aws: bool) -> Text:
     else:
         text.append("Requests go to an emulator in this process: no AWS account, no network, no cost.", "dim")
         if any(os.environ.get(name, "").strip() for name in _CREDENTIAL_VARIABLES):
-            text.append("\nAWS credentials are set in the environment; pass --aws to use them (usage is billed).", "dim")
+            text.append(
+                "\nAWS credentials are set in the environment; pass --aws to use them (usage is billed).", "dim"
+            )
     return text.append("\nThe address contains an access token: do not share it. Press Ctrl-C to stop.\n", "dim")
