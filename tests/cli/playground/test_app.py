@@ -183,9 +183,9 @@ async def test_events_are_sent_unchanged_after_their_frames(browser: aiohttp.Cli
         "round", "message_start", "text_delta", "text_delta", "block_stop", "message_stop", "metadata", "done",
     ]  # fmt: skip
     assert "".join(line["text"] for line in of(lines, "text_delta")) == "Hello"
-    (round,) = of(lines, "round")
-    assert round["route"] == "invoke"
-    assert round["request_id"]
+    (started,) = of(lines, "round")
+    assert started["route"] == "invoke"
+    assert started["request_id"]
     assert of(lines, "done")[0]["messages"] == [{"role": "assistant", "content": [{"type": "text", "text": "Hello"}]}]
     assert of(lines, "measures")[0]["first_content"] > 0
     sent = emulator.requests[-1].json
@@ -373,8 +373,8 @@ async def test_shutdown_cancels_open_requests(emulator: Emulator) -> None:
 @pytest.mark.parametrize("route", ["converse", "native"])
 @pytest.mark.parametrize(
     ("starter", "ends"),
-    [("Write Markdown", "done"), ("Return HTML", "done"), ("Damage a frame", "error"), ("Cut off the response", "error"),
-     ("Throttle the request", "error")],
+    [("Write Markdown", "done"), ("Return HTML", "done"), ("Damage a frame", "error"),
+     ("Cut off the response", "error"), ("Throttle the request", "error")],
 )  # fmt: skip
 async def test_each_starter_ends_as_described(starter: str, ends: str, route: str) -> None:
     prompt = next(each.prompt for each in STARTERS if each.title == starter)

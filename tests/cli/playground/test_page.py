@@ -1,7 +1,7 @@
 """The page in a real browser.
 
-Requires Chromium: from the system, or from `playwright install chromium`. Without it these tests are skipped, or fail if
-REQUIRE_BROWSER is set.
+Requires Chromium: from the system, or from `playwright install chromium`. Without it these tests are skipped, or fail
+if REQUIRE_BROWSER is set.
 """
 
 from __future__ import annotations
