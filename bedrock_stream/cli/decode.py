@@ -95,7 +95,7 @@ class _Recording:
 
     def _locate(self, frame: Frame) -> _LocatedFrame:
         total, headers_length, prelude_crc = _PRELUDE.unpack_from(self.rest)
-        (message_crc,) = _CRC.unpack_from(self.rest, total - 4)
+        (message_crc,) = _CRC.unpack_from(self.rest, total - 4)  # the last four bytes of a frame
         located = _LocatedFrame(self.count, self.offset, total, headers_length, prelude_crc, message_crc, frame)
         del self.rest[:total]
         self.offset += total
@@ -228,6 +228,7 @@ class _TextPrinter:
 
 def _heading(located: _LocatedFrame) -> Text:
     headers = located.frame.headers
+    # Events, exceptions and errors name their type in different headers.
     kind = headers.get(":message-type", "frame")
     name = headers.get(":event-type") or headers.get(":exception-type") or headers.get(":error-code") or kind
     heading = Text(f"#{located.number}", "bold")

@@ -33,6 +33,7 @@ async def local_bedrock(
             region=region,
             endpoint_url=emulator.url,
             credentials=Credentials(ACCESS_KEY_ID, SECRET_ACCESS_KEY),
+            # The emulator has no FIPS or dual-stack endpoint, whatever AWS_USE_*_ENDPOINT says.
             use_fips=False,
             use_dual_stack=False,
         ) as client,

@@ -55,6 +55,7 @@ def make_gateway(
         async with client, inner(app) as state:
             yield state
 
+    # Starlette accepts a lifespan only when an app is created, which happened in `create_gateway`.
     app.router.lifespan_context = lifespan
     return app
 

@@ -48,7 +48,7 @@ async def play(*, aws: bool, region: str | None, port: int, pace: float, browse:
     with socket.create_server(("127.0.0.1", port)) as listener:
         address = f"http://127.0.0.1:{listener.getsockname()[1]}/?token={token}"
         make_console(sys.stdout).print(_welcome(address, aws=aws), soft_wrap=True)
-        if browse:
+        if browse:  # the socket already listens, so the browser can connect before the server has started
             await asyncio.to_thread(webbrowser.open, address)
         await serve_until_cancelled(config, listener, partial(end_answers, app))
 

@@ -14,7 +14,7 @@ from bedrock_stream.cli.playground import create_app, end_answers, on_emulator
 from bedrock_stream.cli.serving import serve_until_cancelled
 from bedrock_stream.testing import Emulator
 
-TOKEN = "token-of-this-test"
+TOKEN = "a-token-of-this-test"
 
 
 @asynccontextmanager

@@ -64,6 +64,7 @@ async def _stream(request: Request, question: Question, receive: Receive, send: 
     async def send_line(line: Any) -> None:
         await send({"type": "http.response.body", "body": msgspec.json.encode(line) + b"\n", "more_body": True})
 
+    # The status is sent before the request to the service, so every later error is a line of the body.
     headers = [(b"content-type", _LINES.encode())]
     await send({"type": "http.response.start", "status": 200, "headers": headers})
     async with create_task_group() as group:

@@ -115,7 +115,7 @@ def _flipped() -> Sequence[Step]:
 
     return [
         text("The frame after this sentence is damaged in transit. "),
-        flip_bit(-40),
+        flip_bit(-40),  # inside the payload, so only the message checksum is wrong
         text("This text is never shown.", joined=True),
     ]
 

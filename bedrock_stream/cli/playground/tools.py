@@ -17,6 +17,7 @@ async def get_weather(
     city: Annotated[str, "Name of the city"], units: Literal["celsius", "fahrenheit"] = "celsius"
 ) -> dict[str, Any]:
     """Get the weather of a city for the next hours. The data is made up, and always the same for a city."""
+    # Derived from the name, so that a repeated question gets the same answer.
     seed = sum(city.encode())
     celsius = seed % 25 - 2
     temperature = celsius if units == "celsius" else round(celsius * 9 / 5 + 32)

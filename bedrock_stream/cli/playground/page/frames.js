@@ -89,7 +89,7 @@ function facts(frame) {
   const list = make("dl", "facts");
   const add = (term, ...value) => list.append(make("dt", "", term), make("dd", "", ...value));
   const inBytes = (length) => (length === null ? "unknown" : `${length} bytes`);
-  add("Index", `${frame.number} of request ${frame.round}`);
+  add("Index", `${frame.number} (request ${frame.round})`);
   add("Offset", `byte ${frame.offset}`);
   add("Total", inBytes(frame.total), frame.total !== null && frame.size < frame.total ? `, ${frame.size} received` : "");
   add("Headers", inBytes(frame.headers_length));
