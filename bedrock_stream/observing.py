@@ -34,6 +34,7 @@ __all__ = (
 )
 
 _log = logging.getLogger("bedrock_stream")
+_FAILED = "an observer failed at %r; the call goes on"
 
 
 class Attempt(msgspec.Struct, frozen=True, kw_only=True):
@@ -160,7 +161,7 @@ class Observers:
         try:
             observation = observer.watch(subject)
         except Exception:
-            _log.exception("an observer failed at 'watch'; the call goes on")
+            _log.exception(_FAILED, "watch")
             return
         if observation is not None:
             self._observations.append(observation)
@@ -168,7 +169,10 @@ class Observers:
     def tell(self, step: str, *facts: Any) -> None:
         """Call this method of every observation."""
         for observation in self._observations:
-            _call(step, getattr(observation, step), facts)
+            try:
+                getattr(observation, step)(*facts)
+            except Exception:
+                _log.exception(_FAILED, step)
 
     def reporter(self, step: str) -> Callable[..., None] | None:
         """Return a function that calls this method of `WireObservation` where it is there; None if it is nowhere."""
@@ -178,13 +182,9 @@ class Observers:
 
         def report(*facts: Any) -> None:
             for method in methods:
-                _call(step, method, facts)
+                try:
+                    method(*facts)
+                except Exception:
+                    _log.exception(_FAILED, step)
 
         return report
-
-
-def _call(step: str, method: Callable[..., None], facts: tuple[Any, ...]) -> None:
-    try:
-        method(*facts)
-    except Exception:
-        _log.exception("an observer failed at %r; the call goes on", step)

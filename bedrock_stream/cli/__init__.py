@@ -1,7 +1,13 @@
-"""The `bedrock-stream` command. Needs `pip install "bedrock-stream[cli]"`, with `[demo]` the emulator's commands too.
+"""The `bedrock-stream` command. Install it with `bedrock-stream[cli]`, or with `bedrock-stream[demo]` for the emulator.
 
-A thin user of the library's public names: what a command does, any program can. Exit codes: 0 done; 1 the service, the
-network or a stream failed; 2 the command was called wrongly; 130 Ctrl-C; 141 nobody reads the output; 143 SIGTERM.
+The commands are thin wrappers around the library's public classes. Exit codes:
+
+    0    success
+    1    the service, the network or the stream failed
+    2    usage error: a wrong option or argument, missing credentials, a missing extra
+    130  interrupted by Ctrl-C (SIGINT)
+    141  the reader of stdout closed it (SIGPIPE)
+    143  terminated by SIGTERM
 """
 
 from __future__ import annotations
@@ -13,10 +19,10 @@ __all__ = ("main",)
 
 
 def main() -> int:
-    """Run the command that `sys.argv` asks for and return its exit code."""
+    """Run the command line in `sys.argv` and return its exit code."""
     try:
-        for needed in ("typer", "rich"):
-            importlib.import_module(needed)
+        for package in ("typer", "rich"):
+            importlib.import_module(package)
         from .app import invoke
 
         return invoke(sys.argv[1:])
@@ -25,9 +31,9 @@ def main() -> int:
             raise
         print(
             f'bedrock-stream: {error.name} is not installed; pip install "bedrock-stream[cli]", '
-            'or "bedrock-stream[demo]" for the emulator too',
+            'or "bedrock-stream[demo]" to include the emulator',
             file=sys.stderr,
         )
         return 2
-    except KeyboardInterrupt:  # before any command had begun
+    except KeyboardInterrupt:  # Ctrl-C during the imports, before `run_command` can handle it
         return 130

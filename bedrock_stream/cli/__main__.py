@@ -1,4 +1,4 @@
-"""`python -m bedrock_stream.cli` is `bedrock-stream`."""
+"""Run `bedrock-stream` as `python -m bedrock_stream.cli`."""
 
 import sys
 

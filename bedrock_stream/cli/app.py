@@ -1,4 +1,4 @@
-"""The commands and their options. What a command needs is imported when it runs, so that `--help` is quick."""
+"""The commands and their options. Each command imports its own module when it runs, which keeps `--help` fast."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from typing import Annotated
 import typer
 
 from .._version import __version__
-from .exit_codes import MISUSED, complain, outcome, run
+from .exit_codes import USAGE_ERROR, print_error, run, run_command
 
 __all__ = ("app", "invoke")
 
 app: typer.Typer = typer.Typer(
     name="bedrock-stream",
-    help="Stream from Amazon Bedrock, or from a local emulator of it.",
+    help="Stream model responses from Amazon Bedrock or from a local emulator.",
     add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -25,20 +25,21 @@ app: typer.Typer = typer.Typer(
 
 
 def invoke(arguments: list[str]) -> int:
-    """Run one command line and return its exit code. What typer refuses becomes one line."""
+    """Run one command line and return its exit code. Usage errors are printed as one line."""
     if isinstance(sys.stdout, TextIOWrapper):
-        sys.stdout.reconfigure(errors="replace")  # a locale that lacks a character must not end an answer
+        # A character that the locale cannot encode must not abort a response.
+        sys.stdout.reconfigure(errors="replace")
     try:
         code = app(arguments or ["--help"], prog_name="bedrock-stream", standalone_mode=False)
-    except typer.Abort:
-        return outcome(_interrupt)
+    except typer.Abort:  # how typer reports Ctrl-C
+        return run_command(_interrupt)
     except Exception as error:
-        # typer's own errors share no public base across its versions, but they all know their sentence.
-        sentence: Callable[[], str] | None = getattr(error, "format_message", None)
-        if sentence is None:
+        # typer's usage errors have no public base class in common across its versions, but all have this method.
+        format_message: Callable[[], str] | None = getattr(error, "format_message", None)
+        if format_message is None:
             raise
         command = getattr(getattr(error, "ctx", None), "command_path", "bedrock-stream")
-        return complain(f"{sentence().rstrip('.')} (see {command} --help)", MISUSED)
+        return print_error(f"{format_message().rstrip('.')} (see {command} --help)", USAGE_ERROR)
     return code if isinstance(code, int) else 0
 
 
@@ -46,26 +47,26 @@ def _interrupt() -> None:
     raise KeyboardInterrupt
 
 
-def _finish(action: Callable[[], int | None]) -> None:
-    raise typer.Exit(outcome(action))
+def _exit_with(action: Callable[[], int | None]) -> None:
+    raise typer.Exit(run_command(action))
 
 
-def _show_version(wanted: bool) -> None:
-    if wanted:
+def _show_version(requested: bool) -> None:
+    if requested:
         print(f"bedrock-stream {__version__}")
         raise typer.Exit
 
 
 def _seconds(value: float) -> float:
     if not 0 <= value < math.inf:
-        raise typer.BadParameter(f"{value} is no number of seconds")
+        raise typer.BadParameter(f"expected a number of seconds, 0 or more, got {value}")
     return value
 
 
 @app.callback()
 def _root(
     _version: Annotated[
-        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version.")
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")
     ] = False,
 ) -> None:
     pass
@@ -74,31 +75,33 @@ def _root(
 @app.command()
 def demo(
     pace: Annotated[float, typer.Option(callback=_seconds, help="Seconds between deltas.")] = 0.02,
-    no_pace: Annotated[bool, typer.Option("--no-pace", help="As fast as it goes.")] = False,
+    no_pace: Annotated[bool, typer.Option("--no-pace", help="Do not wait between deltas.")] = False,
 ) -> None:
-    """Show a streamed tool call from question to answer, on a local emulator: no account, no network."""
+    """Show a streamed tool call on a local emulator. Needs no AWS account and no network."""
 
     def action() -> int | None:
         from .demo import demo
 
         return run(demo(0 if no_pace else pace))
 
-    _finish(action)
+    _exit_with(action)
 
 
 @app.command()
 def ask(
-    model: Annotated[str, typer.Argument(metavar="MODEL", help="A model id, an inference profile or an ARN.")],
-    prompt: Annotated[str, typer.Argument(metavar="PROMPT", help="What to say; - reads it from stdin.")],
-    system: Annotated[str | None, typer.Option(help="The system prompt.")] = None,
-    max_tokens: Annotated[int | None, typer.Option(help="The longest answer, in tokens.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Each event as one line of JSON.")] = False,
-    emulator: Annotated[bool, typer.Option("--emulator", help="Ask a local emulator in place of AWS.")] = False,
-    region: Annotated[str | None, typer.Option(help="The AWS region.")] = None,
-    endpoint_url: Annotated[str | None, typer.Option(help="Where to go in place of the region's own host.")] = None,
-    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Usage on stderr, terminal or not.")] = False,
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="Model id, inference profile or ARN.")],
+    prompt: Annotated[str, typer.Argument(metavar="PROMPT", help="The prompt, or - to read it from stdin.")],
+    system: Annotated[str | None, typer.Option(help="System prompt.")] = None,
+    max_tokens: Annotated[int | None, typer.Option(help="Maximum number of output tokens.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print each event as one line of JSON.")] = False,
+    emulator: Annotated[bool, typer.Option("--emulator", help="Use a local emulator instead of AWS.")] = False,
+    region: Annotated[str | None, typer.Option(help="AWS region.")] = None,
+    endpoint_url: Annotated[str | None, typer.Option(help="URL to use instead of the region's endpoint.")] = None,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", "-v", help="Print usage to stderr even if it is not a terminal.")
+    ] = False,
 ) -> None:
-    """Ask a model and stream its answer to stdout. Reasoning and usage go to stderr."""
+    """Send a prompt to a model and stream the response to stdout. Reasoning, tool calls and usage go to stderr."""
 
     def action() -> int | None:
         from .ask import ask, read_question
@@ -109,41 +112,46 @@ def ask(
         )  # fmt: skip
         return run(ask(question, as_json=as_json, verbose=verbose))
 
-    _finish(action)
+    _exit_with(action)
 
 
 @app.command()
 def emulator(
-    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 0,
-    host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
-    region: Annotated[str, typer.Option(help="The region that signatures must name.")] = "us-east-1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0 picks a free one.")] = 0,
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    region: Annotated[str, typer.Option(help="Region that requests must be signed for.")] = "us-east-1",
     pace: Annotated[float, typer.Option(callback=_seconds, help="Seconds between deltas.")] = 0.02,
-    api_key: Annotated[str | None, typer.Option(help="The only key that gets in, no example key.")] = None,
+    api_key: Annotated[str | None, typer.Option(help="API key to require instead of the example credentials.")] = None,
 ) -> None:
-    """Serve a local Bedrock Runtime for any AWS client, until Ctrl-C."""
+    """Serve a local emulator of Bedrock Runtime for any AWS client, until Ctrl-C."""
 
     def action() -> int | None:
         from .emulator import serve
 
         return run(serve(host=host, port=port, region=region, pace=pace, api_key=api_key))
 
-    _finish(action)
+    _exit_with(action)
 
 
 @app.command()
 def gateway(
-    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 8000,
-    host: Annotated[str, typer.Option(help="The address to listen on; off loopback it needs a key.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0 picks a free one.")] = 8000,
+    host: Annotated[
+        str, typer.Option(help="Address to listen on. Any address except loopback requires --key.")
+    ] = "127.0.0.1",
     key: Annotated[
-        list[str] | None, typer.Option(envvar="BEDROCK_STREAM_GATEWAY_KEY", help="A key that lets in; repeatable.")
+        list[str] | None,
+        typer.Option(envvar="BEDROCK_STREAM_GATEWAY_KEY", help="API key that clients must send; repeatable."),
     ] = None,
-    model: Annotated[list[str] | None, typer.Option(help="ID or NAME=ID to offer; repeatable. All if none.")] = None,
-    allow_host: Annotated[list[str] | None, typer.Option(help="A name to answer under; repeatable.")] = None,
-    allow_origin: Annotated[list[str] | None, typer.Option(help="A web page's origin to answer; repeatable.")] = None,
-    region: Annotated[str | None, typer.Option(help="The AWS region.")] = None,
-    endpoint_url: Annotated[str | None, typer.Option(help="Where to go in place of the region's own host.")] = None,
+    model: Annotated[
+        list[str] | None, typer.Option(help="Model to offer, as ID or NAME=ID; repeatable. Default: all models.")
+    ] = None,
+    allow_host: Annotated[list[str] | None, typer.Option(help="Host header to accept; repeatable.")] = None,
+    allow_origin: Annotated[list[str] | None, typer.Option(help="Origin of a web page to accept; repeatable.")] = None,
+    region: Annotated[str | None, typer.Option(help="AWS region.")] = None,
+    endpoint_url: Annotated[str | None, typer.Option(help="URL to use instead of the region's endpoint.")] = None,
 ) -> None:
-    """Serve Bedrock's models to OpenAI clients, until Ctrl-C."""
+    """Serve Bedrock models to OpenAI clients, until Ctrl-C."""
 
     def action() -> int | None:
         from .gateway import make_gateway, serve
@@ -154,37 +162,39 @@ def gateway(
         )  # fmt: skip
         return run(serve(app, host, port))
 
-    _finish(action)
+    _exit_with(action)
 
 
 @app.command()
 def play(
-    aws: Annotated[bool, typer.Option("--aws", help="Talk to AWS, which costs money.")] = False,
-    region: Annotated[str | None, typer.Option(help="The AWS region, with --aws.")] = None,
-    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 0,
+    aws: Annotated[bool, typer.Option("--aws", help="Use AWS instead of the emulator; usage is billed.")] = False,
+    region: Annotated[str | None, typer.Option(help="AWS region, with --aws.")] = None,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0 picks a free one.")] = 0,
     pace: Annotated[float, typer.Option(callback=_seconds, help="Seconds between the emulator's deltas.")] = 0.03,
-    no_browser: Annotated[bool, typer.Option("--no-browser", help="Print the address alone.")] = False,
+    no_browser: Annotated[
+        bool, typer.Option("--no-browser", help="Print the address without opening a browser.")
+    ] = False,
 ) -> None:
-    """Open a playground in the browser: chat, and every event and frame beneath it."""
+    """Open a playground in the browser: a chat that also shows every event and frame."""
 
     def action() -> int | None:
         from .play import play
 
         return run(play(aws=aws, region=region, port=port, pace=pace, browse=not no_browser))
 
-    _finish(action)
+    _exit_with(action)
 
 
 @app.command()
 def decode(
-    file: Annotated[str, typer.Argument(metavar="FILE", help="A recorded response body; - reads stdin.")],
-    as_json: Annotated[bool, typer.Option("--json", help="Each frame as one line of JSON.")] = False,
+    file: Annotated[str, typer.Argument(metavar="FILE", help="Recorded response body, or - for stdin.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print each frame as one line of JSON.")] = False,
 ) -> None:
-    """Show each frame of a recorded event stream, and where it breaks."""
+    """Print each frame of a recorded event stream, and the offset of the first invalid one."""
 
     def action() -> int | None:
         from .decode import decode
 
         return decode(file, as_json=as_json)
 
-    _finish(action)
+    _exit_with(action)

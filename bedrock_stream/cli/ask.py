@@ -1,4 +1,4 @@
-"""`bedrock-stream ask`: one question to one model, streamed onto a page."""
+"""`bedrock-stream ask`: send one prompt to a model and stream the response."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ import msgspec
 from ..client.client import Client
 from ..errors import ConfigurationError
 from ..types.options import CallOptions
-from .printing import JsonPage, Page, TextPage
+from .printing import JsonPrinter, Printer, TextPrinter
 
 __all__ = ("Question", "ask", "read_question")
 
 
 class Question(msgspec.Struct, frozen=True, kw_only=True):
-    """What to ask, and whom."""
+    """A prompt with its options and destination."""
 
     model: str
     prompt: str
@@ -36,24 +36,27 @@ def read_question(
     region: str | None = None,
     endpoint_url: str | None = None,
 ) -> Question:
-    """The question of a command line. Raises `ConfigurationError`."""
+    """Build the question from command-line arguments; a prompt of `-` is read from stdin.
+
+    Raises `ConfigurationError` for text that is not UTF-8 and for conflicting options.
+    """
     if emulator and endpoint_url is not None:
-        raise ConfigurationError("endpoint_url", "it excludes --emulator", "drop one of them")
+        raise ConfigurationError("endpoint_url", "cannot be combined with --emulator", "remove one of them")
     options: CallOptions = {}
     if system is not None:
         options["system"] = _utf8("system", system)
     if max_tokens is not None:
         options["max_tokens"] = max_tokens
-    said = _read_stdin() if prompt == "-" else _utf8("prompt", prompt)
+    text = _read_stdin() if prompt == "-" else _utf8("prompt", prompt)
     return Question(
-        model=model, prompt=said, options=options, emulator=emulator, region=region, endpoint_url=endpoint_url
+        model=model, prompt=text, options=options, emulator=emulator, region=region, endpoint_url=endpoint_url
     )
 
 
 def _utf8(name: str, text: str) -> str:
-    """Bytes of the command line that are no UTF-8 arrive as lone surrogates, which JSON cannot carry."""
+    # Python decodes invalid bytes of the command line to lone surrogates, which JSON cannot represent.
     if not text.isascii() and any("\ud800" <= character <= "\udfff" for character in text):
-        raise ConfigurationError(name, "it is not UTF-8")
+        raise ConfigurationError(name, "is not valid UTF-8")
     return text
 
 
@@ -61,27 +64,28 @@ def _read_stdin() -> str:
     try:
         return sys.stdin.buffer.read().decode().rstrip("\r\n")
     except UnicodeDecodeError as error:
-        raise ConfigurationError("prompt", f"stdin is not UTF-8: {error.reason} at byte {error.start}") from None
+        problem = f"stdin is not valid UTF-8: {error.reason} at byte {error.start}"
+        raise ConfigurationError("prompt", problem) from None
 
 
 async def ask(question: Question, *, as_json: bool, verbose: bool) -> None:
-    """Stream the answer. Raises what the stream raises."""
-    page: Page = JsonPage(verbose=verbose) if as_json else TextPage(verbose=verbose)
+    """Stream the response to stdout. Raises the errors of the stream."""
+    printer: Printer = JsonPrinter(verbose=verbose) if as_json else TextPrinter(verbose=verbose)
     async with AsyncExitStack() as stack:
-        client = await _client(question, stack)
+        client = await _open_client(question, stack)
         stream = await stack.enter_async_context(client.stream(question.model, question.prompt, **question.options))
         try:
             async for event in stream:
-                page.show(event)
-            page.summarize(stream.request_id)
+                printer.show(event)
+            printer.summarize(stream.request_id)
         finally:
-            page.close()
+            printer.close()
 
 
-async def _client(question: Question, stack: AsyncExitStack) -> Client:
+async def _open_client(question: Question, stack: AsyncExitStack) -> Client:
     if not question.emulator:
-        made = Client(region=question.region, endpoint_url=question.endpoint_url)
-        return await stack.enter_async_context(made)
+        client = Client(region=question.region, endpoint_url=question.endpoint_url)
+        return await stack.enter_async_context(client)
     from .emulator import local_bedrock
 
     _, client = await stack.enter_async_context(local_bedrock(region=question.region))

@@ -1,6 +1,6 @@
-"""`bedrock-stream decode`: a recorded event stream, frame by frame, and the place where it breaks.
+"""`bedrock-stream decode`: print the frames of a recorded event stream and the offset at which it breaks.
 
-The library's `Decoder` says what is true; sizes and offsets are read from the same bytes beside it.
+The library's `Decoder` validates the frames; sizes and offsets are read from the same bytes.
 """
 
 from __future__ import annotations
@@ -20,49 +20,49 @@ from rich.text import Text
 
 from ..errors import BedrockStreamError, ConfigurationError
 from ..eventstream import Decoder, Frame, HeaderValue
-from .exit_codes import FAILED, complain
+from .exit_codes import FAILURE, print_error
 from .terminal import make_console, visible
 
 __all__ = ("decode",)
 
 _PRELUDE = Struct(">III")
 _CRC = Struct(">I")
-_WIDE = 110  # JSON longer than this is shown over several lines
+_WIDE = 110  # characters; longer JSON is printed over several lines
 _INDENT = "    "
 _HEX_SHOWN = 64
-_NOTHING = object()
+_NOT_JSON = object()
 
 
 def decode(source: str, *, as_json: bool) -> int:
-    """Show every frame; return the exit code. Raises `ConfigurationError` where the file cannot be opened."""
-    page = _JsonPage() if as_json else _TextPage(make_console(sys.stdout))
-    with _opened(source) as file:
+    """Print every frame and return the exit code. Raises `ConfigurationError` if the file cannot be opened."""
+    printer = _JsonPrinter() if as_json else _TextPrinter(make_console(sys.stdout))
+    with _open(source) as file:
         recording = _Recording(file)
         try:
-            for found in recording:
-                page.show(found)
+            for located in recording:
+                printer.show(located)
         except BedrockStreamError as error:
-            page.show_break(recording, error)
-            return complain(_broken(recording, error), FAILED)
-    page.end(recording)
+            printer.show_break(recording, error)
+            return print_error(_describe_break(recording, error), FAILURE)
+    printer.finish(recording)
     return 0
 
 
 @contextmanager
-def _opened(source: str) -> Iterator[BinaryIO]:
+def _open(source: str) -> Iterator[BinaryIO]:
     if source == "-":
         yield sys.stdin.buffer
         return
     try:
-        file = open(source, "rb")  # noqa: SIM115 - only opening it may be the caller's mistake
+        file = open(source, "rb")  # noqa: SIM115 - only errors from opening it are usage errors
     except OSError as error:
-        raise ConfigurationError("FILE", f"{source} cannot be read: {error.strerror}") from None
+        raise ConfigurationError("FILE", f"cannot read {source}: {error.strerror}") from None
     with file:
         yield file
 
 
-class _Found(msgspec.Struct, frozen=True):
-    """A frame and where it lay. Sizes in bytes."""
+class _LocatedFrame(msgspec.Struct, frozen=True):
+    """A frame with its position in the file. Sizes and offsets in bytes."""
 
     number: int
     offset: int
@@ -74,7 +74,7 @@ class _Found(msgspec.Struct, frozen=True):
 
 
 class _Recording:
-    """Frames out of a file, as they arrive. After a failure, `offset` is where the broken frame begins."""
+    """Iterator over the frames of a file. After an error, `offset` is the start of the broken frame."""
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
@@ -82,9 +82,9 @@ class _Recording:
         self.offset = 0
         self.count = 0
 
-    def __iter__(self) -> Iterator[_Found]:
+    def __iter__(self) -> Iterator[_LocatedFrame]:
         decoder = Decoder()
-        # read1 gives what has arrived, so a pipe is shown live
+        # read1 returns as soon as any data is available, so frames from a pipe are printed as they arrive.
         while data := self._file.read1(1 << 16):  # type: ignore[attr-defined]
             self.rest += data
             for frame in decoder.feed(data):
@@ -93,18 +93,18 @@ class _Recording:
                 raise decoder.error
         decoder.finish()
 
-    def _locate(self, frame: Frame) -> _Found:
+    def _locate(self, frame: Frame) -> _LocatedFrame:
         total, headers_length, prelude_crc = _PRELUDE.unpack_from(self.rest)
-        (message_crc,) = _CRC.unpack_from(self.rest, total - 4)
-        found = _Found(self.count, self.offset, total, headers_length, prelude_crc, message_crc, frame)
+        (message_crc,) = _CRC.unpack_from(self.rest, total - 4)  # the last four bytes of a frame
+        located = _LocatedFrame(self.count, self.offset, total, headers_length, prelude_crc, message_crc, frame)
         del self.rest[:total]
         self.offset += total
         self.count += 1
-        return found
+        return located
 
 
-def _broken(recording: _Recording, error: BedrockStreamError) -> str:
-    # The library's sentence may name the offset too; once is enough.
+def _describe_break(recording: _Recording, error: BedrockStreamError) -> str:
+    # The library's message may already contain the offset.
     reason = str(error).removesuffix(f" (frame at byte {recording.offset} of the stream)")
     return f"broken at byte {recording.offset}, after {_frames(recording.count)}: {reason}"
 
@@ -116,16 +116,16 @@ def _frames(count: int) -> str:
 # ------------------------------------------------------------------------------------------------------------- payloads
 
 
-def _parsed(payload: bytes | str) -> Any:
-    """The JSON value, or `_NOTHING` where it is none."""
+def _parse_json(payload: bytes | str) -> Any:
+    """Return the JSON value, or `_NOT_JSON`."""
     try:
         return msgspec.json.decode(payload)
     except (msgspec.DecodeError, UnicodeError, RecursionError):
-        return _NOTHING
+        return _NOT_JSON
 
 
-def _chunk(value: Any) -> bytes | None:
-    """What a native chunk carries: base64 in its `bytes` member."""
+def _decode_chunk(value: Any) -> bytes | None:
+    """Return the bytes of an InvokeModel chunk: its payload is JSON with base64 in the member `bytes`."""
     if isinstance(value, dict) and isinstance(value.get("bytes"), str):
         try:
             return b64decode(value["bytes"], validate=True)
@@ -137,33 +137,33 @@ def _chunk(value: Any) -> bytes | None:
 # ---------------------------------------------------------------------------------------------------------------- JSON
 
 
-class _JsonPage:
-    """Each frame as one line of JSON; a break as the last one."""
+class _JsonPrinter:
+    """Frames as lines of JSON; an error is the last line."""
 
-    def show(self, found: _Found) -> None:
-        frame = found.frame
+    def show(self, located: _LocatedFrame) -> None:
+        frame = located.frame
         line = {
-            "offset": found.offset,
-            "total_length": found.total,
-            "headers_length": found.headers_length,
+            "offset": located.offset,
+            "total_length": located.total,
+            "headers_length": located.headers_length,
             "payload_length": len(frame.payload),
             "crc": "ok",
             "headers": frame.headers,
         }
-        value = _parsed(frame.payload)
-        if value is not _NOTHING:
+        value = _parse_json(frame.payload)
+        if value is not _NOT_JSON:
             line["payload"] = value
         elif frame.payload:
             line["payload_base64"] = frame.payload
-        chunk = _chunk(value)
-        if chunk is not None and (inner := _parsed(chunk)) is not _NOTHING:
+        chunk = _decode_chunk(value)
+        if chunk is not None and (inner := _parse_json(chunk)) is not _NOT_JSON:
             line["chunk"] = inner
         self._write(line)
 
     def show_break(self, recording: _Recording, error: BedrockStreamError) -> None:
         self._write({"offset": recording.offset, "error": type(error).__name__, "message": str(error)})
 
-    def end(self, recording: _Recording) -> None:
+    def finish(self, recording: _Recording) -> None:
         pass
 
     def _write(self, line: dict[str, Any]) -> None:
@@ -174,16 +174,16 @@ class _JsonPage:
 # ---------------------------------------------------------------------------------------------------------------- text
 
 
-class _TextPage:
-    """Each frame as a heading, its headers, its payload."""
+class _TextPrinter:
+    """Frames as text: a heading, the headers and the payload."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
         self._highlight = JSONHighlighter()
 
-    def show(self, found: _Found) -> None:
-        frame = found.frame
-        self._print(_heading(found))
+    def show(self, located: _LocatedFrame) -> None:
+        frame = located.frame
+        self._print(_heading(located))
         width = max((len(name) for name in frame.headers), default=0)
         for name, value in frame.headers.items():
             text = Text(_INDENT).append(visible(name).ljust(width), "cyan").append("  ")
@@ -196,21 +196,21 @@ class _TextPage:
         self._print(heading.append(f"  {type(error).__name__}", "red"))
         self._print(Text(_INDENT + _hex(recording.rest), "dim"))
 
-    def end(self, recording: _Recording) -> None:
+    def finish(self, recording: _Recording) -> None:
         self._print(Text(f"{_frames(recording.count)}, {recording.offset} bytes, ").append("intact", "green"))
 
     def _show_payload(self, payload: bytes) -> None:
-        value = _parsed(payload)
-        if value is _NOTHING:
+        value = _parse_json(payload)
+        if value is _NOT_JSON:
             if payload:
                 self._print(Text(_INDENT + _hex(payload), "dim"))
             return
-        chunk = _chunk(value)
+        chunk = _decode_chunk(value)
         if chunk is None:
             self._show_json(payload)
             return
         self._show_json(msgspec.json.encode({**value, "bytes": f"<{len(chunk)} bytes, decoded below>"}))
-        if _parsed(chunk) is _NOTHING:
+        if _parse_json(chunk) is _NOT_JSON:
             self._print(Text(_INDENT + _hex(chunk), "dim"))
         else:
             self._show_json(chunk, "bytes = ")
@@ -226,15 +226,16 @@ class _TextPage:
         self._console.print(text, soft_wrap=True)
 
 
-def _heading(found: _Found) -> Text:
-    headers = found.frame.headers
+def _heading(located: _LocatedFrame) -> Text:
+    headers = located.frame.headers
+    # Events, exceptions and errors name their type in different headers.
     kind = headers.get(":message-type", "frame")
     name = headers.get(":event-type") or headers.get(":exception-type") or headers.get(":error-code") or kind
-    heading = Text(f"#{found.number}", "bold")
+    heading = Text(f"#{located.number}", "bold")
     heading.append(f"  {visible(str(name))}", "bold red" if kind in ("exception", "error") else "bold")
-    heading.append(_at(found.offset))
-    heading.append(f"  {found.total} bytes (headers {found.headers_length}, payload {len(found.frame.payload)})")
-    return heading.append("  crc ok", "green").append(f" {found.prelude_crc:08x} {found.message_crc:08x}", "dim")
+    heading.append(_at(located.offset))
+    heading.append(f"  {located.total} bytes (headers {located.headers_length}, payload {len(located.frame.payload)})")
+    return heading.append("  crc ok", "green").append(f" {located.prelude_crc:08x} {located.message_crc:08x}", "dim")
 
 
 def _at(offset: int) -> str:
@@ -247,6 +248,6 @@ def _header(value: HeaderValue) -> str:
 
 def _hex(data: bytes | bytearray) -> str:
     shown = bytes(data[:_HEX_SHOWN])
-    more = f" ... {len(data)} bytes in all" if len(data) > _HEX_SHOWN else ""
+    more = f" ... {len(data)} bytes total" if len(data) > _HEX_SHOWN else ""
     readable = "".join(chr(byte) if 32 <= byte < 127 else "." for byte in shown)
     return f"{shown.hex(' ')}{more}  |{readable}|"

@@ -1,4 +1,4 @@
-"""`bedrock-stream emulator`, and the emulator inside the commands that need no AWS."""
+"""`bedrock-stream emulator`, and an emulator with a client for the commands that need no AWS account."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ __all__ = ("local_bedrock", "serve")
 async def local_bedrock(
     *, region: str | None = None, pace: float = 0.0, script: Callable[[ReceivedRequest], Any] | None = None
 ) -> AsyncIterator[tuple[Emulator, Client]]:
-    """An emulator in this process and a client that talks to it, whatever the environment says of AWS."""
+    """Start an emulator in this process and yield it with a client for it; AWS environment variables have no effect."""
     region = check_region(region or REGION, "region")
     async with (
         Emulator(region=region, pace=pace, script=script) as emulator,
@@ -33,6 +33,7 @@ async def local_bedrock(
             region=region,
             endpoint_url=emulator.url,
             credentials=Credentials(ACCESS_KEY_ID, SECRET_ACCESS_KEY),
+            # The emulator has no FIPS or dual-stack endpoint, whatever AWS_USE_*_ENDPOINT says.
             use_fips=False,
             use_dual_stack=False,
         ) as client,
@@ -41,7 +42,7 @@ async def local_bedrock(
 
 
 async def serve(*, host: str, port: int, region: str, pace: float, api_key: str | None) -> None:
-    """Serve until cancelled, telling of each request."""
+    """Serve until cancelled, printing a line for each request."""
     try:
         emulator = Emulator(
             host=host,
@@ -52,8 +53,9 @@ async def serve(*, host: str, port: int, region: str, pace: float, api_key: str 
             api_key=API_KEY if api_key is None else api_key,
         )
     except ConfigurationError as error:
+        # The emulator's remedy names its Python arguments; the command needs the option.
         if error.argument == "host":
-            raise ConfigurationError("host", error.problem, "give --api-key with a key of your own") from None
+            raise ConfigurationError("host", error.problem, "pass --api-key with a key of your own") from None
         raise
     console = make_console(sys.stdout)
     async with emulator:
@@ -61,40 +63,40 @@ async def serve(*, host: str, port: int, region: str, pace: float, api_key: str 
         try:
             while True:
                 await emulator.wait_for_requests(emulator.request_count + 1, timeout=None)
-                _tell(emulator.requests, console)
+                _log_requests(emulator.requests, console)
         finally:
-            _tell(emulator.requests, console)
+            _log_requests(emulator.requests, console)
 
 
 def _welcome(url: str, region: str, api_key: str | None) -> Text:
-    text = Text("A local Amazon Bedrock Runtime listens on ").append(url, "bold cyan").append("; Ctrl-C ends it.\n")
-    text.append("Any AWS client reaches it with these variables:\n\n")
+    text = Text("The Bedrock Runtime emulator is listening on ").append(url, "bold cyan").append(" (Ctrl-C to stop)\n")
+    text.append("To use it from any AWS client, set these variables:\n\n")
     variables = {"AWS_ENDPOINT_URL_BEDROCK_RUNTIME": url, "AWS_REGION": region}
     if api_key is None:
         variables |= {"AWS_ACCESS_KEY_ID": ACCESS_KEY_ID, "AWS_SECRET_ACCESS_KEY": SECRET_ACCESS_KEY}
     for name, value in variables.items():
-        _export(text, name, value)
+        _append_export(text, name, value)
     if api_key is None:
-        text.append("# or, in place of the key pair (all are published examples):\n", "dim")
-    _export(text, "AWS_BEARER_TOKEN_BEDROCK", api_key or API_KEY)
+        text.append("# or, instead of the key pair (these are all published example credentials):\n", "dim")
+    _append_export(text, "AWS_BEARER_TOKEN_BEDROCK", api_key or API_KEY)
     return text
 
 
-def _export(text: Text, name: str, value: str) -> None:
+def _append_export(text: Text, name: str, value: str) -> None:
     text.append("export ", "dim").append(name, "cyan").append(f"={value}\n")
 
 
-def _tell(requests: list[ReceivedRequest], console: Console) -> None:
-    """Say what arrived, and forget it: an emulator may serve for days."""
+def _log_requests(requests: list[ReceivedRequest], console: Console) -> None:
+    """Print the received requests and clear the list, since an emulator may run for days."""
     for request in requests:
-        console.print(_told(request), soft_wrap=True)
+        console.print(_log_line(request), soft_wrap=True)
     requests.clear()
 
 
-def _told(request: ReceivedRequest) -> Text:
+def _log_line(request: ReceivedRequest) -> Text:
     text = Text(f"{datetime.now().astimezone():%H:%M:%S}  ", "dim")
     text.append(f"{request.operation or one_line(request.method)}", "bold")
     text.append(f"  {one_line(request.model or request.target)}")
     if request.auth is None:
-        return text.append("  refused", "red")
+        return text.append("  rejected", "red")
     return text.append(f"  {request.auth}", "dim")

@@ -1,6 +1,7 @@
-"""How a command ends: every way out becomes an exit code and at most one line on stderr.
+"""Run a command: every outcome becomes an exit code and at most one line on stderr.
 
-Ctrl-C and SIGTERM cancel the command's task, so connections close and the terminal is put back before the process goes.
+Ctrl-C and SIGTERM cancel the command's task, so connections are closed and the terminal is restored before the process
+exits.
 """
 
 from __future__ import annotations
@@ -16,12 +17,13 @@ from typing import Any
 from ..errors import BedrockStreamError, ConfigurationError, MissingCredentials
 from .terminal import one_line
 
-__all__ = ("FAILED", "MISUSED", "complain", "outcome", "run")
+__all__ = ("FAILURE", "USAGE_ERROR", "print_error", "run", "run_command")
 
-FAILED = 1
-MISUSED = 2
-_INTERRUPTED = 128 + 2  # what a shell says of SIGINT, SIGPIPE and SIGTERM
-_UNREAD = 128 + 13
+FAILURE = 1
+USAGE_ERROR = 2
+# The codes that a shell reports for a process ended by SIGINT, SIGPIPE and SIGTERM: 128 and the signal's number.
+_INTERRUPTED = 128 + 2
+_BROKEN_PIPE = 128 + 13
 _TERMINATED = 128 + 15
 
 _OPTIONS = {
@@ -37,19 +39,19 @@ _OPTIONS = {
     "region": "--region",
     "system": "--system",
 }
-"""What the library's arguments are called here."""
+"""The command line's option for each argument of the library."""
 
 
 def run(coroutine: Coroutine[Any, Any, int | None]) -> int | None:
-    """`asyncio.run`, on uvloop where it is installed."""
+    """Run a coroutine like `asyncio.run`, on uvloop if it is installed."""
     new_event_loop: Callable[[], asyncio.AbstractEventLoop] | None = None
     with suppress(ImportError):
         from uvloop import new_event_loop
     with asyncio.Runner(loop_factory=new_event_loop) as runner:
-        return runner.run(_terminable(coroutine))
+        return runner.run(_cancel_on_sigterm(coroutine))
 
 
-async def _terminable(coroutine: Coroutine[Any, Any, int | None]) -> int | None:
+async def _cancel_on_sigterm(coroutine: Coroutine[Any, Any, int | None]) -> int | None:
     task = asyncio.current_task()
     assert task is not None  # noqa: S101 - a coroutine always runs in one
     with suppress(NotImplementedError, RuntimeError, ValueError):  # Windows, or not the main thread
@@ -57,49 +59,50 @@ async def _terminable(coroutine: Coroutine[Any, Any, int | None]) -> int | None:
     return await coroutine
 
 
-def outcome(action: Callable[[], int | None]) -> int:
-    """Carry out a command and return its exit code."""
+def run_command(action: Callable[[], int | None]) -> int:
+    """Run a command, report its error on stderr, and return its exit code."""
     try:
         code = action() or 0
-        sys.stdout.flush()  # the last chance to hear that nobody reads
+        sys.stdout.flush()  # raises BrokenPipeError here rather than at interpreter exit
     except KeyboardInterrupt:
         if sys.stderr.isatty():
-            print(file=sys.stderr)  # the terminal has echoed ^C
+            print(file=sys.stderr)  # end the line on which the terminal echoed ^C
         return _INTERRUPTED
     except asyncio.CancelledError:
         return _TERMINATED
     except BrokenPipeError:
-        _abandon_stdout()
-        return _UNREAD
+        _discard_stdout()
+        return _BROKEN_PIPE
     except ConfigurationError as error:
-        return complain(_explain(error), MISUSED)
+        return print_error(_usage_message(error), USAGE_ERROR)
     except BedrockStreamError as error:
         request = f" (request {error.request_id})" if error.request_id else ""
-        return complain(f"{error}{request}", FAILED)
+        return print_error(f"{error}{request}", FAILURE)
     except OSError as error:
-        return complain(str(error), FAILED)
+        return print_error(str(error), FAILURE)
     except Exception as error:
         if sys.flags.dev_mode:
             raise
         kind = type(error).__name__
-        return complain(f"unexpected {kind}: {error}; `python -X dev -m bedrock_stream.cli` shows where", FAILED)
+        message = f"unexpected {kind}: {error}; run `python -X dev -m bedrock_stream.cli` for a traceback"
+        return print_error(message, FAILURE)
     return code
 
 
-def complain(sentence: str, code: int) -> int:
-    """Say on one line of stderr what went wrong; return the exit code."""
-    print(f"bedrock-stream: {one_line(sentence)}", file=sys.stderr)
+def print_error(message: str, code: int) -> int:
+    """Print a message as one line on stderr and return the exit code."""
+    print(f"bedrock-stream: {one_line(message)}", file=sys.stderr)
     return code
 
 
-def _explain(error: ConfigurationError) -> str:
+def _usage_message(error: ConfigurationError) -> str:
     if isinstance(error, MissingCredentials):
-        return f"{error}, or try --emulator"
+        return f"{error}, or use `bedrock-stream ask --emulator`"
     name = _OPTIONS.get(error.argument, error.argument)
     return f"{name}: {error.problem}" + (f"; {error.remedy}" if error.remedy else "")
 
 
-def _abandon_stdout() -> None:
-    """Let what is still buffered go nowhere, or the interpreter would complain at its exit."""
-    with suppress(OSError, ValueError), open(os.devnull, "wb") as nowhere:
-        os.dup2(nowhere.fileno(), sys.stdout.fileno())
+def _discard_stdout() -> None:
+    """Redirect stdout to the null device; otherwise the interpreter fails to flush it at exit and prints an error."""
+    with suppress(OSError, ValueError), open(os.devnull, "wb") as null:
+        os.dup2(null.fileno(), sys.stdout.fileno())

@@ -1,19 +1,19 @@
-"""`bedrock-stream gateway`: OpenAI's chat completions in front of Bedrock, served by uvicorn.
+"""`bedrock-stream gateway`: an OpenAI-compatible API for Bedrock models, served by uvicorn.
 
-It spends its owner's money: off loopback it listens with a key only, which an environment variable can hold, since the
-arguments of a process are there for everybody on the machine to read.
+Requests are billed to the owner's AWS account, so listening on anything but loopback requires a key. Keys can be set in
+an environment variable, because other users of the machine can read the arguments of a process.
 """
 
 from __future__ import annotations
 
-import asyncio
 import socket
 from collections.abc import Sequence
-from contextlib import asynccontextmanager, nullcontext
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 from ..client.client import Client
 from ..errors import ConfigurationError
+from .serving import serve_until_cancelled
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ("make_gateway", "serve")
 
-_GRACE = 5  # seconds that open answers get at the end
+_SHUTDOWN_TIMEOUT = 5  # seconds for open responses to finish
 
 
 def make_gateway(
@@ -35,16 +35,19 @@ def make_gateway(
     region: str | None,
     endpoint_url: str | None,
 ) -> Starlette:
-    """The app, with a client that closes with it."""
+    """Create the app with a client that is closed when the app shuts down.
+
+    Raises `ConfigurationError`, also for a `host` other than loopback without `keys`.
+    """
     try:
         from ..gateway import create_gateway
         from ..request.endpoints import is_loopback
     except ImportError as error:
-        raise _missing(error) from None
+        raise _missing_package(error) from None
     if not keys and not is_loopback(host):
-        raise ConfigurationError("host", f"{host!r} can be reached from elsewhere", "give --key with a key of your own")
+        raise ConfigurationError("host", f"{host!r} is not a loopback address", "pass --key to listen there")
     client = Client(region=region, endpoint_url=endpoint_url)
-    app = create_gateway(client, keys=keys or None, models=_offered(models), hosts=hosts, origins=origins)
+    app = create_gateway(client, keys=keys or None, models=_parse_models(models), hosts=hosts, origins=origins)
     inner = app.router.lifespan_context
 
     @asynccontextmanager
@@ -52,47 +55,45 @@ def make_gateway(
         async with client, inner(app) as state:
             yield state
 
+    # Starlette accepts a lifespan only when an app is created, which happened in `create_gateway`.
     app.router.lifespan_context = lifespan
     return app
 
 
 async def serve(app: Starlette, host: str, port: int) -> None:
-    """Serve until a signal ends it; open answers get a moment."""
+    """Serve until cancelled, then let open responses finish within a time limit.
+
+    Raises `ConfigurationError` without uvicorn, and `OSError` if the port is in use.
+    """
     try:
         import uvicorn
     except ImportError as error:
-        raise _missing(error) from None
+        raise _missing_package(error) from None
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.create_server((host, port), family=family) as listening:
-        address, bound = listening.getsockname()[:2]
+    with socket.create_server((host, port), family=family) as listener:
+        address, bound_port = listener.getsockname()[:2]
         shown = f"[{address}]" if ":" in address else address
-        print(f"OpenAI clients reach Amazon Bedrock at http://{shown}:{bound}/v1; Ctrl-C ends it.", flush=True)
-        config = uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=_GRACE)
-        server = uvicorn.Server(config)
-        # Signals are this command's: they cancel it, as they do every other, and it lets the server end in peace.
-        server.capture_signals = nullcontext  # type: ignore[method-assign, assignment]  # none is captured
-        serving = asyncio.create_task(server.serve(sockets=[listening]))
-        try:
-            await asyncio.shield(serving)
-        finally:
-            server.should_exit = True
-            await serving
+        print(
+            f"Serving Bedrock models to OpenAI clients at http://{shown}:{bound_port}/v1 (Ctrl-C to stop)", flush=True
+        )
+        config = uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=_SHUTDOWN_TIMEOUT)
+        await serve_until_cancelled(config, listener)
 
 
-def _offered(models: Sequence[str] | None) -> dict[str, str] | None:
-    """`NAME=ID`, or an id that is its own name."""
-    if not models:
+def _parse_models(values: Sequence[str] | None) -> dict[str, str] | None:
+    """Return model ids by the name that clients use: `NAME=ID`, or `ID` for both. None offers all models."""
+    if not values:
         return None
-    offered = {}
-    for given in models:
-        name, separator, model = given.partition("=")
+    models = {}
+    for value in values:
+        name, separator, model = value.partition("=")
         if not name or (separator and not model):
-            raise ConfigurationError("models", f"{given!r} names no model", "give ID or NAME=ID")
-        offered[name] = model or name
-    return offered
+            raise ConfigurationError("models", f"expected ID or NAME=ID, got {value!r}")
+        models[name] = model or name
+    return models
 
 
-def _missing(error: ImportError) -> ConfigurationError:
+def _missing_package(error: ImportError) -> ConfigurationError:
     package = (error.name or "").partition(".")[0]
     if package not in ("starlette", "uvicorn"):
         raise error

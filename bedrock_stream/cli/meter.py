@@ -1,4 +1,4 @@
-"""The measures of one answer: when its first content came, how fast the rest did, what it cost."""
+"""Measurements of one response: time to first content, output rate, token usage."""
 
 from __future__ import annotations
 
@@ -6,21 +6,21 @@ from time import perf_counter
 
 from ..types.events import Event, MessageStop, Metadata, ReasoningDelta, TextDelta, ToolCallDelta, Usage
 
-__all__ = ("Pulse",)
+__all__ = ("Meter",)
 
 
-class Pulse:
-    """Sees every event of one answer. Made just before the answer is asked for."""
+class Meter:
+    """Incremental measurements of one response. Create it just before the request is sent."""
 
     def __init__(self) -> None:
-        self._began = perf_counter()
+        self._started = perf_counter()
         self._first: float | None = None
-        self._last = self._began
+        self._last = self._started
         self.usage: Usage = Usage()
         self.stop_reason: str | None = None
 
-    def see(self, event: Event) -> None:
-        """The next event."""
+    def record(self, event: Event) -> None:
+        """Record the next event."""
         match event:
             case TextDelta() | ReasoningDelta() | ToolCallDelta():
                 self._last = perf_counter()
@@ -29,31 +29,32 @@ class Pulse:
             case MessageStop():
                 self.stop_reason = event.stop_reason
             case Metadata(usage=Usage() as usage):
+                # Usage may be split over several events, so counts are merged rather than replaced.
                 self.usage = self.usage.merged(usage)
 
     @property
     def first_content(self) -> float | None:
-        """Seconds until the first content; None where none came."""
-        return None if self._first is None else self._first - self._began
+        """Seconds until the first content; None before it."""
+        return None if self._first is None else self._first - self._started
 
     @property
     def tokens_per_second(self) -> float | None:
-        """Output tokens over the time from the first content to the last; None where that cannot be told."""
+        """Output tokens divided by the time from first to last content; None if either is unknown."""
         if self._first is None or not self.usage.output_tokens or self._last <= self._first:
             return None
         return self.usage.output_tokens / (self._last - self._first)
 
-    def sentence(self) -> str:
-        """What is known, in one line."""
-        facts = []
+    def summary(self) -> str:
+        """Return the known measurements as one line; unknown ones are left out."""
+        parts = []
         if self.usage.input_tokens is not None:
-            facts.append(f"{self.usage.input_tokens} tokens in")
+            parts.append(f"{self.usage.input_tokens} input tokens")
         if self.usage.output_tokens is not None:
-            facts.append(f"{self.usage.output_tokens} tokens out")
+            parts.append(f"{self.usage.output_tokens} output tokens")
         if self.first_content is not None:
-            facts.append(f"first after {self.first_content:.2f} s")
+            parts.append(f"first token after {self.first_content:.2f} s")
         if self.tokens_per_second is not None:
-            facts.append(f"{self.tokens_per_second:.0f} tokens/s")
+            parts.append(f"{self.tokens_per_second:.0f} tokens/s")
         if self.stop_reason:
-            facts.append(self.stop_reason)
-        return ", ".join(facts)
+            parts.append(f"stop reason {self.stop_reason}")
+        return ", ".join(parts)

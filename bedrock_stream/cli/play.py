@@ -7,24 +7,24 @@ import os
 import socket
 import sys
 import webbrowser
-from collections.abc import Iterator
-from contextlib import contextmanager
+from functools import partial
 from secrets import token_urlsafe
 
 from rich.text import Text
 
 from ..errors import ConfigurationError
 from ..types.settings import check_region
+from .serving import serve_until_cancelled
 from .terminal import make_console
 
 __all__ = ("play",)
 
-_KEYS = ("AWS_BEARER_TOKEN_BEDROCK", "AWS_ACCESS_KEY_ID", "AWS_PROFILE")
-_GRACE = 1  # seconds that answers get to end once the playground is told to
+_CREDENTIAL_VARIABLES = ("AWS_BEARER_TOKEN_BEDROCK", "AWS_ACCESS_KEY_ID", "AWS_PROFILE")
+_SHUTDOWN_TIMEOUT = 1  # seconds for open responses to finish
 
 
 async def play(*, aws: bool, region: str | None, port: int, pace: float, browse: bool) -> None:
-    """Serve until cancelled. Raises `ConfigurationError`, and `OSError` for a port that is taken."""
+    """Serve until cancelled. Raises `ConfigurationError`, and `OSError` if the port is in use."""
     try:
         import uvicorn
 
@@ -40,40 +40,27 @@ async def play(*, aws: bool, region: str | None, port: int, pace: float, browse:
 
         opening = on_emulator(Emulator(pace=pace, script=play_scene))
 
-    class Server(uvicorn.Server):
-        """Leaves signals to the command, which turns every way out into its exit code."""
-
-        @contextmanager
-        def capture_signals(self) -> Iterator[None]:
-            yield
-
     token = token_urlsafe()
     app = create_app(token=token, opening=opening)
     config = uvicorn.Config(
-        app, access_log=False, log_level="error", ws="none", lifespan="on", timeout_graceful_shutdown=_GRACE
+        app, access_log=False, log_level="error", ws="none", lifespan="on", timeout_graceful_shutdown=_SHUTDOWN_TIMEOUT
     )
-    with socket.create_server(("127.0.0.1", port)) as listening:
-        address = f"http://127.0.0.1:{listening.getsockname()[1]}/?token={token}"
-        _welcome(address, aws=aws)
-        if browse:
+    with socket.create_server(("127.0.0.1", port)) as listener:
+        address = f"http://127.0.0.1:{listener.getsockname()[1]}/?token={token}"
+        make_console(sys.stdout).print(_welcome(address, aws=aws), soft_wrap=True)
+        if browse:  # the socket already listens, so the browser can connect before the server has started
             await asyncio.to_thread(webbrowser.open, address)
-        server = Server(config)
-        serving = asyncio.create_task(server.serve([listening]))
-        try:
-            await asyncio.shield(serving)
-        finally:
-            server.should_exit = True
-            await end_answers(app)
-            await serving
+        await serve_until_cancelled(config, listener, partial(end_answers, app))
 
 
-def _welcome(address: str, *, aws: bool) -> None:
-    text = Text("The playground is at ").append(address, "bold cyan").append("\n")
+def _welcome(address: str, *, aws: bool) -> Text:
+    text = Text("The playground is running at ").append(address, "bold cyan").append("\n")
     if aws:
-        text.append("It talks to AWS: every answer costs what the model costs.", "bold yellow")
+        text.append("Requests go to AWS and are billed to your account.", "bold yellow")
     else:
-        text.append("It talks to an emulator in this process: no account, no network, no cost.", "dim")
-        if any(os.environ.get(name, "").strip() for name in _KEYS):
-            text.append("\nThere are keys for AWS in the environment: --aws talks to it, at its prices.", "dim")
-    text.append("\nThe address lets a browser in; keep it to yourself. Ctrl-C ends it.\n", "dim")
-    make_console(sys.stdout).print(text, soft_wrap=True)
+        text.append("Requests go to an emulator in this process: no AWS account, no network, no cost.", "dim")
+        if any(os.environ.get(name, "").strip() for name in _CREDENTIAL_VARIABLES):
+            text.append(
+                "\nAWS credentials are set in the environment; pass --aws to use them (usage is billed).", "dim"
+            )
+    return text.append("\nThe address contains an access token: do not share it. Press Ctrl-C to stop.\n", "dim")

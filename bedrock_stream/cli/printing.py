@@ -1,7 +1,7 @@
-"""Where an answer is shown: the model's words on stdout, what is said about them on stderr.
+"""Printers for `ask`: the response text goes to stdout, everything else to stderr.
 
-stdout carries the text alone (or the events as JSON), unchanged where it goes into a pipe or a file, cleaned where it
-goes to a terminal.
+stdout receives only the text, or the events as JSON. It is written unchanged to a pipe or a file, and without control
+sequences to a terminal.
 """
 
 from __future__ import annotations
@@ -13,114 +13,115 @@ import msgspec
 from rich.text import Text
 
 from ..types.events import CitationDelta, Event, ReasoningDelta, TextDelta, ToolCallDelta, ToolCallEnd, ToolCallStart
-from .meter import Pulse
+from .meter import Meter
 from .terminal import Cleaner, make_console
 
-__all__ = ("JsonPage", "Page", "TextPage")
+__all__ = ("JsonPrinter", "Printer", "TextPrinter")
 
-_USUAL_ENDS = frozenset({None, "end_turn", "stop_sequence", "tool_use"})
+_NORMAL_STOP_REASONS = frozenset({None, "end_turn", "stop_sequence", "tool_use"})
 
 
-class Page(Protocol):
-    """Where an answer is shown."""
+class Printer(Protocol):
+    """Interface for the output of one response."""
 
     def show(self, event: Event) -> None:
-        """The next event."""
+        """Print the next event."""
 
     def summarize(self, request_id: str | None) -> None:
-        """The answer is whole."""
+        """Print the summary of a complete response."""
 
     def close(self) -> None:
-        """Nothing more comes, whatever the reason."""
+        """End the output, after a complete response or an error."""
 
 
-class JsonPage:
-    """Events as lines of JSON; the summary only where it is asked for."""
+class JsonPrinter:
+    """Events as lines of JSON on stdout; the summary on stderr if `verbose`."""
 
     def __init__(self, *, verbose: bool) -> None:
         self._out = _Stdout(sys.stdout)
         self._verbose = verbose
-        self._pulse = Pulse()
+        self._meter = Meter()
 
     def show(self, event: Event) -> None:
-        """See `Page`."""
-        self._pulse.see(event)
+        """See `Printer`."""
+        self._meter.record(event)
         self._out.write(msgspec.json.encode(event).decode() + "\n")
 
     def summarize(self, request_id: str | None) -> None:
-        """See `Page`."""
+        """See `Printer`."""
         if self._verbose:
-            print(_summary(self._pulse, request_id), file=sys.stderr)
+            print(_summary(self._meter, request_id), file=sys.stderr)
 
     def close(self) -> None:
-        """See `Page`."""
+        """See `Printer`."""
 
 
-class TextPage:
-    """The text on stdout; reasoning, tool calls, sources and the summary on stderr, dim.
+class TextPrinter:
+    """Text on stdout; reasoning, tool calls, citations and the summary as dim notes on stderr.
 
-    The summary comes where a terminal shows it, or where it is asked for.
+    The summary is printed if stderr is a terminal or if `verbose`.
     """
 
     def __init__(self, *, verbose: bool) -> None:
         self._out = _Stdout(sys.stdout)
-        self._aside = make_console(sys.stderr)
+        self._notes = make_console(sys.stderr)
         self._cleaner = Cleaner()
-        self._in_aside = False  # the last thing on stderr is a line without its end
-        self._one_screen = self._out.is_terminal and self._aside.is_terminal
-        self._summary = verbose or self._aside.is_terminal
-        self._pulse = Pulse()
+        self._in_note = False  # the last line on stderr has no line break yet
+        self._shared_screen = self._out.is_terminal and self._notes.is_terminal
+        self._with_summary = verbose or self._notes.is_terminal
+        self._meter = Meter()
 
     def show(self, event: Event) -> None:
-        """See `Page`."""
-        self._pulse.see(event)
+        """See `Printer`."""
+        self._meter.record(event)
         match event:
             case TextDelta():
-                self._end_aside()
+                self._end_note()
                 self._out.write(event.text)
             case ReasoningDelta(text=str(text)):
-                self._say(text)
+                self._note(text)
             case ToolCallStart():
-                self._end_aside()
-                self._say(f"{event.name} ")
+                self._end_note()
+                self._note(f"{event.name} ")
             case ToolCallDelta():
-                self._say(event.input_json)
+                self._note(event.input_json)
             case ToolCallEnd():
-                self._end_aside()
+                self._end_note()
             case CitationDelta():
-                self._end_aside()
-                self._say(f"[{event.citation.title or event.citation.source or 'a source without a name'}]\n")
+                self._end_note()
+                self._note(f"[{event.citation.title or event.citation.source or 'untitled source'}]\n")
 
     def summarize(self, request_id: str | None) -> None:
-        """See `Page`."""
+        """See `Printer`."""
         self.close()
-        if self._pulse.stop_reason not in _USUAL_ENDS:
-            self._say(f"the answer stopped early: {self._pulse.stop_reason}\n")
-        if self._summary:
-            self._say(_summary(self._pulse, request_id) + "\n")
+        if self._meter.stop_reason not in _NORMAL_STOP_REASONS:
+            self._note(f"the response stopped early: {self._meter.stop_reason}\n")
+        if self._with_summary:
+            self._note(_summary(self._meter, request_id) + "\n")
 
     def close(self) -> None:
-        """See `Page`."""
-        self._end_aside()
+        """See `Printer`."""
+        self._end_note()
         if self._out.in_line:
             self._out.write("\n")
 
-    def _say(self, text: str) -> None:
-        if self._one_screen and self._out.in_line:
+    def _note(self, text: str) -> None:
+        # With both streams on one terminal, a note must not continue a line of the response.
+        if self._shared_screen and self._out.in_line:
             text = "\n" + text
             self._out.in_line = False
         text = self._cleaner.feed(text)
         if text:
-            self._aside.print(Text(text, style="dim"), end="", soft_wrap=True)
-            self._in_aside = not text.endswith("\n")
+            self._notes.print(Text(text, style="dim"), end="", soft_wrap=True)
+            self._in_note = not text.endswith("\n")
 
-    def _end_aside(self) -> None:
-        if self._in_aside:
-            self._say("\n")
+    def _end_note(self) -> None:
+        if self._in_note:
+            self._note("\n")
 
 
 class _Stdout:
-    """Written as it comes; cleaned for a terminal."""
+    """Unbuffered stdout, without control sequences if it is a terminal."""
 
     def __init__(self, file: TextIO) -> None:
         self.is_terminal = file.isatty()
@@ -137,5 +138,5 @@ class _Stdout:
             self.in_line = not text.endswith("\n")
 
 
-def _summary(pulse: Pulse, request_id: str | None) -> str:
-    return pulse.sentence() + (f" (request {request_id})" if request_id else "")
+def _summary(meter: Meter, request_id: str | None) -> str:
+    return meter.summary() + (f" (request {request_id})" if request_id else "")

@@ -1,4 +1,4 @@
-"""`ask`: the answer on stdout and nothing else, one line for what went wrong, a clean end whatever happens."""
+"""`ask`: only the response on stdout, one line on stderr for an error, and a clean exit."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from bedrock_stream.cli.terminal import clean
 from bedrock_stream.testing import (
     Emulator,
     Step,
+    citation,
     cut,
     http_error,
     reasoning,
@@ -26,87 +27,88 @@ from bedrock_stream.testing import (
     text,
     tool_call,
 )
-from bedrock_stream.testing import citation as cite
-from tests.support.command_line import PATIENCE, Screen, Terminal, run, started
+from tests.support.command_line import TIMEOUT, Screen, Terminal, run, started
 
 MODEL = "us.amazon.nova-lite-v1:0"
 
 
-def _one_line(err: str, *parts: str) -> None:
+def _assert_one_line(err: str, *parts: str) -> None:
     assert err.count("\n") == 1
     assert err.startswith("bedrock-stream: ")
     for part in parts:
         assert part in err
 
 
-# ------------------------------------------------------------------------------------------------- through the network
+# --------------------------------------------------------------------------------------------------------- as a process
 
 
-async def test_the_text_is_all_there_is_on_stdout(emulator: Emulator) -> None:
+async def test_stdout_has_only_the_text(emulator: Emulator) -> None:
     emulator.script(reasoning("Hm."), text("Grüße,\n[bold]\x1b[31mfriend"))
-    ended = await run("ask", MODEL, "Hello", "--endpoint-url", emulator.url)
-    assert ended.code == 0
-    assert ended.out == "Grüße,\n[bold]\x1b[31mfriend\n"
-    assert ended.err == "Hm.\n"
+    completed = await run("ask", MODEL, "Hello", "--endpoint-url", emulator.url)
+    assert completed.code == 0
+    assert completed.out == "Grüße,\n[bold]\x1b[31mfriend\n"
+    assert completed.err == "Hm.\n"
 
 
 async def test_the_endpoint_and_the_options_reach_the_service(emulator: Emulator) -> None:
     environ = {"AWS_ENDPOINT_URL_BEDROCK_RUNTIME": emulator.url}
-    ended = await run(
+    completed = await run(
         "ask", MODEL, "-", "--system", "Be short.", "--max-tokens", "5", "-v", env=environ, stdin="Grüße\n".encode()
     )
-    assert ended.code == 0
+    assert completed.code == 0
     (request,) = emulator.requests
     assert request.model == MODEL
     assert request.json["messages"] == [{"role": "user", "content": [{"text": "Grüße"}]}]
     assert request.json["system"] == [{"text": "Be short."}]
     assert request.json["inferenceConfig"] == {"maxTokens": 5}
-    assert "the answer stopped early: max_tokens\n" in ended.err
-    assert "5 tokens out" in ended.err
+    assert "the response stopped early: max_tokens\n" in completed.err
+    assert "5 output tokens" in completed.err
 
 
 async def test_json_lines(emulator: Emulator) -> None:
-    ended = await run("ask", MODEL, "Hello", "--json", "--endpoint-url", emulator.url)
-    events = [json.loads(line) for line in ended.out.splitlines()]
+    completed = await run("ask", MODEL, "Hello", "--json", "--endpoint-url", emulator.url)
+    events = [json.loads(line) for line in completed.out.splitlines()]
     assert [events[0]["type"], events[-1]["type"]] == ["message_start", "metadata"]
     assert "".join(event["text"] for event in events if event["type"] == "text_delta").startswith('You said: "Hello".')
-    assert ended.err == ""
+    assert completed.err == ""
 
 
-async def test_the_service_says_no(emulator: Emulator) -> None:
+async def test_a_service_error(emulator: Emulator) -> None:
     emulator.script(http_error(400, "ValidationException", "Not\nthis way."))
-    ended = await run("ask", MODEL, "Hello", "--endpoint-url", emulator.url)
-    assert (ended.code, ended.out) == (1, "")
-    _one_line(ended.err, "ValidationException (HTTP 400): Not this way.", "request ")
+    completed = await run("ask", MODEL, "Hello", "--endpoint-url", emulator.url)
+    assert (completed.code, completed.out) == (1, "")
+    _assert_one_line(completed.err, "ValidationException (HTTP 400): Not this way.", "request ")
 
 
-async def test_the_stream_fails(emulator: Emulator) -> None:
+async def test_an_error_in_the_stream(emulator: Emulator) -> None:
     emulator.script(text("It be"), stream_error("modelStreamErrorException", "Gone."))
-    ended = await run("ask", MODEL, "Hello", "--endpoint-url", emulator.url)
-    assert (ended.code, ended.out) == (1, "It be\n")
-    _one_line(ended.err, "ModelStreamErrorException", "Gone.")
+    completed = await run("ask", MODEL, "Hello", "--endpoint-url", emulator.url)
+    assert (completed.code, completed.out) == (1, "It be\n")
+    _assert_one_line(completed.err, "ModelStreamErrorException", "Gone.")
 
 
-async def test_an_answer_that_is_cut_is_a_failure(emulator: Emulator) -> None:
+async def test_a_truncated_response_is_an_error(emulator: Emulator) -> None:
     emulator.script(text("It be"), cut())
-    ended = await run("ask", MODEL, "Hello", "--endpoint-url", emulator.url)
-    assert ended.code == 1
-    _one_line(ended.err, "ended before the message did")
+    completed = await run("ask", MODEL, "Hello", "--endpoint-url", emulator.url)
+    assert completed.code == 1
+    _assert_one_line(completed.err, "ended before the message did")
 
 
-async def test_nobody_listens() -> None:
-    ended = await run("ask", MODEL, "Hello", "--endpoint-url", "http://127.0.0.1:9")
-    assert (ended.code, ended.out) == (1, "")
-    _one_line(ended.err, "no response")
+async def test_connection_refused() -> None:
+    completed = await run("ask", MODEL, "Hello", "--endpoint-url", "http://127.0.0.1:9")
+    assert (completed.code, completed.out) == (1, "")
+    _assert_one_line(completed.err, "no response")
 
 
-async def test_without_keys() -> None:
-    ended = await run("ask", MODEL, "Hello", "--endpoint-url", "http://127.0.0.1:9", env=dict.fromkeys(_KEYS, ""))
-    assert (ended.code, ended.out) == (2, "")
-    _one_line(ended.err, "AWS_BEARER_TOKEN_BEDROCK", "--emulator")
+async def test_without_credentials() -> None:
+    completed = await run(
+        "ask", MODEL, "Hello", "--endpoint-url", "http://127.0.0.1:9", env=dict.fromkeys(_CREDENTIAL_VARIABLES, "")
+    )
+    assert (completed.code, completed.out) == (2, "")
+    _assert_one_line(completed.err, "AWS_BEARER_TOKEN_BEDROCK", "--emulator")
 
 
-_KEYS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
+_CREDENTIAL_VARIABLES = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
 
 
 @pytest.mark.parametrize(
@@ -121,17 +123,17 @@ async def test_an_interrupted_stream_closes_its_connection(
         assert await process.stdout.readexactly(9) == b"It begins"
         assert emulator.open_streams == 1
         process.send_signal(signal_number)
-        await emulator.wait_until_idle(PATIENCE)
+        await emulator.wait_until_idle(TIMEOUT)
         assert await process.communicate() == (b"\n", b"")
     assert process.returncode == code
 
 
-async def test_nobody_reads_the_output(emulator: Emulator) -> None:
+async def test_stdout_closed_by_its_reader(emulator: Emulator) -> None:
     emulator.script(text(["one\n"]), text(["two\n"] * 5000), stall())
     reader, writer = os.pipe()
     async with started("ask", MODEL, "Hello", "--endpoint-url", emulator.url, out=writer) as process:
         os.close(writer)
-        await emulator.wait_for_streams(1, PATIENCE)
+        await emulator.wait_for_streams(1, TIMEOUT)
         os.close(reader)
         assert (await process.communicate())[1] == b""
     assert process.returncode == 141
@@ -146,13 +148,13 @@ async def test_on_a_terminal(emulator: Emulator) -> None:
             assert await process.wait() == 0
         lines = terminal.read().decode().replace("\x1b[2m", "").replace("\x1b[0m", "").splitlines()
     assert lines[:2] == ["Hm ", "Look: [red] plain"]
-    assert "tokens out" in lines[2]
+    assert "output tokens" in lines[2]
     assert "end_turn" in " ".join(lines)
 
 
-async def test_standard_error_may_be_elsewhere(emulator: Emulator) -> None:
-    """With stdout on a terminal and stderr in a file, neither breaks the other's lines."""
-    emulator.script(text(["Half a line"]), cite(title="A source"), stop("end_turn"))
+async def test_stdout_on_a_terminal_and_stderr_in_a_file(emulator: Emulator) -> None:
+    """A note on stderr does not break a line on stdout, because they are not on the same screen."""
+    emulator.script(text(["Half a line"]), citation(title="A source"), stop("end_turn"))
     arguments = ("ask", MODEL, "Hello", "--endpoint-url", emulator.url)
     with Terminal() as terminal:
         async with started(*arguments, out=terminal.end) as process:
@@ -163,40 +165,44 @@ async def test_standard_error_may_be_elsewhere(emulator: Emulator) -> None:
 # ------------------------------------------------------------------------------------------------------ in this process
 
 
-def test_the_emulator_inside(capsys: pytest.CaptureFixture[str]) -> None:
+def test_with_a_local_emulator(capsys: pytest.CaptureFixture[str]) -> None:
     assert invoke(["ask", MODEL, "Hello", "--emulator", "--region", "eu-west-1", "--verbose"]) == 0
-    said = capsys.readouterr()
-    assert said.out.startswith('You said: "Hello".')
-    assert said.out.endswith("\n")
-    assert "tokens in" in said.err
-    assert "end_turn (request " in said.err
+    output = capsys.readouterr()
+    assert output.out.startswith('You said: "Hello".')
+    assert output.out.endswith("\n")
+    assert "input tokens" in output.err
+    assert "stop reason end_turn (request " in output.err
 
 
 def test_json_with_a_summary(capsys: pytest.CaptureFixture[str]) -> None:
     assert invoke(["ask", MODEL, "Hello", "--emulator", "--json", "-v"]) == 0
-    said = capsys.readouterr()
-    assert all(json.loads(line)["type"] for line in said.out.splitlines())
-    assert said.err.count("\n") == 1
+    output = capsys.readouterr()
+    assert all(json.loads(line)["type"] for line in output.out.splitlines())
+    assert output.err.count("\n") == 1
 
 
 @pytest.fixture
-def says(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
-    """Say what `--emulator` answers."""
+def script_emulator(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Script the answer of the emulator that `--emulator` starts."""
 
-    def says(*steps: Step) -> None:
+    def script(*steps: Step) -> None:
         monkeypatch.setattr(module, "Emulator", lambda **options: Emulator(**{**options, "script": [steps]}))
 
-    return says
+    return script
 
 
-def test_what_is_not_text_stands_aside(says: Callable[..., None], capsys: pytest.CaptureFixture[str]) -> None:
-    says(text("One "), cite(source="A page"), reasoning("Hm"), tool_call("look", {"up": 1}), text("two"))
+def test_everything_except_text_goes_to_stderr(
+    script_emulator: Callable[..., None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    script_emulator(text("One "), citation(source="A page"), reasoning("Hm"), tool_call("look", {"up": 1}), text("two"))
     assert invoke(["ask", MODEL, "Hello", "--emulator"]) == 0
     assert capsys.readouterr() == ("One two\n", '[A page]\nHm\nlook {"up": 1}\n')
 
 
-def test_one_screen_for_both(says: Callable[..., None], monkeypatch: pytest.MonkeyPatch) -> None:
-    says(text("One"), cite(), reasoning("Hm"), text("two \x1b[2J[red]"), stop("max_tokens"))
+def test_stdout_and_stderr_on_one_terminal(
+    script_emulator: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    script_emulator(text("One"), citation(), reasoning("Hm"), text("two \x1b[2J[red]"), stop("max_tokens"))
     screen = Screen()
     monkeypatch.setattr(sys, "stdout", screen)
     monkeypatch.setattr(sys, "stderr", screen)
@@ -204,20 +210,22 @@ def test_one_screen_for_both(says: Callable[..., None], monkeypatch: pytest.Monk
     assert invoke(["ask", MODEL, "Hello", "--emulator"]) == 0
     lines = clean(screen.getvalue()).splitlines()
     assert lines[:-1] == [
-        "One", "[a source without a name]", "Hm", "two [red]", "the answer stopped early: max_tokens"
+        "One", "[untitled source]", "Hm", "two [red]", "the response stopped early: max_tokens"
     ]  # fmt: skip
-    assert "tokens out" in lines[-1]
+    assert "output tokens" in lines[-1]
 
 
-def test_text_that_is_only_control_characters(says: Callable[..., None], monkeypatch: pytest.MonkeyPatch) -> None:
-    says(reasoning("\x1b[2J"), text("\x1b[2J"))
+def test_text_that_is_only_control_characters(
+    script_emulator: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    script_emulator(reasoning("\x1b[2J"), text("\x1b[2J"))
     monkeypatch.setattr(sys, "stdout", screen := Screen())
     assert invoke(["ask", MODEL, "Hello", "--emulator"]) == 0
     assert screen.getvalue() == ""
 
 
 @pytest.mark.parametrize(
-    ("arguments", "complaint"),
+    ("arguments", "message"),
     [
         ((), "MODEL"),
         ((MODEL,), "PROMPT"),
@@ -230,26 +238,30 @@ def test_text_that_is_only_control_characters(says: Callable[..., None], monkeyp
             (MODEL, "Hello", "--endpoint-url", "gopher://x"),
             "--endpoint-url: expected an endpoint URL, got 'gopher://x'",
         ),
-        ((MODEL, "Hello", "--emulator", "--endpoint-url", "https://x"), "--endpoint-url: it excludes --emulator"),
+        (
+            (MODEL, "Hello", "--emulator", "--endpoint-url", "https://x"),
+            "--endpoint-url: cannot be combined with --emulator",
+        ),
         (("two words", "Hello"), "MODEL: 'two words' contains white space"),
         ((MODEL, ""), "PROMPT: expected a non-empty str, got ''"),
-        ((MODEL, "\udcff"), "PROMPT: it is not UTF-8"),
+        ((MODEL, "\udcff"), "PROMPT: is not valid UTF-8"),
     ],
 )
-def test_called_wrongly(arguments: tuple[str, ...], complaint: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_usage_errors(arguments: tuple[str, ...], message: str, capsys: pytest.CaptureFixture[str]) -> None:
     emulator = () if "--endpoint-url" in arguments or "--region" in arguments else ("--emulator",)
     assert invoke(["ask", *arguments, *emulator]) == 2
-    said = capsys.readouterr()
-    assert said.out == ""
-    _one_line(said.err, complaint)
+    output = capsys.readouterr()
+    assert output.out == ""
+    _assert_one_line(output.err, message)
 
 
 @pytest.mark.parametrize(
-    ("stdin", "complaint"), [(b"", "PROMPT: expected a non-empty str, got ''"), (b"\xff", "PROMPT: stdin is not UTF-8")]
+    ("stdin", "message"),
+    [(b"", "PROMPT: expected a non-empty str, got ''"), (b"\xff", "PROMPT: stdin is not valid UTF-8")],
 )
-def test_stdin_that_is_no_prompt(
-    stdin: bytes, complaint: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+def test_invalid_stdin(
+    stdin: bytes, message: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin)))
     assert invoke(["ask", MODEL, "-", "--emulator"]) == 2
-    _one_line(capsys.readouterr().err, complaint)
+    _assert_one_line(capsys.readouterr().err, message)

@@ -1,4 +1,4 @@
-"""`decode`: what is in a recording, and where it breaks."""
+"""`decode`: the frames of a recording, and where it breaks."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ def recording(tmp_path: Path) -> Path:
     return tmp_path / "recording.bin"
 
 
-def _show(path: Path, capsys: pytest.CaptureFixture[str], *options: str) -> tuple[int, str, str]:
+def _decode(path: Path, capsys: pytest.CaptureFixture[str], *options: str) -> tuple[int, str, str]:
     code = invoke(["decode", str(path), *options])
-    said = capsys.readouterr()
-    return code, said.out, said.err
+    output = capsys.readouterr()
+    return code, output.out, output.err
 
 
-def test_a_good_recording(recording: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_intact_recording(recording: Path, capsys: pytest.CaptureFixture[str]) -> None:
     recording.write_bytes(FIRST + SECOND)
-    code, out, err = _show(recording, capsys)
+    code, out, err = _decode(recording, capsys)
     assert (code, err) == (0, "")
     assert f"#0  messageStart  at byte 0  {len(FIRST)} bytes (headers 49, payload 31)  crc ok" in out
     assert '{"role": "assistant", "p": "abcd"}' in out
@@ -55,20 +55,20 @@ def test_every_kind_of_header_and_payload(recording: Path, capsys: pytest.Captur
         b"\x00" * 100,
         b'{"text":"' + b"long " * 30 + b'"}',
         json.dumps({"bytes": chunk, "p": "abc"}).encode(),
-        json.dumps({"bytes": b64encode(b"no JSON").decode()}).encode(),
-        json.dumps({"bytes": "no base64!"}).encode(),
+        json.dumps({"bytes": b64encode(b"not JSON").decode()}).encode(),
+        json.dumps({"bytes": "not base64!"}).encode(),
     ]
     recording.write_bytes(b"".join(encode_frame(Frame(headers, payload)) for payload in payloads))
-    code, out, _ = _show(recording, capsys)
+    code, out, _ = _decode(recording, capsys)
     assert code == 0
     for part in (
         "bool True", "int 7", "bytes b'\\x00\\x01'", "a\\x1b[1m", f"UUID {UUID(int=5)}",
-        "datetime 2025-07-01 00:00:00+00:00", "100 bytes in all",
+        "datetime 2025-07-01 00:00:00+00:00", "100 bytes total",
         '\n      "text": "long long', '{"bytes": "<15 bytes, decoded below>", "p": "abc"}',
-        'bytes = {"type": "ping"}', "|no JSON|", '{"bytes": "no base64!"}',
+        'bytes = {"type": "ping"}', "|not JSON|", '{"bytes": "not base64!"}',
     ):  # fmt: skip
         assert part in out
-    _, out, _ = _show(recording, capsys, "--json")
+    _, out, _ = _decode(recording, capsys, "--json")
     lines = [json.loads(line) for line in out.splitlines()]
     assert [sorted(set(line) & {"payload", "payload_base64", "chunk"}) for line in lines] == [
         [], ["payload_base64"], ["payload"], ["chunk", "payload"], ["payload"], ["payload"],
@@ -81,7 +81,7 @@ def test_a_damaged_recording(recording: Path, capsys: pytest.CaptureFixture[str]
     damaged = bytearray(FIRST + SECOND + FIRST)
     damaged[len(FIRST) + 40] ^= 1
     recording.write_bytes(damaged)
-    code, out, err = _show(recording, capsys)
+    code, out, err = _decode(recording, capsys)
     assert code == 1
     assert "#0  messageStart" in out
     assert f"#1  broken  at byte {len(FIRST)}  ChecksumMismatch\n" in out
@@ -90,31 +90,31 @@ def test_a_damaged_recording(recording: Path, capsys: pytest.CaptureFixture[str]
     assert err.count("\n") == 1
 
 
-@pytest.mark.parametrize("kept", [5, len(SECOND) - 1])
-def test_a_cut_recording(recording: Path, capsys: pytest.CaptureFixture[str], kept: int) -> None:
-    recording.write_bytes(FIRST + SECOND[:kept])
-    code, out, err = _show(recording, capsys, "--json")
+@pytest.mark.parametrize("length", [5, len(SECOND) - 1])
+def test_a_truncated_recording(recording: Path, capsys: pytest.CaptureFixture[str], length: int) -> None:
+    recording.write_bytes(FIRST + SECOND[:length])
+    code, out, err = _decode(recording, capsys, "--json")
     assert code == 1
     good, broken = map(json.loads, out.splitlines())
     assert good["total_length"] == len(FIRST)
     assert broken["offset"] == len(FIRST)
     assert broken["error"] == "StreamInterrupted"
-    assert f"{kept} bytes of it came" in err
+    assert f"{length} bytes of it came" in err
 
 
-def test_what_was_never_a_recording(recording: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_file_that_is_not_a_recording(recording: Path, capsys: pytest.CaptureFixture[str]) -> None:
     recording.write_text("<html>Not found</html>")
-    code, out, err = _show(recording, capsys)
+    code, out, err = _decode(recording, capsys)
     assert code == 1
     assert "|<html>Not found</html>|" in out
     assert "broken at byte 0, after 0 frames: prelude checksum" in err
 
 
 def test_a_file_that_cannot_be_read(recording: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    code, out, err = _show(recording, capsys)
+    code, out, err = _decode(recording, capsys)
     assert (code, out) == (2, "")
-    assert err == f"bedrock-stream: FILE: {recording} cannot be read: No such file or directory\n"
-    code, _, err = _show(recording.parent, capsys)
+    assert err == f"bedrock-stream: FILE: cannot read {recording}: No such file or directory\n"
+    code, _, err = _decode(recording.parent, capsys)
     assert (code, err.count("\n")) == (2, 1)
 
 
@@ -125,8 +125,8 @@ def test_stdin(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPat
 
 
 async def test_a_pipe() -> None:
-    ended = await run("decode", "-", stdin=FIRST + SECOND[:-1])
-    assert ended.code == 1
-    assert "#1  broken" in ended.out
-    assert ended.err.count("\n") == 1
-    assert "\x1b" not in ended.out + ended.err
+    completed = await run("decode", "-", stdin=FIRST + SECOND[:-1])
+    assert completed.code == 1
+    assert "#1  broken" in completed.out
+    assert completed.err.count("\n") == 1
+    assert "\x1b" not in completed.out + completed.err

@@ -1,4 +1,4 @@
-"""Every way out of a command is an exit code and at most one line."""
+"""Every outcome of a command is an exit code and at most one line on stderr."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import bedrock_stream
 from bedrock_stream.cli import app as app_module
 from bedrock_stream.cli import main
 from bedrock_stream.cli.app import invoke
-from bedrock_stream.cli.exit_codes import outcome
+from bedrock_stream.cli.exit_codes import run_command
 from bedrock_stream.errors import BedrockStreamError, ConfigurationError, MissingCredentials
 from tests.support.command_line import Screen, run
 
@@ -23,63 +23,67 @@ def _fails_with(error: BaseException) -> int:
     def action() -> None:
         raise error
 
-    return outcome(action)
+    return run_command(action)
 
 
 @pytest.mark.parametrize(
-    ("error", "code", "complaint"),
+    ("error", "code", "message"),
     [
         (KeyboardInterrupt(), 130, ""),
         (asyncio.CancelledError(), 143, ""),
         (BrokenPipeError(), 141, ""),
-        (MissingCredentials("credentials", "none"), 2, "bedrock-stream: credentials: none, or try --emulator\n"),
-        (ConfigurationError("region", "wrong", "mend it"), 2, "bedrock-stream: --region: wrong; mend it\n"),
+        (
+            MissingCredentials("credentials", "none"),
+            2,
+            "bedrock-stream: credentials: none, or use `bedrock-stream ask --emulator`\n",
+        ),
+        (ConfigurationError("region", "wrong", "fix it"), 2, "bedrock-stream: --region: wrong; fix it\n"),
         (ConfigurationError("Emulator", "wrong"), 2, "bedrock-stream: Emulator: wrong\n"),
         (BedrockStreamError("no\nluck"), 1, "bedrock-stream: no luck\n"),
         (OSError(28, "No space left on device"), 1, "bedrock-stream: [Errno 28] No space left on device\n"),
     ],
 )
-def test_what_is_said(error: BaseException, code: int, complaint: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_error_messages(error: BaseException, code: int, message: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert _fails_with(error) == code
-    assert capsys.readouterr() == ("", complaint)
+    assert capsys.readouterr() == ("", message)
 
 
-def test_ctrl_c_on_a_terminal_leaves_the_line(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ctrl_c_on_a_terminal_ends_the_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stderr", screen := Screen())
     assert _fails_with(KeyboardInterrupt()) == 130
     assert screen.getvalue() == "\n"
 
 
-def test_ctrl_c_before_and_beside_any_command(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ctrl_c_outside_of_a_command(monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupt(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
     def abort(*_: object, **__: object) -> None:
         raise typer.Abort
 
-    monkeypatch.setattr(app_module, "app", abort)  # what typer makes of it
+    monkeypatch.setattr(app_module, "app", abort)  # how typer reports Ctrl-C
     assert invoke([]) == 130
     monkeypatch.setattr(app_module, "invoke", interrupt)
     assert main() == 130
 
 
-def test_a_bug_is_one_line_too_unless_somebody_looks_for_it(
+def test_an_unexpected_error_is_one_line_except_in_dev_mode(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Flags:
         dev_mode = False
 
     monkeypatch.setattr(sys, "flags", Flags)
-    assert _fails_with(ZeroDivisionError("by nothing")) == 1
-    assert capsys.readouterr().err.startswith("bedrock-stream: unexpected ZeroDivisionError: by nothing; ")
+    assert _fails_with(ZeroDivisionError("by zero")) == 1
+    assert capsys.readouterr().err.startswith("bedrock-stream: unexpected ZeroDivisionError: by zero; ")
     Flags.dev_mode = True
     with pytest.raises(ZeroDivisionError):
         _fails_with(ZeroDivisionError())
 
 
 def test_success_is_silent(capsys: pytest.CaptureFixture[str]) -> None:
-    assert outcome(lambda: None) == 0
-    assert outcome(lambda: 1) == 1
+    assert run_command(lambda: None) == 0
+    assert run_command(lambda: 1) == 1
     assert capsys.readouterr() == ("", "")
 
 
@@ -94,17 +98,15 @@ def test_version_and_help(capsys: pytest.CaptureFixture[str], monkeypatch: pytes
     assert capsys.readouterr().err == "bedrock-stream: No such command 'nonsense' (see bedrock-stream --help)\n"
 
 
-@pytest.mark.parametrize("absent", ["typer", "rich"])
-def test_an_extra_that_is_missing(
-    absent: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setitem(sys.modules, absent, None)
+@pytest.mark.parametrize("missing", ["typer", "rich"])
+def test_a_missing_extra(missing: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, missing, None)
     assert main() == 2
-    said = capsys.readouterr()
-    assert said.out == ""
-    assert said.err == (
-        f'bedrock-stream: {absent} is not installed; pip install "bedrock-stream[cli]", '
-        'or "bedrock-stream[demo]" for the emulator too\n'
+    output = capsys.readouterr()
+    assert output.out == ""
+    assert output.err == (
+        f'bedrock-stream: {missing} is not installed; pip install "bedrock-stream[cli]", '
+        'or "bedrock-stream[demo]" to include the emulator\n'
     )
 
 
@@ -114,29 +116,29 @@ def test_the_emulator_needs_its_extra(
 ) -> None:
     monkeypatch.setitem(sys.modules, "crcmod.predefined", None)
     assert invoke([command]) == 2
-    said = capsys.readouterr().err
-    assert 'pip install "bedrock-stream[testing]"' in said
-    assert said.count("\n") == 1
+    output = capsys.readouterr().err
+    assert 'pip install "bedrock-stream[testing]"' in output
+    assert output.count("\n") == 1
 
 
-def test_uvloop_is_only_used_where_it_is(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_uvloop_is_optional(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "uvloop", None)
     assert invoke(["ask", "some.model", "Hello", "--emulator"]) == 0
     assert capsys.readouterr().out.startswith("You said")
 
 
-async def test_a_locale_that_lacks_characters() -> None:
-    ended = await run("ask", "some.model", "Größe", "--emulator", env={"PYTHONIOENCODING": "ascii"})
-    assert ended.code == 0
-    assert "Gr??e" in ended.out
+async def test_characters_that_the_locale_cannot_encode() -> None:
+    completed = await run("ask", "some.model", "Größe", "--emulator", env={"PYTHONIOENCODING": "ascii"})
+    assert completed.code == 0
+    assert "Gr??e" in completed.out
 
 
 @pytest.mark.parametrize("arguments", [("demo", "--no-pace"), ("ask", "m", "Hello", "--emulator"), ("--help",)])
-def test_a_closed_pipe_ends_silently(arguments: tuple[str, ...]) -> None:
+def test_a_closed_pipe_is_silent(arguments: tuple[str, ...]) -> None:
     reader, writer = os.pipe()
     os.close(reader)
     command = [sys.executable, "-W", "error", "-m", "bedrock_stream.cli", *arguments]
-    ended = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, check=False)  # noqa: S603 - our own command
+    completed = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, check=False)  # noqa: S603 - our own command
     os.close(writer)
-    assert ended.stderr == b""
-    assert ended.returncode in (1, 141)  # 1 where typer itself was writing
+    assert completed.stderr == b""
+    assert completed.returncode in (1, 141)  # 1 where typer itself was writing

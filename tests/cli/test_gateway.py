@@ -1,4 +1,4 @@
-"""`gateway`: serves OpenAI clients until Ctrl-C, and listens for others only with a key."""
+"""`gateway`: serves OpenAI clients until Ctrl-C, and requires a key to listen off loopback."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from bedrock_stream.cli.gateway import make_gateway, serve
 from bedrock_stream.testing import Emulator, delay, text
 from tests.support.command_line import started
 
-KEY = "a-key-of-ones-own-0123456789"
+KEY = "a-custom-key-0123456789"
 
 
 async def _address(output: asyncio.StreamReader | None) -> str:
     assert output is not None
-    found = re.search(r"http://\S+/v1", (await output.readline()).decode())
-    assert found
-    return found[0]
+    match = re.search(r"http://\S+/v1", (await output.readline()).decode())
+    assert match
+    return match[0]
 
 
-@pytest.mark.parametrize(("end", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-async def test_serves_until_a_signal(end: signal.Signals, code: int) -> None:
+@pytest.mark.parametrize(("signal_number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+async def test_serves_until_a_signal(signal_number: signal.Signals, code: int) -> None:
     async with (
         Emulator(region="eu-west-1") as emulator,
         started(
@@ -39,12 +39,12 @@ async def test_serves_until_a_signal(end: signal.Signals, code: int) -> None:
             answer = await ai.chat.completions.create(model="fast", messages=[{"role": "user", "content": "Hello"}])
             assert (answer.choices[0].message.content or "").startswith('You said: "Hello".')
             assert [model.id async for model in await ai.models.list()] == ["fast"]
-        process.send_signal(end)
+        process.send_signal(signal_number)
         out, err = await process.communicate()
     assert (process.returncode, out, err) == (code, b"", b"")
 
 
-async def test_open_answers_end_with_the_server(capsys: pytest.CaptureFixture[str]) -> None:
+async def test_open_responses_finish_before_the_server_stops(capsys: pytest.CaptureFixture[str]) -> None:
     async with Emulator() as emulator:
         emulator.script(text("Hello"), delay(0.2), text(" world", joined=True))
         client = {"region": "us-east-1", "endpoint_url": emulator.url}
@@ -52,11 +52,11 @@ async def test_open_answers_end_with_the_server(capsys: pytest.CaptureFixture[st
             patch.setenv("AWS_BEARER_TOKEN_BEDROCK", "bedrock-api-key-example")
             app = make_gateway("127.0.0.1", keys=None, models=None, hosts=(), origins=(), **client)
             serving = asyncio.create_task(serve(app, "127.0.0.1", 0))
-            said = ""
-            while not (found := re.search(r"http://\S+/v1", said)):
+            output = ""
+            while not (match := re.search(r"http://\S+/v1", output)):
                 await asyncio.sleep(0.01)
-                said += capsys.readouterr().out
-            async with AsyncOpenAI(base_url=found[0], api_key="unused", max_retries=0) as ai:
+                output += capsys.readouterr().out
+            async with AsyncOpenAI(base_url=match[0], api_key="unused", max_retries=0) as ai:
                 answer = await ai.chat.completions.create(
                     model="amazon.nova-lite-v1:0", messages=[{"role": "user", "content": "Hello"}], stream=True
                 )
@@ -68,9 +68,9 @@ async def test_open_answers_end_with_the_server(capsys: pytest.CaptureFixture[st
 
 
 @pytest.mark.parametrize(
-    ("options", "named"),
+    ("options", "option"),
     [
-        (["--host", "0.0.0.0"], "--key"),  # noqa: S104 - what it is about
+        (["--host", "0.0.0.0"], "--key"),  # noqa: S104 - the subject of the test
         (["--host", "gateway.example"], "--key"),
         (["--allow-host", "gateway.example"], "--allow-host"),
         (["--key", "short-secret"], "--key"),
@@ -79,17 +79,17 @@ async def test_open_answers_end_with_the_server(capsys: pytest.CaptureFixture[st
         (["--region", "no/region", "--endpoint-url", "ftp://x"], "--region"),
     ],
 )
-def test_called_wrongly(options: list[str], named: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_usage_errors(options: list[str], option: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert invoke(["gateway", *options]) == 2
-    said = capsys.readouterr()
-    assert said.out == ""
-    assert named in said.err
-    assert said.err.count("\n") == 1
-    assert "short-secret" not in said.err
+    output = capsys.readouterr()
+    assert output.out == ""
+    assert option in output.err
+    assert output.err.count("\n") == 1
+    assert "short-secret" not in output.err
 
 
 @pytest.mark.parametrize("missing", ["starlette", "uvicorn"])
-def test_what_is_not_installed_is_named(
+def test_a_missing_package_is_named(
     missing: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for name in [name for name in sys.modules if name.startswith(("bedrock_stream.gateway", "bedrock_stream.integr"))]:

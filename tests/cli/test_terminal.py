@@ -1,4 +1,4 @@
-"""A model's words reach a terminal without anything that a terminal would obey."""
+"""Text from a model reaches a terminal without control sequences."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from bedrock_stream.cli.terminal import Cleaner, clean, one_line, visible
 
 
 @pytest.mark.parametrize(
-    ("said", "shown"),
+    ("text", "shown"),
     [
         ("plain, höflich, 日本\n\tindented", "plain, höflich, 日本\n\tindented"),
         ("\x1b[31mred\x1b[0m", "red"),
@@ -26,21 +26,21 @@ from bedrock_stream.cli.terminal import Cleaner, clean, one_line, visible
         ("\x1b]no end\nnext line", "no end\nnext line"),
     ],
 )
-def test_what_is_taken_out(said: str, shown: str) -> None:
-    assert clean(said) == shown
-    assert Cleaner().feed(said) == shown
+def test_control_sequences_are_removed(text: str, shown: str) -> None:
+    assert clean(text) == shown
+    assert Cleaner().feed(text) == shown
 
 
 @given(st.lists(st.text(st.sampled_from("\x1b[]P;0123mH\x07\\ ab\n\x9c"), max_size=6)))
-def test_cuts_do_not_matter(pieces: list[str]) -> None:
+def test_text_in_pieces_is_cleaned_like_the_full_text(pieces: list[str]) -> None:
     cleaner = Cleaner()
-    whole = "".join(map(cleaner.feed, pieces))
-    # A sequence that has not ended is held back; a whole text knows that it never will.
-    assert clean("".join(pieces)).startswith(whole)
-    assert not set(whole) & set("\x1b\x07\x9c")
+    cleaned = "".join(map(cleaner.feed, pieces))
+    # The cleaner holds back an unterminated sequence at the end; `clean` knows that no more text follows.
+    assert clean("".join(pieces)).startswith(cleaned)
+    assert not set(cleaned) & set("\x1b\x07\x9c")
 
 
-def test_a_sequence_that_never_ends_holds_back_little() -> None:
+def test_an_unterminated_sequence_holds_back_little() -> None:
     cleaner = Cleaner()
     shown = "".join(cleaner.feed("word ") for _ in range(3)) + cleaner.feed("\x1b]")
     shown += "".join(cleaner.feed("word ") for _ in range(100))
@@ -48,9 +48,9 @@ def test_a_sequence_that_never_ends_holds_back_little() -> None:
     assert "\x1b" not in shown
 
 
-def test_one_line_is_one() -> None:
+def test_one_line() -> None:
     assert one_line("first\r\n  second\x1b[1m\nthird") == "first second third"
 
 
-def test_visible_writes_out_what_is_unsafe() -> None:
+def test_visible_escapes_unsafe_characters() -> None:
     assert visible("a\x1b[1m\r\x9b\tb\n") == "a\\x1b[1m\\x0d\\x9b\tb\n"

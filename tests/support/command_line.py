@@ -1,4 +1,4 @@
-"""The command as its users have it: a process of its own, its streams and its exit code."""
+"""Run the command in a process of its own, with its streams and its exit code."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from types import TracebackType
 
 from bedrock_stream.testing import ACCESS_KEY_ID, SECRET_ACCESS_KEY
 
-KEYS = {"AWS_ACCESS_KEY_ID": ACCESS_KEY_ID, "AWS_SECRET_ACCESS_KEY": SECRET_ACCESS_KEY}
-"""What an emulator lets in."""
-PATIENCE = 40
-"""Seconds after which a test gives up; only a busy machine needs more than one."""
+CREDENTIAL_VARIABLES = {"AWS_ACCESS_KEY_ID": ACCESS_KEY_ID, "AWS_SECRET_ACCESS_KEY": SECRET_ACCESS_KEY}
+"""Environment variables with the credentials that an emulator accepts."""
+TIMEOUT = 40
+"""Time limit in seconds; only a busy machine needs more than one."""
 _COMMAND = (sys.executable, "-W", "error", "-m", "bedrock_stream.cli")
 
 
 @dataclass(frozen=True)
-class Ended:
-    """How a command ended."""
+class Completed:
+    """Exit code and output of a command."""
 
     code: int
     out: str
@@ -36,14 +36,14 @@ class Ended:
 async def started(
     *arguments: str, env: Mapping[str, str] | None = None, out: int = PIPE, err: int = PIPE
 ) -> AsyncIterator[Process]:
-    """The command while it runs; whatever is left of it at the end is ended."""
-    environ = {**os.environ, **KEYS, **(env or {})}
-    with _ctrl_c_heard():
+    """Start the command and yield its process; kill it at the end if it still runs."""
+    environ = {**os.environ, **CREDENTIAL_VARIABLES, **(env or {})}
+    with _sigint_enabled():
         process = await asyncio.create_subprocess_exec(
             *_COMMAND, *arguments, stdin=DEVNULL, stdout=out, stderr=err, env=environ
         )
     try:
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(TIMEOUT):
             yield process
     finally:
         if process.returncode is None:
@@ -52,8 +52,8 @@ async def started(
 
 
 @contextmanager
-def _ctrl_c_heard() -> Iterator[None]:
-    """Tests that a shell runs in the background ignore Ctrl-C, and would hand that down to what they start."""
+def _sigint_enabled() -> Iterator[None]:
+    """Stop ignoring SIGINT: a shell's background jobs ignore it, and child processes inherit that."""
     ignored = signal.getsignal(signal.SIGINT) is signal.SIG_IGN
     if ignored:
         signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -64,25 +64,30 @@ def _ctrl_c_heard() -> Iterator[None]:
             signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
-async def run(*arguments: str, env: Mapping[str, str] | None = None, stdin: bytes | None = None) -> Ended:
-    """Run the command to its end."""
+async def run(*arguments: str, env: Mapping[str, str] | None = None, stdin: bytes | None = None) -> Completed:
+    """Run the command and wait for its exit."""
     process = await asyncio.create_subprocess_exec(
-        *_COMMAND, *arguments, stdin=PIPE, stdout=PIPE, stderr=PIPE, env={**os.environ, **KEYS, **(env or {})}
+        *_COMMAND,
+        *arguments,
+        stdin=PIPE,
+        stdout=PIPE,
+        stderr=PIPE,
+        env={**os.environ, **CREDENTIAL_VARIABLES, **(env or {})},
     )
     out, err = await process.communicate(stdin)
     assert process.returncode is not None
-    return Ended(process.returncode, out.decode(), err.decode())
+    return Completed(process.returncode, out.decode(), err.decode())
 
 
 class Screen(io.StringIO):
-    """A stream of this process that says that it is a terminal."""
+    """An in-memory stream that reports to be a terminal."""
 
     def isatty(self) -> bool:
         return True
 
 
 class Terminal:
-    """A pseudo-terminal: what a process shows on its `end`, as bytes."""
+    """A pseudo-terminal. Pass `end` to a process as its output; `seen` is what it has written."""
 
     def __init__(self) -> None:
         self._master, self.end = pty.openpty()
@@ -98,14 +103,14 @@ class Terminal:
         os.close(self._master)
         os.close(self.end)
 
-    async def until(self, wanted: bytes) -> None:
-        """Wait until it has shown that."""
-        while wanted not in self.seen:
+    async def until(self, expected: bytes) -> None:
+        """Wait until the process has written `expected`."""
+        while expected not in self.seen:
             self.read()
             await asyncio.sleep(0.01)
 
     def read(self) -> bytes:
-        """Take what has been shown; return everything."""
+        """Read the new output and return all output so far."""
         try:
             while data := os.read(self._master, 65536):
                 self.seen += data

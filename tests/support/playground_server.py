@@ -1,37 +1,32 @@
-"""The playground as its users have it: served on a socket, by the server that the command uses."""
+"""The playground on a socket, served by uvicorn as in the command."""
 
 from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from functools import partial
 
 import uvicorn
 
 from bedrock_stream.cli.playground import create_app, end_answers, on_emulator
+from bedrock_stream.cli.serving import serve_until_cancelled
 from bedrock_stream.testing import Emulator
 
 TOKEN = "a-token-of-this-test"
 
 
-class _Server(uvicorn.Server):
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
-
-
 @asynccontextmanager
 async def served(emulator: Emulator) -> AsyncIterator[str]:
-    """The playground in front of an emulator that is not started yet; gives its address, without the token."""
+    """Serve the playground, which starts the emulator; yield its address without the token."""
     app = create_app(token=TOKEN, opening=on_emulator(emulator))
     config = uvicorn.Config(app, access_log=False, log_level="error", ws="none", lifespan="on")
-    server = _Server(config)
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        serving = asyncio.create_task(server.serve([listening]))
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        serving = asyncio.create_task(serve_until_cancelled(config, listener, partial(end_answers, app)))
         try:
-            yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
         finally:
-            server.should_exit = True
-            await end_answers(app)
-            await serving
+            serving.cancel()
+            await asyncio.wait([serving])
+    assert serving.cancelled()

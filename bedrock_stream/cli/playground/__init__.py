@@ -1,12 +1,12 @@
-"""A chat in the browser that shows what the library does. Needs `pip install "bedrock-stream[play]"`.
+"""A chat in the browser that shows the events and frames of a stream. Needs `pip install "bedrock-stream[play]"`.
 
     bedrock-stream play
 
-One Starlette app and one page without a build step or anything from elsewhere. It listens on loopback, answers only
-whoever holds the token of its run, and talks to the emulator unless it is told to talk to AWS.
+One Starlette app and one static page, without a build step or external resources. It listens on loopback, requires the
+access token of the current run, and uses the emulator unless AWS is requested.
 """
 
 from .app import create_app, end_answers
-from .backend import Opening, Upstream, on_aws, on_emulator
+from .backend import Backend, Opening, on_aws, on_emulator
 
-__all__ = ("Opening", "Upstream", "create_app", "end_answers", "on_aws", "on_emulator")
+__all__ = ("Backend", "Opening", "create_app", "end_answers", "on_aws", "on_emulator")

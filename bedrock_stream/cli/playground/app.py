@@ -1,4 +1,4 @@
-"""The app: the page's files, what the page should know at its start, and the one endpoint that streams."""
+"""The Starlette app: the page's static files, its settings, and the endpoint that streams responses."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from ..._version import __version__
-from .backend import Opening, Upstream, on_emulator
+from .backend import Backend, Opening, on_emulator
 from .chat import Chat
 from .guard import Guard
 from .models import MODELS
@@ -22,25 +22,25 @@ from .scenes import STARTERS
 
 __all__ = ("create_app", "end_answers")
 
-_KINDS = {"html": "text/html", "css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
+_MEDIA_TYPES = {"html": "text/html", "css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
 
 
 def create_app(*, token: str, opening: Opening | None = None) -> Starlette:
-    """The playground. `token` is what lets a browser in; `opening` says who answers, the emulator if left out."""
+    """Create the playground. Browsers need `token` for access; `opening` opens the backend, by default the emulator."""
     page = _read_page()
     opening = opening or on_emulator()
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        async with opening() as upstream:
-            app.state.upstream = upstream
+        async with opening() as backend:
+            app.state.backend = backend
             yield
 
     async def show_file(request: Request) -> Response:
         name = request.path_params.get("name", "index.html")
         if name not in page:
-            return Response("No such file.", 404, media_type="text/plain")
-        return Response(page[name], media_type=_KINDS[name.rpartition(".")[2]])
+            return Response("File not found.", 404, media_type="text/plain")
+        return Response(page[name], media_type=_MEDIA_TYPES[name.rpartition(".")[2]])
 
     routes = [
         Route("/", show_file),
@@ -52,26 +52,27 @@ def create_app(*, token: str, opening: Opening | None = None) -> Starlette:
 
 
 async def end_answers(app: Starlette) -> None:
-    """End whatever is being streamed, so that the server need not wait for it."""
-    upstream: Upstream | None = getattr(app.state, "upstream", None)
-    if upstream is not None:
-        await upstream.client.aclose()
+    """End the open responses by closing the client, so that the server can shut down without waiting for them."""
+    backend: Backend | None = getattr(app.state, "backend", None)
+    if backend is not None:
+        await backend.client.aclose()
 
 
 def _read_page() -> dict[str, bytes]:
-    """The page's files, read once: whatever is not among them is not served."""
-    found = (entry for entry in files(__package__).joinpath("page").iterdir() if entry.is_file())
-    return {entry.name: entry.read_bytes() for entry in found}
+    # Only these files are ever served, so a request's path never reaches the file system.
+    entries = (entry for entry in files(__package__).joinpath("page").iterdir() if entry.is_file())
+    return {entry.name: entry.read_bytes() for entry in entries}
 
 
 async def _settings(request: Request) -> Response:
-    upstream: Upstream = request.app.state.upstream
+    backend: Backend = request.app.state.backend
     return JSONResponse(
         {
             "version": __version__,
-            "place": upstream.place,
-            "region": upstream.region,
+            "place": backend.place,
+            "region": backend.region,
             "models": msgspec.to_builtins(MODELS),
-            "starters": msgspec.to_builtins(STARTERS) if upstream.place == "emulator" else [],
+            # The starters choose scripted scenes of the emulator.
+            "starters": msgspec.to_builtins(STARTERS) if backend.place == "emulator" else [],
         }
     )

@@ -1,4 +1,4 @@
-"""Who answers the page: an emulator in this process, or AWS where that was asked for. Money is never spent unasked."""
+"""The service behind the page: an emulator in this process, or AWS if requested, since AWS usage is billed."""
 
 from __future__ import annotations
 
@@ -17,56 +17,59 @@ from .scenes import play_scene
 if TYPE_CHECKING:
     from ...testing import Emulator
 
-__all__ = ("PACE", "Opening", "Upstream", "on_aws", "on_emulator")
+__all__ = ("PACE", "Backend", "Opening", "on_aws", "on_emulator")
 
 PACE = 0.03
-"""Seconds between the emulator's deltas: slow enough to be seen one by one."""
+"""Seconds between the emulator's deltas: slow enough to see them one by one."""
 
 
-class Upstream(msgspec.Struct, frozen=True):
-    """A client, and where its requests go."""
+class Backend(msgspec.Struct, frozen=True):
+    """A client and the destination of its requests."""
 
     client: Client
     place: Literal["emulator", "aws"]
     region: str
 
 
-Opening: TypeAlias = Callable[[], AbstractAsyncContextManager[Upstream]]
-"""Opens an upstream for as long as the app runs."""
+Opening: TypeAlias = Callable[[], AbstractAsyncContextManager[Backend]]
+"""Opens the backend for as long as the app runs."""
 
 
 def on_emulator(emulator: Emulator | None = None) -> Opening:
-    """The given emulator, or one that plays the page's own scenes. Raises `ConfigurationError` without crcmod."""
+    """Use `emulator`, by default one that plays the page's scenes. Raises `ConfigurationError` without crcmod."""
     from ...testing import ACCESS_KEY_ID, REGION, SECRET_ACCESS_KEY, Emulator
 
-    played = emulator or Emulator(pace=PACE, script=play_scene)
+    service = emulator or Emulator(pace=PACE, script=play_scene)
 
     @asynccontextmanager
-    async def opened() -> AsyncIterator[Upstream]:
+    async def open_backend() -> AsyncIterator[Backend]:
         async with (
-            played,
+            service,
             Client(
                 region=REGION,
-                endpoint_url=played.url,
+                endpoint_url=service.url,
                 credentials=Credentials(ACCESS_KEY_ID, SECRET_ACCESS_KEY),
-                retry=RetryPolicy(max_attempts=1),  # a fault is played to be seen
+                retry=RetryPolicy(max_attempts=1),  # scripted faults are meant to be seen
                 use_fips=False,
                 use_dual_stack=False,
             ) as client,
         ):
-            yield Upstream(client, "emulator", REGION)
+            yield Backend(client, "emulator", REGION)
 
-    return opened
+    return open_backend
 
 
 def on_aws(region: str | None = None) -> Opening:
-    """AWS, with the keys of the environment. Raises `MissingCredentials` and `ConfigurationError` at once."""
-    made = Client(region=region)
-    explained = made.explain(MODELS[0].id, "Hello")
+    """Use AWS, with the credentials of the environment.
+
+    Raises `MissingCredentials` or another `ConfigurationError` at once, before the app starts.
+    """
+    aws_client = Client(region=region)
+    explanation = aws_client.explain(MODELS[0].id, "Hello")  # resolves credentials and region without a request
 
     @asynccontextmanager
-    async def opened() -> AsyncIterator[Upstream]:
-        async with made:
-            yield Upstream(made, "aws", explained.region)
+    async def open_backend() -> AsyncIterator[Backend]:
+        async with aws_client:
+            yield Backend(aws_client, "aws", explanation.region)
 
-    return opened
+    return open_backend

@@ -1,7 +1,7 @@
-"""The endpoint that streams: a question in, lines of JSON out, as plain ASGI.
+"""The streaming endpoint, as plain ASGI: a question as JSON in, lines of JSON out.
 
-The browser's leaving is watched for beside the writing, since a service that is silent gives nothing to write, and
-what is not written is never found to be unread. Whoever leaves ends the request to the service right then.
+A disconnect of the browser is detected by a task that reads from `receive`, because a write fails only when there is
+something to write, and a silent service gives nothing to write. It cancels the request to the service at once.
 """
 
 from __future__ import annotations
@@ -15,18 +15,18 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from ...errors import ConfigurationError
-from .errors import trouble
+from .errors import describe_error
 from .session import Question, answer, read_question
 
 __all__ = ("MAX_BODY", "Chat")
 
 MAX_BODY = 1_000_000
-"""The longest question, in bytes: its history goes along."""
+"""Size limit of a question in bytes, including the conversation history."""
 _LINES = "application/x-ndjson"
 
 
 class Chat:
-    """`POST /chat`."""
+    """ASGI app for `POST /chat`."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """See ASGI."""
@@ -36,44 +36,45 @@ class Chat:
         except ClientDisconnect:
             return
         except ConfigurationError as error:
-            status = 413 if isinstance(error, _TooLong) else 400
-            refusal = Response(msgspec.json.encode(trouble(error)), status, media_type="application/json")
-            await refusal(scope, receive, send)
+            status = 413 if isinstance(error, _BodyTooLarge) else 400
+            response = Response(msgspec.json.encode(describe_error(error)), status, media_type="application/json")
+            await response(scope, receive, send)
             return
         await _stream(request, question, receive, send)
 
 
-class _TooLong(ConfigurationError):
+class _BodyTooLarge(ConfigurationError):
     pass
 
 
 async def _read_body(request: Request) -> bytes:
-    """The body. Raises `ConfigurationError` where it is no JSON, and where it is too long, before all of it is here."""
-    if request.headers.get("content-type", "").partition(";")[0].strip() != "application/json":
-        raise ConfigurationError("content-type", "it is no JSON", "send application/json")
+    """Read the body. Raises `ConfigurationError` if it is not JSON, and as soon as it exceeds the size limit."""
+    content_type = request.headers.get("content-type", "")
+    if content_type.partition(";")[0].strip() != "application/json":
+        raise ConfigurationError("content-type", f"expected application/json, got {content_type!r}")
     body = bytearray()
     async for part in request.stream():
         body += part
         if len(body) > MAX_BODY:
-            raise _TooLong("question", f"it is longer than {MAX_BODY} bytes", "start a new chat")
+            raise _BodyTooLarge("question", f"is larger than {MAX_BODY} bytes", "start a new chat")
     return bytes(body)
 
 
 async def _stream(request: Request, question: Question, receive: Receive, send: Send) -> None:
-    async def say(line: Any) -> None:
+    async def send_line(line: Any) -> None:
         await send({"type": "http.response.body", "body": msgspec.json.encode(line) + b"\n", "more_body": True})
 
+    # The status is sent before the request to the service, so every later error is a line of the body.
     headers = [(b"content-type", _LINES.encode())]
     await send({"type": "http.response.start", "status": 200, "headers": headers})
     async with create_task_group() as group:
-        group.start_soon(_leave_with, receive, group.cancel_scope)
-        await answer(request.app.state.upstream.client, question, say)
+        group.start_soon(_cancel_on_disconnect, receive, group.cancel_scope)
+        await answer(request.app.state.backend.client, question, send_line)
         await send({"type": "http.response.body", "body": b"", "more_body": False})
         group.cancel_scope.cancel()
 
 
-async def _leave_with(receive: Receive, scope: CancelScope) -> None:
-    """End the answer when the browser goes."""
+async def _cancel_on_disconnect(receive: Receive, scope: CancelScope) -> None:
     while (await receive())["type"] != "http.disconnect":
         pass
     scope.cancel()

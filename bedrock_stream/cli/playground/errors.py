@@ -1,4 +1,4 @@
-"""Errors as the page shows them: the class, what is known, and what to do about it."""
+"""Errors as the page shows them: the class, the known facts, and a remedy."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import msgspec
 
 from ... import errors as e
 
-__all__ = ("Trouble", "trouble")
+__all__ = ("ErrorView", "describe_error")
 
 
-class Trouble(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="type", tag="error"):
+class ErrorView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="type", tag="error"):
     """One error."""
 
     kind: str
-    """The class."""
+    """Name of the exception class."""
     message: str
     remedy: str = ""
     code: str | None = None
@@ -24,36 +24,36 @@ class Trouble(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag
     events_received: int = 0
 
 
-# The first class that fits counts, so the narrower ones come first.
+# The first matching class applies, so subclasses come before their base classes.
 _REMEDIES: tuple[tuple[type[e.BedrockStreamError], str], ...] = (
-    (e.Throttled, "Wait a moment and send it again; ask for a higher quota where it happens often."),
-    (e.QuotaExceeded, "Ask for a higher quota in the Service Quotas console."),
-    (e.ExpiredToken, "Sign in again: the session's keys have ended."),
+    (e.Throttled, "Wait a moment and try again. If this happens often, request a higher quota."),
+    (e.QuotaExceeded, "Request a higher quota in the Service Quotas console."),
+    (e.ExpiredToken, "Sign in again: the session's credentials have expired."),
     (e.SignatureExpired, "Set this machine's clock: it differs from the service's by more than five minutes."),
     (e.InvalidSignature, "Check the secret access key and the region."),
-    (e.AccessDenied, "Check the keys, the IAM policy, and whether the model is enabled for the account."),
+    (e.AccessDenied, "Check the credentials, the IAM policy, and that the model is enabled for the account."),
     (e.ContextWindowExceeded, "Start a new chat or shorten the prompt."),
-    (e.ValidationFailed, "Change the options: this model does not take the request as it is."),
-    (e.ResourceNotFound, "Check the model id and the region; some models are reached by an inference profile only."),
-    (e.ModelNotReady, "Wait a minute and send it again: the model is being loaded."),
-    (e.ServiceError, "Send it again; quote the request id to AWS support if it stays."),
-    (e.InvalidFrame, "Nothing behind the damaged frame is believed. Send it again; look at it under Frames."),
-    (e.StreamInterrupted, "The answer above is only its beginning. Send it again."),
-    (e.ToolInputError, "Raise the token limit: the input of the tool call was cut."),
-    (e.ToolRoundsExceeded, "Ask for less at once, or take the tools away."),
-    (e.TimeLimitError, "Send it again; the service was silent for too long."),
-    (e.ClientClosed, "Start the playground again."),
+    (e.ValidationFailed, "Change the options: the model does not accept this request."),
+    (e.ResourceNotFound, "Check the model id and the region. Some models require an inference profile."),
+    (e.ModelNotReady, "Wait a minute and try again: the model is still loading."),
+    (e.ServiceError, "Try again. If the error persists, contact AWS support with the request id."),
+    (e.InvalidFrame, "Everything after the damaged frame was discarded. Inspect it under Frames, or try again."),
+    (e.StreamInterrupted, "The response above is incomplete. Try again."),
+    (e.ToolInputError, "Increase the maximum output tokens: the input of the tool call was cut off."),
+    (e.ToolRoundsExceeded, "Ask for less at once, or disable the tools."),
+    (e.TimeLimitError, "Try again. The service did not respond within the time limit."),
+    (e.ClientClosed, "Restart the playground."),
     (e.TransportError, "Check the network and the proxy settings."),
-    (e.NotAnEventStream, "Something between here and Bedrock answered in its place, a proxy perhaps."),
+    (e.NotAnEventStream, "The response did not come from Bedrock. Check for a proxy between this machine and AWS."),
 )
 
 
-def trouble(error: e.BedrockStreamError) -> Trouble:
-    """What the page shows of an error."""
+def describe_error(error: e.BedrockStreamError) -> ErrorView:
+    """Return the page's view of an error."""
     if isinstance(error, e.ConfigurationError):
-        return Trouble(kind=type(error).__name__, message=f"{error.argument}: {error.problem}", remedy=error.remedy)
+        return ErrorView(kind=type(error).__name__, message=f"{error.argument}: {error.problem}", remedy=error.remedy)
     remedy = next((remedy for kind, remedy in _REMEDIES if isinstance(error, kind)), "")
-    known = Trouble(
+    view = ErrorView(
         kind=type(error).__name__,
         message=str(error),
         remedy=remedy,
@@ -61,9 +61,9 @@ def trouble(error: e.BedrockStreamError) -> Trouble:
         events_received=error.events_received,
     )
     if not isinstance(error, e.ServiceError):
-        return known
+        return view
     return msgspec.structs.replace(
-        known,
+        view,
         message=error.message or str(error),
         code=error.code or None,
         status=error.status,

@@ -1,9 +1,11 @@
-"""Who gets in: a browser on this machine that was given the token of this run, asking from the playground's own page.
+"""Access control: only the playground's own page, in a browser that opened it with the token of this run.
 
-Three questions for each request. `Host`: is it meant for loopback? A page elsewhere can give its own name a loopback
-address. `Origin`: does it come from this page? A page elsewhere can post here. The token: was this browser let in?
-Other users of the machine can connect too. The address that is printed carries the token once; from then on it is a
-cookie that no script can read.
+Every request is checked for three things:
+
+- `Host` must be loopback. A foreign page can resolve its own name to a loopback address (DNS rebinding).
+- `Origin` must be this page, and is required for a request that is not safe. A foreign page can post to loopback.
+- The token must be right, because other users of the machine can connect to loopback too. The printed address carries
+  it once; from then on it is a cookie that scripts cannot read.
 """
 
 from __future__ import annotations
@@ -38,7 +40,7 @@ _SAFE_METHODS = frozenset({"GET", "HEAD"})
 
 
 class Guard:
-    """Stands in front of the app, and puts its headers on every answer."""
+    """ASGI middleware that checks every request and adds security headers to every response."""
 
     def __init__(self, app: ASGIApp, *, token: str) -> None:
         self._app = app
@@ -50,44 +52,46 @@ class Guard:
             await self._app(scope, receive, send)
             return
         headers = Headers(scope=scope)
-        enters = scope["path"] == "/" and self._knows(_token_of(scope))
-        known = enters or self._knows(HTTPConnection(scope).cookies.get(_cookie_name(headers)))
-        entry = self._cookie(headers) if enters else None
+        has_query_token = scope["path"] == "/" and self._is_valid(_query_token(scope))
+        authorized = has_query_token or self._is_valid(HTTPConnection(scope).cookies.get(_cookie_name(headers)))
+        cookie = self._cookie(headers) if has_query_token else None
 
         async def send_guarded(message: Message) -> None:
             if message["type"] == "http.response.start":
-                given = MutableHeaders(scope=message)
-                given.update(_HEADERS)
-                if entry is not None:
-                    given.append("Set-Cookie", entry)
+                response_headers = MutableHeaders(scope=message)
+                response_headers.update(_HEADERS)
+                if cookie is not None:
+                    response_headers.append("Set-Cookie", cookie)
             await send(message)
 
-        answer = _refusal(scope["method"], headers, known) or self._app
-        await answer(scope, receive, send_guarded)
+        app = _rejection(scope["method"], headers, authorized) or self._app
+        await app(scope, receive, send_guarded)
 
-    def _knows(self, token: str | None) -> bool:
+    def _is_valid(self, token: str | None) -> bool:
+        # Compared in constant time, so that the time does not reveal how much of a guess is right.
         return token is not None and compare_digest(token.encode(), self._token)
 
     def _cookie(self, headers: Headers) -> str:
         return f"{_cookie_name(headers)}={self._token.decode()}; HttpOnly; SameSite=Strict; Path=/"
 
 
-def _refusal(method: str, headers: Headers, known: bool) -> Response | None:
+def _rejection(method: str, headers: Headers, authorized: bool) -> Response | None:
     host = headers.get("host", "")
     if not is_loopback(host_of(f"//{host}")):
-        return PlainTextResponse("This playground answers on loopback only.", 403)
+        return PlainTextResponse("Host not allowed: the playground is available on loopback only.", 403)
     origin = headers.get("origin")
     if origin is None and method not in _SAFE_METHODS:
-        return PlainTextResponse("A request that does something needs an Origin.", 403)
+        return PlainTextResponse("Origin header required.", 403)
+    # Other ports of loopback belong to other servers, so the origin must match the port too.
     if origin is not None and origin != f"http://{host}":
-        return PlainTextResponse("This playground answers its own page only.", 403)
-    if not known:
-        return PlainTextResponse("Open the address that `bedrock-stream play` printed: it carries the token.", 401)
+        return PlainTextResponse("Origin not allowed: the playground accepts requests from its own page only.", 403)
+    if not authorized:
+        return PlainTextResponse("Missing or invalid token: open the address that `bedrock-stream play` printed.", 401)
     return None
 
 
 def _cookie_name(headers: Headers) -> str:
-    """Browsers share cookies between the ports of a host; two playgrounds must not evict each other."""
+    # Browsers share cookies between the ports of a host, so two playgrounds need cookies of different names.
     try:
         port = urlsplit(f"//{headers.get('host', '')}").port
     except ValueError:
@@ -95,6 +99,6 @@ def _cookie_name(headers: Headers) -> str:
     return f"bedrock-stream-play-{port or 80}"
 
 
-def _token_of(scope: Scope) -> str | None:
-    given = parse_qs(scope["query_string"].decode("latin-1")).get("token", [])
-    return given[0] if given else None
+def _query_token(scope: Scope) -> str | None:
+    values = parse_qs(scope["query_string"].decode("latin-1")).get("token", [])
+    return values[0] if values else None

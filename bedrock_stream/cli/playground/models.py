@@ -1,4 +1,4 @@
-"""The models that the page offers by name; any other id can be typed in."""
+"""The models that the page lists by name. Any other model id can be entered by hand."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ __all__ = ("MODELS", "Offered")
 
 
 class Offered(msgspec.Struct, frozen=True):
-    """A model by the name that people call it."""
+    """A model id with its display name."""
 
     name: str
     id: str

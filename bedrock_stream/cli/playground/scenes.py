@@ -1,7 +1,7 @@
-"""What the emulator's model says to the page: a few scenes that show what a stream can do, faults included.
+"""Scripted answers of the emulator for the page, including faults.
 
-A scene is chosen by the words of the prompt that the page offers as a starter. Whatever else is said gets the
-emulator's own answer.
+A scene is chosen by the prompt of a starter, which the page offers on an empty chat. Any other prompt gets the
+emulator's default answer.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ __all__ = ("STARTERS", "Starter", "play_scene")
 
 
 class Starter(msgspec.Struct, frozen=True):
-    """A prompt that the empty page offers."""
+    """A suggested prompt of the empty page."""
 
     title: str
     about: str
@@ -26,66 +26,66 @@ class Starter(msgspec.Struct, frozen=True):
 
 
 STARTERS = (
-    Starter("Call a tool", "Input streams in as fragments", "What is the weather in Oslo? Do I need an umbrella?"),
-    Starter("Write markdown", "Headings, lists, code, a table", "Explain the AWS event stream format in markdown."),
-    Starter("Send markup", "A model that answers with HTML", "Answer with a script tag and an image tag."),
-    Starter("Damage a frame", "One bit flips on the way", "Flip a bit in one of your frames."),
-    Starter("Cut the answer", "The body ends too early", "Break off in the middle of your answer."),
-    Starter("Refuse", "A throttled request", "Throttle me."),
+    Starter("Call a tool", "The input arrives in fragments", "What is the weather in Oslo? Do I need an umbrella?"),
+    Starter("Write Markdown", "Headings, lists, code, a table", "Explain the AWS event stream format in Markdown."),
+    Starter("Return HTML", "A response that contains HTML tags", "Answer with a script tag and an image tag."),
+    Starter("Damage a frame", "A bit is flipped in transit", "Flip a bit in one of your frames."),
+    Starter("Cut off the response", "The body ends too early", "Stop in the middle of your answer."),
+    Starter("Throttle the request", "An error before the stream", "Throttle this request."),
 )
 
 MARKDOWN = """\
 ## The AWS event stream
 
-Bedrock streams **binary frames** over plain HTTP. Each one carries *headers*, a payload and two checksums:
+Bedrock streams **binary frames** over HTTP. Each frame has *headers*, a payload and two checksums:
 
-| part | bytes | what it is |
+| part | bytes | content |
 |---|---:|---|
 | prelude | 8 | total length, headers length |
-| prelude CRC | 4 | guards the lengths |
+| prelude CRC | 4 | checksum of the prelude |
 | headers | varies | names, types, values |
 | payload | varies | usually JSON |
-| message CRC | 4 | guards everything before it |
+| message CRC | 4 | checksum of everything before it |
 
-Reading one takes three steps:
+To read a frame:
 
 1. Read twelve bytes and check the `prelude CRC`.
 2. Wait for the rest:
    - headers first,
    - then the payload.
-3. Check the *message CRC*, and only then believe it.
+3. Check the *message CRC* before using the data.
 
 ```python
-async with stream(model, "Hello") as answer:
-    async for text in answer.text_stream:
+async with stream(model, "Hello") as response:
+    async for text in response.text_stream:
         print(text, end="", flush=True)
 ```
 
-> Nothing is believed before its checksum.
+> Data is not used before its checksum has been verified.
 
-More is written down in [the Smithy specification](https://smithy.io/2.0/aws/amazon-eventstream.html).
+For details, see [the Smithy specification](https://smithy.io/2.0/aws/amazon-eventstream.html).
 """
 
 MARKUP = (
-    "Here is what you asked for, and it stays text:\n\n"
+    "These tags are shown as text:\n\n"
     "<script>document.title = 'taken over'</script>\n\n"
     "<img src=x onerror=\"document.title = 'taken over'\">\n\n"
-    "A [link with a script](javascript:alert(1)) is no link, and [one to a page](https://example.com/) is."
+    "A [javascript: link](javascript:alert(1)) is shown as text, a [web link](https://example.com/) is a link."
 )
 
-LONG = (
-    "Once the first half of this sentence has arrived, the connection ends, and what came so far is shown as what it "
-    "is: the beginning of an answer that never"
+INCOMPLETE = (
+    "The connection is closed in the middle of this response. The page shows the text that was received, marks it as "
+    "incomplete, and reports an error, because a response without its final events is never treated as"
 )
 
 
 def play_scene(request: ReceivedRequest) -> Sequence[Step] | None:
-    """The steps for a request of the page; None for the emulator's own answer."""
+    """Return the steps for a request of the page; None for the emulator's default answer."""
     body = request.json if isinstance(request.json, dict) else {}
     if results := _tool_results(body):
         return _after_weather(results[-1])
-    said = _last_words(body).lower()
-    return next((scene() for words, scene in _SCENES.items() if words in said), None)
+    prompt = _last_text(body).lower()
+    return next((scene() for phrase, scene in _SCENES.items() if phrase in prompt), None)
 
 
 def _after_weather(weather: Any) -> Sequence[Step] | None:
@@ -94,7 +94,7 @@ def _after_weather(weather: Any) -> Sequence[Step] | None:
     if not isinstance(weather, dict) or "sky" not in weather:
         return None
     wet = any(word in weather["sky"] for word in ("rain", "snow"))
-    advice = "Yes, take one, or be back while it is still dry." if wet else "No, you can leave it at home."
+    advice = "Yes, take an umbrella." if wet else "No, you do not need an umbrella."
     return [text(f"It is **{weather['temperature']} degrees** in {weather['city']}, with {weather['sky']}. {advice}")]
 
 
@@ -114,16 +114,16 @@ def _flipped() -> Sequence[Step]:
     from ...testing import flip_bit, text
 
     return [
-        text("The frame behind this sentence is damaged on its way. "),
-        flip_bit(-40),
-        text("You will not see these words.", joined=True),
+        text("The frame after this sentence is damaged in transit. "),
+        flip_bit(-40),  # inside the payload, so only the message checksum is wrong
+        text("This text is never shown.", joined=True),
     ]
 
 
 def _cut() -> Sequence[Step]:
     from ...testing import cut, text
 
-    return [text(LONG), cut(inside=60)]
+    return [text(INCOMPLETE), cut(inside=60)]
 
 
 def _throttled() -> Sequence[Step]:
@@ -136,8 +136,8 @@ _SCENES: dict[str, Callable[[], Sequence[Step]]] = {
     "event stream format in markdown": _markdown,
     "script tag and an image tag": _markup,
     "flip a bit": _flipped,
-    "break off in the middle": _cut,
-    "throttle me": _throttled,
+    "stop in the middle": _cut,
+    "throttle this request": _throttled,
 }
 
 
@@ -145,11 +145,11 @@ def _last_content(body: dict[str, Any]) -> Any:
     messages = body.get("messages")
     if isinstance(messages, list) and messages and isinstance(messages[-1], dict):
         return messages[-1].get("content")
-    return body.get("prompt")  # Llama's own form
+    return body.get("prompt")  # Llama's native request body has no messages
 
 
-def _last_words(body: dict[str, Any]) -> str:
-    """The text of the last message, whatever the form of the body."""
+def _last_text(body: dict[str, Any]) -> str:
+    """Return the text of the last message, of a Converse or a native request body."""
     content = _last_content(body)
     if isinstance(content, str):
         return content
@@ -158,7 +158,7 @@ def _last_words(body: dict[str, Any]) -> str:
 
 
 def _tool_results(body: dict[str, Any]) -> list[Any]:
-    """What the tools returned, where the last message is their results."""
+    """Return the tools' results in the last message, if any. Requests with tools use Converse."""
     content = _last_content(body)
     blocks = content if isinstance(content, list) else []
     results = [block["toolResult"] for block in blocks if isinstance(block, dict) and "toolResult" in block]

@@ -23,8 +23,8 @@ from ...errors import BedrockStreamError, ConfigurationError
 from ...types.events import Metadata
 from ...types.messages import Message, ToolResult, read_prompt
 from ...types.options import CallOptions
-from ..meter import Pulse
-from .errors import trouble
+from ..meter import Meter
+from .errors import describe_error
 from .inspector import FrameView, inspect
 from .tools import TOOLS
 
@@ -80,7 +80,7 @@ async def answer(client: Client, question: Question, say: Say) -> None:
         await talk.run()
     except BedrockStreamError as error:
         await talk.say_frames()
-        await say(trouble(error))
+        await say(describe_error(error))
 
 
 class _Talk:
@@ -92,7 +92,7 @@ class _Talk:
         self._rounds = 0
         self._told = 0
         self._stream: Stream | None = None
-        self._pulse = Pulse()
+        self._pulse = Meter()
 
     async def run(self) -> None:
         """From the first line to the last."""
@@ -112,7 +112,7 @@ class _Talk:
         stream = self._client.stream(self._question.model, messages, **_options(self._question))
         self._rounds += 1
         inspect(stream, self._frames.append, self._rounds)
-        self._stream, self._pulse = stream, Pulse()
+        self._stream, self._pulse = stream, Meter()
         return stream
 
     async def _tell(self, event: ToolRunEvent) -> None:
@@ -125,7 +125,7 @@ class _Talk:
             await self._say(_Round(self._rounds, stream.model, stream.route, stream.request_id))
         await self.say_frames()
         waiting = self._pulse.first_content is None
-        self._pulse.see(event)
+        self._pulse.record(event)
         await self._say(event)
         if isinstance(event, Metadata) or (waiting and self._pulse.first_content is not None):
             await self._say(_Measures(self._pulse.first_content, self._pulse.tokens_per_second))

@@ -1,4 +1,4 @@
-"""The two tools that the page may offer to a model. Both run here and touch nothing."""
+"""The two demo tools of the page. Both run in this process and have no side effects."""
 
 from __future__ import annotations
 
@@ -10,25 +10,26 @@ from ...types.tools import Tool
 
 __all__ = ("TOOLS",)
 
-_SKIES = ("a clear sky", "low clouds", "wind from the sea", "snow later", "warm sun", "rain from four")
+_SKIES = ("a clear sky", "low clouds", "wind from the sea", "snow later", "warm sun", "rain from 4 pm")
 
 
 async def get_weather(
-    city: Annotated[str, "The city's name"], units: Literal["celsius", "fahrenheit"] = "celsius"
+    city: Annotated[str, "Name of the city"], units: Literal["celsius", "fahrenheit"] = "celsius"
 ) -> dict[str, Any]:
-    """Tell the weather of a city for the next hours. It is made up, the same every time for the same city."""
+    """Get the weather of a city for the next hours. The data is made up, and always the same for a city."""
+    # Derived from the name, so that a repeated question gets the same answer.
     seed = sum(city.encode())
     celsius = seed % 25 - 2
     temperature = celsius if units == "celsius" else round(celsius * 9 / 5 + 32)
     return {"city": city, "temperature": temperature, "units": units, "sky": _SKIES[seed % len(_SKIES)]}
 
 
-async def get_time(time_zone: Annotated[str, "An IANA time zone, Europe/Oslo"] = "UTC") -> dict[str, Any]:
-    """Tell the time of day in a time zone."""
+async def get_time(time_zone: Annotated[str, "An IANA time zone, such as Europe/Oslo"] = "UTC") -> dict[str, Any]:
+    """Get the current date and time in a time zone."""
     try:
         now = datetime.now(ZoneInfo(time_zone))
     except (ZoneInfoNotFoundError, ValueError, OSError):
-        raise ValueError(f"{time_zone!r} is no time zone that is known here") from None
+        raise ValueError(f"unknown time zone: {time_zone!r}") from None
     return {"time_zone": time_zone, "time": f"{now:%A, %d %B %Y, %H:%M}"}
 
 

@@ -1,4 +1,4 @@
-"""The playground over real sockets: who gets in, what is streamed, and what a leaving browser ends."""
+"""The playground over real sockets: access control, streaming, and disconnects."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ Line = dict[str, Any]
 
 @pytest.fixture
 def emulator() -> Emulator:
-    """Started by the playground, so not by the test."""
+    """Return an emulator that the playground starts, not the test."""
     return Emulator()
 
 
@@ -49,21 +49,21 @@ async def playground(emulator: Emulator) -> AsyncIterator[str]:
 
 @pytest.fixture
 async def browser(playground: str) -> AsyncIterator[aiohttp.ClientSession]:
-    """A session that was let in."""
-    jar = aiohttp.CookieJar(unsafe=True)  # takes cookies of an address
+    """Yield a session that has the access cookie."""
+    jar = aiohttp.CookieJar(unsafe=True)  # accepts cookies from an IP address
     async with aiohttp.ClientSession(playground, cookie_jar=jar, headers={"Origin": playground}) as session:
-        async with session.get("/", params={"token": TOKEN}) as entered:
-            assert entered.status == 200
+        async with session.get("/", params={"token": TOKEN}) as response:
+            assert response.status == 200
         yield session
 
 
-def question(said: str = "Hello", **more: Any) -> dict[str, Any]:
-    return {"model": CLAUDE, "messages": [{"role": "user", "content": [{"type": "text", "text": said}]}], **more}
+def question(prompt: str = "Hello", **options: Any) -> dict[str, Any]:
+    return {"model": CLAUDE, "messages": [{"role": "user", "content": [{"type": "text", "text": prompt}]}], **options}
 
 
-async def ask(browser: aiohttp.ClientSession, said: str = "Hello", **more: Any) -> list[Line]:
-    """Every line of an answer."""
-    async with browser.post("/chat", json=question(said, **more)) as response:
+async def ask(browser: aiohttp.ClientSession, prompt: str = "Hello", **options: Any) -> list[Line]:
+    """Send a question and return every line of the response."""
+    async with browser.post("/chat", json=question(prompt, **options)) as response:
         assert response.status == 200
         assert response.content_type == "application/x-ndjson"
         return [msgspec.json.decode(line) async for line in response.content]
@@ -73,10 +73,10 @@ def of(lines: list[Line], kind: str) -> list[Line]:
     return [line for line in lines if line["type"] == kind]
 
 
-# --------------------------------------------------------------------------------------------------------- who gets in
+# ------------------------------------------------------------------------------------------------------- access control
 
 
-async def test_the_token_becomes_a_cookie_that_no_script_reads(playground: str) -> None:
+async def test_the_token_becomes_a_cookie_that_scripts_cannot_read(playground: str) -> None:
     async with aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True)) as session:
         async with session.get(f"{playground}/?token={TOKEN}") as response:
             cookie = response.headers["Set-Cookie"]
@@ -93,7 +93,7 @@ async def test_the_token_becomes_a_cookie_that_no_script_reads(playground: str) 
 @pytest.mark.parametrize(
     "path", ["/", "/?token=", "/?token=wrong", "/settings", "/page/main.js", f"/settings?token={TOKEN}"]
 )
-async def test_nobody_gets_in_without_the_token(playground: str, path: str) -> None:
+async def test_requests_without_the_token_are_rejected(playground: str, path: str) -> None:
     async with aiohttp.ClientSession() as session, session.get(playground + path) as response:
         assert response.status == 401
         assert "Set-Cookie" not in response.headers
@@ -114,21 +114,21 @@ async def test_nobody_gets_in_without_the_token(playground: str, path: str) -> N
         {"Origin": "http://127.0.0.1:1"},  # another server on this machine
     ],
 )
-async def test_a_request_from_elsewhere_is_refused(browser: aiohttp.ClientSession, headers: dict[str, str]) -> None:
+async def test_a_foreign_host_or_origin_is_rejected(browser: aiohttp.ClientSession, headers: dict[str, str]) -> None:
     for method, path in (("GET", "/settings"), ("POST", "/chat")):
         async with browser.request(method, path, headers=headers, json=question()) as response:
             assert response.status == 403
 
 
 @pytest.mark.parametrize("cookie", ["a=b; =", "{name}=wrong", '{name}="unended', "{name}", "a b=c; {name}=x"])
-async def test_another_cookie_lets_nobody_in(playground: str, cookie: str) -> None:
+async def test_an_invalid_cookie_is_rejected(playground: str, cookie: str) -> None:
     headers = {"Cookie": cookie.format(name=f"bedrock-stream-play-{urlsplit(playground).port}")}
     async with aiohttp.ClientSession(headers=headers) as session, session.get(playground) as response:
         assert response.status == 401
 
 
 @pytest.mark.parametrize("host", ["localhost:9999", "[::1]:9999", "localhost"])
-async def test_a_tunnel_to_loopback_lets_in(playground: str, host: str) -> None:
+async def test_a_tunnel_to_loopback_is_accepted(playground: str, host: str) -> None:
     headers = {"Host": host, "Origin": f"http://{host}"}
     async with aiohttp.ClientSession(playground, headers=headers) as session:
         async with session.get("/", params={"token": TOKEN}) as response:
@@ -146,7 +146,7 @@ async def test_a_post_needs_an_origin(playground: str, browser: aiohttp.ClientSe
 
 
 @pytest.mark.parametrize("path", [f"/?token={TOKEN}", "/nothing", "/settings", "/page/main.js", "/page/..%2fapp.py"])
-async def test_every_answer_carries_the_headers_that_keep_browsers_careful(playground: str, path: str) -> None:
+async def test_every_response_has_the_security_headers(playground: str, path: str) -> None:
     async with aiohttp.ClientSession() as session, session.get(playground + path) as response:
         policy = response.headers["Content-Security-Policy"]
         assert "default-src 'none'" in policy
@@ -166,28 +166,26 @@ async def test_every_answer_carries_the_headers_that_keep_browsers_careful(playg
         ("icon.svg", "image/svg+xml"),
     ],
 )
-async def test_the_page_is_served_from_the_package_alone(browser: aiohttp.ClientSession, name: str, kind: str) -> None:
+async def test_only_files_of_the_page_are_served(browser: aiohttp.ClientSession, name: str, kind: str) -> None:
     async with browser.get(f"/page/{name}") as response:
         assert (response.status, response.content_type) == (200, kind)
     async with browser.get("/page/..%2Fapp.py") as response:
         assert response.status == 404
 
 
-# -------------------------------------------------------------------------------------------------------------- answers
+# ------------------------------------------------------------------------------------------------------------ responses
 
 
-async def test_events_come_as_the_library_has_them_with_their_frames_before_them(
-    browser: aiohttp.ClientSession, emulator: Emulator
-) -> None:
+async def test_events_are_sent_unchanged_after_their_frames(browser: aiohttp.ClientSession, emulator: Emulator) -> None:
     emulator.script(text(["Hel", "lo"]))
     lines = await ask(browser, system="Be brief.", max_tokens=7)
     assert [line["type"] for line in lines if line["type"] not in ("frame", "measures")] == [
         "round", "message_start", "text_delta", "text_delta", "block_stop", "message_stop", "metadata", "done",
     ]  # fmt: skip
     assert "".join(line["text"] for line in of(lines, "text_delta")) == "Hello"
-    (began,) = of(lines, "round")
-    assert began["route"] == "invoke"
-    assert began["request_id"]
+    (started,) = of(lines, "round")
+    assert started["route"] == "invoke"
+    assert started["request_id"]
     assert of(lines, "done")[0]["messages"] == [{"role": "assistant", "content": [{"type": "text", "text": "Hello"}]}]
     assert of(lines, "measures")[0]["first_content"] > 0
     sent = emulator.requests[-1].json
@@ -203,7 +201,7 @@ async def test_events_come_as_the_library_has_them_with_their_frames_before_them
         ("auto", "InvokeModelWithResponseStream"),
     ],
 )
-async def test_the_route_is_the_pages_choice(
+async def test_the_page_chooses_the_route(
     browser: aiohttp.ClientSession, emulator: Emulator, route: str, operation: str
 ) -> None:
     assert of(await ask(browser, route=route), "done")
@@ -228,7 +226,9 @@ async def test_each_frame_is_described_from_its_own_bytes(browser: aiohttp.Clien
         offset += len(raw)
 
 
-async def test_a_tool_is_run_here_and_its_result_goes_back(browser: aiohttp.ClientSession, emulator: Emulator) -> None:
+async def test_a_tool_is_run_locally_and_its_result_is_sent_back(
+    browser: aiohttp.ClientSession, emulator: Emulator
+) -> None:
     emulator.script(tool_call("get_weather", {"city": "Oslo"}, fragments=4))
     emulator.script(text("It rains."))
     lines = await ask(browser, "Weather?", tools=True)
@@ -239,17 +239,15 @@ async def test_a_tool_is_run_here_and_its_result_goes_back(browser: aiohttp.Clie
     assert {frame["round"] for frame in of(lines, "frame")} == {1, 2}
     added = of(lines, "done")[0]["messages"]
     assert [message["role"] for message in added] == ["assistant", "user", "assistant"]
-    again = question("And now?")
-    again["messages"] = [*question("Weather?")["messages"], *added, *again["messages"]]
-    async with browser.post("/chat", json=again) as response:  # the page's history is what the service takes
+    second = question("And now?")
+    second["messages"] = [*question("Weather?")["messages"], *added, *second["messages"]]
+    async with browser.post("/chat", json=second) as response:  # the service accepts the history
         last = msgspec.json.decode((await response.read()).splitlines()[-1])
     assert last["type"] == "done"
     assert len(emulator.requests[-1].json["messages"]) == 5
 
 
-async def test_the_clock_tool_tells_the_model_what_it_does_not_know(
-    browser: aiohttp.ClientSession, emulator: Emulator
-) -> None:
+async def test_the_time_tool_reports_an_unknown_time_zone(browser: aiohttp.ClientSession, emulator: Emulator) -> None:
     emulator.script(tool_call("get_time", {"time_zone": "UTC"}), tool_call("get_time", {"time_zone": "Nowhere/At_all"}))
     emulator.script(text("So it is."))
     known, unknown = of(await ask(browser, tools=True), "tool_result")
@@ -257,7 +255,7 @@ async def test_the_clock_tool_tells_the_model_what_it_does_not_know(
     assert unknown["status"] == "error"
 
 
-async def test_reasoning_is_asked_for_and_shown(browser: aiohttp.ClientSession) -> None:
+async def test_reasoning_is_requested_and_sent(browser: aiohttp.ClientSession) -> None:
     lines = await ask(browser, reasoning="low", max_tokens=4096)
     assert any(line.get("text") for line in of(lines, "reasoning_delta"))
 
@@ -292,18 +290,18 @@ async def test_an_error_is_the_last_line(
     assert last["remedy"]
 
 
-async def test_the_frame_that_broke_the_stream_is_shown(browser: aiohttp.ClientSession, emulator: Emulator) -> None:
+async def test_the_damaged_frame_is_sent(browser: aiohttp.ClientSession, emulator: Emulator) -> None:
     emulator.script(text("A"), flip_bit(-40), text("B"), text("C"))
     lines = await ask(browser)
-    *sound, broken = of(lines, "frame")
-    assert all(frame["problem"] is None for frame in sound)
+    *intact, broken = of(lines, "frame")
+    assert all(frame["problem"] is None for frame in intact)
     assert broken["problem"].startswith("ChecksumMismatch")
     assert broken["prelude_crc"]["matches"]
     assert not broken["message_crc"]["matches"]
     assert broken["size"] == broken["total"]
 
 
-async def test_an_unfinished_frame_is_shown_as_far_as_it_came(
+async def test_a_truncated_frame_is_sent_as_far_as_it_was_received(
     browser: aiohttp.ClientSession, emulator: Emulator
 ) -> None:
     emulator.script(text("A"), cut(inside=20), text("B"))
@@ -313,7 +311,7 @@ async def test_an_unfinished_frame_is_shown_as_far_as_it_came(
     assert broken["message_crc"] is None
 
 
-async def test_a_question_that_cannot_be_asked_names_its_remedy(browser: aiohttp.ClientSession) -> None:
+async def test_an_invalid_option_has_a_remedy(browser: aiohttp.ClientSession) -> None:
     (line,) = await ask(browser, reasoning="high", max_tokens=5)
     assert line["kind"] == "ConfigurationError"
     assert line["message"].startswith("max_tokens: ")
@@ -326,13 +324,14 @@ async def test_a_question_that_cannot_be_asked_names_its_remedy(browser: aiohttp
         (b"{", "application/json", 400),
         (b"[" * 100_000, "application/json", 400),
         (b'{"model": 1, "messages": []}', "application/json", 400),
-        (b'{"model": "m", "messages": [{"role": "nobody", "content": []}]}', "application/json", 400),
-        (b'{"model": "m", "messages": [], "unheard": 1}', "application/json", 400),
+        (b'{"model": "m", "messages": [{"role": "unknown", "content": []}]}', "application/json", 400),
+        (b'{"model": "m", "messages": [], "unknown": 1}', "application/json", 400),
         (b"{}", "text/plain", 400),
         (b" " * (MAX_BODY + 1), "application/json", 413),
     ],
+    ids=["truncated", "nested", "model", "role", "unknown-field", "content-type", "too-large"],
 )
-async def test_what_is_no_question_is_refused(
+async def test_an_invalid_body_is_rejected(
     browser: aiohttp.ClientSession, emulator: Emulator, body: bytes, kind: str, status: int
 ) -> None:
     async with browser.post("/chat", data=body, headers={"Content-Type": kind}) as response:
@@ -341,11 +340,11 @@ async def test_what_is_no_question_is_refused(
     assert not emulator.requests
 
 
-# ------------------------------------------------------------------------------------------------------------- leaving
+# ---------------------------------------------------------------------------------------------------------- disconnects
 
 
 @pytest.mark.parametrize("steps", [[text("Hello"), stall()], [hang_before_headers()]])
-async def test_a_browser_that_leaves_ends_the_request_to_the_service(
+async def test_a_disconnect_cancels_the_request_to_the_service(
     browser: aiohttp.ClientSession, emulator: Emulator, steps: list[Any]
 ) -> None:
     emulator.script(*steps)
@@ -355,7 +354,7 @@ async def test_a_browser_that_leaves_ends_the_request_to_the_service(
     await emulator.wait_until_idle()
 
 
-async def test_the_end_of_the_playground_ends_what_it_asked(emulator: Emulator) -> None:
+async def test_shutdown_cancels_open_requests(emulator: Emulator) -> None:
     emulator.script(text("Hello"), stall())
     jar = aiohttp.CookieJar(unsafe=True)
     async with aiohttp.ClientSession(cookie_jar=jar) as session:
@@ -374,10 +373,10 @@ async def test_the_end_of_the_playground_ends_what_it_asked(emulator: Emulator) 
 @pytest.mark.parametrize("route", ["converse", "native"])
 @pytest.mark.parametrize(
     ("starter", "ends"),
-    [("Write markdown", "done"), ("Send markup", "done"), ("Damage a frame", "error"), ("Cut the answer", "error"),
-     ("Refuse", "error")],
+    [("Write Markdown", "done"), ("Return HTML", "done"), ("Damage a frame", "error"),
+     ("Cut off the response", "error"), ("Throttle the request", "error")],
 )  # fmt: skip
-async def test_a_starter_shows_what_it_promises(starter: str, ends: str, route: str) -> None:
+async def test_each_starter_ends_as_described(starter: str, ends: str, route: str) -> None:
     prompt = next(each.prompt for each in STARTERS if each.title == starter)
     async with served(Emulator(script=play_scene)) as address:
         jar = aiohttp.CookieJar(unsafe=True)
@@ -388,7 +387,7 @@ async def test_a_starter_shows_what_it_promises(starter: str, ends: str, route: 
     assert last["type"] == ends
 
 
-async def test_the_first_starter_calls_a_tool_and_answers_from_it() -> None:
+async def test_the_first_starter_calls_a_tool_and_uses_its_result() -> None:
     async with served(Emulator(script=play_scene)) as address:
         jar = aiohttp.CookieJar(unsafe=True)
         async with aiohttp.ClientSession(address, cookie_jar=jar, headers={"Origin": address}) as session:
@@ -406,19 +405,19 @@ async def test_the_first_starter_calls_a_tool_and_answers_from_it() -> None:
 # ----------------------------------------------------------------------------------------------------------------- AWS
 
 
-def test_aws_is_refused_without_keys() -> None:
+def test_aws_requires_credentials() -> None:
     with pytest.raises(MissingCredentials):
         on_aws("us-east-1")
 
 
-async def test_aws_is_named_with_its_region(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_aws_backend_has_its_region(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_BEARER_TOKEN_BEDROCK", "key")
-    async with on_aws("eu-west-1")() as upstream:
-        assert (upstream.place, upstream.region) == ("aws", "eu-west-1")
-        assert isinstance(upstream.client, Client)
+    async with on_aws("eu-west-1")() as backend:
+        assert (backend.place, backend.region) == ("aws", "eu-west-1")
+        assert isinstance(backend.client, Client)
     with pytest.raises(ConfigurationError):
         on_aws("no region")
 
 
-def test_an_app_is_made_without_starting_anything() -> None:
+def test_creating_the_app_starts_nothing() -> None:
     assert create_app(token=TOKEN).routes

@@ -1,7 +1,7 @@
-"""The page in a real browser: typed into, watched, stopped, reloaded.
+"""The page in a real browser.
 
-Needs Chromium: Debian's, or the one that `playwright install chromium` brings. Without one these tests are skipped,
-unless REQUIRE_BROWSER is set.
+Requires Chromium: from the system, or from `playwright install chromium`. Without it these tests are skipped, or fail
+if REQUIRE_BROWSER is set.
 """
 
 from __future__ import annotations
@@ -31,15 +31,15 @@ from tests.support.playground_server import TOKEN, served
 
 pytestmark = pytest.mark.timeout(120)  # a browser on a busy machine
 
-PATIENCE = 30_000  # milliseconds
-expect.set_options(timeout=PATIENCE)
+TIMEOUT = 30_000  # milliseconds
+expect.set_options(timeout=TIMEOUT)
 
 
-def find_browser(own: str) -> str:
-    """The system's Chromium, or Playwright's `own`; skips where there is neither."""
-    for found in (shutil.which("chromium"), shutil.which("google-chrome"), own):
-        if found is not None and Path(found).exists():
-            return found
+def find_browser(bundled: str) -> str:
+    """Return the path of the system's Chromium or of Playwright's `bundled` one; skip the test if there is neither."""
+    for path in (shutil.which("chromium"), shutil.which("google-chrome"), bundled):
+        if path is not None and Path(path).exists():
+            return path
     problem = "no browser: apt-get install chromium, or playwright install chromium"
     if os.environ.get("REQUIRE_BROWSER"):
         pytest.fail(problem)
@@ -49,45 +49,45 @@ def find_browser(own: str) -> str:
 @pytest.fixture
 async def browser() -> AsyncIterator[Browser]:
     async with async_playwright() as playwright:
-        found = find_browser(playwright.chromium.executable_path)
-        # Its own sandbox needs rights that containers do not have; it sees this page alone.
-        async with await playwright.chromium.launch(executable_path=found, chromium_sandbox=False) as launched:
-            yield launched
+        path = find_browser(playwright.chromium.executable_path)
+        # The sandbox needs privileges that containers lack. The browser opens only this page.
+        async with await playwright.chromium.launch(executable_path=path, chromium_sandbox=False) as browser:
+            yield browser
 
 
 @pytest.fixture
 def emulator() -> Emulator:
-    """Started by the playground, so not by the test. Slow enough that deltas are drawn one by one."""
+    """Return an emulator that the playground starts, slow enough for deltas to be drawn one by one."""
     return Emulator(pace=0.02, script=play_scene)
 
 
 @pytest.fixture
 async def page(browser: Browser, emulator: Emulator) -> AsyncIterator[Page]:
-    """The page, let in and ready. Whatever it complains of fails the test."""
-    complaints: list[str] = []
+    """Yield the loaded page. Any error or warning of the browser fails the test."""
+    problems: list[str] = []
 
-    def note(message: ConsoleMessage) -> None:
+    def record(message: ConsoleMessage) -> None:
         if message.type in ("error", "warning"):
-            complaints.append(message.text)
+            problems.append(message.text)
 
     async with served(emulator) as address:
         opened = await browser.new_page()
-        opened.set_default_timeout(PATIENCE)
-        opened.on("console", note)
-        opened.on("pageerror", lambda error: complaints.append(str(error)))
+        opened.set_default_timeout(TIMEOUT)
+        opened.on("console", record)
+        opened.on("pageerror", lambda error: problems.append(str(error)))
         await opened.goto(f"{address}/?token={TOKEN}")
         await ready(opened)
         yield opened
         await opened.close()
-    assert not complaints
+    assert not problems
 
 
 async def ready(page: Page) -> None:
     await page.wait_for_selector("[data-ready]")
 
 
-async def send(page: Page, said: str) -> None:
-    await page.get_by_label("Your message").fill(said)
+async def send(page: Page, prompt: str) -> None:
+    await page.get_by_label("Your message").fill(prompt)
     await page.keyboard.press("Enter")
 
 
@@ -116,22 +116,22 @@ async def test_tokens_arrive_one_by_one(page: Page) -> None:
     assert all(later.startswith(earlier) for earlier, later in pairwise(seen))
     assert seen[-1].startswith('You said: "Hello there".')
     measures = page.locator(".measures")
-    for shown in ("first token", "tokens/s", "in", "out", "end_turn", "request"):
+    for shown in ("first token", "tokens/s", "input tokens", "output tokens", "end_turn", "request id"):
         await expect(measures).to_contain_text(shown)
 
 
-async def test_a_tool_call_is_seen_while_it_is_written(page: Page, emulator: Emulator) -> None:
+async def test_tool_input_is_shown_as_it_arrives(page: Page, emulator: Emulator) -> None:
     emulator.script(tool_call("get_weather", {"city": "Oslo"}, fragments=['{"city"', ': "Os', 'lo"}']), stall())
     await send(page, "Weather?")
     call = page.get_by_role("group", name="Tool call get_weather")
     await expect(call.locator(".input")).to_have_text('{"city": "Oslo"}')
     assert await call.locator(".fragment").all_text_contents() == ['{"city"', ': "Os', 'lo"}']
-    await expect(call.locator(".state")).to_have_text("writing its input")
+    await expect(call.locator(".state")).to_have_text("receiving input")
     await page.keyboard.press("Escape")
     await expect(call.locator(".state")).to_have_text("not finished")
 
 
-async def test_a_tool_is_run_and_answered_from(page: Page) -> None:
+async def test_a_tool_is_run_and_its_result_is_used(page: Page) -> None:
     await page.get_by_role("button", name="Call a tool").click()
     await ended(page)
     call = page.get_by_role("group", name="Tool call get_weather")
@@ -140,7 +140,7 @@ async def test_a_tool_is_run_and_answered_from(page: Page) -> None:
     await expect(page.locator(".turn.model strong")).to_contain_text("degrees")
 
 
-async def test_reasoning_is_folded(page: Page, emulator: Emulator) -> None:
+async def test_reasoning_is_collapsed(page: Page, emulator: Emulator) -> None:
     emulator.script(reasoning("Deep thoughts."), text("An answer."))
     await send(page, "Think")
     await ended(page)
@@ -151,9 +151,9 @@ async def test_reasoning_is_folded(page: Page, emulator: Emulator) -> None:
     await expect(thought.get_by_text("Deep thoughts.")).to_be_visible()
 
 
-async def test_the_conversation_goes_along(page: Page, emulator: Emulator) -> None:
-    for said in ("First question", "Second question"):
-        await send(page, said)
+async def test_the_conversation_is_sent(page: Page, emulator: Emulator) -> None:
+    for prompt in ("First question", "Second question"):
+        await send(page, prompt)
         await ended(page)
     history = emulator.requests[-1].json["messages"]
     assert [message["role"] for message in history] == ["user", "assistant", "user"]
@@ -166,10 +166,10 @@ async def test_the_conversation_goes_along(page: Page, emulator: Emulator) -> No
 async def test_the_options_reach_the_service(page: Page, emulator: Emulator) -> None:
     await page.get_by_role("button", name="Options", exact=True).click()
     await page.get_by_label("System prompt").fill("Be brief.")
-    await page.get_by_label("Longest answer").fill("5")
-    await page.get_by_label("Offer the demo tools").uncheck()
+    await page.get_by_label("Maximum output tokens").fill("5")
+    await page.get_by_label("Enable demo tools").uncheck()
     await page.get_by_label("Route").select_option("Converse")
-    await page.get_by_label("Model", exact=True).select_option("Another model")
+    await page.get_by_label("Model", exact=True).select_option("Other model")
     await page.get_by_label("Model id").fill("amazon.nova-lite-v1:0")
     await send(page, "Hello")
     await expect(page.locator(".measures")).to_contain_text("max_tokens")
@@ -180,16 +180,16 @@ async def test_the_options_reach_the_service(page: Page, emulator: Emulator) -> 
     assert "toolConfig" not in request.json
 
 
-# ------------------------------------------------------------------------------------------------------------- leaving
+# ------------------------------------------------------------------------------------------------------------- stopping
 
 
-@pytest.mark.parametrize("way", ["button", "escape"])
-async def test_stopping_closes_the_stream_to_the_service(page: Page, emulator: Emulator, way: str) -> None:
+@pytest.mark.parametrize("control", ["button", "escape"])
+async def test_stopping_closes_the_stream_to_the_service(page: Page, emulator: Emulator, control: str) -> None:
     emulator.script(text("The beginning"), stall())
     await send(page, "Hello")
     await expect(page.locator(".turn.model .prose")).to_have_text("The beginning")
     assert emulator.open_streams == 1
-    if way == "button":
+    if control == "button":
         await page.get_by_role("button", name="Stop", exact=True).click()
     else:
         await page.keyboard.press("Escape")
@@ -201,7 +201,7 @@ async def test_stopping_closes_the_stream_to_the_service(page: Page, emulator: E
     assert [m["role"] for m in emulator.requests[-1].json["messages"]] == ["user", "assistant", "user"]
 
 
-async def test_stopping_before_the_first_word_forgets_the_question(page: Page, emulator: Emulator) -> None:
+async def test_stopping_before_the_first_token_drops_the_message(page: Page, emulator: Emulator) -> None:
     emulator.script(hang_before_headers())
     await send(page, "Hello")
     await emulator.wait_for_streams(1)
@@ -217,18 +217,18 @@ async def test_a_reload_closes_the_stream_to_the_service(page: Page, emulator: E
     await send(page, "Hello")
     await expect(page.locator(".turn.model .prose")).to_have_text("The beginning")
     assert "token" not in page.url
-    await page.reload()  # let in by the cookie
+    await page.reload()  # authorized by the cookie
     await ready(page)
     await emulator.wait_until_idle()
     await send(page, "Hello again")
     await ended(page)
 
 
-# ------------------------------------------------------------------------------------------------------ what is shown
+# ------------------------------------------------------------------------------------------------------------ rendering
 
 
-async def test_markup_from_the_model_is_text(page: Page) -> None:
-    await page.get_by_role("button", name="Send markup").click()
+async def test_html_from_the_model_is_shown_as_text(page: Page) -> None:
+    await page.get_by_role("button", name="Return HTML").click()
     await ended(page)
     prose = page.locator(".turn.model .prose")
     for line in MARKUP.split("\n\n")[1:3]:
@@ -241,8 +241,8 @@ async def test_markup_from_the_model_is_text(page: Page) -> None:
     ]
 
 
-async def test_markdown_becomes_a_document(page: Page) -> None:
-    await page.get_by_role("button", name="Write markdown").click()
+async def test_markdown_is_rendered(page: Page) -> None:
+    await page.get_by_role("button", name="Write Markdown").click()
     await ended(page)
     prose = page.locator(".turn.model .prose")
     await expect(prose.get_by_role("heading", name="The AWS event stream")).to_be_visible()
@@ -276,32 +276,32 @@ MARKDOWN = {
 }
 
 
-async def test_the_small_renderer_knows_its_language(page: Page) -> None:
+async def test_the_markdown_renderer(page: Page) -> None:
     drawn = await page.evaluate(
         """async (sources) => {
             const { Markdown } = await import("/page/markdown.js");
             return sources.map((source) => {
-                // Letter by letter, as it would stream in, must end where the whole would.
+                // Rendering letter by letter, as in a stream, must give the same result as rendering at once.
                 const [slow, fast] = [document.createElement("div"), document.createElement("div")];
                 const markdown = new Markdown(slow);
                 for (const letter of source) { markdown.source += letter; markdown.draw(); }
-                const whole = new Markdown(fast);
-                whole.source = source;
-                whole.draw();
+                const complete = new Markdown(fast);
+                complete.source = source;
+                complete.draw();
                 if (slow.innerHTML !== fast.innerHTML) return "differs: " + slow.innerHTML;
                 return fast.innerHTML.replace(/ (rel|target|class)="[^"]*"/g, "");
             });
         }""",
         list(MARKDOWN),
     )
-    for (source, wanted), made in zip(MARKDOWN.items(), drawn, strict=True):
+    for (source, expected), rendered in zip(MARKDOWN.items(), drawn, strict=True):
         if source.startswith("```"):
-            assert wanted.replace("<", "&lt;").replace(">", "&gt;") in made
+            assert expected.replace("<", "&lt;").replace(">", "&gt;") in rendered
         else:
-            assert made == wanted
+            assert rendered == expected
 
 
-async def test_an_error_is_shown_with_what_to_do(page: Page, emulator: Emulator) -> None:
+async def test_an_error_is_shown_with_its_remedy(page: Page, emulator: Emulator) -> None:
     emulator.script(http_error(429, "ThrottlingException", "Slow down."))
     await send(page, "Hello")
     error = page.get_by_role("group", name="Error: Throttled")
@@ -309,74 +309,74 @@ async def test_an_error_is_shown_with_what_to_do(page: Page, emulator: Emulator)
         await expect(error).to_contain_text(shown)
     emulator.script(text("Only half"), cut(torn=True))
     await send(page, "Hello")
-    await expect(page.get_by_role("group", name="Error: StreamInterrupted")).to_contain_text("only its beginning")
+    await expect(page.get_by_role("group", name="Error: StreamInterrupted")).to_contain_text("incomplete")
 
 
 async def test_the_inspector_opens_a_frame(page: Page, emulator: Emulator) -> None:
     emulator.script(text("Hi"), flip_bit(-40), text("damaged"))
     await page.get_by_role("button", name="Options", exact=True).click()
-    await page.get_by_label("Offer the demo tools").uncheck()  # so that the route is Claude's own
+    await page.get_by_label("Enable demo tools").uncheck()  # with tools the route would be Converse
     await page.get_by_role("button", name="Frames 0").click()
     await send(page, "Hello")
     await ended(page)
     await expect(page.locator("#frames-sum")).to_contain_text("1 damaged")
-    sound = page.locator(".frame").first
-    await sound.locator("summary").press("Enter")
+    intact = page.locator(".frame").first
+    await intact.locator("summary").press("Enter")
     for shown in (
         ":event-type",
         "string",
         "Prelude CRC",
         "matches",
-        "The chunk inside",
+        "Decoded chunk",
         "message_start",
         "0000  00 00",
     ):
-        await expect(sound).to_contain_text(shown)
+        await expect(intact).to_contain_text(shown)
     broken = page.locator(".frame.broken")
     await broken.locator("summary").click()
     await expect(broken).to_contain_text("ChecksumMismatch")
-    await expect(broken).to_contain_text("no match")
+    await expect(broken).to_contain_text("does not match")
 
 
-# ------------------------------------------------------------------------------------------------------- for everybody
+# -------------------------------------------------------------------------------------------------------- accessibility
 
 
-async def test_a_screen_reader_hears_sentences_and_not_tokens(page: Page) -> None:
+async def test_a_screen_reader_gets_sentences_and_not_tokens(page: Page) -> None:
     await page.evaluate(
         """() => {
-            window.heard = [];
+            window.announced = [];
             const region = document.getElementById("announcer");
-            new MutationObserver(() => window.heard.push(region.textContent)).observe(region, {childList: true});
+            new MutationObserver(() => window.announced.push(region.textContent)).observe(region, {childList: true});
         }"""
     )
     await send(page, "Hello")
     await ended(page)
-    await expect(page.locator("#announcer")).to_contain_text("End of the answer.")
-    heard: list[str] = await page.evaluate("window.heard")
-    assert len(heard) < 5
-    assert 'You said: "Hello".' in " ".join(heard)
+    await expect(page.locator("#announcer")).to_contain_text("End of response.")
+    announced: list[str] = await page.evaluate("window.announced")
+    assert len(announced) < 5
+    assert 'You said: "Hello".' in " ".join(announced)
 
 
-WORDS = {"You", "The model"}
+SPEAKERS = {"You", "Model"}
 
 
-async def test_a_screen_reader_can_tell_who_speaks_and_jump_there(page: Page, emulator: Emulator) -> None:
+async def test_a_screen_reader_gets_headings_for_the_speakers(page: Page, emulator: Emulator) -> None:
     code = "```python\nx = 1\n```\n\n```python\ny = 2\n```"
     emulator.script(text(code), tool_call("get_weather", {"city": "Oslo"}), tool_call("get_weather", {"city": "Rome"}))
     emulator.script(text("Rain."))
     await send(page, "Weather?")
     await ended(page)
-    talk = page.get_by_role("region", name="Conversation")
-    headings = talk.get_by_role("heading", level=2)
-    assert [said for said in await headings.all_text_contents() if said in WORDS] == ["You", "The model"]
-    # One name, one landmark: what may be there many times is none.
+    conversation = page.get_by_role("region", name="Conversation")
+    headings = conversation.get_by_role("heading", level=2)
+    assert [text for text in await headings.all_text_contents() if text in SPEAKERS] == ["You", "Model"]
+    # Landmarks need unique names, so elements that may occur several times are not landmarks.
     names = await page.get_by_role("region").evaluate_all("all => all.map((one) => one.ariaLabel)")
     assert sorted(names) == ["Conversation"]
     assert await page.get_by_role("group", name="Code, python").count() == 2
     assert await page.get_by_role("group", name="Tool call get_weather").count() == 2
 
 
-async def test_the_headers_of_a_frame_are_a_table_with_names(page: Page, emulator: Emulator) -> None:
+async def test_frame_headers_are_a_table_with_row_headers(page: Page, emulator: Emulator) -> None:
     await send(page, "Hello")
     await ended(page)
     await page.get_by_role("button", name="Frames").first.click()
@@ -386,8 +386,8 @@ async def test_the_headers_of_a_frame_are_a_table_with_names(page: Page, emulato
     assert set(await names.all_text_contents()) == {":event-type", ":content-type", ":message-type"}
 
 
-async def test_the_end_of_an_answer_stays_in_sight_while_the_next_question_grows(page: Page) -> None:
-    await page.get_by_role("button", name="Write markdown").click()
+async def test_the_end_of_a_response_stays_visible_while_the_prompt_grows(page: Page) -> None:
+    await page.get_by_role("button", name="Write Markdown").click()
     await ended(page)
     await page.get_by_label("Model", exact=True).select_option("other")
     await page.get_by_label("Your message").fill("1\n2\n3\n4\n5\n6\n7\n8")
@@ -395,11 +395,11 @@ async def test_the_end_of_an_answer_stays_in_sight_while_the_next_question_grows
     await page.get_by_label("Model", exact=True).select_option(index=0)
     await send(page, "Again")
     await ended(page)
-    assert await page.evaluate("document.documentElement.scrollHeight <= innerHeight")  # what is inside scrolls alone
+    assert await page.evaluate("document.documentElement.scrollHeight <= innerHeight")  # only the conversation scrolls
 
 
-async def test_the_keyboard_reaches_everything(page: Page) -> None:
-    await page.set_viewport_size({"width": 800, "height": 600})  # where the prompt is not focused at once
+async def test_everything_is_reachable_by_keyboard(page: Page) -> None:
+    await page.set_viewport_size({"width": 800, "height": 600})  # the prompt is not focused on load at this width
     await page.reload()
     await ready(page)
     await page.keyboard.press("Tab")
@@ -415,29 +415,29 @@ async def test_the_keyboard_reaches_everything(page: Page) -> None:
     await expect(page.locator(".turn.user .said")).to_have_text("One\nTwo")
 
 
-async def test_what_a_panel_covers_is_out_of_reach(page: Page) -> None:
+async def test_elements_behind_a_panel_are_inert(page: Page) -> None:
     await page.set_viewport_size({"width": 390, "height": 844})
     await send(page, "Hello")
     await ended(page)
     await page.get_by_role("button", name="Frames").first.click()
-    await expect(page.get_by_role("button", name="Close the frames")).to_be_focused()
+    await expect(page.get_by_role("button", name="Close frames")).to_be_focused()
     inside = "document.activeElement === document.body || document.activeElement.closest('#frames') !== null"
     for _ in range(8):
-        await page.keyboard.press("Shift+Tab")  # backwards, to what stands before the panel
+        await page.keyboard.press("Shift+Tab")  # backwards, towards the elements before the panel
         assert await page.evaluate(inside)
     await expect(page.get_by_label("Your message")).not_to_be_focused()
-    await page.set_viewport_size({"width": 1280, "height": 800})  # turned: the panel stands beside the conversation
+    await page.set_viewport_size({"width": 1280, "height": 800})  # the panel is next to the conversation
     await page.get_by_label("Your message").focus()
     await expect(page.get_by_label("Your message")).to_be_focused()
     await page.set_viewport_size({"width": 390, "height": 844})
-    await page.get_by_role("button", name="Close the frames").press("Enter")
+    await page.get_by_role("button", name="Close frames").press("Enter")
     await expect(page.get_by_role("button", name="Frames").first).to_be_focused()
     await page.get_by_label("Your message").focus()
     await expect(page.get_by_label("Your message")).to_be_focused()
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-async def test_it_fits_a_phone_in_either_theme(page: Page, scheme: str) -> None:
+async def test_the_page_fits_a_phone_in_either_theme(page: Page, scheme: str) -> None:
     await page.set_viewport_size({"width": 360, "height": 640})
     await page.emulate_media(color_scheme="dark" if scheme == "dark" else "light", reduced_motion="reduce")
     await page.get_by_role("button", name=STARTERS[1].title).click()
@@ -449,13 +449,13 @@ async def test_it_fits_a_phone_in_either_theme(page: Page, scheme: str) -> None:
         range.selectNodeContents(cell);
         return range.getClientRects().length;
     })"""
-    assert await page.locator(".table th").evaluate_all(lines) == [1, 1, 1]  # a narrow column breaks no word
+    assert await page.locator(".table th").evaluate_all(lines) == [1, 1, 1]  # narrow columns do not break words
     ground = "getComputedStyle(document.documentElement).backgroundColor"
-    followed = await page.evaluate(ground)
+    system = await page.evaluate(ground)
     await page.get_by_role("button", name="Theme").click()  # to light
     await page.get_by_role("button", name="Theme").click()  # to dark
-    chosen = await page.evaluate(ground)
-    assert (followed == chosen) is (scheme == "dark")
+    selected = await page.evaluate(ground)
+    assert (system == selected) is (scheme == "dark")
     await page.get_by_role("button", name="Frames").first.click()
     await expect(page.get_by_role("complementary", name="Frames")).to_be_in_viewport(ratio=1)
     await page.keyboard.press("Escape")

@@ -1,32 +1,32 @@
-// What a screen reader hears of an answer: whole sentences, a few at a time, so that it is never flooded.
+// Screen reader announcements of a response: complete sentences, at intervals, because single tokens are unusable.
 
 import { byId } from "./dom.js";
 
-const APART = 2500; // milliseconds
+const INTERVAL = 2500; // milliseconds
 
 export class Announcer {
   constructor() {
     this.region = byId("announcer");
-    this.waiting = "";
+    this.pending = "";
     this.last = 0;
   }
 
   add(text) {
-    this.waiting += text;
-    if (performance.now() - this.last < APART) return;
-    const end = Math.max(...[". ", "? ", "! ", ".\n", ":\n", "\n\n"].map((mark) => this.waiting.lastIndexOf(mark)));
+    this.pending += text;
+    if (performance.now() - this.last < INTERVAL) return;
+    const end = Math.max(...[". ", "? ", "! ", ".\n", ":\n", "\n\n"].map((mark) => this.pending.lastIndexOf(mark)));
     if (end < 0) return;
-    this.say(this.waiting.slice(0, end + 1));
-    this.waiting = this.waiting.slice(end + 1);
+    this.announce(this.pending.slice(0, end + 1));
+    this.pending = this.pending.slice(end + 1);
   }
 
-  /** Say the rest, and something about it. */
-  end(about) {
-    this.say(`${this.waiting.trim()} ${about}`.trim());
-    this.waiting = "";
+  /** Announce the remaining text and the outcome of the response. */
+  end(outcome) {
+    this.announce(`${this.pending.trim()} ${outcome}`.trim());
+    this.pending = "";
   }
 
-  say(text) {
+  announce(text) {
     this.last = performance.now();
     this.region.textContent = text;
   }

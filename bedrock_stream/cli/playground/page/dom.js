@@ -1,8 +1,8 @@
-// Elements made of text: nothing here, or anywhere on this page, reads a string as markup.
+// DOM helpers. No code of this page parses a string as HTML: strings become text nodes.
 
 export const byId = (id) => document.getElementById(id);
 
-/** An element with a class and children; a string child is text. */
+/** Create an element with a class and children. A string child becomes a text node. */
 export function make(tag, className = "", ...children) {
   const element = document.createElement(tag);
   if (className) element.className = className;
@@ -10,7 +10,7 @@ export function make(tag, className = "", ...children) {
   return element;
 }
 
-/** A term and its value, for a `dl`. */
+/** Create a term with its value, for a `dl`. */
 export function fact(term, value) {
   return make("div", "", make("dt", "", term), make("dd", "", value));
 }

@@ -1,8 +1,8 @@
-// The inspector: a row for each frame, and its inside when it is opened.
+// The frame inspector: a row for each frame, which opens to show its contents.
 
 import { byId, make } from "./dom.js";
 
-const KEPT = 2000; // rows; the oldest go first
+const MAX_ROWS = 2000; // the oldest rows are removed first
 const utf8 = new TextDecoder("utf-8", { fatal: true });
 
 export class Frames {
@@ -14,10 +14,10 @@ export class Frames {
   clear() {
     this.list.replaceChildren();
     this.count = this.bytes = this.broken = 0;
-    this.told();
+    this.update();
   }
 
-  /** A request begins. */
+  /** Add a heading for a new request. */
   request(round) {
     const row = make("li", "request", `${round.route === "converse" ? "ConverseStream" : "InvokeModelWithResponseStream"}`);
     row.append(make("span", "", round.request_id ?? ""));
@@ -25,62 +25,62 @@ export class Frames {
   }
 
   add(frame) {
-    const follows = this.atEnd();
+    const follow = this.isAtEnd();
     this.list.append(row(frame));
-    if (this.list.childElementCount > KEPT) this.list.firstElementChild.remove();
+    if (this.list.childElementCount > MAX_ROWS) this.list.firstElementChild.remove();
     this.count += 1;
     this.bytes += frame.size;
     if (frame.problem) this.broken += 1;
-    this.told();
-    if (follows) this.toEnd();
+    this.update();
+    if (follow) this.scrollToEnd();
   }
 
-  told() {
+  update() {
     byId("frame-count").textContent = this.count;
     byId("frames-hint").hidden = this.count > 0;
-    const state = this.broken ? `${this.broken} damaged` : "all checksums match";
-    byId("frames-sum").textContent = this.count ? `${this.count} frames, ${sized(this.bytes)}, ${state}` : "none yet";
+    const state = this.broken ? `${this.broken} damaged` : "all checksums valid";
+    byId("frames-sum").textContent = this.count ? `${this.count} frames, ${formatSize(this.bytes)}, ${state}` : "No frames yet";
   }
 
-  atEnd() {
+  isAtEnd() {
     const box = byId("frames-scroll");
     return box.scrollHeight - box.scrollTop - box.clientHeight < 60;
   }
 
-  toEnd() {
+  scrollToEnd() {
     const box = byId("frames-scroll");
     box.scrollTop = box.scrollHeight;
   }
 }
 
-const sized = (bytes) => (bytes < 1000 ? `${bytes} B` : `${(bytes / 1000).toFixed(1)} kB`);
+const formatSize = (bytes) => (bytes < 1000 ? `${bytes} B` : `${(bytes / 1000).toFixed(1)} kB`);
 
 function row(frame) {
   const headers = Object.fromEntries(frame.headers.map((header) => [header.name, header.value]));
   const kind = headers[":exception-type"] ?? headers[":event-type"] ?? headers[":error-code"] ?? "damaged";
-  const bad = Boolean(frame.problem) || [":exception-type", ":error-code"].some((name) => name in headers);
+  const failed = Boolean(frame.problem) || [":exception-type", ":error-code"].some((name) => name in headers);
   const seal = make("span", "seal", frame.problem ? "✕" : "✓");
-  seal.title = frame.problem ? "damaged" : "both checksums match";
+  seal.title = frame.problem ? "damaged" : "both checksums valid";
   seal.setAttribute("aria-label", seal.title);
   seal.setAttribute("role", "img");
   const summary = make(
     "summary", "",
     make("span", "number", `#${frame.number}`), make("span", "kind", kind),
-    make("span", "said", said(frame)), make("span", "bytes", `${frame.size} B`), seal,
+    make("span", "said", preview(frame)), make("span", "bytes", `${frame.size} B`), seal,
   );
-  const details = make("details", bad ? "frame broken" : "frame", summary);
-  // Built when it is looked at: an answer may have thousands.
-  details.addEventListener("toggle", () => details.open && details.append(inside(frame)), { once: true });
+  const details = make("details", failed ? "frame broken" : "frame", summary);
+  // Built when first opened, because a response may have thousands of frames.
+  details.addEventListener("toggle", () => details.open && details.append(contents(frame)), { once: true });
   return make("li", "", details);
 }
 
-function inside(frame) {
+function contents(frame) {
   const body = make("div", "frame-body");
   if (frame.problem) body.append(make("p", "problem", frame.problem));
   body.append(facts(frame));
   if (frame.headers.length) body.append(part("Headers", headersTable(frame)));
   const payload = payloadOf(frame);
-  if (payload) for (const [title, text] of pretty(payload)) body.append(part(title, pre(text)));
+  if (payload) for (const [title, text] of payloadSections(payload)) body.append(part(title, pre(text)));
   body.append(part("Bytes", pre(hex(rawOf(frame)))));
   return body;
 }
@@ -88,29 +88,29 @@ function inside(frame) {
 function facts(frame) {
   const list = make("dl", "facts");
   const add = (term, ...value) => list.append(make("dt", "", term), make("dd", "", ...value));
-  const known = (length) => (length === null ? "unknown" : `${length} bytes`);
-  add("Index", `${frame.number}, of request ${frame.round}`);
-  add("Begins at", `byte ${frame.offset}`);
-  add("Total", known(frame.total), frame.total !== null && frame.size < frame.total ? `, ${frame.size} came` : "");
-  add("Headers", known(frame.headers_length));
-  add("Payload", known(frame.payload_length));
+  const inBytes = (length) => (length === null ? "unknown" : `${length} bytes`);
+  add("Index", `${frame.number} (request ${frame.round})`);
+  add("Offset", `byte ${frame.offset}`);
+  add("Total", inBytes(frame.total), frame.total !== null && frame.size < frame.total ? `, ${frame.size} received` : "");
+  add("Headers", inBytes(frame.headers_length));
+  add("Payload", inBytes(frame.payload_length));
   add("Prelude CRC", ...checksum(frame.prelude_crc));
   add("Message CRC", ...checksum(frame.message_crc));
   return list;
 }
 
 function checksum(sum) {
-  if (!sum) return ["never came"];
+  if (!sum) return ["not received"];
   if (sum.matches) return [sum.received, make("span", "good", "  matches")];
-  return [sum.received, make("span", "wrong", `  computed ${sum.computed}, no match`)];
+  return [sum.received, make("span", "wrong", `  does not match, computed ${sum.computed}`)];
 }
 
 function headersTable(frame) {
   const table = make("table", "headers");
   for (const { name, type, value } of frame.headers) {
-    const named = make("th", "", name);
-    named.scope = "row";
-    table.append(make("tr", "", named, make("td", "", type), make("td", "", value)));
+    const heading = make("th", "", name);
+    heading.scope = "row";
+    table.append(make("tr", "", heading, make("td", "", type), make("td", "", value)));
   }
   return table;
 }
@@ -132,11 +132,11 @@ const rawOf = (frame) => bytesOf(frame.raw);
 
 function payloadOf(frame) {
   if (!frame.payload_length) return null;
-  const begin = 12 + frame.headers_length;
-  return rawOf(frame).subarray(begin, begin + frame.payload_length);
+  const start = 12 + frame.headers_length; // after the prelude and its checksum
+  return rawOf(frame).subarray(start, start + frame.payload_length);
 }
 
-function parsed(bytes) {
+function parseJson(bytes) {
   try {
     return JSON.parse(utf8.decode(bytes));
   } catch {
@@ -144,28 +144,29 @@ function parsed(bytes) {
   }
 }
 
-/** The payload, and what a native chunk carries inside it. */
-function pretty(payload) {
-  const value = parsed(payload);
-  if (value === undefined) return [["Payload, no JSON", new TextDecoder().decode(payload)]];
-  const shown = [["Payload", JSON.stringify(value, null, 2)]];
+/** Return the sections of a payload: its JSON and, for InvokeModel, the chunk inside it. */
+function payloadSections(payload) {
+  const value = parseJson(payload);
+  if (value === undefined) return [["Payload (not JSON)", new TextDecoder().decode(payload)]];
+  const sections = [["Payload", JSON.stringify(value, null, 2)]];
   const chunk = chunkOf(value);
-  if (chunk !== undefined) shown.push(["The chunk inside", JSON.stringify(chunk, null, 2)]);
-  return shown;
+  if (chunk !== undefined) sections.push(["Decoded chunk", JSON.stringify(chunk, null, 2)]);
+  return sections;
 }
 
+/** Parse the chunk of an InvokeModel payload: base64 in the member `bytes`. */
 function chunkOf(value) {
   if (typeof value?.bytes !== "string") return undefined;
   try {
-    return parsed(bytesOf(value.bytes));
+    return parseJson(bytesOf(value.bytes));
   } catch {
     return undefined;
   }
 }
 
-/** A few words of what the frame says, for its row. */
-function said(frame) {
-  const value = frame.payload_length && frame.payload_length < 4000 ? parsed(payloadOf(frame)) : undefined;
+/** Return a short excerpt of the payload, for the row of the frame. */
+function preview(frame) {
+  const value = frame.payload_length && frame.payload_length < 4000 ? parseJson(payloadOf(frame)) : undefined;
   const delta = value?.delta;
   const text = delta?.text ?? delta?.toolUse?.input ?? delta?.reasoningContent?.text ?? value?.stopReason ?? value?.message;
   if (text !== undefined) return JSON.stringify(text);
@@ -175,11 +176,11 @@ function said(frame) {
 function hex(bytes) {
   const width = matchMedia("(max-width: 640px)").matches ? 8 : 16;
   const lines = [];
-  for (let at = 0; at < bytes.length; at += width) {
-    const row = [...bytes.subarray(at, at + width)];
+  for (let offset = 0; offset < bytes.length; offset += width) {
+    const row = [...bytes.subarray(offset, offset + width)];
     const digits = row.map((byte) => byte.toString(16).padStart(2, "0")).join(" ").padEnd(width * 3 - 1);
     const readable = row.map((byte) => (byte >= 32 && byte < 127 ? String.fromCharCode(byte) : "·")).join("");
-    lines.push(`${at.toString(16).padStart(4, "0")}  ${digits}  ${readable}`);
+    lines.push(`${offset.toString(16).padStart(4, "0")}  ${digits}  ${readable}`);
   }
   return lines.join("\n");
 }

@@ -1,6 +1,6 @@
-// The lines of an answer, as they arrive.
+// The lines of a streamed response, as they arrive.
 
-/** Post a question; yields each line's value. Aborting the signal closes the connection, and with it the stream. */
+/** Post a question and yield the value of each line. Aborting the signal closes the connection, and so the stream. */
 export async function* ask(question, signal) {
   const response = await fetch("/chat", {
     method: "POST",
@@ -9,11 +9,11 @@ export async function* ask(question, signal) {
     signal,
   });
   if (!response.ok) {
-    yield await refusal(response);
+    yield await errorLine(response);
     return;
   }
   const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
-  let rest = "";
+  let rest = ""; // the start of a line whose end has not been received
   for (;;) {
     const { value, done } = await reader.read();
     if (done) return;
@@ -23,11 +23,11 @@ export async function* ask(question, signal) {
   }
 }
 
-async function refusal(response) {
+async function errorLine(response) {
   const text = await response.text();
   try {
     return JSON.parse(text);
   } catch {
-    return { type: "error", kind: "Refused", message: text, status: response.status, remedy: "Start the playground again." };
+    return { type: "error", kind: "RequestRejected", message: text, status: response.status, remedy: "Restart the playground." };
   }
 }

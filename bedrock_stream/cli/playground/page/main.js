@@ -1,84 +1,86 @@
-// The conversation: what was said so far, one answer at a time, and the ways to begin, stop and forget it.
+// The conversation: its history, sending a message, stopping a response, and starting a new chat.
 
 import { Announcer } from "./announcer.js";
 import { byId, make } from "./dom.js";
 import { Frames } from "./frames.js";
 import { ask } from "./lines.js";
-import { chosen, setUpChoices, setUpPanels, setUpStarters, setUpTheme, uncover } from "./settings.js";
+import {
+  closeCoveringPanel, selectedOptions, setUpChoices, setUpPanels, setUpStarters, setUpTheme,
+} from "./settings.js";
 import { Turn } from "./turn.js";
 
-const talk = byId("talk");
+const conversation = byId("talk");
 const prompt = byId("prompt");
 const frames = new Frames();
 const announcer = new Announcer();
 let history = [];
-let running = null; // the AbortController of the answer that is being read
+let running = null; // the AbortController of the response that is being read
 
 async function send(text) {
   if (running || !text.trim()) return;
-  const mine = (running = new AbortController());
-  const said = { role: "user", content: [{ type: "text", text }] };
+  const controller = (running = new AbortController());
+  const message = { role: "user", content: [{ type: "text", text }] };
   byId("welcome").hidden = true;
   byId("turns").append(make("li", "turn user", heading("You"), make("div", "said", text)));
-  const element = make("li", "turn model", heading("The model"));
+  const element = make("li", "turn model", heading("Model"));
   byId("turns").append(element);
-  toEnd();
+  scrollToEnd();
   showRunning(true);
   const turn = new Turn(element);
-  const added = await read(turn, { ...chosen(), messages: [...history, said] }, mine);
-  if (running !== mine) return; // a new chat was begun meanwhile
-  if (added) history.push(said, ...added);
+  const added = await read(turn, { ...selectedOptions(), messages: [...history, message] }, controller);
+  if (running !== controller) return; // a new chat has been started meanwhile
+  if (added) history.push(message, ...added);
   running = null;
   showRunning(false);
 }
 
-/** Show an answer as it comes; returns the messages that it adds, null where the question is better forgotten. */
+/** Show a response as it arrives. Return the messages that it adds to the history; null if the question is dropped too. */
 async function read(turn, question, controller) {
   let added = null;
   let note = "";
-  let about = "End of the answer.";
+  let outcome = "End of response.";
   try {
     for await (const line of ask(question, controller.signal)) {
-      const follows = isAtEnd();
+      const follow = isAtEnd();
       if (line.type === "frame") frames.add(line);
       else if (line.type === "round") frames.request(line);
       if (line.type === "text_delta") announcer.add(line.text);
-      if (line.type === "tool_call_start") announcer.say(`The model calls ${line.name}.`);
-      if (line.type === "error") about = `Error: ${line.kind}. ${line.message}`;
+      if (line.type === "tool_call_start") announcer.announce(`The model calls the tool ${line.name}.`);
+      if (line.type === "error") outcome = `Error: ${line.kind}. ${line.message}`;
       turn.show(line);
       if (line.type === "done") added = line.messages;
-      if (follows) toEnd();
+      if (follow) scrollToEnd();
     }
   } catch (error) {
     if (controller.signal.aborted) {
       note = "Stopped.";
-      about = "Stopped.";
+      outcome = "Stopped.";
     } else {
-      turn.show({ type: "error", kind: "ConnectionLost", message: String(error.message), remedy: "Is the playground still running?" });
-      about = "The connection to the playground was lost.";
+      turn.show({ type: "error", kind: "ConnectionLost", message: String(error.message), remedy: "Check that the playground is still running." });
+      outcome = "The connection to the playground was lost.";
     }
   }
   if (!added && turn.text.trim()) added = [{ role: "assistant", content: [{ type: "text", text: turn.text }] }];
-  else if (!added) note += " The model will not remember this question.";
+  else if (!added) note += " This message was not added to the conversation.";
   turn.end(note.trim());
-  announcer.end(about);
-  if (isAtEnd(200)) toEnd();
+  announcer.end(outcome);
+  if (isAtEnd(200)) scrollToEnd();
   return added;
 }
 
-function showRunning(is) {
+function showRunning(isRunning) {
   const focused = document.activeElement;
-  byId("send").hidden = is;
-  byId("stop").hidden = !is;
-  talk.setAttribute("aria-busy", String(is));
-  if (!is && (focused === byId("stop") || focused === document.body)) prompt.focus();
+  byId("send").hidden = isRunning;
+  byId("stop").hidden = !isRunning;
+  conversation.setAttribute("aria-busy", String(isRunning));
+  if (!isRunning && (focused === byId("stop") || focused === document.body)) prompt.focus();
 }
 
 function stop() {
   running?.abort();
 }
 
-function forget() {
+function startNewChat() {
   stop();
   running = null;
   history = [];
@@ -89,11 +91,11 @@ function forget() {
   prompt.focus();
 }
 
-/** Who speaks: seen by where it stands and how it looks, heard as a heading to jump by. */
-const heading = (who) => make("h2", "unseen", who);
+/** Create a heading with the speaker for screen readers; on screen, position and style show who speaks. */
+const heading = (speaker) => make("h2", "unseen", speaker);
 
-const isAtEnd = (slack = 80) => talk.scrollHeight - talk.scrollTop - talk.clientHeight < slack;
-const toEnd = () => requestAnimationFrame(() => (talk.scrollTop = talk.scrollHeight));
+const isAtEnd = (slack = 80) => conversation.scrollHeight - conversation.scrollTop - conversation.clientHeight < slack;
+const scrollToEnd = () => requestAnimationFrame(() => (conversation.scrollTop = conversation.scrollHeight));
 
 function submit(event) {
   event?.preventDefault();
@@ -103,28 +105,28 @@ function submit(event) {
   send(text);
 }
 
-function listen() {
-  let height = talk.clientHeight;
+function addListeners() {
+  let height = conversation.clientHeight;
   new ResizeObserver(() => {
-    if (isAtEnd(80 + height - talk.clientHeight)) toEnd(); // a prompt that grows leaves less room for the answer
-    height = talk.clientHeight;
-  }).observe(talk);
+    if (isAtEnd(80 + height - conversation.clientHeight)) scrollToEnd(); // a growing prompt shrinks the conversation
+    height = conversation.clientHeight;
+  }).observe(conversation);
   byId("composer").addEventListener("submit", submit);
   byId("stop").addEventListener("click", stop);
-  byId("new-chat").addEventListener("click", forget);
+  byId("new-chat").addEventListener("click", startNewChat);
   prompt.addEventListener("keydown", (event) => {
     if (event.key === "Enter" && !event.shiftKey && !event.isComposing) submit(event);
   });
   addEventListener("keydown", (event) => {
-    if (event.key === "Escape" && !uncover()) stop();
+    if (event.key === "Escape" && !closeCoveringPanel()) stop();
   });
 }
 
 async function start() {
-  if (location.search) window.history.replaceState(null, "", location.pathname); // the token has become a cookie
+  if (location.search) window.history.replaceState(null, "", location.pathname); // the token is now in a cookie
   setUpTheme();
   setUpPanels();
-  listen();
+  addListeners();
   const settings = await (await fetch("/settings")).json();
   setUpChoices(settings);
   setUpStarters(settings.starters, send);

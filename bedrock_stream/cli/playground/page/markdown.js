@@ -1,5 +1,5 @@
-// Markdown while it streams in: source in, DOM nodes out. Only a small part of the language, and never any HTML: what
-// looks like a tag is text, because text is all that is ever made of it. Links go to http and https alone.
+// Incremental rendering of a Markdown subset to DOM nodes. HTML in the source is never parsed: it becomes text nodes.
+// Only http and https links are rendered as links.
 
 import { make } from "./dom.js";
 
@@ -12,25 +12,25 @@ const TABLE = /^ *\|? *:?-+:? *(\| *:?-+:? *)*\|? *$/;
 const INLINE =
   /\\([!-/:-@[-`{-~])|(`+)(?!`)([\s\S]*?[^`])\2(?!`)|\[([^\][]*)\]\(<?([^\s()<>]+(?:\([^\s()]*\))?)>?\)|\*\*(?=\S)([\s\S]*?\S)\*\*(?!\*)|\*(?![\s*])([^*]*?[^\s*])\*(?!\*)|(?<!\w)__(?=\S)([\s\S]*?\S)__(?!\w)|(?<!\w)_(?![\s_])([^_]*?[^\s_])_(?!\w)|(?<!["'(=<])\bhttps?:\/\/[^\s<>"'`)\]]*[^\s<>"'`)\].,;:!?]/g;
 
-/** Draws a growing source into an element; blocks whose source stays the same keep their nodes. */
+/** Renderer of a growing source into an element. Blocks whose source is unchanged keep their nodes. */
 export class Markdown {
   constructor(element) {
     this.element = element;
     this.source = "";
     this.drawn = [];
-    this.asked = false;
+    this.scheduled = false;
   }
 
   add(text) {
     this.source += text;
-    if (this.asked) return;
-    this.asked = true;
-    // A frame of the screen is as often as anybody can see; a hidden tab draws when it is seen again.
+    if (this.scheduled) return;
+    this.scheduled = true;
+    // At most once per display frame. A hidden tab draws when it becomes visible again.
     requestAnimationFrame(() => this.draw());
   }
 
   draw() {
-    this.asked = false;
+    this.scheduled = false;
     const sources = blocks(this.source);
     let same = 0;
     while (same < sources.length && sources[same] === this.drawn[same]) same += 1;
@@ -42,17 +42,17 @@ export class Markdown {
 
 // ---------------------------------------------------------------------------------------------------------- blocks
 
-/** Cut a source into the sources of its blocks. */
+/** Split a source into the sources of its blocks. */
 export function blocks(source) {
   const lines = source.replace(/\r\n?/g, "\n").split("\n");
-  const found = [];
+  const result = [];
   let at = 0;
   while (at < lines.length) {
     const end = endOfBlock(lines, at);
-    if (lines[at].trim()) found.push(lines.slice(at, end).join("\n").trimEnd());
+    if (lines[at].trim()) result.push(lines.slice(at, end).join("\n").trimEnd());
     at = end;
   }
-  return found;
+  return result;
 }
 
 function endOfBlock(lines, start) {
@@ -118,10 +118,10 @@ function code(lines, fence) {
   return scrolling(outer, fence[3] ? `Code, ${fence[3]}` : "Code");
 }
 
-/** What may be wider than the page: reached by the keyboard, and named for those who hear it. */
+/** Make an element that may be wider than the page focusable for keyboard scrolling, and name it. */
 function scrolling(element, name) {
   element.tabIndex = 0;
-  element.setAttribute("role", "group"); // not a landmark: there may be many of one name
+  element.setAttribute("role", "group"); // not a landmark, because several may have the same name
   element.setAttribute("aria-label", name);
   return element;
 }
@@ -141,7 +141,7 @@ function list(lines) {
     const least = Math.min(...rest.filter((line) => line.trim()).map(depth));
     const inner = [first, ...rest.map((line) => line.slice(Math.min(least, depth(line))))].join("\n");
     const parts = blocks(inner);
-    const tight = parts.map((part, place) => (place === 0 && !special(part) ? make("span", "", ...inline(part)) : block(part)));
+    const tight = parts.map((part, index) => (index === 0 && !special(part) ? make("span", "", ...inline(part)) : block(part)));
     element.append(make("li", "", ...tight));
   }
   return element;
@@ -161,31 +161,31 @@ const cells = (line) => line.trim().replace(/^\||\|$/g, "").split("|").map((cell
 
 // ---------------------------------------------------------------------------------------------------------- inline
 
-/** The nodes of a piece of running text. */
+/** Return the nodes of inline text. */
 export function inline(source) {
   const nodes = [];
   let at = 0;
-  for (const found of source.matchAll(INLINE)) {
-    if (found.index > at) nodes.push(source.slice(at, found.index));
-    nodes.push(span(found));
-    at = found.index + found[0].length;
+  for (const match of source.matchAll(INLINE)) {
+    if (match.index > at) nodes.push(source.slice(at, match.index));
+    nodes.push(span(match));
+    at = match.index + match[0].length;
   }
   if (at < source.length) nodes.push(source.slice(at));
   return nodes;
 }
 
-function span(found) {
-  const [whole, escaped, ticks, codeText, label, target, strong, em, strong2, em2] = found;
+function span(match) {
+  const [full, escaped, ticks, codeText, label, target, strong, em, strong2, em2] = match;
   if (escaped !== undefined) return escaped;
   if (ticks !== undefined) return make("code", "", codeText.replace(/^ (.*) $/s, "$1"));
-  if (target !== undefined) return link(target, inline(label), whole);
+  if (target !== undefined) return link(target, inline(label), full);
   if (strong !== undefined || strong2 !== undefined) return make("strong", "", ...inline(strong ?? strong2));
   if (em !== undefined || em2 !== undefined) return make("em", "", ...inline(em ?? em2));
-  return link(whole, [whole], whole);
+  return link(full, [full], full);
 }
 
-function link(target, children, whole) {
-  if (!/^https?:\/\//i.test(target) || !URL.canParse(target)) return whole;
+function link(target, children, full) {
+  if (!/^https?:\/\//i.test(target) || !URL.canParse(target)) return full;
   const element = make("a", "", ...children);
   element.href = target;
   element.rel = "noopener noreferrer nofollow";

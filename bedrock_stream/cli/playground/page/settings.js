@@ -1,9 +1,9 @@
-// The theme, the panels, and what is chosen around the prompt.
+// The theme, the panels, and the options of the next request.
 
 import { byId, make } from "./dom.js";
 
 const OTHER = "other";
-const THEMES = { system: ["◐", "as the system"], light: ["☀", "light"], dark: ["☾", "dark"] };
+const THEMES = { system: ["◐", "system"], light: ["☀", "light"], dark: ["☾", "dark"] };
 
 export function setUpTheme() {
   const button = byId("theme");
@@ -11,10 +11,10 @@ export function setUpTheme() {
   const apply = () => {
     if (theme === "system") delete document.documentElement.dataset.theme;
     else document.documentElement.dataset.theme = theme;
-    const [sign, words] = THEMES[theme] ?? THEMES.system;
-    button.textContent = sign;
-    button.setAttribute("aria-label", `Theme: ${words}`);
-    button.title = `Theme: ${words}`;
+    const [icon, label] = THEMES[theme] ?? THEMES.system;
+    button.textContent = icon;
+    button.setAttribute("aria-label", `Theme: ${label}`);
+    button.title = `Theme: ${label}`;
   };
   button.addEventListener("click", () => {
     const names = Object.keys(THEMES);
@@ -25,9 +25,9 @@ export function setUpTheme() {
   apply();
 }
 
-/** One panel at a time beside the conversation; on a narrow screen it covers it. */
+/** Open one panel at a time: next to the conversation, or on top of it on a narrow screen. */
 export function setUpPanels() {
-  narrow.addEventListener("change", hideCovered);
+  narrow.addEventListener("change", updateInert);
   for (const name of ["options", "frames"]) {
     byId(`toggle-${name}`).addEventListener("click", () => showPanel(name, byId(name).hidden));
     document.querySelector(`[data-closes="${name}"]`).addEventListener("click", () => {
@@ -37,18 +37,18 @@ export function setUpPanels() {
   }
 }
 
-export function showPanel(name, wanted) {
+function showPanel(name, visible) {
   for (const other of ["options", "frames"]) {
-    const open = other === name && wanted;
+    const open = other === name && visible;
     byId(other).hidden = !open;
     byId(`toggle-${other}`).setAttribute("aria-expanded", String(open));
   }
-  hideCovered();
-  if (wanted && isNarrow()) document.querySelector(`[data-closes="${name}"]`).focus();
+  updateInert();
+  if (visible && isNarrow()) document.querySelector(`[data-closes="${name}"]`).focus();
 }
 
-/** What a panel covers cannot be seen, so it cannot be reached either. */
-function hideCovered() {
+/** Make everything that a panel covers inert, so that the keyboard cannot reach what is not visible. */
+function updateInert() {
   const covered = isNarrow() && ["options", "frames"].some((name) => !byId(name).hidden);
   for (const part of document.querySelectorAll(".skip, .bar, .chat")) part.inert = covered;
 }
@@ -56,8 +56,8 @@ function hideCovered() {
 const narrow = matchMedia("(max-width: 860px)");
 const isNarrow = () => narrow.matches;
 
-/** Close what covers the conversation; true where something did. */
-export function uncover() {
+/** Close the panel that covers the conversation. Return true if there was one. */
+export function closeCoveringPanel() {
   const open = ["options", "frames"].find((name) => !byId(name).hidden);
   if (!open || !isNarrow()) return false;
   showPanel(open, false);
@@ -68,14 +68,14 @@ export function uncover() {
 export function setUpChoices({ place, region, models }) {
   const badge = byId("place");
   badge.dataset.place = place;
-  badge.textContent = place === "aws" ? `AWS ${region}, costs apply` : "Local emulator";
+  badge.textContent = place === "aws" ? `AWS ${region} (billed)` : "Local emulator";
   byId("welcome-about").textContent =
     place === "aws"
-      ? `Requests go to Amazon Bedrock in ${region} and cost what the model costs. Every frame is kept for you to look at.`
-      : "An emulator on this machine plays Amazon Bedrock: no account, no cost. Its words are scripted; signing, HTTP, binary frames and decoding are real.";
+      ? `Requests go to Amazon Bedrock in ${region} and are billed to your account. Every frame of a response can be inspected.`
+      : "Requests go to an emulator of Amazon Bedrock on this machine: no account, no cost. The responses are scripted. Request signing, HTTP, binary frames and decoding are real.";
   const select = byId("model");
   for (const { name, id } of models) select.append(new Option(name, id));
-  select.append(new Option("Another model", OTHER));
+  select.append(new Option("Other model", OTHER));
   select.addEventListener("change", () => {
     const other = select.value === OTHER;
     byId("other-model").hidden = !other;
@@ -83,7 +83,7 @@ export function setUpChoices({ place, region, models }) {
   });
 }
 
-/** The starters of the empty page. */
+/** Show the suggested prompts of the empty page. */
 export function setUpStarters(starters, send) {
   for (const { title, about, prompt } of starters) {
     const button = make("button", "starter", make("b", "", title), make("span", "", about));
@@ -93,8 +93,8 @@ export function setUpStarters(starters, send) {
   }
 }
 
-/** What goes along with the conversation. */
-export function chosen() {
+/** Return the options that are sent with the conversation. */
+export function selectedOptions() {
   const model = byId("model").value;
   const limit = byId("max-tokens").valueAsNumber;
   return {

@@ -1,4 +1,4 @@
-// One answer on the page, block by block as its events come.
+// One response on the page, built block by block from its events.
 
 import { fact, make } from "./dom.js";
 import { Markdown } from "./markdown.js";
@@ -6,7 +6,7 @@ import { Markdown } from "./markdown.js";
 export class Turn {
   constructor(element) {
     this.element = element;
-    this.text = ""; // of all rounds, for the history where the answer is stopped
+    this.text = ""; // of all rounds, for the history if the response is stopped
     this.round = 0;
     this.blocks = new Map();
     this.calls = new Map();
@@ -16,10 +16,10 @@ export class Turn {
     element.classList.add("waiting");
   }
 
-  /** Show one line. */
+  /** Show one line of the response. */
   show(line) {
-    const shown = this[`on_${line.type}`];
-    if (shown) shown.call(this, line);
+    const handler = this[`on_${line.type}`];
+    if (handler) handler.call(this, line);
   }
 
   on_round(line) {
@@ -29,12 +29,12 @@ export class Turn {
 
   on_text_delta({ index, text }) {
     this.text += text;
-    this.beat();
+    this.countDelta();
     this.block(index, () => this.prose("prose")).add(text);
   }
 
   on_reasoning_delta({ index, text }) {
-    this.beat();
+    this.countDelta();
     if (text) this.block(index, () => this.thought()).add(text);
   }
 
@@ -45,16 +45,16 @@ export class Turn {
   }
 
   on_tool_call_delta({ index, input_json }) {
-    this.beat();
+    this.countDelta();
     this.blocks.get(this.key(index))?.add(input_json);
   }
 
   on_tool_call_end({ id, input }) {
-    this.calls.get(id)?.asked(input !== null);
+    this.calls.get(id)?.inputComplete(input !== null);
   }
 
   on_tool_result(line) {
-    this.calls.get(line.id)?.answered(line);
+    this.calls.get(line.id)?.showResult(line);
   }
 
   on_block_stop({ index }) {
@@ -78,12 +78,12 @@ export class Turn {
   }
 
   on_error(line) {
-    delete this.facts.request; // it stands with the error
+    delete this.facts.request; // shown with the error instead
     const facts = make("dl", "");
-    const known = { code: line.code, HTTP: line.status, request: line.request_id };
-    for (const [term, value] of Object.entries(known)) if (value != null) facts.append(fact(term, String(value)));
-    if (line.mid_stream) facts.append(fact("when", "inside the stream"));
-    if (line.retryable) facts.append(fact("again", "may succeed later"));
+    const values = { code: line.code, "HTTP status": line.status, "request id": line.request_id };
+    for (const [term, value] of Object.entries(values)) if (value != null) facts.append(fact(term, String(value)));
+    if (line.mid_stream) facts.append(fact("received", "mid-stream"));
+    if (line.retryable) facts.append(fact("retry", "may succeed"));
     const card = make("div", "trouble", make("h3", "", line.kind), make("p", "", line.message));
     card.setAttribute("role", "group");
     card.setAttribute("aria-label", `Error: ${line.kind}`);
@@ -92,11 +92,11 @@ export class Turn {
     this.element.append(card);
   }
 
-  /** Nothing more comes. */
+  /** Finish the response: no more lines follow. */
   end(note = "") {
     this.element.classList.remove("waiting");
     for (const block of this.blocks.values()) block.close?.();
-    for (const call of this.calls.values()) call.left();
+    for (const call of this.calls.values()) call.finish();
     if (note) this.element.append(make("p", "note", note));
     this.showMeasures();
   }
@@ -107,9 +107,9 @@ export class Turn {
     return `${this.round}.${index}`;
   }
 
-  block(index, begin) {
+  block(index, create) {
     const key = this.key(index);
-    if (!this.blocks.has(key)) this.blocks.set(key, begin());
+    if (!this.blocks.has(key)) this.blocks.set(key, create());
     return this.blocks.get(key);
   }
 
@@ -124,44 +124,44 @@ export class Turn {
     const element = make("div", "prose");
     this.element.append(make("details", "thought", label, element));
     const markdown = new Markdown(element);
-    const began = performance.now();
+    const started = performance.now();
     markdown.close = () => {
-      label.textContent = `Thought for ${((performance.now() - began) / 1000).toFixed(1)} s`;
+      label.textContent = `Thought for ${((performance.now() - started) / 1000).toFixed(1)} s`;
       markdown.close = undefined;
     };
     return markdown;
   }
 
-  /** A delta came: the rate, as far as deltas can tell it. */
-  beat() {
-    this.began ??= performance.now();
+  /** Count a delta and estimate the output rate from it until the service reports token usage. */
+  countDelta() {
+    this.started ??= performance.now();
     this.deltas += 1;
-    const seconds = (performance.now() - this.began) / 1000;
-    if (seconds > 0.3) this.facts.guess = (this.deltas - 1) / seconds;
+    const seconds = (performance.now() - this.started) / 1000;
+    if (seconds > 0.3) this.facts.estimate = (this.deltas - 1) / seconds;
     if (this.deltas % 8 === 0) this.showMeasures();
   }
 
   showMeasures() {
-    const { first, rate, guess, stop, route, request } = this.facts;
-    const speed = rate != null ? rate.toFixed(0) : guess != null ? `about ${guess.toFixed(0)}` : null;
-    const shown = {
+    const { first, rate, estimate, stop, route, request } = this.facts;
+    const speed = rate != null ? rate.toFixed(0) : estimate != null ? `about ${estimate.toFixed(0)}` : null;
+    const values = {
       "first token": first == null ? null : `${(first * 1000).toFixed(0)} ms`,
       "tokens/s": speed,
-      in: this.usage.input_tokens,
-      out: this.usage.output_tokens,
-      stop,
+      "input tokens": this.usage.input_tokens,
+      "output tokens": this.usage.output_tokens,
+      "stop reason": stop,
       route,
-      request,
+      "request id": request,
     };
     this.measures ??= make("dl", "measures");
     this.measures.replaceChildren(
-      ...Object.entries(shown).filter(([, value]) => value != null).map(([term, value]) => fact(term, String(value))),
+      ...Object.entries(values).filter(([, value]) => value != null).map(([term, value]) => fact(term, String(value))),
     );
-    if (this.measures.childElementCount) this.element.append(this.measures); // always the last
+    if (this.measures.childElementCount) this.element.append(this.measures); // stays the last element
   }
 }
 
-/** A tool call: its input while it is written, its state, its result. */
+/** A tool call: its input as it arrives, its state, and its result. */
 class Call {
   constructor(name) {
     this.state = make("span", "state");
@@ -169,31 +169,31 @@ class Call {
     this.result = make("pre", "result");
     const head = make("div", "tool-head", make("code", "", name), this.state);
     this.element = make("section", "tool", head, this.input, this.result);
-    this.element.setAttribute("role", "group"); // not a landmark: there may be many of one name
+    this.element.setAttribute("role", "group"); // not a landmark, because several may have the same name
     this.element.setAttribute("aria-label", `Tool call ${name}`);
-    this.become("writing", "writing its input");
+    this.setState("writing", "receiving input");
   }
 
   add(fragment) {
     this.input.append(make("span", "fragment", fragment));
   }
 
-  asked(sound) {
-    if (sound) this.become("running", "running");
-    else this.become("failed", "input is no JSON object");
+  inputComplete(valid) {
+    if (valid) this.setState("running", "running");
+    else this.setState("failed", "input is not a JSON object");
   }
 
-  answered({ status, content }) {
-    this.become(status === "error" ? "failed" : "done", status === "error" ? "failed" : "done");
+  showResult({ status, content }) {
+    this.setState(status === "error" ? "failed" : "done", status === "error" ? "failed" : "done");
     this.result.textContent = content.map((item) => item.text ?? JSON.stringify(item.value)).join("\n");
   }
 
-  left() {
-    if (["writing", "running"].includes(this.state.dataset.state)) this.become("left", "not finished");
+  finish() {
+    if (["writing", "running"].includes(this.state.dataset.state)) this.setState("left", "not finished");
   }
 
-  become(state, words) {
+  setState(state, label) {
     this.state.dataset.state = state;
-    this.state.textContent = words;
+    this.state.textContent = label;
   }
 }
