@@ -1,10 +1,10 @@
-"""One question of the page, answered in lines: the library's events as they are, and between them what lies beneath.
+"""Answers one question of the page in lines: the library's events, and between them the frames and the figures.
 
-round       a request begins: its route and the service's id of it
+round       a request begins: its API and the service's id of it
 frame       a frame, before the events that it holds
 ...         an event, or a tool's result
-measures    how fast it goes
-error       the end of a talk that failed
+measures    the time to the first content, and tokens per second
+error       the end of a question that failed
 done        the end of any other, with the messages that join the history
 """
 
@@ -28,17 +28,17 @@ from .errors import describe_error
 from .inspector import FrameView, inspect
 from .tools import TOOLS
 
-__all__ = ("Question", "Say", "answer", "read_question")
+__all__ = ("Question", "Send", "answer", "read_question")
 
-_ROUNDS = 6  # requests for one question at most: on AWS each of them costs
+_ROUNDS = 6  # the limit of requests for one question: on AWS each costs money
 _USE_CONVERSE = {"auto": None, "converse": True, "native": False}
 
-Say: TypeAlias = Callable[[Any], Awaitable[None]]
-"""Takes the next line, as a value."""
+Send: TypeAlias = Callable[[Any], Awaitable[None]]
+"""Sends the next line; it is passed a value that becomes JSON."""
 
 
 class Question(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What the page sends: the whole conversation, and the options beside it."""
+    """The body of a request of the page: the whole conversation, and its options."""
 
     model: str
     messages: tuple[Message, ...]
@@ -50,7 +50,7 @@ class Question(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def read_question(body: bytes) -> Question:
-    """The question in a request's body. Raises `ConfigurationError`."""
+    """Parse the question in a request's body. Raises `ConfigurationError`."""
     try:
         return msgspec.json.decode(body, type=Question)
     except (ValueError, RecursionError) as error:
@@ -73,62 +73,62 @@ class _Done(msgspec.Struct, frozen=True, tag_field="type", tag="done"):
     messages: tuple[Message, ...]
 
 
-async def answer(client: Client, question: Question, say: Say) -> None:
-    """Say every line of the answer. Leaving it, by cancellation too, closes the connection to the service."""
-    talk = _Talk(client, question, say)
+async def answer(client: Client, question: Question, send: Send) -> None:
+    """Send every line of the answer. Leaving early, by cancellation too, closes the connection to the service."""
+    session = _Session(client, question, send)
     try:
-        await talk.run()
+        await session.run()
     except BedrockStreamError as error:
-        await talk.say_frames()
-        await say(describe_error(error))
+        await session.send_frames()
+        await send(describe_error(error))
 
 
-class _Talk:
+class _Session:
     """The rounds of one question."""
 
-    def __init__(self, client: Client, question: Question, say: Say) -> None:
-        self._client, self._question, self._say = client, question, say
+    def __init__(self, client: Client, question: Question, send: Send) -> None:
+        self._client, self._question, self._send = client, question, send
         self._frames: deque[FrameView] = deque()
         self._rounds = 0
-        self._told = 0
+        self._announced = 0
         self._stream: Stream | None = None
-        self._pulse = Meter()
+        self._meter = Meter()
 
     async def run(self) -> None:
-        """From the first line to the last."""
-        said = read_prompt(self._question.messages)
-        async with ToolRun(self._start, said, TOOLS if self._question.tools else (), _ROUNDS) as run:
+        """Send all lines."""
+        asked = read_prompt(self._question.messages)
+        async with ToolRun(self._start, asked, TOOLS if self._question.tools else (), _ROUNDS) as run:
             async for event in run:
-                await self._tell(event)
-        await self.say_frames()
-        await self._say(_Done(run.messages[len(said) :]))
+                await self._send_event(event)
+        await self.send_frames()
+        await self._send(_Done(run.messages[len(asked) :]))
 
-    async def say_frames(self) -> None:
-        """The frames that nobody was told of yet."""
+    async def send_frames(self) -> None:
+        """Send the frames that were received and not sent yet."""
         while self._frames:
-            await self._say(self._frames.popleft())
+            await self._send(self._frames.popleft())
 
     def _start(self, messages: tuple[Message, ...]) -> Stream:
         stream = self._client.stream(self._question.model, messages, **_options(self._question))
         self._rounds += 1
         inspect(stream, self._frames.append, self._rounds)
-        self._stream, self._pulse = stream, Meter()
+        self._stream, self._meter = stream, Meter()
         return stream
 
-    async def _tell(self, event: ToolRunEvent) -> None:
-        if isinstance(event, ToolResult):  # the next round has been made ready, but nothing of it has been sent
-            await self._say(event)
+    async def _send_event(self, event: ToolRunEvent) -> None:
+        if isinstance(event, ToolResult):  # the next stream exists, but nothing of it has been sent
+            await self._send(event)
             return
-        if self._told < self._rounds and self._stream is not None:
-            self._told = self._rounds
+        if self._announced < self._rounds and self._stream is not None:
+            self._announced = self._rounds
             stream = self._stream
-            await self._say(_Round(self._rounds, stream.model, stream.route, stream.request_id))
-        await self.say_frames()
-        waiting = self._pulse.first_content is None
-        self._pulse.record(event)
-        await self._say(event)
-        if isinstance(event, Metadata) or (waiting and self._pulse.first_content is not None):
-            await self._say(_Measures(self._pulse.first_content, self._pulse.tokens_per_second))
+            await self._send(_Round(self._rounds, stream.model, stream.route, stream.request_id))
+        await self.send_frames()
+        waiting = self._meter.first_content is None
+        self._meter.record(event)
+        await self._send(event)
+        if isinstance(event, Metadata) or (waiting and self._meter.first_content is not None):
+            await self._send(_Measures(self._meter.first_content, self._meter.tokens_per_second))
 
 
 def _options(question: Question) -> CallOptions:
