@@ -1,7 +1,7 @@
-"""Observers: hooks for traces, metrics, logs and frame inspectors. A call that nobody observes pays nothing for them.
+"""Observers: hooks for traces, metrics, logs and frame inspectors. A call without an observation pays nothing for them.
 
 An observer is called once for each call, in the caller's own context, and returns an observation of it or None. The
-observation receives the call's steps, from its start to its one end, whatever the way out. It is never awaited, and
+observation receives the call's steps, from its start to its one end, however it ends. It is never awaited, and
 what it raises is logged and changes nothing.
 """
 

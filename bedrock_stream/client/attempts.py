@@ -1,7 +1,7 @@
 """The attempts of one call: sends it, again where `Retries` says so, and reports each attempt to the observers.
 
-A refusal that a new signature cures (an expired token, a clock that is off) is sent again within the same attempt and
-shown to nobody, whether it comes as a status or as the first frame of a stream.
+A request that is refused for its signature (an expired token, clock skew) is signed and sent again within the same
+attempt. Neither the caller nor an observer sees that, whether the refusal is a status or the first frame of a stream.
 """
 
 from __future__ import annotations
@@ -261,7 +261,7 @@ class Attempts:
         return True
 
     async def _recovers(self, error: BedrockStreamError) -> bool:
-        """Return whether a new signature may cure a refusal by the service; only a response can hold one."""
+        """Return whether the request may succeed with a new signature. Only a response can refuse the old one."""
         if self._signer is None or not self._responded:
             return False
         return await self._signer.can_recover(error, self._date)

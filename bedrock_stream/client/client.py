@@ -169,8 +169,8 @@ class Client:
     def invoke_stream(self, model: str, body: Mapping[str, Any], **options: Any) -> RawStream:
         """Stream any model's own JSON: `body` is sent as it is, each document is received as a dict.
 
-        `options`: `region`, the credentials of the call, `timeouts`, `retry`. Bedrock marks no end that all families
-        share, so only a torn body can be told from a finished one.
+        `options`: `region`, the credentials of the call, `timeouts`, `retry`. The families mark the end
+        of a response in different ways, so only a body that was cut off raises `StreamInterrupted`.
         """
         return RawStream(self._raw_attempts(model, body, options, streaming=True))
 

@@ -52,8 +52,8 @@ class Stream(BaseStream[Event]):
 class RawStream(BaseStream[dict[str, Any]]):
     """A model's own JSON documents as dicts; made by `Client.invoke_stream()`.
 
-    Bedrock marks no end that all families share, so only the transport can detect a truncated response: a torn body
-    raises, a response that a proxy ended properly does not.
+    The families mark the end of a response in different ways, so only the transport can detect a truncated one: a body
+    that was cut off raises `StreamInterrupted`, a body that a proxy ended properly does not.
     """
 
     __slots__ = ()

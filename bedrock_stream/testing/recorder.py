@@ -25,7 +25,7 @@ __all__ = ("record",)
 
 _S = TypeVar("_S", bound=BaseStream[Any])
 
-# Headers that describe the response and identify nobody.
+# Headers that describe the response and hold no identity.
 _HEADERS = (
     "Content-Type",
     "x-amzn-RequestId",
@@ -42,7 +42,7 @@ def record(stream: _S, path: str | PathLike[str]) -> _Recorder[_S]:
             async for event in stream:
                 ...
 
-    Any stream can be recorded before anything is sent. The file is written on leaving, whatever the way out: a response
+    Any stream can be recorded before anything is sent. The file is written on leaving, also after an error: a response
     that broke off, or was left early, is recorded as one that breaks off there, and an error in place of a response as
     that error. Credentials and signatures are not in it, and account ids are masked. The prompt and the response are in
     it, so check the file before you publish it. Raises `ConfigurationError` for a stream that has begun, `OSError` if

@@ -23,7 +23,7 @@ __all__ = ("Checksum", "FrameInspector", "FrameView", "HeaderView", "inspect", "
 
 _PRELUDE = Struct(">III")
 _CRC = Struct(">I")
-_RAW_SHOWN = 64 * 1024  # an image has frames of megabytes, which nobody reads as hex
+_RAW_SHOWN = 64 * 1024  # an image has frames of megabytes, too long to read as hex
 _TYPES = ("true", "false", "int8", "int16", "int32", "int64", "bytes", "string", "timestamp", "uuid")
 _SIZES = (0, 0, 1, 2, 4, 8, None, None, 8, 16)
 
