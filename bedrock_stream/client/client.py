@@ -28,7 +28,7 @@ from ..types.checks import is_integer
 from ..types.messages import Message, Prompt, read_prompt
 from ..types.options import CallOptions, Options, read_options
 from ..types.response import Response
-from ..types.settings import DEFAULT_REGION, RetryPolicy, Target, Timeouts, check_region, read_targets
+from ..types.settings import RetryPolicy, Target, Timeouts, check_region, read_targets
 from .attempts import Attempts
 from .document import receive_document
 from .logs import LogLines
@@ -120,7 +120,7 @@ class Client:
         self._connect(ssl, proxy)
         self._state = ClientState(settings, self._resolver, self._transports)
         if endpoint_url is not None:
-            self._state.endpoint(region or DEFAULT_REGION)  # a bad one is reported here, not at the first call
+            self._state.check_endpoint()  # a bad one is reported here, not at the first call
 
     def stream(self, model: str, prompt: Prompt, **options: Unpack[CallOptions]) -> Stream:
         """Stream a response. Nothing is sent before the first await.

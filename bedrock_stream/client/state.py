@@ -16,7 +16,7 @@ from ..request.call import Call, Destination
 from ..request.endpoints import Endpoint, resolve_endpoint, resolve_region
 from ..types.options import Options
 from ..types.response import Response
-from ..types.settings import RetryPolicy, Target, Timeouts
+from ..types.settings import DEFAULT_REGION, RetryPolicy, Target, Timeouts
 from .pricing import Price, cost_of, price_for
 from .retry import Breaker, Budget
 
@@ -69,35 +69,35 @@ class ClientState:
 
     def destination(self, options: Options, target: Target | None = None) -> Destination:
         """Return where a call with these options is sent. Raises `ConfigurationError`."""
-        settings = self.settings
+        settings, profile = self.settings, self.resolver.profile.settings
         key_source = call_key_source(
             options.api_key, options.access_key_id, options.secret_access_key, options.session_token
         )
-        region, endpoint_url = options.region, None
-        target_source = None
+        region = options.region or settings.region or self.resolver.region(key_source)
+        endpoint_url = None
         if target is not None:
             region, endpoint_url = target.region or region, target.endpoint_url
-            target_source = target_key_source(target.api_key, target.credentials)
-        region = region or settings.region or self.resolver.region(key_source)
-        region = resolve_region(region, os.environ, self.resolver.profile.settings)
+            key_source = target_key_source(target.api_key, target.credentials) or key_source
+        region = resolve_region(region, os.environ, profile)
         return Destination(
             region=region,
-            endpoint=self.endpoint(region, endpoint_url),
-            key_source=target_source or key_source,
+            endpoint=self._endpoint(region, endpoint_url, profile),
+            key_source=key_source,
             timeouts=options.timeouts or settings.timeouts,
             retry=options.retry or settings.retry,
         )
 
-    def endpoint(self, region: str, endpoint_url: str | None = None) -> Endpoint:
-        """Return the endpoint of a region; `endpoint_url` takes precedence over the client's.
+    def check_endpoint(self) -> None:
+        """Raise `ConfigurationError` if the client's endpoint cannot be used."""
+        self._endpoint(self.settings.region or DEFAULT_REGION, None, self.resolver.profile.settings)
 
-        Raises `ConfigurationError`.
-        """
+    def _endpoint(self, region: str, endpoint_url: str | None, profile: Mapping[str, str]) -> Endpoint:
+        """Return the endpoint of a region; a target's `endpoint_url` takes precedence over the client's."""
         settings = self.settings
         return resolve_endpoint(
             region,
             os.environ,
-            self.resolver.profile.settings,
+            profile,
             endpoint_url=endpoint_url or settings.endpoint_url,
             use_fips=settings.use_fips,
             use_dual_stack=settings.use_dual_stack,

@@ -2,7 +2,7 @@
 
 The limits of a wait count only while the reader waits for bytes: a consumer may work for minutes on one event. The
 unread limit is the opposite: it counts while the stream is not read. Events cost nothing: a wait reads the time once,
-and progress is seen in a counter that the stream keeps anyway. The event loop's handle refers to the timer weakly and the
+and progress is seen in a counter that the stream keeps anyway. The loop's handle refers to the timer weakly, and the
 timer to its stream, so neither keeps a dropped stream alive.
 """
 
