@@ -19,7 +19,7 @@ from tests.conftest import KEYS
 
 MODEL = "amazon.nova-lite-v1:0"
 
-# ------------------------------------------------------------------------------------------- refused before it is sent
+# -------------------------------------------------------------------------------------------- refused before it is sent
 
 BAD_CALLS: list[tuple[dict[str, Any], str]] = [
     ({"model": ""}, "model: '' is not a model id"),
@@ -71,21 +71,21 @@ BAD_CLIENTS: list[tuple[dict[str, Any], str]] = [
 
 
 @pytest.mark.parametrize(("arguments", "sentence"), BAD_CLIENTS, ids=[sentence[:40] for _, sentence in BAD_CLIENTS])
-def test_a_bad_client_is_refused_when_it_is_made(arguments: dict[str, Any], sentence: str) -> None:
+def test_a_bad_argument_of_a_client_is_refused_at_construction(arguments: dict[str, Any], sentence: str) -> None:
     with pytest.raises(errors.ConfigurationError, match=sentence):
         Client(**arguments)
 
 
-# ---------------------------------------------------------------------------------------------- where it goes, as whom
+# ----------------------------------------------------------------------------------------------- where it goes, as whom
 
 
-async def test_the_prefix_of_other_tools_is_dropped_from_the_model(emulator: Emulator, client: Client) -> None:
+async def test_prefixes_of_other_tools_are_removed_from_the_model_id(emulator: Emulator, client: Client) -> None:
     for prefix in ("", "bedrock:", "amazon_bedrock:"):
         await client.generate(prefix + MODEL, "Hi")
     assert {request.model for request in emulator.requests} == {MODEL}
 
 
-async def test_the_region_of_a_call_changes_what_is_signed() -> None:
+async def test_the_region_of_a_call_is_signed() -> None:
     async with (
         Emulator(region="eu-west-1") as emulator,
         Client(region="us-east-1", endpoint_url=emulator.url, credentials=KEYS) as client,
@@ -96,7 +96,7 @@ async def test_the_region_of_a_call_changes_what_is_signed() -> None:
         assert caught.value.region == "us-east-1"
 
 
-async def test_keys_of_a_call_go_before_those_of_the_client(emulator: Emulator) -> None:
+async def test_credentials_of_a_call_take_precedence_over_the_clients(emulator: Emulator) -> None:
     async with Client(region="us-east-1", endpoint_url=emulator.url, api_key="wrong") as client:
         with pytest.raises(errors.AccessDenied):
             await client.generate(MODEL, "Hi")
@@ -107,7 +107,7 @@ async def test_keys_of_a_call_go_before_those_of_the_client(emulator: Emulator) 
     assert [request.auth for request in emulator.requests] == [None, "bearer", "sigv4"]
 
 
-async def test_a_provider_is_asked_for_each_request(emulator: Emulator) -> None:
+async def test_a_provider_is_called_for_each_request(emulator: Emulator) -> None:
     asked: list[int] = []
 
     def keys() -> Credentials:
@@ -121,7 +121,7 @@ async def test_a_provider_is_asked_for_each_request(emulator: Emulator) -> None:
     assert threading.get_ident() not in asked
 
 
-async def test_without_keys_the_error_names_every_place(emulator: Emulator) -> None:
+async def test_missing_credentials_name_every_place_that_was_searched(emulator: Emulator) -> None:
     async with Client(region="us-east-1", endpoint_url=emulator.url) as client:
         with pytest.raises(errors.MissingCredentials) as caught:
             await client.stream(MODEL, "Hi").open()
@@ -130,7 +130,7 @@ async def test_without_keys_the_error_names_every_place(emulator: Emulator) -> N
     assert emulator.requests == []
 
 
-async def test_secrets_stay_out_of_errors_and_reprs(emulator: Emulator) -> None:
+async def test_secrets_are_not_in_errors_or_reprs(emulator: Emulator) -> None:
     secret = "s3cr3t-s3cr3t-s3cr3t"
     async with Client(
         region="us-east-1", endpoint_url=emulator.url, credentials=Credentials("AKIDEXAMPLE", secret, secret)
@@ -144,7 +144,7 @@ async def test_secrets_stay_out_of_errors_and_reprs(emulator: Emulator) -> None:
     assert secret not in "".join([*shown, str(refused.value)])
 
 
-async def test_the_environment_sets_up_the_module_level_functions(
+async def test_the_environment_configures_the_module_level_functions(
     emulator: Emulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL_BEDROCK_RUNTIME", emulator.url)
@@ -163,7 +163,7 @@ async def test_timeouts_of_a_call_replace_those_of_the_client(emulator: Emulator
     assert client.stream(MODEL, "Hi")._call.timeouts == Timeouts()
 
 
-# --------------------------------------------------------------------------------------------------------- event loops
+# ---------------------------------------------------------------------------------------------------------- event loops
 
 
 class Beside:
@@ -189,7 +189,7 @@ class Beside:
         self._thread.join()
 
 
-def test_one_client_serves_many_loops_one_after_another() -> None:
+def test_one_client_serves_consecutive_loops() -> None:
     with Beside() as url:
         client = Client(region="us-east-1", endpoint_url=url, credentials=KEYS)
         for _ in range(10):
@@ -215,7 +215,7 @@ def test_one_client_serves_two_loops_in_two_threads() -> None:
     assert len(client._transports) == 0
 
 
-def test_closing_a_client_reaches_the_loops_of_other_threads() -> None:
+def test_closing_a_client_closes_streams_on_loops_of_other_threads() -> None:
     opened, closed = threading.Event(), threading.Event()
     ends: list[BaseException] = []
 
@@ -245,7 +245,7 @@ def test_closing_a_client_reaches_the_loops_of_other_threads() -> None:
     assert len(ends) == 1
 
 
-def test_a_loop_that_ended_without_cleaning_up_is_forgotten() -> None:
+def test_a_loop_that_was_closed_without_cleanup_is_forgotten() -> None:
     with Beside() as url:
         client = Client(region="us-east-1", endpoint_url=url, credentials=KEYS)
         loop = asyncio.new_event_loop()
@@ -272,7 +272,7 @@ asyncio.run(main())
 
 
 @pytest.mark.parametrize("run", ["asyncio.run", "uvloop.run"])
-def test_a_plain_script_ends_without_a_warning(run: str) -> None:
+def test_a_plain_script_runs_without_a_warning(run: str) -> None:
     if run == "uvloop.run":
         pytest.importorskip("uvloop")
     code = SCRIPT.replace("asyncio.run", run).replace("import asyncio", f"import {run.partition('.')[0]}")
@@ -296,5 +296,5 @@ def test_a_plain_script_ends_without_a_warning(run: str) -> None:
     assert "emulator" in done.stdout
 
 
-def test_the_version_is_told() -> None:
+def test_the_version_has_three_parts() -> None:
     assert bedrock_stream.__version__.count(".") == 2

@@ -41,7 +41,7 @@ LLAMA = "us.meta.llama3-2-3b-instruct-v1:0"
 SECRET = "s3cr3t-s3cr3t-s3cr3t"
 TOOL = {"name": "look", "description": "Looks.", "input_schema": {"type": "object", "properties": {}}}
 
-# ------------------------------------------------------------------------------------------------------------ explain
+# -------------------------------------------------------------------------------------------------------------- explain
 
 
 def forbidden() -> Any:
@@ -80,7 +80,7 @@ PLACES: list[tuple[str, dict[str, Any], dict[str, Any], dict[str, str], str]] = 
 
 
 @pytest.mark.parametrize(("made", "given", "around", "place"), [row[1:] for row in PLACES], ids=[r[0] for r in PLACES])
-async def test_it_tells_the_place_of_the_keys_and_no_secret(
+async def test_it_shows_the_source_of_the_credentials_and_no_secret(
     emulator: Emulator,
     monkeypatch: pytest.MonkeyPatch,
     made: dict[str, Any],
@@ -116,7 +116,7 @@ ROUTES: list[tuple[str, dict[str, Any], str, str, str]] = [
 
 
 @pytest.mark.parametrize(("model", "given", "family", "route", "reason"), ROUTES)
-async def test_it_tells_the_route_and_why_and_what_stream_would_send(
+async def test_it_shows_the_route_its_reason_and_the_request_of_stream(
     emulator: Emulator, client: Client, model: str, given: dict[str, Any], family: str, route: str, reason: str
 ) -> None:
     explanation = client.explain(model, "Hi", max_tokens=100, **given)
@@ -134,7 +134,7 @@ async def test_it_tells_the_route_and_why_and_what_stream_would_send(
     assert sent.headers["Authorization"].startswith(explanation.headers["Authorization"].split()[0])
 
 
-async def test_it_tells_where_the_endpoint_comes_from(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_it_shows_the_source_of_the_endpoint(monkeypatch: pytest.MonkeyPatch) -> None:
     async with Client(api_key=API_KEY) as client:
         explanation = client.explain(NOVA, "Hi", region="eu-west-1")
         assert (explanation.region, explanation.endpoint_source) == ("eu-west-1", "region")
@@ -154,14 +154,14 @@ async def test_it_tells_where_the_endpoint_comes_from(monkeypatch: pytest.Monkey
         assert explanation.url.startswith("https://other.example.com/model/")
 
 
-async def test_attachments_stand_in_the_body_as_they_are_sent(client: Client) -> None:
+async def test_attachments_are_in_the_body_as_they_are_sent(client: Client) -> None:
     image = Image(b"\x89PNG\r\n\x1a\n" + bytes(300_000))
     body = client.explain(NOVA, Message.user("Look", image)).body
     data = body["messages"][0]["content"][1]["image"]["source"]["bytes"]
     assert msgspec.convert(data, bytes) == image.data
 
 
-async def test_what_a_call_refuses_is_refused_here_too(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_explain_refuses_the_same_arguments_as_a_call(monkeypatch: pytest.MonkeyPatch) -> None:
     async with Client(region=REGION) as client:
         with pytest.raises(errors.MissingCredentials):
             client.explain(NOVA, "Hi")
@@ -177,10 +177,10 @@ async def test_what_a_call_refuses_is_refused_here_too(monkeypatch: pytest.Monke
                 client.explain(NOVA, "Hi", **options)
 
 
-# -------------------------------------------------------------------------------------------------------- count_tokens
+# --------------------------------------------------------------------------------------------------------- count_tokens
 
 
-async def test_tokens_are_counted_as_the_service_counts_them(emulator: Emulator, client: Client) -> None:
+async def test_tokens_are_counted_by_the_service(emulator: Emulator, client: Client) -> None:
     count = await client.count_tokens(CLAUDE, "How many are these?", system="Count.", tools=[TOOL], max_tokens=5)
     (sent,) = emulator.requests
     assert (sent.operation, sent.model) == ("CountTokens", CLAUDE)
@@ -211,7 +211,7 @@ async def test_tokens_are_counted_as_the_service_counts_them(emulator: Emulator,
     assert await client.count_tokens(CLAUDE, "Hi") == 7
 
 
-async def test_reasoning_and_history_are_counted_too(emulator: Emulator, client: Client) -> None:
+async def test_reasoning_and_history_are_counted(emulator: Emulator, client: Client) -> None:
     emulator.script(say("Looking."), tool_call("look", {}, id="call-1"))
     first = await client.generate(CLAUDE, "Hi", tools=[TOOL])
     result = {"role": "user", "content": [{"toolResult": {"toolUseId": "call-1", "content": [{"text": "there"}]}}]}
@@ -230,12 +230,12 @@ PROFILES = [
 
 
 @pytest.mark.parametrize("model", PROFILES, ids=["us", "global", "profile ARN", "model ARN"])
-async def test_the_model_behind_a_profile_is_asked(emulator: Emulator, client: Client, model: str) -> None:
+async def test_tokens_are_counted_by_the_model_of_a_profile(emulator: Emulator, client: Client, model: str) -> None:
     assert await client.count_tokens(model, "Hi") > 0
     assert [request.model for request in emulator.requests] == [CLAUDE]
 
 
-async def test_keys_and_region_of_the_call_are_used_for_counting() -> None:
+async def test_credentials_and_region_of_the_call_are_used_for_counting() -> None:
     keys = {"access_key_id": ACCESS_KEY_ID, "secret_access_key": SECRET_ACCESS_KEY, "region": "eu-west-1"}
     async with Emulator(region="eu-west-1") as emulator, Client(endpoint_url=emulator.url, api_key="wrong") as client:
         assert await client.count_tokens(CLAUDE, "Hi", api_key=API_KEY)
@@ -246,14 +246,14 @@ async def test_keys_and_region_of_the_call_are_used_for_counting() -> None:
 
 
 @pytest.mark.parametrize("model", [NOVA, GPT_OSS, LLAMA, "cohere.command-r-plus-v1:0"])
-async def test_models_that_cannot_count_say_so(client: Client, model: str) -> None:
+async def test_models_that_cannot_count_tokens_raise(client: Client, model: str) -> None:
     with pytest.raises(errors.ValidationFailed, match="doesn't support counting tokens") as caught:
         await client.count_tokens(model, "Hi")
     assert (caught.value.status, caught.value.region) == (400, REGION)
     assert caught.value.request_id
 
 
-async def test_a_count_that_is_none_is_an_invalid_answer(emulator: Emulator, client: Client) -> None:
+async def test_a_response_without_a_valid_count_raises(emulator: Emulator, client: Client) -> None:
     for body in (b"{}", b'{"inputTokens":"7"}', b'{"inputTokens":true}', b"[]", b"{"):
         emulator.script(content_type("application/json", body))
         with pytest.raises(errors.InvalidFrame):
@@ -291,7 +291,7 @@ def told_whole(model: str, document: dict[str, Any]) -> Any:
 
 
 @FAMILIES
-async def test_a_family_s_own_body_gets_its_own_documents(emulator: Emulator, client: Client, model: str) -> None:
+async def test_a_native_body_returns_native_documents(emulator: Emulator, client: Client, model: str) -> None:
     emulator.script(say("Hello there"))
     emulator.script(say("Hello there"))
     async with client.invoke_stream(f"bedrock:{model}", BODIES[model]) as stream:
@@ -313,14 +313,14 @@ async def test_a_family_s_own_body_gets_its_own_documents(emulator: Emulator, cl
     assert streamed.headers["X-Amzn-Bedrock-Accept"] == asked.headers["Accept"] == "application/json"
 
 
-async def test_documents_come_as_they_are_whatever_the_cut(emulator: Emulator, client: Client) -> None:
+async def test_documents_are_unchanged_by_any_split_of_the_bytes(emulator: Emulator, client: Client) -> None:
     said: list[dict[str, Any]] = [{"type": "a", "p": "not padding"}, {"type": "b", "deep": [1, {"ü": None}]}, {}]
     emulator.script(rechunk(7), *(event("chunk", item) for item in said), cut())
     async with client.invoke_stream(LLAMA, BODIES[LLAMA]) as stream:
         assert [item async for item in stream] == said
 
 
-async def test_a_clean_end_is_an_end_and_a_torn_one_is_not(emulator: Emulator, client: Client) -> None:
+async def test_a_raw_stream_ends_only_with_a_properly_ended_body(emulator: Emulator, client: Client) -> None:
     emulator.script(say(["Hel", "lo"]), cut())
     assert told(LLAMA, [item async for item in client.invoke_stream(LLAMA, BODIES[LLAMA])]) == "Hello"
     for broken in (cut(torn=True), cut(inside=9), flip_bit(200)):
@@ -337,7 +337,7 @@ async def test_a_clean_end_is_an_end_and_a_torn_one_is_not(emulator: Emulator, c
             await anext(stream)
 
 
-async def test_a_whole_answer_that_is_torn_or_no_object_raises(emulator: Emulator, client: Client) -> None:
+async def test_a_document_that_is_truncated_or_not_an_object_raises(emulator: Emulator, client: Client) -> None:
     emulator.script(say("Hello"), cut())
     with pytest.raises(errors.StreamInterrupted):
         await client.invoke(LLAMA, BODIES[LLAMA])
@@ -351,7 +351,7 @@ async def test_a_whole_answer_that_is_torn_or_no_object_raises(emulator: Emulato
         await client.invoke(LLAMA, BODIES[LLAMA])
 
 
-async def test_errors_are_typed_before_the_answer_and_inside_it(emulator: Emulator, client: Client) -> None:
+async def test_errors_are_typed_before_and_within_a_raw_stream(emulator: Emulator, client: Client) -> None:
     emulator.script(http_error(429, "ThrottlingException", "Slow down."))
     emulator.script(http_error(429, "ThrottlingException", "Slow down."))
     with pytest.raises(errors.Throttled) as before:
@@ -372,7 +372,7 @@ async def test_errors_are_typed_before_the_answer_and_inside_it(emulator: Emulat
     await emulator.wait_until_idle()
 
 
-async def test_what_the_model_refuses_is_a_validation_error(client: Client) -> None:
+async def test_a_body_that_the_model_rejects_is_a_validation_error(client: Client) -> None:
     with pytest.raises(errors.ValidationFailed, match="extraneous key"):
         await client.invoke(LLAMA, {"prompt": "Hi", "unknown": 1})
     with pytest.raises(errors.ValidationFailed):
@@ -389,7 +389,7 @@ async def test_leaving_a_raw_stream_closes_its_connection(emulator: Emulator, cl
         await anext(stream)
 
 
-async def test_a_family_that_nobody_here_knows_can_be_asked(client: Client) -> None:
+async def test_an_unknown_family_can_be_invoked(client: Client) -> None:
     """Its documents pass through; the server of this test speaks for it."""
     document = {"event_type": "text-generation", "text": "Bonjour", "is_finished": False}
 
@@ -409,7 +409,7 @@ async def test_a_family_that_nobody_here_knows_can_be_asked(client: Client) -> N
     )
 
 
-# ----------------------------------------------------------------------------------------------- options of raw calls
+# ------------------------------------------------------------------------------------------------- options of raw calls
 
 
 @contextmanager
@@ -439,7 +439,7 @@ BAD_RAW: list[tuple[dict[str, Any], str]] = [
 
 
 @pytest.mark.parametrize(("given", "sentence"), BAD_RAW, ids=[sentence[:40] for _, sentence in BAD_RAW])
-async def test_a_raw_call_refuses_what_has_no_meaning_for_it(
+async def test_a_bad_argument_of_a_raw_call_is_refused(
     emulator: Emulator, client: Client, given: dict[str, Any], sentence: str
 ) -> None:
     arguments = {"model": LLAMA, "body": BODIES[LLAMA], **given}
@@ -450,7 +450,7 @@ async def test_a_raw_call_refuses_what_has_no_meaning_for_it(
     assert emulator.requests == []
 
 
-async def test_region_and_keys_of_a_raw_call_are_used() -> None:
+async def test_region_and_credentials_of_a_raw_call_are_used() -> None:
     pair = {"access_key_id": ACCESS_KEY_ID, "secret_access_key": SECRET_ACCESS_KEY}
     async with Emulator(region="eu-west-1") as emulator, Client(endpoint_url=emulator.url, api_key="wrong") as client:
         for given in (
@@ -466,7 +466,7 @@ async def test_region_and_keys_of_a_raw_call_are_used() -> None:
     assert {request.region for request in emulator.requests if request.auth == "sigv4"} == {"eu-west-1"}
 
 
-async def test_timeouts_of_a_raw_call_are_kept(emulator: Emulator, client: Client) -> None:
+async def test_timeouts_of_a_raw_call_are_applied(emulator: Emulator, client: Client) -> None:
     emulator.script(say(["Hi"]), stall())
     with pytest.raises(errors.IdleTimeout):
         async for _ in client.invoke_stream(LLAMA, BODIES[LLAMA], timeouts=Timeouts(idle=0.05)):

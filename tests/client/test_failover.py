@@ -64,7 +64,7 @@ async def two(
 # -------------------------------------------------------------------------------------------------------- where it goes
 
 
-async def test_a_failure_goes_to_the_next_region_at_once_and_is_signed_for_it() -> None:
+async def test_a_failed_request_is_sent_to_the_next_region_at_once_and_signed_for_it() -> None:
     failed: list[Any] = []
     policy = RetryPolicy(base=60, cap=60, on_retry=failed.append)
     async with asyncio.timeout(20), two([DOWN], [[say("There.")]], retry=policy) as (here, there, client):
@@ -81,7 +81,7 @@ async def test_a_failure_goes_to_the_next_region_at_once_and_is_signed_for_it() 
         assert client.stats().retries_left == 100, "another target's turn draws on no budget"
 
 
-async def test_what_drew_on_no_budget_gives_nothing_back_to_it() -> None:
+async def test_failover_without_a_retry_refills_the_budget_as_any_success() -> None:
     async with two(always(DOWN)) as (_, _, client):
         with pytest.raises(errors.ServiceUnavailable):
             await client.generate(NOVA, "Hi", failover=[], retry=RetryPolicy(max_attempts=3, base=0, cap=0))
@@ -91,7 +91,7 @@ async def test_what_drew_on_no_budget_gives_nothing_back_to_it() -> None:
         assert client.stats().retries_left == 98
 
 
-async def test_targets_are_asked_in_their_order_and_then_again_after_a_wait() -> None:
+async def test_targets_are_tried_in_order_and_again_after_a_wait() -> None:
     asked: list[str] = []
     waits: list[float] = []
 
@@ -111,7 +111,7 @@ async def test_targets_are_asked_in_their_order_and_then_again_after_a_wait() ->
     assert caught.value.model == NOVA
 
 
-async def test_another_model_gets_its_own_dialect_and_route() -> None:
+async def test_a_target_with_another_model_uses_its_dialect_and_route() -> None:
     async with two([DOWN, [say("From GPT.")]], failover=[Target(model=GPT)]) as (here, _, client):
         stream = client.stream(CLAUDE, "Hi", use_converse=False)
         assert stream.route == "invoke"
@@ -122,7 +122,7 @@ async def test_another_model_gets_its_own_dialect_and_route() -> None:
         assert "anthropic_version" not in here.requests[1].json
 
 
-async def test_a_target_has_keys_of_its_own() -> None:
+async def test_a_target_has_its_own_credentials() -> None:
     theirs = Keys("AKIDOTHER", "other/secret")
     async with Emulator(credentials=theirs) as there:
         targets = [
@@ -140,7 +140,7 @@ async def test_a_target_has_keys_of_its_own() -> None:
             assert API_KEY not in repr(target)
 
 
-async def test_a_target_s_source_of_keys_is_asked_once_for_many_calls() -> None:
+async def test_a_targets_session_is_loaded_once_for_many_calls() -> None:
     class Session:
         """As botocore's, as far as it is looked at."""
 
@@ -170,7 +170,7 @@ async def test_a_target_s_source_of_keys_is_asked_once_for_many_calls() -> None:
         assert session.asked == 1
 
 
-async def test_targets_of_a_call_go_before_the_client_s() -> None:
+async def test_targets_of_a_call_replace_the_clients() -> None:
     async with two(always(DOWN)) as (here, there, client):
         with pytest.raises(errors.ServiceUnavailable):
             await client.generate(NOVA, "Hi", failover=[], retry=ONCE)
@@ -188,7 +188,7 @@ async def test_targets_of_a_call_go_before_the_client_s() -> None:
         ([Target(), "us-west-2"], r"failover\[1\]: expected a Target, got str"),
     ],
 )
-def test_what_is_no_target_is_refused(given: Any, sentence: str) -> None:
+def test_an_invalid_target_is_refused(given: Any, sentence: str) -> None:
     with pytest.raises(errors.ConfigurationError, match=sentence):
         Client(failover=given)
 
@@ -205,7 +205,7 @@ FAULTS = {
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-async def test_what_another_target_may_do_better_goes_there(fault: str) -> None:
+async def test_failures_that_another_target_may_not_have_cause_failover(fault: str) -> None:
     async with two([FAULTS[fault]], [[say("There.")]]) as (here, there, client):
         events = [event async for event in client.stream(NOVA, "Hi")]
         assert sum(isinstance(event, MessageStart) for event in events) == 1
@@ -216,7 +216,7 @@ async def test_what_another_target_may_do_better_goes_there(fault: str) -> None:
     ("status", "code"),
     [(400, "ValidationException"), (403, "AccessDeniedException"), (404, "ResourceNotFoundException")],
 )
-async def test_what_the_caller_did_wrongly_goes_nowhere_else(status: int, code: str) -> None:
+async def test_errors_of_the_caller_cause_no_failover(status: int, code: str) -> None:
     async with two([http_error(status, code, "No.")]) as (here, there, client):
         with pytest.raises(errors.ServiceError) as caught:
             await client.stream(NOVA, "Hi").response()
@@ -224,7 +224,7 @@ async def test_what_the_caller_did_wrongly_goes_nowhere_else(status: int, code: 
         assert (here.request_count, there.request_count) == (1, 0)
 
 
-async def test_after_content_nothing_goes_elsewhere() -> None:
+async def test_there_is_no_failover_after_content() -> None:
     async with two([[say("Hello"), cut()]]) as (_, there, client):
         stream = client.stream(NOVA, "Hi")
         with pytest.raises(errors.StreamInterrupted):
@@ -236,7 +236,7 @@ async def test_after_content_nothing_goes_elsewhere() -> None:
 @pytest.mark.parametrize(
     ("clock", "begin"), [("first_event", b""), ("first_content", b""), ("first_content", START), ("idle", START)]
 )
-async def test_a_target_that_says_nothing_is_left_for_the_next(clock: str, begin: bytes) -> None:
+async def test_a_silent_target_causes_failover(clock: str, begin: bytes) -> None:
     async def answer(connection: Connection) -> None:
         connection.begin()
         if begin:
@@ -266,7 +266,7 @@ async def test_a_target_that_says_nothing_is_left_for_the_next(clock: str, begin
         assert type(switched.attempts[0].error) is kinds[clock]
 
 
-async def test_headers_that_never_come_go_elsewhere_and_not_again_to_the_same() -> None:
+async def test_a_target_that_sends_no_headers_is_tried_once() -> None:
     async with (
         SocketServer(silence) as first,
         SocketServer(silence) as second,
@@ -285,7 +285,7 @@ async def test_headers_that_never_come_go_elsewhere_and_not_again_to_the_same() 
         assert [attempt.target.endpoint_url for attempt in stream.attempts] == [first.url, second.url]
 
 
-async def test_a_stale_connection_is_no_reason_to_leave_a_target() -> None:
+async def test_a_stale_connection_causes_no_failover() -> None:
     async def answer(connection: Connection) -> None:
         if len(server.connections) == 2:
             connection.close()
@@ -310,7 +310,7 @@ async def test_a_stale_connection_is_no_reason_to_leave_a_target() -> None:
         assert (len(server.connections), there.request_count) == (3, 0)
 
 
-async def test_what_is_seen_is_the_answering_target_s_alone() -> None:
+async def test_only_events_of_the_responding_target_are_delivered() -> None:
     first = [start(), cut()]
     second = [tool_call("look", {"at": "it"}, id="call-2"), stop("tool_use")]
     async with two([first, first], [second, second]) as (_, _, client):
@@ -345,7 +345,7 @@ def hands(monkeypatch: pytest.MonkeyPatch) -> Hands:
     return hands
 
 
-async def test_a_target_that_failed_five_times_in_a_row_is_passed_over_and_tried_again_later(hands: Hands) -> None:
+async def test_a_target_that_failed_five_times_in_a_row_is_skipped_and_tried_again_later(hands: Hands) -> None:
     async with two(always(DOWN)) as (here, there, client):
         for _ in range(8):
             await client.generate(NOVA, "Hi")
@@ -359,7 +359,7 @@ async def test_a_target_that_failed_five_times_in_a_row_is_passed_over_and_tried
         assert there.request_count == 14
 
 
-async def test_a_target_that_answers_again_is_the_first_again(hands: Hands) -> None:
+async def test_a_target_that_recovers_is_the_first_again(hands: Hands) -> None:
     async with two([DOWN] * 5) as (here, there, client):
         for _ in range(6):
             await client.generate(NOVA, "Hi")
@@ -370,7 +370,7 @@ async def test_a_target_that_answers_again_is_the_first_again(hands: Hands) -> N
         assert (here.request_count, there.request_count) == (8, 6)
 
 
-async def test_a_refusal_shows_that_a_target_is_up(hands: Hands) -> None:
+async def test_a_refusal_closes_the_breaker_of_a_target(hands: Hands) -> None:
     async with two([DOWN] * 5 + [http_error(400, "ValidationException", "No.")]) as (here, _, client):
         for _ in range(5):
             await client.generate(NOVA, "Hi")
@@ -381,7 +381,7 @@ async def test_a_refusal_shows_that_a_target_is_up(hands: Hands) -> None:
         assert here.request_count == 7
 
 
-async def test_where_all_are_down_the_first_is_asked(hands: Hands) -> None:
+async def test_if_all_targets_are_down_the_first_is_tried(hands: Hands) -> None:
     async with two(always(DOWN), always(DOWN), retry=ONCE) as (here, there, client):
         for _ in range(7):
             with pytest.raises(errors.ServiceUnavailable):
@@ -389,7 +389,7 @@ async def test_where_all_are_down_the_first_is_asked(hands: Hands) -> None:
         assert (here.request_count, there.request_count) == (7, 5)
 
 
-async def test_a_second_target_that_is_down_is_passed_over_too(hands: Hands) -> None:
+async def test_a_second_target_that_is_down_is_skipped(hands: Hands) -> None:
     faults = [DOWN] * 5 + [[say("Here.")]] * 9
     async with two(faults, always(DOWN), retry=ONCE) as (here, there, client):
         for _ in range(5):
@@ -400,7 +400,7 @@ async def test_a_second_target_that_is_down_is_passed_over_too(hands: Hands) -> 
         assert (here.request_count, there.request_count) == (6, 5)
 
 
-async def test_accounts_at_one_address_have_breakers_of_their_own(hands: Hands) -> None:
+async def test_accounts_at_one_endpoint_have_separate_breakers(hands: Hands) -> None:
     async with (
         Emulator(script=lambda request: DOWN if request.auth == "sigv4" else None) as emulator,
         Client(
@@ -417,7 +417,7 @@ async def test_accounts_at_one_address_have_breakers_of_their_own(hands: Hands) 
         assert [request.auth for request in emulator.requests].count("bearer") == 8
 
 
-async def test_one_target_alone_is_never_passed_over(hands: Hands) -> None:
+async def test_a_single_target_is_never_skipped(hands: Hands) -> None:
     async with two([DOWN] * 9, failover=[], retry=ONCE) as (here, _, client):
         for _ in range(9):
             with pytest.raises(errors.ServiceUnavailable):

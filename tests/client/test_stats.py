@@ -25,7 +25,7 @@ def calling(url: str, **options: Any) -> Client:
     return Client(region=REGION, endpoint_url=url, credentials=KEYS, **{"retry": QUICK, **options})
 
 
-async def test_a_client_that_has_done_nothing_says_so() -> None:
+async def test_a_new_client_has_empty_stats() -> None:
     async with Client(max_connections=7) as client:
         assert client.stats() == Stats(
             open_streams=0,
@@ -39,7 +39,7 @@ async def test_a_client_that_has_done_nothing_says_so() -> None:
         )
 
 
-async def test_open_streams_and_whoever_waits_are_counted() -> None:
+async def test_open_streams_and_waiting_calls_are_counted() -> None:
     async with SocketServer(begin_and_wait) as server, calling(server.url, max_connections=2) as client:
         streams = [client.stream(MODEL, "Hi") for _ in range(3)]
         for stream in streams[:2]:
@@ -57,7 +57,7 @@ async def test_open_streams_and_whoever_waits_are_counted() -> None:
         assert client.stats().open_streams == 0
 
 
-async def test_bytes_are_those_of_all_bodies() -> None:
+async def test_the_bytes_of_all_bodies_are_counted() -> None:
     body = START + text("Hello") + END
 
     async def answer(connection: Connection) -> None:
@@ -81,10 +81,10 @@ async def test_attempts_and_retries_are_counted(emulator: Emulator) -> None:
     assert (stats.attempts, stats.retries, stats.retries_left) == (4, 2, 99)
 
 
-# ------------------------------------------------------------------------------------------------ adaptive concurrency
+# ------------------------------------------------------------------------------------------------- adaptive concurrency
 
 
-async def test_no_lanes_unless_asked_for(emulator: Emulator) -> None:
+async def test_there_are_no_lanes_by_default(emulator: Emulator) -> None:
     async with calling(emulator.url) as client:
         await client.generate(MODEL, "Hi")
         assert client.stats().lanes == {}
@@ -117,7 +117,7 @@ async def test_throttling_lowers_the_limit_once_a_round_and_success_raises_it(em
         assert client.stats().open_streams == 0
 
 
-async def test_a_throttle_in_the_midst_of_an_answer_lowers_the_limit_too(emulator: Emulator) -> None:
+async def test_throttling_in_the_middle_of_a_stream_lowers_the_limit(emulator: Emulator) -> None:
     async with calling(emulator.url, adaptive_concurrency=True, max_connections=9) as client:
         for fault, kind in (
             (stream_error("throttlingException", "No."), errors.Throttled),
@@ -138,7 +138,7 @@ async def test_only_throttling_lowers_the_limit(emulator: Emulator) -> None:
         assert client.stats().lanes == {(REGION, MODEL): 9}
 
 
-async def test_no_more_are_open_at_once_than_the_lane_holds_and_each_gets_its_turn() -> None:
+async def test_a_lane_limits_open_streams_and_admits_calls_in_order() -> None:
     refusal = b"HTTP/1.1 429 Slow\r\nx-amzn-ErrorType: ThrottlingException\r\ncontent-length: 2\r\n\r\n{}"
     go_on = asyncio.Event()
 
@@ -177,7 +177,7 @@ async def test_no_more_are_open_at_once_than_the_lane_holds_and_each_gets_its_tu
         assert client.stats().open_streams == 0
 
 
-async def test_the_wait_in_the_lane_is_part_of_the_wait_for_a_slot(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_wait_for_a_lane_counts_toward_the_pool_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     options = {"retry": ONCE, "adaptive_concurrency": True, "max_connections": 1, "timeouts": Timeouts(pool=60)}
     async with SocketServer(begin_and_wait) as server, calling(server.url, **options) as client:
         async with client.stream(MODEL, "Hi") as first:
@@ -192,7 +192,7 @@ async def test_the_wait_in_the_lane_is_part_of_the_wait_for_a_slot(monkeypatch: 
         assert client.stats().open_streams == client.stats().waiting == 0
 
 
-async def test_models_have_lanes_of_their_own(emulator: Emulator) -> None:
+async def test_each_model_has_its_own_lane(emulator: Emulator) -> None:
     other = "amazon.nova-pro-v1:0"
     async with calling(emulator.url, retry=ONCE, adaptive_concurrency=True, max_connections=3) as client:
         emulator.script(THROTTLED)

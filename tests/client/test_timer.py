@@ -85,7 +85,7 @@ def test_time_spent_before_the_wait_counts() -> None:
     assert thing.expired == [(FirstEventTimeout, 5, 5)]
 
 
-def test_many_short_waits_share_one_timer() -> None:
+def test_many_short_waits_share_one_callback() -> None:
     loop, thing = Loop(), Thing()
     watch = StreamTimer(loop, thing, unread=100)
     for _ in range(1000):
@@ -106,7 +106,7 @@ def test_a_wait_without_a_limit_never_expires() -> None:
     assert thing.expired == []
 
 
-def test_a_thing_that_nobody_reads_expires() -> None:
+def test_a_stream_that_is_not_read_expires() -> None:
     loop, thing = Loop(), Thing()
     watch = StreamTimer(loop, thing, unread=80)
     loop.advance(70)
@@ -120,7 +120,7 @@ def test_a_thing_that_nobody_reads_expires() -> None:
     watch.stop()
 
 
-def test_waiting_is_not_leaving_unread() -> None:
+def test_waiting_does_not_count_as_unread_time() -> None:
     loop, thing = Loop(), Thing()
     watch = StreamTimer(loop, thing, unread=8)
     watch.begin_wait(IdleTimeout, 1000)
@@ -131,7 +131,7 @@ def test_waiting_is_not_leaving_unread() -> None:
     assert [kind for kind, *_ in thing.expired] == [UnreadTimeout]
 
 
-def test_stopping_leaves_no_timer() -> None:
+def test_stop_cancels_the_callback() -> None:
     loop, thing = Loop(), Thing()
     watch = StreamTimer(loop, thing, unread=8)
     watch.begin_wait(IdleTimeout, 5)
@@ -140,7 +140,7 @@ def test_stopping_leaves_no_timer() -> None:
     assert loop.armed == []
 
 
-def test_the_timer_keeps_neither_the_watch_nor_the_watched_alive() -> None:
+def test_the_loop_keeps_neither_the_timer_nor_the_stream_alive() -> None:
     loop, thing = Loop(), Thing()
     watch = StreamTimer(loop, thing, unread=8)
     expired = thing.expired

@@ -27,7 +27,7 @@ async def settled(tasks: list[asyncio.Task[None]]) -> list[bool]:
     return [task.done() and not task.cancelled() for task in tasks]
 
 
-async def test_slots_go_to_whoever_came_first() -> None:
+async def test_slots_are_granted_in_order_of_arrival() -> None:
     slots = Slots(1)
     await slots.acquire(None)
     waiting = await in_line(slots, 3)
@@ -38,7 +38,7 @@ async def test_slots_go_to_whoever_came_first() -> None:
     assert (slots.taken, slots.waiting) == (1, 0)
 
 
-async def test_nobody_who_comes_later_takes_a_slot_on_its_way() -> None:
+async def test_a_late_arrival_cannot_take_a_slot_that_was_handed_over() -> None:
     slots = Slots(1)
     await slots.acquire(None)
     first = await in_line(slots)
@@ -49,7 +49,7 @@ async def test_nobody_who_comes_later_takes_a_slot_on_its_way() -> None:
     assert await settled(late) == [True]
 
 
-async def test_who_is_cancelled_in_line_leaves_it() -> None:
+async def test_a_cancelled_waiter_is_removed() -> None:
     slots = Slots(1)
     await slots.acquire(None)
     left, stays = await in_line(slots, 2)
@@ -60,7 +60,7 @@ async def test_who_is_cancelled_in_line_leaves_it() -> None:
     assert (slots.taken, slots.waiting) == (1, 0)
 
 
-async def test_a_slot_that_comes_together_with_a_cancellation_is_passed_on() -> None:
+async def test_a_slot_granted_to_a_cancelled_waiter_is_passed_on() -> None:
     slots = Slots(1)
     await slots.acquire(None)
     left, stays = await in_line(slots, 2)
@@ -70,7 +70,7 @@ async def test_a_slot_that_comes_together_with_a_cancellation_is_passed_on() -> 
     assert (slots.taken, slots.waiting) == (1, 0)
 
 
-async def test_a_full_pool_says_whose_slots_are_taken() -> None:
+async def test_a_pool_timeout_names_the_lane_and_its_limit() -> None:
     lane = Lane(1, "nova in us-east-1")
     await lane.acquire(None)
     with pytest.raises(errors.PoolTimeout, match="all 1 slots for nova in us-east-1 are taken by 1 open") as caught:
@@ -100,7 +100,7 @@ async def test_a_round_of_throttled_requests_lowers_the_limit_once() -> None:
     assert lane.limit == 5
 
 
-async def test_who_stood_in_line_while_the_limit_fell_counts_by_the_new_one() -> None:
+async def test_a_request_that_waited_while_the_limit_fell_counts_for_the_new_limit() -> None:
     lane = Lane(3, "it")
     first = await turns(lane, 3)
     late = LaneTicket(lane)
@@ -114,7 +114,7 @@ async def test_who_stood_in_line_while_the_limit_fell_counts_by_the_new_one() ->
     assert lane.limit == 1
 
 
-async def test_no_more_are_admitted_than_a_lowered_limit_allows() -> None:
+async def test_a_lowered_limit_applies_to_waiting_requests() -> None:
     lane = Lane(6, "it")
     first = await turns(lane, 6)
     waiting = await in_line(lane, 6)
@@ -125,7 +125,7 @@ async def test_no_more_are_admitted_than_a_lowered_limit_allows() -> None:
         assert lane.taken == max(4, 5 - first.index(turn))
 
 
-async def test_success_raises_the_limit_again_and_lets_the_next_in_but_never_above_the_most() -> None:
+async def test_success_raises_the_limit_up_to_the_maximum_and_admits_a_waiter() -> None:
     lane = Lane(3, "it")
     first = await turns(lane, 3)
     first[0].throttled()
@@ -153,7 +153,7 @@ async def test_the_limit_never_falls_below_one() -> None:
 # -------------------------------------------------------------------------------------------------------- many of them
 
 
-async def test_models_named_call_by_call_do_not_pile_up() -> None:
+async def test_idle_lanes_are_dropped() -> None:
     """An ARN for each tenant or each call: what is idle is forgotten, what is in use or in demand is kept."""
     lanes = Lanes(2)
     busy, learned, idle = (lanes.lane("here", model) for model in ("busy", "learned", "idle"))
@@ -170,7 +170,7 @@ async def test_models_named_call_by_call_do_not_pile_up() -> None:
     busy.release()
 
 
-async def test_lanes_that_are_all_in_use_are_all_kept_and_go_later() -> None:
+async def test_lanes_in_use_are_kept_until_they_are_idle() -> None:
     lanes = Lanes(1)
     busy: list[Lane] = []
     for number in range(1500):
@@ -185,7 +185,7 @@ async def test_lanes_that_are_all_in_use_are_all_kept_and_go_later() -> None:
 
 
 @given(steps=st.lists(st.sampled_from(["acquire", "release", "cancel", "throttle", "succeed"]), max_size=60))
-def test_no_slot_is_ever_lost_or_given_twice(steps: list[str]) -> None:
+def test_no_slot_is_lost_or_granted_twice(steps: list[str]) -> None:
     async def play() -> None:
         lane, tasks, seen = Lane(3, "it"), list[asyncio.Task[None]](), set[asyncio.Task[None]]()
         for step in steps:

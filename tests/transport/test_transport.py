@@ -32,7 +32,7 @@ async def whole(connection: Connection) -> None:
 
 @pytest.mark.parametrize("base", ["", "/base/path"])
 @pytest.mark.parametrize("model", ODD_MODELS)
-async def test_the_request_line_is_exactly_what_was_signed(model: str, base: str) -> None:
+async def test_the_request_line_is_the_signed_one(model: str, base: str) -> None:
     credentials = Credentials("AKIDEXAMPLE", "secret", "FwoTOKEN==")
     async with (
         SocketServer(whole) as server,
@@ -63,7 +63,7 @@ async def test_the_request_line_is_exactly_what_was_signed(model: str, base: str
     assert sent["authorization"] == again["Authorization"]
 
 
-async def test_an_api_key_goes_as_a_bearer_token_and_nothing_is_signed() -> None:
+async def test_an_api_key_is_sent_as_a_bearer_token_without_a_signature() -> None:
     async with (
         SocketServer(whole) as server,
         Client(region="us-east-1", endpoint_url=server.url, api_key="my-key") as client,
@@ -74,7 +74,7 @@ async def test_an_api_key_goes_as_a_bearer_token_and_nothing_is_signed() -> None
     assert not [name for name in connection.headers if name.startswith("x-amz")]
 
 
-async def test_a_large_body_arrives_whole_and_without_a_warning() -> None:
+async def test_a_large_body_is_sent_completely_without_a_warning() -> None:
     async with (
         SocketServer(whole) as server,
         Client(region="us-east-1", endpoint_url=server.url, credentials=KEYS) as client,
@@ -86,7 +86,7 @@ async def test_a_large_body_arrives_whole_and_without_a_warning() -> None:
     assert prompt.encode() in connection.body
 
 
-async def test_nobody_listening_is_connection_failed() -> None:
+async def test_a_refused_connection_is_connection_failed() -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))  # bound and not listening: refused
         url = f"http://127.0.0.1:{taken.getsockname()[1]}"
@@ -99,7 +99,7 @@ async def test_nobody_listening_is_connection_failed() -> None:
 
 
 @pytest.mark.parametrize("leave", [Connection.close, Connection.reset], ids=["close", "reset"])
-async def test_a_connection_that_breaks_before_the_answer_is_connection_failed(leave: Any) -> None:
+async def test_a_connection_lost_before_the_response_is_connection_failed(leave: Any) -> None:
     async def answer(connection: Connection) -> None:
         leave(connection)
 
@@ -111,7 +111,7 @@ async def test_a_connection_that_breaks_before_the_answer_is_connection_failed(l
             await client.stream("model", "Hi").open()
 
 
-async def test_an_answer_that_is_not_http_is_connection_failed() -> None:
+async def test_a_response_that_is_not_http_is_connection_failed() -> None:
     async def answer(connection: Connection) -> None:
         connection.write(b"SSH-2.0-OpenSSH_9.2\r\n\r\n")
 
@@ -123,7 +123,7 @@ async def test_an_answer_that_is_not_http_is_connection_failed() -> None:
             await client.stream("model", "Hi").open()
 
 
-async def test_a_handshake_that_never_ends_is_connect_timeout() -> None:
+async def test_a_handshake_that_does_not_finish_is_connect_timeout() -> None:
     async with SocketServer(silence) as server:
         url = server.url.replace("http://", "https://")
         limits = Timeouts(connect=0.1)
@@ -134,7 +134,7 @@ async def test_a_handshake_that_never_ends_is_connect_timeout() -> None:
         await server.deserted()
 
 
-async def test_the_signature_is_made_once_the_slot_is_held() -> None:
+async def test_a_request_is_signed_once_its_slot_is_held() -> None:
     asked = 0
 
     async def keys() -> Credentials:
@@ -159,7 +159,7 @@ async def test_the_signature_is_made_once_the_slot_is_held() -> None:
         await asyncio.gather(first, second, return_exceptions=True)
 
 
-def test_sockets_notice_a_peer_that_is_gone() -> None:
+def test_sockets_use_keepalive() -> None:
     with _open_socket((socket.AF_INET, socket.SOCK_STREAM, 0, "", ())) as sock:
         assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
         for name, value in (("TCP_KEEPIDLE", 60), ("TCP_KEEPINTVL", 30), ("TCP_KEEPCNT", 4)):

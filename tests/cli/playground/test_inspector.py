@@ -58,14 +58,14 @@ def test_a_frame_is_described_by_its_own_bytes() -> None:
 
 
 @given(st.lists(st.integers(0), max_size=8))
-def test_any_cuts_tell_the_same_frames(places: list[int]) -> None:
+def test_any_split_reports_the_same_frames(places: list[int]) -> None:
     body = b"".join(FRAMES)
     assert reported(cut(body, places)) == reported([body])
     assert [shown.raw for shown in reported([body])] == FRAMES
 
 
 @given(st.integers(0), st.integers(0, 7), st.lists(st.integers(0), max_size=4))
-def test_a_damaged_byte_is_told_once_and_last(place: int, bit: int, places: list[int]) -> None:
+def test_a_damaged_byte_is_reported_once_and_last(place: int, bit: int, places: list[int]) -> None:
     body = bytearray(b"".join(FRAMES))
     body[place % len(body)] ^= 1 << bit
     *sound, broken = reported(cut(bytes(body), places))
@@ -76,7 +76,7 @@ def test_a_damaged_byte_is_told_once_and_last(place: int, bit: int, places: list
 
 
 @given(st.integers(1), st.lists(st.integers(0), max_size=4))
-def test_a_body_that_ends_inside_a_frame_shows_its_beginning(place: int, places: list[int]) -> None:
+def test_a_body_that_ends_inside_a_frame_shows_the_start_of_the_frame(place: int, places: list[int]) -> None:
     body = b"".join(FRAMES)
     body = body[: place % len(body)]
     views = reported(cut(body, places))
@@ -85,11 +85,11 @@ def test_a_body_that_ends_inside_a_frame_shows_its_beginning(place: int, places:
 
 
 @given(st.binary(max_size=200))
-def test_anything_can_be_looked_at(data: bytes) -> None:
+def test_any_bytes_can_be_described(data: bytes) -> None:
     assert view(data).size == len(data)
 
 
-def test_a_frame_of_megabytes_is_shown_in_part() -> None:
+def test_a_large_frame_is_shown_in_part() -> None:
     shown = view(encode_frame(Frame({}, b"x" * 1_000_000)))
     assert shown.size == 1_000_016
     assert len(shown.raw) < 100_000
