@@ -1,4 +1,4 @@
-"""The policy of trying again, alone: which failures, after how long, with what budget."""
+"""The rules of retries as pure classes: `RetryPolicy`, `Budget`, `Breaker` and `Retries`."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def throttled(after: float | None = None) -> errors.Throttled:
     return error
 
 
-# ------------------------------------------------------------------------------------------------------- after how long
+# ---------------------------------------------------------------------------------------------------------------- waits
 
 
 @given(base=times, cap=times, retries=st.integers(0, 5000), chance=chances)
@@ -39,18 +39,18 @@ def test_waits_are_fully_jittered_and_double() -> None:
     assert [policy.wait(throttled(), 1, 0.0, chance) for chance in (0.0, 0.25, 0.5)] == [0.0, 0.5, 1.0]
 
 
-@given(asked=times, retries=st.integers(0, 100), chance=chances)
-def test_a_wait_is_at_least_what_the_service_requests(asked: float, retries: int, chance: float) -> None:
+@given(requested=times, retries=st.integers(0, 100), chance=chances)
+def test_a_wait_is_at_least_what_the_service_requests(requested: float, retries: int, chance: float) -> None:
     policy = RetryPolicy(max_attempts=1000, total=None)
-    wait, own = (policy.wait(throttled(after), retries, 0.0, chance) for after in (asked, None))
+    wait, own = (policy.wait(throttled(after), retries, 0.0, chance) for after in (requested, None))
     assert wait is not None
     assert own is not None
-    assert wait == max(asked, own)
+    assert wait == max(requested, own)
 
 
-@given(elapsed=times, asked=st.none() | times, total=times, chance=chances)
-def test_no_retry_starts_after_the_total(elapsed: float, asked: float | None, total: float, chance: float) -> None:
-    wait = RetryPolicy(total=total).wait(throttled(asked), 0, elapsed, chance)
+@given(elapsed=times, requested=st.none() | times, total=times, chance=chances)
+def test_no_retry_starts_after_the_total(elapsed: float, requested: float | None, total: float, chance: float) -> None:
+    wait = RetryPolicy(total=total).wait(throttled(requested), 0, elapsed, chance)
     assert wait is None or elapsed + wait <= total
 
 
@@ -59,12 +59,12 @@ def test_a_wait_longer_than_the_total_is_not_started() -> None:
     assert RetryPolicy(total=None).wait(throttled(after=61), 0, 0.0, 0.0) == 61
 
 
-@pytest.mark.parametrize(("attempts", "retries", "again"), [(1, 0, False), (2, 0, True), (2, 1, False), (4, 2, True)])
-def test_max_attempts_includes_the_first(attempts: int, retries: int, again: bool) -> None:
-    assert (RetryPolicy(max_attempts=attempts).wait(throttled(), retries, 0.0, 0.5) is not None) is again
+@pytest.mark.parametrize(("attempts", "retries", "retried"), [(1, 0, False), (2, 0, True), (2, 1, False), (4, 2, True)])
+def test_max_attempts_includes_the_first(attempts: int, retries: int, retried: bool) -> None:
+    assert (RetryPolicy(max_attempts=attempts).wait(throttled(), retries, 0.0, 0.5) is not None) is retried
 
 
-# ----------------------------------------------------------------------------------------------------------- which ones
+# ----------------------------------------------------------------------------------------------------- retryable errors
 
 RETRIED = [
     "ThrottlingException",
@@ -110,17 +110,17 @@ def test_the_message_of_an_error_does_not_decide_on_a_retry(code: str, message: 
 
 
 @pytest.mark.parametrize(
-    ("status", "again"), [(429, True), (500, True), (502, True), (503, True), (504, True), (400, False), (403, False)]
+    ("status", "retried"), [(429, True), (500, True), (502, True), (503, True), (504, True), (400, False), (403, False)]
 )
-def test_without_a_name_the_status_decides_on_a_retry(status: int, again: bool) -> None:
-    assert errors.service_error(None, "", status).retryable is again
+def test_without_a_name_the_status_decides_on_a_retry(status: int, retried: bool) -> None:
+    assert errors.service_error(None, "", status).retryable is retried
 
 
-# ------------------------------------------------------------------------------------------------------------- the rest
+# ----------------------------------------------------------------------------------------------------- invalid policies
 
 
 @pytest.mark.parametrize(
-    ("given", "sentence"),
+    ("arguments", "sentence"),
     [
         ({"max_attempts": 0}, "RetryPolicy.max_attempts: expected a positive int, got 0"),
         ({"max_attempts": True}, "RetryPolicy.max_attempts: expected a positive int, got True"),
@@ -134,9 +134,9 @@ def test_without_a_name_the_status_decides_on_a_retry(status: int, again: bool) 
         ({"on_retry": 1}, "RetryPolicy.on_retry: expected a function, got 1"),
     ],
 )
-def test_an_invalid_policy_is_refused(given: dict[str, Any], sentence: str) -> None:
+def test_an_invalid_policy_is_refused(arguments: dict[str, Any], sentence: str) -> None:
     with pytest.raises(errors.ConfigurationError) as caught:
-        RetryPolicy(**given)
+        RetryPolicy(**arguments)
     assert str(caught.value).startswith(sentence)
 
 
@@ -144,7 +144,7 @@ def test_a_coroutine_function_as_a_hook_is_refused() -> None:
     async def hook(_attempt: Any) -> None: ...
 
     with pytest.raises(errors.ConfigurationError, match="got a coroutine function, which is never awaited"):
-        RetryPolicy(on_retry=hook)  # type: ignore[arg-type]  # the type says so too
+        RetryPolicy(on_retry=hook)  # type: ignore[arg-type]  # the type checker rejects it, too
 
 
 def test_the_budget_is_spent_by_retries_and_refilled_by_success() -> None:
@@ -180,8 +180,8 @@ def test_after_the_pause_one_call_is_sent_to_the_target() -> None:
         breaker.failed(now=0.0)
     assert not breaker.is_open(now=30.0)
     breaker.try_again(now=30.0)
-    assert breaker.is_open(now=30.0), "the others wait for what becomes of it"
-    assert not breaker.is_open(now=60.0), "it may have been left"
+    assert breaker.is_open(now=30.0), "the other calls skip the target until the outcome is known"
+    assert not breaker.is_open(now=60.0), "the outcome of that call may never be reported"
     breaker.failed(now=60.0)
     assert breaker.is_open(now=89.0)
     breaker.succeeded()
