@@ -1,4 +1,4 @@
-"""The rules of retries as pure classes: `RetryPolicy`, `Budget`, `Breaker` and `Retries`."""
+"""The rules of retries as pure classes: `RetryPolicy`, `Budget` and `Breaker`. See `test_retries` for `Retries`."""
 
 from __future__ import annotations
 
