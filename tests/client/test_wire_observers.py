@@ -417,9 +417,10 @@ async def test_the_bytes_of_a_document_are_reported(observation: WireObservation
 
     async def answer(connection: Connection) -> None:
         connection.write(b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n" % len(body))
-        for piece in (body[:50], body[50:]):
-            await asyncio.sleep(0.02)
-            connection.write(piece)
+        connection.write(body[:50])
+        while "received" not in observation.steps:
+            await asyncio.sleep(0)
+        connection.write(body[50:])
 
     async with connected(answer, observers=[observation]) as (_, client):
         if raw:
