@@ -1,4 +1,4 @@
-"""The client: arguments that are refused at the call, credentials, and event loops that come and go."""
+"""The client: arguments refused at the call, endpoint and credentials, and many event loops."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ import pytest
 
 import bedrock_stream
 from bedrock_stream import Client, Credentials, Message, Text, Timeouts, errors, generate, stream
-from bedrock_stream.testing import ACCESS_KEY_ID, API_KEY, SECRET_ACCESS_KEY, Emulator
+from bedrock_stream.testing import ACCESS_KEY_ID, API_KEY, SECRET_ACCESS_KEY, Emulator, ThreadedEmulator
 from bedrock_stream.testing import text as say
 from tests.conftest import KEYS
 
 MODEL = "amazon.nova-lite-v1:0"
 
-# ------------------------------------------------------------------------------------------- refused before it is sent
+# ---------------------------------------------------------------------------------------------------- refused arguments
 
 BAD_CALLS: list[tuple[dict[str, Any], str]] = [
     ({"model": ""}, "model: '' is not a model id"),
@@ -50,12 +50,12 @@ BAD_CALLS: list[tuple[dict[str, Any], str]] = [
 
 @pytest.mark.parametrize(("arguments", "sentence"), BAD_CALLS, ids=[sentence[:40] for _, sentence in BAD_CALLS])
 async def test_a_bad_argument_is_refused_at_the_call(arguments: dict[str, Any], sentence: str) -> None:
-    given = {"model": MODEL, "prompt": "Hi", **arguments}
+    call = {"model": MODEL, "prompt": "Hi", **arguments}
     async with Client(region="us-east-1", credentials=KEYS) as client:
         with pytest.raises(errors.ConfigurationError, match=sentence):
-            client.stream(**given)
+            client.stream(**call)
         with pytest.raises(errors.ConfigurationError, match=sentence):
-            await client.generate(**given)
+            await client.generate(**call)
 
 
 BAD_CLIENTS: list[tuple[dict[str, Any], str]] = [
@@ -71,21 +71,21 @@ BAD_CLIENTS: list[tuple[dict[str, Any], str]] = [
 
 
 @pytest.mark.parametrize(("arguments", "sentence"), BAD_CLIENTS, ids=[sentence[:40] for _, sentence in BAD_CLIENTS])
-def test_a_bad_client_is_refused_when_it_is_made(arguments: dict[str, Any], sentence: str) -> None:
+def test_a_bad_argument_of_a_client_is_refused_at_construction(arguments: dict[str, Any], sentence: str) -> None:
     with pytest.raises(errors.ConfigurationError, match=sentence):
         Client(**arguments)
 
 
-# ---------------------------------------------------------------------------------------------- where it goes, as whom
+# --------------------------------------------------------------------------------------------- endpoint and credentials
 
 
-async def test_the_prefix_of_other_tools_is_dropped_from_the_model(emulator: Emulator, client: Client) -> None:
+async def test_prefixes_of_other_tools_are_removed_from_the_model_id(emulator: Emulator, client: Client) -> None:
     for prefix in ("", "bedrock:", "amazon_bedrock:"):
         await client.generate(prefix + MODEL, "Hi")
     assert {request.model for request in emulator.requests} == {MODEL}
 
 
-async def test_the_region_of_a_call_changes_what_is_signed() -> None:
+async def test_the_region_of_a_call_is_signed() -> None:
     async with (
         Emulator(region="eu-west-1") as emulator,
         Client(region="us-east-1", endpoint_url=emulator.url, credentials=KEYS) as client,
@@ -96,7 +96,7 @@ async def test_the_region_of_a_call_changes_what_is_signed() -> None:
         assert caught.value.region == "us-east-1"
 
 
-async def test_keys_of_a_call_go_before_those_of_the_client(emulator: Emulator) -> None:
+async def test_credentials_of_a_call_take_precedence_over_the_clients(emulator: Emulator) -> None:
     async with Client(region="us-east-1", endpoint_url=emulator.url, api_key="wrong") as client:
         with pytest.raises(errors.AccessDenied):
             await client.generate(MODEL, "Hi")
@@ -107,21 +107,21 @@ async def test_keys_of_a_call_go_before_those_of_the_client(emulator: Emulator) 
     assert [request.auth for request in emulator.requests] == [None, "bearer", "sigv4"]
 
 
-async def test_a_provider_is_asked_for_each_request(emulator: Emulator) -> None:
-    asked: list[int] = []
+async def test_a_provider_is_called_for_each_request(emulator: Emulator) -> None:
+    threads: list[int] = []
 
-    def keys() -> Credentials:
-        asked.append(threading.get_ident())
+    def provider() -> Credentials:
+        threads.append(threading.get_ident())
         return KEYS
 
-    async with Client(region="us-east-1", endpoint_url=emulator.url, credentials=keys) as client:
+    async with Client(region="us-east-1", endpoint_url=emulator.url, credentials=provider) as client:
         await client.generate(MODEL, "Hi")
         await client.stream(MODEL, "Hi").response()
-    assert len(asked) == 2
-    assert threading.get_ident() not in asked
+    assert len(threads) == 2
+    assert threading.get_ident() not in threads
 
 
-async def test_without_keys_the_error_names_every_place(emulator: Emulator) -> None:
+async def test_missing_credentials_name_every_place_that_was_searched(emulator: Emulator) -> None:
     async with Client(region="us-east-1", endpoint_url=emulator.url) as client:
         with pytest.raises(errors.MissingCredentials) as caught:
             await client.stream(MODEL, "Hi").open()
@@ -130,68 +130,45 @@ async def test_without_keys_the_error_names_every_place(emulator: Emulator) -> N
     assert emulator.requests == []
 
 
-async def test_secrets_stay_out_of_errors_and_reprs(emulator: Emulator) -> None:
+async def test_secrets_are_not_in_errors_or_reprs(emulator: Emulator) -> None:
     secret = "s3cr3t-s3cr3t-s3cr3t"
     async with Client(
         region="us-east-1", endpoint_url=emulator.url, credentials=Credentials("AKIDEXAMPLE", secret, secret)
     ) as client:
-        live = client.stream(MODEL, "Hi")
+        call = client.stream(MODEL, "Hi")
         with pytest.raises(errors.ServiceError) as caught:
-            await live.open()
-        shown = [repr(live), repr(client), repr(caught.value), str(caught.value), repr(caught.value.__dict__)]
+            await call.open()
+        shown = [repr(call), repr(client), repr(caught.value), str(caught.value), repr(caught.value.__dict__)]
         with pytest.raises(errors.ConfigurationError) as refused:
             client.stream(MODEL, "Hi", session_token=secret.encode())  # type: ignore[arg-type]
     assert secret not in "".join([*shown, str(refused.value)])
 
 
-async def test_the_environment_sets_up_the_module_level_functions(
+async def test_the_environment_configures_the_module_level_functions(
     emulator: Emulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL_BEDROCK_RUNTIME", emulator.url)
     monkeypatch.setenv("AWS_BEARER_TOKEN_BEDROCK", API_KEY)
     emulator.script(say(["streamed"]))
     emulator.script(say("generated"))
-    async with stream(MODEL, Message.user(Text("Hi"))) as answer:
-        assert await anext(answer.text_stream) == "streamed"
+    async with stream(MODEL, Message.user(Text("Hi"))) as response:
+        assert await anext(response.text_stream) == "streamed"
     assert (await generate(MODEL, "Hi")).text == "generated"
     assert [request.auth for request in emulator.requests] == ["bearer", "bearer"]
 
 
 async def test_timeouts_of_a_call_replace_those_of_the_client(emulator: Emulator, client: Client) -> None:
-    answer = client.stream(MODEL, "Hi", timeouts=Timeouts(connect=3))
-    assert answer._call.timeouts.connect == 3
+    call = client.stream(MODEL, "Hi", timeouts=Timeouts(connect=3))
+    assert call._call.timeouts.connect == 3
     assert client.stream(MODEL, "Hi")._call.timeouts == Timeouts()
 
 
-# --------------------------------------------------------------------------------------------------------- event loops
+# ---------------------------------------------------------------------------------------------------------- event loops
 
 
-class Beside:
-    """An emulator on a loop of its own, in a thread, for tests whose loops come and go."""
-
-    def __enter__(self) -> str:
-        started = threading.Event()
-
-        async def serve() -> None:
-            self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
-            async with Emulator() as emulator:
-                self.url = emulator.url
-                started.set()
-                await self._stop.wait()
-
-        self._thread = threading.Thread(target=asyncio.run, args=(serve(),))
-        self._thread.start()
-        started.wait()
-        return self.url
-
-    def __exit__(self, *_: object) -> None:
-        self._loop.call_soon_threadsafe(self._stop.set)
-        self._thread.join()
-
-
-def test_one_client_serves_many_loops_one_after_another() -> None:
-    with Beside() as url:
-        client = Client(region="us-east-1", endpoint_url=url, credentials=KEYS)
+def test_one_client_serves_consecutive_loops() -> None:
+    with ThreadedEmulator() as emulator:
+        client = Client(region="us-east-1", endpoint_url=emulator.url, credentials=KEYS)
         for _ in range(10):
             assert asyncio.run(client.generate(MODEL, "Hi")).text
             assert len(client._transports) == 0
@@ -202,10 +179,10 @@ def test_one_client_serves_two_loops_in_two_threads() -> None:
 
     async def work(client: Client) -> None:
         for _ in range(5):
-            texts.append((await client.stream(MODEL, "Hi").response()).text)  # noqa: PERF401 - one after the other
+            texts.append((await client.stream(MODEL, "Hi").response()).text)  # noqa: PERF401 - the calls are sequential
 
-    with Beside() as url:
-        client = Client(region="us-east-1", endpoint_url=url, credentials=KEYS)
+    with ThreadedEmulator() as emulator:
+        client = Client(region="us-east-1", endpoint_url=emulator.url, credentials=KEYS)
         threads = [threading.Thread(target=lambda: asyncio.run(work(client))) for _ in range(2)]
         for thread in threads:
             thread.start()
@@ -215,23 +192,23 @@ def test_one_client_serves_two_loops_in_two_threads() -> None:
     assert len(client._transports) == 0
 
 
-def test_closing_a_client_reaches_the_loops_of_other_threads() -> None:
+def test_closing_a_client_closes_streams_on_loops_of_other_threads() -> None:
     opened, closed = threading.Event(), threading.Event()
-    ends: list[BaseException] = []
+    raised: list[BaseException] = []
 
     async def read(client: Client) -> None:
-        live = client.stream(MODEL, "Hi")
-        await anext(live)
+        call = client.stream(MODEL, "Hi")
+        await anext(call)
         opened.set()
         while not closed.is_set():
             await asyncio.sleep(0.01)
         try:
-            await live.response()
+            await call.response()
         except errors.ClientClosed as error:
-            ends.append(error)
+            raised.append(error)
 
-    with Beside() as url:
-        client = Client(region="us-east-1", endpoint_url=url, credentials=KEYS)
+    with ThreadedEmulator() as emulator:
+        client = Client(region="us-east-1", endpoint_url=emulator.url, credentials=KEYS)
         thread = threading.Thread(target=lambda: asyncio.run(read(client)))
         thread.start()
         opened.wait()
@@ -242,12 +219,12 @@ def test_closing_a_client_reaches_the_loops_of_other_threads() -> None:
 
         asyncio.run(close())
         thread.join()
-    assert len(ends) == 1
+    assert len(raised) == 1
 
 
-def test_a_loop_that_ended_without_cleaning_up_is_forgotten() -> None:
-    with Beside() as url:
-        client = Client(region="us-east-1", endpoint_url=url, credentials=KEYS)
+def test_a_loop_that_was_closed_without_cleanup_is_forgotten() -> None:
+    with ThreadedEmulator() as emulator:
+        client = Client(region="us-east-1", endpoint_url=emulator.url, credentials=KEYS)
         loop = asyncio.new_event_loop()
         loop.run_until_complete(client.generate(MODEL, "Hi"))
         (transport,) = client._transports
@@ -265,36 +242,36 @@ async def main():
     async for text in stream("some.model", "Hi").text_stream:
         print(text, end="")
     async for event in stream("some.model", "Hi"):
-        first = event  # left running to its end: nothing is closed by hand
+        first = event  # read to the end; nothing is closed explicitly
 
 asyncio.run(main())
 """
 
 
 @pytest.mark.parametrize("run", ["asyncio.run", "uvloop.run"])
-def test_a_plain_script_ends_without_a_warning(run: str) -> None:
+def test_a_plain_script_runs_without_a_warning(run: str) -> None:
     if run == "uvloop.run":
         pytest.importorskip("uvloop")
     code = SCRIPT.replace("asyncio.run", run).replace("import asyncio", f"import {run.partition('.')[0]}")
-    with Beside() as url:
+    with ThreadedEmulator() as emulator:
         environ = {
             **{name: value for name, value in os.environ.items() if not name.startswith("AWS_")},
-            "AWS_ENDPOINT_URL_BEDROCK_RUNTIME": url,
+            "AWS_ENDPOINT_URL_BEDROCK_RUNTIME": emulator.url,
             "AWS_BEARER_TOKEN_BEDROCK": API_KEY,
             "AWS_CONFIG_FILE": os.devnull,
         }
-        done = subprocess.run(  # noqa: S603 - this interpreter, our script
+        process = subprocess.run(  # noqa: S603 - this interpreter runs a fixed script
             [sys.executable, "-X", "dev", "-W", "error", "-c", code],
             env=environ,
             capture_output=True,
             timeout=50,
             text=True,
         )
-    # asyncio's debug mode notes a step that took long, as the first one does, which imports the client.
-    complaints = [line for line in done.stderr.splitlines() if not line.startswith("Executing <")]
-    assert complaints == []
-    assert "emulator" in done.stdout
+    # asyncio's debug mode reports slow steps, as the first one, which imports the client.
+    warnings = [line for line in process.stderr.splitlines() if not line.startswith("Executing <")]
+    assert warnings == []
+    assert "emulator" in process.stdout
 
 
-def test_the_version_is_told() -> None:
+def test_the_version_has_three_parts() -> None:
     assert bedrock_stream.__version__.count(".") == 2

@@ -1,4 +1,4 @@
-"""The client beside its streams: `explain`, `count_tokens`, and the raw calls `invoke` and `invoke_stream`."""
+"""The other operations of a client: `explain`, `count_tokens`, and the raw calls `invoke` and `invoke_stream`."""
 
 from __future__ import annotations
 
@@ -32,6 +32,7 @@ from bedrock_stream.testing import (
 )
 from bedrock_stream.testing import text as say
 from tests.conftest import KEYS
+from tests.support.clients import collect
 from tests.support.socket_server import STREAM_HEAD, Connection, SocketServer, frame
 
 NOVA = "amazon.nova-lite-v1:0"
@@ -41,14 +42,14 @@ LLAMA = "us.meta.llama3-2-3b-instruct-v1:0"
 SECRET = "s3cr3t-s3cr3t-s3cr3t"
 TOOL = {"name": "look", "description": "Looks.", "input_schema": {"type": "object", "properties": {}}}
 
-# ------------------------------------------------------------------------------------------------------------ explain
+# -------------------------------------------------------------------------------------------------------------- explain
 
 
-def forbidden() -> Any:
-    raise AssertionError("a provider was asked")
+def never_called() -> Any:
+    raise AssertionError("a provider was called")
 
 
-PLACES: list[tuple[str, dict[str, Any], dict[str, Any], dict[str, str], str]] = [
+SOURCES: list[tuple[str, dict[str, Any], dict[str, Any], dict[str, str], str]] = [
     ("the call's API key", {}, {"api_key": SECRET}, {}, "bearer, the call's api_key"),
     (
         "the call's key pair",
@@ -58,19 +59,25 @@ PLACES: list[tuple[str, dict[str, Any], dict[str, Any], dict[str, str], str]] = 
         "sigv4, the call's access_key_id",
     ),
     ("the client's API key", {"api_key": SECRET}, {}, {}, "bearer, the client's api_key"),
-    ("an API key's provider", {"api_key": forbidden}, {}, {}, "bearer, the client's api_key"),
-    ("the client's keys", {"credentials": Credentials(SECRET, SECRET, SECRET)}, {}, {}, "sigv4, the client's cred"),
-    ("a provider of keys", {"credentials": forbidden}, {}, {}, "sigv4, the client's credentials"),
-    ("an API key around", {}, {}, {"AWS_BEARER_TOKEN_BEDROCK": SECRET}, "bearer, AWS_BEARER_TOKEN_BEDROCK"),
+    ("a provider of an API key", {"api_key": never_called}, {}, {}, "bearer, the client's api_key"),
     (
-        "a key pair around",
+        "the client's credentials",
+        {"credentials": Credentials(SECRET, SECRET, SECRET)},
+        {},
+        {},
+        "sigv4, the client's cred",
+    ),
+    ("a provider of credentials", {"credentials": never_called}, {}, {}, "sigv4, the client's credentials"),
+    ("an API key in the environment", {}, {}, {"AWS_BEARER_TOKEN_BEDROCK": SECRET}, "bearer, AWS_BEARER_TOKEN_BEDROCK"),
+    (
+        "a key pair in the environment",
         {},
         {},
         {"AWS_ACCESS_KEY_ID": SECRET, "AWS_SECRET_ACCESS_KEY": SECRET, "AWS_SESSION_TOKEN": SECRET},
         "sigv4, AWS_ACCESS_KEY_ID",
     ),
     (
-        "an explicit pair before an API key around",
+        "an explicit pair and an API key in the environment",
         {},
         {"provider_options": {"access_key_id": SECRET, "secret_access_key": SECRET}},
         {"AWS_BEARER_TOKEN_BEDROCK": SECRET},
@@ -79,21 +86,23 @@ PLACES: list[tuple[str, dict[str, Any], dict[str, Any], dict[str, str], str]] = 
 ]
 
 
-@pytest.mark.parametrize(("made", "given", "around", "place"), [row[1:] for row in PLACES], ids=[r[0] for r in PLACES])
-async def test_it_tells_the_place_of_the_keys_and_no_secret(
+@pytest.mark.parametrize(
+    ("client_options", "options", "environ", "source"), [row[1:] for row in SOURCES], ids=[row[0] for row in SOURCES]
+)
+async def test_it_shows_the_source_of_the_credentials_and_no_secret(
     emulator: Emulator,
     monkeypatch: pytest.MonkeyPatch,
-    made: dict[str, Any],
-    given: dict[str, Any],
-    around: dict[str, str],
-    place: str,
+    client_options: dict[str, Any],
+    options: dict[str, Any],
+    environ: dict[str, str],
+    source: str,
 ) -> None:
-    for name, value in around.items():
+    for name, value in environ.items():
         monkeypatch.setenv(name, value)
-    async with Client(region=REGION, endpoint_url=emulator.url, **made) as client:
-        explanation = client.explain(NOVA, "Hi", **given)
-    assert explanation.auth.startswith(place)
-    scheme = "Bearer" if place.startswith("bearer") else "AWS4-HMAC-SHA256"
+    async with Client(region=REGION, endpoint_url=emulator.url, **client_options) as client:
+        explanation = client.explain(NOVA, "Hi", **options)
+    assert explanation.auth.startswith(source)
+    scheme = "Bearer" if source.startswith("bearer") else "AWS4-HMAC-SHA256"
     assert explanation.headers["Authorization"].split()[0] == scheme
     for shown in (repr(explanation), str(explanation), msgspec.json.encode(explanation).decode()):
         assert SECRET not in shown
@@ -115,15 +124,15 @@ ROUTES: list[tuple[str, dict[str, Any], str, str, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("model", "given", "family", "route", "reason"), ROUTES)
-async def test_it_tells_the_route_and_why_and_what_stream_would_send(
-    emulator: Emulator, client: Client, model: str, given: dict[str, Any], family: str, route: str, reason: str
+@pytest.mark.parametrize(("model", "options", "family", "route", "reason"), ROUTES)
+async def test_it_shows_the_route_its_reason_and_the_request_of_stream(
+    emulator: Emulator, client: Client, model: str, options: dict[str, Any], family: str, route: str, reason: str
 ) -> None:
-    explanation = client.explain(model, "Hi", max_tokens=100, **given)
+    explanation = client.explain(model, "Hi", max_tokens=100, **options)
     assert emulator.requests == []
     assert (explanation.model, explanation.family, explanation.route) == (model, family, route)
     assert reason in explanation.reason
-    await client.stream(model, "Hi", max_tokens=100, **given).response()
+    await client.stream(model, "Hi", max_tokens=100, **options).response()
     (sent,) = emulator.requests
     assert explanation.body == sent.json
     assert explanation.url == emulator.url + sent.target
@@ -134,7 +143,7 @@ async def test_it_tells_the_route_and_why_and_what_stream_would_send(
     assert sent.headers["Authorization"].startswith(explanation.headers["Authorization"].split()[0])
 
 
-async def test_it_tells_where_the_endpoint_comes_from(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_it_shows_the_source_of_the_endpoint(monkeypatch: pytest.MonkeyPatch) -> None:
     async with Client(api_key=API_KEY) as client:
         explanation = client.explain(NOVA, "Hi", region="eu-west-1")
         assert (explanation.region, explanation.endpoint_source) == ("eu-west-1", "region")
@@ -154,33 +163,33 @@ async def test_it_tells_where_the_endpoint_comes_from(monkeypatch: pytest.Monkey
         assert explanation.url.startswith("https://other.example.com/model/")
 
 
-async def test_attachments_stand_in_the_body_as_they_are_sent(client: Client) -> None:
+async def test_attachments_are_in_the_body_as_they_are_sent(client: Client) -> None:
     image = Image(b"\x89PNG\r\n\x1a\n" + bytes(300_000))
     body = client.explain(NOVA, Message.user("Look", image)).body
     data = body["messages"][0]["content"][1]["image"]["source"]["bytes"]
     assert msgspec.convert(data, bytes) == image.data
 
 
-async def test_what_a_call_refuses_is_refused_here_too(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_explain_refuses_the_same_arguments_as_a_call(monkeypatch: pytest.MonkeyPatch) -> None:
     async with Client(region=REGION) as client:
         with pytest.raises(errors.MissingCredentials):
             client.explain(NOVA, "Hi")
         monkeypatch.setenv("AWS_BEARER_TOKEN_BEDROCK", API_KEY)
-        for given, sentence in (
+        for arguments, sentence in (
             ({"max_token": 5}, "did you mean max_tokens?"),
             ({"access_key_id": "AKID"}, "half of a key pair is missing"),
             ({"session_token": "t"}, "is set without access_key_id and secret_access_key"),
             ({"use_converse": False}, "has no native format in this library"),
         ):
-            options: dict[str, Any] = given
+            options: dict[str, Any] = arguments
             with pytest.raises(errors.ConfigurationError, match=sentence.replace("?", r"\?")):
                 client.explain(NOVA, "Hi", **options)
 
 
-# -------------------------------------------------------------------------------------------------------- count_tokens
+# --------------------------------------------------------------------------------------------------------- count_tokens
 
 
-async def test_tokens_are_counted_as_the_service_counts_them(emulator: Emulator, client: Client) -> None:
+async def test_tokens_are_counted_by_the_service(emulator: Emulator, client: Client) -> None:
     count = await client.count_tokens(CLAUDE, "How many are these?", system="Count.", tools=[TOOL], max_tokens=5)
     (sent,) = emulator.requests
     assert (sent.operation, sent.model) == ("CountTokens", CLAUDE)
@@ -211,7 +220,7 @@ async def test_tokens_are_counted_as_the_service_counts_them(emulator: Emulator,
     assert await client.count_tokens(CLAUDE, "Hi") == 7
 
 
-async def test_reasoning_and_history_are_counted_too(emulator: Emulator, client: Client) -> None:
+async def test_reasoning_and_history_are_counted(emulator: Emulator, client: Client) -> None:
     emulator.script(say("Looking."), tool_call("look", {}, id="call-1"))
     first = await client.generate(CLAUDE, "Hi", tools=[TOOL])
     result = {"role": "user", "content": [{"toolResult": {"toolUseId": "call-1", "content": [{"text": "there"}]}}]}
@@ -230,12 +239,12 @@ PROFILES = [
 
 
 @pytest.mark.parametrize("model", PROFILES, ids=["us", "global", "profile ARN", "model ARN"])
-async def test_the_model_behind_a_profile_is_asked(emulator: Emulator, client: Client, model: str) -> None:
+async def test_tokens_are_counted_by_the_model_of_a_profile(emulator: Emulator, client: Client, model: str) -> None:
     assert await client.count_tokens(model, "Hi") > 0
     assert [request.model for request in emulator.requests] == [CLAUDE]
 
 
-async def test_keys_and_region_of_the_call_are_used_for_counting() -> None:
+async def test_credentials_and_region_of_the_call_are_used_for_counting() -> None:
     keys = {"access_key_id": ACCESS_KEY_ID, "secret_access_key": SECRET_ACCESS_KEY, "region": "eu-west-1"}
     async with Emulator(region="eu-west-1") as emulator, Client(endpoint_url=emulator.url, api_key="wrong") as client:
         assert await client.count_tokens(CLAUDE, "Hi", api_key=API_KEY)
@@ -246,14 +255,14 @@ async def test_keys_and_region_of_the_call_are_used_for_counting() -> None:
 
 
 @pytest.mark.parametrize("model", [NOVA, GPT_OSS, LLAMA, "cohere.command-r-plus-v1:0"])
-async def test_models_that_cannot_count_say_so(client: Client, model: str) -> None:
+async def test_models_that_cannot_count_tokens_raise(client: Client, model: str) -> None:
     with pytest.raises(errors.ValidationFailed, match="doesn't support counting tokens") as caught:
         await client.count_tokens(model, "Hi")
     assert (caught.value.status, caught.value.region) == (400, REGION)
     assert caught.value.request_id
 
 
-async def test_a_count_that_is_none_is_an_invalid_answer(emulator: Emulator, client: Client) -> None:
+async def test_a_response_without_a_valid_count_raises(emulator: Emulator, client: Client) -> None:
     for body in (b"{}", b'{"inputTokens":"7"}', b'{"inputTokens":true}', b"[]", b"{"):
         emulator.script(content_type("application/json", body))
         with pytest.raises(errors.InvalidFrame):
@@ -274,8 +283,8 @@ BODIES: dict[str, dict[str, Any]] = {
 FAMILIES = pytest.mark.parametrize("model", BODIES, ids=["Claude", "gpt-oss", "Llama"])
 
 
-def told(model: str, documents: list[dict[str, Any]]) -> str:
-    """The text in a family's stream."""
+def streamed_text(model: str, documents: list[dict[str, Any]]) -> str:
+    """Return the text in the documents of a family's stream."""
     if model == CLAUDE:
         return "".join(item["delta"].get("text", "") for item in documents if item["type"] == "content_block_delta")
     if model == GPT_OSS:
@@ -283,61 +292,60 @@ def told(model: str, documents: list[dict[str, Any]]) -> str:
     return "".join(item["generation"] or "" for item in documents)
 
 
-def told_whole(model: str, document: dict[str, Any]) -> Any:
-    """The text of a family's whole answer."""
+def document_text(model: str, document: dict[str, Any]) -> Any:
+    """Return the text in a family's complete response."""
     if model == CLAUDE:
         return document["content"][0]["text"]
     return document["choices"][0]["message"]["content"] if model == GPT_OSS else document["generation"]
 
 
 @FAMILIES
-async def test_a_family_s_own_body_gets_its_own_documents(emulator: Emulator, client: Client, model: str) -> None:
+async def test_a_native_body_returns_native_documents(emulator: Emulator, client: Client, model: str) -> None:
     emulator.script(say("Hello there"))
     emulator.script(say("Hello there"))
     async with client.invoke_stream(f"bedrock:{model}", BODIES[model]) as stream:
         documents = [item async for item in stream]
-    whole = await client.invoke(model, BODIES[model])
+    document = await client.invoke(model, BODIES[model])
     assert all(type(item) is dict for item in documents)
     assert not any("p" in item or "bytes" in item for item in documents)
     assert "amazon-bedrock-invocationMetrics" in documents[-1]
-    assert told(model, documents) == told_whole(model, whole) == "Hello there"
+    assert streamed_text(model, documents) == document_text(model, document) == "Hello there"
     assert (stream.route, stream.model, stream.partial) == ("invoke", model, None)
     assert stream.request_id
-    streamed, asked = emulator.requests
-    assert streamed.json == asked.json == BODIES[model]
+    streamed, invoked = emulator.requests
+    assert streamed.json == invoked.json == BODIES[model]
     assert [request.operation for request in emulator.requests] == [
         "InvokeModelWithResponseStream",
         "InvokeModel",
     ]
     assert streamed.headers["Accept"] == "application/vnd.amazon.eventstream"
-    assert streamed.headers["X-Amzn-Bedrock-Accept"] == asked.headers["Accept"] == "application/json"
+    assert streamed.headers["X-Amzn-Bedrock-Accept"] == invoked.headers["Accept"] == "application/json"
 
 
-async def test_documents_come_as_they_are_whatever_the_cut(emulator: Emulator, client: Client) -> None:
-    said: list[dict[str, Any]] = [{"type": "a", "p": "not padding"}, {"type": "b", "deep": [1, {"ü": None}]}, {}]
-    emulator.script(rechunk(7), *(event("chunk", item) for item in said), cut())
+async def test_documents_are_unchanged_by_any_split_of_the_bytes(emulator: Emulator, client: Client) -> None:
+    documents: list[dict[str, Any]] = [{"type": "a", "p": "not padding"}, {"type": "b", "deep": [1, {"ü": None}]}, {}]
+    emulator.script(rechunk(7), *(event("chunk", item) for item in documents), cut())
     async with client.invoke_stream(LLAMA, BODIES[LLAMA]) as stream:
-        assert [item async for item in stream] == said
+        assert await collect(stream) == documents
 
 
-async def test_a_clean_end_is_an_end_and_a_torn_one_is_not(emulator: Emulator, client: Client) -> None:
+async def test_a_raw_stream_ends_only_with_a_properly_ended_body(emulator: Emulator, client: Client) -> None:
     emulator.script(say(["Hel", "lo"]), cut())
-    assert told(LLAMA, [item async for item in client.invoke_stream(LLAMA, BODIES[LLAMA])]) == "Hello"
+    assert streamed_text(LLAMA, await collect(client.invoke_stream(LLAMA, BODIES[LLAMA]))) == "Hello"
     for broken in (cut(torn=True), cut(inside=9), flip_bit(200)):
         emulator.script(say(["Hel", "lo"]), broken, say(["!"]))
-        seen: list[dict[str, Any]] = []
+        received: list[dict[str, Any]] = []
         stream = client.invoke_stream(LLAMA, BODIES[LLAMA])
         with pytest.raises((errors.StreamInterrupted, errors.InvalidFrame)) as caught:
-            async for item in stream:
-                seen.append(item)  # noqa: PERF401 - a comprehension would lose them
-        assert told(LLAMA, seen) == "Hello"
+            await collect(stream, received)
+        assert streamed_text(LLAMA, received) == "Hello"
         assert (caught.value.model, caught.value.request_id) == (LLAMA, stream.request_id)
-        assert caught.value.events_received == len(seen)
+        assert caught.value.events_received == len(received)
         with pytest.raises(type(caught.value)):
             await anext(stream)
 
 
-async def test_a_whole_answer_that_is_torn_or_no_object_raises(emulator: Emulator, client: Client) -> None:
+async def test_a_document_that_is_truncated_or_not_an_object_raises(emulator: Emulator, client: Client) -> None:
     emulator.script(say("Hello"), cut())
     with pytest.raises(errors.StreamInterrupted):
         await client.invoke(LLAMA, BODIES[LLAMA])
@@ -351,14 +359,14 @@ async def test_a_whole_answer_that_is_torn_or_no_object_raises(emulator: Emulato
         await client.invoke(LLAMA, BODIES[LLAMA])
 
 
-async def test_errors_are_typed_before_the_answer_and_inside_it(emulator: Emulator, client: Client) -> None:
+async def test_errors_are_typed_before_and_within_a_raw_stream(emulator: Emulator, client: Client) -> None:
     emulator.script(http_error(429, "ThrottlingException", "Slow down."))
     emulator.script(http_error(429, "ThrottlingException", "Slow down."))
-    with pytest.raises(errors.Throttled) as before:
+    with pytest.raises(errors.Throttled) as refused_call:
         await client.invoke_stream(LLAMA, BODIES[LLAMA]).open()
     with pytest.raises(errors.Throttled):
         await client.invoke(LLAMA, BODIES[LLAMA])
-    assert (before.value.status, before.value.mid_stream) == (429, False)
+    assert (refused_call.value.status, refused_call.value.mid_stream) == (429, False)
     for broken in (
         stream_error("throttlingException", "Slow down."),
         unmodeled_error("throttlingException", "Slow down."),
@@ -366,13 +374,13 @@ async def test_errors_are_typed_before_the_answer_and_inside_it(emulator: Emulat
         emulator.script(say(["Hi"]), broken)
         stream = client.invoke_stream(LLAMA, BODIES[LLAMA])
         assert (await anext(stream))["generation"] == "Hi"
-        with pytest.raises(errors.Throttled) as inside:
+        with pytest.raises(errors.Throttled) as interrupted:
             await anext(stream)
-        assert (inside.value.mid_stream, inside.value.events_received) == (True, 1)
+        assert (interrupted.value.mid_stream, interrupted.value.events_received) == (True, 1)
     await emulator.wait_until_idle()
 
 
-async def test_what_the_model_refuses_is_a_validation_error(client: Client) -> None:
+async def test_a_body_that_the_model_rejects_is_a_validation_error(client: Client) -> None:
     with pytest.raises(errors.ValidationFailed, match="extraneous key"):
         await client.invoke(LLAMA, {"prompt": "Hi", "unknown": 1})
     with pytest.raises(errors.ValidationFailed):
@@ -389,8 +397,8 @@ async def test_leaving_a_raw_stream_closes_its_connection(emulator: Emulator, cl
         await anext(stream)
 
 
-async def test_a_family_that_nobody_here_knows_can_be_asked(client: Client) -> None:
-    """Its documents pass through; the server of this test speaks for it."""
+async def test_an_unknown_family_can_be_invoked(client: Client) -> None:
+    """Its documents are passed through. A socket server answers, because the emulator does not know the family."""
     document = {"event_type": "text-generation", "text": "Bonjour", "is_finished": False}
 
     async def answer(connection: Connection) -> None:
@@ -399,8 +407,8 @@ async def test_a_family_that_nobody_here_knows_can_be_asked(client: Client) -> N
         connection.chunk(frame("newEvent", {"a": 1}))
         connection.end()
 
-    async with SocketServer(answer) as server, Client(endpoint_url=server.url, api_key=API_KEY) as talker:
-        stream = talker.invoke_stream("cohere.command-r-plus-v1:0", {"message": "Salut"})
+    async with SocketServer(answer) as server, Client(endpoint_url=server.url, api_key=API_KEY) as raw_client:
+        stream = raw_client.invoke_stream("cohere.command-r-plus-v1:0", {"message": "Salut"})
         items: list[Any] = [item async for item in stream]
     assert items[0] == document
     assert server.connections[0].body == b'{"message":"Salut"}'
@@ -409,7 +417,7 @@ async def test_a_family_that_nobody_here_knows_can_be_asked(client: Client) -> N
     )
 
 
-# ----------------------------------------------------------------------------------------------- options of raw calls
+# ------------------------------------------------------------------------------------------------- options of raw calls
 
 
 @contextmanager
@@ -418,7 +426,7 @@ def refused(sentence: str) -> Iterator[None]:
         yield
 
 
-BAD_RAW: list[tuple[dict[str, Any], str]] = [
+BAD_RAW_CALLS: list[tuple[dict[str, Any], str]] = [
     (
         {"max_tokens": 5},
         "max_tokens: has no meaning where the body is the caller's own; known are access_key_id, api_key, region",
@@ -438,35 +446,35 @@ BAD_RAW: list[tuple[dict[str, Any], str]] = [
 ]
 
 
-@pytest.mark.parametrize(("given", "sentence"), BAD_RAW, ids=[sentence[:40] for _, sentence in BAD_RAW])
-async def test_a_raw_call_refuses_what_has_no_meaning_for_it(
-    emulator: Emulator, client: Client, given: dict[str, Any], sentence: str
+@pytest.mark.parametrize(("arguments", "sentence"), BAD_RAW_CALLS, ids=[sentence[:40] for _, sentence in BAD_RAW_CALLS])
+async def test_a_bad_argument_of_a_raw_call_is_refused(
+    emulator: Emulator, client: Client, arguments: dict[str, Any], sentence: str
 ) -> None:
-    arguments = {"model": LLAMA, "body": BODIES[LLAMA], **given}
+    call = {"model": LLAMA, "body": BODIES[LLAMA], **arguments}
     with refused(sentence.replace("?", r"\?")):
-        client.invoke_stream(**arguments)
+        client.invoke_stream(**call)
     with refused(sentence.replace("?", r"\?")):
-        await client.invoke(**arguments)
+        await client.invoke(**call)
     assert emulator.requests == []
 
 
-async def test_region_and_keys_of_a_raw_call_are_used() -> None:
+async def test_region_and_credentials_of_a_raw_call_are_used() -> None:
     pair = {"access_key_id": ACCESS_KEY_ID, "secret_access_key": SECRET_ACCESS_KEY}
     async with Emulator(region="eu-west-1") as emulator, Client(endpoint_url=emulator.url, api_key="wrong") as client:
-        for given in (
+        for options in (
             {"api_key": API_KEY},
             {**pair, "region": "eu-west-1"},
             {"provider_options": {**pair, "region": "eu-west-1"}},
         ):
-            assert (await client.invoke(LLAMA, BODIES[LLAMA], **given))["generation"]
-            assert [item async for item in client.invoke_stream(LLAMA, BODIES[LLAMA], **given)]
+            assert (await client.invoke(LLAMA, BODIES[LLAMA], **options))["generation"]
+            assert [item async for item in client.invoke_stream(LLAMA, BODIES[LLAMA], **options)]
         with pytest.raises(errors.AccessDenied):
             await client.invoke(LLAMA, BODIES[LLAMA])
     assert [request.auth for request in emulator.requests] == ["bearer"] * 2 + ["sigv4"] * 4 + [None]
     assert {request.region for request in emulator.requests if request.auth == "sigv4"} == {"eu-west-1"}
 
 
-async def test_timeouts_of_a_raw_call_are_kept(emulator: Emulator, client: Client) -> None:
+async def test_timeouts_of_a_raw_call_are_applied(emulator: Emulator, client: Client) -> None:
     emulator.script(say(["Hi"]), stall())
     with pytest.raises(errors.IdleTimeout):
         async for _ in client.invoke_stream(LLAMA, BODIES[LLAMA], timeouts=Timeouts(idle=0.05)):
@@ -481,6 +489,6 @@ async def test_a_session_token_is_sent_with_a_raw_call() -> None:
     async with Emulator() as emulator:
         keys = Credentials(KEYS.access_key_id, KEYS.secret_access_key, "session-token")
         async with Client(region=REGION, endpoint_url=emulator.url, credentials=keys) as client:
-            with pytest.raises(errors.ServiceError):  # this emulator's keys have none
+            with pytest.raises(errors.ServiceError):  # the emulator's credentials have no session token
                 await client.invoke(LLAMA, BODIES[LLAMA])
         assert emulator.requests[0].headers["X-Amz-Security-Token"] == "session-token"

@@ -1,4 +1,4 @@
-"""Going elsewhere: targets in their order, each signed for its own region, and those passed over that are down."""
+"""Failover: the order of targets, which failures cause it, and circuit breakers that skip a target."""
 
 from __future__ import annotations
 
@@ -26,16 +26,15 @@ from bedrock_stream.testing import (
 )
 from bedrock_stream.testing import text as say
 from tests.conftest import KEYS
-from tests.support.socket_server import END, START, Connection, SocketServer, silence, text
+from tests.support.clients import ONCE, QUICK, complete_stream
+from tests.support.socket_server import START, Connection, SocketServer, silence
 
 NOVA = "amazon.nova-lite-v1:0"
 PRO = "amazon.nova-pro-v1:0"
 GPT = "openai.gpt-oss-120b-1:0"
 CLAUDE = "anthropic.claude-3-5-sonnet-20241022-v2:0"
-ELSEWHERE = "eu-central-1"
+OTHER_REGION = "eu-central-1"
 
-QUICK = RetryPolicy(base=0, cap=0)
-ONCE = RetryPolicy(max_attempts=1)
 DOWN = http_error(503, "ServiceUnavailableException", "Down.")
 
 
@@ -44,108 +43,111 @@ def always(fault: Any) -> Callable[[Any], Any]:
 
 
 @asynccontextmanager
-async def two(
+async def two_regions(
     first: Any = None, second: Any = None, **options: Any
 ) -> AsyncIterator[tuple[Emulator, Emulator, Client]]:
-    """Two regions with an emulator each, and a client that goes to the first and then to the second."""
+    """Start an emulator in each of two regions, and a client with the second one as failover."""
     async with (
-        Emulator(script=first) as here,
-        Emulator(script=second, region=ELSEWHERE) as there,
+        Emulator(script=first) as primary,
+        Emulator(script=second, region=OTHER_REGION) as secondary,
         Client(
             region=REGION,
-            endpoint_url=here.url,
+            endpoint_url=primary.url,
             credentials=KEYS,
-            **{"failover": [Target(region=ELSEWHERE, endpoint_url=there.url)], "retry": QUICK, **options},
+            **{"failover": [Target(region=OTHER_REGION, endpoint_url=secondary.url)], "retry": QUICK, **options},
         ) as client,
     ):
-        yield here, there, client
+        yield primary, secondary, client
 
 
-# -------------------------------------------------------------------------------------------------------- where it goes
+# ----------------------------------------------------------------------------------------------------- order of targets
 
 
-async def test_a_failure_goes_to_the_next_region_at_once_and_is_signed_for_it() -> None:
+async def test_a_failed_request_is_sent_to_the_next_region_at_once_and_signed_for_it() -> None:
     failed: list[Any] = []
     policy = RetryPolicy(base=60, cap=60, on_retry=failed.append)
-    async with asyncio.timeout(20), two([DOWN], [[say("There.")]], retry=policy) as (here, there, client):
+    async with (
+        asyncio.timeout(20),
+        two_regions([DOWN], [[say("Second.")]], retry=policy) as (primary, secondary, client),
+    ):
         stream = client.stream(NOVA, "Hi")
-        assert stream.target == Target(model=NOVA, region=REGION, endpoint_url=here.url)
-        assert (await stream.response()).text == "There."
-        assert stream.target == Target(model=NOVA, region=ELSEWHERE, endpoint_url=there.url)
+        assert stream.target == Target(model=NOVA, region=REGION, endpoint_url=primary.url)
+        assert (await stream.response()).text == "Second."
+        assert stream.target == Target(model=NOVA, region=OTHER_REGION, endpoint_url=secondary.url)
         assert [attempt.target for attempt in stream.attempts] == [
-            Target(model=NOVA, region=REGION, endpoint_url=here.url),
+            Target(model=NOVA, region=REGION, endpoint_url=primary.url),
             stream.target,
         ]
-        assert [request.region for request in here.requests + there.requests] == [REGION, ELSEWHERE]
+        assert [request.region for request in primary.requests + secondary.requests] == [REGION, OTHER_REGION]
         assert [attempt.wait for attempt in failed] == [0.0]
-        assert client.stats().retries_left == 100, "another target's turn draws on no budget"
+        assert client.stats().retries_left == 100, "the first attempt at another target takes no tokens"
 
 
-async def test_what_drew_on_no_budget_gives_nothing_back_to_it() -> None:
-    async with two(always(DOWN)) as (_, _, client):
+async def test_failover_without_a_retry_refills_the_budget_as_any_success() -> None:
+    async with two_regions(always(DOWN)) as (_, _, client):
         with pytest.raises(errors.ServiceUnavailable):
             await client.generate(NOVA, "Hi", failover=[], retry=RetryPolicy(max_attempts=3, base=0, cap=0))
         assert client.stats().retries_left == 98
-        for _ in range(4):  # each at the second target, without a retry
+        for _ in range(4):  # each success returns one token; a retry takes five
             await client.generate(NOVA, "Hi", retry=ONCE)
         assert client.stats().retries_left == 98
 
 
-async def test_targets_are_asked_in_their_order_and_then_again_after_a_wait() -> None:
-    asked: list[str] = []
+async def test_targets_are_tried_in_order_and_again_after_a_wait() -> None:
+    models: list[str] = []
     waits: list[float] = []
 
     def script(request: Any) -> Any:
-        asked.append(request.model)
+        models.append(request.model)
         return http_error(429, "ThrottlingException", "No.", {"x-amz-retry-after": "10"})
 
     policy = RetryPolicy(max_attempts=3, base=0, cap=0, on_retry=lambda attempt: waits.append(attempt.wait))
     targets = [Target(model=PRO), Target(model=CLAUDE)]
-    async with two(script, failover=targets, retry=policy) as (_, _, client):
+    async with two_regions(script, failover=targets, retry=policy) as (_, _, client):
         stream = client.stream(NOVA, "Hi")
         with pytest.raises(errors.Throttled) as caught:
             await stream.response()
-    assert asked == [NOVA, PRO, CLAUDE, NOVA, NOVA]
+    assert models == [NOVA, PRO, CLAUDE, NOVA, NOVA]
     assert waits == [0, 0, 0.01, 0.01]
     assert [attempt.number for attempt in stream.attempts] == [1, 2, 3, 4, 5]
     assert caught.value.model == NOVA
 
 
-async def test_another_model_gets_its_own_dialect_and_route() -> None:
-    async with two([DOWN, [say("From GPT.")]], failover=[Target(model=GPT)]) as (here, _, client):
+async def test_a_target_with_another_model_uses_its_dialect_and_route() -> None:
+    async with two_regions([DOWN, [say("From GPT.")]], failover=[Target(model=GPT)]) as (primary, _, client):
         stream = client.stream(CLAUDE, "Hi", use_converse=False)
         assert stream.route == "invoke"
         response = await stream.response()
         assert (response.text, response.model, stream.model) == ("From GPT.", GPT, GPT)
-        assert [request.model for request in here.requests] == [CLAUDE, GPT]
-        assert here.requests[0].json["anthropic_version"]
-        assert "anthropic_version" not in here.requests[1].json
+        assert [request.model for request in primary.requests] == [CLAUDE, GPT]
+        assert primary.requests[0].json["anthropic_version"]
+        assert "anthropic_version" not in primary.requests[1].json
 
 
-async def test_a_target_has_keys_of_its_own() -> None:
-    theirs = Keys("AKIDOTHER", "other/secret")
-    async with Emulator(credentials=theirs) as there:
+async def test_a_target_has_its_own_credentials() -> None:
+    other_keys = Keys("AKIDOTHER", "other/secret")
+    async with Emulator(credentials=other_keys) as secondary:
         targets = [
-            Target(endpoint_url=there.url, credentials=Credentials("AKIDOTHER", "other/secret")),
-            Target(endpoint_url=there.url, api_key=API_KEY),
+            Target(endpoint_url=secondary.url, credentials=Credentials("AKIDOTHER", "other/secret")),
+            Target(endpoint_url=secondary.url, api_key=API_KEY),
         ]
-        async with two(always(DOWN), failover=targets) as (here, _, client):
-            there.script(DOWN)
+        async with two_regions(always(DOWN), failover=targets) as (primary, _, client):
+            secondary.script(DOWN)
             await client.generate(NOVA, "Hi")
-            assert here.requests[0].access_key_id == KEYS.access_key_id
-            assert [request.auth for request in there.requests] == ["sigv4", "bearer"]
-            assert there.requests[0].access_key_id == "AKIDOTHER"
+            assert primary.requests[0].access_key_id == KEYS.access_key_id
+            assert [request.auth for request in secondary.requests] == ["sigv4", "bearer"]
+            assert secondary.requests[0].access_key_id == "AKIDOTHER"
         for target in targets:
             assert "secret" not in repr(target) + str(targets)
             assert API_KEY not in repr(target)
 
 
-async def test_a_target_s_source_of_keys_is_asked_once_for_many_calls() -> None:
+async def test_a_targets_session_is_loaded_once_for_many_calls() -> None:
     class Session:
-        """As botocore's, as far as it is looked at."""
+        """The parts of a botocore session that the library uses."""
 
         providers = ()
-        asked = 0
+        loads = 0
 
         def get_component(self, _name: str) -> Session:
             return self
@@ -154,119 +156,119 @@ async def test_a_target_s_source_of_keys_is_asked_once_for_many_calls() -> None:
             raise AssertionError
 
         def load_credentials(self) -> Session:
-            self.asked += 1
+            self.loads += 1
             return self
 
         def get_frozen_credentials(self) -> SimpleNamespace:
             return SimpleNamespace(access_key=KEYS.access_key_id, secret_key=KEYS.secret_access_key, token=None)
 
     session = Session()
-    async with Emulator() as there:
-        target = Target(endpoint_url=there.url, credentials=session)
-        async with two(always(DOWN), failover=[target]) as (_, _, client):
+    async with Emulator() as secondary:
+        target = Target(endpoint_url=secondary.url, credentials=session)
+        async with two_regions(always(DOWN), failover=[target]) as (_, _, client):
             for _ in range(3):
                 await client.generate(NOVA, "Hi")
-        assert there.request_count == 3
-        assert session.asked == 1
+        assert secondary.request_count == 3
+        assert session.loads == 1
 
 
-async def test_targets_of_a_call_go_before_the_client_s() -> None:
-    async with two(always(DOWN)) as (here, there, client):
+async def test_targets_of_a_call_replace_the_clients() -> None:
+    async with two_regions(always(DOWN)) as (primary, secondary, client):
         with pytest.raises(errors.ServiceUnavailable):
             await client.generate(NOVA, "Hi", failover=[], retry=ONCE)
         with pytest.raises(errors.ServiceUnavailable):
             await client.generate(NOVA, "Hi", failover=[Target(model=PRO)], retry=ONCE)
-        assert [request.model for request in here.requests] == [NOVA, NOVA, PRO]
-        assert there.request_count == 0
+        assert [request.model for request in primary.requests] == [NOVA, NOVA, PRO]
+        assert secondary.request_count == 0
 
 
 @pytest.mark.parametrize(
-    ("given", "sentence"),
+    ("value", "sentence"),
     [
         (Target(model=PRO), "failover: expected a list of Target, got Target"),
         ("us-west-2", "failover: expected a list of Target, got str"),
         ([Target(), "us-west-2"], r"failover\[1\]: expected a Target, got str"),
     ],
 )
-def test_what_is_no_target_is_refused(given: Any, sentence: str) -> None:
+def test_an_invalid_target_is_refused(value: Any, sentence: str) -> None:
     with pytest.raises(errors.ConfigurationError, match=sentence):
-        Client(failover=given)
+        Client(failover=value)
 
 
-# -------------------------------------------------------------------------------------------------------- what switches
+# --------------------------------------------------------------------------------------------------- causes of failover
 
 FAULTS = {
     "throttled": [http_error(429, "ThrottlingException", "No.")],
     "first frame": [stream_error("internalServerException", "No.")],
-    "behind the start": [start(), stream_error("throttlingException", "No.")],
+    "after the start": [start(), stream_error("throttlingException", "No.")],
     "quota": [http_error(400, "ServiceQuotaExceededException", "No.")],
     "cut": [start(), cut()],
 }
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-async def test_what_another_target_may_do_better_goes_there(fault: str) -> None:
-    async with two([FAULTS[fault]], [[say("There.")]]) as (here, there, client):
+async def test_failures_that_another_target_may_not_have_cause_failover(fault: str) -> None:
+    async with two_regions([FAULTS[fault]], [[say("Second.")]]) as (primary, secondary, client):
         events = [event async for event in client.stream(NOVA, "Hi")]
         assert sum(isinstance(event, MessageStart) for event in events) == 1
-        assert (here.request_count, there.request_count) == (1, 1)
+        assert (primary.request_count, secondary.request_count) == (1, 1)
 
 
 @pytest.mark.parametrize(
     ("status", "code"),
     [(400, "ValidationException"), (403, "AccessDeniedException"), (404, "ResourceNotFoundException")],
 )
-async def test_what_the_caller_did_wrongly_goes_nowhere_else(status: int, code: str) -> None:
-    async with two([http_error(status, code, "No.")]) as (here, there, client):
+async def test_errors_of_the_caller_cause_no_failover(status: int, code: str) -> None:
+    async with two_regions([http_error(status, code, "No.")]) as (primary, secondary, client):
         with pytest.raises(errors.ServiceError) as caught:
             await client.stream(NOVA, "Hi").response()
         assert caught.value.region == REGION
-        assert (here.request_count, there.request_count) == (1, 0)
+        assert (primary.request_count, secondary.request_count) == (1, 0)
 
 
-async def test_after_content_nothing_goes_elsewhere() -> None:
-    async with two([[say("Hello"), cut()]]) as (_, there, client):
+async def test_there_is_no_failover_after_content() -> None:
+    async with two_regions([[say("Hello"), cut()]]) as (_, secondary, client):
         stream = client.stream(NOVA, "Hi")
         with pytest.raises(errors.StreamInterrupted):
             await stream.response()
         assert stream.target.region == REGION
-        assert there.request_count == 0
+        assert secondary.request_count == 0
 
 
 @pytest.mark.parametrize(
-    ("clock", "begin"), [("first_event", b""), ("first_content", b""), ("first_content", START), ("idle", START)]
+    ("limit", "data"), [("first_event", b""), ("first_content", b""), ("first_content", START), ("idle", START)]
 )
-async def test_a_target_that_says_nothing_is_left_for_the_next(clock: str, begin: bytes) -> None:
+async def test_a_silent_target_causes_failover(limit: str, data: bytes) -> None:
     async def answer(connection: Connection) -> None:
         connection.begin()
-        if begin:
-            connection.chunk(begin)
+        if data:
+            connection.chunk(data)
         await connection.closed.wait()
 
     async with (
         SocketServer(answer) as silent,
-        Emulator(script=[[say("There.")]]) as there,
+        Emulator(script=[[say("Second.")]]) as secondary,
         Client(
             region=REGION,
             endpoint_url=silent.url,
             credentials=KEYS,
             retry=QUICK,
-            timeouts=Timeouts(**{clock: 0.1}),
-            failover=[Target(endpoint_url=there.url)],
+            timeouts=Timeouts(**{limit: 0.1}),
+            failover=[Target(endpoint_url=secondary.url)],
         ) as client,
     ):
-        switched = client.stream(NOVA, "Hi")
-        assert (await switched.response()).text == "There."
+        stream = client.stream(NOVA, "Hi")
+        assert (await stream.response()).text == "Second."
         await silent.deserted()
         kinds = {
             "first_event": errors.FirstEventTimeout,
             "first_content": errors.FirstContentTimeout,
             "idle": errors.IdleTimeout,
         }
-        assert type(switched.attempts[0].error) is kinds[clock]
+        assert type(stream.attempts[0].error) is kinds[limit]
 
 
-async def test_headers_that_never_come_go_elsewhere_and_not_again_to_the_same() -> None:
+async def test_a_target_that_sends_no_headers_is_tried_once() -> None:
     async with (
         SocketServer(silence) as first,
         SocketServer(silence) as second,
@@ -285,35 +287,33 @@ async def test_headers_that_never_come_go_elsewhere_and_not_again_to_the_same() 
         assert [attempt.target.endpoint_url for attempt in stream.attempts] == [first.url, second.url]
 
 
-async def test_a_stale_connection_is_no_reason_to_leave_a_target() -> None:
+async def test_a_stale_connection_causes_no_failover() -> None:
     async def answer(connection: Connection) -> None:
         if len(server.connections) == 2:
             connection.close()
             return
-        connection.begin()
-        connection.chunk(START + text("Hello") + END)
-        connection.end()
+        await complete_stream(connection)
 
     async with (
         SocketServer(answer) as server,
-        Emulator() as there,
+        Emulator() as secondary,
         Client(
             region=REGION,
             endpoint_url=server.url,
             credentials=KEYS,
             retry=QUICK,
-            failover=[Target(endpoint_url=there.url)],
+            failover=[Target(endpoint_url=secondary.url)],
         ) as client,
     ):
         await client.stream(NOVA, "Hi").response()
         assert (await client.stream(NOVA, "Hi").response()).text == "Hello"
-        assert (len(server.connections), there.request_count) == (3, 0)
+        assert (len(server.connections), secondary.request_count) == (3, 0)
 
 
-async def test_what_is_seen_is_the_answering_target_s_alone() -> None:
+async def test_only_events_of_the_responding_target_are_delivered() -> None:
     first = [start(), cut()]
     second = [tool_call("look", {"at": "it"}, id="call-2"), stop("tool_use")]
-    async with two([first, first], [second, second]) as (_, _, client):
+    async with two_regions([first, first], [second, second]) as (_, _, client):
         calls = [event async for event in client.stream(NOVA, "Hi").tool_stream]
         assert [event.id for event in calls if isinstance(event, ToolCallEnd)] == ["call-2"]
         stream = client.stream(NOVA, "Hi")
@@ -323,11 +323,11 @@ async def test_what_is_seen_is_the_answering_target_s_alone() -> None:
         assert response.usage is not None
 
 
-# ---------------------------------------------------------------------------------------------------------- the breaker
+# ------------------------------------------------------------------------------------------------------------- breakers
 
 
-class Hands:
-    """A clock that stands until it is moved."""
+class ManualClock:
+    """A clock that a test sets."""
 
     def __init__(self) -> None:
         self.now = 1000.0
@@ -337,70 +337,69 @@ class Hands:
 
 
 @pytest.fixture
-def hands(monkeypatch: pytest.MonkeyPatch) -> Hands:
-    hands = Hands()
-    monkeypatch.setattr(
-        ClientState.__init__, "__defaults__", (hands,)
-    )  # the clock of the breakers, and of nothing else
-    return hands
+def clock(monkeypatch: pytest.MonkeyPatch) -> ManualClock:
+    clock = ManualClock()
+    # The default argument is the clock of the breakers, and of nothing else.
+    monkeypatch.setattr(ClientState.__init__, "__defaults__", (clock,))
+    return clock
 
 
-async def test_a_target_that_failed_five_times_in_a_row_is_passed_over_and_tried_again_later(hands: Hands) -> None:
-    async with two(always(DOWN)) as (here, there, client):
+async def test_a_target_that_failed_five_times_in_a_row_is_skipped_and_tried_again_later(clock: ManualClock) -> None:
+    async with two_regions(always(DOWN)) as (primary, secondary, client):
         for _ in range(8):
             await client.generate(NOVA, "Hi")
-        assert (here.request_count, there.request_count) == (5, 8)
+        assert (primary.request_count, secondary.request_count) == (5, 8)
         stream = client.stream(NOVA, "Hi")
         await stream.response()
-        assert [attempt.target.region for attempt in stream.attempts] == [ELSEWHERE]
-        hands.now += 30
+        assert [attempt.target.region for attempt in stream.attempts] == [OTHER_REGION]
+        clock.now += 30
         await asyncio.gather(*(client.generate(NOVA, "Hi") for _ in range(5)))
-        assert here.request_count == 6, "one call tries it again, the others go on"
-        assert there.request_count == 14
+        assert primary.request_count == 6, "one call tries it again, the others skip it"
+        assert secondary.request_count == 14
 
 
-async def test_a_target_that_answers_again_is_the_first_again(hands: Hands) -> None:
-    async with two([DOWN] * 5) as (here, there, client):
+async def test_a_target_that_recovers_is_the_first_again(clock: ManualClock) -> None:
+    async with two_regions([DOWN] * 5) as (primary, secondary, client):
         for _ in range(6):
             await client.generate(NOVA, "Hi")
-        assert here.request_count == 5
-        hands.now += 30
+        assert primary.request_count == 5
+        clock.now += 30
         for _ in range(3):
             await client.generate(NOVA, "Hi")
-        assert (here.request_count, there.request_count) == (8, 6)
+        assert (primary.request_count, secondary.request_count) == (8, 6)
 
 
-async def test_a_refusal_shows_that_a_target_is_up(hands: Hands) -> None:
-    async with two([DOWN] * 5 + [http_error(400, "ValidationException", "No.")]) as (here, _, client):
+async def test_a_refusal_closes_the_breaker_of_a_target(clock: ManualClock) -> None:
+    async with two_regions([DOWN] * 5 + [http_error(400, "ValidationException", "No.")]) as (primary, _, client):
         for _ in range(5):
             await client.generate(NOVA, "Hi")
-        hands.now += 30
+        clock.now += 30
         with pytest.raises(errors.ValidationFailed):
             await client.generate(NOVA, "Hi")
         await client.generate(NOVA, "Hi")
-        assert here.request_count == 7
+        assert primary.request_count == 7
 
 
-async def test_where_all_are_down_the_first_is_asked(hands: Hands) -> None:
-    async with two(always(DOWN), always(DOWN), retry=ONCE) as (here, there, client):
+async def test_if_all_targets_are_down_the_first_is_tried(clock: ManualClock) -> None:
+    async with two_regions(always(DOWN), always(DOWN), retry=ONCE) as (primary, secondary, client):
         for _ in range(7):
             with pytest.raises(errors.ServiceUnavailable):
                 await client.generate(NOVA, "Hi")
-        assert (here.request_count, there.request_count) == (7, 5)
+        assert (primary.request_count, secondary.request_count) == (7, 5)
 
 
-async def test_a_second_target_that_is_down_is_passed_over_too(hands: Hands) -> None:
-    faults = [DOWN] * 5 + [[say("Here.")]] * 9
-    async with two(faults, always(DOWN), retry=ONCE) as (here, there, client):
+async def test_a_second_target_that_is_down_is_skipped(clock: ManualClock) -> None:
+    faults = [DOWN] * 5 + [[say("First.")]] * 9
+    async with two_regions(faults, always(DOWN), retry=ONCE) as (primary, secondary, client):
         for _ in range(5):
             with pytest.raises(errors.ServiceUnavailable):
                 await client.generate(NOVA, "Hi")
-        assert (await client.generate(NOVA, "Hi")).text == "Here."
-        here.script(DOWN)
-        assert (here.request_count, there.request_count) == (6, 5)
+        assert (await client.generate(NOVA, "Hi")).text == "First."
+        primary.script(DOWN)
+        assert (primary.request_count, secondary.request_count) == (6, 5)
 
 
-async def test_accounts_at_one_address_have_breakers_of_their_own(hands: Hands) -> None:
+async def test_accounts_at_one_endpoint_have_separate_breakers(clock: ManualClock) -> None:
     async with (
         Emulator(script=lambda request: DOWN if request.auth == "sigv4" else None) as emulator,
         Client(
@@ -417,10 +416,10 @@ async def test_accounts_at_one_address_have_breakers_of_their_own(hands: Hands) 
         assert [request.auth for request in emulator.requests].count("bearer") == 8
 
 
-async def test_one_target_alone_is_never_passed_over(hands: Hands) -> None:
-    async with two([DOWN] * 9, failover=[], retry=ONCE) as (here, _, client):
+async def test_a_single_target_is_never_skipped(clock: ManualClock) -> None:
+    async with two_regions([DOWN] * 9, failover=[], retry=ONCE) as (primary, _, client):
         for _ in range(9):
             with pytest.raises(errors.ServiceUnavailable):
                 await client.generate(NOVA, "Hi")
         assert (await client.generate(NOVA, "Hi")).text
-        assert here.request_count == 10
+        assert primary.request_count == 10

@@ -1,4 +1,4 @@
-"""The policy of trying again, alone: which failures, after how long, with what budget."""
+"""The rules of retries as pure classes: `RetryPolicy`, `Budget` and `Breaker`. See `test_retries` for `Retries`."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def throttled(after: float | None = None) -> errors.Throttled:
     return error
 
 
-# ------------------------------------------------------------------------------------------------------- after how long
+# ---------------------------------------------------------------------------------------------------------------- waits
 
 
 @given(base=times, cap=times, retries=st.integers(0, 5000), chance=chances)
@@ -33,38 +33,38 @@ def test_no_wait_is_longer_than_the_cap_or_its_own_step(base: float, cap: float,
     assert wait <= base * 2 ** min(retries, 64)
 
 
-def test_waits_are_jittered_over_their_whole_length_and_grow_twofold() -> None:
+def test_waits_are_fully_jittered_and_double() -> None:
     policy = RetryPolicy(base=1.0, cap=5.0, max_attempts=9)
     assert [policy.wait(throttled(), retries, 0.0, 1.0) for retries in range(5)] == [1.0, 2.0, 4.0, 5.0, 5.0]
     assert [policy.wait(throttled(), 1, 0.0, chance) for chance in (0.0, 0.25, 0.5)] == [0.0, 0.5, 1.0]
 
 
-@given(asked=times, retries=st.integers(0, 100), chance=chances)
-def test_what_the_service_asks_for_is_waited_for(asked: float, retries: int, chance: float) -> None:
+@given(requested=times, retries=st.integers(0, 100), chance=chances)
+def test_a_wait_is_at_least_what_the_service_requests(requested: float, retries: int, chance: float) -> None:
     policy = RetryPolicy(max_attempts=1000, total=None)
-    wait, own = (policy.wait(throttled(after), retries, 0.0, chance) for after in (asked, None))
+    wait, own = (policy.wait(throttled(after), retries, 0.0, chance) for after in (requested, None))
     assert wait is not None
     assert own is not None
-    assert wait == max(asked, own)
+    assert wait == max(requested, own)
 
 
-@given(elapsed=times, asked=st.none() | times, total=times, chance=chances)
-def test_no_retry_begins_after_the_total(elapsed: float, asked: float | None, total: float, chance: float) -> None:
-    wait = RetryPolicy(total=total).wait(throttled(asked), 0, elapsed, chance)
+@given(elapsed=times, requested=st.none() | times, total=times, chance=chances)
+def test_no_retry_starts_after_the_total(elapsed: float, requested: float | None, total: float, chance: float) -> None:
+    wait = RetryPolicy(total=total).wait(throttled(requested), 0, elapsed, chance)
     assert wait is None or elapsed + wait <= total
 
 
-def test_a_longer_wait_than_the_total_is_not_begun() -> None:
+def test_a_wait_longer_than_the_total_is_not_started() -> None:
     assert RetryPolicy(total=60).wait(throttled(after=61), 0, 0.0, 0.0) is None
     assert RetryPolicy(total=None).wait(throttled(after=61), 0, 0.0, 0.0) == 61
 
 
-@pytest.mark.parametrize(("attempts", "retries", "again"), [(1, 0, False), (2, 0, True), (2, 1, False), (4, 2, True)])
-def test_attempts_are_counted_with_the_first(attempts: int, retries: int, again: bool) -> None:
-    assert (RetryPolicy(max_attempts=attempts).wait(throttled(), retries, 0.0, 0.5) is not None) is again
+@pytest.mark.parametrize(("attempts", "retries", "retried"), [(1, 0, False), (2, 0, True), (2, 1, False), (4, 2, True)])
+def test_max_attempts_includes_the_first(attempts: int, retries: int, retried: bool) -> None:
+    assert (RetryPolicy(max_attempts=attempts).wait(throttled(), retries, 0.0, 0.5) is not None) is retried
 
 
-# ---------------------------------------------------------------------------------------------------------- which ones
+# ----------------------------------------------------------------------------------------------------- retryable errors
 
 RETRIED = [
     "ThrottlingException",
@@ -89,7 +89,7 @@ FINAL = [
 
 
 @pytest.mark.parametrize("code", RETRIED + FINAL)
-def test_the_class_tells_whether_it_is_tried_again(code: str) -> None:
+def test_the_class_of_an_error_decides_on_a_retry(code: str) -> None:
     error = errors.service_error(code, "Something happened.")
     assert (RetryPolicy().wait(error, 0, 0.0, 0.5) is not None) is (code in RETRIED)
 
@@ -103,24 +103,24 @@ def test_the_class_tells_whether_it_is_tried_again(code: str) -> None:
         ("ValidationException", "Too many requests, throttled, try again.", errors.ValidationFailed),
     ],
 )
-def test_the_text_never_tells_whether_it_is_tried_again(code: str, message: str, kind: type) -> None:
+def test_the_message_of_an_error_does_not_decide_on_a_retry(code: str, message: str, kind: type) -> None:
     error = errors.service_error(code, message)
     assert type(error) is kind
     assert (RetryPolicy().wait(error, 0, 0.0, 0.5) is not None) is (kind is errors.Throttled)
 
 
 @pytest.mark.parametrize(
-    ("status", "again"), [(429, True), (500, True), (502, True), (503, True), (504, True), (400, False), (403, False)]
+    ("status", "retried"), [(429, True), (500, True), (502, True), (503, True), (504, True), (400, False), (403, False)]
 )
-def test_a_status_alone_tells_it_where_a_proxy_left_no_name(status: int, again: bool) -> None:
-    assert errors.service_error(None, "", status).retryable is again
+def test_without_a_name_the_status_decides_on_a_retry(status: int, retried: bool) -> None:
+    assert errors.service_error(None, "", status).retryable is retried
 
 
-# ------------------------------------------------------------------------------------------------------------ the rest
+# ----------------------------------------------------------------------------------------------------- invalid policies
 
 
 @pytest.mark.parametrize(
-    ("given", "sentence"),
+    ("arguments", "sentence"),
     [
         ({"max_attempts": 0}, "RetryPolicy.max_attempts: expected a positive int, got 0"),
         ({"max_attempts": True}, "RetryPolicy.max_attempts: expected a positive int, got True"),
@@ -134,20 +134,20 @@ def test_a_status_alone_tells_it_where_a_proxy_left_no_name(status: int, again: 
         ({"on_retry": 1}, "RetryPolicy.on_retry: expected a function, got 1"),
     ],
 )
-def test_a_policy_that_cannot_work_is_refused(given: dict[str, Any], sentence: str) -> None:
+def test_an_invalid_policy_is_refused(arguments: dict[str, Any], sentence: str) -> None:
     with pytest.raises(errors.ConfigurationError) as caught:
-        RetryPolicy(**given)
+        RetryPolicy(**arguments)
     assert str(caught.value).startswith(sentence)
 
 
-def test_a_hook_that_nobody_would_await_is_refused() -> None:
+def test_a_coroutine_function_as_a_hook_is_refused() -> None:
     async def hook(_attempt: Any) -> None: ...
 
     with pytest.raises(errors.ConfigurationError, match="got a coroutine function, which is never awaited"):
-        RetryPolicy(on_retry=hook)  # type: ignore[arg-type]  # the type says so too
+        RetryPolicy(on_retry=hook)  # type: ignore[arg-type]  # the type checker rejects it, too
 
 
-def test_the_budget_runs_out_and_is_refilled_by_success() -> None:
+def test_the_budget_is_spent_by_retries_and_refilled_by_success() -> None:
     budget = Budget()
     assert [budget.take() for _ in range(101)] == [True] * 100 + [False]
     assert budget.left == 0
@@ -174,14 +174,14 @@ def test_a_breaker_opens_after_five_failures_in_a_row() -> None:
     assert breaker.is_open(now=30.9)
 
 
-def test_after_the_pause_one_call_tries_the_target_again() -> None:
+def test_after_the_pause_one_call_is_sent_to_the_target() -> None:
     breaker = Breaker()
     for _ in range(5):
         breaker.failed(now=0.0)
     assert not breaker.is_open(now=30.0)
     breaker.try_again(now=30.0)
-    assert breaker.is_open(now=30.0), "the others wait for what becomes of it"
-    assert not breaker.is_open(now=60.0), "it may have been left"
+    assert breaker.is_open(now=30.0), "the other calls skip the target until the outcome is known"
+    assert not breaker.is_open(now=60.0), "the outcome of that call may never be reported"
     breaker.failed(now=60.0)
     assert breaker.is_open(now=89.0)
     breaker.succeeded()

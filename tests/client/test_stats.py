@@ -1,31 +1,24 @@
-"""What a client says of itself in numbers, and how many requests it sends at once where it learns that."""
+"""The statistics of a client, and adaptive concurrency."""
 
 from __future__ import annotations
 
 import asyncio
 from time import monotonic
-from typing import Any
 
 import pytest
 
-from bedrock_stream import Client, RetryPolicy, Stats, Timeouts, errors
+from bedrock_stream import Client, Stats, Timeouts, errors
 from bedrock_stream.testing import REGION, Emulator, cut, http_error, start, stream_error
 from bedrock_stream.testing import text as say
 from bedrock_stream.transport import slots
-from tests.conftest import KEYS
-from tests.support.socket_server import END, START, Connection, SocketServer, begin_and_wait, text
+from tests.support.clients import ONCE, client_of, complete_stream, connected
+from tests.support.socket_server import END, START, Connection, begin_and_wait, text
 
 MODEL = "amazon.nova-lite-v1:0"
-QUICK = RetryPolicy(base=0, cap=0)
-ONCE = RetryPolicy(max_attempts=1)
 THROTTLED = http_error(429, "ThrottlingException", "No.")
 
 
-def calling(url: str, **options: Any) -> Client:
-    return Client(region=REGION, endpoint_url=url, credentials=KEYS, **{"retry": QUICK, **options})
-
-
-async def test_a_client_that_has_done_nothing_says_so() -> None:
+async def test_a_new_client_has_empty_stats() -> None:
     async with Client(max_connections=7) as client:
         assert client.stats() == Stats(
             open_streams=0,
@@ -39,8 +32,8 @@ async def test_a_client_that_has_done_nothing_says_so() -> None:
         )
 
 
-async def test_open_streams_and_whoever_waits_are_counted() -> None:
-    async with SocketServer(begin_and_wait) as server, calling(server.url, max_connections=2) as client:
+async def test_open_streams_and_waiting_calls_are_counted() -> None:
+    async with connected(begin_and_wait, max_connections=2) as (_, client):
         streams = [client.stream(MODEL, "Hi") for _ in range(3)]
         for stream in streams[:2]:
             await anext(stream)
@@ -48,7 +41,7 @@ async def test_open_streams_and_whoever_waits_are_counted() -> None:
         while not client.stats().waiting:
             await asyncio.sleep(0)
         assert (client.stats().open_streams, client.stats().waiting) == (2, 1)
-        assert client.stats().bytes_received > 0, "those of open streams count too"
+        assert client.stats().bytes_received > 0, "the bytes of open streams are counted"
         await streams[0].aclose()
         await third
         assert (client.stats().open_streams, client.stats().waiting, client.stats().attempts) == (2, 0, 3)
@@ -57,22 +50,16 @@ async def test_open_streams_and_whoever_waits_are_counted() -> None:
         assert client.stats().open_streams == 0
 
 
-async def test_bytes_are_those_of_all_bodies() -> None:
+async def test_the_bytes_of_all_bodies_are_counted() -> None:
     body = START + text("Hello") + END
-
-    async def answer(connection: Connection) -> None:
-        connection.begin()
-        connection.chunk(body)
-        connection.end()
-
-    async with SocketServer(answer) as server, calling(server.url) as client:
+    async with connected(complete_stream) as (_, client):
         for _ in range(3):
             await client.stream(MODEL, "Hi").response()
         assert client.stats().bytes_received == 3 * len(body)
 
 
 async def test_attempts_and_retries_are_counted(emulator: Emulator) -> None:
-    async with calling(emulator.url) as client:
+    async with client_of(emulator.url) as client:
         emulator.script(THROTTLED)
         emulator.script(start(), stream_error("throttlingException", "No."))
         await client.stream(MODEL, "Hi").response()
@@ -81,18 +68,18 @@ async def test_attempts_and_retries_are_counted(emulator: Emulator) -> None:
     assert (stats.attempts, stats.retries, stats.retries_left) == (4, 2, 99)
 
 
-# ------------------------------------------------------------------------------------------------ adaptive concurrency
+# ------------------------------------------------------------------------------------------------- adaptive concurrency
 
 
-async def test_no_lanes_unless_asked_for(emulator: Emulator) -> None:
-    async with calling(emulator.url) as client:
+async def test_there_are_no_lanes_by_default(emulator: Emulator) -> None:
+    async with client_of(emulator.url) as client:
         await client.generate(MODEL, "Hi")
         assert client.stats().lanes == {}
 
 
 async def test_throttling_lowers_the_limit_once_a_round_and_success_raises_it(emulator: Emulator) -> None:
     lane = (REGION, MODEL)
-    async with calling(emulator.url, retry=ONCE, adaptive_concurrency=True, max_connections=9) as client:
+    async with client_of(emulator.url, retry=ONCE, adaptive_concurrency=True, max_connections=9) as client:
         await client.generate(MODEL, "Hi")
         assert client.stats().lanes == {lane: 9}
 
@@ -103,7 +90,7 @@ async def test_throttling_lowers_the_limit_once_a_round_and_success_raises_it(em
         for _ in range(9):
             emulator.script(THROTTLED)
         await asyncio.gather(*(throttled() for _ in range(9)))
-        assert client.stats().lanes == {lane: 6}, "nine at once are one sign"
+        assert client.stats().lanes == {lane: 6}, "nine at once lower the limit once"
         emulator.script(THROTTLED)
         await throttled()
         assert client.stats().lanes == {lane: 4}
@@ -113,12 +100,12 @@ async def test_throttling_lowers_the_limit_once_a_round_and_success_raises_it(em
         emulator.script(start(), stream_error("throttlingException", "No."))
         with pytest.raises(errors.Throttled):
             await client.stream(MODEL, "Hi").response()
-        assert client.stats().lanes == {lane: 3}, "a frame is as good a sign as a status"
+        assert client.stats().lanes == {lane: 3}, "a frame counts as much as a status"
         assert client.stats().open_streams == 0
 
 
-async def test_a_throttle_in_the_midst_of_an_answer_lowers_the_limit_too(emulator: Emulator) -> None:
-    async with calling(emulator.url, adaptive_concurrency=True, max_connections=9) as client:
+async def test_throttling_in_the_middle_of_a_stream_lowers_the_limit(emulator: Emulator) -> None:
+    async with client_of(emulator.url, adaptive_concurrency=True, max_connections=9) as client:
         for fault, kind in (
             (stream_error("throttlingException", "No."), errors.Throttled),
             (cut(), errors.StreamInterrupted),
@@ -131,16 +118,16 @@ async def test_a_throttle_in_the_midst_of_an_answer_lowers_the_limit_too(emulato
 
 
 async def test_only_throttling_lowers_the_limit(emulator: Emulator) -> None:
-    async with calling(emulator.url, adaptive_concurrency=True, max_connections=9) as client:
+    async with client_of(emulator.url, adaptive_concurrency=True, max_connections=9) as client:
         emulator.script(http_error(503, "ServiceUnavailableException", "Down."))
         emulator.script(http_error(429, "ModelNotReadyException", "Soon."))
         await client.generate(MODEL, "Hi")
         assert client.stats().lanes == {(REGION, MODEL): 9}
 
 
-async def test_no_more_are_open_at_once_than_the_lane_holds_and_each_gets_its_turn() -> None:
+async def test_a_lane_limits_open_streams_and_admits_calls_in_order() -> None:
     refusal = b"HTTP/1.1 429 Slow\r\nx-amzn-ErrorType: ThrottlingException\r\ncontent-length: 2\r\n\r\n{}"
-    go_on = asyncio.Event()
+    proceed = asyncio.Event()
 
     async def answer(connection: Connection) -> None:
         if len(server.connections) <= 2:
@@ -148,12 +135,12 @@ async def test_no_more_are_open_at_once_than_the_lane_holds_and_each_gets_its_tu
             return
         connection.begin()
         connection.chunk(START + text("Hello"))
-        await go_on.wait()
+        await proceed.wait()
         connection.chunk(END)
         connection.end()
 
     options = {"retry": ONCE, "adaptive_concurrency": True, "max_connections": 3}
-    async with SocketServer(answer) as server, calling(server.url, **options) as client:
+    async with connected(answer, **options) as (server, client):
         for _ in range(2):
             with pytest.raises(errors.Throttled):
                 await client.generate(MODEL, "Hi")
@@ -169,7 +156,7 @@ async def test_no_more_are_open_at_once_than_the_lane_holds_and_each_gets_its_tu
         assert client.stats().open_streams == 1
         cancelled = calls.pop(1)
         cancelled.cancel()
-        go_on.set()
+        proceed.set()
         await asyncio.gather(*calls)
         assert done == [0, 2]
         assert cancelled.cancelled()
@@ -177,13 +164,13 @@ async def test_no_more_are_open_at_once_than_the_lane_holds_and_each_gets_its_tu
         assert client.stats().open_streams == 0
 
 
-async def test_the_wait_in_the_lane_is_part_of_the_wait_for_a_slot(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_wait_for_a_lane_counts_toward_the_pool_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     options = {"retry": ONCE, "adaptive_concurrency": True, "max_connections": 1, "timeouts": Timeouts(pool=60)}
-    async with SocketServer(begin_and_wait) as server, calling(server.url, **options) as client:
+    async with connected(begin_and_wait, **options) as (_, client):
         async with client.stream(MODEL, "Hi") as first:
             await first.open()
             second = client.stream("amazon.nova-pro-v1:0", "Hi")
-            monkeypatch.setattr(slots, "monotonic", lambda: monotonic() + 100)  # all of it gone in the lane
+            monkeypatch.setattr(slots, "monotonic", lambda: monotonic() + 100)  # the whole limit passes in the lane
             async with asyncio.timeout(20):
                 with pytest.raises(errors.PoolTimeout, match="all 1 slots are taken by 1 open streams") as caught:
                     await second.open()
@@ -192,9 +179,9 @@ async def test_the_wait_in_the_lane_is_part_of_the_wait_for_a_slot(monkeypatch: 
         assert client.stats().open_streams == client.stats().waiting == 0
 
 
-async def test_models_have_lanes_of_their_own(emulator: Emulator) -> None:
+async def test_each_model_has_its_own_lane(emulator: Emulator) -> None:
     other = "amazon.nova-pro-v1:0"
-    async with calling(emulator.url, retry=ONCE, adaptive_concurrency=True, max_connections=3) as client:
+    async with client_of(emulator.url, retry=ONCE, adaptive_concurrency=True, max_connections=3) as client:
         emulator.script(THROTTLED)
         with pytest.raises(errors.Throttled):
             await client.generate(MODEL, "Hi")

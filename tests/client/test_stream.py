@@ -1,10 +1,10 @@
-"""A live stream: what it yields, how it ends, and what it raises when the answer is not whole."""
+"""Streams: their events, how they end, and the errors of truncated, failed and late responses."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -16,8 +16,6 @@ from bedrock_stream import (
     MessageStart,
     MessageStop,
     Metadata,
-    RetryPolicy,
-    Stream,
     TextDelta,
     Timeouts,
     ToolCallEnd,
@@ -42,13 +40,11 @@ from bedrock_stream.testing import (
     unmodeled_error,
 )
 from bedrock_stream.testing import text as say
-from tests.conftest import KEYS
+from tests.support.clients import ONCE, collect, connected
 from tests.support.socket_server import (
     END,
     START,
-    Answer,
     Connection,
-    SocketServer,
     begin_and_wait,
     exception,
     frame,
@@ -56,50 +52,33 @@ from tests.support.socket_server import (
     text,
 )
 
-ONCE = RetryPolicy(max_attempts=1)
 MODEL = "amazon.nova-lite-v1:0"
 
+connected_once = partial(connected, retry=ONCE)
 
-@asynccontextmanager
-async def talking_to(answer: Answer, **options: Any) -> AsyncIterator[tuple[SocketServer, Client]]:
-    async with (
-        SocketServer(answer) as server,
-        Client(region="us-east-1", endpoint_url=server.url, credentials=KEYS, **{"retry": ONCE, **options}) as client,
-    ):
-        yield server, client
+# ------------------------------------------------------------------------------------------------- events and responses
 
 
-async def read(stream: Stream, into: list[Any] | None = None) -> list[Any]:
-    """Every event; in `into` stands what came before an error."""
-    events: list[Any] = [] if into is None else into
-    async for item in stream:
-        events.append(item)  # noqa: PERF401 - a comprehension would lose them
-    return events
-
-
-# ------------------------------------------------------------------------------------------------------ what it yields
-
-
-async def test_events_come_in_the_service_s_order(emulator: Emulator, client: Client) -> None:
+async def test_events_are_in_the_services_order(emulator: Emulator, client: Client) -> None:
     emulator.script(say(["Hel", "lo"]))
-    events = await read(client.stream(MODEL, "Hi"))
+    events = await collect(client.stream(MODEL, "Hi"))
     assert [type(item) for item in events] == [MessageStart, TextDelta, TextDelta, BlockStop, MessageStop, Metadata]
     assert [item.text for item in events if isinstance(item, TextDelta)] == ["Hel", "lo"]
 
 
-async def test_an_event_becomes_the_json_that_a_browser_gets(emulator: Emulator, client: Client) -> None:
+async def test_an_event_is_encoded_as_json_for_browsers(emulator: Emulator, client: Client) -> None:
     emulator.script(say(["Hi"]))
     async with client.stream(MODEL, "Hi") as stream:
         await anext(stream)
         assert msgspec.json.encode(await anext(stream)) == b'{"type":"text_delta","index":0,"text":"Hi"}'
 
 
-async def test_the_text_stream_is_the_text_alone(emulator: Emulator, client: Client) -> None:
+async def test_the_text_stream_yields_only_text(emulator: Emulator, client: Client) -> None:
     emulator.script(reasoning("Thinking"), say(["One", " two"]), tool_call("look", {"at": 1}), say([" three"]))
     assert [piece async for piece in client.stream(MODEL, "Hi").text_stream] == ["One", " two", " three"]
 
 
-async def test_the_tool_stream_is_the_tool_calls_alone(emulator: Emulator, client: Client) -> None:
+async def test_the_tool_stream_yields_only_tool_calls(emulator: Emulator, client: Client) -> None:
     emulator.script(say("Let me look."), tool_call("look", {"at": [1, 2]}, id="call-1", fragments=['{"at":', "[1,2]}"]))
     events = [item async for item in client.stream(MODEL, "Hi").tool_stream]
     assert [type(item).__name__ for item in events] == ["ToolCallStart"] + ["ToolCallDelta"] * 2 + ["ToolCallEnd"]
@@ -109,7 +88,7 @@ async def test_the_tool_stream_is_the_tool_calls_alone(emulator: Emulator, clien
     assert (events[-1].input, events[-1].raw) == ({"at": [1, 2]}, '{"at":[1,2]}')
 
 
-async def test_the_response_is_the_whole_answer(emulator: Emulator, client: Client) -> None:
+async def test_the_response_has_everything_that_was_streamed(emulator: Emulator, client: Client) -> None:
     emulator.script(
         reasoning("Hm.", signature="c2ln"),
         say("Looking."),
@@ -128,24 +107,25 @@ async def test_the_response_is_the_whole_answer(emulator: Emulator, client: Clie
     assert await stream.response() == response
 
 
-async def test_iterating_first_and_asking_for_the_response_then_gives_both(emulator: Emulator, client: Client) -> None:
+async def test_the_response_is_available_after_iteration(emulator: Emulator, client: Client) -> None:
     emulator.script(say("Hello"))
     async with client.stream(MODEL, "Hi") as stream:
         pieces = [piece async for piece in stream.text_stream]
         assert (await stream.response()).text == "".join(pieces) == "Hello"
 
 
-async def test_generate_gives_the_same_response_as_the_stream(emulator: Emulator, client: Client) -> None:
+async def test_generate_returns_the_same_response_as_a_stream(emulator: Emulator, client: Client) -> None:
     steps = (reasoning("Hm."), say("Looking."), tool_call("look", {"at": 1}, id="call-1"))
     emulator.script(*steps)
     emulator.script(*steps)
-    whole, streamed = await client.generate(MODEL, "Hi"), await client.stream(MODEL, "Hi").response()
-    assert whole.message == streamed.message
-    assert (whole.text, whole.reasoning, whole.stop_reason) == (streamed.text, streamed.reasoning, streamed.stop_reason)
+    generated, streamed = await client.generate(MODEL, "Hi"), await client.stream(MODEL, "Hi").response()
+    assert generated.message == streamed.message
+    for name in ("text", "reasoning", "stop_reason"):
+        assert getattr(generated, name) == getattr(streamed, name)
     assert [request.operation for request in emulator.requests] == ["Converse", "ConverseStream"]
 
 
-async def test_the_message_goes_back_as_history(emulator: Emulator, client: Client) -> None:
+async def test_the_message_can_be_sent_as_history(emulator: Emulator, client: Client) -> None:
     emulator.script(reasoning("Hm.", signature="c2ln"), say("Looking."), tool_call("look", {"at": 1}, id="call-1"))
     emulator.script(say("Found it."))
     tools = [{"name": "look", "description": "Looks.", "input_schema": {"type": "object", "properties": {}}}]
@@ -159,21 +139,21 @@ async def test_the_message_goes_back_as_history(emulator: Emulator, client: Clie
     assert sent[2]["toolUse"] == {"toolUseId": "call-1", "name": "look", "input": {"at": 1}}
 
 
-async def test_what_this_version_does_not_know_is_passed_on(emulator: Emulator, client: Client) -> None:
+async def test_unknown_events_and_stop_reasons_are_passed_on(emulator: Emulator, client: Client) -> None:
     emulator.script(say("Hi"), event("somethingNew", {"a": 1}), stop("brand_new_reason"))
-    events = await read(client.stream(MODEL, "Hi"))
+    events = await collect(client.stream(MODEL, "Hi"))
     assert UnknownEvent("somethingNew", {"a": 1}) in events
     assert "brand_new_reason" in [item.stop_reason for item in events if isinstance(item, MessageStop)]
 
 
-async def test_a_missing_metadata_leaves_the_usage_unknown(emulator: Emulator, client: Client) -> None:
+async def test_without_metadata_the_usage_is_unknown(emulator: Emulator, client: Client) -> None:
     emulator.script(say("Hi"), metadata(None))
     response = await client.stream(MODEL, "Hi").response()
     assert response.usage is None
     assert response.latency_ms is None
 
 
-async def test_the_cut_of_the_bytes_makes_no_difference(emulator: Emulator, client: Client) -> None:
+async def test_the_split_of_the_bytes_makes_no_difference(emulator: Emulator, client: Client) -> None:
     emulator.script(rechunk(1), say("Hello there"), tool_call("look", {"at": 1}))
     emulator.script(say("Hello there"), tool_call("look", {"at": 1}))
     single, together = [await client.stream(MODEL, "Hi").response() for _ in range(2)]
@@ -219,42 +199,44 @@ async def test_nothing_is_sent_before_the_first_await(emulator: Emulator, client
 
 
 async def test_the_partial_response_grows(emulator: Emulator) -> None:
-    go_on = asyncio.Event()
+    proceed = asyncio.Event()
 
     async def answer(connection: Connection) -> None:
         connection.begin()
         connection.chunk(START + text("Hello"))
-        await go_on.wait()
+        await proceed.wait()
         connection.chunk(text(" there") + END)
         connection.end()
 
-    async with talking_to(answer) as (_, client), client.stream(MODEL, "Hi") as stream:
+    async with connected_once(answer) as (_, client), client.stream(MODEL, "Hi") as stream:
         assert [type(await anext(stream)) for _ in range(2)] == [MessageStart, TextDelta]
         assert stream.partial is not None
         assert (stream.partial.text, stream.partial.stop_reason) == ("Hello", None)
-        go_on.set()
+        proceed.set()
         assert (await stream.response()).text == "Hello there"
 
 
-# ------------------------------------------------------------------------------------------ a cut is never a whole one
+# -------------------------------------------------------------------------------------------------- truncated responses
 
 
 @pytest.mark.parametrize("fault", [cut(), cut(torn=True), cut(inside=7), cut(inside=40, torn=True)], ids=str)
-async def test_a_cut_answer_raises_with_what_had_come(emulator: Emulator, client: Client, fault: Any) -> None:
+async def test_a_truncated_stream_raises_with_the_partial_response(
+    emulator: Emulator, client: Client, fault: Any
+) -> None:
     emulator.script(say(["Hello", " there"]), fault)
     stream = client.stream(MODEL, "Hi")
     events: list[Any] = []
     with pytest.raises(errors.StreamInterrupted) as caught:
-        await read(stream, events)
+        await collect(stream, events)
     assert "".join(item.text for item in events if isinstance(item, TextDelta)) == "Hello there"
     error = caught.value
     assert error.partial.text == "Hello there"
     assert (error.model, error.region) == (MODEL, "us-east-1")
     assert error.request_id == stream.request_id is not None
     assert error.events_received == stream.delivered == 3
-    for again in (anext(stream), stream.response()):
+    for later_read in (anext(stream), stream.response()):
         with pytest.raises(errors.StreamInterrupted):
-            await again
+            await later_read
 
 
 async def test_an_empty_body_raises() -> None:
@@ -262,50 +244,50 @@ async def test_an_empty_body_raises() -> None:
         connection.begin()
         connection.end()
 
-    async with talking_to(answer) as (_, client):
+    async with connected_once(answer) as (_, client):
         with pytest.raises(errors.StreamInterrupted, match="before the message did"):
             await client.stream(MODEL, "Hi").response()
 
 
-async def test_a_reset_after_the_message_s_end_costs_only_the_usage() -> None:
+async def test_a_reset_after_the_end_of_the_message_loses_only_the_usage() -> None:
     async def answer(connection: Connection) -> None:
         connection.begin()
-        connection.chunk(START + text("whole") + frame("messageStop", {"stopReason": "end_turn"}))
+        connection.chunk(START + text("Hello") + frame("messageStop", {"stopReason": "end_turn"}))
         connection.reset()
 
-    async with talking_to(answer) as (_, client):
+    async with connected_once(answer) as (_, client):
         response = await client.stream(MODEL, "Hi").response()
-        assert (response.text, response.stop_reason, response.usage) == ("whole", "end_turn", None)
+        assert (response.text, response.stop_reason, response.usage) == ("Hello", "end_turn", None)
 
 
-async def test_a_body_that_is_never_ended_does_not_hold_up_a_message_that_is() -> None:
+async def test_a_complete_message_does_not_wait_for_the_end_of_the_body() -> None:
     async def answer(connection: Connection) -> None:
         connection.begin()
-        connection.chunk(START + text("whole") + END)
+        connection.chunk(START + text("Hello") + END)
         await connection.closed.wait()
 
-    async with talking_to(answer) as (server, client):
+    async with connected_once(answer) as (server, client):
         response = await client.stream(MODEL, "Hi").response()
-        assert (response.text, response.usage is not None) == ("whole", True)
+        assert (response.text, response.usage is not None) == ("Hello", True)
         await server.connections[0].closed.wait()
 
 
-async def test_an_exception_frame_behind_the_message_s_end_still_raises() -> None:
+async def test_an_exception_frame_after_the_end_of_the_message_still_raises() -> None:
     async def answer(connection: Connection) -> None:
         connection.begin()
-        connection.chunk(START + text("whole") + END + exception("internalServerException", "late"))
+        connection.chunk(START + text("Hello") + END + exception("internalServerException", "late"))
         connection.end()
 
-    async with talking_to(answer) as (_, client):
+    async with connected_once(answer) as (_, client):
         with pytest.raises(errors.InternalServerError, match="late"):
             await client.stream(MODEL, "Hi").response()
 
 
-async def test_tool_input_that_is_no_object_is_an_error_after_the_message(emulator: Emulator, client: Client) -> None:
+async def test_tool_input_that_is_not_an_object_raises_after_the_message(emulator: Emulator, client: Client) -> None:
     emulator.script(say("Looking."), tool_call("look", '{"at": ', id="call-1"), stop("max_tokens"))
     events: list[Any] = []
     with pytest.raises(errors.ToolInputError) as caught:
-        await read(client.stream(MODEL, "Hi"), events)
+        await collect(client.stream(MODEL, "Hi"), events)
     ends = [item for item in events if isinstance(item, ToolCallEnd)]
     assert [(end.input, end.raw) for end in ends] == [(None, '{"at": ')]
     assert isinstance(events[-1], Metadata)
@@ -316,7 +298,7 @@ async def test_tool_input_that_is_no_object_is_an_error_after_the_message(emulat
     assert error.partial.text == "Looking."
 
 
-# --------------------------------------------------------------------------------------------- what the service refuses
+# ------------------------------------------------------------------------------------------------ errors of the service
 
 CODES: list[tuple[str, int, type[errors.ServiceError]]] = [
     ("ThrottlingException", 429, errors.Throttled),
@@ -329,7 +311,7 @@ CODES: list[tuple[str, int, type[errors.ServiceError]]] = [
 
 
 @pytest.mark.parametrize(("code", "status", "expected"), CODES, ids=[code for code, *_ in CODES])
-async def test_an_error_is_the_same_class_as_a_status_and_as_a_frame(
+async def test_an_error_has_the_same_class_as_a_status_and_as_a_frame(
     emulator: Emulator, client: Client, code: str, status: int, expected: type[errors.ServiceError]
 ) -> None:
     emulator.script(http_error(status, code, "too bad"))
@@ -339,11 +321,11 @@ async def test_an_error_is_the_same_class_as_a_status_and_as_a_frame(
         with pytest.raises(expected) as info:
             await client.stream(MODEL, "Hi").response()
         caught.append(info.value)
-    before, inside = caught
+    as_status, as_frame = caught
     assert [type(error) for error in caught] == [expected] * 2
-    assert (before.code, before.status, before.message) == (inside.code, inside.status, inside.message)
-    assert (before.mid_stream, inside.mid_stream) == (False, True)
-    assert inside.partial.text == "Hel"
+    assert (as_status.code, as_status.status, as_status.message) == (as_frame.code, as_frame.status, as_frame.message)
+    assert (as_status.mid_stream, as_frame.mid_stream) == (False, True)
+    assert as_frame.partial.text == "Hel"
     assert all(error.request_id and error.model == MODEL and error.region == "us-east-1" for error in caught)
 
 
@@ -355,20 +337,20 @@ async def test_an_exception_can_be_the_only_frame(emulator: Emulator, client: Cl
     assert caught.value.events_received == 0
 
 
-async def test_an_error_that_nobody_modelled_keeps_its_name_and_text(emulator: Emulator, client: Client) -> None:
+async def test_an_unmodeled_error_keeps_its_name_and_message(emulator: Emulator, client: Client) -> None:
     emulator.script(say("Hi"), unmodeled_error("SomethingOdd", "it broke"))
     with pytest.raises(errors.ServiceError, match=r"SomethingOdd.*it broke"):
         await client.stream(MODEL, "Hi").response()
 
 
-async def test_extra_members_of_an_exception_are_facts(emulator: Emulator, client: Client) -> None:
+async def test_extra_members_of_an_exception_are_attributes(emulator: Emulator, client: Client) -> None:
     emulator.script(stream_error("modelStreamErrorException", "no", originalStatusCode=529, originalMessage="busy"))
     with pytest.raises(errors.ModelStreamError) as caught:
         await client.stream(MODEL, "Hi").response()
     assert (caught.value.original_status, caught.value.original_message) == (529, "busy")
 
 
-async def test_a_page_of_a_proxy_is_no_event_stream(emulator: Emulator, client: Client) -> None:
+async def test_an_html_page_is_not_an_event_stream(emulator: Emulator, client: Client) -> None:
     page = b"<html>" + b"x" * 500
     emulator.script(content_type("text/html", page))
     with pytest.raises(errors.NotAnEventStream) as caught:
@@ -380,11 +362,11 @@ async def test_a_page_of_a_proxy_is_no_event_stream(emulator: Emulator, client: 
         await client.generate(MODEL, "Hi")
 
 
-async def test_an_error_page_without_json_keeps_its_status_and_words() -> None:
+async def test_an_error_without_json_keeps_its_status_and_text() -> None:
     async def answer(connection: Connection) -> None:
         connection.write(b"HTTP/1.1 502 Bad Gateway\r\ncontent-length: 9\r\n\r\nno luck.\n")
 
-    async with talking_to(answer) as (_, client):
+    async with connected_once(answer) as (_, client):
         with pytest.raises(errors.ServiceUnavailable, match="no luck") as caught:
             await client.stream(MODEL, "Hi").open()
         assert (caught.value.status, caught.value.code) == (502, "")
@@ -393,31 +375,31 @@ async def test_an_error_page_without_json_keeps_its_status_and_words() -> None:
 @pytest.mark.parametrize(
     "body", [b'{"a": "\xff"}', b"[1]", b"{", b'{"message": null}', b'{"__type": "ns#ThrottlingException"}']
 )
-async def test_an_error_whatever_its_body_is_a_service_error(body: bytes) -> None:
+async def test_an_error_with_any_body_is_a_service_error(body: bytes) -> None:
     async def answer(connection: Connection) -> None:
         connection.write(b"HTTP/1.1 429 No\r\ncontent-length: %d\r\n\r\n%s" % (len(body), body))
 
-    async with talking_to(answer) as (_, client):
+    async with connected_once(answer) as (_, client):
         with pytest.raises(errors.Throttled):
             await client.stream(MODEL, "Hi").open()
 
 
-async def test_an_error_whose_body_dawdles_is_told_by_its_status() -> None:
+async def test_an_error_with_an_incomplete_body_is_classified_by_its_status() -> None:
     async def answer(connection: Connection) -> None:
         connection.write(b'HTTP/1.1 429 Slow\r\ncontent-length: 99\r\n\r\n{"mess')
         await connection.closed.wait()
 
-    async with talking_to(answer, timeouts=Timeouts(idle=0.05)) as (server, client):
+    async with connected_once(answer, timeouts=Timeouts(idle=0.05)) as (server, client):
         with pytest.raises(errors.Throttled):
             await client.stream(MODEL, "Hi").open()
         await server.connections[0].closed.wait()
 
 
-@pytest.mark.parametrize("whole_answer", [False, True], ids=["stream", "generate"])
-async def test_a_refusal_is_told_soon_though_its_body_dawdles(
-    monkeypatch: pytest.MonkeyPatch, whole_answer: bool
+@pytest.mark.parametrize("generate", [False, True], ids=["stream", "generate"])
+async def test_an_error_is_raised_without_waiting_long_for_its_body(
+    monkeypatch: pytest.MonkeyPatch, generate: bool
 ) -> None:
-    """Minutes may pass between two bytes of an answer; nobody waits as long for the words of a refusal."""
+    """The limit for the body of an error is independent of the idle limit, which may be minutes."""
     monkeypatch.setattr(send, "_ERROR_BODY_SECONDS", 0.05)
 
     async def answer(connection: Connection) -> None:
@@ -425,8 +407,8 @@ async def test_a_refusal_is_told_soon_though_its_body_dawdles(
         await connection.closed.wait()
 
     for idle in (300, None):
-        async with talking_to(answer, timeouts=Timeouts(idle=idle)) as (server, client), asyncio.timeout(20):
-            call = client.generate(MODEL, "Hi") if whole_answer else client.stream(MODEL, "Hi").response()
+        async with connected_once(answer, timeouts=Timeouts(idle=idle)) as (server, client), asyncio.timeout(20):
+            call = client.generate(MODEL, "Hi") if generate else client.stream(MODEL, "Hi").response()
             with pytest.raises(errors.ServiceUnavailable) as caught:
                 await call
             assert caught.value.request_id == "request-1"
@@ -437,33 +419,33 @@ async def test_a_redirect_is_not_followed() -> None:
     async def answer(connection: Connection) -> None:
         connection.write(b"HTTP/1.1 302 Found\r\nlocation: http://127.0.0.1:1/\r\ncontent-length: 0\r\n\r\n")
 
-    async with talking_to(answer) as (server, client):
+    async with connected_once(answer) as (server, client):
         with pytest.raises(errors.NotAnEventStream, match="302"):
             await client.stream(MODEL, "Hi").open()
         assert len(server.connections) == 1
 
 
-# ---------------------------------------------------------------------------------- what arrived is read before the end
+# ----------------------------------------------------------------------------------------- received data before the end
 
 
-@pytest.mark.parametrize("leave", [Connection.close, Connection.reset], ids=["close", "reset"])
-async def test_an_exception_frame_before_a_close_is_raised_as_itself(leave: Callable[[Connection], None]) -> None:
-    said, left = asyncio.Event(), asyncio.Event()
+@pytest.mark.parametrize("end", [Connection.close, Connection.reset], ids=["close", "reset"])
+async def test_an_exception_frame_before_a_close_is_raised(end: Callable[[Connection], None]) -> None:
+    first_read, closed = asyncio.Event(), asyncio.Event()
 
     async def answer(connection: Connection) -> None:
         connection.begin()
         connection.chunk(START + text("Hel"))
-        await said.wait()
+        await first_read.wait()
         connection.chunk(text("lo") + exception("throttlingException", "slow down"))
-        leave(connection)
-        left.set()
+        end(connection)
+        closed.set()
 
-    async with talking_to(answer) as (_, client):
+    async with connected_once(answer) as (_, client):
         stream = client.stream(MODEL, "Hi")
         assert [type(await anext(stream)) for _ in range(2)] == [MessageStart, TextDelta]
-        said.set()
-        await left.wait()
-        await asyncio.sleep(0.05)  # the consumer works while bytes and the close arrive
+        first_read.set()
+        await closed.wait()
+        await asyncio.sleep(0.05)  # the bytes and the close are received while the caller works
         assert await anext(stream) == TextDelta(0, "lo")
         with pytest.raises(errors.Throttled, match="slow down"):
             await anext(stream)
@@ -478,7 +460,7 @@ async def test_damage_followed_by_silence_is_reported_at_once() -> None:
         connection.chunk(START + text("Hello") + bytes(damaged))
         await connection.closed.wait()
 
-    async with talking_to(answer) as (server, client):
+    async with connected_once(answer) as (server, client):
         stream = client.stream(MODEL, "Hi")
         assert [type(await anext(stream)) for _ in range(2)] == [MessageStart, TextDelta]
         with pytest.raises(errors.ChecksumMismatch) as caught:
@@ -494,11 +476,11 @@ async def test_a_flipped_bit_is_an_error(emulator: Emulator, client: Client) -> 
         await client.stream(MODEL, "Hi").response()
 
 
-# --------------------------------------------------------------------------------------------------------------- clocks
+# ---------------------------------------------------------------------------------------------------------- time limits
 
 
-async def test_headers_that_never_come_end_in_first_event_timeout() -> None:
-    async with talking_to(silence, timeouts=Timeouts(first_event=0.1)) as (server, client):
+async def test_missing_headers_raise_first_event_timeout() -> None:
+    async with connected_once(silence, timeouts=Timeouts(first_event=0.1)) as (server, client):
         for call in (client.stream(MODEL, "Hi").open(), client.generate(MODEL, "Hi")):
             with pytest.raises(errors.FirstEventTimeout) as caught:
                 await call
@@ -509,21 +491,21 @@ async def test_headers_that_never_come_end_in_first_event_timeout() -> None:
             await connection.closed.wait()
 
 
-async def test_an_event_that_never_comes_ends_in_first_event_timeout() -> None:
+async def test_a_missing_first_event_raises_first_event_timeout() -> None:
     async def answer(connection: Connection) -> None:
         connection.begin()
         connection.chunk(START[:20])
         await connection.closed.wait()
 
-    async with talking_to(answer, timeouts=Timeouts(first_event=0.1)) as (server, client):
+    async with connected_once(answer, timeouts=Timeouts(first_event=0.1)) as (server, client):
         with pytest.raises(errors.FirstEventTimeout) as caught:
             await client.stream(MODEL, "Hi").response()
         assert caught.value.bytes_received == 20
         await server.connections[0].closed.wait()
 
 
-async def test_bytes_that_stop_coming_end_in_idle_timeout() -> None:
-    async with talking_to(begin_and_wait, timeouts=Timeouts(idle=0.1)) as (server, client):
+async def test_a_stream_that_stalls_raises_idle_timeout() -> None:
+    async with connected_once(begin_and_wait, timeouts=Timeouts(idle=0.1)) as (server, client):
         with pytest.raises(errors.IdleTimeout) as caught:
             await client.stream(MODEL, "Hi").response()
         assert caught.value.partial.text == "Hello"
@@ -531,22 +513,23 @@ async def test_bytes_that_stop_coming_end_in_idle_timeout() -> None:
         await server.connections[0].closed.wait()
 
 
-async def test_a_whole_answer_that_stops_coming_ends_in_idle_timeout() -> None:
+async def test_a_document_that_stalls_raises_idle_timeout() -> None:
     async def answer(connection: Connection) -> None:
         connection.write(b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 99\r\n\r\n{")
         await connection.closed.wait()
 
-    async with talking_to(answer, timeouts=Timeouts(idle=0.1)) as (_, client):
+    async with connected_once(answer, timeouts=Timeouts(idle=0.1)) as (_, client):
         with pytest.raises(errors.IdleTimeout):
             await client.generate(MODEL, "Hi")
 
 
 @pytest.mark.parametrize(
-    ("clock", "limit", "kind"),
-    [("idle", 0.2, errors.IdleTimeout), ("total", 1.5, errors.TotalTimeout)],  # the second runs from the beginning
+    ("name", "limit", "kind"),
+    # The total limit starts with the call, so it must leave enough time for the headers.
+    [("idle", 0.2, errors.IdleTimeout), ("total", 1.5, errors.TotalTimeout)],
 )
-async def test_a_whole_answer_that_is_late_tells_what_had_come(
-    clock: str, limit: float, kind: type[errors.TimeLimitError]
+async def test_a_late_document_raises_with_the_number_of_bytes_received(
+    name: str, limit: float, kind: type[errors.TimeLimitError]
 ) -> None:
     async def answer(connection: Connection) -> None:
         connection.write(
@@ -555,7 +538,7 @@ async def test_a_whole_answer_that_is_late_tells_what_had_come(
         )
         await connection.closed.wait()
 
-    async with talking_to(answer, timeouts=Timeouts(**{clock: limit})) as (server, client):
+    async with connected_once(answer, timeouts=Timeouts(**{name: limit})) as (server, client):
         with pytest.raises(kind) as caught:
             await client.generate(MODEL, "Hi")
         assert (caught.value.limit, caught.value.bytes_received) == (limit, 4)
@@ -564,47 +547,47 @@ async def test_a_whole_answer_that_is_late_tells_what_had_come(
         await server.deserted()
 
 
-async def test_the_waiting_clocks_stand_still_while_the_consumer_works() -> None:
-    go_on = asyncio.Event()
+async def test_the_limits_of_reading_do_not_count_while_the_caller_works() -> None:
+    proceed = asyncio.Event()
 
     async def answer(connection: Connection) -> None:
         connection.begin()
-        await go_on.wait()
+        await proceed.wait()
         connection.chunk(START)
         connection.chunk(text("Hello"))
-        await go_on.wait()
+        await proceed.wait()
         connection.chunk(END)
         connection.end()
 
     limits = Timeouts(first_event=0.1, idle=0.1)
-    async with talking_to(answer) as (_, client), client.stream(MODEL, "Hi", timeouts=limits) as stream:
+    async with connected_once(answer) as (_, client), client.stream(MODEL, "Hi", timeouts=limits) as stream:
         await stream.open()
-        await asyncio.sleep(0.2)  # the consumer works, longer than both limits
-        go_on.set()
+        await asyncio.sleep(0.2)  # the caller works for longer than both limits
+        proceed.set()
         await anext(stream)
-        go_on.clear()
+        proceed.clear()
         await anext(stream)
         await asyncio.sleep(0.2)
-        go_on.set()
+        proceed.set()
         assert (await stream.response()).text == "Hello"
 
 
-async def test_a_stream_that_nobody_reads_gives_its_connection_back() -> None:
-    async with talking_to(begin_and_wait, timeouts=Timeouts(unread=0.1)) as (server, client):
+async def test_a_stream_that_is_not_read_releases_its_connection() -> None:
+    async with connected_once(begin_and_wait, timeouts=Timeouts(unread=0.1)) as (server, client):
         stream = client.stream(MODEL, "Hi")
         assert isinstance(await anext(stream), MessageStart)
         await server.connections[0].closed.wait()
-        arrived: list[Any] = []
+        received: list[Any] = []
         with pytest.raises(errors.UnreadTimeout) as caught:
-            await read(stream, arrived)
-        assert arrived[0] == TextDelta(0, "Hello")
+            await collect(stream, received)
+        assert received[0] == TextDelta(0, "Hello")
         assert caught.value.limit == 0.1
         assert caught.value.partial.text == "Hello"
 
 
 @pytest.mark.parametrize("ended", [True, False], ids=["body ended", "body open"])
-async def test_an_answer_that_is_whole_stays_whole_however_long_its_reader_takes(ended: bool) -> None:
-    """Somebody has to approve what the model wants, and has lunch: all that was said had come by then."""
+async def test_a_complete_response_stays_readable_after_the_unread_limit(ended: bool) -> None:
+    """The whole response had been received before the limit was reached, so nothing of it is lost."""
 
     async def answer(connection: Connection) -> None:
         connection.begin()
@@ -613,25 +596,25 @@ async def test_an_answer_that_is_whole_stays_whole_however_long_its_reader_takes
             connection.end()
         await connection.closed.wait()
 
-    async with talking_to(answer, timeouts=Timeouts(unread=0.1)) as (_, client):
+    async with connected_once(answer, timeouts=Timeouts(unread=0.1)) as (_, client):
         stream = client.stream(MODEL, "Hi")
         assert isinstance(await anext(stream), MessageStart)
         while client.stats().open_streams:
             await asyncio.sleep(0.01)
-        rest = await read(stream)
+        rest = await collect(stream)
         assert [type(item) for item in rest] == [TextDelta, MessageStop, Metadata]
         response = await stream.response()
         assert (response.text, response.stop_reason, response.usage is None) == ("Hello", "end_turn", False)
         assert stream.attempts[0].error is None
 
 
-async def test_an_answer_that_is_whole_stays_whole_when_the_client_is_closed() -> None:
+async def test_a_complete_response_stays_readable_after_the_client_is_closed() -> None:
     async def answer(connection: Connection) -> None:
         connection.begin()
         connection.chunk(START + text("Hello") + END)
         await connection.closed.wait()
 
-    async with talking_to(answer) as (server, client):
+    async with connected_once(answer) as (server, client):
         stream = client.stream(MODEL, "Hi")
         assert isinstance(await anext(stream), MessageStart)
         await client.aclose()
@@ -640,22 +623,22 @@ async def test_an_answer_that_is_whole_stays_whole_when_the_client_is_closed() -
         assert (response.text, response.stop_reason, response.usage is None) == ("Hello", "end_turn", False)
 
 
-async def test_a_slow_reader_is_not_taken_for_one_who_left() -> None:
+async def test_a_slow_reader_does_not_reach_the_unread_limit() -> None:
     async def answer(connection: Connection) -> None:
         connection.begin()
         connection.chunk(START + b"".join(text(str(number)) for number in range(5)) + END)
         connection.end()
 
     limits = Timeouts(unread=0.2, idle=0.1)
-    async with talking_to(answer, timeouts=limits) as (_, client), client.stream(MODEL, "Hi") as stream:
+    async with connected_once(answer, timeouts=limits) as (_, client), client.stream(MODEL, "Hi") as stream:
         pieces = []
         async for piece in stream.text_stream:
             pieces.append(piece)
-            await asyncio.sleep(0.1)  # half a second in all
+            await asyncio.sleep(0.1)  # half a second in total, more than both limits
         assert pieces == ["0", "1", "2", "3", "4"]
 
 
-async def test_clocks_can_be_switched_off() -> None:
+async def test_time_limits_can_be_disabled() -> None:
     limits = Timeouts(connect=None, pool=None, first_event=None, idle=None, unread=None)
 
     async def answer(connection: Connection) -> None:
@@ -664,34 +647,34 @@ async def test_clocks_can_be_switched_off() -> None:
         connection.chunk(END)
         connection.end()
 
-    async with talking_to(answer, timeouts=limits) as (_, client):
+    async with connected_once(answer, timeouts=limits) as (_, client):
         assert (await client.stream(MODEL, "Hi").response()).text == "Hello"
 
 
-# ---------------------------------------------------------------------------------------------- one reader at a time
+# ------------------------------------------------------------------------------------------------- one reader at a time
 
 
-async def test_a_second_reader_is_told_so_and_the_first_goes_on() -> None:
-    go_on = asyncio.Event()
+async def test_a_second_reader_gets_an_error_and_the_first_continues() -> None:
+    proceed = asyncio.Event()
 
     async def answer(connection: Connection) -> None:
         connection.begin()
-        await go_on.wait()
+        await proceed.wait()
         connection.chunk(START + text("Hello") + END)
         connection.end()
 
-    async with talking_to(answer) as (_, client), client.stream(MODEL, "Hi") as stream:
+    async with connected_once(answer) as (_, client), client.stream(MODEL, "Hi") as stream:
         await stream.open()
         first = asyncio.create_task(stream.response())
         await asyncio.sleep(0)
         with pytest.raises(errors.ConfigurationError, match="is being read by another task"):
             await anext(stream)
-        go_on.set()
+        proceed.set()
         assert (await first).text == "Hello"
 
 
-async def test_closing_under_a_reader_ends_its_wait_with_an_error() -> None:
-    async with talking_to(begin_and_wait) as (_, client):
+async def test_closing_raises_in_a_task_that_reads() -> None:
+    async with connected_once(begin_and_wait) as (_, client):
         stream = client.stream(MODEL, "Hi")
         reading = asyncio.create_task(stream.response())
         while stream.partial is None or not stream.partial.text:
@@ -701,19 +684,19 @@ async def test_closing_under_a_reader_ends_its_wait_with_an_error() -> None:
             await reading
 
 
-async def test_closing_while_the_request_is_on_its_way_ends_in_an_error() -> None:
-    go_on = asyncio.Event()
+async def test_closing_raises_in_a_task_that_waits_for_headers() -> None:
+    proceed = asyncio.Event()
 
     async def answer(connection: Connection) -> None:
-        await go_on.wait()
+        await proceed.wait()
         await begin_and_wait(connection)
 
-    async with talking_to(answer) as (server, client):
+    async with connected_once(answer) as (server, client):
         stream = client.stream(MODEL, "Hi")
         reading = asyncio.create_task(stream.response())
         await server.arrived(1)
         await stream.aclose()
-        go_on.set()
+        proceed.set()
         with pytest.raises(errors.StreamInterrupted, match="closed before its end"):
             await reading
         await server.connections[0].closed.wait()

@@ -1,4 +1,4 @@
-"""The limits of a call, and the timer that watches them, on a loop whose time the test tells."""
+"""The timer of a stream on a loop whose time the test sets, and the validation of `Timeouts`."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ from bedrock_stream.errors import ConfigurationError, FirstEventTimeout, IdleTim
 
 
 class Handle:
+    """A scheduled callback."""
+
     def __init__(self, at: float, callback: Callable[..., None], args: tuple[Any, ...]) -> None:
         self.at, self.callback, self.args = at, callback, args
         self.cancelled = False
@@ -23,7 +25,7 @@ class Handle:
 
 
 class Loop:
-    """A loop with nothing but timers, which run when the test moves the time on."""
+    """An event loop with callbacks only, which run when the test advances the time."""
 
     def __init__(self) -> None:
         self.now = 0.0
@@ -51,7 +53,9 @@ class Loop:
         self.now = end
 
 
-class Thing:
+class FakeStream:
+    """A stream that records the limits that were reached."""
+
     def __init__(self) -> None:
         self.delivered = 0
         self.expired: list[tuple[type[TimeLimitError], float, float]] = []
@@ -61,97 +65,97 @@ class Thing:
 
 
 def test_a_wait_that_takes_too_long_expires() -> None:
-    loop, thing = Loop(), Thing()
-    watch = StreamTimer(loop, thing, unread=None)
-    watch.begin_wait(IdleTimeout, 5)
+    loop, stream = Loop(), FakeStream()
+    timer = StreamTimer(loop, stream, unread=None)
+    timer.begin_wait(IdleTimeout, 5)
     loop.advance(4.9)
-    assert thing.expired == []
+    assert stream.expired == []
     loop.advance(0.2)
-    assert thing.expired == [(IdleTimeout, 5, 5)]
+    assert stream.expired == [(IdleTimeout, 5, 5)]
     assert loop.armed == []
 
 
 def test_time_spent_before_the_wait_counts() -> None:
-    loop, thing = Loop(), Thing()
-    watch = StreamTimer(loop, thing, unread=None)
-    watch.begin_wait(FirstEventTimeout, 5, 3)
+    loop, stream = Loop(), FakeStream()
+    timer = StreamTimer(loop, stream, unread=None)
+    timer.begin_wait(FirstEventTimeout, 5, 3)
     loop.advance(1)
-    assert watch.waited == 1
-    watch.end_wait()
+    assert timer.waited == 1
+    timer.end_wait()
     loop.advance(10)
-    assert thing.expired == []
-    watch.begin_wait(FirstEventTimeout, 5, 4)
+    assert stream.expired == []
+    timer.begin_wait(FirstEventTimeout, 5, 4)
     loop.advance(1)
-    assert thing.expired == [(FirstEventTimeout, 5, 5)]
+    assert stream.expired == [(FirstEventTimeout, 5, 5)]
 
 
-def test_many_short_waits_share_one_timer() -> None:
-    loop, thing = Loop(), Thing()
-    watch = StreamTimer(loop, thing, unread=100)
+def test_many_short_waits_share_one_callback() -> None:
+    loop, stream = Loop(), FakeStream()
+    timer = StreamTimer(loop, stream, unread=100)
     for _ in range(1000):
-        watch.begin_wait(IdleTimeout, 5)
+        timer.begin_wait(IdleTimeout, 5)
         loop.advance(0.1)
-        watch.end_wait()
-        thing.delivered += 1
+        timer.end_wait()
+        stream.delivered += 1
         assert len(loop.armed) == 1
-    assert thing.expired == []
+    assert stream.expired == []
     assert len(loop.handles) < 10
 
 
 def test_a_wait_without_a_limit_never_expires() -> None:
-    loop, thing = Loop(), Thing()
-    watch = StreamTimer(loop, thing, unread=10)
-    watch.begin_wait(IdleTimeout, None)
+    loop, stream = Loop(), FakeStream()
+    timer = StreamTimer(loop, stream, unread=10)
+    timer.begin_wait(IdleTimeout, None)
     loop.advance(10_000)
-    assert thing.expired == []
+    assert stream.expired == []
 
 
-def test_a_thing_that_nobody_reads_expires() -> None:
-    loop, thing = Loop(), Thing()
-    watch = StreamTimer(loop, thing, unread=80)
+def test_a_stream_that_is_not_read_expires() -> None:
+    loop, stream = Loop(), FakeStream()
+    timer = StreamTimer(loop, stream, unread=80)
     loop.advance(70)
-    thing.delivered = 1
+    stream.delivered = 1
     loop.advance(79)
-    assert thing.expired == []
+    assert stream.expired == []
     loop.advance(12)
-    ((kind, limit, elapsed),) = thing.expired
+    ((kind, limit, elapsed),) = stream.expired
     assert (kind, limit) == (UnreadTimeout, 80)
     assert 80 <= elapsed <= 90
-    watch.stop()
+    timer.stop()
 
 
-def test_waiting_is_not_leaving_unread() -> None:
-    loop, thing = Loop(), Thing()
-    watch = StreamTimer(loop, thing, unread=8)
-    watch.begin_wait(IdleTimeout, 1000)
+def test_waiting_does_not_count_as_unread_time() -> None:
+    loop, stream = Loop(), FakeStream()
+    timer = StreamTimer(loop, stream, unread=8)
+    timer.begin_wait(IdleTimeout, 1000)
     loop.advance(900)
-    watch.end_wait()
-    assert thing.expired == []
+    timer.end_wait()
+    assert stream.expired == []
     loop.advance(20)
-    assert [kind for kind, *_ in thing.expired] == [UnreadTimeout]
+    assert [kind for kind, *_ in stream.expired] == [UnreadTimeout]
 
 
-def test_stopping_leaves_no_timer() -> None:
-    loop, thing = Loop(), Thing()
-    watch = StreamTimer(loop, thing, unread=8)
-    watch.begin_wait(IdleTimeout, 5)
-    watch.stop()
-    watch.stop()
+def test_stop_cancels_the_callback() -> None:
+    loop, stream = Loop(), FakeStream()
+    timer = StreamTimer(loop, stream, unread=8)
+    timer.begin_wait(IdleTimeout, 5)
+    timer.stop()
+    timer.stop()
     assert loop.armed == []
 
 
-def test_the_timer_keeps_neither_the_watch_nor_the_watched_alive() -> None:
-    loop, thing = Loop(), Thing()
-    watch = StreamTimer(loop, thing, unread=8)
-    expired = thing.expired
-    del thing
+def test_the_loop_keeps_neither_the_timer_nor_the_stream_alive() -> None:
+    loop, stream = Loop(), FakeStream()
+    timer = StreamTimer(loop, stream, unread=8)
+    expired = stream.expired
+    del stream
     gc.collect()
     loop.advance(2)
     assert loop.armed == []
     assert expired == []
-    other = Thing()
-    watch = StreamTimer(loop, other, unread=8)
-    del watch
+    other = FakeStream()
+    timer = StreamTimer(loop, other, unread=8)
+    del timer
     gc.collect()
     loop.advance(100)
     assert other.expired == []

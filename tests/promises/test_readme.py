@@ -10,8 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from bedrock_stream.testing import API_KEY
-from tests.client.test_client import Beside
+from bedrock_stream.testing import API_KEY, ThreadedEmulator
 
 README = Path(__file__).parents[2] / "README.md"
 PROGRAMS = re.findall(r"```python\n(.*?)```", README.read_text(encoding="utf-8"), flags=re.DOTALL)
@@ -23,9 +22,9 @@ def test_the_first_program_has_at_most_twelve_lines() -> None:
 
 @pytest.mark.parametrize("number", range(len(PROGRAMS)))
 def test_a_program_runs_as_it_stands(number: int) -> None:
-    with Beside() as url:
+    with ThreadedEmulator() as emulator:
         environ = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
-        environ |= {"AWS_ENDPOINT_URL_BEDROCK_RUNTIME": url, "AWS_BEARER_TOKEN_BEDROCK": API_KEY}
+        environ |= {"AWS_ENDPOINT_URL_BEDROCK_RUNTIME": emulator.url, "AWS_BEARER_TOKEN_BEDROCK": API_KEY}
         environ |= {"AWS_CONFIG_FILE": os.devnull, "PYTHONWARNINGS": "error"}
         command = [sys.executable, "-X", "dev", "-c", PROGRAMS[number]]
         done = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=50)  # noqa: S603 - ours

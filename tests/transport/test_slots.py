@@ -1,4 +1,4 @@
-"""Connection slots: first come, first served, none lost; and lanes, whose limit is learned."""
+"""Connection slots, granted in order of arrival, and lanes, which learn their limit."""
 
 from __future__ import annotations
 
@@ -14,63 +14,64 @@ from bedrock_stream import errors
 from bedrock_stream.transport.slots import Lane, Lanes, LaneTicket, Slots
 
 
-async def in_line(slots: Slots | LaneTicket, count: int = 1) -> list[asyncio.Task[None]]:
-    """Tasks that stand in line for a slot each."""
+async def start_acquiring(slots: Slots | LaneTicket, count: int = 1) -> list[asyncio.Task[None]]:
+    """Start this many tasks that each acquire a slot."""
     waiting = [asyncio.create_task(slots.acquire(None)) for _ in range(count)]
     await asyncio.sleep(0)
     return waiting
 
 
-async def settled(tasks: list[asyncio.Task[None]]) -> list[bool]:
+async def acquired(tasks: list[asyncio.Task[None]]) -> list[bool]:
+    """Return which of the tasks have acquired their slot."""
     for _ in range(3):
         await asyncio.sleep(0)
     return [task.done() and not task.cancelled() for task in tasks]
 
 
-async def test_slots_go_to_whoever_came_first() -> None:
+async def test_slots_are_granted_in_order_of_arrival() -> None:
     slots = Slots(1)
     await slots.acquire(None)
-    waiting = await in_line(slots, 3)
+    waiting = await start_acquiring(slots, 3)
     assert slots.waiting == 3
-    for served in ([True, False, False], [True, True, False], [True, True, True]):
+    for expected in ([True, False, False], [True, True, False], [True, True, True]):
         slots.release()
-        assert await settled(waiting) == served
+        assert await acquired(waiting) == expected
     assert (slots.taken, slots.waiting) == (1, 0)
 
 
-async def test_nobody_who_comes_later_takes_a_slot_on_its_way() -> None:
+async def test_a_late_arrival_cannot_take_a_slot_that_was_handed_over() -> None:
     slots = Slots(1)
     await slots.acquire(None)
-    first = await in_line(slots)
+    first = await start_acquiring(slots)
     slots.release()
-    late = await in_line(slots)
-    assert await settled(first + late) == [True, False]
+    late = await start_acquiring(slots)
+    assert await acquired(first + late) == [True, False]
     slots.release()
-    assert await settled(late) == [True]
+    assert await acquired(late) == [True]
 
 
-async def test_who_is_cancelled_in_line_leaves_it() -> None:
+async def test_a_cancelled_waiter_is_removed() -> None:
     slots = Slots(1)
     await slots.acquire(None)
-    left, stays = await in_line(slots, 2)
-    left.cancel()
-    assert await settled([left, stays]) == [False, False]
+    cancelled, other = await start_acquiring(slots, 2)
+    cancelled.cancel()
+    assert await acquired([cancelled, other]) == [False, False]
     slots.release()
-    assert await settled([left, stays]) == [False, True]
+    assert await acquired([cancelled, other]) == [False, True]
     assert (slots.taken, slots.waiting) == (1, 0)
 
 
-async def test_a_slot_that_comes_together_with_a_cancellation_is_passed_on() -> None:
+async def test_a_slot_granted_to_a_cancelled_waiter_is_passed_on() -> None:
     slots = Slots(1)
     await slots.acquire(None)
-    left, stays = await in_line(slots, 2)
+    cancelled, other = await start_acquiring(slots, 2)
     slots.release()
-    left.cancel()
-    assert await settled([left, stays]) == [False, True]
+    cancelled.cancel()
+    assert await acquired([cancelled, other]) == [False, True]
     assert (slots.taken, slots.waiting) == (1, 0)
 
 
-async def test_a_full_pool_says_whose_slots_are_taken() -> None:
+async def test_a_pool_timeout_names_the_lane_and_its_limit() -> None:
     lane = Lane(1, "nova in us-east-1")
     await lane.acquire(None)
     with pytest.raises(errors.PoolTimeout, match="all 1 slots for nova in us-east-1 are taken by 1 open") as caught:
@@ -79,82 +80,82 @@ async def test_a_full_pool_says_whose_slots_are_taken() -> None:
     assert lane.waiting == 0
 
 
-# --------------------------------------------------------------------------------------------------- what a lane learns
+# -------------------------------------------------------------------------------------------------- the limit of a lane
 
 
-async def turns(lane: Lane, count: int) -> list[LaneTicket]:
-    taken = [LaneTicket(lane) for _ in range(count)]
-    for turn in taken:
-        await turn.acquire(None)
-    return taken
+async def acquire_tickets(lane: Lane, count: int) -> list[LaneTicket]:
+    tickets = [LaneTicket(lane) for _ in range(count)]
+    for ticket in tickets:
+        await ticket.acquire(None)
+    return tickets
 
 
 async def test_a_round_of_throttled_requests_lowers_the_limit_once() -> None:
-    lane = Lane(12, "it")
-    for turn in await turns(lane, 12):
-        turn.throttled()
-        turn.release()
+    lane = Lane(12, "model in region")
+    for ticket in await acquire_tickets(lane, 12):
+        ticket.throttled()
+        ticket.release()
     assert lane.limit == 8
-    for turn in await turns(lane, 8):
-        turn.throttled()
+    for ticket in await acquire_tickets(lane, 8):
+        ticket.throttled()
     assert lane.limit == 5
 
 
-async def test_who_stood_in_line_while_the_limit_fell_counts_by_the_new_one() -> None:
-    lane = Lane(3, "it")
-    first = await turns(lane, 3)
+async def test_a_request_that_waited_while_the_limit_fell_counts_for_the_new_limit() -> None:
+    lane = Lane(3, "model in region")
+    first = await acquire_tickets(lane, 3)
     late = LaneTicket(lane)
-    waiting = await in_line(late)
+    waiting = await start_acquiring(late)
     first[0].throttled()
     assert lane.limit == 2
-    for turn in first:
-        turn.release()
-    assert await settled(waiting) == [True]
+    for ticket in first:
+        ticket.release()
+    assert await acquired(waiting) == [True]
     late.throttled()
     assert lane.limit == 1
 
 
-async def test_no_more_are_admitted_than_a_lowered_limit_allows() -> None:
-    lane = Lane(6, "it")
-    first = await turns(lane, 6)
-    waiting = await in_line(lane, 6)
-    first[0].throttled()  # four
-    for served, turn in zip((0, 0, 1, 2, 3, 4), first, strict=True):
-        turn.release()
-        assert sum(await settled(waiting)) == served
-        assert lane.taken == max(4, 5 - first.index(turn))
+async def test_a_lowered_limit_applies_to_waiting_requests() -> None:
+    lane = Lane(6, "model in region")
+    first = await acquire_tickets(lane, 6)
+    waiting = await start_acquiring(lane, 6)
+    first[0].throttled()  # the limit is now four
+    for admitted, ticket in zip((0, 0, 1, 2, 3, 4), first, strict=True):
+        ticket.release()
+        assert sum(await acquired(waiting)) == admitted
+        assert lane.taken == max(4, 5 - first.index(ticket))
 
 
-async def test_success_raises_the_limit_again_and_lets_the_next_in_but_never_above_the_most() -> None:
-    lane = Lane(3, "it")
-    first = await turns(lane, 3)
+async def test_success_raises_the_limit_up_to_the_maximum_and_admits_a_waiter() -> None:
+    lane = Lane(3, "model in region")
+    first = await acquire_tickets(lane, 3)
     first[0].throttled()
     first[0].release()
-    waiting = await in_line(lane)
-    assert await settled(waiting) == [False]
+    waiting = await start_acquiring(lane)
+    assert await acquired(waiting) == [False]
     first[1].succeeded()
     first[2].succeeded()
     assert lane.limit == 3
-    assert await settled(waiting) == [True]
+    assert await acquired(waiting) == [True]
     for _ in range(20):
         first[1].succeeded()
     assert lane.limit == 3
 
 
 async def test_the_limit_never_falls_below_one() -> None:
-    lane = Lane(2, "it")
+    lane = Lane(2, "model in region")
     for _ in range(5):
-        (turn,) = await turns(lane, 1)
-        turn.throttled()
-        turn.release()
+        (ticket,) = await acquire_tickets(lane, 1)
+        ticket.throttled()
+        ticket.release()
     assert lane.limit == 1
 
 
-# -------------------------------------------------------------------------------------------------------- many of them
+# ----------------------------------------------------------------------------------------------------------- many lanes
 
 
-async def test_models_named_call_by_call_do_not_pile_up() -> None:
-    """An ARN for each tenant or each call: what is idle is forgotten, what is in use or in demand is kept."""
+async def test_idle_lanes_are_dropped() -> None:
+    """Callers may use a model ARN for each tenant or call. Lanes in use or recently used are kept."""
     lanes = Lanes(2)
     busy, learned, idle = (lanes.lane("here", model) for model in ("busy", "learned", "idle"))
     await busy.acquire(None)
@@ -170,7 +171,7 @@ async def test_models_named_call_by_call_do_not_pile_up() -> None:
     busy.release()
 
 
-async def test_lanes_that_are_all_in_use_are_all_kept_and_go_later() -> None:
+async def test_lanes_in_use_are_kept_until_they_are_idle() -> None:
     lanes = Lanes(1)
     busy: list[Lane] = []
     for number in range(1500):
@@ -185,16 +186,16 @@ async def test_lanes_that_are_all_in_use_are_all_kept_and_go_later() -> None:
 
 
 @given(steps=st.lists(st.sampled_from(["acquire", "release", "cancel", "throttle", "succeed"]), max_size=60))
-def test_no_slot_is_ever_lost_or_given_twice(steps: list[str]) -> None:
-    async def play() -> None:
-        lane, tasks, seen = Lane(3, "it"), list[asyncio.Task[None]](), set[asyncio.Task[None]]()
+def test_no_slot_is_lost_or_granted_twice(steps: list[str]) -> None:
+    async def run_steps() -> None:
+        lane, tasks, released = Lane(3, "model in region"), list[asyncio.Task[None]](), set[asyncio.Task[None]]()
         for step in steps:
-            held = [task for task in tasks if task.done() and not task.cancelled() and task not in seen]
+            held = [task for task in tasks if task.done() and not task.cancelled() and task not in released]
             match step:
                 case "acquire":
-                    tasks += await in_line(lane)
+                    tasks += await start_acquiring(lane)
                 case "release" if held:
-                    seen.add(held[0])
+                    released.add(held[0])
                     lane.release()
                 case "cancel" if tasks:
                     tasks[-1].cancel()
@@ -202,18 +203,17 @@ def test_no_slot_is_ever_lost_or_given_twice(steps: list[str]) -> None:
                     lane.throttled(lane.epoch)
                 case "succeed":
                     lane.succeeded()
-            done = await settled(tasks)
-            out = sum(done) - len(seen)
+            taken = sum(await acquired(tasks)) - len(released)
             waiting = sum(not task.done() for task in tasks)
-            assert (lane.taken, lane.waiting) == (out, waiting)
-            assert not waiting or lane.taken >= lane.limit, "a slot is free and somebody waits"
+            assert (lane.taken, lane.waiting) == (taken, waiting)
+            assert not waiting or lane.taken >= lane.limit, "a task waits although a slot is free"
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    run(play())
+    run(run_steps())
 
 
-def run(play: Coroutine[Any, Any, None]) -> None:
+def run(coroutine: Coroutine[Any, Any, None]) -> None:
     with asyncio.Runner() as runner:
-        runner.run(play)
+        runner.run(coroutine)

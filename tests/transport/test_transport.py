@@ -1,4 +1,4 @@
-"""What leaves through the socket, and what a connection that cannot be had is called."""
+"""The request on the wire, and the errors of connections that fail."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from bedrock_stream import Client, Credentials, Timeouts, errors
 from bedrock_stream.auth.sigv4 import sign
 from bedrock_stream.transport.transport import _open_socket
 from tests.conftest import KEYS
-from tests.support.socket_server import END, START, Connection, SocketServer, silence, text
+from tests.support.clients import client_of, complete_stream, connected
+from tests.support.socket_server import Connection, SocketServer, silence
 
 ODD_MODELS = [
     "anthropic.claude-3-sonnet-20240229-v1:0",
@@ -24,18 +25,12 @@ ODD_MODELS = [
 ]
 
 
-async def whole(connection: Connection) -> None:
-    connection.begin()
-    connection.chunk(START + text("Hello") + END)
-    connection.end()
-
-
 @pytest.mark.parametrize("base", ["", "/base/path"])
 @pytest.mark.parametrize("model", ODD_MODELS)
-async def test_the_request_line_is_exactly_what_was_signed(model: str, base: str) -> None:
+async def test_the_request_line_is_the_signed_one(model: str, base: str) -> None:
     credentials = Credentials("AKIDEXAMPLE", "secret", "FwoTOKEN==")
     async with (
-        SocketServer(whole) as server,
+        SocketServer(complete_stream) as server,
         Client(region="eu-west-1", endpoint_url=server.url + base, credentials=credentials) as client,
     ):
         await client.stream(model, "Hi", use_converse=True).response()
@@ -51,7 +46,7 @@ async def test_the_request_line_is_exactly_what_was_signed(model: str, base: str
     assert sent["content-length"] == str(len(connection.body))
     names = sent["authorization"].partition("SignedHeaders=")[2].partition(",")[0].split(";")
     assert names == ["accept", "content-type", "host", "x-amz-date", "x-amz-security-token"]
-    again = sign(
+    expected = sign(
         "POST",
         server.url + target,
         [(name, sent[name]) for name in names if not name.startswith("x-amz-")],
@@ -60,12 +55,12 @@ async def test_the_request_line_is_exactly_what_was_signed(model: str, base: str
         region="eu-west-1",
         now=dt.datetime.strptime(sent["x-amz-date"], "%Y%m%dT%H%M%SZ").replace(tzinfo=dt.UTC),
     )
-    assert sent["authorization"] == again["Authorization"]
+    assert sent["authorization"] == expected["Authorization"]
 
 
-async def test_an_api_key_goes_as_a_bearer_token_and_nothing_is_signed() -> None:
+async def test_an_api_key_is_sent_as_a_bearer_token_without_a_signature() -> None:
     async with (
-        SocketServer(whole) as server,
+        SocketServer(complete_stream) as server,
         Client(region="us-east-1", endpoint_url=server.url, api_key="my-key") as client,
     ):
         await client.stream("model", "Hi").response()
@@ -74,11 +69,8 @@ async def test_an_api_key_goes_as_a_bearer_token_and_nothing_is_signed() -> None
     assert not [name for name in connection.headers if name.startswith("x-amz")]
 
 
-async def test_a_large_body_arrives_whole_and_without_a_warning() -> None:
-    async with (
-        SocketServer(whole) as server,
-        Client(region="us-east-1", endpoint_url=server.url, credentials=KEYS) as client,
-    ):
+async def test_a_large_body_is_sent_completely_without_a_warning() -> None:
+    async with connected(complete_stream) as (server, client):
         prompt = "x" * (3 * 1024 * 1024)
         await client.stream("model", prompt).response()
         (connection,) = server.connections
@@ -86,11 +78,10 @@ async def test_a_large_body_arrives_whole_and_without_a_warning() -> None:
     assert prompt.encode() in connection.body
 
 
-async def test_nobody_listening_is_connection_failed() -> None:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))  # bound and not listening: refused
-        url = f"http://127.0.0.1:{taken.getsockname()[1]}"
-        async with Client(region="us-east-1", endpoint_url=url, credentials=KEYS) as client:
+async def test_a_refused_connection_is_connection_failed() -> None:
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))  # bound, but not listening
+        async with client_of(f"http://127.0.0.1:{unused.getsockname()[1]}") as client:
             for call in (client.stream("model", "Hi").open(), client.generate("model", "Hi")):
                 with pytest.raises(errors.ConnectionFailed) as caught:
                     await call
@@ -98,68 +89,58 @@ async def test_nobody_listening_is_connection_failed() -> None:
                 assert caught.value.__cause__ is not None
 
 
-@pytest.mark.parametrize("leave", [Connection.close, Connection.reset], ids=["close", "reset"])
-async def test_a_connection_that_breaks_before_the_answer_is_connection_failed(leave: Any) -> None:
+@pytest.mark.parametrize("end", [Connection.close, Connection.reset], ids=["close", "reset"])
+async def test_a_connection_lost_before_the_response_is_connection_failed(end: Any) -> None:
     async def answer(connection: Connection) -> None:
-        leave(connection)
+        end(connection)
 
-    async with (
-        SocketServer(answer) as server,
-        Client(region="us-east-1", endpoint_url=server.url, credentials=KEYS) as client,
-    ):
+    async with connected(answer) as (_, client):
         with pytest.raises(errors.ConnectionFailed):
             await client.stream("model", "Hi").open()
 
 
-async def test_an_answer_that_is_not_http_is_connection_failed() -> None:
+async def test_a_response_that_is_not_http_is_connection_failed() -> None:
     async def answer(connection: Connection) -> None:
         connection.write(b"SSH-2.0-OpenSSH_9.2\r\n\r\n")
 
-    async with (
-        SocketServer(answer) as server,
-        Client(region="us-east-1", endpoint_url=server.url, credentials=KEYS) as client,
-    ):
+    async with connected(answer) as (_, client):
         with pytest.raises(errors.ConnectionFailed):
             await client.stream("model", "Hi").open()
 
 
-async def test_a_handshake_that_never_ends_is_connect_timeout() -> None:
+async def test_a_handshake_that_does_not_finish_is_connect_timeout() -> None:
     async with SocketServer(silence) as server:
         url = server.url.replace("http://", "https://")
-        limits = Timeouts(connect=0.1)
-        async with Client(region="us-east-1", endpoint_url=url, credentials=KEYS, timeouts=limits) as client:
+        async with client_of(url, timeouts=Timeouts(connect=0.1)) as client:
             with pytest.raises(errors.ConnectTimeout) as caught:
                 await client.stream("model", "Hi").open()
             assert caught.value.limit == 0.1
         await server.deserted()
 
 
-async def test_the_signature_is_made_once_the_slot_is_held() -> None:
-    asked = 0
+async def test_a_request_is_signed_once_its_slot_is_held() -> None:
+    fetches = 0
 
-    async def keys() -> Credentials:
-        nonlocal asked
-        asked += 1
+    async def provider() -> Credentials:
+        nonlocal fetches
+        fetches += 1
         return KEYS
 
-    async with (
-        SocketServer(silence) as server,
-        Client(region="us-east-1", endpoint_url=server.url, credentials=keys, max_connections=1) as client,
-    ):
+    async with connected(silence, credentials=provider, max_connections=1) as (server, client):
         first = asyncio.create_task(client.stream("model", "Hi").open())
         await server.arrived(1)
         second = asyncio.create_task(client.stream("model", "Hi").open())
         for _ in range(10):
             await asyncio.sleep(0)
-        assert asked == 1
+        assert fetches == 1
         first.cancel()
         await server.arrived(2)
-        assert asked == 2
+        assert fetches == 2
         second.cancel()
         await asyncio.gather(first, second, return_exceptions=True)
 
 
-def test_sockets_notice_a_peer_that_is_gone() -> None:
+def test_sockets_use_keepalive() -> None:
     with _open_socket((socket.AF_INET, socket.SOCK_STREAM, 0, "", ())) as sock:
         assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
         for name, value in (("TCP_KEEPIDLE", 60), ("TCP_KEEPINTVL", 30), ("TCP_KEEPCNT", 4)):

@@ -1,4 +1,4 @@
-"""The inspector: every frame is described from its own bytes, whatever the cuts, and damage never breaks it."""
+"""The frame inspector: frames described from their own bytes, for any split of the body and any damage."""
 
 from __future__ import annotations
 
@@ -28,8 +28,9 @@ def reported(pieces: list[bytes]) -> list[FrameView]:
     return views
 
 
-def cut(body: bytes, places: list[int]) -> list[bytes]:
-    ends = sorted(place % (len(body) + 1) for place in places)
+def split(body: bytes, positions: list[int]) -> list[bytes]:
+    """Split a body at these positions, taken modulo its length."""
+    ends = sorted(position % (len(body) + 1) for position in positions)
     return [body[begin:end] for begin, end in zip([0, *ends], [*ends, len(body)], strict=True)]
 
 
@@ -58,38 +59,38 @@ def test_a_frame_is_described_by_its_own_bytes() -> None:
 
 
 @given(st.lists(st.integers(0), max_size=8))
-def test_any_cuts_tell_the_same_frames(places: list[int]) -> None:
+def test_any_split_reports_the_same_frames(splits: list[int]) -> None:
     body = b"".join(FRAMES)
-    assert reported(cut(body, places)) == reported([body])
+    assert reported(split(body, splits)) == reported([body])
     assert [shown.raw for shown in reported([body])] == FRAMES
 
 
 @given(st.integers(0), st.integers(0, 7), st.lists(st.integers(0), max_size=4))
-def test_a_damaged_byte_is_told_once_and_last(place: int, bit: int, places: list[int]) -> None:
+def test_a_damaged_byte_is_reported_once_and_last(position: int, bit: int, splits: list[int]) -> None:
     body = bytearray(b"".join(FRAMES))
-    body[place % len(body)] ^= 1 << bit
-    *sound, broken = reported(cut(bytes(body), places))
-    assert [shown.raw for shown in sound] == FRAMES[: len(sound)]
-    assert all(shown.problem is None for shown in sound)
-    assert broken.problem is not None
-    assert broken.offset == sum(map(len, FRAMES[: len(sound)]))
+    body[position % len(body)] ^= 1 << bit
+    *intact, damaged = reported(split(bytes(body), splits))
+    assert [shown.raw for shown in intact] == FRAMES[: len(intact)]
+    assert all(shown.problem is None for shown in intact)
+    assert damaged.problem is not None
+    assert damaged.offset == sum(map(len, FRAMES[: len(intact)]))
 
 
 @given(st.integers(1), st.lists(st.integers(0), max_size=4))
-def test_a_body_that_ends_inside_a_frame_shows_its_beginning(place: int, places: list[int]) -> None:
+def test_a_body_that_ends_inside_a_frame_shows_the_start_of_the_frame(length: int, splits: list[int]) -> None:
     body = b"".join(FRAMES)
-    body = body[: place % len(body)]
-    views = reported(cut(body, places))
+    body = body[: length % len(body)]
+    views = reported(split(body, splits))
     assert b"".join(shown.raw for shown in views) == body
     assert all(shown.problem is None for shown in views[:-1])
 
 
 @given(st.binary(max_size=200))
-def test_anything_can_be_looked_at(data: bytes) -> None:
+def test_any_bytes_can_be_described(data: bytes) -> None:
     assert view(data).size == len(data)
 
 
-def test_a_frame_of_megabytes_is_shown_in_part() -> None:
+def test_a_large_frame_is_shown_in_part() -> None:
     shown = view(encode_frame(Frame({}, b"x" * 1_000_000)))
     assert shown.size == 1_000_016
     assert len(shown.raw) < 100_000
