@@ -54,7 +54,7 @@ async def _hold(setting: Setting) -> Sample:
         before = _resident()
         reading = asyncio.ensure_future(crowd.read(read if at_once else _by_tens(read)))
         await asyncio.wait_for(crowd.all_began.wait(), 60)
-        await asyncio.sleep(0.5)  # until the last stream has its last event
+        await asyncio.sleep(min(0.5, setting.streams * 0.02))  # until the last stream has its last event
         held = _resident() - before
         reading.cancel()
         await asyncio.wait([reading])

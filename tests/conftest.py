@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import os
 import sys
@@ -15,6 +16,8 @@ from bedrock_stream import Client, Credentials, RetryPolicy
 from bedrock_stream.testing import ACCESS_KEY_ID, REGION, SECRET_ACCESS_KEY, Emulator
 
 KEYS = Credentials(ACCESS_KEY_ID, SECRET_ACCESS_KEY)
+QUICK_RETRIES = RetryPolicy(base=0, cap=0)
+"""As many attempts as by default, without the long waits between them."""
 
 
 # What touches sockets runs on both loops that people use.
@@ -62,6 +65,15 @@ class _Complaints(logging.Handler):
         said = record.getMessage()
         if not said.startswith(_OF_A_SERVER):
             self.said.append(said)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _modules_and_tests_are_not_garbage() -> Iterator[None]:
+    """Exempt what exists after collection from garbage collection, so that `gc.collect` in a test is fast."""
+    gc.collect()
+    gc.freeze()
+    yield
+    gc.unfreeze()
 
 
 @pytest.fixture(autouse=True)

@@ -20,7 +20,7 @@ from bedrock_stream.testing import Emulator, stall, text
 from bedrock_stream.transport.certificates import Certificates
 from bedrock_stream.transport.http_response import Traffic
 from bedrock_stream.transport.transport import Transport
-from tests.conftest import KEYS
+from tests.conftest import KEYS, QUICK_RETRIES
 from tests.support.connect_proxy import ConnectProxy
 from tests.support.socket_server import Answer, Connection, SocketServer, silence
 
@@ -153,11 +153,11 @@ async def test_no_proxy_is_honoured_and_an_empty_proxy_means_none(
     async with Client(region="us-east-1", endpoint_url=url, credentials=KEYS) as client:
         with pytest.raises(errors.ConnectionFailed, match="refused with 502"):
             await _stream(client)
-    async with Client(region="us-east-1", endpoint_url=url, credentials=KEYS, proxy="") as client:
+    async with Client(region="us-east-1", endpoint_url=url, credentials=KEYS, proxy="", retry=QUICK_RETRIES) as client:
         with pytest.raises(errors.ConnectionFailed, match="no answer"):
             await _stream(client)
     monkeypatch.setenv("NO_PROXY", "example.com, .invalid")
-    async with Client(region="us-east-1", endpoint_url=url, credentials=KEYS) as client:
+    async with Client(region="us-east-1", endpoint_url=url, credentials=KEYS, retry=QUICK_RETRIES) as client:
         with pytest.raises(errors.ConnectionFailed, match="no answer"):
             await _stream(client)
     assert proxy.asked == ["CONNECT bedrock.invalid:443"]
@@ -192,7 +192,7 @@ async def test_a_wrong_password_is_told_and_shown_nowhere(
 @pytest.mark.parametrize("name", ["127.0.0.1:1", "proxy.invalid:3128"], ids=["refused", "unknown"])
 async def test_a_proxy_that_is_not_there_is_named(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("https_proxy", f"http://user:{ENCODED}@{name}")
-    async with Client(region="us-east-1", credentials=KEYS) as client:
+    async with Client(region="us-east-1", credentials=KEYS, retry=QUICK_RETRIES) as client:
         with pytest.raises(errors.ConnectionFailed) as caught:
             await _stream(client)
     assert str(caught.value).startswith(f"the proxy {name} (https_proxy) cannot be reached: ")
@@ -202,7 +202,9 @@ async def test_a_proxy_that_is_not_there_is_named(name: str, monkeypatch: pytest
 async def test_a_proxy_that_says_nothing_is_connect_timeout() -> None:
     async with SocketServer(silence) as server:
         limits = Timeouts(connect=0.1)
-        async with Client(region="us-east-1", credentials=KEYS, proxy=server.url, timeouts=limits) as client:
+        async with Client(
+            region="us-east-1", credentials=KEYS, proxy=server.url, timeouts=limits, retry=QUICK_RETRIES
+        ) as client:
             with pytest.raises(errors.ConnectTimeout, match=r"through the proxy 127\.0\.0\.1:\d+ \(proxy\)"):
                 await _stream(client)
         await server.deserted()

@@ -4,21 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import uvicorn
 
 from bedrock_stream.cli.playground import create_app, end_answers, on_emulator
 from bedrock_stream.testing import Emulator
+from tests.support.web_app import EventDrivenServer
 
 TOKEN = "a-token-of-this-test"
-
-
-class _Server(uvicorn.Server):
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
 
 
 @asynccontextmanager
@@ -26,12 +21,12 @@ async def served(emulator: Emulator) -> AsyncIterator[str]:
     """The playground in front of an emulator that is not started yet; gives its address, without the token."""
     app = create_app(token=TOKEN, opening=on_emulator(emulator))
     config = uvicorn.Config(app, access_log=False, log_level="error", ws="none", lifespan="on")
-    server = _Server(config)
+    server = EventDrivenServer(config)
     with socket.create_server(("127.0.0.1", 0)) as listening:
         serving = asyncio.create_task(server.serve([listening]))
         try:
             yield f"http://127.0.0.1:{listening.getsockname()[1]}"
         finally:
-            server.should_exit = True
+            server.stop()
             await end_answers(app)
             await serving

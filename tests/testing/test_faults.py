@@ -43,6 +43,7 @@ from bedrock_stream.testing import (
     unscripted,
     wrong_content_type,
 )
+from tests.conftest import QUICK_RETRIES
 from tests.support.emulator_client import CLAUDE, GPT_OSS, HELLO, LLAMA, MODEL, NATIVE, STREAM, RawAnswer, opened, post
 
 ROUTES = [
@@ -277,7 +278,7 @@ def test_chances_that_are_none() -> None:
     ],
 )
 async def test_the_client_has_a_name_for_each(fault: Step, kind: type[BedrockStreamError]) -> None:
-    async with Emulator(script=lambda _: fault) as emulator, client_of(emulator) as client:
+    async with Emulator(script=lambda _: fault) as emulator, client_of(emulator, retry=QUICK_RETRIES) as client:
         with pytest.raises(kind):
             await client.generate(MODEL, "Hello")
 

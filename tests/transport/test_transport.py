@@ -13,7 +13,7 @@ import pytest
 from bedrock_stream import Client, Credentials, Timeouts, errors
 from bedrock_stream.auth.sigv4 import sign
 from bedrock_stream.transport.transport import _open_socket
-from tests.conftest import KEYS
+from tests.conftest import KEYS, QUICK_RETRIES
 from tests.support.socket_server import END, START, Connection, SocketServer, silence, text
 
 ODD_MODELS = [
@@ -90,7 +90,7 @@ async def test_nobody_listening_is_connection_failed() -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))  # bound and not listening: refused
         url = f"http://127.0.0.1:{taken.getsockname()[1]}"
-        async with Client(region="us-east-1", endpoint_url=url, credentials=KEYS) as client:
+        async with Client(region="us-east-1", endpoint_url=url, credentials=KEYS, retry=QUICK_RETRIES) as client:
             for call in (client.stream("model", "Hi").open(), client.generate("model", "Hi")):
                 with pytest.raises(errors.ConnectionFailed) as caught:
                     await call
@@ -105,7 +105,7 @@ async def test_a_connection_that_breaks_before_the_answer_is_connection_failed(l
 
     async with (
         SocketServer(answer) as server,
-        Client(region="us-east-1", endpoint_url=server.url, credentials=KEYS) as client,
+        Client(region="us-east-1", endpoint_url=server.url, credentials=KEYS, retry=QUICK_RETRIES) as client,
     ):
         with pytest.raises(errors.ConnectionFailed):
             await client.stream("model", "Hi").open()
@@ -117,7 +117,7 @@ async def test_an_answer_that_is_not_http_is_connection_failed() -> None:
 
     async with (
         SocketServer(answer) as server,
-        Client(region="us-east-1", endpoint_url=server.url, credentials=KEYS) as client,
+        Client(region="us-east-1", endpoint_url=server.url, credentials=KEYS, retry=QUICK_RETRIES) as client,
     ):
         with pytest.raises(errors.ConnectionFailed):
             await client.stream("model", "Hi").open()
@@ -127,7 +127,9 @@ async def test_a_handshake_that_never_ends_is_connect_timeout() -> None:
     async with SocketServer(silence) as server:
         url = server.url.replace("http://", "https://")
         limits = Timeouts(connect=0.1)
-        async with Client(region="us-east-1", endpoint_url=url, credentials=KEYS, timeouts=limits) as client:
+        async with Client(
+            region="us-east-1", endpoint_url=url, credentials=KEYS, timeouts=limits, retry=QUICK_RETRIES
+        ) as client:
             with pytest.raises(errors.ConnectTimeout) as caught:
                 await client.stream("model", "Hi").open()
             assert caught.value.limit == 0.1

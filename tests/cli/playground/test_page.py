@@ -13,6 +13,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
+import pytest_asyncio
 from playwright.async_api import Browser, ConsoleMessage, Page, async_playwright, expect
 
 from bedrock_stream.cli.playground.scenes import MARKUP, STARTERS, play_scene
@@ -29,7 +30,11 @@ from bedrock_stream.testing import (
 )
 from tests.support.playground_server import TOKEN, served
 
-pytestmark = pytest.mark.timeout(120)  # a browser on a busy machine
+# One event loop and one browser serve all tests of this module; each test has a page and a server of its own.
+pytestmark = [
+    pytest.mark.asyncio(loop_scope="module"),
+    pytest.mark.timeout(120),  # a browser on a busy machine
+]
 
 PATIENCE = 30_000  # milliseconds
 expect.set_options(timeout=PATIENCE)
@@ -46,7 +51,7 @@ def find_browser(own: str) -> str:
     pytest.skip(problem)
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def browser() -> AsyncIterator[Browser]:
     async with async_playwright() as playwright:
         found = find_browser(playwright.chromium.executable_path)
@@ -58,10 +63,10 @@ async def browser() -> AsyncIterator[Browser]:
 @pytest.fixture
 def emulator() -> Emulator:
     """Started by the playground, so not by the test. Slow enough that deltas are drawn one by one."""
-    return Emulator(pace=0.02, script=play_scene)
+    return Emulator(pace=0.004, script=play_scene)
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="module")
 async def page(browser: Browser, emulator: Emulator) -> AsyncIterator[Page]:
     """The page, let in and ready. Whatever it complains of fails the test."""
     complaints: list[str] = []
@@ -71,7 +76,7 @@ async def page(browser: Browser, emulator: Emulator) -> AsyncIterator[Page]:
             complaints.append(message.text)
 
     async with served(emulator) as address:
-        opened = await browser.new_page()
+        opened = await browser.new_page()  # with cookies and storage of its own
         opened.set_default_timeout(PATIENCE)
         opened.on("console", note)
         opened.on("pageerror", lambda error: complaints.append(str(error)))
