@@ -97,6 +97,8 @@ async def send(page: Page, said: str) -> None:
 
 
 async def ended(page: Page) -> None:
+    # `expect` alone would notice up to a second late: it polls less and less often.
+    await page.wait_for_function("() => !document.getElementById('send').hidden")
     await expect(page.get_by_role("button", name="Send", exact=True)).to_be_visible()
 
 
