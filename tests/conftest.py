@@ -65,12 +65,14 @@ def _extract_cheaply(frames: Iterable[tuple[FrameType, int]], **_options: Any) -
 
 
 def pytest_configure() -> None:
-    """Make the stacks cheap that an event loop in debug mode records for each task, future and callback.
+    """Adapt the debug mode of event loops to tests that keep all cores busy.
 
-    The original, which checks every source file on disk each time, took more than half of the CPU time of the tests.
-    Tracebacks of exceptions are not affected.
+    The stacks that it records for each task, future and callback are made cheap: the original checks every source file
+    on disk each time, which took more than half of the CPU time of all tests. Tracebacks of exceptions are not affected.
+    Warnings of slow callbacks are dropped, since they depend on how busy the machine is.
     """
     traceback.StackSummary.extract = _extract_cheaply  # type: ignore[method-assign, assignment]
+    logging.getLogger("asyncio").addFilter(lambda record: not str(record.msg).startswith("Executing %s took"))
 
 
 # In debug mode, of a client that did not like a server's certificate.
