@@ -1,5 +1,5 @@
-# The invariant: for any bytes of a header block, decode_headers raises nothing but InvalidHeader. Decoded headers can be
-# encoded again and then decode to the same, types included. A valid block that is cut inside a header is refused.
+# The invariant: for any bytes of a header block, decode_headers raises nothing but InvalidHeader. Decoded headers can
+# be encoded again and then decode to the same, types included. A valid block that is cut inside a header is refused.
 """Run by hand: `python -m tests.fuzz.fuzz_headers --seconds 120 [--seed N]`."""
 
 from __future__ import annotations
