@@ -243,7 +243,7 @@ async def test_a_broken_observer_changes_nothing(emulator: Emulator, caplog: pyt
     assert {record.message for record in caplog.records} == {f"an observer failed at {at!r}; the call goes on"}
 
 
-# ----------------------------------------------------------------------------------------------------------- log lines
+# ------------------------------------------------------------------------------------------------------------ log lines
 
 
 async def test_each_attempt_is_logged_in_one_line_at_debug(

@@ -1,11 +1,11 @@
-"""A small soak test: hundreds of concurrent streams, with each fault and each way to leave. `soak.py` runs large ones."""
+"""A small soak test: hundreds of concurrent streams, with each fault and each way to leave a stream early."""
 
 from __future__ import annotations
 
 from tests.support.soak import FAULTS, Plan, run, scenarios
 
 
-async def test_hundreds_of_streams_are_all_accounted_for_and_leave_nothing() -> None:
+async def test_hundreds_of_streams_end_as_expected_and_leave_nothing() -> None:
     plan = Plan(streams=300, at_once=100, seed=7)
     assert {scenario.fault for scenario in scenarios(plan)} == {None, *FAULTS}
     figures = await run(plan)

@@ -16,7 +16,7 @@ SOURCES = {path.relative_to(ROOT).as_posix(): path.read_text(encoding="utf-8") f
 TREES = {name: ast.parse(source) for name, source in SOURCES.items()}
 Function: TypeAlias = ast.FunctionDef | ast.AsyncFunctionDef
 
-# ------------------------------------------------------------------------------------------------------------- phrases
+# -------------------------------------------------------------------------------------------------------------- phrases
 
 # Phrases of an older style, which read as odd English. Case does not matter.
 AVOIDED = re.compile(

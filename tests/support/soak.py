@@ -298,7 +298,7 @@ def raise_file_limit(descriptors: int) -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, most), hard))
 
 
-# --------------------------------------------------------------------------------------------------- the other process
+# ---------------------------------------------------------------------------------------------------- the other process
 
 
 @contextlib.asynccontextmanager
@@ -348,7 +348,7 @@ async def serve() -> None:
             print(json.dumps({"open": emulator.open_streams, "sockets": open_sockets() - before - 1}), flush=True)
 
 
-# -------------------------------------------------------------------------------------------------------- command line
+# --------------------------------------------------------------------------------------------------------- command line
 
 
 def show(plan: Plan, figures: Figures) -> None:
