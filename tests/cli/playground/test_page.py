@@ -434,6 +434,7 @@ async def test_what_a_panel_covers_is_out_of_reach(page: Page) -> None:
         assert await page.evaluate(inside)
     await expect(page.get_by_label("Your message")).not_to_be_focused()
     await page.set_viewport_size({"width": 1280, "height": 800})  # turned: the panel stands beside the conversation
+    await page.wait_for_function("() => !document.querySelector('.chat').inert")  # the page notices a frame later
     await page.get_by_label("Your message").focus()
     await expect(page.get_by_label("Your message")).to_be_focused()
     await page.set_viewport_size({"width": 390, "height": 844})
