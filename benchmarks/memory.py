@@ -54,7 +54,7 @@ async def _hold(setting: Setting) -> Sample:
         before = _resident()
         reading = asyncio.ensure_future(crowd.read(read if at_once else _ten_at_a_time(read)))
         await asyncio.wait_for(crowd.all_started.wait(), 60)
-        await asyncio.sleep(0.5)  # the last events are received
+        await asyncio.sleep(min(0.5, setting.streams * 0.02))  # the last events are received
         held = _resident() - before
         reading.cancel()
         await asyncio.wait([reading])

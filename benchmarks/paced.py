@@ -50,7 +50,7 @@ def ask(lab: Lab) -> None:
                 loop=loop,
                 streams=lab.pick(200, 5),
                 events=lab.pick(50, 10),
-                pace_ms=20,
+                pace_ms=lab.pick(20, 5),
             )
             lab.race("paced", _CONTENDERS, setting, goals={_UNIT: _GOALS[wire]})
 

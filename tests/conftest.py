@@ -1,13 +1,19 @@
-"""What every test stands on: an environment without AWS in it, an emulator, and a client that talks to it."""
+"""Fixtures and hooks for all tests: an environment without AWS settings, an emulator, and a client for it."""
 
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import os
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator
+import traceback
+from asyncio.constants import DEBUG_STACK_DEPTH
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from itertools import islice
 from pathlib import Path
+from types import FrameType
+from typing import Any
 
 import pytest
 
@@ -15,15 +21,18 @@ from bedrock_stream import Client, Credentials, RetryPolicy
 from bedrock_stream.testing import ACCESS_KEY_ID, REGION, SECRET_ACCESS_KEY, Emulator
 
 KEYS = Credentials(ACCESS_KEY_ID, SECRET_ACCESS_KEY)
+QUICK_RETRIES = RetryPolicy(base=0, cap=0)
+"""As many attempts as by default, without the long waits between them."""
 
 
-# What touches sockets runs on both loops that people use.
+# Tests that use sockets run on asyncio's own event loop and on uvloop.
 ON_EVERY_LOOP = {
     "client/test_attempts.py",
     "client/test_client.py",
     "client/test_failover.py",
     "client/test_stats.py",
     "client/test_stream.py",
+    "client/test_wire_observers.py",
     "promises/test_event_loop.py",
     "promises/test_fault_table.py",
     "promises/test_memory_of_streams.py",
@@ -37,52 +46,81 @@ TESTS = Path(__file__).parent
 
 
 def pytest_asyncio_loop_factories(item: pytest.Item) -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:
-    loops: dict[str, Callable[[], asyncio.AbstractEventLoop]] = {"asyncio": asyncio.new_event_loop}
+    factories: dict[str, Callable[[], asyncio.AbstractEventLoop]] = {"asyncio": asyncio.new_event_loop}
     if item.path.relative_to(TESTS).as_posix() in ON_EVERY_LOOP:
         try:
             import uvloop
         except ImportError:
-            return loops
-        loops["uvloop"] = uvloop.new_event_loop
-    return loops
+            return factories
+        factories["uvloop"] = uvloop.new_event_loop
+    return factories
 
 
-# In debug mode, of a client that did not like a server's certificate.
-_OF_A_SERVER = "Error on transport creation for incoming connection"
+def _extract_cheaply(frames: Iterable[tuple[FrameType, int]], **_options: Any) -> traceback.StackSummary:
+    """Return the innermost frames. Their source lines are read only when they are printed."""
+    stack = traceback.StackSummary()
+    for frame, line in islice(frames, DEBUG_STACK_DEPTH):
+        code = frame.f_code
+        stack.append(traceback.FrameSummary(code.co_filename, line, code.co_name, lookup_line=False))
+    return stack
 
 
-class _Complaints(logging.Handler):
-    """What a loop or a connection says only to a log: a task that was lost, an exception that nobody retrieved."""
+def pytest_configure() -> None:
+    """Adapt the debug mode of event loops to tests that keep all cores busy.
+
+    The stacks that it records for each task, future and callback are made cheap: the original checks every source file
+    on disk each time, which took more than half of the CPU time of all tests. Tracebacks of exceptions stay complete.
+    Warnings of slow callbacks are dropped, since they depend on how busy the machine is.
+    """
+    traceback.StackSummary.extract = _extract_cheaply  # type: ignore[method-assign, assignment]
+    logging.getLogger("asyncio").addFilter(lambda record: not str(record.msg).startswith("Executing %s took"))
+
+
+# Logged in debug mode by a server whose certificate the client rejected.
+_REJECTED_CERTIFICATE = "Error on transport creation for incoming connection"
+
+
+class _ErrorLog(logging.Handler):
+    """Collector of errors that are only logged: a task that was destroyed, an exception that was never retrieved."""
 
     def __init__(self) -> None:
         super().__init__(logging.ERROR)
-        self.said: list[str] = []
+        self.messages: list[str] = []
 
     def emit(self, record: logging.LogRecord) -> None:
-        said = record.getMessage()
-        if not said.startswith(_OF_A_SERVER):
-            self.said.append(said)
+        message = record.getMessage()
+        if not message.startswith(_REJECTED_CERTIFICATE):
+            self.messages.append(message)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _freeze_collected_objects() -> Iterator[None]:
+    """Exempt what exists after collection from garbage collection, so that `gc.collect` in a test is fast."""
+    gc.collect()
+    gc.freeze()
+    yield
+    gc.unfreeze()
 
 
 @pytest.fixture(autouse=True)
 def complaints() -> Iterator[list[str]]:
-    """Nothing may be complained of behind a test's back; a test that means to, clears the list.
+    """Fail a test during which the event loop or aiohttp logged an error; a test that expects one clears the list.
 
-    Windows' own loop complains of every connection that its other side resets, so there it may.
+    Not checked on Windows, whose event loop logs an error for every connection that the peer resets.
     """
-    handler = _Complaints()
+    handler = _ErrorLog()
     loggers = [logging.getLogger(name) for name in ("asyncio", "aiohttp")]
     for logger in loggers:
         logger.addHandler(handler)
-    yield handler.said
+    yield handler.messages
     for logger in loggers:
         logger.removeHandler(handler)
-    assert handler.said == [] or sys.platform == "win32"
+    assert handler.messages == [] or sys.platform == "win32"
 
 
 @pytest.fixture(autouse=True)
-def _no_aws_around(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whoever runs the tests may have keys, profiles and proxies of their own; no test may see them."""
+def _no_aws_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hide credentials, profiles, proxies and CA bundles that the environment of the test run may name."""
     for name in list(os.environ):
         if name.startswith(("AWS_", "SSL_CERT_")) or name.upper().endswith(("_PROXY", "_CA_BUNDLE")):
             monkeypatch.delenv(name)
@@ -99,6 +137,6 @@ async def emulator() -> AsyncIterator[Emulator]:
 
 @pytest.fixture
 async def client(emulator: Emulator) -> AsyncIterator[Client]:
-    once = RetryPolicy(max_attempts=1)  # what becomes of one attempt; tests of trying again make their own client
-    async with Client(region=REGION, endpoint_url=emulator.url, credentials=KEYS, retry=once) as made:
-        yield made
+    once = RetryPolicy(max_attempts=1)  # tests of retries make their own client
+    async with Client(region=REGION, endpoint_url=emulator.url, credentials=KEYS, retry=once) as client:
+        yield client

@@ -1,4 +1,4 @@
-"""Who looks on hears of every call exactly once from beginning to end, whatever the way out, and changes nothing."""
+"""Observers: each call is reported exactly once from start to end, however it ends, and is never affected."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from tests.conftest import KEYS
 MODEL = "amazon.nova-lite-v1:0"
 
 
-class Diary:
-    """Writes down what it hears."""
+class Recorder:
+    """An observer that records everything it is notified of."""
 
     def __init__(self) -> None:
         self.subjects: list[Subject] = []
@@ -55,25 +55,25 @@ class Diary:
 
 
 @pytest.fixture
-def diary() -> Diary:
-    return Diary()
+def recorder() -> Recorder:
+    return Recorder()
 
 
 @pytest.fixture
-async def client(emulator: Emulator, diary: Diary) -> AsyncIterator[Client]:
+async def client(emulator: Emulator, recorder: Recorder) -> AsyncIterator[Client]:
     retry = RetryPolicy(max_attempts=2, base=0)
     async with Client(
-        region=REGION, endpoint_url=emulator.url, credentials=KEYS, retry=retry, observers=[diary]
-    ) as made:
-        yield made
+        region=REGION, endpoint_url=emulator.url, credentials=KEYS, retry=retry, observers=[recorder]
+    ) as client:
+        yield client
 
 
-async def test_a_call_is_told_from_beginning_to_end(client: Client, diary: Diary) -> None:
+async def test_a_call_is_reported_from_start_to_end(client: Client, recorder: Recorder) -> None:
     stream = client.stream(MODEL, "Hello", max_tokens=50)
-    assert diary.steps == []
+    assert recorder.steps == []
     response = await stream.response()
-    assert diary.steps == ["began", "first", "ended"]
-    (subject,), (ending,) = diary.subjects, diary.endings
+    assert recorder.steps == ["began", "first", "ended"]
+    (subject,), (ending,) = recorder.subjects, recorder.endings
     assert (subject.model, subject.route, subject.streaming) == (MODEL, "converse", True)
     assert subject.operation == "converse-stream"
     assert subject.messages == (Message.user("Hello"),)
@@ -82,30 +82,32 @@ async def test_a_call_is_told_from_beginning_to_end(client: Client, diary: Diary
     assert b"Hello" in subject.body()
     assert (ending.way, ending.error, ending.request_id) == ("finished", None, stream.request_id)
     assert ending.response == response
-    assert [type(event) for event in diary.events[-2:]] == [MessageStop, Metadata]
+    assert [type(event) for event in recorder.events[-2:]] == [MessageStop, Metadata]
     assert ending.seconds > 0
 
 
-async def test_a_whole_answer_is_told_too(client: Client, diary: Diary) -> None:
+async def test_generate_is_reported_too(client: Client, recorder: Recorder) -> None:
     response = await client.generate(MODEL, "Hello")
-    assert diary.steps == ["began", "first", "ended"]
-    assert diary.endings[0].response == response
-    assert not diary.subjects[0].streaming
+    assert recorder.steps == ["began", "first", "ended"]
+    assert recorder.endings[0].response == response
+    assert not recorder.subjects[0].streaming
 
 
-async def test_failed_attempts_are_told_before_the_next_one(emulator: Emulator, client: Client, diary: Diary) -> None:
+async def test_a_failed_attempt_is_reported_before_the_next_one(
+    emulator: Emulator, client: Client, recorder: Recorder
+) -> None:
     emulator.script(http_error(429, "ThrottlingException", "slow down"))
     await client.stream(MODEL, "Hello").response()
-    assert diary.steps == ["began", "failed", "first", "ended"]
-    assert isinstance(diary.failures[0].error, errors.Throttled)
-    assert [attempt.number for attempt in diary.endings[0].attempts] == [1, 2]
-    assert diary.answering == diary.endings[0].attempts[-1]
+    assert recorder.steps == ["began", "failed", "first", "ended"]
+    assert isinstance(recorder.failures[0].error, errors.Throttled)
+    assert [attempt.number for attempt in recorder.endings[0].attempts] == [1, 2]
+    assert recorder.answering == recorder.endings[0].attempts[-1]
     emulator.script(http_error(429, "ThrottlingException"))
     emulator.script(http_error(429, "ThrottlingException"))
     with pytest.raises(errors.Throttled) as caught:
         await client.generate(MODEL, "Hello")
-    assert diary.steps[4:] == ["began", "failed", "ended"]
-    assert diary.endings[1].error is caught.value
+    assert recorder.steps[4:] == ["began", "failed", "ended"]
+    assert recorder.endings[1].error is caught.value
 
 
 async def leave(stream: Stream) -> None:
@@ -131,7 +133,7 @@ async def drop(stream: Stream) -> None:
     await anext(stream)
 
 
-WAYS: list[tuple[str, Callable[[Stream], Awaitable[None]], list[Any], type[BaseException] | None]] = [
+EXITS: list[tuple[str, Callable[[Stream], Awaitable[None]], list[Any], type[BaseException] | None]] = [
     ("closed", leave, [text("Hello"), stall()], errors.StreamInterrupted),
     ("cancelled", cancel, [text("Hello"), stall()], errors.StreamInterrupted),
     ("failed", fail, [text("Hello"), cut()], errors.StreamInterrupted),
@@ -140,9 +142,9 @@ WAYS: list[tuple[str, Callable[[Stream], Awaitable[None]], list[Any], type[BaseE
 ]
 
 
-@pytest.mark.parametrize(("way", "leaving", "steps", "error"), WAYS)
-async def test_every_way_out_ends_an_observation_once(
-    emulator: Emulator, client: Client, diary: Diary, way: str, leaving: Any, steps: Any, error: Any
+@pytest.mark.parametrize(("way", "leaving", "steps", "error"), EXITS)
+async def test_however_a_stream_ends_its_observation_ends_once(
+    emulator: Emulator, client: Client, recorder: Recorder, way: str, leaving: Any, steps: Any, error: Any
 ) -> None:
     emulator.script(*steps)
     stream = client.stream(MODEL, "Hello")
@@ -150,33 +152,35 @@ async def test_every_way_out_ends_an_observation_once(
     await stream.aclose()
     with suppress(errors.BedrockStreamError):
         await anext(stream)
-    (ending,) = diary.endings
+    (ending,) = recorder.endings
     assert ending.way == way
     assert type(ending.error) is error
     assert ending.response is None or ending.response.text in ("", "Hello")
 
 
-async def test_a_dropped_stream_ends_its_observation(emulator: Emulator, client: Client, diary: Diary) -> None:
+async def test_a_dropped_stream_ends_its_observation(emulator: Emulator, client: Client, recorder: Recorder) -> None:
     emulator.script(text("Hello"), stall())
     with pytest.warns(ResourceWarning, match="dropped before its end"):
         await drop(client.stream(MODEL, "Hello"))
         gc.collect()
-    assert [ending.way for ending in diary.endings] == ["dropped"]
+    assert [ending.way for ending in recorder.endings] == ["dropped"]
     await emulator.wait_until_idle()
 
 
-async def test_a_stream_may_be_dropped_by_another_thread(emulator: Emulator, client: Client, diary: Diary) -> None:
+async def test_a_stream_may_be_dropped_by_another_thread(
+    emulator: Emulator, client: Client, recorder: Recorder
+) -> None:
     emulator.script(text("Hello"), stall())
     held = [client.stream(MODEL, "Hello")]
     await anext(held[0])
     with pytest.warns(ResourceWarning, match="dropped before its end"):
         await asyncio.to_thread(held.clear)
-    assert [ending.way for ending in diary.endings] == ["dropped"]
+    assert [ending.way for ending in recorder.endings] == ["dropped"]
     await emulator.wait_until_idle()
 
 
-async def test_a_stream_that_nobody_reads_after_its_client_closed_ends(
-    emulator: Emulator, client: Client, diary: Diary
+async def test_a_stream_dropped_after_its_client_closed_ends_its_observation(
+    emulator: Emulator, client: Client, recorder: Recorder
 ) -> None:
     emulator.script(text("Hello"), stall())
     stream = client.stream(MODEL, "Hello")
@@ -184,24 +188,24 @@ async def test_a_stream_that_nobody_reads_after_its_client_closed_ends(
     await client.aclose()
     del stream
     gc.collect()
-    assert [ending.way for ending in diary.endings] == ["dropped"]
+    assert [ending.way for ending in recorder.endings] == ["dropped"]
 
 
-async def test_a_raw_call_is_told_by_its_operation(emulator: Emulator, client: Client, diary: Diary) -> None:
+async def test_invoke_is_reported_by_its_operation(emulator: Emulator, client: Client, recorder: Recorder) -> None:
     emulator.script(http_error(400, "ValidationException", "no"))
     with pytest.raises(errors.ValidationFailed):
         await client.invoke("amazon.titan-embed-text-v2:0", {"inputText": "Hello"})
-    (subject,) = diary.subjects
+    (subject,) = recorder.subjects
     assert (subject.operation, subject.options, subject.messages) == ("invoke", None, ())
 
 
-async def test_a_stream_that_is_never_read_is_never_told_of(client: Client, diary: Diary) -> None:
+async def test_a_stream_that_is_never_read_is_not_reported(client: Client, recorder: Recorder) -> None:
     await client.stream(MODEL, "Hello").aclose()
-    assert diary.steps == []
+    assert recorder.steps == []
 
 
-async def test_observers_may_look_at_every_client(emulator: Emulator, diary: Diary) -> None:
-    stop = observe(diary)
+async def test_an_observer_may_observe_every_client(emulator: Emulator, recorder: Recorder) -> None:
+    stop = observe(recorder)
     try:
         async with Client(region=REGION, endpoint_url=emulator.url, credentials=KEYS) as client:
             await client.generate(MODEL, "Hello")
@@ -209,7 +213,7 @@ async def test_observers_may_look_at_every_client(emulator: Emulator, diary: Dia
             await client.generate(MODEL, "Hello")
     finally:
         stop()
-    assert diary.steps == ["began", "first", "ended"]
+    assert recorder.steps == ["began", "first", "ended"]
 
 
 class Broken:
@@ -239,10 +243,10 @@ async def test_a_broken_observer_changes_nothing(emulator: Emulator, caplog: pyt
     assert {record.message for record in caplog.records} == {f"an observer failed at {at!r}; the call goes on"}
 
 
-# -------------------------------------------------------------------------------------------------------------- lines
+# ------------------------------------------------------------------------------------------------------------ log lines
 
 
-async def test_each_request_has_one_line_at_debug(
+async def test_each_attempt_is_logged_in_one_line_at_debug(
     emulator: Emulator, client: Client, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG, "bedrock_stream.requests")
@@ -273,7 +277,7 @@ async def test_each_request_has_one_line_at_debug(
         assert re.fullmatch(pattern, line), line
 
 
-async def test_without_the_level_nothing_is_looked_at(emulator: Emulator, caplog: pytest.LogCaptureFixture) -> None:
+async def test_without_the_log_level_nothing_is_observed(emulator: Emulator, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, "bedrock_stream")
     async with Client(region=REGION, endpoint_url=emulator.url, credentials=KEYS) as client:
         stream = client.stream(MODEL, "Hello")

@@ -23,7 +23,8 @@ from bedrock_stream import (
 )
 from bedrock_stream.testing import REGION, Emulator, cut, http_error, reset, start, stop, stream_error, tool_call
 from bedrock_stream.testing import text as say
-from tests.support.clients import ONCE, QUICK, client_of, collect, complete_stream, connected
+from tests.conftest import QUICK_RETRIES
+from tests.support.clients import ONCE, client_of, collect, complete_stream, connected
 from tests.support.socket_server import END, START, Connection, begin_and_wait, exception, text
 
 MODEL = "amazon.nova-lite-v1:0"
@@ -417,11 +418,11 @@ async def test_max_attempts_of_one_means_no_retry(emulator: Emulator, client: Cl
 async def test_the_calls_policy_takes_precedence_over_the_clients(emulator: Emulator) -> None:
     async with client_of(emulator.url, retry=ONCE) as client:
         emulator.script(THROTTLED)
-        await client.generate(MODEL, "Hi", retry=QUICK)
+        await client.generate(MODEL, "Hi", retry=QUICK_RETRIES)
         emulator.script(THROTTLED)
-        await client.stream(MODEL, "Hi", retry=QUICK).response()
+        await client.stream(MODEL, "Hi", retry=QUICK_RETRIES).response()
         emulator.script(THROTTLED)
-        await client.invoke(CLAUDE, CLAUDE_BODY, retry=QUICK)
+        await client.invoke(CLAUDE, CLAUDE_BODY, retry=QUICK_RETRIES)
     assert emulator.request_count == 6
 
 

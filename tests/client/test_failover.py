@@ -25,8 +25,8 @@ from bedrock_stream.testing import (
     tool_call,
 )
 from bedrock_stream.testing import text as say
-from tests.conftest import KEYS
-from tests.support.clients import ONCE, QUICK, complete_stream
+from tests.conftest import KEYS, QUICK_RETRIES
+from tests.support.clients import ONCE, complete_stream
 from tests.support.socket_server import START, Connection, SocketServer, silence
 
 NOVA = "amazon.nova-lite-v1:0"
@@ -54,7 +54,11 @@ async def two_regions(
             region=REGION,
             endpoint_url=primary.url,
             credentials=KEYS,
-            **{"failover": [Target(region=OTHER_REGION, endpoint_url=secondary.url)], "retry": QUICK, **options},
+            **{
+                "failover": [Target(region=OTHER_REGION, endpoint_url=secondary.url)],
+                "retry": QUICK_RETRIES,
+                **options,
+            },
         ) as client,
     ):
         yield primary, secondary, client
@@ -252,7 +256,7 @@ async def test_a_silent_target_causes_failover(limit: str, data: bytes) -> None:
             region=REGION,
             endpoint_url=silent.url,
             credentials=KEYS,
-            retry=QUICK,
+            retry=QUICK_RETRIES,
             timeouts=Timeouts(**{limit: 0.1}),
             failover=[Target(endpoint_url=secondary.url)],
         ) as client,
@@ -276,7 +280,7 @@ async def test_a_target_that_sends_no_headers_is_tried_once() -> None:
             region=REGION,
             endpoint_url=first.url,
             credentials=KEYS,
-            retry=QUICK,
+            retry=QUICK_RETRIES,
             timeouts=Timeouts(first_event=0.1),
             failover=[Target(endpoint_url=second.url)],
         ) as client,
@@ -301,7 +305,7 @@ async def test_a_stale_connection_causes_no_failover() -> None:
             region=REGION,
             endpoint_url=server.url,
             credentials=KEYS,
-            retry=QUICK,
+            retry=QUICK_RETRIES,
             failover=[Target(endpoint_url=secondary.url)],
         ) as client,
     ):
@@ -406,7 +410,7 @@ async def test_accounts_at_one_endpoint_have_separate_breakers(clock: ManualCloc
             region=REGION,
             endpoint_url=emulator.url,
             credentials=KEYS,
-            retry=QUICK,
+            retry=QUICK_RETRIES,
             failover=[Target(api_key=API_KEY)],
         ) as client,
     ):

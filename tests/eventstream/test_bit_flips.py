@@ -14,7 +14,7 @@ import pytest
 from bedrock_stream import Client, Event
 from bedrock_stream.errors import BedrockStreamError, InvalidFrame, ServiceError
 from bedrock_stream.eventstream import Decoder, Frame
-from tests.conftest import KEYS
+from tests.conftest import KEYS, QUICK_RETRIES
 from tests.support.socket_server import Connection, SocketServer
 
 FIXTURES = Path(__file__).parents[2] / "fixtures"
@@ -110,7 +110,7 @@ async def test_a_flip_on_a_real_socket_raises_from_the_stream(*, silent: bool) -
     detected = 0
     async with (
         SocketServer(answer) as server,
-        Client(region="us-east-1", endpoint_url=server.url, credentials=KEYS) as client,
+        Client(region="us-east-1", endpoint_url=server.url, credentials=KEYS, retry=QUICK_RETRIES) as client,
     ):
         intact: dict[str, tuple[list[Event], BedrockStreamError | None]] = {}
         for name in names:

@@ -1,4 +1,4 @@
-"""What the harnesses begin with: answers as Bedrock writes them, for each dialect, by the emulator's own writers."""
+"""Valid inputs for the fuzz harnesses: responses of each dialect, encoded by the emulator, and their mutations."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ _SCRIPTS: list[list[Step]] = [
 
 
 class Family(NamedTuple):
-    """A dialect and answers in it."""
+    """A dialect with sample streams and responses."""
 
     name: str
     model: str
@@ -55,7 +55,7 @@ class Family(NamedTuple):
 
 
 def send_back(family: Family, message: Message) -> None:
-    """What a next turn does with an answer: choose a route, and write the body. Errors of ours are the caller's."""
+    """Choose a route and encode the body of a next turn with this message. A `BedrockStreamError` is acceptable."""
     options = Options()
     with suppress(BedrockStreamError):
         route = choose_route(describe(family.model), (Message("user", "Hello"), message), options)
@@ -84,7 +84,7 @@ FAMILIES = [
     _family("openai", "openai.gpt-oss-20b-1:0", OpenAI(), openai_answer.form({})),
     _family("llama", "meta.llama3-1-8b-instruct-v1:0", Llama("llama3"), llama_answer.form({})),
 ]
-# What the emulator does not say: blocks of other models, of tools that the service runs, and of tomorrow.
+# Blocks that the emulator does not send: of other models, of tools that the service runs, and of unknown types.
 _BLOCKS: list[dict[str, Any]] = [
     {"image": {"format": "png", "source": {"bytes": "aGk="}}},
     {"toolUse": {"toolUseId": "t", "name": "search", "input": {"q": 1}, "type": "server_tool_use"}},
@@ -106,37 +106,37 @@ FAMILIES[0].answers.extend(
 FAMILIES[0].streams.extend(Decoder().feed(path.read_bytes()) for path in sorted(FIXTURES.glob("*.bin")))
 
 
-# ------------------------------------------------------------------------------------------------------------ accidents
+# ------------------------------------------------------------------------------------------------------------ mutations
 
 _HEADERS = (":event-type", ":message-type", ":exception-type", ":error-code", ":error-message", ":content-type")
 _VALUES = ("event", "exception", "error", "chunk", "metadata", "messageStop", "throttlingException", "", True, 7, b"x")
 
 
 def mutated_frames(random: Random, frames: Sequence[Frame]) -> list[Frame]:
-    """A stream after one to four accidents to its frames, which their checksums would not show."""
+    """Return the frames after one to four mutations that checksums would not detect."""
     result = list(frames)
     for _ in range(random.randint(1, 4)):
         if not result:
             break
-        place = random.randrange(len(result))
+        index = random.randrange(len(result))
         match random.randrange(8):
             case 0:
-                del result[place]
+                del result[index]
             case 1:
-                result.insert(random.randrange(len(result) + 1), result[place])
+                result.insert(random.randrange(len(result) + 1), result[index])
             case 2:
                 other = random.randrange(len(result))
-                result[place], result[other] = result[other], result[place]
+                result[index], result[other] = result[other], result[index]
             case 3:
-                headers = {**result[place].headers, random.choice(_HEADERS): random.choice(_VALUES)}
-                result[place] = Frame(headers, result[place].payload)
+                headers = {**result[index].headers, random.choice(_HEADERS): random.choice(_VALUES)}
+                result[index] = Frame(headers, result[index].payload)
             case _:
-                result[place] = Frame(result[place].headers, _mutated_payload(random, result[place].payload))
+                result[index] = Frame(result[index].headers, _mutated_payload(random, result[index].payload))
     return result
 
 
 def _mutated_payload(random: Random, payload: bytes) -> bytes:
-    """An accident to the event, or to the model's document inside it."""
+    """Mutate the event, or the model's document inside it."""
     try:
         wire = json.loads(payload)
         document = b64decode(wire["bytes"])
@@ -146,5 +146,5 @@ def _mutated_payload(random: Random, payload: bytes) -> bytes:
         pass
     try:
         return mutated_json(random, payload)
-    except (ValueError, RecursionError):  # broken by an earlier accident
+    except (ValueError, RecursionError):  # no longer JSON after an earlier mutation
         return payload[: random.randint(0, len(payload))]

@@ -1,6 +1,6 @@
-# The invariant: whatever body a whole answer has, its dialect raises nothing but BedrockStreamError, or gives a
-# Response whose message can be sent back as history; the same body always comes to the same; and a body that was cut
-# is never an answer.
+# The invariant: for any body of a complete response, the dialect either raises a BedrockStreamError or returns a
+# Response whose message can be sent back as history. The same body always has the same outcome. A truncated body is
+# never a Response.
 """Run by hand: `python -m tests.fuzz.fuzz_answers --seconds 120 [--seed N]`: Converse, Claude, gpt-oss and Llama."""
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ def read(dialect: Dialect, body: bytes) -> Response | str:
 
 
 def check(family: Family, body: bytes) -> Response | str:
-    """Raise AssertionError, or whatever was let out, where the invariant does not hold."""
+    """Check the invariant; an exception that escapes or an AssertionError is a failure."""
     outcome = read(family.dialect, body)
     assert outcome == read(family.dialect, body)
     if isinstance(outcome, Response):
@@ -37,7 +37,7 @@ def check_cut(dialect: Dialect, body: bytes) -> None:
         dialect.answer(body, request_id="r", model="m")
     except InvalidFrame:
         return
-    raise AssertionError("a cut body became an answer")
+    raise AssertionError("a truncated body became a response")
 
 
 def try_one(random: Random) -> str:
@@ -57,4 +57,4 @@ def try_one(random: Random) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(command("Whole answers:", try_one))
+    sys.exit(command("Complete responses:", try_one))

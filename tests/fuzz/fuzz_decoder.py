@@ -1,9 +1,9 @@
-# The invariant: whatever bytes are fed to a Decoder, in whatever pieces, it raises nothing but BedrockStreamError, and
-# every way to cut the same bytes comes to the same frames and the same error.
+# The invariant: for any bytes, a Decoder raises nothing but BedrockStreamError, and every way to split the same bytes
+# has the same frames and the same error as its result.
 """Run by hand: `python -m tests.fuzz.fuzz_decoder --seconds 120 [--seed N]`.
 
-Inputs are valid streams, damaged. Half of the damage lies under good checksums, since what is behind a checksum would
-never be reached otherwise.
+Inputs are damaged valid streams. Half of the damage is under valid checksums, since the code after a checksum would
+never run otherwise.
 """
 
 from __future__ import annotations
@@ -39,13 +39,13 @@ def read(pieces: Iterable[bytes]) -> Outcome:
 
 
 def check(data: bytes, cuts: Iterable[int]) -> Outcome:
-    """Raise AssertionError, or whatever the decoder let out, where the invariant does not hold."""
-    places = sorted({0, len(data), *cuts})
+    """Check the invariant; an exception that escapes or an AssertionError is a failure."""
+    offsets = sorted({0, len(data), *cuts})
     whole = read([data])
-    cut = read(data[start:end] for start, end in pairwise(places))
+    cut = read(data[start:end] for start, end in pairwise(offsets))
     single = read(data[i : i + 1] for i in range(len(data))) if len(data) < 400 else whole
     if not whole == cut == single:
-        raise AssertionError(f"not the same: whole {whole!r}, cut {cut!r}, byte by byte {single!r}")
+        raise AssertionError(f"outcomes differ: at once {whole!r}, split {cut!r}, byte by byte {single!r}")
     return whole
 
 

@@ -1,6 +1,5 @@
-# The invariant: whatever bytes a header block holds, decode_headers raises nothing but InvalidHeader; what it read can
-# be written again and is then read as the same, types included; and a sound block that is cut between no two headers
-# is refused.
+# The invariant: for any bytes of a header block, decode_headers raises nothing but InvalidHeader. Decoded headers can
+# be encoded again and then decode to the same, types included. A valid block that is cut inside a header is refused.
 """Run by hand: `python -m tests.fuzz.fuzz_headers --seconds 120 [--seed N]`."""
 
 from __future__ import annotations
@@ -19,23 +18,23 @@ def typed(headers: dict[str, HeaderValue]) -> list[tuple[str, type, HeaderValue]
 
 
 def check(block: bytes) -> str:
-    """Raise AssertionError, or whatever was let out, where the invariant does not hold."""
+    """Check the invariant; an exception that escapes or an AssertionError is a failure."""
     try:
         headers = decode_headers(block)
     except InvalidHeader:
         return "refused"
     if any(isinstance(value, str | bytes) and len(value) > 32_000 for value in headers.values()):
-        return "read, too long to write"  # readers take what writers must not
+        return "read, too long to write"  # a decoder accepts longer values than an encoder may send
     again = decode_headers(encode_headers(headers))
     assert typed(again) == typed(headers)
     return "read"
 
 
-def check_cut(blocks: list[bytes], place: int) -> str:
+def check_cut(blocks: list[bytes], offset: int) -> str:
     whole = b"".join(blocks)
     edges = {sum(map(len, blocks[:count])) for count in range(len(blocks) + 1)}
-    outcome = check(whole[:place])
-    assert (outcome == "read") == (place in edges), "a cut header was read"
+    outcome = check(whole[:offset])
+    assert (outcome == "read") == (offset in edges), "a cut header was decoded"
     return "cut"
 
 
@@ -47,14 +46,14 @@ def try_one(random: Random) -> str:
     chance = random.random()
     if chance < 0.1 and len(set(chosen)) == len(chosen):
         block = whole
-        place = random.randint(0, len(whole))
+        offset = random.randint(0, len(whole))
     else:
         block = random.randbytes(random.randint(0, 80)) if chance < 0.2 else mutated(random, whole)
-        place = -1
+        offset = -1
     try:
-        return check(block) if place < 0 else check_cut(blocks, place)
+        return check(block) if offset < 0 else check_cut(blocks, offset)
     except BaseException as failure:
-        failure.add_note(f"bytes.fromhex({block.hex()!r}), cut at {place}")
+        failure.add_note(f"bytes.fromhex({block.hex()!r}), cut at {offset}")
         raise
 
 

@@ -1,5 +1,5 @@
-# The invariant: whatever status, headers and body an HTTP refusal has, it becomes a ServiceError with that status,
-# whose code and message are text and which can be shown, pickled and asked whether to try again; always the same one.
+# The invariant: any status, headers and body of an HTTP error become a ServiceError with that status, whose code and
+# message are str, which can be printed and pickled, and says whether to retry. The same input has the same outcome.
 """Run by hand: `python -m tests.fuzz.fuzz_http_errors --seconds 120 [--seed N]`."""
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ PAGES = (b"", b"<html><body><h1>502 Bad Gateway</h1></body></html>", b"null", b"
 
 
 class Refusal:
-    """What the parser looks at of an HTTP answer."""
+    """The parts of an HTTP response that the parser reads."""
 
     def __init__(self, status: int, headers: dict[str, str]) -> None:
         self.status = status
@@ -53,15 +53,15 @@ def read(refusal: Any, body: bytes) -> ServiceError:
 
 
 def check(refusal: Refusal, body: bytes) -> ServiceError:
-    """Raise AssertionError, or whatever was let out, where the invariant does not hold."""
+    """Check the invariant; an exception that escapes or an AssertionError is a failure."""
     error = read(refusal, body)
     assert error.status == refusal.status
     assert not error.mid_stream
     assert type(error.code) is type(error.message) is str
     assert type(error.retryable) is bool
     again = read(refusal, body)
-    kept = pickle.loads(pickle.dumps(error))  # noqa: S301  # our own
-    shown = {(type(one), str(one), repr(one), one.code, one.message) for one in (error, again, kept)}
+    unpickled = pickle.loads(pickle.dumps(error))  # noqa: S301  # made above
+    shown = {(type(one), str(one), repr(one), one.code, one.message) for one in (error, again, unpickled)}
     assert len(shown) == 1
     return error
 

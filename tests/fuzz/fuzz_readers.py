@@ -1,6 +1,6 @@
-# The invariant: whatever frames a dialect's reader is fed, in whatever batches, it raises nothing but
-# BedrockStreamError; every way to batch them comes to the same events, the same error and the same end; what it gave
-# can be written as JSON, assembled, and sent back as history; and a stream cut before its end never looks finished.
+# The invariant: for any frames, a dialect's reader raises nothing but BedrockStreamError. Every way to batch the same
+# frames has the same events, error and end as its result. The events can be encoded as JSON, assembled, and sent back
+# as history. A stream that is cut before its end is never ended.
 """Run by hand: `python -m tests.fuzz.fuzz_readers --seconds 120 [--seed N]`: Converse, Claude, gpt-oss and Llama."""
 
 from __future__ import annotations
@@ -31,21 +31,21 @@ class Outcome(NamedTuple):
     broken_tool: ToolCallEnd | None
 
 
-def read(dialect: Dialect, frames: Sequence[Frame], places: Sequence[int]) -> Outcome:
-    reader, events, told = dialect.reader(), deque[Event](), ""
+def read(dialect: Dialect, frames: Sequence[Frame], cuts: Sequence[int]) -> Outcome:
+    reader, events, message = dialect.reader(), deque[Event](), ""
     try:
-        for start, end in pairwise(places):
+        for start, end in pairwise(cuts):
             reader.feed(frames[start:end], events)
     except BedrockStreamError as error:
-        told = repr(error)
-    return Outcome(list(events), told, reader.ended, reader.complete, reader.broken_tool)
+        message = repr(error)
+    return Outcome(list(events), message, reader.ended, reader.complete, reader.broken_tool)
 
 
-def check(family: Family, frames: Sequence[Frame], places: Sequence[int]) -> Outcome:
-    """Raise AssertionError, or whatever was let out, where the invariant does not hold."""
+def check(family: Family, frames: Sequence[Frame], cuts: Sequence[int]) -> Outcome:
+    """Check the invariant; an exception that escapes or an AssertionError is a failure."""
     whole = read(family.dialect, frames, [0, len(frames)])
-    assert whole == read(family.dialect, frames, places), "batches matter"
-    assert whole == read(family.dialect, frames, range(len(frames) + 1)), "frame by frame is something else"
+    assert whole == read(family.dialect, frames, cuts), "the outcome depends on the batches"
+    assert whole == read(family.dialect, frames, range(len(frames) + 1)), "frame by frame, the outcome differs"
     assert whole.ended == any(isinstance(event, MessageStop) for event in whole.events)
     assert whole.ended or not whole.complete
     for event in whole.events:
@@ -65,14 +65,14 @@ def check_assembly(family: Family, outcome: Outcome) -> None:
 
 
 def check_cut(random: Random, family: Family, frames: Sequence[Frame]) -> None:
-    """A sound stream, cut anywhere before its end: never ended, or not at a frame's edge."""
-    ends = [place for place in range(len(frames) + 1) if read(family.dialect, frames[:place], [0, place]).ended]
+    """Check that a valid stream that is cut before its end does not look ended."""
+    ends = [count for count in range(len(frames) + 1) if read(family.dialect, frames[:count], [0, count]).ended]
     if not ends:
         return  # it ends with an exception
     data = b"".join(map(encode_frame, frames[: ends[0]]))
-    decoder, place = Decoder(), random.randrange(len(data))
-    came = decoder.feed(data[:place])
-    assert not read(family.dialect, came, [0, len(came)]).ended
+    decoder, offset = Decoder(), random.randrange(len(data))
+    received = decoder.feed(data[:offset])
+    assert not read(family.dialect, received, [0, len(received)]).ended
 
 
 def try_one(random: Random) -> str:

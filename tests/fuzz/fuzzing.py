@@ -1,6 +1,6 @@
-"""What every harness stands on: accidents to bytes and to JSON, and a loop that tries inputs until time is up.
+"""Shared by the fuzz harnesses: mutations of bytes and of JSON, and a loop that tries inputs for a given time.
 
-Each input has a seed of its own, so one number repeats it: `--seed N` begins with input N.
+Each input has its own seed, so one number repeats it: `--seed N` begins with input N.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ __all__ = ("ODD_BYTES", "command", "mutated", "mutated_json", "run", "some_cuts"
 
 ODD_BYTES = b"\x00\x01\x02\x05\x06\x07\x08\x09\x0a\x7f\x80\xc3\xed\xff"
 SLOWEST = 5.0
-"""Seconds that no input may take, even on a busy machine."""
+"""The time limit for one input, in seconds, which allows for a busy machine."""
 
-# Values that stand where another one was meant: every JSON type, the edges of the number types, text no UTF-8 can hold.
+# Values to put in the place of another: every JSON type, limits of number types, text that UTF-8 cannot encode.
 _ODD: list[Any] = [
     *(None, True, False, 0, -1, 1, 1.5, -0.0, 1e308, 2**31, 2**63, 2**64, -(2**63) - 1, 10**30),
     *("", " ", "x", "1", "null", "\0", "é", "\N{GRINNING FACE}", "\ud800", "a" * 300, "end_turn", "tool_use"),
@@ -35,28 +35,28 @@ _DEEP = (b"[" * 900 + b"]" * 900, b"[" * 100_000, b'{"a":' * 5_000 + b"1" + b"}"
 
 
 def mutated(random: Random, data: bytes) -> bytes:
-    """`data` after one to four small accidents."""
+    """Return `data` after one to four small mutations."""
     result = bytearray(data)
     for _ in range(random.randint(1, 4)):
-        place = random.randint(0, len(result))
+        at = random.randint(0, len(result))
         match random.randrange(6):
-            case 0 if place < len(result):
-                result[place] ^= 1 << random.randrange(8)
-            case 1 if place < len(result):
-                result[place] = random.choice(ODD_BYTES)
+            case 0 if at < len(result):
+                result[at] ^= 1 << random.randrange(8)
+            case 1 if at < len(result):
+                result[at] = random.choice(ODD_BYTES)
             case 2:
-                del result[place : place + random.randint(1, 8)]
+                del result[at : at + random.randint(1, 8)]
             case 3:
-                result[place:place] = random.randbytes(random.randint(1, 8))
+                result[at:at] = random.randbytes(random.randint(1, 8))
             case 4:
-                result[place:place] = result[place : place + random.randint(1, 24)]
+                result[at:at] = result[at : at + random.randint(1, 24)]
             case _:
-                del result[place:]
+                del result[at:]
     return bytes(result)
 
 
 def mutated_json(random: Random, document: bytes) -> bytes:
-    """A JSON document after accidents: mostly to its values and members, at times to its bytes."""
+    """Return a JSON document after mutations: mostly of its values and members, sometimes of its bytes."""
     chance = random.random()
     if chance < 0.15:
         return mutated(random, document)
@@ -64,13 +64,13 @@ def mutated_json(random: Random, document: bytes) -> bytes:
         return random.choice(_DEEP)
     holder = [json.loads(document)]
     for _ in range(random.randint(1, 3)):
-        _disturb(random, holder)
+        _mutate_value(random, holder)
     return json.dumps(holder[0]).encode()
 
 
-def _disturb(random: Random, holder: list[Any]) -> None:
-    places = _places(holder)
-    container, key = random.choice(places)
+def _mutate_value(random: Random, holder: list[Any]) -> None:
+    slots = _slots(holder)
+    container, key = random.choice(slots)
     match random.randrange(8):
         case 0 | 1:
             container[key] = deepcopy(random.choice(_ODD))
@@ -79,43 +79,46 @@ def _disturb(random: Random, holder: list[Any]) -> None:
         case 3:
             container[key] = random.choice([[container[key]], {"value": container[key]}, {str(key): container[key]}])
         case 4 if isinstance(container, dict):
-            names = [name for _, name in places if isinstance(name, str)]
+            names = [name for _, name in slots if isinstance(name, str)]
             container[random.choice([*names, *_NAMES])] = container.pop(key)
         case 5 if isinstance(container, list) and container is not holder:
             container.insert(random.randint(0, len(container)), deepcopy(container[key]))
         case 6 if isinstance(container, dict):
             container[random.choice(_NAMES)] = deepcopy(random.choice([*_ODD, "INTERVENED", container]))
         case _:
-            other, name = random.choice(places)
+            other, name = random.choice(slots)
             container[key] = deepcopy(other[name])
 
 
-def _places(value: Any) -> list[tuple[Any, Any]]:
-    """Every container in a value with each of its keys."""
-    found: list[tuple[Any, Any]] = []
+def _slots(value: Any) -> list[tuple[Any, Any]]:
+    """Return a pair of container and key for each member at any depth of a value."""
+    slots: list[tuple[Any, Any]] = []
     inside = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
     for key, member in inside:
-        found.append((value, key))
-        found += _places(member)
-    return found
+        slots.append((value, key))
+        slots += _slots(member)
+    return slots
 
 
 def some_cuts(random: Random, length: int) -> list[int]:
-    """Places to cut something into pieces, both ends among them."""
+    """Return sorted offsets at which to split something of this length; both ends are included."""
     return sorted({0, length, *(random.randint(0, length) for _ in range(random.randint(0, 6)))})
 
 
 def run(
     try_one: Callable[[Random], str], *, seed: int, seconds: float = 3600.0, count: int | None = None
 ) -> Counter[str]:
-    """Try inputs until time or count is up; how often each outcome came. Raises what an input broke, with its seed."""
+    """Try inputs until the time or the count is reached; return the number of each outcome.
+
+    An exception is raised again with a note that names its seed.
+    """
     outcomes: Counter[str] = Counter()
     until = time.monotonic() + seconds
     number = seed
     while time.monotonic() < until and (count is None or number < seed + count):
         began = time.monotonic()
         try:
-            outcomes[try_one(Random(number))] += 1  # noqa: S311  # chance here is no secret
+            outcomes[try_one(Random(number))] += 1  # noqa: S311  # not for secrets
         except Exception as failure:
             failure.add_note(f"repeat it with --seed {number}")
             raise
@@ -126,7 +129,7 @@ def run(
 
 
 def command(about: str, try_one: Callable[[Random], str], arguments: list[str] | None = None) -> int:
-    """The command line of a harness; 1 where its invariant does not hold."""
+    """Run a harness from the command line; return 1 if its invariant does not hold."""
     parser = argparse.ArgumentParser(description=about)
     parser.add_argument("--seconds", type=float, default=10.0)
     parser.add_argument("--seed", type=int, default=None, help="begin with this input")
@@ -137,6 +140,6 @@ def command(about: str, try_one: Callable[[Random], str], arguments: list[str] |
     except Exception:
         traceback.print_exc()
         return 1
-    told = ", ".join(f"{count} {outcome}" for outcome, count in outcomes.most_common())
-    print(f"{about} {outcomes.total()} inputs from seed {seed}: {told}")
+    summary = ", ".join(f"{count} {outcome}" for outcome, count in outcomes.most_common())
+    print(f"{about} {outcomes.total()} inputs from seed {seed}: {summary}")
     return 0

@@ -1,4 +1,4 @@
-"""Every harness in turn, `python -m tests.fuzz.run_all --seconds 60` for one minute in all; exits with 1 if any broke.
+"""Run every harness: `python -m tests.fuzz.run_all --seconds 60` takes one minute in all. Exits with 1 if any failed.
 
 `--seed N` begins each of them with input N.
 """
@@ -19,10 +19,10 @@ HARNESSES: dict[str, tuple[Callable[[Random], str], int]] = {
     "The decoder:": (fuzz_decoder.try_one, 2),
     "Header blocks:": (fuzz_headers.try_one, 1),
     "The dialects' readers:": (fuzz_readers.try_one, 4),
-    "Whole answers:": (fuzz_answers.try_one, 2),
+    "Complete responses:": (fuzz_answers.try_one, 2),
     "HTTP errors:": (fuzz_http_errors.try_one, 1),
 }
-"""What each is about, how it tries one input, and its share of the time."""
+"""The title of each harness, its function for one input, and its share of the time."""
 
 
 def main() -> int:

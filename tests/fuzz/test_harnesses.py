@@ -1,4 +1,4 @@
-"""The fuzz harnesses themselves: each holds for a few hundred fixed inputs, and each notices what it is there for."""
+"""The fuzz harnesses: each invariant holds for a few hundred fixed inputs, and each harness detects a broken parser."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def test_the_invariant_holds_for_the_same_few_hundred_inputs(about: str) -> None
     try_one, _ = HARNESSES[about]
     outcomes = fuzzing.run(try_one, seed=SEED, count=300)
     assert outcomes.total() == 300
-    assert len(outcomes) > 2, "all inputs fared alike"
+    assert len(outcomes) > 2, "all inputs had the same outcome"
 
 
 @pytest.mark.parametrize("about", HARNESSES)
@@ -35,7 +35,7 @@ def test_the_same_seed_tries_the_same_inputs(about: str) -> None:
     assert fuzzing.run(try_one, seed=SEED, count=40) == fuzzing.run(try_one, seed=SEED, count=40)
 
 
-def test_every_family_has_streams_and_answers_of_many_kinds() -> None:
+def test_every_family_has_several_streams_and_responses() -> None:
     assert [family.name for family in corpus.FAMILIES] == ["converse", "anthropic", "openai", "llama"]
     for family in corpus.FAMILIES:
         assert len(family.streams) >= 2
@@ -44,12 +44,12 @@ def test_every_family_has_streams_and_answers_of_many_kinds() -> None:
             assert fuzz_answers.check(family, body)
 
 
-class LetsOut(ConverseReader):
+class RaisesKeyError(ConverseReader):
     def feed(self, frames: Iterable[Frame], events: deque[Event]) -> None:
         raise KeyError("contentBlockIndex")
 
 
-class MindsBatches(ConverseReader):
+class LosesFrames(ConverseReader):
     def feed(self, frames: Iterable[Frame], events: deque[Event]) -> None:
         super().feed(list(frames)[:1], events)
 
@@ -62,8 +62,8 @@ class EndsEarly(ConverseReader):
             events.append(MessageStop("end_turn"))
 
 
-@pytest.mark.parametrize("broken", [LetsOut, MindsBatches, EndsEarly])
-def test_a_broken_reader_is_noticed_and_its_input_named(
+@pytest.mark.parametrize("broken", [RaisesKeyError, LosesFrames, EndsEarly])
+def test_a_broken_reader_is_detected_and_the_seed_is_reported(
     broken: type[ConverseReader], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Converse, "reader", lambda _self: broken())
@@ -72,16 +72,16 @@ def test_a_broken_reader_is_noticed_and_its_input_named(
     assert "repeat it with --seed" in caught.value.__notes__[-1]
 
 
-def answers_whatever_comes(_self: object, body: bytes, *, request_id: str | None, model: str) -> Response:
+def accepts_any_body(_self: object, body: bytes, *, request_id: str | None, model: str) -> Response:
     return Converse().answer(corpus.FAMILIES[0].answers[0], request_id=request_id, model=model)
 
 
-def lets_out(*_arguments: object, **_options: object) -> Response:
+def raises_key_error(*_arguments: object, **_options: object) -> Response:
     raise KeyError("output")
 
 
-@pytest.mark.parametrize("broken", [lets_out, answers_whatever_comes])
-def test_a_broken_parser_of_answers_is_noticed(
+@pytest.mark.parametrize("broken", [raises_key_error, accepts_any_body])
+def test_a_broken_parser_of_responses_is_detected(
     broken: Callable[..., Response], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     family = corpus.FAMILIES[1]
@@ -90,35 +90,35 @@ def test_a_broken_parser_of_answers_is_noticed(
         fuzzing.run(fuzz_answers.try_one, seed=SEED, count=600)
 
 
-def test_a_broken_parser_of_refusals_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_broken_parser_of_http_errors_is_detected(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(send, "http_error", lambda _answer, _body: ServiceError("", "", 500))
     with pytest.raises(AssertionError):
         fuzzing.run(fuzz_http_errors.try_one, seed=SEED, count=100)
 
 
-def test_a_broken_reader_of_headers_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_broken_header_decoder_is_detected(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fuzz_headers, "decode_headers", lambda block: Headers({"x": len(block)}))
     with pytest.raises(AssertionError):
         fuzzing.run(fuzz_headers.try_one, seed=SEED, count=100)
 
 
-def test_a_broken_decoder_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
-    class Forgets(Decoder):
+def test_a_broken_decoder_is_detected(monkeypatch: pytest.MonkeyPatch) -> None:
+    class LosesFramesOfABatch(Decoder):
         def feed(self, data: bytes | bytearray | memoryview) -> list[Frame]:
             return super().feed(data)[:1]
 
-    monkeypatch.setattr(fuzz_decoder, "Decoder", Forgets)
+    monkeypatch.setattr(fuzz_decoder, "Decoder", LosesFramesOfABatch)
     with pytest.raises(AssertionError):
         fuzzing.run(fuzz_decoder.try_one, seed=SEED, count=600)
 
 
-def test_an_input_that_takes_too_long_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_seed_of_a_slow_input_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fuzzing, "SLOWEST", -1.0)
     with pytest.raises(AssertionError, match="repeat it with --seed 7"):
         fuzzing.run(lambda _random: "slow", seed=7, count=1)
 
 
-def test_a_harness_tells_what_it_tried_and_whether_it_held(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_prints_its_outcomes_and_returns_an_exit_code(capsys: pytest.CaptureFixture[str]) -> None:
     def breaks(_random: Random) -> str:
         raise KeyError("k")
 

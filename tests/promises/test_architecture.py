@@ -42,13 +42,13 @@ FOREIGN_TO_PURE = {"aiohttp", "anyio", "asyncio", "socket", "ssl", "threading", 
 
 def modules() -> dict[str, Path]:
     """Return every module of the package, by its name below `bedrock_stream`."""
-    found = {}
+    by_name = {}
     for path in ROOT.rglob("*.py"):
         parts = list(path.relative_to(ROOT).with_suffix("").parts)
         if parts[-1] == "__init__":
             parts.pop()
-        found[".".join(parts)] = path
-    return found
+        by_name[".".join(parts)] = path
+    return by_name
 
 
 def layer_of(name: str) -> str:
@@ -58,17 +58,17 @@ def layer_of(name: str) -> str:
 def imports(name: str, path: Path, tree: ast.AST | None = None) -> set[str]:
     """Return the absolute names of what a module imports, function bodies included."""
     package = name.split(".") if path.name == "__init__.py" else name.split(".")[:-1]
-    found: set[str] = set()
+    names: set[str] = set()
     for node in ast.walk(tree or ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
+            names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
             base = [part for part in package if part]
             base = base[: len(base) - (node.level - 1)] if node.level else []
             prefix = ".".join(["bedrock_stream", *base] if node.level else [])
             target = ".".join(part for part in (prefix, node.module or "") if part)
-            found |= {f"{target}.{alias.name}" for alias in node.names} | ({target} if node.module else set())
-    return found
+            names |= {f"{target}.{alias.name}" for alias in node.names} | ({target} if node.module else set())
+    return names
 
 
 MODULES = {name: path for name, path in modules().items() if name}
@@ -126,14 +126,14 @@ def test_aiohttp_is_imported_in_one_folder_of_the_client() -> None:
     assert {layer_of(name) for name in importing} == {"transport"}
 
 
-def test_the_doors_open() -> None:
+def test_every_name_in_all_exists() -> None:
     for info in pkgutil.walk_packages(bedrock_stream.__path__, "bedrock_stream."):
         module = importlib.import_module(info.name)
         for name in getattr(module, "__all__", ()):
             assert hasattr(module, name), f"{info.name}.{name}"
 
 
-def test_the_shop_window_shows_what_type_checkers_see() -> None:
+def test_the_package_exports_the_names_that_type_checkers_see() -> None:
     tree = ast.parse((ROOT / "__init__.py").read_text())
     block = next(node for node in tree.body if isinstance(node, ast.If))
     seen = {alias.asname for node in ast.walk(block) if isinstance(node, ast.ImportFrom) for alias in node.names}
@@ -157,11 +157,11 @@ CLIENT = "Client(region='us-east-1', api_key='a key', endpoint_url='http://127.0
     ("names", "most"),
     [
         ("__version__", 2),
-        ("stream, TextDelta", 6),  # the package, its version, and for each name its folder and module
+        ("stream, TextDelta", 6),  # the package, its version, and for each name its subpackage and module
         ("stream, generate, TextDelta, Usage", 6),
     ],
 )
-def test_the_shop_window_loads_nothing_heavy(names: str, most: int) -> None:
+def test_the_package_imports_nothing_heavy(names: str, most: int) -> None:
     loaded = loaded_by(f"from bedrock_stream import {names}")
     assert not HEAVY & loaded
     assert len(own(loaded)) <= most, sorted(own(loaded))
@@ -184,25 +184,25 @@ def test_a_client_loads_what_a_usual_call_needs_and_no_more() -> None:
 @pytest.mark.parametrize(
     ("model", "late"), [("amazon.nova-lite-v1:0", 0), ("anthropic.claude-sonnet-4-5-20250929-v1:0", 5)]
 )
-def test_a_first_call_imports_next_to_nothing(model: str, late: int) -> None:
+def test_a_first_call_imports_almost_nothing(model: str, late: int) -> None:
     made = f"""
 import asyncio, contextlib
 from bedrock_stream import Client, RetryPolicy, errors
 client = {CLIENT}
 """
     called = f"""
-with contextlib.suppress(errors.ConnectionFailed):  # nobody listens there
+with contextlib.suppress(errors.ConnectionFailed):  # nothing listens there
     asyncio.run(client.generate({model!r}, "Hello", retry=RetryPolicy(max_attempts=1)))
 """
     new = loaded_by(made + called) - loaded_by(made)
-    assert new == own(new)  # no other package, so neither of anyio's back ends
+    assert new == own(new)  # only this package, so not anyio's backends either
     assert len(new) <= late, sorted(new)
 
 
 @pytest.mark.parametrize(
     "source", ["credentials=lambda: Credentials('AKIA', 's')", "api_key=lambda: 'a key'", "profile='p'"]
 )
-def test_a_first_question_to_a_source_of_keys_imports_nothing_either(source: str, tmp_path: Path) -> None:
+def test_a_first_call_of_a_credential_source_imports_nothing(source: str, tmp_path: Path) -> None:
     (tmp_path / "config").write_text("[profile p]\naws_access_key_id = AKIA\naws_secret_access_key = s\n")
     made = f"""
 import asyncio, contextlib, os
@@ -211,7 +211,7 @@ os.environ["AWS_CONFIG_FILE"] = {str(tmp_path / "config")!r}
 client = {CLIENT.replace("api_key='a key'", source)}
 """
     called = """
-with contextlib.suppress(errors.ConnectionFailed):  # nobody listens there
+with contextlib.suppress(errors.ConnectionFailed):  # nothing listens there
     asyncio.run(client.generate("amazon.nova-lite-v1:0", "Hello", retry=RetryPolicy(max_attempts=1)))
 """
     assert own(loaded_by(made + called)) == own(loaded_by(made))
@@ -219,7 +219,7 @@ with contextlib.suppress(errors.ConnectionFailed):  # nobody listens there
 
 
 def loaded_by(code: str) -> set[str]:
-    """Names of all modules that an interpreter of its own has loaded after this code."""
+    """Return the names of all modules that a new interpreter has loaded after this code."""
     return set(run_alone(f"{code}\nimport sys; print(*sys.modules)").splitlines()[-1].split())
 
 
@@ -229,4 +229,4 @@ def own(loaded: set[str]) -> set[str]:
 
 def run_alone(code: str) -> str:
     command = [sys.executable, "-W", "error", "-c", code]
-    return subprocess.run(command, check=True, timeout=50, stdout=subprocess.PIPE, text=True).stdout  # noqa: S603 - ours
+    return subprocess.run(command, check=True, timeout=50, stdout=subprocess.PIPE, text=True).stdout  # noqa: S603 - our own code

@@ -1,4 +1,4 @@
-"""The benchmarks run, and their contenders agree; what they measure is nobody's business here."""
+"""The benchmarks run, and their contenders agree. The measured values are not checked here."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ ROOT = Path(__file__).parents[2]
 def test_a_question_is_answered_by_contenders_that_agree(question: str, tmp_path: Path) -> None:
     file = tmp_path / "figures.json"
     command = [sys.executable, "-m", "benchmarks", "--quick", "--json", str(file), question]
-    subprocess.run(command, check=True, cwd=ROOT, timeout=55)  # noqa: S603 - ours
+    subprocess.run(command, check=True, cwd=ROOT, timeout=55)  # noqa: S603 - our own code
     rows = json.loads(file.read_text())["rows"]
     assert any(row["contender"] == OURS and row["value"] is not None for row in rows)
     assert all(row["question"] == question and row["met"] is None for row in rows)
@@ -38,7 +38,7 @@ def test_every_question_is_asked() -> None:
 
 
 class Fabricated(Lab):
-    """A lab whose trials are made up: what each contender's cost, and how many texts it read."""
+    """A lab with invented trials: the cost of each contender, and the number of texts it read."""
 
     def __init__(self, **samples: tuple[float, int]) -> None:
         super().__init__(Servers("", None, None), rounds=3, quick=False, report=lambda line: None)
@@ -58,13 +58,13 @@ def test_a_race_gives_medians_ratios_and_promises() -> None:
     assert lines(lab.rows)[-1].split() == ["protocol", "4.00", "us", "2.00", "x3", "or", "more", "MISSED"]
 
 
-def test_who_reads_less_is_not_compared() -> None:
+def test_a_contender_that_reads_fewer_texts_is_rejected() -> None:
     lab = Fabricated(bedrock_stream=(2.0, 5), protocol=(1.0, 4))
     with pytest.raises(Disagreement, match="protocol read 4 texts"):
         lab.race("burst", [OURS, "protocol"], Setting(case="one"))
 
 
-def test_who_is_not_there_is_missing_and_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_contender_that_is_not_installed_is_reported_as_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("benchmarks.contenders.version", lambda package: None)
     lab = Fabricated(bedrock_stream=(2.0, 5))
     lab.race("burst", [OURS, "litellm"], Setting(case="one"))
@@ -77,31 +77,31 @@ def test_a_plot_is_a_picture_of_the_burst() -> None:
     with pytest.raises(ValueError, match="no burst"):
         draw(lab.rows)
     lab.race("burst", [OURS, "protocol"], Setting(case="one"))
-    picture = ElementTree.fromstring(draw(lab.rows))  # noqa: S314 - ours
+    picture = ElementTree.fromstring(draw(lab.rows))  # noqa: S314 - generated above
     assert sum(element.tag.endswith("rect") for element in picture) == 2
 
 
 @pytest.mark.parametrize("form", ["converse", "invoke"])
-def test_an_answer_says_its_words(form: str) -> None:
+def test_an_answer_contains_its_words(form: str) -> None:
     assert texts_of(form, answer(form, 100).whole()) == words(100)
 
 
-def test_a_stamped_delta_is_a_sound_frame() -> None:
+def test_a_stamped_delta_is_a_valid_frame() -> None:
     (frame,) = Decoder().feed(stamped(1234.5))
     assert b'"text":"000001234.500000"' in frame.payload
 
 
-def test_an_order_travels_as_a_prompt() -> None:
+def test_an_order_is_encoded_as_a_prompt() -> None:
     order = Order(5, 20.0, crowd=3, stamped=True)
     assert Order.read(b'{"text":"' + order.prompt().encode() + b'"}') == order
     with pytest.raises(ValueError, match="no order"):
         Order.read(b"Hello")
 
 
-def test_side_by_side_tells_of_both_and_ours_lets_go_and_tells_the_truth(tmp_path: Path) -> None:
+def test_side_by_side_reports_both_clients_and_ours_is_correct(tmp_path: Path) -> None:
     file = tmp_path / "found.json"
     command = [sys.executable, "-m", "benchmarks.side_by_side", "--wait", "1", "--json", str(file)]
-    subprocess.run(command, check=True, cwd=ROOT, timeout=55)  # noqa: S603 - ours
+    subprocess.run(command, check=True, cwd=ROOT, timeout=55)  # noqa: S603 - our own code
     found = json.loads(file.read_text())["found"]
     assert all(theirs for theirs, _ in found.values())
     assert [ours for _, ours in found.values()] == [

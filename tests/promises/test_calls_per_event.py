@@ -1,11 +1,12 @@
-"""What an event costs in function calls and in memory, counted and not timed: the same on every machine.
+"""The cost of an event in function calls and in memory blocks. Counts, unlike times, are the same on every machine.
 
-Counted are calls of the library's own functions, and calls that these make of functions in C. A count is the difference
-between a long and a short run, over the events between them, so that beginning and end cancel out.
+The calls counted are those of the library's own functions, and those that these functions make of functions in C. A
+count is the difference between a long and a short run, divided by the number of events between them, so that start and
+end cancel out.
 
-Each table holds today's counts, and a tenth more is still good. A test that fails names the new count: where the change
-is worth it, put that in, in the commit that explains it. Where a change makes an event cheaper, put in the lower count
-as well, or the gain will be lost unseen. `python -m benchmarks` tells what the counts mean in time.
+Each table holds the current counts, which may be exceeded by a tenth. A test that fails names the new count: if the
+change is worth it, enter that count, in the commit that explains it. Enter a lower count too, so that the gain is kept.
+`python -m benchmarks` measures the time.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ MODELS = {"converse": "amazon.nova-lite-v1:0", "invoke": "anthropic.claude-3-hai
 
 
 class Calls:
-    """A profiler that counts."""
+    """A profiler that counts calls."""
 
     def __init__(self) -> None:
         self.count = 0
@@ -59,12 +60,12 @@ def counting() -> Iterator[Calls]:
 
 
 def check(count: float, today: float) -> None:
-    # Interpreters keep some blocks for later, never one for each event.
-    assert count <= 1.1 * today + 0.05, f"{count:.2f} an event, where {today} were enough"
+    # Interpreters keep some blocks in free lists, but not one per event.
+    assert count <= 1.1 * today + 0.05, f"{count:.2f} per event, expected about {today}"
 
 
 def decode(form: str, data: bytes) -> list[Any]:
-    """Bytes to events, in reads of 4 KiB."""
+    """Decode bytes to events, in reads of 4 KiB."""
     decoder, reader = Decoder(), (Anthropic() if form == "invoke" else Converse()).reader()
     ready: deque[Any] = deque()
     for read in reads(data):
@@ -76,25 +77,25 @@ def decode(form: str, data: bytes) -> list[Any]:
 def test_calls_to_decode_an_event(form: str, today: float) -> None:
     def calls(events: int) -> int:
         data = answer(form, events).whole()
-        decode(form, data)  # what is remembered of headers is remembered now
-        with counting() as made:
+        decode(form, data)  # fill the header cache
+        with counting() as counter:
             decode(form, data)
-        return made.count
+        return counter.count
 
     check((calls(MANY) - calls(FEW)) / (MANY - FEW), today)
 
 
 @pytest.mark.parametrize(("form", "today"), [("converse", 2), ("invoke", 2)])
-def test_memory_blocks_of_an_event_that_is_kept(form: str, today: float) -> None:
+def test_memory_blocks_held_by_an_event(form: str, today: float) -> None:
     def blocks(events: int) -> int:
         data = answer(form, events).whole()
         decode(form, data)
         gc.collect()
         before = sys.getallocatedblocks()
-        kept = decode(form, data)
+        events_held = decode(form, data)
         gc.collect()
         held = sys.getallocatedblocks() - before
-        del kept
+        del events_held
         return held
 
     check((blocks(MANY) - blocks(FEW)) / (MANY - FEW), today)
@@ -118,7 +119,7 @@ async def by_text(stream: Stream) -> None:
     [("converse", by_event, 13), ("converse", by_text, 14), ("invoke", by_event, 16)],
     ids=["converse", "converse, text alone", "native"],
 )
-async def test_calls_of_a_whole_stream_whose_bytes_are_all_there(form: str, read: Reading, today: float) -> None:
+async def test_calls_per_event_of_a_stream_that_arrives_at_once(form: str, read: Reading, today: float) -> None:
     async def calls(events: int) -> int:
         data = answer(form, events).whole()
 
@@ -133,16 +134,16 @@ async def test_calls_of_a_whole_stream_whose_bytes_are_all_there(form: str, read
             client.stream(MODELS[form], "Hi") as stream,
         ):
             await stream.open()
-            with counting() as made:
+            with counting() as counter:
                 await read(stream)
-        return made.count
+        return counter.count
 
     await calls(FEW)
     check((await calls(MANY) - await calls(FEW)) / (MANY - FEW), today)
 
 
 @pytest.mark.parametrize(("form", "today"), [("converse", 32), ("invoke", 35)])
-async def test_calls_of_an_event_that_comes_alone(form: str, today: float) -> None:
+async def test_calls_per_event_when_each_arrives_alone(form: str, today: float) -> None:
     async def calls(events: int) -> int:
         frames = answer(form, events)
         wanted = asyncio.Event()
@@ -161,19 +162,19 @@ async def test_calls_of_an_event_that_comes_alone(form: str, today: float) -> No
             client_of(server) as client,
             client.stream(MODELS[form], "Hi") as stream,
         ):
-            await anext(stream)  # the message's start is held back until a delta follows
+            await anext(stream)  # the message start is held back until a delta follows
             await anext(stream)
-            with counting() as made:
+            with counting() as counter:
                 for _ in range(events - 1):
                     wanted.set()
                     await anext(stream)
-        return made.count
+        return counter.count
 
     check((await calls(300) - await calls(100)) / 200, today)
 
 
 @pytest.mark.parametrize(("keep", "today"), [(False, 0), (True, 0)])
-async def test_memory_blocks_that_an_event_leaves_behind(keep: bool, today: float) -> None:
+async def test_memory_blocks_left_by_an_event(keep: bool, today: float) -> None:
     async def blocks(events: int) -> int:
         data = answer("converse", events).whole()
         read = asyncio.Event()

@@ -1,4 +1,4 @@
-"""What every test rests on: loops in debug mode, warnings that are errors, and no complaint that only a log hears."""
+"""The test setup: event loops in debug mode, warnings as errors, and failures for errors that are only logged."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ async def test_a_warning_is_an_error() -> None:
         warnings.warn("left open", ResourceWarning, stacklevel=1)
 
 
-async def test_an_exception_that_nobody_retrieves_is_noticed(complaints: list[str]) -> None:
+async def test_an_exception_that_is_never_retrieved_is_noticed(complaints: list[str]) -> None:
     async def fail() -> None:
-        raise ValueError("unheard")
+        raise ValueError("not retrieved")
 
     task = asyncio.create_task(fail())
     await asyncio.wait([task])
     assert complaints == []
     del task
     gc.collect()
-    assert [said.splitlines()[0] for said in complaints] == ["Task exception was never retrieved"]
+    assert [message.splitlines()[0] for message in complaints] == ["Task exception was never retrieved"]
     complaints.clear()

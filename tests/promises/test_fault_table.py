@@ -1,7 +1,7 @@
-"""Every fault that a network or the service can have, on each route, in text and inside a tool call.
+"""Every fault of the network or the service, on each route, in text and inside a tool call.
 
-Whatever happens, the caller learns the truth: the right class, whose fault, what had come. Nothing hangs, and behind
-each failure no socket, slot, task or thread is left, on either side.
+Each fault raises the right error, with what was received before it. Nothing hangs, and after each failure no socket,
+slot, task or thread is left, on either side.
 """
 
 from __future__ import annotations
@@ -61,19 +61,19 @@ everything_said = pytest.mark.parametrize("said", SAID.values(), ids=SAID)
 
 @dataclass(frozen=True)
 class Fault:
-    """One row: what happens, where, and what has to be told of it."""
+    """One row: the fault, its position, and the expected error."""
 
     name: str
     steps: tuple[Step, ...]
     kind: type[errors.BedrockStreamError]
     facts: dict[str, Any] = field(default_factory=dict)
     answered: bool = True
-    """Whether headers came, and with them the request's id."""
+    """True if headers are received, and with them the request id."""
     begun: bool = False
-    """Whether the fault comes in the middle of the message."""
+    """True if the fault occurs in the middle of the message."""
     timeouts: Timeouts = field(default_factory=lambda: Timeouts(first_event=20, idle=20))
     lossy: bool = False
-    """Whether the network itself may lose what was on the way."""
+    """True if the network may lose data that was sent."""
 
 
 def refusal(
@@ -107,14 +107,14 @@ REFUSALS = [
     refusal(500, "InternalServerException", errors.InternalServerError, True),
     refusal(503, "ServiceUnavailableException", errors.ServiceUnavailable, True),
     refusal(418, "BrewingException", errors.ServiceError, False),
-    # a proxy took the type header off
+    # a proxy removed the type header
     refusal(429, None, errors.Throttled, True),
     refusal(400, None, errors.ValidationFailed, False),
     refusal(502, None, errors.ServiceUnavailable, True),
     refusal(418, None, errors.ServiceError, False),
-    # a front door whose clock and words do not agree: signing anew does not help
+    # a frontend whose error message does not agree with its clock: signing again does not help
     Fault(
-        "signature expired for good",
+        "signature expired again",
         (expired_signature(600),),
         errors.SignatureExpired,
         {"status": 403, "code": "InvalidSignatureException", "mid_stream": False, "retryable": False},
@@ -212,14 +212,14 @@ ROWS = [
     pytest.param(fault, said, id=f"{fault.name}-{name}")
     for fault in TABLE
     for name, said in SAID.items()
-    if fault.begun or said is TEXT  # before the message begins, it makes no difference what it would have said
+    if fault.begun or said is TEXT  # before the message begins, its content makes no difference
 ]
 every_fault = pytest.mark.parametrize(("fault", "said"), ROWS)
 
 
 @asynccontextmanager
 async def answering(*steps: Step) -> AsyncIterator[Client]:
-    """A client of an emulator that answers everything so. Nothing is left of either behind it."""
+    """Run an emulator that plays these steps, yield a client for it, and check that neither leaves anything open."""
     async with (
         nothing_left(),
         Emulator(script=lambda _: steps) as emulator,
@@ -234,7 +234,7 @@ async def answering(*steps: Step) -> AsyncIterator[Client]:
 
 async def collect(source: AsyncIterable[Any], into: list[Any]) -> None:
     async for item in source:
-        into.append(item)  # noqa: PERF401 - a comprehension would lose what came before an error
+        into.append(item)  # noqa: PERF401 - a comprehension would lose the items before an error
 
 
 async def by_events(stream: Stream, into: list[Any]) -> None:
@@ -256,8 +256,8 @@ async def by_response(stream: Stream, into: list[Any]) -> None:
 READERS = [by_events, by_text, by_tools, by_response]
 
 
-def told(fault: Fault, error: errors.BedrockStreamError, stream: Stream) -> None:
-    """Whether an error tells what it has to."""
+def check_error(fault: Fault, error: errors.BedrockStreamError, stream: Stream) -> None:
+    """Check the class and the attributes of an error."""
     assert type(error) is fault.kind
     assert {name: getattr(error, name) for name in fault.facts} == fault.facts
     assert (error.model, error.region) == (CLAUDE, REGION)
@@ -265,8 +265,8 @@ def told(fault: Fault, error: errors.BedrockStreamError, stream: Stream) -> None
     assert error.request_id == stream.request_id or not stream.request_id
 
 
-def nothing_made_up(error: errors.BedrockStreamError, said: tuple[Step, ...], lossy: bool) -> None:
-    """What had come is there, and no more: a tool call that was not whole is none."""
+def check_partial(error: errors.BedrockStreamError, said: tuple[Step, ...], lossy: bool) -> None:
+    """Check that the partial response holds what was received and no more; incomplete tool calls are set apart."""
     assert "One two".startswith(error.partial.text) if lossy else error.partial.text == "One two"
     assert error.partial.tool_calls == ()
     broken = [call.raw for call in error.partial.broken_tool_calls]
@@ -277,67 +277,69 @@ def nothing_made_up(error: errors.BedrockStreamError, said: tuple[Step, ...], lo
 
 @every_fault
 @every_route
-async def test_a_fault_is_told_truly_and_leaves_nothing(fault: Fault, converse: bool, said: tuple[Step, ...]) -> None:
+async def test_a_fault_raises_the_right_error_and_leaves_nothing(
+    fault: Fault, converse: bool, said: tuple[Step, ...]
+) -> None:
     async with answering(*said, *fault.steps) if fault.begun else answering(*fault.steps) as client:
         for read in READERS:
             got: list[Any] = []
             stream = client.stream(CLAUDE, "Hi", use_converse=converse, timeouts=fault.timeouts)
             with pytest.raises(errors.BedrockStreamError) as raised:
                 await read(stream, got)
-            told(fault, raised.value, stream)
+            check_error(fault, raised.value, stream)
             assert raised.value.events_received == stream.delivered
             if read is by_events:
                 assert len(got) == stream.delivered
             if fault.begun:
-                nothing_made_up(raised.value, said, fault.lossy)
+                check_partial(raised.value, said, fault.lossy)
             else:
                 assert raised.value.partial.text == ""
                 assert not [item for item in got if type(item).__name__ != "MessageStart"]
             if fault.begun and not fault.lossy:
-                what_came(read, got, said)
-            with pytest.raises(fault.kind) as again:  # a failure stays
+                check_items(read, got, said)
+            with pytest.raises(fault.kind) as again:  # a failure is final
                 await anext(stream)
             assert again.value is raised.value
 
 
 @every_route
 async def test_no_fault_leaves_memory(converse: bool) -> None:
-    """The whole table again and again: no stream and no answer stays, and memory does not grow with their number."""
+    """Check over several runs of the whole table that all streams are freed and memory does not grow."""
     faults = {fault.name: fault for fault in TABLE}
 
     def script(request: ReceivedRequest) -> tuple[Step, ...]:
         fault = next(fault for name, fault in faults.items() if f'"fault: {name}"'.encode() in request.body)
         return (*TOOLS, *fault.steps) if fault.begun else fault.steps
 
-    async def befall(client: Client, fault: Fault) -> weakref.ref[Stream]:
+    async def run_fault(client: Client, fault: Fault) -> weakref.ref[Stream]:
         stream = client.stream(CLAUDE, f"fault: {fault.name}", use_converse=converse, timeouts=fault.timeouts)
         with pytest.raises(fault.kind):
             await stream.response()
         return weakref.ref(stream)
 
-    async def befall_all(client: Client) -> int:
-        """Blocks of memory that there are behind it."""
-        streams = [await befall(client, fault) for fault in faults.values()]
+    async def run_table(client: Client) -> int:
+        """Run the whole table; return the number of allocated blocks of memory."""
+        streams = [await run_fault(client, fault) for fault in faults.values()]
         gc.collect()
         assert [stream() for stream in streams if stream() is not None] == []
         return sys.getallocatedblocks()
 
-    asyncio.get_running_loop().set_debug(False)  # it would keep notes of its own
+    asyncio.get_running_loop().set_debug(False)  # it would store stacks
     async with (
         Emulator(script=script, keep_requests=0) as emulator,
         Client(region=REGION, endpoint_url=emulator.url, credentials=KEYS, retry=ONCE) as client,
     ):
-        await befall_all(client)
-        before = await befall_all(client)  # what caches hold and everybody makes once is there now
-        await befall_all(client)
-        grown = await befall_all(client) - before
-        assert grown < 2 * 10 * len(faults), "ten blocks are less than the smallest stream"
+        await run_table(client)
+        before = await run_table(client)  # caches are filled now
+        await run_table(client)
+        grown = await run_table(client) - before
+        assert grown < 2 * 10 * len(faults), "ten blocks are fewer than the smallest stream has"
         await emulator.wait_until_idle()
         assert [thing for thing in gc.get_objects() if type(thing) is HttpResponse] == []
 
 
-def what_came(read: Callable[..., Awaitable[None]], got: list[Any], said: tuple[Step, ...]) -> None:
-    """Everything that came before the fault was handed out before the error."""
+def check_items(read: Callable[..., Awaitable[None]], got: list[Any], said: tuple[Step, ...]) -> None:
+    """Check that everything received before the fault was delivered before the error."""
     if read is by_text:
         assert got == ["One ", "two"]
     elif read is by_tools:
@@ -350,7 +352,7 @@ def what_came(read: Callable[..., Awaitable[None]], got: list[Any], said: tuple[
 
 @pytest.mark.parametrize("fault", REFUSALS, ids=[fault.name for fault in REFUSALS])
 @every_route
-async def test_generate_tells_a_refusal_as_a_stream_does(fault: Fault, converse: bool) -> None:
+async def test_generate_raises_the_error_of_a_refusal(fault: Fault, converse: bool) -> None:
     async with answering(*fault.steps) as client:
         with pytest.raises(errors.BedrockStreamError) as raised:
             await client.generate(CLAUDE, "Hi", use_converse=converse)
@@ -386,32 +388,32 @@ async def test_generate_raises_what_a_stream_does(
     assert (raised.value.model, raised.value.region) == (CLAUDE, REGION)
 
 
-# --------------------------------------------------------------------------------------------------- what harms nothing
+# ------------------------------------------------------------------------------------------------------ harmless faults
 
 
 @pytest.mark.parametrize(
-    "trouble",
+    "disturbance",
     [rechunk(1), rechunk(7), rechunk(1000), delay(0.02), slow_body(0.008)],
     ids=lambda step: repr(step),
 )
 @every_route
-async def test_what_is_only_slow_or_cut_up_changes_no_event(trouble: Step, converse: bool) -> None:
+async def test_slow_or_split_responses_have_the_same_events(disturbance: Step, converse: bool) -> None:
     whole = (text(["One ", "two"]), tool_call("look", {"at": [1, 2]}, id="call-1"), metadata(latency_ms=5))
     async with answering(*whole) as client:
         expected: list[Any] = []
         await by_events(client.stream(CLAUDE, "Hi", use_converse=converse), expected)
-    async with answering(trouble, *whole) as client:
+    async with answering(disturbance, *whole) as client:
         got: list[Any] = []
         await by_events(client.stream(CLAUDE, "Hi", use_converse=converse), got)
     assert got == expected
 
 
-# ------------------------------------------------------------------------------------------------- behind the message
+# ---------------------------------------------------------------------------------------------------- after the message
 
 
 @pytest.mark.parametrize("ended", [(stop(),), (stop(), metadata())], ids=["stop", "metadata"])
 @every_route
-async def test_an_exception_behind_the_messages_end_still_raises(ended: tuple[Step, ...], converse: bool) -> None:
+async def test_an_exception_after_the_end_of_the_message_still_raises(ended: tuple[Step, ...], converse: bool) -> None:
     fault = stream_error("modelStreamErrorException", "Late.", originalStatusCode=500)
     async with answering(text("One two"), *ended, fault) as client:
         stream = client.stream(CLAUDE, "Hi", use_converse=converse)
@@ -419,13 +421,13 @@ async def test_an_exception_behind_the_messages_end_still_raises(ended: tuple[St
             await stream.response()
     assert raised.value.partial.text == "One two"
     assert (raised.value.original_status, raised.value.mid_stream) == (500, True)
-    # Claude's own reason comes before its own end, and counts only with it.
+    # Claude sends the stop reason before the end of the message, and it counts only with that end.
     assert raised.value.partial.stop_reason == ("end_turn" if converse or len(ended) > 1 else None)
 
 
 @pytest.mark.parametrize("late", [stall(), cut(torn=True), cut(torn="chunk"), reset()], ids=repr)
 @every_route
-async def test_what_befalls_the_body_behind_its_last_event_costs_nothing(late: Step, converse: bool) -> None:
+async def test_a_fault_of_the_body_after_its_last_event_is_ignored(late: Step, converse: bool) -> None:
     async with answering(text("One two"), stop(), metadata(), late) as client:
         response = await client.stream(CLAUDE, "Hi", use_converse=converse).response()
     assert (response.text, response.stop_reason) == ("One two", "end_turn")
@@ -433,7 +435,7 @@ async def test_what_befalls_the_body_behind_its_last_event_costs_nothing(late: S
 
 
 @every_route
-async def test_an_event_that_nobody_knows_behind_the_end_is_passed_on(converse: bool) -> None:
+async def test_an_unknown_event_after_the_end_is_delivered(converse: bool) -> None:
     async with answering(text("One two"), stop(), metadata(), event("postscript", {"type": "postscript"})) as client:
         stream = client.stream(CLAUDE, "Hi", use_converse=converse)
         got: list[Any] = []
@@ -442,7 +444,7 @@ async def test_an_event_that_nobody_knows_behind_the_end_is_passed_on(converse: 
 
 
 @every_route
-async def test_bytes_behind_the_end_that_are_no_frames_are_damage(converse: bool) -> None:
+async def test_invalid_bytes_after_the_end_raise_invalid_frame(converse: bool) -> None:
     garbage = replay(b"this has never been a frame of an event stream")
     async with answering(text("One two"), stop(), metadata(), delay(0.02), garbage) as client:
         with pytest.raises(errors.InvalidFrame) as raised:

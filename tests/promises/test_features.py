@@ -1,8 +1,7 @@
-"""What the library promises, as one table: every way to sign in, on every route, for every family and feature.
+"""The promised features, as one table: every kind of credentials, on every route, for every family and feature.
 
-Each body that arrives is held against a description that is not ours: Converse's against botocore's service model,
-native ones against the shapes below. And the law of the routes: which one a call takes never changes what the caller's
-code sees.
+Each request body is checked against an independent description: Converse's against botocore's service model, native
+ones against the shapes below. The route of a call never changes what the caller's code receives.
 """
 
 from __future__ import annotations
@@ -61,7 +60,7 @@ from bedrock_stream.testing import text as say
 CLAUDE = "anthropic.claude-sonnet-4-5-20250929-v1:0"
 GPT_OSS = "openai.gpt-oss-120b-1:0"
 LLAMA = "us.meta.llama3-2-3b-instruct-v1:0"
-LLAMA_SIGHTED = "us.meta.llama3-2-11b-instruct-v1:0"
+LLAMA_VISION = "us.meta.llama3-2-11b-instruct-v1:0"
 COMMAND_R = "cohere.command-r-plus-v1:0"
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(20)
 TOKEN = "session-token"
@@ -71,41 +70,41 @@ TOOL = {
     "input_schema": {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]},
 }
 
-# ----------------------------------------------------------------------------------------------------- how one signs in
+# ------------------------------------------------------------------------------------------------------- authentication
 
 _PAIR = {"access_key_id": ACCESS_KEY_ID, "secret_access_key": SECRET_ACCESS_KEY}
-_PAIR_AROUND = {"AWS_ACCESS_KEY_ID": ACCESS_KEY_ID, "AWS_SECRET_ACCESS_KEY": SECRET_ACCESS_KEY}
+_PAIR_ENVIRON = {"AWS_ACCESS_KEY_ID": ACCESS_KEY_ID, "AWS_SECRET_ACCESS_KEY": SECRET_ACCESS_KEY}
 
 SIGN_IN: dict[str, tuple[dict[str, Any], dict[str, Any], dict[str, str], str]] = {
     "an API key as an option": ({}, {"provider_options": {"api_key": API_KEY}}, {}, "bearer"),
     "an API key of the client": ({"api_key": API_KEY}, {}, {}, "bearer"),
-    "an API key around": ({}, {}, {"AWS_BEARER_TOKEN_BEDROCK": API_KEY}, "bearer"),
-    "IAM keys as options": ({}, {"provider_options": _PAIR}, {}, "sigv4"),
-    "IAM keys of the client": ({"credentials": Credentials(ACCESS_KEY_ID, SECRET_ACCESS_KEY)}, {}, {}, "sigv4"),
-    "IAM keys around": ({}, {}, _PAIR_AROUND, "sigv4"),
-    "temporary keys as options": ({}, {"provider_options": {**_PAIR, "session_token": TOKEN}}, {}, "token"),
-    "temporary keys of the client": (
+    "an API key in the environment": ({}, {}, {"AWS_BEARER_TOKEN_BEDROCK": API_KEY}, "bearer"),
+    "an IAM key pair as options": ({}, {"provider_options": _PAIR}, {}, "sigv4"),
+    "an IAM key pair of the client": ({"credentials": Credentials(ACCESS_KEY_ID, SECRET_ACCESS_KEY)}, {}, {}, "sigv4"),
+    "an IAM key pair in the environment": ({}, {}, _PAIR_ENVIRON, "sigv4"),
+    "temporary credentials as options": ({}, {"provider_options": {**_PAIR, "session_token": TOKEN}}, {}, "token"),
+    "temporary credentials of the client": (
         {"credentials": Credentials(ACCESS_KEY_ID, SECRET_ACCESS_KEY, TOKEN)},
         {},
         {},
         "token",
     ),
-    "temporary keys around": ({}, {}, {**_PAIR_AROUND, "AWS_SESSION_TOKEN": TOKEN}, "token"),
+    "temporary credentials in the environment": ({}, {}, {**_PAIR_ENVIRON, "AWS_SESSION_TOKEN": TOKEN}, "token"),
 }
 
 
 @asynccontextmanager
 async def signed_in(way: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[tuple[Emulator, Client, Any]]:
-    """An emulator that lets nobody in by another way, a client, and the options of its calls."""
-    made, given, around, scheme = SIGN_IN[way]
-    for name, value in around.items():
+    """Yield an emulator that accepts these credentials alone, a client, and the options of its calls."""
+    settings, options, environ, scheme = SIGN_IN[way]
+    for name, value in environ.items():
         monkeypatch.setenv(name, value)
     keys = None if scheme == "bearer" else Keys(ACCESS_KEY_ID, SECRET_ACCESS_KEY, TOKEN if scheme == "token" else None)
     async with (
         Emulator(credentials=keys, api_key=API_KEY if scheme == "bearer" else None) as emulator,
-        Client(region=REGION, endpoint_url=emulator.url, **made) as client,
+        Client(region=REGION, endpoint_url=emulator.url, **settings) as client,
     ):
-        yield emulator, client, given
+        yield emulator, client, options
 
 
 def check_signature(request: ReceivedRequest, way: str) -> None:
@@ -115,7 +114,7 @@ def check_signature(request: ReceivedRequest, way: str) -> None:
     assert ("X-Amz-Date" in request.headers) == (scheme != "bearer")
 
 
-# ------------------------------------------------------------------------------------------------ what a body must be
+# ------------------------------------------------------------------------------------------------------- request bodies
 
 
 @cache
@@ -124,7 +123,7 @@ def _input_of(operation: str) -> Any:
 
 
 def _decoded(value: Any, shape: Any) -> Any:
-    """JSON as botocore wants it from its callers: bytes instead of base64."""
+    """Convert JSON to what botocore expects from its callers: bytes instead of base64."""
     if shape.type_name == "blob":
         return b64decode(value, validate=True)
     if getattr(shape, "is_document_type", False):
@@ -138,7 +137,7 @@ def _decoded(value: Any, shape: Any) -> Any:
 
 
 def check_converse(request: ReceivedRequest) -> None:
-    """The service model has every member, with its type and what it requires."""
+    """Check every member and its type against the service model."""
     assert request.operation is not None
     shape = _input_of(request.operation)
     report = ParamValidator().validate({"modelId": request.model, **_decoded(request.json, shape)}, shape)
@@ -296,7 +295,7 @@ _BODIES = {"anthropic": ClaudeBody, "openai": OpenAIBody, "meta": LlamaBody}
 
 
 def check_body(request: ReceivedRequest) -> Any:
-    """The body, typed where it is native, is one that the operation takes."""
+    """Check that the operation accepts the body; return it typed if it is native."""
     assert request.operation is not None
     assert request.model is not None
     if request.operation.startswith("Converse"):
@@ -306,11 +305,11 @@ def check_body(request: ReceivedRequest) -> Any:
     return msgspec.convert(request.json, shape)
 
 
-# ------------------------------------------------------------------------------------------------------- what one asks
+# ------------------------------------------------------------------------------------------------------------- features
 
 
 class Feature(msgspec.Struct, frozen=True):
-    """One thing that a caller wants, what the model answers, and what the caller then sees."""
+    """A request, the answer of the fake model, and the response that the caller must receive."""
 
     name: str
     prompt: Any = "Hello"
@@ -353,7 +352,7 @@ CACHING = Feature(
     },
 )
 
-# Model, feature, the route without a word about it, and whether the other one exists.
+# Model, feature, the default route, and whether the other route exists.
 TABLE: list[tuple[str, Feature, str, bool]] = [
     *(
         (prefix + CLAUDE, feature, "converse" if feature is TOOLS else "invoke", True)
@@ -368,7 +367,7 @@ TABLE: list[tuple[str, Feature, str, bool]] = [
     (LLAMA, TEXT, "invoke", True),
     (LLAMA, TOOLS, "converse", False),
     (LLAMA, DOCUMENT, "converse", False),
-    (LLAMA_SIGHTED, IMAGE, "invoke", True),
+    (LLAMA_VISION, IMAGE, "invoke", True),
     (COMMAND_R, TEXT, "converse", False),
     (COMMAND_R, TOOLS, "converse", False),
     (COMMAND_R, DOCUMENT, "converse", False),
@@ -393,7 +392,7 @@ def check_answer(response: Response, feature: Feature, route: str) -> None:
 
 
 def check_caching(request: ReceivedRequest) -> None:
-    """An hour's mark behind the system prompt and behind the message."""
+    """Check the cache points of one hour after the system prompt and after the message."""
     body = request.json
     if request.operation in ("Converse", "ConverseStream"):
         marks = [body["system"][-1].get("cachePoint"), body["messages"][-1]["content"][-1].get("cachePoint")]
@@ -404,20 +403,20 @@ def check_caching(request: ReceivedRequest) -> None:
 
 
 @pytest.mark.parametrize("way", SIGN_IN)
-async def test_every_row_of_the_table_is_answered_by_its_route(way: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    async with signed_in(way, monkeypatch) as (emulator, client, given):
+async def test_every_row_of_the_table_works_on_its_route(way: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with signed_in(way, monkeypatch) as (emulator, client, call_options):
         for model, feature, forced, route in ROWS:
-            options = {**feature.options, **given}
+            options = {**feature.options, **call_options}
             if forced is not None:
                 options["use_converse"] = forced
             emulator.requests.clear()
             emulator.script(*feature.steps)
             emulator.script(*feature.steps)
-            live = client.stream(model, feature.prompt, **options)
-            assert live.route == route, (model, feature.name)
-            pieces = [piece async for piece in live.text_stream]
+            call = client.stream(model, feature.prompt, **options)
+            assert call.route == route, (model, feature.name)
+            pieces = [piece async for piece in call.text_stream]
             assert "".join(pieces) == feature.text
-            check_answer(await live.response(), feature, route)
+            check_answer(await call.response(), feature, route)
             check_answer(await client.generate(model, feature.prompt, **options), feature, route)
             operations = ["ConverseStream", "Converse"]
             if route == "invoke":
@@ -431,7 +430,7 @@ async def test_every_row_of_the_table_is_answered_by_its_route(way: str, monkeyp
                     check_caching(request)
 
 
-async def test_the_page_s_own_examples_work(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_module_level_calls_with_provider_options_work(monkeypatch: pytest.MonkeyPatch) -> None:
     """Module-level functions, `bedrock:` in front of the model, everything in `provider_options`."""
     model = "bedrock:anthropic.claude-3-sonnet-20240229-v1:0"
     session = {"access_key_id": ACCESS_KEY_ID, "secret_access_key": SECRET_ACCESS_KEY, "region": "us-west-2"}
@@ -443,8 +442,8 @@ async def test_the_page_s_own_examples_work(monkeypatch: pytest.MonkeyPatch) -> 
         monkeypatch.setenv("AWS_REGION", "us-west-2")
         assert "".join([piece async for piece in stream(model, "Hello").text_stream])
         thinking = {"reasoning_config": {"type": "enabled", "budget_tokens": 2000}}
-        wanted: dict[str, Any] = {"use_converse": True, "additional_model_request_fields": thinking}
-        response = await generate(model, "Hello", max_tokens=4000, provider_options=wanted)
+        converse_options: dict[str, Any] = {"use_converse": True, "additional_model_request_fields": thinking}
+        response = await generate(model, "Hello", max_tokens=4000, provider_options=converse_options)
         assert response.reasoning
         cached = {"anthropic_prompt_cache": True, "anthropic_prompt_cache_ttl": "1h"}
         response = await generate(model, "Hello", system="Be brief.", provider_options=cached)
@@ -456,7 +455,7 @@ async def test_the_page_s_own_examples_work(monkeypatch: pytest.MonkeyPatch) -> 
         check_body(request)
 
 
-# ------------------------------------------------------------------------------------------------ the law of the routes
+# --------------------------------------------------------------------------------------------------- equality of routes
 
 ANSWERS: dict[str, tuple[Step, ...]] = {
     "text": (say(["Hel", "lo", " there"]),),
@@ -499,7 +498,7 @@ BOTH = pytest.mark.parametrize("answer", ANSWERS)
 
 
 def comparable(events: Sequence[Any]) -> list[Any]:
-    """Events as a consumer sees them; only the model's own word for its stop may differ."""
+    """Return the events in a form that leaves out the raw stop reason, which may differ between routes."""
     seen: list[Any] = []
     for item in events:
         if isinstance(item, Metadata):
@@ -522,18 +521,18 @@ def counts(usage: Any) -> tuple[Any, ...]:
 
 
 @BOTH
-async def test_claude_s_routes_yield_the_same_events(emulator: Emulator, client: Client, answer: str) -> None:
+async def test_both_routes_of_claude_yield_the_same_events(emulator: Emulator, client: Client, answer: str) -> None:
     seen = []
     for route in (True, False):
         emulator.script(*ANSWERS[answer])
-        live = client.stream(CLAUDE, "Hi", use_converse=route, **OPTIONS)
-        seen.append(comparable([item async for item in live]))
+        call = client.stream(CLAUDE, "Hi", use_converse=route, **OPTIONS)
+        seen.append(comparable([item async for item in call]))
     assert seen[0] == seen[1]
 
 
 @BOTH
 @pytest.mark.parametrize("whole", [True, False], ids=["generate", "stream"])
-async def test_claude_s_routes_give_the_same_response(
+async def test_both_routes_of_claude_return_the_same_response(
     emulator: Emulator, client: Client, answer: str, whole: bool
 ) -> None:
     responses = []
@@ -551,11 +550,11 @@ async def test_claude_s_routes_give_the_same_response(
 
 
 FAULTS: dict[str, tuple[tuple[Step, ...], type[errors.BedrockStreamError]]] = {
-    "an error before the answer": ((http_error(429, "ThrottlingException", "Slow down."),), errors.Throttled),
+    "an error before the response": ((http_error(429, "ThrottlingException", "Slow down."),), errors.Throttled),
     "an expired token": ((http_error(403, "ExpiredTokenException", "Expired."),), errors.ExpiredToken),
-    "an error inside": ((say(["Hel"]), stream_error("throttlingException", "Slow down.")), errors.Throttled),
+    "an error in the stream": ((say(["Hel"]), stream_error("throttlingException", "Slow down.")), errors.Throttled),
     "a failing model": ((say(["Hel"]), stream_error("modelStreamErrorException", "Oh.")), errors.ModelStreamError),
-    "an error nobody modelled": (
+    "an unmodeled error": (
         (say(["Hel"]), unmodeled_error("internalServerException", "Oh.")),
         errors.ServiceError,
     ),
@@ -573,7 +572,7 @@ FAULTS: dict[str, tuple[tuple[Step, ...], type[errors.BedrockStreamError]]] = {
         (model, fault)
         for model in (CLAUDE, GPT_OSS, LLAMA)
         for fault in FAULTS
-        if (model, fault) != (LLAMA, "a broken tool call")  # its own form has no tools
+        if (model, fault) != (LLAMA, "a broken tool call")  # its native form has no tools
     ],
 )
 async def test_an_error_is_the_same_on_both_routes(emulator: Emulator, client: Client, fault: str, model: str) -> None:
@@ -582,15 +581,15 @@ async def test_an_error_is_the_same_on_both_routes(emulator: Emulator, client: C
     seen = []
     for route in (True, False):
         emulator.script(*steps)
-        live = client.stream(model, "Hi", use_converse=route, **options)
-        told = ""
+        call = client.stream(model, "Hi", use_converse=route, **options)
+        received = ""
         with pytest.raises(kind) as caught:
-            async for item in live:
-                told += item.text if isinstance(item, TextDelta) else ""
+            async for item in call:
+                received += item.text if isinstance(item, TextDelta) else ""
         error = caught.value
         code = error.code if isinstance(error, errors.ServiceError) else ""
         partial = error.partial.text if error.partial is not None else None
-        seen.append((type(error), code, told, partial, error.model, error.region, error.request_id is not None))
+        seen.append((type(error), code, received, partial, error.model, error.region, error.request_id is not None))
     assert seen[0] == seen[1]
     await emulator.wait_until_idle()
 
@@ -620,7 +619,7 @@ async def test_a_citation_is_the_same_on_both_routes(emulator: Emulator, client:
 
 
 @pytest.mark.parametrize("answer", ["text", "reasoning", "a tool call", "the limit of tokens"])
-async def test_gpt_oss_speaks_alike_on_both_routes(emulator: Emulator, client: Client, answer: str) -> None:
+async def test_gpt_oss_yields_the_same_on_both_routes(emulator: Emulator, client: Client, answer: str) -> None:
     steps = [
         reasoning(step.pieces, signature=None) if type(step).__name__ == "Reasoning" else step  # type: ignore[union-attr]
         for step in ANSWERS[answer]
@@ -628,9 +627,9 @@ async def test_gpt_oss_speaks_alike_on_both_routes(emulator: Emulator, client: C
     seen, responses = [], []
     for route in (True, False):
         emulator.script(*steps)
-        live = client.stream(GPT_OSS, "Hi", use_converse=route, **OPTIONS)
-        events = [item async for item in live]
-        responses.append(await live.response())
+        call = client.stream(GPT_OSS, "Hi", use_converse=route, **OPTIONS)
+        events = [item async for item in call]
+        responses.append(await call.response())
         seen.append(
             (
                 "".join(item.text for item in events if isinstance(item, TextDelta)),
@@ -645,7 +644,7 @@ async def test_gpt_oss_speaks_alike_on_both_routes(emulator: Emulator, client: C
     assert responses[0].message == responses[1].message
 
 
-# ----------------------------------------------------------------------------------------------------- the second turn
+# ------------------------------------------------------------------------------------------------------ the second turn
 
 TURNS = [(first, second) for first in (True, False) for second in (True, False)]
 
@@ -658,7 +657,7 @@ def next_turn(prompt: str, response: Response) -> list[Message]:
 @pytest.mark.parametrize("first", [True, False], ids=["from converse", "from native"])
 @pytest.mark.parametrize("second", [True, False], ids=["to converse", "to native"])
 @BOTH
-async def test_every_message_of_claude_s_goes_back_on_either_route(
+async def test_every_message_of_claude_can_be_sent_back_on_either_route(
     emulator: Emulator, client: Client, answer: str, first: bool, second: bool
 ) -> None:
     emulator.script(*ANSWERS[answer])
@@ -677,7 +676,7 @@ async def test_every_message_of_claude_s_goes_back_on_either_route(
 @pytest.mark.parametrize("first", [True, False], ids=["from converse", "from native"])
 @pytest.mark.parametrize("second", [True, False], ids=["to converse", "to native"])
 @pytest.mark.parametrize("answer", ["text", "reasoning", "a tool call", "the limit of tokens"])
-async def test_every_message_of_gpt_oss_goes_back_on_either_route(
+async def test_every_message_of_gpt_oss_can_be_sent_back_on_either_route(
     emulator: Emulator, client: Client, answer: str, first: bool, second: bool
 ) -> None:
     emulator.script(*ANSWERS[answer])
@@ -689,7 +688,7 @@ async def test_every_message_of_gpt_oss_goes_back_on_either_route(
 
 
 @pytest.mark.parametrize(("first", "second"), TURNS)
-async def test_every_message_of_llama_goes_back_on_either_route(
+async def test_every_message_of_llama_can_be_sent_back_on_either_route(
     emulator: Emulator, client: Client, first: bool, second: bool
 ) -> None:
     emulator.script(say("Hello."))
@@ -699,7 +698,7 @@ async def test_every_message_of_llama_goes_back_on_either_route(
 
 
 @pytest.mark.parametrize("model", [COMMAND_R, "amazon.nova-lite-v1:0", "mistral.mistral-large-2407-v1:0", GPT_OSS])
-async def test_a_conversation_of_claude_s_goes_on_with_another_model(
+async def test_a_conversation_with_claude_continues_with_another_model(
     emulator: Emulator, client: Client, model: str
 ) -> None:
     emulator.script(*ANSWERS["a tool call"])
@@ -709,8 +708,8 @@ async def test_a_conversation_of_claude_s_goes_on_with_another_model(
     check_body(emulator.requests[-1])
 
 
-async def test_a_tool_s_list_goes_to_converse_as_text(emulator: Emulator, client: Client) -> None:
-    """Converse refuses JSON in a tool's result that is no object."""
+async def test_a_tool_result_that_is_a_list_is_sent_to_converse_as_text(emulator: Emulator, client: Client) -> None:
+    """Check a tool result that is a JSON list: Converse accepts JSON objects only."""
     emulator.script(tool_call("get_weather", {"city": "Oslo"}, id="call-1"))
     response = await client.generate(CLAUDE, "Hi", **OPTIONS)
     result = Message.user(ToolResult("call-1", [1, {"a": None}]))

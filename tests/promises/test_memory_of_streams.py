@@ -1,7 +1,6 @@
-"""What streams cost in memory: nothing for what was read and let go, the answer for what is kept, little in between.
+"""Memory of streams: nothing for events that were read and dropped, the response for events that are kept.
 
-Bytes are counted, not guessed from the process's size: `tracemalloc` sees each allocation, and the server, where it is
-a real one, lives in another process.
+`tracemalloc` counts the bytes of each allocation. The server, where one is needed, runs in another process.
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ KB, MB = 1024, 1024 * 1024
 
 
 class Memory:
-    """Bytes allocated since the beginning: those still held, and the most there were at a time."""
+    """Bytes allocated since the start of the block: still held at its end, and at the peak."""
 
     held = peak = 0
 
@@ -47,8 +46,8 @@ def traced() -> Iterator[Memory]:
 
 
 @pytest.fixture(autouse=True)
-async def _no_debugging() -> None:
-    """A loop in debug mode keeps the origin of each task and timer, and all source lines that these name."""
+async def _no_debug_mode() -> None:
+    """Leave debug mode, which stores a stack for each task and timer."""
     asyncio.get_running_loop().set_debug(False)
 
 
@@ -56,14 +55,14 @@ async def _no_debugging() -> None:
 async def client() -> AsyncIterator[Client]:
     async with (
         firehose() as url,
-        Client(region="us-east-1", endpoint_url=url, credentials=KEYS) as made,
+        Client(region="us-east-1", endpoint_url=url, credentials=KEYS) as warmed,
         asyncio.timeout(50),
     ):
-        await made.stream(MODEL, "10 10").response()  # what the first call alone needs is made
-        yield made
+        await warmed.stream(MODEL, "10 10").response()  # creates the objects that only the first call creates
+        yield warmed
 
 
-async def test_a_stream_of_100_mb_that_is_not_kept_passes_through_flat_memory(client: Client) -> None:
+async def test_memory_stays_flat_over_a_stream_of_100_mb_that_is_not_kept(client: Client) -> None:
     size, count = 64 * KB, 1600
     received = 0
     with traced() as memory:
@@ -76,7 +75,7 @@ async def test_a_stream_of_100_mb_that_is_not_kept_passes_through_flat_memory(cl
     assert memory.held < 100 * KB
 
 
-async def test_an_answer_that_is_kept_costs_its_text_and_not_an_object_a_delta(client: Client) -> None:
+async def test_a_response_that_is_kept_costs_its_text_and_not_an_object_per_delta(client: Client) -> None:
     few, many, size = 5_000, 50_000, 4
     held = []
     for count in (few, many):
@@ -93,7 +92,7 @@ async def test_an_answer_that_is_kept_costs_its_text_and_not_an_object_a_delta(c
     assert held[1] - held[0] < 1.5 * (many - few) * size
 
 
-async def fall_silent(stream: Stream) -> None:
+async def time_out(stream: Stream) -> None:
     with pytest.raises(errors.IdleTimeout):
         await stream.response()
 
@@ -113,8 +112,8 @@ async def cancel(stream: Stream) -> None:
             await stream.response()
 
 
-@pytest.mark.parametrize("fail", [fall_silent, close_under_its_reader, cancel], ids=lambda fail: fail.__name__)
-async def test_a_stream_that_failed_is_forgotten(fail: Callable[[Stream], Awaitable[None]]) -> None:
+@pytest.mark.parametrize("fail", [time_out, close_under_its_reader, cancel], ids=lambda fail: fail.__name__)
+async def test_a_failed_stream_is_freed(fail: Callable[[Stream], Awaitable[None]]) -> None:
     async def once(client: Client) -> weakref.ref[Stream]:
         stream = client.stream(MODEL, "Hi", timeouts=Timeouts(idle=0.02))
         await fail(stream)
@@ -130,13 +129,13 @@ async def test_a_stream_that_failed_is_forgotten(fail: Callable[[Stream], Awaita
         assert [reference() for reference in failed] == [None] * 5
 
 
-async def test_a_reader_that_sleeps_stops_the_server(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_reader_that_does_not_read_stops_the_server(monkeypatch: pytest.MonkeyPatch) -> None:
     accepted = 0
     full = asyncio.Event()
     open_socket = transport._open_socket
 
     def open_small_socket(address: tuple[Any, ...]) -> socket.socket:
-        """The kernel's buffers are its own affair, and may hold many megabytes."""
+        """Open a socket with a small receive buffer; the kernel's default may hold many megabytes."""
         sock = open_socket(address)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 32 * KB)
         return sock
@@ -153,7 +152,7 @@ async def test_a_reader_that_sleeps_stops_the_server(monkeypatch: pytest.MonkeyP
         try:
             while True:
                 writer.write(chunk)
-                async with asyncio.timeout(0.5):  # nobody reads
+                async with asyncio.timeout(0.5):  # the client does not read
                     await writer.drain()
                 accepted += len(chunk)
         except TimeoutError:
@@ -173,5 +172,5 @@ async def test_a_reader_that_sleeps_stops_the_server(monkeypatch: pytest.MonkeyP
             assert isinstance(await anext(stream), MessageStart)
             async with asyncio.timeout(20):
                 await full.wait()
-        assert memory.held < 500 * KB  # ours: what lies ready, and what aiohttp reads ahead
-        assert accepted < MB  # and what lies in the kernel
+        assert memory.held < 500 * KB  # in the library and in aiohttp's read buffer
+        assert accepted < MB  # in the kernel's buffers as well

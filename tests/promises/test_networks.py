@@ -1,4 +1,4 @@
-"""Proxies, certificates and small questions, over real sockets: what goes which way, and who is believed."""
+"""Proxies, certificates and small HTTP requests, over real sockets."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from bedrock_stream.testing import Emulator, stall, text
 from bedrock_stream.transport.certificates import Certificates
 from bedrock_stream.transport.http_response import Traffic
 from bedrock_stream.transport.transport import Transport
-from tests.conftest import KEYS
+from tests.conftest import KEYS, QUICK_RETRIES
 from tests.support.connect_proxy import ConnectProxy
 from tests.support.socket_server import Answer, Connection, SocketServer, silence
 
@@ -37,7 +37,7 @@ def authority() -> trustme.CA:
 
 @pytest.fixture
 def bundle(authority: trustme.CA, tmp_path: Path) -> str:
-    """A file with the authority that signed the emulator's certificate."""
+    """The path of a file with the CA that signed the emulator's certificate."""
     path = tmp_path / "ca.pem"
     authority.cert_pem.write_to_path(path)
     return str(path)
@@ -45,7 +45,7 @@ def bundle(authority: trustme.CA, tmp_path: Path) -> str:
 
 @pytest.fixture
 def certificate(authority: trustme.CA) -> ssl.SSLContext:
-    """What makes a server Bedrock's own host, and 127.0.0.1."""
+    """A server context with a certificate for Bedrock's host name and 127.0.0.1."""
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     authority.issue_cert(HOST, "127.0.0.1").configure_cert(context)
     return context
@@ -59,7 +59,7 @@ async def secure(certificate: ssl.SSLContext) -> AsyncIterator[Emulator]:
 
 @pytest.fixture
 async def proxy(secure: Emulator) -> AsyncIterator[ConnectProxy]:
-    """The only way to Bedrock's own host."""
+    """A proxy that connects to the emulator under Bedrock's host name."""
     async with ConnectProxy({f"{HOST}:443": _authority_of(secure)}, user="user", password=PASSWORD) as running:
         yield running
 
@@ -76,7 +76,7 @@ async def _stream(client: Client) -> str:
 
 
 @pytest.mark.parametrize("variable", ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"])
-async def test_a_stream_goes_through_the_tunnel_that_the_environment_names(
+async def test_a_stream_uses_the_proxy_tunnel_that_the_environment_names(
     variable: str, secure: Emulator, proxy: ConnectProxy, bundle: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(variable, f"http://user:{ENCODED}@{proxy.address}")
@@ -92,7 +92,7 @@ async def test_a_stream_goes_through_the_tunnel_that_the_environment_names(
         assert "Proxy-Authorization" not in received.headers
 
 
-async def test_a_proxy_may_speak_tls_itself(
+async def test_a_proxy_may_use_tls(
     secure: Emulator, emulator: Emulator, certificate: ssl.SSLContext, bundle: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AWS_CA_BUNDLE", bundle)
@@ -119,7 +119,7 @@ async def test_leaving_a_stream_frees_the_tunnel_at_once(secure: Emulator, proxy
             await proxy.deserted()
 
 
-async def test_an_explicit_proxy_wins_even_on_the_way_to_this_machine(
+async def test_an_explicit_proxy_is_used_even_for_this_machine(
     emulator: Emulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
@@ -147,24 +147,24 @@ async def test_this_machine_is_reached_without_the_environments_proxy(
 async def test_no_proxy_is_honoured_and_an_empty_proxy_means_none(
     proxy: ConnectProxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # Names under .invalid are nowhere: what tries to look one up does not go through the proxy.
+    # Names under .invalid do not resolve: a client that looks one up does not use the proxy.
     monkeypatch.setenv("HTTPS_PROXY", f"http://user:{ENCODED}@{proxy.address}")
     url = "https://bedrock.invalid"
     async with Client(region="us-east-1", endpoint_url=url, credentials=KEYS) as client:
         with pytest.raises(errors.ConnectionFailed, match="refused with 502"):
             await _stream(client)
-    async with Client(region="us-east-1", endpoint_url=url, credentials=KEYS, proxy="") as client:
+    async with Client(region="us-east-1", endpoint_url=url, credentials=KEYS, proxy="", retry=QUICK_RETRIES) as client:
         with pytest.raises(errors.ConnectionFailed, match="no response"):
             await _stream(client)
     monkeypatch.setenv("NO_PROXY", "example.com, .invalid")
-    async with Client(region="us-east-1", endpoint_url=url, credentials=KEYS) as client:
+    async with Client(region="us-east-1", endpoint_url=url, credentials=KEYS, retry=QUICK_RETRIES) as client:
         with pytest.raises(errors.ConnectionFailed, match="no response"):
             await _stream(client)
     assert proxy.asked == ["CONNECT bedrock.invalid:443"]
 
 
 @pytest.mark.parametrize("tunnelled", [True, False], ids=["tunnel", "plain"])
-async def test_a_wrong_password_is_told_and_shown_nowhere(
+async def test_a_wrong_password_is_reported_and_never_shown(
     tunnelled: bool, emulator: Emulator, proxy: ConnectProxy, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
@@ -179,30 +179,32 @@ async def test_a_wrong_password_is_told_and_shown_nowhere(
     assert f"the proxy {proxy.address} (proxy) refused with 407" in str(error)
     assert error.model == MODEL
     shown = [caplog.text, *traceback.format_exception(error)]
-    at: BaseException | None = error
-    while at is not None:
-        shown += [str(at), repr(at), repr(at.args), repr(vars(at))]
-        at = at.__cause__ or at.__context__
-    for words in shown:
-        assert wrong not in words
-        assert encoded not in words
-        assert "Credential=" not in words
+    current: BaseException | None = error
+    while current is not None:
+        shown += [str(current), repr(current), repr(current.args), repr(vars(current))]
+        current = current.__cause__ or current.__context__
+    for shown_text in shown:
+        assert wrong not in shown_text
+        assert encoded not in shown_text
+        assert "Credential=" not in shown_text
 
 
 @pytest.mark.parametrize("name", ["127.0.0.1:1", "proxy.invalid:3128"], ids=["refused", "unknown"])
-async def test_a_proxy_that_is_not_there_is_named(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_unreachable_proxy_is_named(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("https_proxy", f"http://user:{ENCODED}@{name}")
-    async with Client(region="us-east-1", credentials=KEYS) as client:
+    async with Client(region="us-east-1", credentials=KEYS, retry=QUICK_RETRIES) as client:
         with pytest.raises(errors.ConnectionFailed) as caught:
             await _stream(client)
     assert str(caught.value).startswith(f"the proxy {name} (https_proxy) cannot be reached: ")
     assert ENCODED not in repr(caught.value.__cause__)
 
 
-async def test_a_proxy_that_says_nothing_is_connect_timeout() -> None:
+async def test_a_silent_proxy_is_connect_timeout() -> None:
     async with SocketServer(silence) as server:
         limits = Timeouts(connect=0.1)
-        async with Client(region="us-east-1", credentials=KEYS, proxy=server.url, timeouts=limits) as client:
+        async with Client(
+            region="us-east-1", credentials=KEYS, proxy=server.url, timeouts=limits, retry=QUICK_RETRIES
+        ) as client:
             with pytest.raises(errors.ConnectTimeout, match=r"through the proxy 127\.0\.0\.1:\d+ \(proxy\)"):
                 await _stream(client)
         await server.deserted()
@@ -220,7 +222,7 @@ async def test_an_unusable_proxy_variable_is_named_before_anything_is_sent(
     assert "secret" not in str(caught.value)
 
 
-async def test_a_client_refuses_what_is_no_proxy_and_no_context() -> None:
+async def test_a_client_rejects_an_invalid_proxy_and_an_invalid_context() -> None:
     with pytest.raises(errors.ConfigurationError, match="proxy: "):
         Client(proxy="socks5://127.0.0.1:1080")
     with pytest.raises(errors.ConfigurationError, match=r"ssl: expected an ssl\.SSLContext, got bool"):
@@ -263,7 +265,7 @@ async def test_a_bundle_of_the_profile_is_trusted(
         assert await _stream(client)
 
 
-async def test_a_context_of_the_callers_wins(
+async def test_the_context_of_the_caller_takes_precedence(
     secure: Emulator, authority: trustme.CA, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AWS_CA_BUNDLE", "/nowhere/ca.pem")
@@ -273,14 +275,14 @@ async def test_a_context_of_the_callers_wins(
         assert await _stream(client)
 
 
-async def test_a_certificate_that_is_not_trusted_is_told_with_the_remedies(secure: Emulator) -> None:
+async def test_an_untrusted_certificate_is_reported_with_remedies(secure: Emulator) -> None:
     async with Client(region="us-east-1", endpoint_url=secure.url, credentials=KEYS) as client:
         with pytest.raises(errors.ConnectionFailed) as caught:
             await _stream(client)
-    words = str(caught.value)
-    assert words.startswith(f"the certificate of {_authority_of(secure)} is not trusted: ")
-    assert "AWS_CA_BUNDLE" in words
-    assert "ssl=" in words
+    message = str(caught.value)
+    assert message.startswith(f"the certificate of {_authority_of(secure)} is not trusted: ")
+    assert "AWS_CA_BUNDLE" in message
+    assert "ssl=" in message
     assert not secure.requests
 
 
@@ -298,7 +300,7 @@ async def test_a_bundle_that_cannot_be_read_is_named_at_the_first_tls_request(
     assert not secure.requests
 
 
-# ------------------------------------------------------------------------------------------------------ small questions
+# ------------------------------------------------------------------------------------------------------- small requests
 
 
 @asynccontextmanager
@@ -319,7 +321,7 @@ def _answering(body: bytes, status: str = "200 OK") -> Answer:
     return answer
 
 
-async def test_a_question_goes_out_as_it_was_given_and_its_answer_comes_back_whole() -> None:
+async def test_a_small_request_is_sent_unchanged_and_its_response_returned_complete() -> None:
     async with SocketServer(_answering(b"not here", "302 Found")) as server, _transport() as transport:
         ask: Http = transport.ask
         for _ in range(2):
@@ -333,10 +335,10 @@ async def test_a_question_goes_out_as_it_was_given_and_its_answer_comes_back_who
         assert first.body == b"body"
         assert first.headers.keys() == {"host", "x-token-ttl", "content-length"}
         assert "cookie" not in second.headers
-        assert len(server.peers) == 1  # the connection is kept
+        assert len(server.peers) == 1  # the connection is reused
 
 
-async def test_a_question_takes_no_slot(emulator: Emulator) -> None:
+async def test_a_small_request_takes_no_slot(emulator: Emulator) -> None:
     emulator.script(text("Hello"), stall())
     async with (
         SocketServer(_answering(b"{}")) as server,
@@ -348,7 +350,7 @@ async def test_a_question_takes_no_slot(emulator: Emulator) -> None:
         assert (await transport.ask("GET", server.url, seconds=5)).status == 200
 
 
-async def test_a_direct_question_never_takes_a_proxy() -> None:
+async def test_a_direct_request_never_uses_a_proxy() -> None:
     async with (
         ConnectProxy({}) as proxy,
         SocketServer(_answering(b"{}")) as server,
@@ -360,7 +362,7 @@ async def test_a_direct_question_never_takes_a_proxy() -> None:
         assert proxy.asked == [f"GET {server.url}/"]
 
 
-async def test_a_long_answer_is_refused_before_it_is_collected() -> None:
+async def test_a_long_response_is_refused_before_it_is_read() -> None:
     async def answer(connection: Connection) -> None:
         connection.write(b"HTTP/1.1 200 OK\r\nContent-Length: 99999999\r\n\r\n" + b"x" * 70_000)
         await connection.closed.wait()
@@ -372,7 +374,7 @@ async def test_a_long_answer_is_refused_before_it_is_collected() -> None:
 
 
 @pytest.mark.parametrize("head", [b"", b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nab"], ids=["silent", "halfway"])
-async def test_a_question_that_is_not_answered_in_time_is_connection_failed(head: bytes) -> None:
+async def test_a_small_request_without_a_response_in_time_is_connection_failed(head: bytes) -> None:
     async def answer(connection: Connection) -> None:
         connection.write(head)
         await connection.closed.wait()
@@ -385,7 +387,7 @@ async def test_a_question_that_is_not_answered_in_time_is_connection_failed(head
         await server.deserted()
 
 
-async def test_a_question_that_is_cut_short_is_connection_failed() -> None:
+async def test_a_small_request_with_a_truncated_response_is_connection_failed() -> None:
     async def answer(connection: Connection) -> None:
         connection.write(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nab")
         connection.close()
@@ -395,7 +397,7 @@ async def test_a_question_that_is_cut_short_is_connection_failed() -> None:
             await transport.ask("GET", server.url, seconds=5)
 
 
-async def test_a_closed_transport_answers_nothing() -> None:
+async def test_a_closed_transport_sends_nothing() -> None:
     async with SocketServer(silence) as server, _transport() as transport:
         waiting = asyncio.ensure_future(transport.ask("GET", server.url, seconds=5))
         await server.arrived(1)

@@ -1,13 +1,13 @@
-"""A small soak: hundreds of streams at once, each fault and each way out among them. `soak.py` is the large one."""
+"""A small soak test: hundreds of concurrent streams, with each fault and each way to leave a stream early."""
 
 from __future__ import annotations
 
-from tests.support.soak import FAULTS, Plan, fates, run
+from tests.support.soak import FAULTS, Plan, run, scenarios
 
 
-async def test_hundreds_of_streams_are_all_accounted_for_and_leave_nothing() -> None:
+async def test_hundreds_of_streams_end_as_expected_and_leave_nothing() -> None:
     plan = Plan(streams=300, at_once=100, seed=7)
-    assert {fate.fault for fate in fates(plan)} == {None, *FAULTS}
+    assert {scenario.fault for scenario in scenarios(plan)} == {None, *FAULTS}
     figures = await run(plan)
     assert figures.wrong == []
     assert {what: count for what, count in figures.left.items() if count} == {}

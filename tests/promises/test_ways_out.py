@@ -1,6 +1,6 @@
-"""However a stream is left, its socket is free within a quarter of a second and its slot takes the next request.
+"""However a stream is left, its socket is closed within a quarter of a second and its slot is free.
 
-Each way out is taken ten times as often as the pool has slots, so a slot that stays behind stops the test.
+Each way to leave is repeated ten times as often as the pool has slots, so that a leaked slot stops the test.
 """
 
 from __future__ import annotations
@@ -110,7 +110,7 @@ async def leave_a_wrapping_generator_to_the_loop(stream: Stream) -> None:
                 yield event
 
     async for _ in wrap():
-        break  # nobody closes the generator; the loop does, since it goes
+        break  # the generator is not closed here; the event loop closes it, since it is no longer referenced
 
 
 async def break_off_its_text(stream: Stream) -> None:
@@ -119,7 +119,7 @@ async def break_off_its_text(stream: Stream) -> None:
             break
 
 
-async def cancel_whoever_waits_for_a_tool(stream: Stream) -> None:
+async def cancel_a_reader_of_tools(stream: Stream) -> None:
     async def wait() -> None:
         async for _ in stream.tool_stream:
             pass
@@ -169,7 +169,7 @@ WAYS: list[Callable[[Stream], Awaitable[None]]] = [
     close_a_generator_around_the_text,
     leave_a_wrapping_generator_to_the_loop,
     break_off_its_text,
-    cancel_whoever_waits_for_a_tool,
+    cancel_a_reader_of_tools,
     open_here_and_read_there,
     close_it,
     open_and_close_it,
@@ -188,8 +188,8 @@ async def client(server: SocketServer) -> AsyncIterator[Client]:
     limits = Timeouts(pool=2)
     async with Client(
         region="us-east-1", endpoint_url=server.url, credentials=KEYS, max_connections=SLOTS, timeouts=limits
-    ) as made:
-        yield made
+    ) as client:
+        yield client
 
 
 async def all_closed(server: SocketServer) -> None:
@@ -197,8 +197,8 @@ async def all_closed(server: SocketServer) -> None:
         await server.deserted()
 
 
-async def nothing_is_stuck(server: SocketServer, client: Client) -> None:
-    """All slots at once are free for new streams."""
+async def all_slots_are_free(server: SocketServer, client: Client) -> None:
+    """Check that new streams can take all slots at once."""
     async with asyncio.timeout(5):
         streams = [client.stream(MODEL, "Hi") for _ in range(SLOTS)]
         for stream in streams:
@@ -209,14 +209,14 @@ async def nothing_is_stuck(server: SocketServer, client: Client) -> None:
 
 
 @pytest.mark.parametrize("leave", WAYS, ids=lambda way: way.__name__)
-async def test_every_way_out_frees_socket_and_slot(
+async def test_every_way_to_leave_frees_socket_and_slot(
     server: SocketServer, client: Client, leave: Callable[[Stream], Awaitable[None]]
 ) -> None:
     for _ in range(ROUNDS):
         await leave(client.stream(MODEL, "Hi"))
         await all_closed(server)
         assert client.stats().open_streams == 0
-    await nothing_is_stuck(server, client)
+    await all_slots_are_free(server, client)
 
 
 async def break_bare(client: Client) -> None:
@@ -298,10 +298,12 @@ async def test_a_dropped_stream_frees_its_socket_and_warns_once(
         assert [warning.category for warning in caught] == [ResourceWarning]
         assert "use `async with`" in str(caught[0].message)
         await all_closed(server)
-    await nothing_is_stuck(server, client)
+    await all_slots_are_free(server, client)
 
 
-async def test_what_was_never_read_was_never_sent_and_goes_in_silence(server: SocketServer, client: Client) -> None:
+async def test_a_stream_that_was_never_read_was_never_sent_and_warns_of_nothing(
+    server: SocketServer, client: Client
+) -> None:
     for _ in range(ROUNDS):
         stream = client.stream(MODEL, "Hi")
         views = stream.text_stream, stream.tool_stream
@@ -311,7 +313,7 @@ async def test_what_was_never_read_was_never_sent_and_goes_in_silence(server: So
         await client.stream(MODEL, "Hi").aclose()
     assert server.connections == []
     assert client.stats().attempts == client.stats().open_streams == 0
-    await nothing_is_stuck(server, client)
+    await all_slots_are_free(server, client)
 
 
 async def test_a_stream_kept_by_a_caught_exception_is_closed_as_unread(server: SocketServer) -> None:
@@ -324,7 +326,7 @@ async def test_a_stream_kept_by_a_caught_exception_is_closed_as_unread(server: S
     async with Client(
         region="us-east-1", endpoint_url=server.url, credentials=KEYS, max_connections=SLOTS, timeouts=limits
     ) as client:
-        kept: list[Boom] = []  # as a logger's queue or a debugger may keep them, and with them their frames
+        kept: list[Boom] = []  # like the queue of a logger, which keeps their frames alive
         async with asyncio.timeout(20):
             for _ in range(ROUNDS):
                 try:
@@ -333,7 +335,7 @@ async def test_a_stream_kept_by_a_caught_exception_is_closed_as_unread(server: S
                     kept.append(boom)
             await server.deserted()
         assert client.stats().open_streams == 0
-        await nothing_is_stuck(server, client)
+        await all_slots_are_free(server, client)
         kept.clear()
 
 
@@ -345,7 +347,7 @@ async def test_a_stream_dropped_on_another_thread_frees_its_socket(server: Socke
         thread.start()
         thread.join()
     await all_closed(server)
-    await nothing_is_stuck(server, client)
+    await all_slots_are_free(server, client)
 
 
 async def test_streams_kept_by_finished_tasks_are_closed_as_unread(server: SocketServer) -> None:
@@ -364,10 +366,10 @@ async def test_streams_kept_by_finished_tasks_are_closed_as_unread(server: Socke
         for task in tasks:
             with pytest.raises(errors.UnreadTimeout):
                 await task.result().response()
-        await nothing_is_stuck(server, client)
+        await all_slots_are_free(server, client)
 
 
-async def test_a_full_pool_is_an_error_of_its_own(server: SocketServer) -> None:
+async def test_a_full_pool_is_pool_timeout(server: SocketServer) -> None:
     limits = Timeouts(pool=0.05)
     async with Client(
         region="us-east-1", endpoint_url=server.url, credentials=KEYS, max_connections=SLOTS, timeouts=limits
@@ -379,10 +381,10 @@ async def test_a_full_pool_is_an_error_of_its_own(server: SocketServer) -> None:
             await client.stream(MODEL, "Hi").open()
         for stream in streams:
             await stream.aclose()
-        await nothing_is_stuck(server, client)
+        await all_slots_are_free(server, client)
 
 
-async def test_whoever_waits_for_a_slot_gets_it_in_turn_and_can_be_cancelled(server: SocketServer) -> None:
+async def test_waiters_for_a_slot_are_served_in_order_and_can_be_cancelled(server: SocketServer) -> None:
     async with Client(region="us-east-1", endpoint_url=server.url, credentials=KEYS, max_connections=1) as client:
         first = await client.stream(MODEL, "Hi").open()
         waiting = [asyncio.create_task(client.stream(MODEL, str(number)).open()) for number in range(3)]
@@ -391,7 +393,7 @@ async def test_whoever_waits_for_a_slot_gets_it_in_turn_and_can_be_cancelled(ser
         await first.aclose()
         second = await waiting[1]
         assert not waiting[2].done()
-        # The slot passes to the third and is taken back in the same breath; it must not be lost.
+        # The slot is handed to the third waiter, which is cancelled at once; it must not be lost.
         await second.aclose()
         waiting[2].cancel()
         results = await asyncio.gather(*waiting, return_exceptions=True)
@@ -429,7 +431,7 @@ async def test_closing_the_client_ends_its_streams_with_client_closed(server: So
     await client.aclose()
 
 
-async def test_closing_the_client_under_a_request_on_its_way_is_client_closed(server: SocketServer) -> None:
+async def test_closing_the_client_during_a_request_is_client_closed(server: SocketServer) -> None:
     server.answer = silence
     client = Client(region="us-east-1", endpoint_url=server.url, credentials=KEYS)
     task = asyncio.create_task(client.stream(MODEL, "Hi").open())
@@ -440,13 +442,13 @@ async def test_closing_the_client_under_a_request_on_its_way_is_client_closed(se
     await all_closed(server)
 
 
-async def test_a_stream_that_ran_to_its_end_leaves_its_connection_for_the_next(server: SocketServer) -> None:
-    async def whole(connection: Connection) -> None:
+async def test_a_finished_stream_leaves_its_connection_for_the_next(server: SocketServer) -> None:
+    async def send_all(connection: Connection) -> None:
         connection.begin()
         connection.chunk(START + text("Hello") + END)
         connection.end()
 
-    server.answer = whole
+    server.answer = send_all
     async with Client(region="us-east-1", endpoint_url=server.url, credentials=KEYS) as client:
         for _ in range(5):
             assert (await client.stream(MODEL, "Hi").response()).text == "Hello"
@@ -455,30 +457,30 @@ async def test_a_stream_that_ran_to_its_end_leaves_its_connection_for_the_next(s
 
 
 async def test_256_streams_wait_for_their_first_event_on_one_thread() -> None:
-    together = 256
-    everybody = asyncio.Event()
+    count = 256
+    all_waiting = asyncio.Event()
     waiting = 0
 
     async def slow(connection: Connection) -> None:
         nonlocal waiting
         waiting += 1
-        if waiting == together:
-            everybody.set()
-        await everybody.wait()
-        await asyncio.sleep(0.5)  # what the model thinks
+        if waiting == count:
+            all_waiting.set()
+        await all_waiting.wait()
+        await asyncio.sleep(0.5)  # the time to the first token
         await begin_and_wait(connection)
 
     async with (
         SocketServer(slow) as server,
         Client(region="us-east-1", endpoint_url=server.url, credentials=KEYS) as client,
     ):
-        streams = [client.stream(MODEL, "Hi") for _ in range(together)]
+        streams = [client.stream(MODEL, "Hi") for _ in range(count)]
         threads = threading.active_count()
         tasks = [asyncio.create_task(anext(stream)) for stream in streams]
-        await everybody.wait()
+        await all_waiting.wait()
         assert threading.active_count() == threads
         assert all(isinstance(event, MessageStart) for event in await asyncio.gather(*tasks))
-        assert len(server.peers) == together
+        assert len(server.peers) == count
         assert threading.active_count() == threads
         await asyncio.gather(*(stream.aclose() for stream in streams))
         await server.deserted()

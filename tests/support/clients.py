@@ -9,16 +9,15 @@ from typing import Any
 from bedrock_stream import Client, RetryPolicy
 from bedrock_stream.client.base_stream import BaseStream
 from bedrock_stream.testing import REGION
-from tests.conftest import KEYS
+from tests.conftest import KEYS, QUICK_RETRIES
 from tests.support.socket_server import END, START, Answer, Connection, SocketServer, text
 
 ONCE = RetryPolicy(max_attempts=1)
-QUICK = RetryPolicy(base=0, cap=0)
 
 
 def client_of(url: str, **options: Any) -> Client:
     """Return a client of this endpoint, which retries without waiting."""
-    return Client(**{"region": REGION, "endpoint_url": url, "credentials": KEYS, "retry": QUICK, **options})
+    return Client(**{"region": REGION, "endpoint_url": url, "credentials": KEYS, "retry": QUICK_RETRIES, **options})
 
 
 @asynccontextmanager

@@ -1,4 +1,4 @@
-"""A proxy on loopback: tunnels what asks for CONNECT, forwards plain http, and wants to know who is calling."""
+"""An HTTP proxy on loopback: tunnels CONNECT requests, forwards plain http, and can require authentication."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ REFUSAL = (
 
 
 class ConnectProxy:
-    """`routes` says where an address that is asked for, `host:port`, really is; others are refused with 502."""
+    """A proxy that maps each requested `host:port` to its real address by `routes`; it refuses others with 502."""
 
     def __init__(
         self,
@@ -35,17 +35,17 @@ class ConnectProxy:
         self._serving: set[asyncio.Task[None]] = set()
         self._change = asyncio.Event()
         self.address = ""
-        """Where it listens, `127.0.0.1:PORT`."""
+        """Its own address, `127.0.0.1:PORT`."""
         self.heads: list[str] = []
-        """What arrived, up to the empty line."""
+        """The request heads received, each up to the empty line."""
 
     @property
     def asked(self) -> list[str]:
-        """The first line of each head, without its version."""
+        """The request line of each head, without the HTTP version."""
         return [head.partition(" HTTP/")[0] for head in self.heads]
 
     async def deserted(self) -> None:
-        """Wait until nobody is connected."""
+        """Wait until no client is connected."""
         while self._serving:
             await self._change.wait()
 
@@ -66,9 +66,9 @@ class ConnectProxy:
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.ensure_future(self._serve(reader, writer))
         self._serving.add(task)
-        task.add_done_callback(self._left)
+        task.add_done_callback(self._disconnected)
 
-    def _left(self, task: asyncio.Task[None]) -> None:
+    def _disconnected(self, task: asyncio.Task[None]) -> None:
         self._serving.discard(task)
         self._change.set()
         self._change = asyncio.Event()
@@ -97,14 +97,14 @@ class ConnectProxy:
             if method == "CONNECT":
                 writer.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
             else:
-                far_writer.write(_own_head(head, target).encode())
+                far_writer.write(_origin_head(head, target).encode())
             await _until_one_ends(_pipe(reader, far_writer), _pipe(far_reader, writer))
         finally:
             await _close(far_writer)
 
 
-def _own_head(head: str, target: str) -> str:
-    """The head as the server is to see it: no proxy in it, and one request to a connection."""
+def _origin_head(head: str, target: str) -> str:
+    """Return the head for the origin server: no proxy headers, and one request per connection."""
     lines = head.replace(target, "/" + target.split("/", 3)[3], 1).split("\r\n")
     kept = [line for line in lines if not line.lower().startswith(("proxy-", "connection:"))]
     return "\r\n".join([kept[0], "Connection: close", *kept[1:]])

@@ -1,8 +1,8 @@
-"""A server in a process of its own that sends as many text deltas as the prompt asks for, made on the fly.
+"""A server in its own process that generates as many text deltas as the prompt asks for.
 
     async with firehose() as url: ...  # a prompt "1600 65536" gets 1600 deltas of 65536 bytes of text each
 
-Its memory is not the tests' memory; so what they measure is the client's alone.
+Tests that measure memory then measure the client alone.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ __all__ = ("firehose",)
 
 ROOT = Path(__file__).parents[2]
 
-_AT_ONCE = 64 * 1024  # bytes of frames in one chunk, about
+_CHUNK_SIZE = 64 * 1024  # approximate bytes of frames in one chunk
 
 
 @asynccontextmanager
 async def firehose() -> AsyncIterator[str]:
-    """The address of a server that lives as long as the block."""
+    """Run the server as long as the block runs; yield its URL."""
     server = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
@@ -39,7 +39,7 @@ async def firehose() -> AsyncIterator[str]:
         yield f"http://127.0.0.1:{int(await server.stdout.readline())}"
     finally:
         assert server.stdin is not None
-        server.stdin.close()  # which ends it, as the end of this process would
+        server.stdin.close()  # stops it, as the end of this process would
         await server.wait()
 
 
@@ -48,11 +48,11 @@ async def _answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) ->
         while True:
             head = await reader.readuntil(b"\r\n\r\n")
             length = head.lower().partition(b"content-length:")[2].partition(b"\r\n")[0]
-            asked = json.loads(await reader.readexactly(int(length)))
-            count, size = map(int, asked["messages"][0]["content"][0]["text"].split())
+            request = json.loads(await reader.readexactly(int(length)))
+            count, size = map(int, request["messages"][0]["content"][0]["text"].split())
             writer.write(STREAM_HEAD + _chunk(START))
             piece = text("x" * size)
-            together = max(1, _AT_ONCE // len(piece))
+            together = max(1, _CHUNK_SIZE // len(piece))
             for start in range(0, count, together):
                 writer.write(_chunk(piece * min(together, count - start)))
                 await writer.drain()

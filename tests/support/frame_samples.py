@@ -1,6 +1,6 @@
-"""What the event-stream tests share: golden frames, ways to cut bytes, a writer of damaged frames, a strategy.
+"""Shared by the event-stream tests: golden frames, splitting of bytes, damaged frames, Hypothesis strategies.
 
-The golden frames are hand-written hex, so that reader and writer are held against the format and not each other.
+The golden frames are hand-written hex, so that decoder and encoder are checked against the format, not each other.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from bedrock_stream.errors import BedrockStreamError
 from bedrock_stream.eventstream import Decoder, Frame, HeaderValue, Int8, Int16, Int32, Int64
 
 crc32: Callable[[bytes], int] = mkPredefinedCrcFun("crc-32")
-"""The second CRC-32, which shares no code with the decoder's."""
+"""An independent CRC-32, which shares no code with the decoder's."""
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 JSON = "application/json"
@@ -117,7 +117,7 @@ CHUNK = SAMPLES["chunk"][0]
 
 
 def sealed(block: bytes = b"", payload: bytes = b"", *, length: int | None = None, headers: int | None = None) -> bytes:
-    """A frame whose checksums hold, whatever its declared lengths and its header block say."""
+    """Build a frame with valid checksums from any header block and any declared lengths."""
     total = 16 + len(block) + len(payload) if length is None else length
     lengths = pack(">II", total, len(block) if headers is None else headers)
     body = lengths + pack(">I", crc32(lengths)) + block + payload
@@ -128,7 +128,7 @@ Plain: TypeAlias = tuple[dict[str, tuple[type, HeaderValue]], bytes]
 
 
 def plain(frame: Frame) -> Plain:
-    """A frame in a form where `True` and `1` differ and the width of an int does not matter."""
+    """Convert a frame to a form in which `True` and `1` differ and the width of an int does not matter."""
     headers = {
         name: (bool if isinstance(value, bool) else int if isinstance(value, int) else type(value), value)
         for name, value in frame.headers.items()
@@ -137,7 +137,7 @@ def plain(frame: Frame) -> Plain:
 
 
 class Outcome(NamedTuple):
-    """All that a stream of bytes came to."""
+    """The result of decoding a stream of bytes."""
 
     frames: list[Plain]
     error: type[BedrockStreamError] | None
@@ -145,7 +145,7 @@ class Outcome(NamedTuple):
 
 
 def read(pieces: Iterable[bytes | bytearray | memoryview]) -> Outcome:
-    """Feed all pieces and finish. What was delivered before a failure is kept."""
+    """Feed all pieces to a decoder and finish it. Frames delivered before a failure are part of the result."""
     decoder = Decoder()
     frames: list[Frame] = []
     failure: BedrockStreamError | None = None
@@ -157,21 +157,24 @@ def read(pieces: Iterable[bytes | bytearray | memoryview]) -> Outcome:
         failure = error
     else:
         assert decoder.pending == 0
-    assert decoder.error is failure, "a failure was not remembered"
+    assert decoder.error is failure, "the decoder did not store its failure"
     return Outcome(
         [plain(frame) for frame in frames], type(failure) if failure else None, str(failure) if failure else ""
     )
 
 
 def cut(data: bytes, cuts: Iterable[int]) -> list[bytes]:
-    """The pieces of `data` between the given places."""
-    places = sorted({0, len(data), *(min(place, len(data)) for place in cuts)})
-    return [data[start:end] for start, end in pairwise(places)]
+    """Split `data` at the given offsets."""
+    offsets = sorted({0, len(data), *(min(offset, len(data)) for offset in cuts)})
+    return [data[start:end] for start, end in pairwise(offsets)]
 
 
 def read_every_way(data: bytes, cuts: Sequence[int] = ()) -> Outcome:
-    """Read `data` whole, byte by byte, at `cuts`, in two pieces, with empty pieces, in other types of buffer, behind a
-    good frame and before one; demand the same answer each time and return it."""
+    """Decode `data` in many ways, check that the result is always the same, and return it.
+
+    The ways: at once, byte by byte, split at `cuts`, in two pieces, with empty pieces, as other buffer types, after a
+    valid frame and before one.
+    """
     expected = read([data])
     ways: dict[str, Sequence[bytes | bytearray | memoryview]] = {
         "byte by byte": [data[i : i + 1] for i in range(len(data))],
@@ -180,16 +183,16 @@ def read_every_way(data: bytes, cuts: Sequence[int] = ()) -> Outcome:
         "as bytearrays": [bytearray(part) for part in cut(data, cuts)],
         "as memoryviews": [memoryview(part) for part in cut(data, cuts)],
     }
-    for place in {1, 4, 11, 12, 13, 15, 16, len(data) // 2, len(data) - 4, len(data) - 1}:
-        ways[f"in two at {place}"] = [data[:place], data[place:]] if place >= 0 else [data]
+    for offset in {1, 4, 11, 12, 13, 15, 16, len(data) // 2, len(data) - 4, len(data) - 1}:
+        ways[f"in two at {offset}"] = [data[:offset], data[offset:]] if offset >= 0 else [data]
     for way, pieces in ways.items():
         assert read(pieces) == expected, way
 
     good = plain(SAMPLES["event"][1])
     for parts in ([EVENT + data], [EVENT, data], cut(EVENT + data, cuts)):
-        behind = read(parts)
-        assert behind.frames == [good, *expected.frames]
-        assert behind.error is expected.error
+        outcome = read(parts)
+        assert outcome.frames == [good, *expected.frames]
+        assert outcome.error is expected.error
     if expected.error is None:
         for parts in ([data + EVENT], [data, EVENT], cut(data + EVENT, cuts)):
             assert read(parts) == Outcome([*expected.frames, good], None, "")
@@ -197,7 +200,7 @@ def read_every_way(data: bytes, cuts: Sequence[int] = ()) -> Outcome:
 
 
 names = st.text(min_size=1, max_size=40).filter(lambda name: len(name.encode()) <= 255)
-_MILLISECONDS = st.integers(-62_135_596_800_000, 253_402_300_799_999)  # what a datetime holds: the years 1 to 9999
+_MILLISECONDS = st.integers(-62_135_596_800_000, 253_402_300_799_999)  # the range of datetime: the years 1 to 9999
 values: st.SearchStrategy[HeaderValue] = st.one_of(
     st.booleans(),
     st.integers(-(1 << 7), (1 << 7) - 1).map(Int8),

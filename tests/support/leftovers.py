@@ -1,4 +1,4 @@
-"""What a process has open: sockets, tasks, threads. A test counts them before and after, and nothing may be left."""
+"""Count the open sockets, tasks and threads of the process before and after a block, and check that none are left."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from typing import NamedTuple
 __all__ = ("SOON", "Open", "nothing_left", "open_sockets")
 
 SOON = 0.25
-"""Seconds within which whatever was left must be free."""
+"""Seconds within which everything must be closed."""
 
 _DESCRIPTORS = "/proc/self/fd"
 
 
 class Open(NamedTuple):
-    """What is open now."""
+    """Numbers of open sockets, tasks and threads."""
 
     sockets: int
     tasks: int
@@ -26,12 +26,15 @@ class Open(NamedTuple):
 
     @classmethod
     def now(cls) -> Open:
-        """Count it. Call it on the loop whose tasks are meant."""
+        """Count what is open now, with the tasks of the running event loop."""
         return cls(open_sockets(), len(asyncio.all_tasks()), threading.active_count())
 
 
 def open_sockets() -> int:
-    """Sockets of this process, both ends of a connection to itself; 0 where the system does not tell."""
+    """Return the number of sockets of this process, or 0 where /proc is missing.
+
+    A connection of the process to itself counts twice.
+    """
     if not os.path.isdir(_DESCRIPTORS):
         return 0
     return sum(_is_socket(number) for number in os.listdir(_DESCRIPTORS))
@@ -40,15 +43,15 @@ def open_sockets() -> int:
 def _is_socket(number: str) -> bool:
     try:
         return os.readlink(f"{_DESCRIPTORS}/{number}").startswith("socket:")
-    except OSError:  # the descriptor of the listing itself
+    except OSError:  # listdir's own descriptor
         return False
 
 
 @asynccontextmanager
 async def nothing_left(*, kept: int = 0, within: float = SOON) -> AsyncIterator[None]:
-    """Whatever is opened inside is closed behind it, but for that many connections `kept` for later use.
+    """Check that the block closes what it opens, except for up to `kept` idle connections.
 
-    Such a connection to a server in this process is two sockets, and a task of the server.
+    An idle connection to a server in this process counts as two sockets and one task of the server.
     """
     before = Open.now()
     yield
@@ -58,4 +61,4 @@ async def nothing_left(*, kept: int = 0, within: float = SOON) -> AsyncIterator[
             while any(now > limit for now, limit in zip(Open.now(), most, strict=True)):
                 await asyncio.sleep(0.001)
     except TimeoutError:
-        raise AssertionError(f"at most {most} was expected, {Open.now()} is left: {asyncio.all_tasks()}") from None
+        raise AssertionError(f"expected at most {most}, got {Open.now()}: {asyncio.all_tasks()}") from None

@@ -6,13 +6,12 @@ import asyncio
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from functools import partial
 
 import uvicorn
 
 from bedrock_stream.cli.playground import create_app, end_answers, on_emulator
-from bedrock_stream.cli.serving import serve_until_cancelled
 from bedrock_stream.testing import Emulator
+from tests.support.web_app import EventDrivenServer
 
 TOKEN = "a-token-of-this-test"
 
@@ -22,11 +21,12 @@ async def served(emulator: Emulator) -> AsyncIterator[str]:
     """Serve the playground, which starts the emulator; yield its address without the token."""
     app = create_app(token=TOKEN, opening=on_emulator(emulator))
     config = uvicorn.Config(app, access_log=False, log_level="error", ws="none", lifespan="on")
+    server = EventDrivenServer(config)
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        serving = asyncio.create_task(serve_until_cancelled(config, listener, partial(end_answers, app)))
+        serving = asyncio.create_task(server.serve([listener]))
         try:
             yield f"http://127.0.0.1:{listener.getsockname()[1]}"
         finally:
-            serving.cancel()
-            await asyncio.wait([serving])
-    assert serving.cancelled()
+            server.stop()
+            await end_answers(app)
+            await serving

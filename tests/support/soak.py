@@ -1,11 +1,11 @@
-"""Thousands of streams at once, some with each fault, some left early: all accounted for, and nothing left behind.
+"""Soak test: thousands of concurrent streams, some with each fault, some left early, all of them checked.
 
     python -m tests.support.soak --streams 10000 --at-once 2000 --cancel 0.2 --fault 0.05
 
-Each stream says in its prompt what shall befall it, so each outcome is held against what was asked for. The emulator
-is a process of its own: what is counted here is the client's alone. Prints the figures, and exits with 1 if a stream
-ended otherwise than it had to, or if a socket, task, thread, warning or object is left. A seed makes the same plan
-again. `test_soak` runs a small one.
+The prompt of each stream names the fault that the emulator plays, so each outcome is compared with the expected one.
+The emulator runs in its own process, so that only the client is measured here. Prints the figures, and exits with 1 if
+a stream ended in an unexpected way, or if a socket, task, thread, warning or object is left. The same seed makes the
+same plan. `test_soak` runs a small one.
 """
 
 from __future__ import annotations
@@ -54,10 +54,10 @@ __all__ = ("FAULTS", "Figures", "Plan", "run")
 
 MODEL = "anthropic.claude-3-sonnet-20240229-v1:0"
 SILENCE = 1.0
-"""Seconds after which a stream that is told to fall silent is given up."""
+"""The time limit, in seconds, of streams whose fault is silence."""
 
-COME_AND_GO = 5_000
-"""Blocks of memory that caches and free lists hold or do not, however many streams there were."""
+CACHED_BLOCKS = 5_000
+"""Blocks of memory by which caches and free lists vary, however many streams there were."""
 
 FAULTS: dict[str, tuple[Step, type[errors.BedrockStreamError]]] = {
     "refused": (http_error(429, "ThrottlingException", "No."), errors.Throttled),
@@ -74,88 +74,88 @@ FAULTS: dict[str, tuple[Step, type[errors.BedrockStreamError]]] = {
     "hang": (hang_before_headers(), errors.FirstEventTimeout),
     "page": (wrong_content_type(), errors.NotAnEventStream),
 }
-WAYS = ("break", "drop", "close", "cancel", "timeout")
-"""How a stream is left early."""
+LEAVE_BY = ("break", "drop", "close", "cancel", "timeout")
+"""The ways to leave a stream early."""
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
-    """How much of what."""
+    """The parameters of a run."""
 
     streams: int = 10_000
     at_once: int = 2_000
     cancel: float = 0.2
-    """The part of the streams that are left early."""
+    """The fraction of streams that are left early."""
     fault: float = 0.05
-    """The part of the streams that meet each of the faults."""
+    """The fraction of streams for each of the faults."""
     seed: int = 1
 
 
-class Fate(msgspec.Struct, frozen=True):
-    """What shall befall one stream."""
+class Scenario(msgspec.Struct, frozen=True):
+    """The plan for one stream."""
 
     fault: str | None
-    way: str | None
-    place: float
-    """How far into the answer: of the fault, and of leaving."""
+    leave: str | None
+    position: float
+    """The fraction of the response after which the fault occurs, or the stream is left."""
     converse: bool
 
 
 class Figures(msgspec.Struct, kw_only=True):
-    """What came of it."""
+    """The results of a run."""
 
     outcomes: Counter[str]
     wrong: list[str]
-    """Streams that ended otherwise than they had to."""
+    """Streams that ended in an unexpected way."""
     warned: int
-    """`ResourceWarning`s; one for each stream that was dropped."""
+    """`ResourceWarning`s, one for each dropped stream."""
     seconds: float
     events: int
     grown: int
-    """Blocks of memory, most of them below 512 bytes, that there are more than before."""
+    """Growth in blocks of memory, most of which are smaller than 512 bytes."""
     left: dict[str, int]
-    """What was there at the end that was not there before."""
+    """Counts of what exists at the end and did not exist before."""
 
     @property
     def clean(self) -> bool:
-        """Whether everything went as it had to."""
+        """True if every stream ended as expected and nothing is left."""
         return not self.wrong and not any(self.left.values()) and self.warned == self.outcomes["dropped"]
 
 
 # ----------------------------------------------------------------------------------------------------------- one stream
 
 
-def fates(plan: Plan) -> list[Fate]:
-    """What shall befall each stream, the same for the same seed."""
-    dice, kinds = Random(plan.seed), list(FAULTS)  # noqa: S311 - what has to repeat cannot be secret
-    made = []
+def scenarios(plan: Plan) -> list[Scenario]:
+    """Return the plan of each stream, the same for the same seed."""
+    dice, kinds = Random(plan.seed), list(FAULTS)  # noqa: S311 - repeatable, and not for secrets
+    plans = []
     for _ in range(plan.streams):
         drawn = int(dice.random() / plan.fault) if plan.fault else len(kinds)
-        way: str | None = dice.choice(WAYS)
+        leave: str | None = dice.choice(LEAVE_BY)
         fault = kinds[drawn] if drawn < len(kinds) else None
         if dice.random() >= plan.cancel:
-            way = None
-        elif fault and way == "drop":  # a fault that has come already closed the stream, and then nothing warns
-            way = "break"
-        made.append(Fate(fault, way, 0.2 + 0.6 * dice.random(), dice.random() < 0.5))
-    return made
+            leave = None
+        elif fault and leave == "drop":  # a fault closes the stream, and a closed stream is dropped without a warning
+            leave = "break"
+        plans.append(Scenario(fault, leave, 0.2 + 0.6 * dice.random(), dice.random() < 0.5))
+    return plans
 
 
-def start(client: Client, fate: Fate) -> Stream:
-    prompt = f"fault={fate.fault} at={fate.place:.3f}" if fate.fault else "Tell me something."
+def start(client: Client, scenario: Scenario) -> Stream:
+    prompt = f"fault={scenario.fault} at={scenario.position:.3f}" if scenario.fault else "Tell me something."
     limits = Timeouts(connect=120, pool=None, first_event=120, idle=120)
-    if fate.fault == "stall":
+    if scenario.fault == "stall":
         limits = msgspec.structs.replace(limits, idle=SILENCE)
-    elif fate.fault == "hang":
+    elif scenario.fault == "hang":
         limits = msgspec.structs.replace(limits, first_event=SILENCE)
-    return client.stream(MODEL, prompt, use_converse=fate.converse, timeouts=limits)
+    return client.stream(MODEL, prompt, use_converse=scenario.converse, timeouts=limits)
 
 
-async def live(client: Client, fate: Fate, events: list[int]) -> str:
-    """Live one stream through; returns what became of it in one word."""
-    stream = start(client, fate)
-    many = int(40 * fate.place)
+async def read_or_leave(client: Client, scenario: Scenario, events: list[int]) -> str:
+    """Read or leave one stream as planned; return the outcome in one word."""
+    stream = start(client, scenario)
+    many = int(40 * scenario.position)
     try:
-        match fate.way:
+        match scenario.leave:
             case "drop":
                 async for _ in stream:
                     if stream.delivered == many:
@@ -166,12 +166,12 @@ async def live(client: Client, fate: Fate, events: list[int]) -> str:
                         await stream.aclose()
                         return "left"
             case "timeout":
-                async with asyncio.timeout(fate.place):
+                async with asyncio.timeout(scenario.position):
                     await stream.response()
             case _:
                 async with stream:
                     async for _ in stream:
-                        if fate.way == "break" and stream.delivered == many:
+                        if scenario.leave == "break" and stream.delivered == many:
                             return "left"
     except errors.BedrockStreamError as error:
         return type(error).__name__
@@ -182,29 +182,29 @@ async def live(client: Client, fate: Fate, events: list[int]) -> str:
     return "finished"
 
 
-async def judged(client: Client, fate: Fate, events: list[int], wrong: list[str]) -> str:
-    """Live it through, and see whether it ended as it had to."""
-    task = asyncio.ensure_future(live(client, fate, events))
-    if fate.way == "cancel":
-        asyncio.get_running_loop().call_later(fate.place, task.cancel)
+async def run_one(client: Client, scenario: Scenario, events: list[int], wrong: list[str]) -> str:
+    """Run one stream, and note an unexpected outcome in `wrong`."""
+    task = asyncio.ensure_future(read_or_leave(client, scenario, events))
+    if scenario.leave == "cancel":
+        asyncio.get_running_loop().call_later(scenario.position, task.cancel)
     try:
         outcome = await task
     except asyncio.CancelledError:  # before it began
         outcome = "left"
-    due = {FAULTS[fate.fault][1].__name__ if fate.fault else "finished"}
-    if fate.way is not None:  # which of the two comes first is a race
-        due |= {"left", "dropped"}
-    if outcome not in due:
-        wrong.append(f"{fate}: {outcome}, expected {' or '.join(sorted(due))}")
+    expected = {FAULTS[scenario.fault][1].__name__ if scenario.fault else "finished"}
+    if scenario.leave is not None:  # the fault and leaving race
+        expected |= {"left", "dropped"}
+    if outcome not in expected:
+        wrong.append(f"{scenario}: {outcome}, expected {' or '.join(sorted(expected))}")
     return outcome
 
 
-# --------------------------------------------------------------------------------------------------------- all of them
+# ------------------------------------------------------------------------------------------------------- a complete run
 
 
 async def run(plan: Plan) -> Figures:
-    """Live through all streams of a plan; what is left is counted after the client is closed."""
-    room_for(4 * plan.at_once + 100)
+    """Run all streams of a plan, close the client, and count what is left."""
+    raise_file_limit(4 * plan.at_once + 100)
     wrong: list[str] = []
     events = [0]
     others = streams_alive()
@@ -227,8 +227,8 @@ async def run(plan: Plan) -> Figures:
         "tasks": after.open.tasks - before.open.tasks,
         "threads": after.open.threads - before.open.threads,
         "streams": after.streams - others,
-        "blocks of memory": grown if grown > COME_AND_GO else 0,
-        "answers in the emulator": emulator["open"],
+        "blocks of memory": grown if grown > CACHED_BLOCKS else 0,
+        "responses in the emulator": emulator["open"],
         "sockets in the emulator": emulator["sockets"],
     }
     return Figures(
@@ -250,18 +250,18 @@ async def soak(url: str, plan: Plan, events: list[int], wrong: list[str]) -> lis
     ) as client:
         turn = asyncio.Semaphore(plan.at_once)
 
-        async def one(fate: Fate) -> str:
+        async def one(scenario: Scenario) -> str:
             async with turn:
-                return await judged(client, fate, events, wrong)
+                return await run_one(client, scenario, events, wrong)
 
-        outcomes = await asyncio.gather(*map(one, fates(plan)))
+        outcomes = await asyncio.gather(*map(one, scenarios(plan)))
         if client.stats().open_streams or client.stats().waiting:
             wrong.append(f"slots are still taken: {client.stats()}")
     return outcomes
 
 
 class Held(NamedTuple):
-    """What there is of what must go."""
+    """Counts of objects that must be freed."""
 
     open: Open
     streams: int
@@ -269,7 +269,7 @@ class Held(NamedTuple):
 
 
 async def settled() -> Held:
-    """What there is once nothing more goes."""
+    """Return the counts once they no longer change."""
     last = None
     for _ in range(20):
         gc.collect()
@@ -282,12 +282,12 @@ async def settled() -> Held:
 
 
 def streams_alive() -> int:
-    """Streams, and answers under them, that are in memory; a caller of `run` may keep some of its own."""
+    """Return the number of streams and of HTTP responses in memory, which includes those of the caller of `run`."""
     return sum(type(thing) in (Stream, HttpResponse) for thing in gc.get_objects())
 
 
-def room_for(descriptors: int) -> None:
-    """Raise the soft limit of open files as far as need be and may be."""
+def raise_file_limit(descriptors: int) -> None:
+    """Raise the soft limit of open files to `descriptors`, as far as the hard limit permits."""
     try:
         import resource
     except ImportError:  # Windows has no such limit
@@ -298,12 +298,12 @@ def room_for(descriptors: int) -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, most), hard))
 
 
-# --------------------------------------------------------------------------------------------------- the other process
+# ---------------------------------------------------------------------------------------------------- the other process
 
 
 @contextlib.asynccontextmanager
 async def served() -> AsyncIterator[tuple[str, Callable[[], Any]]]:
-    """An emulator in a process of its own: its address, and what tells what is open there once all is quiet."""
+    """Run an emulator in its own process; yield its URL and a function that counts what is open when it is idle."""
     server = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
@@ -321,26 +321,26 @@ async def served() -> AsyncIterator[tuple[str, Callable[[], Any]]]:
         assert server.stdin is not None
         assert server.stdout is not None
         server.stdin.write(b"report\n")
-        found: dict[str, int] = json.loads(await server.stdout.readline())
-        return found
+        counts: dict[str, int] = json.loads(await server.stdout.readline())
+        return counts
 
     try:
         yield url, report
     finally:
-        server.stdin.close()  # which ends it, as the end of this process would
+        server.stdin.close()  # stops it, as the end of this process would
         await server.wait()
 
 
-def befall(request: ReceivedRequest) -> Step | None:
-    """The fault that a prompt asks for."""
-    asked = re.search(rb"fault=(\w+) at=([\d.]+)", request.body)
-    return unscripted(FAULTS[asked[1].decode()][0], at=float(asked[2])) if asked else None
+def fault_of(request: ReceivedRequest) -> Step | None:
+    """Return the fault that the prompt names, as an emulator script."""
+    match = re.search(rb"fault=(\w+) at=([\d.]+)", request.body)
+    return unscripted(FAULTS[match[1].decode()][0], at=float(match[2])) if match else None
 
 
 async def serve() -> None:
-    room_for(20_000)
+    raise_file_limit(20_000)
     before = open_sockets()
-    async with Emulator(script=befall, keep_requests=0) as emulator:
+    async with Emulator(script=fault_of, keep_requests=0) as emulator:
         print(emulator.url, flush=True)
         while await asyncio.to_thread(sys.stdin.readline):
             await emulator.wait_until_idle()
@@ -348,7 +348,7 @@ async def serve() -> None:
             print(json.dumps({"open": emulator.open_streams, "sockets": open_sockets() - before - 1}), flush=True)
 
 
-# --------------------------------------------------------------------------------------------------------- on a console
+# --------------------------------------------------------------------------------------------------------- command line
 
 
 def show(plan: Plan, figures: Figures) -> None:
@@ -356,8 +356,8 @@ def show(plan: Plan, figures: Figures) -> None:
     print(f"{figures.events} events in {figures.seconds:.1f} s\n")
     for outcome, count in sorted(figures.outcomes.items(), key=lambda item: -item[1]):
         print(f"  {outcome:28} {count:7}")
-    print(f"\n  {'ended otherwise than due':28} {len(figures.wrong):7}")
-    print(f"  {'warned of a drop':28} {figures.warned:7}  of {figures.outcomes['dropped']}")
+    print(f"\n  {'unexpected outcomes':28} {len(figures.wrong):7}")
+    print(f"  {'warnings of a drop':28} {figures.warned:7}  of {figures.outcomes['dropped']}")
     for what, count in figures.left.items():
         print(f"  {'left: ' + what:31} {count:4}")
     print(f"  {'growth in blocks of memory':28} {figures.grown:7}")
@@ -373,16 +373,16 @@ def main() -> None:
         parser.add_argument(f"--{name.replace('_', '-')}", type=type(value), default=value)
     parser.add_argument("--uvloop", action="store_true")
     parser.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
-    given = vars(parser.parse_args())
-    if given.pop("serve"):
+    arguments = vars(parser.parse_args())
+    if arguments.pop("serve"):
         asyncio.run(serve())
         return
     factory = None
-    if given.pop("uvloop"):
+    if arguments.pop("uvloop"):
         import uvloop
 
         factory = uvloop.new_event_loop
-    plan = Plan(**given)
+    plan = Plan(**arguments)
     with asyncio.Runner(loop_factory=factory) as runner:
         figures = runner.run(run(plan))
     show(plan, figures)

@@ -1,4 +1,4 @@
-"""A plain socket server that says what a test tells it, and sees exactly what arrives and when a peer leaves."""
+"""A plain socket server that sends exactly the bytes a test chooses, and records requests and disconnects."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ STREAM_HEAD = (
 
 
 def frame(kind: str, body: Any) -> bytes:
-    """An event as Bedrock frames it."""
+    """Encode an event as Bedrock frames it."""
     headers = {":event-type": kind, ":content-type": "application/json", ":message-type": "event"}
     return encode_frame(Frame(dict(headers), json.dumps(body).encode()))
 
 
 def exception(kind: str, message: str) -> bytes:
-    """An exception as Bedrock frames it."""
+    """Encode an exception as Bedrock frames it."""
     headers = {":exception-type": kind, ":content-type": "application/json", ":message-type": "exception"}
     return encode_frame(Frame(dict(headers), json.dumps({"message": message}).encode()))
 
 
 def text(piece: str, index: int = 0) -> bytes:
-    """A text delta."""
+    """Encode a text delta."""
     return frame("contentBlockDelta", {"contentBlockIndex": index, "delta": {"text": piece}, "p": "abc"})
 
 
@@ -42,13 +42,13 @@ END = frame("messageStop", {"stopReason": "end_turn"}) + frame(
 
 
 class Connection:
-    """One request, and the means to answer it."""
+    """One request, and the methods to respond to it."""
 
     def __init__(self, head: bytes, body: bytes, transport: asyncio.Transport, closed: asyncio.Event) -> None:
         self.head = head
         self.body = body
         self.closed = closed
-        """Set once the peer has left."""
+        """Set once the peer has disconnected."""
         self._transport = transport
 
     @property
@@ -61,7 +61,7 @@ class Connection:
         return {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines if line)}
 
     def begin(self) -> None:
-        """Send the head of a stream."""
+        """Send the response head of a stream."""
         self.write(STREAM_HEAD)
 
     def chunk(self, data: bytes) -> None:
@@ -76,11 +76,11 @@ class Connection:
         self._transport.write(data)
 
     def close(self) -> None:
-        """Close inside whatever was being said."""
+        """Close the connection, whatever is incomplete."""
         self._transport.close()
 
     def reset(self) -> None:
-        """Break the connection off hard."""
+        """Reset the connection."""
         sock = self._transport.get_extra_info("socket")
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self._transport.abort()
@@ -90,12 +90,12 @@ Answer = Callable[[Connection], Coroutine[Any, Any, None]]
 
 
 async def silence(connection: Connection) -> None:
-    """Say nothing until the peer leaves."""
+    """Send nothing until the peer disconnects."""
     await connection.closed.wait()
 
 
 async def begin_and_wait(connection: Connection) -> None:
-    """A stream that says hello, begins to call a tool, and never ends."""
+    """Send a text delta and the start of a tool call, then nothing more."""
     call = {"toolUseId": "call-1", "name": "look"}
     connection.begin()
     connection.chunk(
@@ -105,7 +105,7 @@ async def begin_and_wait(connection: Connection) -> None:
 
 
 class SocketServer:
-    """Listens on loopback; each request is answered by `answer`. The connection stays open unless that closes it."""
+    """A server on loopback that handles each request with `answer`, which closes the connection if it should close."""
 
     def __init__(self, answer: Answer) -> None:
         self.answer = answer
@@ -113,12 +113,12 @@ class SocketServer:
         self._change = asyncio.Event()
         self.url = ""
         self.peers: set[_Peer] = set()
-        """Connections that are open."""
+        """Open connections."""
         self.connections: list[Connection] = []
-        """Requests, in the order they came."""
+        """Requests, in the order of arrival."""
 
     async def arrived(self, count: int) -> list[Connection]:
-        """Wait for that many requests in all."""
+        """Wait until `count` requests have arrived in all, and return them."""
         while len(self.connections) < count:
             await self._change.wait()
         return self.connections

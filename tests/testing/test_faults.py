@@ -42,6 +42,7 @@ from bedrock_stream.testing import (
     unscripted,
     wrong_content_type,
 )
+from tests.conftest import QUICK_RETRIES
 from tests.support.emulator_client import (
     CLAUDE,
     GPT_OSS,
@@ -285,7 +286,7 @@ def test_invalid_arguments_of_chance() -> None:
     ],
 )
 async def test_the_client_raises_a_specific_error_for_each_fault(fault: Step, kind: type[BedrockStreamError]) -> None:
-    async with Emulator(script=lambda _: fault) as emulator, client_of(emulator) as client:
+    async with Emulator(script=lambda _: fault) as emulator, client_of(emulator, retry=QUICK_RETRIES) as client:
         with pytest.raises(kind):
             await client.generate(MODEL, "Hello")
 

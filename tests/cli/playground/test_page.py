@@ -13,6 +13,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
+import pytest_asyncio
 from playwright.async_api import Browser, ConsoleMessage, Page, async_playwright, expect
 
 from bedrock_stream.cli.playground.scenes import MARKUP, STARTERS, play_scene
@@ -29,7 +30,11 @@ from bedrock_stream.testing import (
 )
 from tests.support.playground_server import TOKEN, served
 
-pytestmark = pytest.mark.timeout(120)  # a browser on a busy machine
+# One event loop and one browser serve all tests of this module; each test has a page and a server of its own.
+pytestmark = [
+    pytest.mark.asyncio(loop_scope="module"),
+    pytest.mark.timeout(120),  # a browser on a busy machine
+]
 
 TIMEOUT = 30_000  # milliseconds
 expect.set_options(timeout=TIMEOUT)
@@ -46,7 +51,7 @@ def find_browser(bundled: str) -> str:
     pytest.skip(problem)
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def browser() -> AsyncIterator[Browser]:
     async with async_playwright() as playwright:
         path = find_browser(playwright.chromium.executable_path)
@@ -58,10 +63,10 @@ async def browser() -> AsyncIterator[Browser]:
 @pytest.fixture
 def emulator() -> Emulator:
     """Return an emulator that the playground starts, slow enough for deltas to be drawn one by one."""
-    return Emulator(pace=0.02, script=play_scene)
+    return Emulator(pace=0.004, script=play_scene)
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="module")
 async def page(browser: Browser, emulator: Emulator) -> AsyncIterator[Page]:
     """Yield the loaded page. Any error or warning of the browser fails the test."""
     problems: list[str] = []
@@ -71,7 +76,7 @@ async def page(browser: Browser, emulator: Emulator) -> AsyncIterator[Page]:
             problems.append(message.text)
 
     async with served(emulator) as address:
-        opened = await browser.new_page()
+        opened = await browser.new_page()  # with cookies and storage of its own
         opened.set_default_timeout(TIMEOUT)
         opened.on("console", record)
         opened.on("pageerror", lambda error: problems.append(str(error)))
@@ -92,6 +97,8 @@ async def send(page: Page, prompt: str) -> None:
 
 
 async def ended(page: Page) -> None:
+    # `expect` alone would notice up to a second late: it polls less and less often.
+    await page.wait_for_function("() => !document.getElementById('send').hidden")
     await expect(page.get_by_role("button", name="Send", exact=True)).to_be_visible()
 
 
@@ -427,6 +434,7 @@ async def test_elements_behind_a_panel_are_inert(page: Page) -> None:
         assert await page.evaluate(inside)
     await expect(page.get_by_label("Your message")).not_to_be_focused()
     await page.set_viewport_size({"width": 1280, "height": 800})  # the panel is next to the conversation
+    await page.wait_for_function("() => !document.querySelector('.chat').inert")  # the page notices a frame later
     await page.get_by_label("Your message").focus()
     await expect(page.get_by_label("Your message")).to_be_focused()
     await page.set_viewport_size({"width": 390, "height": 844})
