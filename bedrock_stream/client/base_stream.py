@@ -261,6 +261,7 @@ class BaseStream(Generic[_E]):
             if not await self._retry(error, response):
                 if not self._incoming.release():  # what was received before the failure is delivered first
                     raise
+                self._report_events()
                 self._stop(error)
 
     async def _retry(self, error: BedrockStreamError, response: HttpResponse) -> bool:
@@ -324,12 +325,15 @@ class BaseStream(Generic[_E]):
         failure = incoming.receive(data)
         if incoming.begun is not begun:
             self._attempts.succeeded()
-        if ready and self._attempts.observers:
-            self._attempts.observers.tell("came", ready)
+        self._report_events()
         if failure is not None:
             if not ready:
                 raise failure
             self._stop(failure)
+
+    def _report_events(self) -> None:
+        if self._ready and self._attempts.observers:
+            self._attempts.observers.tell("came", self._ready)
 
     def _end(self) -> None:
         """Take the end of the body. Raises `StreamInterrupted` if the message has not ended, and `ToolInputError`."""

@@ -155,7 +155,7 @@ class Client:
         if not tools:
             raise ConfigurationError("tools", "run_tools() needs at least one function", "use stream() instead")
         if not read.keep:
-            raise ConfigurationError("keep", "False keeps nothing to find calls in", "leave keep=False out")
+            raise ConfigurationError("keep", "is False, so no tool calls are assembled", "leave keep=False out")
         first = read_prompt(prompt)
 
         def start(messages: tuple[Message, ...]) -> Stream:

@@ -11,7 +11,6 @@ from collections.abc import Callable, Sequence
 
 from ..errors import (
     BedrockStreamError,
-    ClientClosed,
     ConnectionFailed,
     CredentialsUnavailable,
     FirstContentTimeout,
@@ -144,18 +143,24 @@ class Retries:
         """
         # A pooled connection that the other side had closed says nothing about the target: replace it at once, once.
         stale = first and isinstance(error, ConnectionFailed) and error.dropped
-        if not stale:
-            self._judge(error)
-            if _is_worth_another_target(error):
-                index = next(filter(self._is_up, self._untried), None)
-                if index is not None:
-                    self._untried.remove(index)
-                    return index, 0.0
+        if stale and self._wait(error, elapsed) is not None:
+            return self.index, 0.0
+        self._judge(error)
+        if _is_worth_another_target(error):
+            index = next(filter(self._is_up, self._untried), None)
+            if index is not None:
+                self._untried.remove(index)
+                return index, 0.0
+        wait = self._wait(error, elapsed)
+        return None if wait is None else (self._first_up(), wait)
+
+    def _wait(self, error: BedrockStreamError, elapsed: float) -> float | None:
+        """Count a retry and return the seconds to wait for it; None if the policy or the budget allows none."""
         wait = self._policy.wait(error, self._retries, elapsed, self._chance())
         if wait is None or (self._policy.budget and not self._budget.take()):
             return None
         self._retries += 1
-        return (self.index, 0.0) if stale else (self._first_up(), wait)
+        return wait
 
     def _judge(self, error: BedrockStreamError) -> None:
         if not self._breakers:
@@ -173,4 +178,4 @@ class Retries:
 
 
 def _is_worth_another_target(error: BedrockStreamError) -> bool:
-    return (error.retryable or isinstance(error, _WORTH_ANOTHER_TARGET)) and not isinstance(error, ClientClosed)
+    return error.retryable or isinstance(error, _WORTH_ANOTHER_TARGET)

@@ -42,7 +42,7 @@ class Stream(BaseStream[Event]):
         Raises what reading would, and `ConfigurationError` with `keep=False`.
         """
         if not self._call.keep:
-            raise ConfigurationError("keep", "False keeps nothing to make a response of", "leave keep=False out")
+            raise ConfigurationError("keep", "is False, so no Response is assembled", "leave keep=False out")
         await self._drain()
         response = self.partial
         assert response is not None  # noqa: S101 - with `keep` it is assembled

@@ -48,20 +48,20 @@ class StreamTimer:
         "_progress_at",
         "_since",
         "_spent",
+        "_stream",
         "_total",
         "_unread",
-        "_watched",
     )
 
     def __init__(
-        self, loop: _Loop, watched: TimedStream, unread: float | None, total: tuple[float, float] | None = None
+        self, loop: _Loop, stream: TimedStream, unread: float | None, total: tuple[float, float] | None = None
     ) -> None:
         """`total` is the limit of the whole call, and the loop's time at its start."""
         self._loop = loop
         self._total = total
-        self._watched = weakref.ref(watched)
+        self._stream = weakref.ref(stream)
         self._unread = unread
-        self._progress = watched.delivered
+        self._progress = stream.delivered
         self._progress_at = loop.time()
         self._deadline: float | None = None  # of the current wait
         self._since = self._spent = 0.0
@@ -114,8 +114,8 @@ class StreamTimer:
 
     def tick(self) -> None:
         """Report a limit that was reached, or set the time of the next look."""
-        watched = self._watched()
-        if watched is None:
+        stream = self._stream()
+        if stream is None:
             return
         self._handle = None
         now = self._loop.time()
@@ -123,21 +123,21 @@ class StreamTimer:
         if self._total is not None:
             limit, began = self._total
             if now >= began + limit:
-                watched.expire(TotalTimeout, limit, now - began)
+                stream.expire(TotalTimeout, limit, now - began)
                 return
             due = began + limit
         if self._deadline is not None:
             if now >= self._deadline:
-                watched.expire(self._kind, self._limit, now - self._since)
+                stream.expire(self._kind, self._limit, now - self._since)
                 return
             self._progress_at = now
             due = min(due, self._deadline)
         if self._unread is not None:
-            if watched.delivered != self._progress:
-                self._progress, self._progress_at = watched.delivered, now
+            if stream.delivered != self._progress:
+                self._progress, self._progress_at = stream.delivered, now
             idle = now - self._progress_at
             if idle >= self._unread:
-                watched.expire(UnreadTimeout, self._unread, idle)
+                stream.expire(UnreadTimeout, self._unread, idle)
                 return
             due = min(due, now + self._unread / 8)
         self._due = due
@@ -146,6 +146,6 @@ class StreamTimer:
 
 
 def _tick(reference: weakref.ref[StreamTimer]) -> None:
-    watch = reference()
-    if watch is not None:
-        watch.tick()
+    timer = reference()
+    if timer is not None:
+        timer.tick()

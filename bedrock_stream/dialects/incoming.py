@@ -129,6 +129,7 @@ class EventStream:
         self._events.extend(self._held)
         if self.assembly is not None:
             self.assembly.extend(self._held)
+        self._held.clear()
         return True
 
     def finish(self, request_id: str | None) -> None:
@@ -140,12 +141,12 @@ class EventStream:
 
     def _hold_back(self) -> None:
         events = self._events
-        if events and type(events[-1]) is not MessageStart:
-            self.begun = True
-            events.extendleft(reversed(self._held))
-        else:
+        if all(type(event) is MessageStart for event in events):
             self._held.extend(events)
             events.clear()
+        else:
+            self.begun = True
+            events.extendleft(reversed(self._held))
 
 
 class Document:

@@ -434,7 +434,7 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"tools": [by_place]}, r"tools: by_place\(\) has the positional-only parameter a; remove the /"),
     ({"tools": [add], "max_rounds": 0}, "max_rounds: expected a positive int, got 0"),
     ({"tools": [add], "max_rounds": True}, "max_rounds: expected a positive int, got True"),
-    ({"tools": [add], "keep": False}, "keep: False keeps nothing to find calls in"),
+    ({"tools": [add], "keep": False}, "keep: is False, so no tool calls are assembled"),
     ({"tools": [add], "max_tokens": 0}, "max_tokens: expected a positive int, got 0"),
     ({"tools": [add], "prompt": ""}, "prompt: expected a non-empty str, got ''"),
 ]
