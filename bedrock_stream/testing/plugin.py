@@ -44,7 +44,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.fixture
 def bedrock_emulator(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[ThreadedEmulator]:
-    """A local Amazon Bedrock Runtime, and environment variables that point every AWS client under test to it.
+    """Yield a local Amazon Bedrock Runtime; environment variables point every AWS client under test to it.
 
     It runs on a thread of its own, so it serves sync and async tests, blocking clients (boto3) and async ones, with
     pytest-asyncio, anyio's plugin or neither. `script(...)` sets the answer to the next request, `requests` has the
@@ -65,7 +65,7 @@ def bedrock_emulator(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyP
         async def chat():
             return StreamingResponse(stream("amazon.nova-lite-v1:0", "Hello").text_stream)
 
-        async def test_a_reader_who_leaves_ends_the_stream(bedrock_emulator):
+        async def test_a_disconnect_closes_the_stream(bedrock_emulator):
             bedrock_emulator.script(text("Hello"), stall())
             assert await visit(app, "/chat", leave_after=1) == b"Hello"
             await bedrock_emulator.wait_until_idle()

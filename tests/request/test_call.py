@@ -1,4 +1,4 @@
-"""Plans: everything a caller says, in its place in headers and body on either route."""
+"""Calls: all options are in the right headers and body members on both APIs."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ GUARDRAIL = {
     "trace": "enabled",
     "streamProcessingMode": "async",
 }
-AROUND: dict[str, Any] = {
+SETTINGS: dict[str, Any] = {
     "guardrail": GUARDRAIL,
     "performance": "optimized",
     "service_tier": "flex",
@@ -49,15 +49,15 @@ def plan(prompt: Any = "hi", /, model: str = CLAUDE, *, streaming: bool = True, 
 def test_each_route_has_its_operation_and_headers(
     stream: bool, options: dict[str, Any], operation: str, headers: Any
 ) -> None:
-    made = plan(streaming=stream, **options)
-    assert (made.call.operation, made.headers) == (operation, headers)
-    assert made.call.model.id == CLAUDE
-    assert made.call.output is None
+    planned = plan(streaming=stream, **options)
+    assert (planned.call.operation, planned.headers) == (operation, headers)
+    assert planned.call.model.id == CLAUDE
+    assert planned.call.output is None
 
 
-def test_what_surrounds_a_call_stands_in_headers_on_the_native_route() -> None:
-    made = plan(**AROUND)
-    assert dict(made.headers) == {
+def test_request_settings_are_headers_on_the_native_route() -> None:
+    planned = plan(**SETTINGS)
+    assert dict(planned.headers) == {
         "Accept": EVENTS,
         "X-Amzn-Bedrock-Accept": "application/json",
         "X-Amzn-Bedrock-GuardrailIdentifier": "g",
@@ -67,7 +67,7 @@ def test_what_surrounds_a_call_stands_in_headers_on_the_native_route() -> None:
         "X-Amzn-Bedrock-Service-Tier": "flex",
         "X-Amzn-Bedrock-Request-Metadata": '{"team": "a"}',
     }
-    assert made.body == {
+    assert planned.body == {
         "anthropic_version": "bedrock-2023-05-31",
         "max_tokens": 4096,
         "messages": [{"role": "user", "content": [{"type": "text", "text": "hi"}]}],
@@ -75,41 +75,41 @@ def test_what_surrounds_a_call_stands_in_headers_on_the_native_route() -> None:
     }
 
 
-def test_options_of_a_family_stand_in_a_native_body_itself() -> None:
+def test_vendor_options_are_members_of_a_native_body() -> None:
     body = plan(reasoning="low", anthropic_beta=["b"]).body
     assert body["thinking"] == {"type": "enabled", "budget_tokens": 1024}
     assert body["anthropic_beta"] == ["b"]
     assert body["max_tokens"] == 4096 + 1024
 
 
-def test_what_a_conversation_lacks_is_mended_before_the_route_is_chosen() -> None:
-    made = plan(
+def test_a_conversation_is_normalized_before_the_route_is_chosen() -> None:
+    planned = plan(
         [
             Message.user("Look."),
             Message.assistant(Reasoning("hm", "sig"), ToolCall("call|1", "f", {"a": 1})),
             Message.user(ToolResult("call|1", {"x": 1})),
         ]
     )
-    assert [tool.name for tool in made.options.tools if isinstance(tool, Tool)] == ["f"]
-    _, assistant, result = made.body["messages"]
+    assert [tool.name for tool in planned.options.tools if isinstance(tool, Tool)] == ["f"]
+    _, assistant, result = planned.body["messages"]
     assert assistant["content"][1]["toolUse"]["toolUseId"] == result["content"][0]["toolResult"]["toolUseId"]
     assert "|" not in result["content"][0]["toolResult"]["toolUseId"]
 
 
-@pytest.mark.parametrize("wanted", [{"type": "object"}, type("Answer", (msgspec.Struct,), {})])
-def test_a_wanted_shape_goes_with_the_plan(wanted: Any) -> None:
-    made = plan(output_schema=wanted)
-    assert made.call.output is not None
-    assert made.body["toolConfig"]["toolChoice"] == {"tool": {"name": "structured_output"}}
+@pytest.mark.parametrize("schema", [{"type": "object"}, type("Answer", (msgspec.Struct,), {})])
+def test_an_output_schema_is_part_of_the_call(schema: Any) -> None:
+    planned = plan(output_schema=schema)
+    assert planned.call.output is not None
+    assert planned.body["toolConfig"]["toolChoice"] == {"tool": {"name": "structured_output"}}
 
 
-def test_too_many_cache_points_are_refused_with_those_that_were_set() -> None:
+def test_too_many_cache_points_are_refused_counting_automatic_ones() -> None:
     points = Message.user("a", CachePoint(), "b", CachePoint(), "c", CachePoint())
     with refused("messages[0].content[5]", "at most 4 cache points", "remove a cache point"):
         plan([points], system="a", tools=[Tool(name="f")], anthropic_prompt_cache=True)
 
 
-def test_what_is_wrong_with_the_model_or_an_option_is_said_first() -> None:
+def test_an_invalid_model_or_option_is_refused() -> None:
     with refused("model", "'a b' contains white space", "remove them"):
         plan(model="a b")
     with refused("max_tokns", "unknown option", "did you mean max_tokens?"):

@@ -1,4 +1,4 @@
-"""The request: exact bytes, one path segment for the model, and no body that is not JSON."""
+"""The HTTP request: exact bytes, one path segment for the model, and a body that is JSON."""
 
 from __future__ import annotations
 
@@ -54,18 +54,18 @@ def test_a_request_is_exact_bytes() -> None:
         ("ü", "%C3%BC"),
     ],
 )
-def test_the_model_is_one_segment_escaped_once(model: str, segment: str) -> None:
+def test_the_model_is_one_segment_that_is_escaped_once(model: str, segment: str) -> None:
     assert url(model) == f"{HOST}/model/{segment}/converse"
 
 
 @given(st.text(st.characters(exclude_categories=["Cs"]), min_size=1))
-def test_any_model_comes_back_from_its_segment(model: str) -> None:
+def test_any_model_can_be_read_from_its_segment(model: str) -> None:
     host, segment, operation = url(model).removeprefix("https://").split("/model/")[0], *url(model).split("/")[-2:]
     assert (host, unquote(segment), operation) == (HOST.removeprefix("https://"), model, "converse")
     assert segment == quote(model, safe="-_.~")
 
 
-def test_the_endpoints_own_path_stays() -> None:
+def test_the_path_of_the_endpoint_is_kept() -> None:
     assert url("m", "http://127.0.0.1:8080/base") == "http://127.0.0.1:8080/base/model/m/converse"
 
 

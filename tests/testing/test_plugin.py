@@ -178,7 +178,7 @@ def test_the_docstring_example_detects_a_backend_that_keeps_streaming(run: Run) 
             await send({"type": "http.response.start", "status": 200, "headers": []})
             await send({"type": "http.response.body", "body": (await queue.get()).encode(), "more_body": True})
 
-        async def test_a_reader_who_leaves_ends_the_stream(bedrock_emulator):
+        async def test_a_disconnect_closes_the_stream(bedrock_emulator):
             bedrock_emulator.script(text("Hello"), stall())
             await visit(app, "/chat", leave_after=1)
             with pytest.raises(TimeoutError):
