@@ -233,7 +233,7 @@ def test_without_the_extra_the_fixture_fails_and_names_the_extra(run: Run) -> No
 
 def test_fixture_and_marker_are_documented(run: Run) -> None:
     result = run("", "--fixtures")
-    result.stdout.fnmatch_lines(["bedrock_emulator*", "*A local Amazon Bedrock Runtime*"])
+    result.stdout.fnmatch_lines(["bedrock_emulator*", "*a local Amazon Bedrock Runtime*"])
     run("", "--markers").stdout.fnmatch_lines(["@pytest.mark.bedrock_emulator(?*arguments)*"])
 
 
