@@ -261,7 +261,8 @@ class BaseStream(Generic[_E]):
             if not await self._retry(error, response):
                 if not self._incoming.release():  # what was received before the failure is delivered first
                     raise
-                self._report_events()
+                if self._attempts.observers is not None:
+                    self._attempts.observers.tell("came", self._ready)
                 self._stop(error)
 
     async def _retry(self, error: BedrockStreamError, response: HttpResponse) -> bool:
@@ -281,7 +282,7 @@ class BaseStream(Generic[_E]):
             data = await self._read_end(response)
         else:
             if incoming.begun:
-                timer.begin_wait(IdleTimeout, self._call.timeouts.idle)
+                timer.begin_wait(IdleTimeout, self._call.destination.timeouts.idle)
             else:
                 self._begin_first_wait(timer)
             try:
@@ -320,20 +321,17 @@ class BaseStream(Generic[_E]):
 
     def _take(self, data: bytes) -> None:
         """Make events of bytes. A failure waits until the events before it have been read."""
-        ready, incoming = self._ready, self._incoming
+        incoming, attempts, ready = self._incoming, self._attempts, self._ready
         begun = incoming.begun
         failure = incoming.receive(data)
-        if incoming.begun is not begun:
-            self._attempts.succeeded()
-        self._report_events()
+        if not begun and incoming.begun:
+            attempts.succeeded()
+        if attempts.observers is not None and ready:
+            attempts.observers.tell("came", ready)
         if failure is not None:
             if not ready:
                 raise failure
             self._stop(failure)
-
-    def _report_events(self) -> None:
-        if self._ready and self._attempts.observers:
-            self._attempts.observers.tell("came", self._ready)
 
     def _end(self) -> None:
         """Take the end of the body. Raises `StreamInterrupted` if the message has not ended, and `ToolInputError`."""
@@ -342,7 +340,7 @@ class BaseStream(Generic[_E]):
         incoming.finish(self.request_id)
         if incoming.broken_tool is not None:
             raise tool_input_error(incoming.broken_tool, self.partial)
-        if incoming.begun is not begun:
+        if not begun and incoming.begun:
             self._attempts.succeeded()
         self._finished = True
         self._release()

@@ -62,7 +62,7 @@ class Incoming(Protocol):
 class EventStream:
     """A response in event-stream frames."""
 
-    __slots__ = ("_decoder", "_events", "_held", "_on_bytes", "_on_frames", "_reader", "assembly", "begun")
+    __slots__ = ("_decoder", "_events", "_held", "_on_bytes", "_on_frames", "_reader", "assembly", "begun", "complete")
 
     def __init__(
         self,
@@ -80,6 +80,7 @@ class EventStream:
         self._on_frames = on_frames
         self.assembly: Assembly | None = assembly
         self.begun: bool = False
+        self.complete: bool = False
 
     @property
     def started(self) -> bool:
@@ -92,29 +93,25 @@ class EventStream:
         return self._reader.ended and not self._decoder.pending
 
     @property
-    def complete(self) -> bool:
-        """See `Incoming`."""
-        return self._reader.complete
-
-    @property
     def broken_tool(self) -> ToolCallEnd | None:
         """See `Incoming`."""
         return self._reader.broken_tool
 
     def receive(self, data: bytes) -> BedrockStreamError | None:
         """See `Incoming`."""
-        events = self._events
+        events, decoder, reader = self._events, self._decoder, self._reader
         if self._on_bytes is not None:
             self._on_bytes(data)
         try:
-            frames = self._decoder.feed(data)
+            frames = decoder.feed(data)
             if self._on_frames is not None and frames:
                 self._on_frames(frames)
-            self._reader.feed(frames, events)
+            reader.feed(frames, events)
             # Intact frames in front of a damaged one have been decoded; their events come before the failure.
-            failure = self._decoder.error
+            failure = decoder.error
         except BedrockStreamError as error:
             failure = error
+        self.complete = reader.complete
         if not self.begun:
             self._hold_back()
         if self.assembly is not None:
