@@ -83,6 +83,7 @@ if TYPE_CHECKING:
     from .types.messages import Text as Text
     from .types.messages import ToolCall as ToolCall
     from .types.messages import ToolResult as ToolResult
+    from .types.model_facts import ModelFacts as ModelFacts
     from .types.response import Response as Response
     from .types.settings import RetryPolicy as RetryPolicy
     from .types.settings import Target as Target
@@ -153,6 +154,7 @@ _MODULES = {
         "UnknownEvent",
         "Usage",
     ),
+    "types.model_facts": ("ModelFacts",),
     "types.media": (
         "Audio",
         "Document",

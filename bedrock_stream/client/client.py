@@ -22,10 +22,13 @@ from ..dialects.payloads import decode_object
 from ..errors import ConfigurationError, InvalidFrame
 from ..observing import Observer
 from ..request.call import Call, plan_call, plan_count, plan_raw
+from ..request.models import check_models
+from ..request.unsupported import Unsupported
 from ..transport.certificates import Certificates, find_bundle
 from ..transport.per_loop import Transports
 from ..types.checks import is_integer
 from ..types.messages import Message, Prompt, read_prompt
+from ..types.model_facts import ModelFacts
 from ..types.options import CallOptions, Options, read_options
 from ..types.response import Response
 from ..types.settings import RetryPolicy, Target, Timeouts, check_region, read_targets
@@ -73,6 +76,9 @@ class Client:
         `prices`: a `Price` by model id, for `Response.cost`.
         `ssl`: an `ssl.SSLContext` in place of the default one; see `transport.certificates`.
         `proxy`: a proxy's URL in place of the environment's; an empty one turns proxies off; see `transport.proxies`.
+        `models`: what opaque model ids are, each a base model's id or `ModelFacts`.
+        `unsupported`: what happens to an option that a model is known to refuse: `error`, `drop` or `send`; else
+        `BEDROCK_STREAM_UNSUPPORTED`, else `error`.
         `clock`: returns the current time, timezone-aware, for signatures.
 
     Raises `ConfigurationError` for an argument that cannot be used.
@@ -100,6 +106,8 @@ class Client:
         use_dual_stack: bool | None = None,
         allow_http: bool = False,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        models: Mapping[str, str | ModelFacts] | None = None,
+        unsupported: Unsupported | None = None,
     ) -> None:
         key_source = client_key_source(api_key=api_key, credentials=credentials, keys=keys, profile=profile)
         settings = ClientSettings(
@@ -114,6 +122,8 @@ class Client:
             use_fips=use_fips,
             use_dual_stack=use_dual_stack,
             allow_http=allow_http,
+            models=check_models(models or {}),
+            unsupported=unsupported,
         )
         self._max_connections = _check_max_connections(max_connections)
         self._resolver = CredentialResolver(key_source, profile, clock)
@@ -182,7 +192,7 @@ class Client:
     async def count_tokens(self, model: str, prompt: Prompt, **options: Unpack[CallOptions]) -> int:
         """Return how many input tokens a prompt has for a model, as Bedrock counts them. Few models support this."""
         read = read_options(options)
-        call = plan_count(model, prompt, read, self._state.destination(read))
+        call = plan_count(model, prompt, read, self._state.destination(read), self._state.settings.models.get(model))
         return await receive_document(Attempts(self._state, [call]), lambda _call, body, _id: _token_count(body))
 
     def explain(self, model: str, prompt: Prompt, **options: Unpack[CallOptions]) -> Explanation:
@@ -203,6 +213,7 @@ class Client:
             auth=f"{key_source.scheme}, {key_source.name}",
             headers={**dict(request.headers), "Authorization": masked},
             body=msgspec.json.decode(request.body.data),
+            changes=call.changes,
         )
 
     def stats(self) -> Stats:
@@ -264,7 +275,16 @@ class Client:
     ) -> Call:
         if target is not None:
             model = target.model or model
-        return plan_call(model, prompt, options, self._state.destination(options, target), streaming=streaming)
+        state = self._state
+        return plan_call(
+            model,
+            prompt,
+            options,
+            state.destination(options, target),
+            streaming=streaming,
+            known=state.settings.models.get(model),
+            unsupported=state.unsupported(options, target),
+        )
 
     def _raw_attempts(
         self, model: str, body: Mapping[str, Any], arguments: Mapping[str, Any], *, streaming: bool

@@ -49,3 +49,5 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
     """`bearer` or `sigv4`, and the source of the credentials."""
     headers: dict[str, str]
     body: dict[str, Any]
+    changes: tuple[str, ...] = ()
+    """What was changed of the caller's arguments, in sentences: options left out, history normalized."""

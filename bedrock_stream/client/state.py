@@ -11,9 +11,12 @@ import msgspec
 
 from ..auth.lookup import call_key_source, target_key_source
 from ..auth.resolver import CredentialResolver
+from ..errors import ConfigurationError
 from ..observing import Observer
 from ..request.call import Call, Destination
 from ..request.endpoints import Endpoint, resolve_endpoint, resolve_region
+from ..request.unsupported import MODES, Unsupported
+from ..types.model_facts import ModelFacts
 from ..types.options import Options
 from ..types.response import Response
 from ..types.settings import DEFAULT_REGION, RetryPolicy, Target, Timeouts
@@ -42,6 +45,9 @@ class ClientSettings(msgspec.Struct, frozen=True, kw_only=True):
     use_fips: bool | None
     use_dual_stack: bool | None
     allow_http: bool
+    models: Mapping[str, str | ModelFacts] = {}
+    """What opaque model ids are: the id of the base model, or the facts."""
+    unsupported: Unsupported | None = None
 
 
 class ClientState:
@@ -87,6 +93,11 @@ class ClientState:
             retry=options.retry or settings.retry,
         )
 
+    def unsupported(self, options: Options, target: Target | None) -> Unsupported:
+        """Return what happens to an option that the model refuses. Failover targets drop what only others take."""
+        explicit = options.unsupported or self.settings.unsupported or _mode_of_environment()
+        return "drop" if target is not None and explicit in (None, "error") else explicit or "error"
+
     def check_endpoint(self) -> None:
         """Raise `ConfigurationError` if the client's endpoint cannot be used."""
         self._endpoint(self.settings.region or DEFAULT_REGION, None, self.resolver.profile.settings)
@@ -121,3 +132,14 @@ class ClientState:
         if price is not None:
             response = msgspec.structs.replace(response, cost=cost_of(response.usage, price))
         return response if call.output is None else call.output.read(response)
+
+
+def _mode_of_environment() -> Unsupported | None:
+    """Return the mode that `BEDROCK_STREAM_UNSUPPORTED` names. Raises `ConfigurationError` for another word."""
+    mode = os.environ.get("BEDROCK_STREAM_UNSUPPORTED", "").strip().lower()
+    if not mode:
+        return None
+    if mode not in MODES:
+        problem = f"expected one of {', '.join(MODES)}, got {mode!r}"
+        raise ConfigurationError("BEDROCK_STREAM_UNSUPPORTED", problem)
+    return next(known for known in MODES if known == mode)

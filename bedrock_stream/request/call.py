@@ -15,6 +15,7 @@ from ..dialects.native import native_body
 from ..dialects.raw import Raw
 from ..errors import ConfigurationError
 from ..types.messages import Message, Prompt, read_prompt
+from ..types.model_facts import ModelFacts
 from ..types.options import Options
 from ..types.settings import RetryPolicy, Target, Timeouts
 from .cache_points import check_cache_points, place_cache_points
@@ -24,6 +25,8 @@ from .http import Request, build_request, headers_for
 from .models import Model, describe
 from .output_schema import OutputSchema
 from .route import Route, choose_route
+from .supported import check_options
+from .unsupported import Refusals, Unsupported
 from .vendor_fields import with_vendor_fields
 
 __all__ = ("Call", "Destination", "expand_options", "plan_call", "plan_count", "plan_raw", "write_body")
@@ -59,6 +62,8 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     output: OutputSchema | None = None
     keep: bool = False
     """Whether a `Response` is assembled from the events."""
+    changes: tuple[str, ...] = ()
+    """What was changed of the caller's arguments, in sentences."""
     destination: Destination
     request: Request
 
@@ -89,11 +94,24 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
         return Target(model=self.model.id, region=there.region, endpoint_url=there.endpoint.url)
 
 
-def plan_call(model: str, prompt: Prompt, options: Options, destination: Destination, *, streaming: bool) -> Call:
-    """Return the call for these arguments. Raises `ConfigurationError` for everything that can be known to be wrong."""
-    described = describe(model)
-    options, output = expand_options(described, options)
-    route, body, options = write_body(described, prompt, options)
+def plan_call(
+    model: str,
+    prompt: Prompt,
+    options: Options,
+    destination: Destination,
+    *,
+    streaming: bool,
+    known: str | ModelFacts | None = None,
+    unsupported: Unsupported = "error",
+) -> Call:
+    """Return the call for these arguments. Raises `ConfigurationError` for everything that can be known to be wrong.
+
+    `known` says what an opaque model id is; `unsupported` what happens to options that the model refuses.
+    """
+    described = describe(model, options.base_model or known)
+    refusals = Refusals(described.id, unsupported)
+    options, output = expand_options(described, options, refusals)
+    route, body, options = write_body(described, prompt, options, refusals)
     dialect = route.dialect
     native = dialect.route == "invoke"
     operation = dialect.stream_operation if streaming else dialect.operation
@@ -106,16 +124,20 @@ def plan_call(model: str, prompt: Prompt, options: Options, destination: Destina
         options=options,
         output=output,
         keep=options.keep,
+        changes=tuple(refusals.changes),
         destination=destination,
         request=build_request(destination.endpoint.url, described.id, operation, body, headers=headers),
     )
 
 
-def plan_count(model: str, prompt: Prompt, options: Options, destination: Destination) -> Call:
+def plan_count(
+    model: str, prompt: Prompt, options: Options, destination: Destination, known: str | ModelFacts | None = None
+) -> Call:
     """Return the CountTokens call for a conversation. Raises `ConfigurationError`."""
-    described = describe(model)
-    options, _ = expand_options(described, msgspec.structs.replace(options, use_converse=True))
-    _, body, _ = write_body(described, prompt, options)
+    described = describe(model, options.base_model or known)
+    refusals = Refusals(described.id, "drop")  # what is counted needs no sampling
+    options, _ = expand_options(described, msgspec.structs.replace(options, use_converse=True), refusals)
+    _, body, _ = write_body(described, prompt, options, refusals)
     counted = {name: body[name] for name in _COUNTED if name in body}
     # The operation takes no inference profiles, only the models behind them.
     return _plan_own_body(
@@ -145,8 +167,9 @@ def _plan_own_body(
     )
 
 
-def expand_options(model: Model, options: Options) -> tuple[Options, OutputSchema | None]:
+def expand_options(model: Model, options: Options, refusals: Refusals) -> tuple[Options, OutputSchema | None]:
     """Return the options with the vendor's own fields, and the output schema that they ask for."""
+    options = check_options(model, options, refusals)
     options = with_vendor_fields(model, options)
     if options.output_schema is None:
         return options, None
@@ -154,7 +177,9 @@ def expand_options(model: Model, options: Options) -> tuple[Options, OutputSchem
     return output.ask(options, model), output
 
 
-def write_body(model: Model, prompt: Prompt, options: Options) -> tuple[Route, dict[str, Any], Options]:
+def write_body(
+    model: Model, prompt: Prompt, options: Options, refusals: Refusals
+) -> tuple[Route, dict[str, Any], Options]:
     """Return the route, the dialect's body, and the options as the conversation completes them."""
     messages, options = place_cache_points(model, read_prompt(prompt), options)
     check_cache_points(messages, options)

@@ -1,4 +1,4 @@
-"""What is done with an option that a model is known to refuse: an error, a request without it, or the service decides."""
+"""Decides about an option that a model is known to refuse: an error, a request without it, or the service decides."""
 
 from __future__ import annotations
 

@@ -14,16 +14,13 @@ import msgspec
 __all__ = ("ModelFacts", "Replay", "Thinking", "ThinkingOff")
 
 Thinking: TypeAlias = Literal["unknown", "none", "budget", "adaptive", "effort"]
-"""How a model is told to reason: not at all, by a budget in tokens, by Claude's adaptive thinking with an effort, or by
-an effort in a field of the maker's."""
+"""How a model is told to reason: not at all, by a budget in tokens, by Claude's adaptive thinking, or by an effort."""
 
 ThinkingOff: TypeAlias = Literal["omit", "disabled", "between_tools", "none", "never"]
-"""How reasoning is switched off: send nothing, `{"type": "disabled"}`, `{"type": "between_tools"}`, the effort `none`, or
-not at all."""
+"""How reasoning is switched off: by leaving it out, by the type or the effort of this name, or never."""
 
 Replay: TypeAlias = Literal["any", "signed", "unsigned", "redacted", "none"]
-"""Which reasoning of earlier turns may be sent back: any, only signed or redacted, only unsigned text, only redacted, or
-none."""
+"""Which reasoning of earlier turns may be sent back: any, signed or redacted, unsigned text, redacted alone, or none."""
 
 
 class ModelFacts(msgspec.Struct, frozen=True, kw_only=True):

@@ -7,7 +7,7 @@ option, they suggest the most similar one. Request fields that this version does
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypedDict
+from typing import Any, Literal, TypedDict
 
 import msgspec
 
@@ -95,6 +95,21 @@ class CallOptions(TypedDict, total=False):
     client's."""
     keep: bool
     """True, the default, assembles a `Response`. False keeps the memory of a stream constant."""
+    effort: str
+    """Another name of `reasoning` for its words; both at once are an error."""
+    unsupported: Literal["error", "drop", "send"]
+    """What happens to an option that the model is known to refuse: `error` raises, `drop` leaves it out and logs that
+    once, `send` lets the service decide. Default: the client's, else `BEDROCK_STREAM_UNSUPPORTED`, else `error`."""
+    base_model: str
+    """The model id behind an opaque id, such as the ARN of an application inference profile."""
+    project: str
+    """Id of the project that the call is billed to."""
+    prompt_cache: bool | Literal["auto"]
+    """True sets cache points after the last tool and the system prompt; `auto` also moves one with the conversation."""
+    prompt_cache_ttl: str
+    """Lifetime of these cache points: `5m` or `1h`."""
+    prompt_cache_messages: bool | int
+    """Index of the message after which to set another cache point; True selects the last message."""
 
 
 class Options(Masked, frozen=True, kw_only=True):
@@ -135,6 +150,11 @@ class Options(Masked, frozen=True, kw_only=True):
     timeouts: Timeouts | None = None
     retry: RetryPolicy | None = None
     failover: tuple[Target, ...] | None = None
+    unsupported: Literal["error", "drop", "send"] | None = None
+    base_model: str | None = None
+    project: str | None = None
+    prompt_cache_auto: bool = False
+    """True moves a cache point with the conversation."""
     keep: bool = True
 
     def __repr__(self) -> str:
@@ -158,6 +178,7 @@ def read_options(arguments: Mapping[str, Any]) -> Options:
     provider = merged.pop("provider_options", None)
     if provider is not None:
         merged = {**_dict("provider_options", provider), **merged}
+    _resolve_aliases(merged)
     checked = {}
     for name, value in merged.items():
         check = _CHECKS.get(name)
@@ -170,11 +191,34 @@ def read_options(arguments: Mapping[str, Any]) -> Options:
     return options
 
 
+# Other names of an option. The names of before stay valid.
+_ALIASES = {
+    "effort": "reasoning",
+    "prompt_cache": "anthropic_prompt_cache",
+    "prompt_cache_ttl": "anthropic_prompt_cache_ttl",
+    "prompt_cache_messages": "anthropic_cache_messages",
+}
+
+
+def _resolve_aliases(arguments: dict[str, Any]) -> None:
+    if arguments.get("effort") is not None and arguments["effort"] not in EFFORTS:
+        raise ConfigurationError("effort", f"expected one of {', '.join(EFFORTS)}, got {arguments['effort']!r}")
+    if arguments.get("prompt_cache") == "auto":
+        arguments |= {"prompt_cache": True, "prompt_cache_auto": True}
+    for alias, name in _ALIASES.items():
+        value = arguments.pop(alias, None)
+        if value is not None:
+            if arguments.get(name) is not None:
+                raise ConfigurationError(alias, f"cannot be combined with {name}", "pass one of them")
+            arguments[name] = value
+
+
 def _unknown(name: str) -> ConfigurationError:
     from difflib import get_close_matches  # imported here, because only this error needs it
 
-    near = get_close_matches(str(name), _CHECKS, 1)
-    known = f"known options are {', '.join(_CHECKS)}; fields in extra={{...}} are sent unchanged"
+    names = [*(_CHECKS.keys() - {"prompt_cache_auto"}), *_ALIASES]
+    near = get_close_matches(str(name), names, 1)
+    known = f"known options are {', '.join(sorted(names))}; fields in extra={{...}} are sent unchanged"
     remedy = f"did you mean {near[0]}?" if near else known
     return ConfigurationError(name, "unknown option", remedy)
 
@@ -306,6 +350,12 @@ def _tool_choice(name: str, value: Any) -> str | dict[str, Any]:
     return dict(value) if isinstance(value, Mapping) else _str(name, value)
 
 
+def _unsupported(name: str, value: Any) -> str:
+    if value not in ("error", "drop", "send"):
+        raise ConfigurationError(name, f'expected "error", "drop" or "send", got {value!r}')
+    return str(value)
+
+
 def _timeouts(name: str, value: Any) -> Timeouts:
     timeouts: Timeouts = _expect(name, value, Timeouts, "Timeouts(...)")
     return timeouts
@@ -352,5 +402,9 @@ _CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "timeouts": _timeouts,
     "retry": _retry,
     "failover": read_targets,
+    "unsupported": _unsupported,
+    "base_model": _str,
+    "project": _str,
+    "prompt_cache_auto": _bool,
     "keep": _bool,
 }

@@ -113,8 +113,9 @@ def test_vendor_and_family_are_parsed_with_any_geo_prefix(
     geo: str | None, base: str, vendor: str, family: str | None, native: str | None
 ) -> None:
     name = f"{geo}.{base}" if geo else base
-    assert describe(f"bedrock:{name}") == Model(name, base, vendor, family, geo)
-    assert describe(name).native == native
+    model = describe(f"bedrock:{name}")
+    assert (model.id, model.base, model.vendor, model.family, model.geo) == (name, base, vendor, family, geo)
+    assert model.native == native
 
 
 @pytest.mark.parametrize(
@@ -129,7 +130,9 @@ def test_vendor_and_family_are_parsed_with_any_geo_prefix(
 def test_foundation_model_and_inference_profile_arns_end_in_a_model_id(
     arn: str, base: str, geo: str | None, kind: str
 ) -> None:
-    assert describe(arn) == Model(arn, base, "anthropic", "claude", geo, kind)
+    model = describe(arn)
+    assert (model.id, model.base, model.vendor, model.family) == (arn, base, "anthropic", "claude")
+    assert (model.geo, model.arn_kind) == (geo, kind)
 
 
 @pytest.mark.parametrize(

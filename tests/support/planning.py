@@ -9,6 +9,7 @@ from bedrock_stream.request.call import Call, Destination, expand_options, plan_
 from bedrock_stream.request.endpoints import Endpoint
 from bedrock_stream.request.http import Headers, headers_for
 from bedrock_stream.request.models import describe
+from bedrock_stream.request.unsupported import Refusals
 from bedrock_stream.types.options import Options, read_options
 
 __all__ = ("DESTINATION", "Planned", "plan")
@@ -45,5 +46,6 @@ def plan(model: str, prompt: Any = "hi", *, streaming: bool = True, **options: A
     read = read_options(options)
     call = plan_call(model, prompt, read, DESTINATION, streaming=streaming)
     described = describe(model)
-    _, body, _ = write_body(described, prompt, expand_options(described, read)[0])
+    refusals = Refusals(described.id)
+    _, body, _ = write_body(described, prompt, expand_options(described, read, refusals)[0], refusals)
     return Planned(call, body)

@@ -1,4 +1,4 @@
-"""Parse model ids: the vendor, the family and the native format of a model.
+"""Parse model ids, and look up what the model takes.
 
 Accepted are foundation-model ids, inference-profile ids and ARNs of every kind, with or without a leading `bedrock:` or
 `amazon_bedrock:`. Only that prefix is removed; the rest of the id is sent unchanged. An id that does not name its model
@@ -8,20 +8,24 @@ Accepted are foundation-model ids, inference-profile ids and ARNs of every kind,
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from functools import lru_cache
+from typing import Any
 
 import msgspec
 
-from ..errors import ConfigurationError, UnsupportedOperation
+from ...errors import ConfigurationError, UnsupportedOperation
+from ...types.model_facts import ModelFacts
+from .table import UNKNOWN, facts_of
 
-__all__ = ("MAX_LENGTH", "Model", "describe", "normalize")
+__all__ = ("MAX_LENGTH", "Model", "check_models", "describe", "normalize")
 
 MAX_LENGTH = 2048
 """The longest model id that the service accepts, in characters."""
 
 _PREFIXES = ("amazon_bedrock:", "bedrock:")
 # Prefixes of cross-region inference profiles. Another prefix is accepted in front of a known vendor.
-_GEO = frozenset({"us", "eu", "ap", "apac", "ca", "au", "jp", "us-gov", "global"})
+_GEO = frozenset({"us", "eu", "ap", "apac", "ca", "au", "jp", "in", "sa", "mx", "us-gov", "global"})
 _VENDORS = frozenset(
     {
         "ai21",
@@ -42,6 +46,7 @@ _VENDORS = frozenset(
         "stability",
         "twelvelabs",
         "writer",
+        "xai",
         "zai",
     }
 )
@@ -60,25 +65,6 @@ _OTHER_SERVICES = {
 # Kinds of ARNs that end in a model id. The others end in an id that AWS generated or the account chose.
 _MODEL_ID_ARNS = frozenset({"foundation-model", "inference-profile"})
 
-# Vendor, prefix of the model's name, family. The first match counts.
-_FAMILIES: tuple[tuple[str, str, str], ...] = (
-    ("anthropic", "claude", "claude"),
-    ("openai", "gpt-oss", "gpt-oss"),
-    ("meta", "llama2", "llama2"),
-    ("meta", "llama4", "llama4"),
-    ("meta", "llama", "llama3"),
-    ("cohere", "command-r", "command-r"),
-    ("amazon", "nova", "nova"),
-    ("amazon", "titan", "titan"),
-    ("mistral", "", "mistral"),
-    ("ai21", "", "ai21"),
-    ("deepseek", "", "deepseek"),
-    ("qwen", "", "qwen"),
-    ("writer", "", "palmyra"),
-)
-# Family -> dialect of its InvokeModel format.
-_NATIVE = {"claude": "anthropic", "gpt-oss": "openai", "llama2": "llama", "llama3": "llama", "llama4": "llama"}
-
 
 class Model(msgspec.Struct, frozen=True):
     """A parsed model id."""
@@ -88,17 +74,22 @@ class Model(msgspec.Struct, frozen=True):
     base: str
     """The foundation model's id, without ARN and geo prefix; equal to `id` if the id does not contain it."""
     vendor: str | None = None
-    family: str | None = None
-    """`claude`, `gpt-oss`, `llama2`, `llama3`, `llama4`, `command-r`, `nova`, ...; None if unknown."""
+    facts: ModelFacts = UNKNOWN
+    """What the model takes."""
     geo: str | None = None
     """The prefix of the inference profile, such as `us` or `global`."""
     arn_kind: str | None = None
     """`inference-profile`, `provisioned-model`, ...; None if the id is not an ARN."""
 
     @property
+    def family(self) -> str | None:
+        """`claude`, `gpt-oss`, `llama3`, `nova`, ...; None if unknown."""
+        return self.facts.family
+
+    @property
     def native(self) -> str | None:
         """The dialect for InvokeModel: `anthropic`, `openai`, `llama`, or None for Converse only."""
-        return _NATIVE.get(self.family or "")
+        return self.facts.native
 
 
 def normalize(model: str) -> str:
@@ -118,14 +109,36 @@ def normalize(model: str) -> str:
     return name
 
 
-def describe(model: str) -> Model:
-    """Parse an id. Raises as `normalize` does, and `UnsupportedOperation` for resources of other services or protocols.
+def describe(model: str, known: str | ModelFacts | None = None) -> Model:
+    """Parse an id and look up what the model takes.
+
+    `known` says what an opaque id is: the id of its base model, or the facts themselves. Raises as `normalize` does,
+    and `UnsupportedOperation` for resources of other services or protocols.
 
     >>> model = describe("us.anthropic.claude-sonnet-4-5-20250929-v1:0")
     >>> model.vendor, model.family, model.geo, model.native
     ('anthropic', 'claude', 'us', 'anthropic')
     """
-    return _parse(model) if isinstance(model, str) else _parse(normalize(model))  # a value may be unhashable
+    parsed = _parse(model) if isinstance(model, str) else _parse(normalize(model))  # a value may be unhashable
+    if known is None:
+        return parsed
+    if isinstance(known, ModelFacts):
+        return msgspec.structs.replace(parsed, facts=known)
+    base = describe(known)
+    return msgspec.structs.replace(parsed, base=base.base, vendor=base.vendor, facts=base.facts)
+
+
+def check_models(models: Any) -> dict[str, str | ModelFacts]:
+    """Return what a client says of opaque ids. Raises `ConfigurationError`."""
+    if not isinstance(models, Mapping):
+        raise ConfigurationError("models", f"expected a dict, got {type(models).__name__}", "map ids to base model ids")
+    for name, known in models.items():
+        if not isinstance(known, str | ModelFacts):
+            problem = f"expected a model id or ModelFacts, got {type(known).__name__}"
+            raise ConfigurationError(f"models[{name!r}]", problem)
+        if isinstance(known, str):
+            describe(known)
+    return {normalize(name): known for name, known in models.items()}
 
 
 @lru_cache(maxsize=256)  # a program uses a few models for all of its calls
@@ -155,8 +168,7 @@ def _parse(model: str) -> Model:
             f"{model!r} supports only InvokeModelWithBidirectionalStream over HTTP/2, which does not accept API keys",
             "use a text model, or for speech an SDK with bidirectional streaming and IAM credentials",
         )
-    families = (family for maker, prefix, family in _FAMILIES if maker == vendor and model_name.startswith(prefix))
-    return Model(name, base, vendor, next(families, None), geo or None, arn_kind)
+    return Model(name, base, vendor, facts_of(base), geo or None, arn_kind)
 
 
 def _check_service(name: str, arn_kind: str) -> None:
