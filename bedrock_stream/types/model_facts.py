@@ -20,7 +20,7 @@ ThinkingOff: TypeAlias = Literal["omit", "disabled", "between_tools", "none", "n
 """How reasoning is switched off: by leaving it out, by the type or the effort of this name, or never."""
 
 Replay: TypeAlias = Literal["any", "signed", "unsigned", "redacted", "none"]
-"""Which reasoning of earlier turns may be sent back: any, signed or redacted, unsigned text, redacted alone, or none."""
+"""Which reasoning of earlier turns may go back: any, signed or redacted, unsigned text, redacted alone, or none."""
 
 
 class ModelFacts(msgspec.Struct, frozen=True, kw_only=True):
