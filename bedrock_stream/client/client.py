@@ -129,8 +129,6 @@ class Client:
         self._resolver = CredentialResolver(key_source, profile, clock)
         self._connect(ssl, proxy)
         self._state = ClientState(settings, self._resolver, self._transports)
-        if endpoint_url is not None:
-            self._state.check_endpoint()  # a bad one is reported here, not at the first call
 
     def stream(self, model: str, prompt: Prompt, **options: Unpack[CallOptions]) -> Stream:
         """Stream a response. Nothing is sent before the first await.

@@ -72,6 +72,8 @@ class ClientState:
         self.retries: int = 0
         """Attempts so far that followed a failed one."""
         self._breakers: dict[Hashable, Breaker] = {}
+        if settings.endpoint_url is not None:  # a bad one is reported here, not at the first call
+            self._endpoint(settings.region or DEFAULT_REGION, None, resolver.profile.settings)
 
     def destination(self, options: Options, target: Target | None = None) -> Destination:
         """Return where a call with these options is sent. Raises `ConfigurationError`."""
@@ -97,10 +99,6 @@ class ClientState:
         """Return what happens to an option that the model refuses. Failover targets drop what only others take."""
         explicit = options.unsupported or self.settings.unsupported or _mode_of_environment()
         return "drop" if target is not None and explicit in (None, "error") else explicit or "error"
-
-    def check_endpoint(self) -> None:
-        """Raise `ConfigurationError` if the client's endpoint cannot be used."""
-        self._endpoint(self.settings.region or DEFAULT_REGION, None, self.resolver.profile.settings)
 
     def _endpoint(self, region: str, endpoint_url: str | None, profile: Mapping[str, str]) -> Endpoint:
         """Return the endpoint of a region; a target's `endpoint_url` takes precedence over the client's."""
