@@ -105,7 +105,7 @@ class _UnknownBlock:
 
     Claude rejects a conversation whose blocks are missing or changed, so the block must be sent back as it was. A delta
     extends the member with its name: text and lists grow, any other value replaces the member. Two members have other
-    names in a delta, whatever the type of the block: `partial_json` is input as JSON text, `citation` an item of a list.
+    names in a delta, for each type of block: `partial_json` is input as JSON text, `citation` an item of a list.
     """
 
     __slots__ = ("_block", "_input", "_texts")
