@@ -27,6 +27,7 @@ The details are attributes, and the message is built from them. Neither contains
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -381,6 +382,7 @@ _BY_CODE: dict[str, tuple[type[ServiceError], int]] = {
     "RequestTimeTooSkewed": (SignatureExpired, 403), "RequestExpired": (SignatureExpired, 403),
     "RequestInTheFuture": (SignatureExpired, 403),
     "ValidationException": (ValidationFailed, 400), "ConflictException": (ValidationFailed, 400),
+    "Context_length_exceeded": (ContextWindowExceeded, 400),
     "ResourceNotFoundException": (ResourceNotFound, 404), "ServiceQuotaExceededException": (QuotaExceeded, 400),
     "ThrottlingException": (Throttled, 429), "TooManyRequestsException": (Throttled, 429),
     "Throttling": (Throttled, 429), "ModelNotReadyException": (ModelNotReady, 429),
@@ -398,7 +400,11 @@ _BY_STATUS: dict[int, type[ServiceError]] = {
 # fmt: on
 
 # A ValidationException has no finer code: only its text tells that the input exceeds the context window.
-_CONTEXT_OVERFLOW = ("input is too long", "exceed context limit", "too many total text bytes", "prompt is too long")
+_CONTEXT_OVERFLOW = re.compile(
+    "input is too long|exceed context limit|too many total text bytes|prompt is too long"
+    "|prompt tokens .*exceed model maximum|maximum context length|context_length_exceeded",
+    re.IGNORECASE,
+)
 # An InvalidSignatureException covers wrong keys and wrong dates; these texts mean a wrong date.
 _CLOCK_SKEW = ("signature expired", "signature not yet current")
 
@@ -420,10 +426,10 @@ def service_error(
     name = code[:1].upper() + code[1:] if code else ""
     known, modelled = _BY_CODE.get(name, (None, None))
     cls = known or _BY_STATUS.get(status or 0, ServiceError)
-    lowered = message.lower()
-    if cls is ValidationFailed and any(phrase in lowered for phrase in _CONTEXT_OVERFLOW):
-        cls = ContextWindowExceeded
-    elif lowered.startswith(_CLOCK_SKEW) and (cls is InvalidSignature or not name):
+    # Models with OpenAI's API have codes of their own, such as `validation_error`. In a stream these have no status.
+    if cls in (ValidationFailed, ServiceError) and _CONTEXT_OVERFLOW.search(message):
+        cls, modelled = ContextWindowExceeded, 400
+    elif message.lower().startswith(_CLOCK_SKEW) and (cls is InvalidSignature or not name):
         cls = SignatureExpired
     # An unknown code inside a stream has no status: report it as a failure of the service.
     return cls(name, message, status or modelled or 500, mid_stream=mid_stream, extra=extra)

@@ -372,6 +372,9 @@ def test_without_code_and_status_the_error_is_a_failure_of_the_service() -> None
         "input length and `max_tokens` exceed context limit: 190000 + 20000 > 200000",
         "Too many total text bytes: 30000000 > 25000000",
         "The model returned the following errors: prompt is too long: 210000 tokens > 200000 maximum",
+        "prompt tokens (140000) exceed model maximum (131072)",
+        'Mantle streaming error for requestId 1: "This model\'s maximum context length is 131072 tokens."',
+        "Error code: context_length_exceeded",
     ],
 )
 def test_context_overflow_is_detected_by_its_message(message: str) -> None:
@@ -379,10 +382,20 @@ def test_context_overflow_is_detected_by_its_message(message: str) -> None:
         service_error("ValidationException", message, 400),
         service_error("validationException", message, mid_stream=True),
         service_error(None, message, 400),
+        service_error("validation_error", message, 400),
+        service_error("validation_error", message, mid_stream=True),
     ):
         assert type(error) is errors.ContextWindowExceeded
+        assert error.status == 400
         assert error.message == message
         assert not error.retryable
+
+
+@pytest.mark.parametrize("status", [400, None])
+def test_context_overflow_is_detected_by_its_code(status: int | None) -> None:
+    error = service_error("context_length_exceeded", "Reduce the length of the messages.", status)
+    assert type(error) is errors.ContextWindowExceeded
+    assert error.status == 400
 
 
 @pytest.mark.parametrize(
@@ -407,6 +420,8 @@ def test_clock_skew_is_detected_by_its_message(code: str, message: str) -> None:
         ("AccessDeniedException", "Signature expired: never mind", errors.AccessDenied),
         ("InvalidSignatureException", "The request signature we calculated does not match.", errors.InvalidSignature),
         ("ValidationException", "The provided model identifier is invalid.", errors.ValidationFailed),
+        ("ValidationException", "max_tokens (9) exceed model maximum (8)", errors.ValidationFailed),
+        ("surprise", "The model is gone.", errors.ServiceError),
     ],
 )
 def test_the_message_does_not_change_the_class_of_other_codes(code: str, message: str, cls: type[ServiceError]) -> None:

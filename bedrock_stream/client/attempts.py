@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from time import monotonic
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..auth.signer import Signer
+from ..dialects.base import NO_HEADERS
 from ..errors import BedrockStreamError, Throttled
 from ..observing import Attempt, Ending, Observer, Observers, Subject
 from ..request.call import Call
@@ -49,6 +50,7 @@ class Attempts:
         "_started",
         "_state",
         "_ticket",
+        "headers",
         "observers",
         "request_id",
     )
@@ -71,6 +73,8 @@ class Attempts:
         self._started = 0.0  # by a clock that needs no loop: a finalizer may report the end
         self.request_id: str | None = None
         """The service's id of the last response."""
+        self.headers: Mapping[str, str] = NO_HEADERS
+        """The headers of the last response."""
         self._observers = Observers(state.settings.observers, self._subject)
         self.observers: Observers | None = self._observers or None
         """The observations of this call; None without any, and once the call is over."""
@@ -229,7 +233,7 @@ class Attempts:
         self._ticket = None if lane is None else LaneTicket(lane)
         response = await send(call, transport, signer, self._ticket)
         self._responded, self._date = True, response.header("Date")
-        self.request_id = response.header("x-amzn-RequestId")
+        self.request_id, self.headers = response.header("x-amzn-RequestId"), response.headers
         try:
             await check(call, response)
         except BaseException:

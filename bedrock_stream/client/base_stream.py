@@ -242,6 +242,7 @@ class BaseStream(Generic[_E]):
                 self._begin_attempt()
         timer.begin_unread()
         self._response = response
+        self._incoming.take_headers(response.headers)
         self._waited = asyncio.get_running_loop().time() - response.sent
         if (report := self._reporter("responded")) is not None:
             report(response.status, response.headers)

@@ -143,7 +143,8 @@ class Client:
         attempts = self._attempts(model, prompt, options, streaming=False)
 
         def parse(call: Call, body: bytes, request_id: str | None) -> Response:
-            return attempts.finish(call.dialect.answer(body, request_id=request_id, model=call.model.id))
+            response = call.dialect.answer(body, request_id=request_id, model=call.model.id, headers=attempts.headers)
+            return attempts.finish(response)
 
         return await receive_document(attempts, parse)
 

@@ -6,7 +6,7 @@ All dialects produce the same events and the same `Response`, so consumers do no
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 from ..eventstream import Frame
@@ -14,6 +14,7 @@ from ..types.events import Event, ToolCallEnd
 from ..types.messages import Message
 from ..types.options import Options
 from ..types.response import Response
+from .base import NO_HEADERS
 
 __all__ = ("Dialect", "Native", "Reader")
 
@@ -29,6 +30,9 @@ class Reader(Protocol):
     """False if this API does not mark the end of a message: then the end of the body is the end."""
     broken_tool: ToolCallEnd | None
     """The first tool call whose input is not a JSON object."""
+
+    def take_headers(self, headers: Mapping[str, str]) -> None:
+        """Take the HTTP headers of the response, before its first frame."""
 
     def feed(self, frames: Iterable[Frame], events: deque[Event]) -> None:
         """Append the events of these frames.
@@ -54,8 +58,10 @@ class Dialect(Protocol):
     def reader(self) -> Reader:
         """Return a reader for one stream."""
 
-    def answer(self, body: bytes, *, request_id: str | None, model: str) -> Response:
-        """Parse the body of a complete response.
+    def answer(
+        self, body: bytes, *, request_id: str | None, model: str, headers: Mapping[str, str] = NO_HEADERS
+    ) -> Response:
+        """Parse the body of a complete response, with the HTTP headers that came with it.
 
         Raises `InvalidFrame` for a body that does not match the API, and `ToolInputError` as a stream does.
         """

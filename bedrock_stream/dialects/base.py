@@ -5,6 +5,7 @@ and the turns of a request.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from types import MappingProxyType
 from typing import Any, ClassVar, TypeAlias
 
 from ..errors import InvalidFrame
@@ -15,13 +16,26 @@ from ..types.response import Response, whole_response
 from .payloads import decode_object
 from .tool_input import ToolInputs
 
-__all__ = ("BaseDialect", "BaseReader", "ParsedResponse", "write_turns")
+__all__ = ("NO_HEADERS", "BaseDialect", "BaseReader", "ParsedResponse", "header_metadata", "write_turns")
 
 _Wire = dict[str, Any]
 
 ParsedResponse: TypeAlias = tuple[list[Block | ToolCallEnd], MessageStop, Metadata]
 """The content of a response, with a `ToolCallEnd` for each call whose input is not a JSON object, its stop, and its
 metadata."""
+
+NO_HEADERS: Mapping[str, str] = MappingProxyType({})
+
+
+def header_metadata(headers: Mapping[str, str]) -> Metadata:
+    """Return what the headers of InvokeModel tell about a response; Converse has the same facts in the body.
+
+    Source: InvokeModelResponse and InvokeModelWithResponseStreamResponse in the Bedrock Runtime service model.
+    """
+    return Metadata(
+        performance=headers.get("X-Amzn-Bedrock-PerformanceConfig-Latency"),
+        service_tier=headers.get("X-Amzn-Bedrock-Service-Tier"),
+    )
 
 
 class BaseDialect:
@@ -36,13 +50,16 @@ class BaseDialect:
     parse: ClassVar[staticmethod[[_Wire], ParsedResponse]]
     """Parses the JSON object of a response. May raise what `answer` converts to `InvalidFrame`."""
 
-    def answer(self, body: bytes, *, request_id: str | None, model: str) -> Response:
+    def answer(
+        self, body: bytes, *, request_id: str | None, model: str, headers: Mapping[str, str] = NO_HEADERS
+    ) -> Response:
         """See `Dialect.answer`."""
         wire = decode_object(body, "the response")
         try:
             blocks, stop, metadata = self.parse(wire)
         except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
             raise InvalidFrame(f"the response does not match the API's format: {error!r}") from None
+        metadata = header_metadata(headers).merged(metadata)
         return whole_response(blocks, stop, metadata, request_id=request_id, model=model, route=self.route)
 
 
@@ -60,6 +77,9 @@ class BaseReader(ToolInputs):
         self._frequent_headers: Mapping[str, HeaderValue] | None = None
         self.ended: bool = False
         self.complete: bool = False
+
+    def take_headers(self, headers: Mapping[str, str]) -> None:
+        """See `dialects.Reader`. Converse repeats in the body what its headers tell."""
 
     def _is_frequent(self, headers: Mapping[str, HeaderValue]) -> bool:
         """Return whether these are the headers of `frequent_event`; remember them if so.

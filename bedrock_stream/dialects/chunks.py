@@ -17,7 +17,7 @@ import msgspec
 from ..errors import InvalidFrame
 from ..eventstream import Frame
 from ..types.events import Event, MessageStop, Metadata, UnknownEvent, Usage
-from .base import BaseReader
+from .base import BaseReader, header_metadata
 from .payloads import decode_object, frame_error, pop_as
 
 __all__ = (
@@ -62,6 +62,10 @@ class ChunkReader(BaseReader, ABC):
         super().__init__()
         self.blocked: bool = False  # a guardrail intervened
         self.metadata: Metadata = Metadata()  # received, and not yet emitted
+
+    def take_headers(self, headers: Mapping[str, str]) -> None:
+        """Keep what the headers tell for the metadata after the message's end."""
+        self.metadata = header_metadata(headers)
 
     @abstractmethod
     def read(self, document: bytes, events: deque[Event]) -> None:

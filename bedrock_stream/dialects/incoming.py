@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol, TypeAlias
 
 from ..errors import BedrockStreamError, StreamInterrupted
@@ -48,6 +48,9 @@ class Incoming(Protocol):
     @property
     def assembly(self) -> Assembly | None:
         """The sum of the events so far; None if nothing is kept."""
+
+    def take_headers(self, headers: Mapping[str, str]) -> None:
+        """Take the HTTP headers, before the first bytes of the body."""
 
     def receive(self, data: bytes) -> BedrockStreamError | None:
         """Take bytes of the body, with the queue empty. Return the failure that follows the events in them, if any."""
@@ -96,6 +99,10 @@ class EventStream:
     def broken_tool(self) -> ToolCallEnd | None:
         """See `Incoming`."""
         return self._reader.broken_tool
+
+    def take_headers(self, headers: Mapping[str, str]) -> None:
+        """See `Incoming`."""
+        self._reader.take_headers(headers)
 
     def receive(self, data: bytes) -> BedrockStreamError | None:
         """See `Incoming`."""
@@ -164,6 +171,9 @@ class Document:
         self._on_bytes = on_bytes
         self._parts: list[bytes] = []
         self.begun: bool = False
+
+    def take_headers(self, headers: Mapping[str, str]) -> None:
+        """See `Incoming`. `read` is passed them by its caller, if it needs them."""
 
     def receive(self, data: bytes) -> BedrockStreamError | None:
         """See `Incoming`."""

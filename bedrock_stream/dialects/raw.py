@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..errors import UnsupportedOperation
 from ..types.messages import Message
 from ..types.options import Options
 from ..types.response import Response
-from .base import BaseDialect
+from .base import NO_HEADERS, BaseDialect
 from .chunks import ChunkReader
 from .payloads import decode_object
 
@@ -39,6 +39,8 @@ class Raw(BaseDialect):
         """Raise `UnsupportedOperation`: the caller writes the body."""
         raise UnsupportedOperation("prompt", "raw calls take a body and no messages", "use stream() or generate()")
 
-    def answer(self, body: bytes, *, request_id: str | None, model: str) -> Response:
+    def answer(
+        self, body: bytes, *, request_id: str | None, model: str, headers: Mapping[str, str] = NO_HEADERS
+    ) -> Response:
         """Raise `UnsupportedOperation`: the caller reads the response."""
         raise UnsupportedOperation("response", "raw calls return dicts and no Response", "use generate()")

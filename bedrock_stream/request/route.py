@@ -1,7 +1,8 @@
 """Choose between Converse and the native format of a family (InvokeModel), with the reason.
 
 Claude, gpt-oss and Llama use their native format. Tools, and anything that the format cannot express, move the call to
-Converse, which all other families use. An explicit `use_converse` decides: if the native format then cannot express the
+Converse, which all other families use. Blocks of an earlier response that only the native format has keep the call
+there, also with tools. An explicit `use_converse` decides: if the native format then cannot express the
 call, that is an error and never a silent fallback. Caching does not change the route.
 """
 
@@ -74,12 +75,20 @@ def choose_route(model: Model, messages: tuple[Message, ...], options: Options) 
         if unsupported is not None:
             raise UnsupportedOperation("use_converse", f"cannot be False: {unsupported}", "omit it")
         return Route(native, "use_converse=False", typed)
+    if unsupported is None and (kind := _native_kind(typed)):
+        return Route(native, f"only the native format supports {kind} blocks", typed)
     # Tool calls and results in the history count as tools, whether or not any are offered now.
     if options.tools or uses_tools(typed):
         return Route(_CONVERSE, "calls with tools use Converse", messages)
     if unsupported is not None:
         return Route(_CONVERSE, unsupported, messages)
     return Route(native, f"{model.family} without tools uses its native format", typed)
+
+
+def _native_kind(messages: Sequence[Message]) -> str | None:
+    """Return the type of the first block that a native format sent and Converse rejects: its blocks have no `type`."""
+    kinds = (block.value.get("type") for message in messages for block in message.content if isinstance(block, Raw))
+    return next((kind for kind in kinds if isinstance(kind, str)), None)
 
 
 def _native(model: Model) -> Native | None:

@@ -94,6 +94,10 @@ class Citation(msgspec.Struct, frozen=True, omit_defaults=True):
     `searchResultLocation`."""
     extra: dict[str, Any] = {}
     """Members unknown to this version, as received."""
+    start: int | None = None
+    """In `Response.citations`: start of the text that cites this source, in characters of `Response.text`."""
+    end: int | None = None
+    """End of that text, exclusive: it is `response.text[start:end]`."""
 
 
 class _Event(msgspec.Struct, frozen=True, tag_field="type", tag=_snake, omit_defaults=True):
@@ -126,7 +130,7 @@ class ReasoningDelta(_Event, frozen=True, gc=False):
     """Encrypted reasoning, which must be sent back unchanged in the next turn."""
 
 
-class ToolCallStart(_Event, frozen=True, gc=False):
+class ToolCallStart(_Event, frozen=True):
     """Start of a tool call."""
 
     index: int
@@ -136,6 +140,8 @@ class ToolCallStart(_Event, frozen=True, gc=False):
     """Name of the tool."""
     server: bool = False
     """True if the service runs this tool itself. The caller must not run it."""
+    extra: dict[str, Any] = {}
+    """Members of the block that this version does not know, such as Claude's `caller`. They become `ToolCall.extra`."""
 
 
 class ToolCallDelta(_Event, frozen=True, gc=False):
@@ -205,10 +211,13 @@ class ImageDelta(_Event, frozen=True):
     """The service's message if the image could not be generated."""
 
 
-class BlockStop(_Event, frozen=True, gc=False):
+class BlockStop(_Event, frozen=True):
     """End of a content block."""
 
     index: int
+    block: dict[str, Any] | None = None
+    """The complete block in the model's own format, if its other events do not contain all of it. It becomes a `Raw`
+    of the message, so that it can be sent back unchanged."""
 
 
 class MessageStop(_Event, frozen=True):

@@ -90,7 +90,7 @@ class Json(_Block, frozen=True, tag="json"):
 
 
 class Raw(_Block, frozen=True, tag="raw"):
-    """A block in Converse's own format, sent unchanged."""
+    """A block in Converse's own format, or one that a model's native API returned. It is sent unchanged."""
 
     value: dict[str, Any]
 

@@ -7,13 +7,14 @@ left out of the message, because the service rejects them in the next request; e
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import msgspec
 
 from ..errors import ConfigurationError, ToolInputError
 from .events import (
+    BlockStop,
     Citation,
     CitationDelta,
     Event,
@@ -50,7 +51,7 @@ class Response(msgspec.Struct, frozen=True, kw_only=True):
     broken_tool_calls: tuple[ToolCallEnd, ...] = ()
     """Tool calls whose input is truncated or not a JSON object: `raw` is the text received, and `input` stays None."""
     citations: tuple[Citation, ...] = ()
-    """Citations of all text blocks."""
+    """Citations of all text blocks, with the `start` and `end` of the citing block in `text`."""
     stop_reason: str | None = None
     """Converse's stop reason, such as `end_turn`; None if the message is not complete."""
     raw_stop_reason: str | None = None
@@ -116,6 +117,7 @@ class _BlockBuilder:
         "image",
         "image_format",
         "image_location",
+        "raw",
         "reasoning",
         "redacted",
         "result",
@@ -137,12 +139,15 @@ class _BlockBuilder:
         self.image_format = ""
         self.image: bytes | None = None
         self.image_location: dict[str, Any] = {}
+        self.raw: dict[str, Any] | None = None
 
     def block(self) -> Block | None:
         """Return the block, or None if there is nothing to send back in the next turn."""
+        if self.raw is not None:  # the other events of this block do not contain all of it
+            return Raw(self.raw)
         if self.tool is not None:
-            tool = self.tool
-            return None if tool.input is None else ToolCall(tool.id, tool.name, tool.input, tool.server)
+            tool, extra = self.tool, self.call.extra if self.call is not None else {}
+            return None if tool.input is None else ToolCall(tool.id, tool.name, tool.input, tool.server, extra)
         if self.call is not None:  # a call without an end is truncated: see `broken`
             return None
         if self.result is not None:
@@ -227,6 +232,8 @@ class Assembly:
                 block = self._block(event.index)
                 block.image = block.image if data is None else (block.image or b"") + data
                 block.image_location = location or block.image_location
+            case BlockStop(index, dict(block)):
+                self._block(index).raw = block
             case MessageStop():
                 self._stop = event
             case Metadata():
@@ -280,7 +287,7 @@ def build_response(
         reasoning="".join(block.text for block in blocks if isinstance(block, Reasoning)),
         tool_calls=message.tool_calls,
         broken_tool_calls=broken,
-        citations=tuple(citation for block in texts if isinstance(block, CitedText) for citation in block.citations),
+        citations=tuple(_located_citations(texts)),
         stop_reason=None if stop is None else stop.stop_reason,
         raw_stop_reason=None if stop is None else stop.raw_stop_reason,
         additional_fields=None if stop is None else stop.additional_fields,
@@ -294,6 +301,17 @@ def build_response(
         model=model,
         route=route,
     )
+
+
+def _located_citations(texts: Iterable[Text | CitedText]) -> Iterator[Citation]:
+    """Yield the citations with the position of their block: a citation applies to the text of its whole block."""
+    start = 0
+    for block in texts:
+        end = start + len(block.text)
+        if isinstance(block, CitedText):
+            for citation in block.citations:
+                yield msgspec.structs.replace(citation, start=start, end=end)
+        start = end
 
 
 def whole_response(

@@ -90,6 +90,15 @@ BLOCKS: dict[str, tuple[dict[str, Any], Any]] = {
         {"type": "redacted_thinking", "data": "EmwK", "mood": 1},
         Raw({"type": "redacted_thinking", "data": "EmwK", "mood": 1}),
     ),
+    "call of an MCP server": (
+        {"type": "mcp_tool_use", "id": "m", "name": "n", "server_name": "s", "input": {"q": 1}},
+        Raw({"type": "mcp_tool_use", "id": "m", "name": "n", "server_name": "s", "input": {"q": 1}}),
+    ),
+    "result of an MCP server": (
+        {"type": "mcp_tool_result", "tool_use_id": "m", "content": []},
+        Raw({"type": "mcp_tool_result", "tool_use_id": "m", "content": []}),
+    ),
+    "block with a null member": ({"type": "compaction", "content": None}, Raw({"type": "compaction", "content": None})),
     "unknown block": ({"type": "weather", "mood": 1}, Raw({"type": "weather", "mood": 1})),
     "citation of characters": (
         cited(type="char_location", document_index=0, document_title="t", start_char_index=1, end_char_index=5),

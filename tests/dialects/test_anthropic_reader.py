@@ -68,6 +68,7 @@ from tests.support.anthropic_chunks import (
     tool,
     tool_start,
 )
+from tests.support.planning import plan
 from tests.support.reading import feed, raw_chunk
 
 TRACE = {"guardrail": {"actionReason": "Guardrail blocked."}}
@@ -432,6 +433,124 @@ def test_events_before_a_malformed_chunk_are_delivered() -> None:
     assert list(events) == [TextDelta(0, "a")]
 
 
+# ------------------------------------------------------------------------------------------------------- unknown blocks
+
+Wire = dict[str, Any]
+MCP_CALL = {"type": "mcp_tool_use", "id": "mcptoolu_1", "name": "n", "server_name": "s"}
+MCP_RESULT = {"type": "mcp_tool_result", "tool_use_id": "mcptoolu_1", "content": [{"type": "text", "text": "r"}]}
+# The block of `content_block_start`, its deltas, and the block that is sent back.
+UNKNOWN_BLOCKS: dict[str, tuple[Wire, list[Wire], Wire]] = {
+    "a null member that a delta fills": (
+        {"type": "compaction", "content": None},
+        [{"type": "compaction_delta", "content": "SUM"}, {"type": "compaction_delta", "content": "MARY"}],
+        {"type": "compaction", "content": "SUMMARY"},
+    ),
+    "a null member that stays null": (
+        {"type": "compaction", "content": None},
+        [{"type": "compaction_delta", "content": None}],
+        {"type": "compaction", "content": None},
+    ),
+    "no deltas": (
+        {"type": "container_upload", "file_id": "file_1"},
+        [],
+        {"type": "container_upload", "file_id": "file_1"},
+    ),
+    "nested members": (
+        {"type": "fallback", "from": {"model": "a"}, "to": {"model": "b"}},
+        [],
+        {"type": "fallback", "from": {"model": "a"}, "to": {"model": "b"}},
+    ),
+    "text, thinking and a signature": (
+        {"type": "new", "text": "a"},
+        [
+            {"type": "text_delta", "text": "b"},
+            {"type": "thinking_delta", "thinking": "hm"},
+            {"type": "signature_delta", "signature": "sig"},
+            {"type": "text_delta", "text": "c"},
+        ],
+        {"type": "new", "text": "abc", "thinking": "hm", "signature": "sig"},
+    ),
+    "lists, citations and numbers": (
+        {"type": "new", "items": [1], "count": 1},
+        [
+            {"type": "new_delta", "items": [2], "count": 2},
+            {"type": "citations_delta", "citation": {"type": "x"}},
+            {"type": "citations_delta", "citation": {"type": "y"}},
+        ],
+        {"type": "new", "items": [1, 2], "count": 2, "citations": [{"type": "x"}, {"type": "y"}]},
+    ),
+    "a call with its input in deltas": (
+        {**MCP_CALL, "input": {}},
+        [{"type": "input_json_delta", "partial_json": part} for part in ("", '{"q"', ":1}")],
+        {**MCP_CALL, "input": {"q": 1}},
+    ),
+    "a call with complete input": (
+        {**MCP_CALL, "input": {"q": 1}},
+        [{"type": "input_json_delta", "partial_json": ""}],
+        {**MCP_CALL, "input": {"q": 1}},
+    ),
+    "a result whose call is unknown": (MCP_RESULT, [], MCP_RESULT),
+    "a result with an unknown member": (
+        {"type": "new_tool_result", "tool_use_id": "s", "content": [], "caller": {"type": "direct"}},
+        [],
+        {"type": "new_tool_result", "tool_use_id": "s", "content": [], "caller": {"type": "direct"}},
+    ),
+}
+
+
+def block_frames(index: int, block: Wire, deltas: list[Wire]) -> list[Frame]:
+    frames = [chunk("content_block_start", index=index, content_block=block)]
+    return [*frames, *(chunk("content_block_delta", index=index, delta=item) for item in deltas), stop(index)]
+
+
+@pytest.mark.parametrize("case", UNKNOWN_BLOCKS)
+def test_an_unknown_block_is_sent_back_unchanged(case: str) -> None:
+    block, deltas, complete = UNKNOWN_BLOCKS[case]
+    response = assembled(
+        message_start(),
+        *block_frames(0, block, deltas),
+        *block_frames(1, {"type": "text", "text": ""}, [{"type": "text_delta", "text": "hello"}]),
+        message_delta(),
+        message_stop(),
+    )
+    assert response.message == Message.assistant(Raw(complete), "hello")
+    assert response.text == "hello"
+    assert (response.tool_calls, response.broken_tool_calls) == ((), ())
+    stored = Message.from_json(response.message.to_json())
+    body = plan("anthropic.claude-opus-4-8", [Message.user("q"), stored, Message.user("go on")]).body
+    assert body["messages"][1]["content"] == [complete, {"type": "text", "text": "hello"}]
+
+
+def test_the_deltas_of_an_unknown_block_are_unknown_events() -> None:
+    frames = block_frames(0, {"type": "new", "a": 1}, [{"type": "text_delta", "text": "b"}])
+    assert read(*frames, text(1, "c")) == [
+        UnknownEvent("content_block_start", {"index": 0, "content_block": {"type": "new", "a": 1}}),
+        UnknownEvent("content_block_delta", {"index": 0, "delta": {"type": "text_delta", "text": "b"}}),
+        BlockStop(0, {"type": "new", "a": 1, "text": "b"}),
+        TextDelta(1, "c"),
+    ]
+
+
+def test_an_unknown_block_with_truncated_input_is_not_sent_back() -> None:
+    deltas = [{"type": "input_json_delta", "partial_json": '{"q'}]
+    frames = block_frames(0, {**MCP_CALL, "input": {}}, deltas)
+    response = assembled(message_start(), *frames, text(1, "a"), message_delta("max_tokens"), message_stop())
+    assert response.message == Message.assistant("a")
+
+
+@given(st.data())
+def test_interleaved_unknown_blocks_are_joined_apart(data: st.DataObject) -> None:
+    values = data.draw(st.lists(st.lists(st.text(), max_size=4), min_size=1, max_size=4))
+    frames = [block_frames(i, {"type": "new"}, [{"type": "d", "v": v} for v in vs]) for i, vs in enumerate(values)]
+    mixed = []
+    while frames:
+        queue = data.draw(st.sampled_from(frames))
+        mixed.append(queue.pop(0))
+        frames = [queue for queue in frames if queue]
+    expected = [Raw({"type": "new", "v": "".join(v)}) if v else Raw({"type": "new"}) for v in values]
+    assert assembled(*mixed).message.content == tuple(expected)
+
+
 # ------------------------------------------------------------------------------------------------------ unknown content
 
 UNKNOWN: dict[str, tuple[Frame, list[Event]]] = {
@@ -465,9 +584,12 @@ UNKNOWN: dict[str, tuple[Frame, list[Event]]] = {
     "a member of a block": (
         tool_start(0, caller={"type": "direct"}),
         [
-            ToolCallStart(0, "toolu_1", "f"),
-            UnknownEvent("content_block_start", {"index": 0, "content_block": {"caller": {"type": "direct"}}}),
+            ToolCallStart(0, "toolu_1", "f", extra={"caller": {"type": "direct"}}),
         ],
+    ),
+    "a member of a text block": (
+        start(0, "text", text="a", mood=1),
+        [TextDelta(0, "a"), UnknownEvent("content_block_start", {"index": 0, "content_block": {"mood": 1}})],
     ),
     "a member of a block stop": (
         chunk("content_block_stop", index=0, mood=1),

@@ -122,7 +122,6 @@ RAW: dict[str, Wire] = {
     "tool result without an id": {"toolResult": {"content": []}},
     "tool result of another type": {"toolResult": {"toolUseId": "id", "content": [5]}},
     "cited text with an unknown member": {"citationsContent": {**CITED, "new": 1}},
-    "cited text without citations": {"citationsContent": {"content": [{"text": "a"}]}},
     "cited text of another type": {"citationsContent": {"content": [{"image": {}}], "citations": []}},
     "tool call without a name": {"toolUse": {"toolUseId": "id", "input": {}}},
     "empty": {},
@@ -165,7 +164,23 @@ def test_blank_text_is_in_the_text_and_not_in_the_message(blank: str) -> None:
     response = answer({"text": blank}, {"text": "a"}, cited)
     assert response.message == Message.assistant("a")
     assert response.text == f"{blank}a{blank}"
-    assert response.citations == (Citation("t"),)
+    assert response.citations == (Citation("t", start=len(blank) + 1, end=2 * len(blank) + 1),)
+
+
+@pytest.mark.parametrize("citations", [{}, {"citations": None}])
+def test_cited_text_without_citations_is_text(citations: Wire) -> None:
+    response = answer({"citationsContent": {"content": [{"text": "a"}, {"text": "b"}], **citations}})
+    assert response.message == Message.assistant("ab")
+    assert (response.text, response.citations) == ("ab", ())
+    assert written_back(response) == [{"text": "ab"}]
+
+
+def test_citations_have_the_position_of_their_block_in_the_text() -> None:
+    cited = [{"citationsContent": {"content": [{"text": t}], "citations": [{"title": t}]}} for t in ("bc", "def")]
+    response = answer({"text": "a"}, *cited, {"text": "g"})
+    assert [response.text[item.start : item.end] for item in response.citations] == ["bc", "def"]
+    # The message has the citations as they are sent back, without a position in this response.
+    assert response.message.content[1] == CitedText(("bc",), (Citation("bc"),))
 
 
 # ------------------------------------------------------------------------------------------------ the complete response
@@ -203,7 +218,7 @@ def test_all_members_of_a_response_are_parsed() -> None:
         text="one ab",
         reasoning="hm",
         tool_calls=(ToolCall("1", "f"),),
-        citations=(Citation("t", "s", ("c",), PAGE),),
+        citations=(Citation("t", "s", ("c",), PAGE, start=4, end=6),),
         stop_reason="tool_use",
         usage=Usage(1, 2, 3, cache_details=(CacheDetail("1h", 4),)),
         latency_ms=99,
@@ -254,7 +269,7 @@ def test_botocore_parses_the_same_response_alike() -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "raw"), [([1], "[1]"), ('{"a": 1}', r'"{\"a\": 1}"'), (None, "null"), (5, "5"), ("", '""')]
+    ("value", "raw"), [([1], "[1]"), ('{"a": 1}', r'"{\"a\": 1}"'), (None, "null"), (5, "5"), ("{}", '"{}"')]
 )
 def test_an_input_that_is_not_an_object_is_an_error_as_in_a_stream(value: Any, raw: str) -> None:
     with pytest.raises(ToolInputError) as caught:
@@ -269,6 +284,12 @@ def test_an_input_that_is_not_an_object_is_an_error_as_in_a_stream(value: Any, r
     assert error.usage == Usage(1)
     assert error.partial.message == Message.assistant("a")
     assert error.partial.broken_tool_calls == (ToolCallEnd(1, "id", "f", None, raw),)
+
+
+def test_an_empty_input_is_a_call_without_arguments() -> None:
+    response = answer({"toolUse": {"toolUseId": "id", "name": "f", "input": ""}}, stopReason="tool_use")
+    assert response.tool_calls == (ToolCall("id", "f", {}),)
+    assert written_back(response) == [{"toolUse": {"toolUseId": "id", "name": "f", "input": {}}}]
 
 
 def test_an_absent_input_is_not_an_empty_input() -> None:

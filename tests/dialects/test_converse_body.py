@@ -147,7 +147,7 @@ PROMPTS: dict[str, tuple[Any, dict[str, Any]]] = {
         {"toolUse": {"toolUseId": "id-1", "name": "f", "input": {"a": [1, None, 2.5]}}},
     ),
     "server tool call": (
-        Message.assistant(ToolCall("id-1", "f", server=True)),
+        Message.assistant(ToolCall("id-1", "f", server=True, extra={"caller": {"type": "direct"}})),
         {"toolUse": {"toolUseId": "id-1", "name": "f", "input": {}, "type": "server_tool_use"}},
     ),
     "tool result": (

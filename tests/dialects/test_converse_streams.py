@@ -52,7 +52,8 @@ def test_a_stream_assembles_to_its_expected_response(name: str) -> None:
     assert (response.stop_reason, response.latency_ms) == (expect["stop_reason"], expect["latency_ms"])
     assert response.usage is not None
     assert msgspec.to_builtins(msgspec.structs.replace(response.usage, extra={})) == expect["usage"]
-    assert response.citations == tuple(map(read_citation, expect.get("citations", [])))
+    citations = [msgspec.structs.replace(citation, start=None, end=None) for citation in response.citations]
+    assert citations == [read_citation(citation) for citation in expect.get("citations", [])]
     calls = [ToolCall(call["id"], call["name"], call["input"]) for call in expect.get("tool_calls", [])]
     assert response.tool_calls == tuple(calls)
     reasoning = block_of(response, Reasoning) or Reasoning()

@@ -236,3 +236,12 @@ def test_a_dict_that_cannot_be_parsed_is_sent_unchanged_to_converse(wire: dict[s
     decided = route(CLAUDE, Message.user(wire))
     assert decided.dialect.route == "converse"
     assert decided.messages == (Message.user(Raw(wire)),)
+
+
+def test_a_block_of_the_native_format_keeps_the_call_there_with_tools() -> None:
+    said = Message.assistant(Raw({"type": "compaction", "content": "earlier"}), "a")
+    chosen = route(CLAUDE, Message.user("q"), said, Message.user("go on"), tools=TOOLS)
+    assert (chosen.dialect.route, chosen.reason) == ("invoke", "only the native format supports compaction blocks")
+    # Content that the native format cannot express still decides for Converse.
+    image = Message.user("look", Image(s3_uri="s3://bucket/a.png", format="png"))
+    assert route(CLAUDE, Message.user("q"), said, image).dialect.route == "converse"

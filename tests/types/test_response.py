@@ -221,7 +221,7 @@ def test_a_response_contains_the_data_of_all_events() -> None:
         text="one two",
         reasoning="hm",
         tool_calls=(ToolCall("a", "f"),),
-        citations=(CITATION,),
+        citations=(msgspec.structs.replace(CITATION, start=4, end=7),),
         stop_reason="tool_use",
         raw_stop_reason="raw",
         usage=Usage(1),
@@ -261,6 +261,20 @@ def test_wants_tools_depends_on_the_content_and_not_on_the_stop_reason(reason: s
     assert len(response.tool_calls) == calls
 
 
+def test_a_block_that_its_events_do_not_contain_completely_is_kept_raw() -> None:
+    block = {"type": "compaction", "content": "earlier"}
+    response = assemble(UnknownEvent("content_block_start", {}), BlockStop(0, block), TextDelta(1, "a"))
+    assert response.message == Message.assistant(Raw(block), "a")
+    assert Message.from_json(response.message.to_json()) == response.message
+
+
+def test_unknown_members_of_a_call_are_kept() -> None:
+    response = assemble(
+        ToolCallStart(0, "id", "f", extra={"caller": {"type": "direct"}}), ToolCallEnd(0, "id", "f", {"a": 1}, "")
+    )
+    assert response.tool_calls == (ToolCall("id", "f", {"a": 1}, extra={"caller": {"type": "direct"}}),)
+
+
 def test_unknown_events_are_not_part_of_the_message() -> None:
     unknown = UnknownEvent("weatherReport", {"sunny": True})
     assert assemble(unknown, TextDelta(0, "a"), unknown) == assemble(TextDelta(0, "a"))
@@ -276,7 +290,7 @@ def test_blank_text_is_omitted_from_the_message_and_kept_in_the_text(blank: str)
     )
     assert response.message == Message.assistant("a")
     assert response.text == f"{blank}a{blank}"
-    assert response.citations == (CITATION,)
+    assert response.citations == (msgspec.structs.replace(CITATION, start=len(blank) + 1, end=2 * len(blank) + 1),)
 
 
 def test_white_space_around_text_is_kept() -> None:

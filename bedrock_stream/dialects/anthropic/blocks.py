@@ -196,8 +196,11 @@ def read_block(wire: _Wire) -> Block:
             known = {"type", "id", "name", "input"}
             extra = {key: value for key, value in wire.items() if key not in known}
             return ToolCall(id, name, input, kind == "server_tool_use", extra)
-        # Each tool that the service runs has a result type of its own: `web_search_tool_result`, and so on.
-        case {"type": str(kind), "tool_use_id": str(id), "content": content, **rest} if not rest:
+        # Each tool that the service runs has a result type of its own: `web_search_tool_result`, and so on. The call
+        # of an `mcp_tool_result` has no typed form, and a typed result without a typed call would be rejected.
+        case {"type": str(kind), "tool_use_id": str(id), "content": content, **rest} if not (
+            rest or kind == "mcp_tool_result"
+        ):
             return ToolResult(id, (Json(content),), kind=kind)
     return Raw(dict(wire))
 

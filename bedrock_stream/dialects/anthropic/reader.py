@@ -1,7 +1,8 @@
 """Reads Claude's native stream.
 
 Unlike on Converse, each block has a start event, text too. Counts are in three places (message_start, message_delta and
-Bedrock's own metrics on message_stop) and become one `Metadata` after the message's end.
+Bedrock's own metrics on message_stop) and become one `Metadata` after the message's end. A block of an unknown type is
+joined with its deltas and passed on by `BlockStop`, so that it can be sent back.
 Source: Anthropic's streaming reference, and recorded traffic.
 """
 
@@ -41,6 +42,7 @@ from ..payloads import (
     take_nested,
     without_nulls,
 )
+from ..tool_input import parse_input
 from .blocks import read_citation
 
 __all__ = ("AnthropicReader", "read_stop", "read_usage")
@@ -82,6 +84,8 @@ _ERRORS = {
     "timeout_error": "ModelTimeoutException",
 }
 
+# Blocks with events of their own. One that lacks a required member is not sent back, since Claude would reject it.
+_TYPED = frozenset({"text", "thinking", "redacted_thinking", "tool_use", "server_tool_use"})
 # Members of `message_start` without information that callers need.
 _ENVELOPE = frozenset({"id", "model", "stop_reason", "stop_sequence", "type"})
 # Other reasons have the same name on Converse, or are passed on unchanged.
@@ -96,14 +100,60 @@ _USAGE = {
 _TTLS = (("1h", "ephemeral_1h_input_tokens"), ("5m", "ephemeral_5m_input_tokens"))
 
 
+class _UnknownBlock:
+    """An open block of an unknown type, with the deltas received so far.
+
+    Claude rejects a conversation whose blocks are missing or changed, so the block must be sent back as it was. A delta
+    extends the member with its name: text and lists grow, any other value replaces the member. Two members have other
+    names in a delta, for each type of block: `partial_json` is input as JSON text, `citation` an item of a list.
+    """
+
+    __slots__ = ("_block", "_input", "_texts")
+
+    def __init__(self, block: _Wire) -> None:
+        self._block = dict(block)
+        self._input: list[str] = []
+        self._texts: dict[str, list[str]] = {}  # fragments of the members that are text
+
+    def add(self, delta: _Wire) -> None:
+        """Add a delta, without its type."""
+        for name, value in without_nulls(delta).items():
+            if name == "partial_json" and isinstance(value, str):
+                self._input.append(value)
+            elif name == "citation":
+                self._extend("citations", [value])
+            elif isinstance(value, str):
+                self._texts.setdefault(name, []).append(value)
+            elif isinstance(value, list):
+                self._extend(name, value)
+            else:
+                self._block[name] = value
+
+    def _extend(self, name: str, items: list[Any]) -> None:
+        known = self._block.get(name)
+        self._block[name] = [*known, *items] if isinstance(known, list) else items
+
+    def joined(self) -> _Wire | None:
+        """Return the complete block; None if its input is truncated, since Claude would reject it."""
+        block = self._block
+        for name, fragments in self._texts.items():
+            start = block.get(name)
+            block[name] = "".join([start if isinstance(start, str) else "", *fragments])
+        # Without fragments, or with empty ones, the input is that of the block's start.
+        if raw := "".join(self._input).strip():
+            block["input"] = parse_input(raw)
+        return None if raw and block["input"] is None else block
+
+
 class AnthropicReader(ChunkReader):
     """Reader of one Messages stream."""
 
-    __slots__ = ("_stop",)
+    __slots__ = ("_stop", "_unknown")
 
     def __init__(self) -> None:
         super().__init__()
         self._stop: _Wire = {}
+        self._unknown: dict[int, _UnknownBlock] = {}  # open blocks whose events do not contain all of them
 
     def read(self, document: bytes, events: deque[Event]) -> None:
         """See `ChunkReader.read`."""
@@ -113,7 +163,9 @@ class AnthropicReader(ChunkReader):
             self._read_any(decode_object(document, "a chunk"), events)
             return
         delta = wire.delta
-        if isinstance(delta, _TextDelta):
+        if self._unknown and wire.index in self._unknown:  # its deltas belong to the block, whatever their type
+            self._read_any(decode_object(document, "a chunk"), events)
+        elif isinstance(delta, _TextDelta):
             events.append(TextDelta(wire.index, delta.text))
         elif isinstance(delta, _ToolDelta):
             self.add_tool_input(wire.index, delta.partial_json, events)
@@ -142,8 +194,8 @@ class AnthropicReader(ChunkReader):
         put_back(wire, "message", rest)
 
     def _block_start(self, wire: _Wire, events: deque[Event]) -> None:
-        index, block = pop(wire, "index", int), pop_object(wire, "content_block")
-        rest = block
+        index, complete_block = pop(wire, "index", int), wire["content_block"]
+        block = rest = pop_object(wire, "content_block")
         match block:
             case {"type": "text", "text": str(text), **rest}:
                 if text:  # usually empty: the text follows in deltas
@@ -157,21 +209,30 @@ class AnthropicReader(ChunkReader):
                     events.append(ReasoningDelta(index, signature=signature))
             case {"type": "redacted_thinking", "data": str(data), **rest}:  # complete here; it has no deltas
                 events.append(ReasoningDelta(index, redacted=data.encode()))
-            case {"type": "tool_use" | "server_tool_use" as kind, "id": str(id), "name": str(name), **rest}:
-                self.start_tool(ToolCallStart(index, id, name, kind == "server_tool_use"), events)
+            case {"type": "tool_use" | "server_tool_use" as kind, "id": str(id), "name": str(name), **extra}:
+                complete, rest = extra.pop("input", None), {}
+                self.start_tool(ToolCallStart(index, id, name, kind == "server_tool_use", extra), events)
                 # Usually `{}`, and the input follows in deltas of JSON text.
-                if (complete := rest.pop("input", None)) not in (None, {}):
+                if complete not in (None, {}):
                     self.add_tool_input(index, msgspec.json.encode(complete).decode(), events)
             # The result of a tool that the service ran is complete here, under a type for each tool.
             case {"type": str(kind), "tool_use_id": str(id), "content": content, **rest}:
                 events.append(ToolResultStart(index, id, kind))
                 events.append(ToolResultDelta(index, [{"json": content}]))
+                if rest or kind == "mcp_tool_result":
+                    self._unknown[index] = _UnknownBlock(complete_block)
+            case {"type": str(kind)} if kind not in _TYPED:
+                self._unknown[index] = _UnknownBlock(complete_block)
         if rest:
             wire.update(index=index, content_block=rest)
 
     def _block_delta(self, wire: _Wire, events: deque[Event]) -> None:
         index, delta = pop(wire, "index", int), pop_object(wire, "delta")
         kind = pop(delta, "type", str)
+        if (unknown := self._unknown.get(index)) is not None:
+            unknown.add(delta)
+            wire.update(index=index, delta={"type": kind, **delta})
+            return
         match kind:
             case "text_delta":
                 events.append(TextDelta(index, pop(delta, "text", str)))
@@ -191,7 +252,8 @@ class AnthropicReader(ChunkReader):
     def _block_stop(self, wire: _Wire, events: deque[Event]) -> None:
         index = pop(wire, "index", int)
         self.stop_tool(index, events)
-        events.append(BlockStop(index))
+        unknown = self._unknown.pop(index, None)
+        events.append(BlockStop(index, None if unknown is None else unknown.joined()))
 
     def _message_delta(self, wire: _Wire, _events: deque[Event]) -> None:
         # The stop reason is here, not on message_stop, and the counts are cumulative.

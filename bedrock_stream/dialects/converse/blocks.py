@@ -33,7 +33,9 @@ def write_block(block: Block | Json) -> _Wire:
 
 
 def _write_tool_call(block: ToolCall) -> _Wire:
-    call: _Wire = {"toolUseId": block.id, "name": block.name, "input": block.input, **block.extra}
+    # `caller` is a member of Claude's own format, which ToolUseBlock in the service model does not have.
+    extra = {key: value for key, value in block.extra.items() if key != "caller"}
+    call: _Wire = {"toolUseId": block.id, "name": block.name, "input": block.input, **extra}
     if block.server:
         call["type"] = "server_tool_use"
     return {"toolUse": call}
@@ -126,6 +128,7 @@ def read_block(wire: Any) -> Block:
         ((key, value),) = wire.items()
         read = _READERS.get(key)
         block = None if read is None else read(value)
+        # Text and tool calls keep all that is sent back, though they may have another form than the wire's.
         if block is not None and (isinstance(block, Text | ToolCall) or _covers(wire, block)):
             return block
     return Raw(wire)
@@ -146,14 +149,15 @@ def _read_text(value: Any) -> Text | None:
 
 def _read_tool_call(value: Any) -> ToolCall | None:
     match value:
-        case {"toolUseId": str(id), "name": str(name), "input": dict(arguments)}:
+        # Some models send "" for a call without arguments. Any other input that is not an object is an error.
+        case {"toolUseId": str(id), "name": str(name), "input": dict() | "" as arguments}:
             known = {"toolUseId", "name", "input"}
             extra = {key: member for key, member in value.items() if key not in known}
             kind = extra.get("type")
             # Responses have `tool_use` in each call, but requests accept only `server_tool_use`.
             if kind in ("tool_use", "server_tool_use"):
                 del extra["type"]
-            return ToolCall(id, name, arguments, kind == "server_tool_use", extra)
+            return ToolCall(id, name, arguments or {}, kind == "server_tool_use", extra)
     return None
 
 
@@ -182,8 +186,11 @@ def _read_reasoning(value: Any) -> Reasoning | None:
     return None
 
 
-def _read_cited_text(value: Any) -> CitedText | None:
+def _read_cited_text(value: Any) -> CitedText | Text | None:
     match value:
+        # Without citations it is plain text, which models without support for citations accept in the next turn, too.
+        case {"content": list(content), **rest} if rest in ({}, {"citations": None}) and all(map(_is_text, content)):
+            return Text("".join(item["text"] for item in content))
         case {"content": list(content), "citations": list(citations)} if all(map(_is_text, content)):
             return CitedText(tuple(item["text"] for item in content), tuple(map(read_citation, citations)))
     return None
