@@ -25,7 +25,7 @@ _LLAMA_3 = ModelFacts(
 
 _WITHOUT_TOOLS = changed(_LLAMA_3, tools=False, tool_choices=(), stream_with_tools=False)
 
-_LLAMA_4 = changed(_LLAMA_3, family="llama4", images=True, max_output=8192)
+_LLAMA_4 = changed(_LLAMA_3, family="llama4", images=True, max_output=8000)
 
 _ROWS: tuple[Row, ...] = (
     row(_WITHOUT_TOOLS, "Llama 2", "meta.llama2", family="llama2", max_output=2048),

@@ -192,7 +192,7 @@ _GEMMA = changed(
     family="gemma",
     stop_sequences=False,
     schema_contains=False,
-    max_output=8192,
+    max_output=8000,
 )
 _GEMMA_ROWS: tuple[Row, ...] = (
     row(_GEMMA, "Gemma 3 4B", "google.gemma-3-4b"),
