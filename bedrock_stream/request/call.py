@@ -22,7 +22,7 @@ from .cache_points import check_cache_points, place_cache_points
 from .conversation import check_sizes, normalize_conversation
 from .endpoints import Endpoint
 from .http import Request, build_request, headers_for
-from .models import Model, describe
+from .models import Model, check_reachable, describe
 from .output_schema import OutputSchema
 from .route import Route, choose_route
 from .supported import check_options
@@ -109,6 +109,8 @@ def plan_call(
     `known` says what an opaque model id is; `unsupported` what happens to options that the model refuses.
     """
     described = describe(model, options.base_model or known)
+    if unsupported != "send":
+        check_reachable(described)
     refusals = Refusals(described.id, unsupported)
     options, output = expand_options(described, options, refusals)
     route, body, options = write_body(described, prompt, options, refusals)

@@ -105,7 +105,7 @@ def test_resources_of_other_services_and_protocols_are_refused_with_an_alternati
         ("deepseek.r1-v1:0", "deepseek", "deepseek", None),
         ("qwen.qwen3-32b-v1:0", "qwen", "qwen", None),
         ("writer.palmyra-x5-v1:0", "writer", "palmyra", None),
-        ("zai.glm-4-6", "zai", None, None),
+        ("zai.glm-4-6", "zai", "glm", None),
     ],
 )
 @pytest.mark.parametrize("geo", [None, "us", "eu", "apac", "us-gov", "global", "mx"])

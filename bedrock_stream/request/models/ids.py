@@ -16,9 +16,10 @@ import msgspec
 
 from ...errors import ConfigurationError, UnsupportedOperation
 from ...types.model_facts import ModelFacts
+from .amazon import SONIC
 from .table import UNKNOWN, facts_of
 
-__all__ = ("MAX_LENGTH", "Model", "check_models", "describe", "normalize")
+__all__ = ("MAX_LENGTH", "Model", "check_models", "check_reachable", "describe", "normalize")
 
 MAX_LENGTH = 2048
 """The longest model id that the service accepts, in characters."""
@@ -128,6 +129,17 @@ def describe(model: str, known: str | ModelFacts | None = None) -> Model:
     return msgspec.structs.replace(parsed, base=base.base, vendor=base.vendor, facts=base.facts)
 
 
+def check_reachable(model: Model) -> None:
+    """Raise `UnsupportedOperation` for a model that takes no conversation on this endpoint."""
+    if model.facts.refused is not None:
+        raise _refused(model.id, model.facts.refused)
+
+
+def _refused(model: str, reason: str) -> UnsupportedOperation:
+    problem, _, remedy = reason.partition("; ")
+    return UnsupportedOperation("model", f"{model!r} {problem}", remedy)
+
+
 def check_models(models: Any) -> dict[str, str | ModelFacts]:
     """Return what a client says of opaque ids. Raises `ConfigurationError`."""
     if not isinstance(models, Mapping):
@@ -163,11 +175,7 @@ def _parse(model: str) -> Model:
     if vendor not in _VENDORS:
         return Model(name, base, geo=geo or None, arn_kind=arn_kind)
     if vendor == "amazon" and model_name.startswith("nova") and "sonic" in model_name:
-        raise UnsupportedOperation(
-            "model",
-            f"{model!r} supports only InvokeModelWithBidirectionalStream over HTTP/2, which does not accept API keys",
-            "use a text model, or for speech an SDK with bidirectional streaming and IAM credentials",
-        )
+        raise _refused(model, SONIC)
     return Model(name, base, vendor, facts_of(base), geo or None, arn_kind)
 
 
