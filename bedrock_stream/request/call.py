@@ -25,7 +25,7 @@ from .http import Request, build_request, headers_for
 from .models import Model, describe
 from .output_schema import OutputSchema
 from .route import Route, choose_route
-from .supported import check_options
+from .supported import check_last_message, check_options
 from .unsupported import Refusals, Unsupported
 from .vendor_fields import with_vendor_fields
 
@@ -181,7 +181,8 @@ def write_body(
     model: Model, prompt: Prompt, options: Options, refusals: Refusals
 ) -> tuple[Route, dict[str, Any], Options]:
     """Return the route, the dialect's body, and the options as the conversation completes them."""
-    messages, options = place_cache_points(model, read_prompt(prompt), options)
+    messages = check_last_message(model, read_prompt(prompt), refusals)
+    messages, options = place_cache_points(model, messages, options)
     check_cache_points(messages, options)
     messages, options = normalize_conversation(messages, options)
     route = choose_route(model, messages, options)
