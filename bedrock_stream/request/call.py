@@ -27,7 +27,7 @@ from .output_schema import OutputSchema
 from .route import Route, choose_route
 from .supported import check_last_message, check_options
 from .unsupported import Refusals, Unsupported
-from .vendor_fields import with_vendor_fields
+from .vendor_fields import with_default_limit, with_vendor_fields
 
 __all__ = ("Call", "Destination", "expand_options", "plan_call", "plan_count", "plan_raw", "write_body")
 
@@ -186,8 +186,9 @@ def write_body(
     check_cache_points(messages, options)
     messages, options = normalize_conversation(messages, options)
     route = choose_route(model, messages, options)
-    body = route.dialect.body(route.messages, options)
-    if route.dialect.route == "invoke":
+    native = route.dialect.route == "invoke"
+    body = route.dialect.body(route.messages, with_default_limit(model, options) if native else options)
+    if native:
         body = native_body(body, options)
     else:
         check_sizes(messages)  # the limits are Converse's

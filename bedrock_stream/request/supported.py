@@ -5,7 +5,6 @@ The fields of `extra` and `additional_model_request_fields` are the caller's own
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -157,34 +156,34 @@ def _check_max_tokens(model: Model, options: Options, refusals: Refusals) -> Opt
     elif high is not None and value > high:
         problem = f"expected at most {high} for {named(model)}, got {value}"
         if refusals.drops("max_tokens", problem, f"pass {high} or less"):
-            # What Converse does without the option: the model's maximum. A native format needs the number.
-            return msgspec.structs.replace(options, max_tokens=None, default_max_tokens=high)
+            # What Converse does without the option. Claude's native format needs the number.
+            return msgspec.structs.replace(options, max_tokens=high)
     return options
 
 
 def _check_system(model: Model, options: Options, refusals: Refusals) -> Options:
-    if options.system and not model.facts.system:
-        if refusals.drops("system", f"is not supported by {named(model)}", "put it into the first message"):
-            return _without(options, "system")
-    return options
+    if model.facts.system or not options.system:
+        return options
+    dropped = refusals.drops("system", f"is not supported by {named(model)}", "put it into the first message")
+    return _without(options, "system") if dropped else options
 
 
 def _check_beta(model: Model, options: Options, refusals: Refusals) -> Options:
     # None: an application inference profile or a provisioned model, which may be a Claude model.
-    if options.anthropic_beta and model.family not in ("claude", None):
-        if refusals.drops("anthropic_beta", f"{named(model)} is not an Anthropic model"):
-            return _without(options, "anthropic_beta")
-    return options
+    if not options.anthropic_beta or model.family in ("claude", None):
+        return options
+    dropped = refusals.drops("anthropic_beta", f"{named(model)} is not an Anthropic model")
+    return _without(options, "anthropic_beta") if dropped else options
 
 
 # ---------------------------------------------------------------------------------------------------------------- tools
 
 
 def _check_tools(model: Model, options: Options, refusals: Refusals) -> Options:
-    if options.tools and not model.facts.tools:
-        if refusals.drops("tools", f"is not supported by {named(model)}", "omit it, or use a model with tools"):
-            return _without(options, "tools", "tool_choice")
-    return options
+    if model.facts.tools or not options.tools:
+        return options
+    dropped = refusals.drops("tools", f"is not supported by {named(model)}", "omit it, or use a model with tools")
+    return _without(options, "tools", "tool_choice") if dropped else options
 
 
 def _check_tool_choice(model: Model, options: Options, refusals: Refusals) -> Options:

@@ -16,7 +16,7 @@ from ..types.options import Options
 from .models import Model
 from .reasoning import reasoning_fields
 
-__all__ = ("with_vendor_fields",)
+__all__ = ("with_default_limit", "with_vendor_fields")
 
 # What a budget of thinking leaves for the answer in Claude's native format, which needs a `max_tokens`.
 _ANSWER_TOKENS = 4096
@@ -37,7 +37,7 @@ def with_vendor_fields(model: Model, options: Options) -> Options:
     if fields:
         own = options.additional_model_request_fields or {}
         options = msgspec.structs.replace(options, additional_model_request_fields=_merged(fields, own))
-    return _with_default_limit(model, options)
+    return options
 
 
 def _top_k(model: Model, value: int) -> dict[str, Any]:
@@ -64,13 +64,13 @@ def _merged(fields: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]
     return merged
 
 
-def _with_default_limit(model: Model, options: Options) -> Options:
-    """Return the options with the `max_tokens` that Claude's native format sends if the caller sets none.
+def with_default_limit(model: Model, options: Options) -> Options:
+    """Return the options for a native body: with the `max_tokens` that Claude's format needs, if the caller set none.
 
     Reasoning and answer share this limit. On Converse nothing is sent: the service then takes the model's maximum.
     """
     facts = model.facts
-    if options.max_tokens is not None or options.default_max_tokens is not None or facts.native != "anthropic":
+    if options.max_tokens is not None or facts.native != "anthropic":
         return options
     thinking = (options.additional_model_request_fields or {}).get("thinking")
     budget = thinking.get("budget_tokens") if isinstance(thinking, Mapping) else None
@@ -79,4 +79,4 @@ def _with_default_limit(model: Model, options: Options) -> Options:
     limit = (facts.default_max_tokens or _ANSWER_TOKENS) + (budget if isinstance(budget, int) else 0)
     if facts.max_output is not None:
         limit = min(limit, facts.max_output)
-    return msgspec.structs.replace(options, default_max_tokens=limit)
+    return msgspec.structs.replace(options, max_tokens=limit)

@@ -155,8 +155,6 @@ class Options(Masked, frozen=True, kw_only=True):
     project: str | None = None
     prompt_cache_auto: bool = False
     """True moves a cache point with the conversation."""
-    default_max_tokens: int | None = None
-    """What a native format that needs a limit sends without `max_tokens`: the model's, never the caller's."""
     keep: bool = True
 
     def __repr__(self) -> str:

@@ -87,9 +87,7 @@ def write_body(messages: Sequence[Message], options: Options) -> dict[str, Any]:
 
 
 def _default_max_tokens(options: Options) -> int:
-    """Return the model's limit, or one that leaves the default for text: thinking counts towards `max_tokens`."""
-    if options.default_max_tokens is not None:
-        return options.default_max_tokens
+    """Return a limit that leaves the default for text: thinking tokens count towards `max_tokens`."""
     thinking = (options.additional_model_request_fields or {}).get("thinking")
     budget = thinking.get("budget_tokens", 0) if isinstance(thinking, dict) else 0
     return DEFAULT_MAX_TOKENS + (budget if isinstance(budget, int) else 0)
