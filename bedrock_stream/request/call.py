@@ -25,7 +25,7 @@ from .http import Request, build_request, headers_for
 from .models import Model, describe
 from .output_schema import OutputSchema
 from .route import Route, choose_route
-from .supported import check_last_message, check_options
+from .supported import check_last_message, check_on_converse, check_options
 from .unsupported import Refusals, Unsupported
 from .vendor_fields import with_default_limit, with_vendor_fields
 
@@ -186,10 +186,10 @@ def write_body(
     check_cache_points(messages, options)
     messages, options = normalize_conversation(messages, options)
     route = choose_route(model, messages, options)
-    native = route.dialect.route == "invoke"
-    body = route.dialect.body(route.messages, with_default_limit(model, options) if native else options)
-    if native:
-        body = native_body(body, options)
+    if route.dialect.route == "invoke":
+        body = native_body(route.dialect.body(route.messages, with_default_limit(model, options)), options)
     else:
         check_sizes(messages)  # the limits are Converse's
+        options = check_on_converse(model, options, refusals)
+        body = route.dialect.body(route.messages, options)
     return route, body, options

@@ -83,9 +83,11 @@ def _words(model: Model) -> str:
 
 
 def _refusal_of_none(model: Model) -> tuple[str, str] | None:
-    if model.facts.thinking in ("unknown", "none") or model.facts.thinking_off != "never":
+    if model.facts.thinking == "unknown" or model.facts.thinking_off != "never":
         return None
-    return f"'none' is not supported by {named(model)}, which always reasons", f"use {_words(model)}, or omit it"
+    # Some models always reason, and take no field about it.
+    remedy = "omit it" if model.facts.thinking == "none" else f"use {_words(model)}, or omit it"
+    return f"'none' is not supported by {named(model)}, which always reasons", remedy
 
 
 def _refusal_of(model: Model, word: str) -> tuple[str, str] | None:

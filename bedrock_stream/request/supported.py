@@ -15,7 +15,7 @@ from .models import Model
 from .reasoning import budget_of, check_reasoning, effort_of, named, reasons, uses_claude_thinking
 from .unsupported import Refusals
 
-__all__ = ("check_last_message", "check_options")
+__all__ = ("check_last_message", "check_on_converse", "check_options")
 
 _MIN_TOP_P = 0.95  # with Claude's thinking
 _DEFAULTS = Options()
@@ -42,6 +42,19 @@ def check_last_message(model: Model, messages: tuple[Message, ...], refusals: Re
     if refusals.drops(f"messages[{len(messages) - 1}]", problem, "end with a message of the user"):
         return messages[:-1]
     return messages
+
+
+def check_on_converse(model: Model, options: Options, refusals: Refusals) -> Options:
+    """Return the options for Converse, without those that only the model's native format takes.
+
+    Raises `UnsupportedOperation` for them unless `refusals` drops or sends them.
+    """
+    if not options.stop_sequences or model.facts.converse_stop_sequences:
+        return options
+    problem = f"Converse does not take it for {named(model)}"
+    if refusals.drops("stop_sequences", problem, "omit it, or call without tools"):
+        return _without(options, "stop_sequences")
+    return options
 
 
 def _is_paused(message: Message) -> bool:
@@ -195,7 +208,6 @@ def _check_tool_choice(model: Model, options: Options, refusals: Refusals) -> Op
         problem = f"{_shown(options)} is not supported by {named(model)}"
         remedy = f"use {', '.join(facts.tool_choices)}, or omit it" if facts.tool_choices else "omit it"
         dropped = refusals.drops("tool_choice", problem, remedy)
-    # A budget of thinking never goes together with a forced call; for the rest the table says.
     elif form != "auto" and _thinking_forbids_force(model, options):
         problem = f"{_shown(options)} cannot be combined with reasoning on {named(model)}"
         dropped = refusals.drops("tool_choice", problem, 'use "auto", or omit reasoning')
@@ -218,9 +230,10 @@ def _form(choice: str | dict[str, Any] | None) -> str | None:
 
 
 def _thinking_forbids_force(model: Model, options: Options) -> bool:
-    if uses_claude_thinking(model, options) and budget_of(model, options.reasoning) is not None:
+    facts = model.facts
+    if budget_of(model, options.reasoning) is not None and not facts.forced_with_budget:
         return True
-    return reasons(model, options) and not model.facts.forced_with_thinking
+    return reasons(model, options) and not facts.forced_with_thinking
 
 
 _CHECKS = (

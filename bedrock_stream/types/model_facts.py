@@ -14,7 +14,10 @@ import msgspec
 __all__ = ("ModelFacts", "Replay", "Thinking", "ThinkingOff")
 
 Thinking: TypeAlias = Literal["unknown", "none", "budget", "adaptive", "effort"]
-"""How a model is told to reason: not at all, by a budget in tokens, by Claude's adaptive thinking, or by an effort."""
+"""How a model is told to reason: not at all, by a budget in tokens, by Claude's adaptive thinking, or by an effort.
+
+`none` with `ThinkingOff` `never` is a model that always reasons and takes no field about it (DeepSeek R1).
+"""
 
 ThinkingOff: TypeAlias = Literal["omit", "disabled", "between_tools", "none", "never"]
 """How reasoning is switched off: by leaving it out, by the type or the effort of this name, or never."""
@@ -36,7 +39,7 @@ class ModelFacts(msgspec.Struct, frozen=True, kw_only=True):
     native: str | None = None
     """The dialect for InvokeModel: `anthropic`, `openai`, `llama`; None if only Converse is used."""
     refused: str | None = None
-    """Why neither Converse nor InvokeModel reaches the model at all, with the remedy; None if they do."""
+    """Why no conversation reaches the model on bedrock-runtime, as `problem; remedy`; None if Converse takes it."""
 
     thinking: Thinking = "unknown"
     thinking_default: bool = False
@@ -121,3 +124,10 @@ class ModelFacts(msgspec.Struct, frozen=True, kw_only=True):
     count_tokens: bool | None = None
     burndown: int = 1
     """How many tokens of a quota one output token takes."""
+
+    forced_with_budget: bool = True
+    """Whether a tool choice that forces a call is taken beside a budget in tokens (`forced_with_thinking`: at all)."""
+    converse_stop_sequences: bool = True
+    """Whether Converse takes `stop_sequences`, for models whose native format takes them all the same."""
+    cache_beside_tools: bool = True
+    """Whether a cache point may be in a message with tool calls or tool results."""

@@ -371,7 +371,7 @@ TABLE: list[tuple[str, Feature, str, bool]] = [
     (COMMAND_R, TEXT, "converse", False),
     (COMMAND_R, TOOLS, "converse", False),
     (COMMAND_R, DOCUMENT, "converse", False),
-    *(("us.amazon.nova-lite-v1:0", feature, "converse", False) for feature in (TEXT, TOOLS, REASONING, IMAGE)),
+    *(("us.amazon.nova-2-lite-v1:0", feature, "converse", False) for feature in (TEXT, TOOLS, REASONING, IMAGE)),
 ]
 ROWS = [
     (model, feature, forced, route if forced is None else "converse" if forced else "invoke")
