@@ -81,7 +81,7 @@ def _check_temperature(model: Model, options: Options, refusals: Refusals) -> Op
     if value is None or taken == "any" or (taken == "one" and value == 1):
         return options
     expected = "1 or None" if taken == "one" else "None"
-    if refusals.drops("temperature", f"{named(model)} takes no other value than {expected}, got {value:g}"):
+    if refusals.drops("temperature", f"expected {expected} for {named(model)}, got {value:g}"):
         return _without(options, "temperature")
     return options
 

@@ -365,7 +365,7 @@ TABLE: list[tuple[str, Feature, str, bool]] = [
         for feature in (TEXT, TOOLS, REASONING)
     ),
     (LLAMA, TEXT, "invoke", True),
-    (LLAMA, TOOLS, "converse", False),
+    (LLAMA_VISION, TOOLS, "converse", False),
     (LLAMA, DOCUMENT, "converse", False),
     (LLAMA_VISION, IMAGE, "invoke", True),
     (COMMAND_R, TEXT, "converse", False),
