@@ -111,6 +111,7 @@ def plan_call(
     described = describe(model, options.base_model or known)
     refusals = Refusals(described.id, unsupported)
     options, output = expand_options(described, options, refusals)
+    prompt = check_last_message(described, read_prompt(prompt), refusals)
     route, body, options = write_body(described, prompt, options, refusals)
     dialect = route.dialect
     native = dialect.route == "invoke"
@@ -181,8 +182,7 @@ def write_body(
     model: Model, prompt: Prompt, options: Options, refusals: Refusals
 ) -> tuple[Route, dict[str, Any], Options]:
     """Return the route, the dialect's body, and the options as the conversation completes them."""
-    messages = check_last_message(model, read_prompt(prompt), refusals)
-    messages, options = place_cache_points(model, messages, options)
+    messages, options = place_cache_points(model, read_prompt(prompt), options)
     check_cache_points(messages, options)
     messages, options = normalize_conversation(messages, options)
     route = choose_route(model, messages, options)

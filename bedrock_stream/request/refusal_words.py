@@ -15,14 +15,15 @@ __all__ = ("explain_refusal",)
 
 
 class _Words(NamedTuple):
-    pattern: re.Pattern[str]
+    pattern: str
+    """A regular expression, compiled at its first use: most programs never see a refusal."""
     option: str
     """An option, or `messages` for the conversation, which every call has."""
     remedy: str
 
 
 def _words(pattern: str, option: str, remedy: str = "omit it for this model") -> _Words:
-    return _Words(re.compile(pattern, re.IGNORECASE), option, remedy)
+    return _Words(pattern, option, remedy)
 
 
 _ONE_OF_TWO = "omit it, or omit temperature"
@@ -69,7 +70,7 @@ def explain_refusal(error: ValidationFailed, options: Options | None, *, schema:
     if options is None:
         return
     for words in _TABLE:
-        if not words.pattern.search(error.message):
+        if not re.search(words.pattern, error.message, re.IGNORECASE):
             continue
         if words.option == "messages" or getattr(options, words.option) not in _EMPTY:
             made = schema and words.option in ("tool_choice", "tools")
