@@ -317,6 +317,14 @@ class SignatureExpired(InvalidSignature):
 class ValidationFailed(ServiceError):
     """The request is not valid for this model."""
 
+    option: str | None = None
+    """The option of the call that the service refused, if its message names one."""
+
+    def explain(self, option: str, remedy: str) -> None:
+        """Set `option`, and add it and the remedy to the text of the error; `message` stays the service's own."""
+        self.option = option
+        self.args = (f"{self.args[0]} [option {option}: {remedy}]",)
+
 
 class ContextWindowExceeded(ValidationFailed):
     """The input is longer than the model's context window."""

@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..auth.signer import Signer
 from ..dialects.base import NO_HEADERS
-from ..errors import BedrockStreamError, Throttled
+from ..errors import BedrockStreamError, Throttled, ValidationFailed
 from ..observing import Attempt, Ending, Observer, Observers, Subject
 from ..request.call import Call
+from ..request.refusal_words import explain_refusal
 from ..transport.slots import LaneTicket
 from ..types.response import Response
 from .retry import Retries
@@ -136,6 +137,8 @@ class Attempts:
         error.request_id = error.request_id or self.request_id
         error.events_received = events
         error.partial = partial if error.partial is None else error.partial
+        if isinstance(error, ValidationFailed) and error.option is None:
+            explain_refusal(error, call.options, schema=call.output is not None)
         if self._since is not None:
             if isinstance(error, Throttled) and self._ticket is not None:
                 self._ticket.throttled()  # in the middle of a response, too

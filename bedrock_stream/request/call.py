@@ -25,9 +25,9 @@ from .http import Request, build_request, headers_for
 from .models import Model, check_reachable, describe
 from .output_schema import OutputSchema
 from .route import Route, choose_route
-from .supported import check_options
+from .supported import check_last_message, check_on_converse, check_options
 from .unsupported import Refusals, Unsupported
-from .vendor_fields import with_vendor_fields
+from .vendor_fields import with_default_limit, with_vendor_fields
 
 __all__ = ("Call", "Destination", "expand_options", "plan_call", "plan_count", "plan_raw", "write_body")
 
@@ -113,6 +113,7 @@ def plan_call(
         check_reachable(described)
     refusals = Refusals(described.id, unsupported)
     options, output = expand_options(described, options, refusals)
+    prompt = check_last_message(described, read_prompt(prompt), refusals)
     route, body, options = write_body(described, prompt, options, refusals)
     dialect = route.dialect
     native = dialect.route == "invoke"
@@ -187,9 +188,10 @@ def write_body(
     check_cache_points(messages, options)
     messages, options = normalize_conversation(messages, options)
     route = choose_route(model, messages, options)
-    body = route.dialect.body(route.messages, options)
     if route.dialect.route == "invoke":
-        body = native_body(body, options)
+        body = native_body(route.dialect.body(route.messages, with_default_limit(model, options)), options)
     else:
         check_sizes(messages)  # the limits are Converse's
+        options = check_on_converse(model, options, refusals)
+        body = route.dialect.body(route.messages, options)
     return route, body, options

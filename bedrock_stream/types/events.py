@@ -68,6 +68,8 @@ class Usage(msgspec.Struct, frozen=True, omit_defaults=True):
     """Cache writes for each lifetime."""
     extra: dict[str, Any] = {}
     """Members unknown to this version, as received."""
+    reasoning_tokens: int | None = None
+    """Output tokens that were reasoning, as far as the service reports them; `output_tokens` includes them."""
 
     def merged(self, later: Usage) -> Usage:
         """Return these counts updated with those that `later` knows; unknown counts do not overwrite known ones."""

@@ -365,13 +365,13 @@ TABLE: list[tuple[str, Feature, str, bool]] = [
         for feature in (TEXT, TOOLS, REASONING)
     ),
     (LLAMA, TEXT, "invoke", True),
-    (LLAMA, TOOLS, "converse", False),
+    (LLAMA_VISION, TOOLS, "converse", False),
     (LLAMA, DOCUMENT, "converse", False),
     (LLAMA_VISION, IMAGE, "invoke", True),
     (COMMAND_R, TEXT, "converse", False),
     (COMMAND_R, TOOLS, "converse", False),
     (COMMAND_R, DOCUMENT, "converse", False),
-    *(("us.amazon.nova-lite-v1:0", feature, "converse", False) for feature in (TEXT, TOOLS, REASONING, IMAGE)),
+    *(("us.amazon.nova-2-lite-v1:0", feature, "converse", False) for feature in (TEXT, TOOLS, REASONING, IMAGE)),
 ]
 ROWS = [
     (model, feature, forced, route if forced is None else "converse" if forced else "invoke")

@@ -308,4 +308,5 @@ def read_usage(wire: _Wire) -> Usage:
     details = [
         CacheDetail(ttl, count) for ttl, key in _TTLS if (count := take_nested(extra, "cache_creation", key, int))
     ]
-    return Usage(**counts, cache_details=tuple(details), extra=extra)
+    reasoning = take_nested(extra, "output_tokens_details", "thinking_tokens", int)
+    return Usage(**counts, cache_details=tuple(details), extra=extra, reasoning_tokens=reasoning)

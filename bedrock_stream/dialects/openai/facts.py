@@ -12,7 +12,7 @@ import msgspec
 
 from ...types.events import MessageStop, Metadata, Usage
 from ..chunks import message_stop, take_metrics
-from ..payloads import pop_as, without_nulls
+from ..payloads import pop_as, take_nested, without_nulls
 
 __all__ = ("read_stop", "rest_of", "rest_of_choice", "take_counts")
 
@@ -36,7 +36,8 @@ def take_counts(wire: _Wire) -> Metadata:
     if usage is not None:
         usage = msgspec.convert(usage, _Wire)
         counts = {name: pop_as(usage, key, int) for key, name in _USAGE.items()}
-        metadata = Metadata(usage=Usage(**counts, extra=without_nulls(usage)))
+        reasoning = take_nested(usage, "completion_tokens_details", "reasoning_tokens", int)
+        metadata = Metadata(usage=Usage(**counts, extra=without_nulls(usage), reasoning_tokens=reasoning))
     return metadata.merged(take_metrics(wire))
 
 
