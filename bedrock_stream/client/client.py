@@ -32,6 +32,7 @@ from ..types.model_facts import ModelFacts
 from ..types.options import CallOptions, Options, read_options
 from ..types.response import Response
 from ..types.settings import RetryPolicy, Target, Timeouts, check_region, read_targets
+from ..types.target_options import check_targets, options_at
 from .attempts import Attempts
 from .document import receive_document
 from .logs import LogLines
@@ -115,7 +116,7 @@ class Client:
             endpoint_url=endpoint_url,
             timeouts=timeouts or Timeouts(),
             retry=retry or RetryPolicy(),
-            failover=read_targets("failover", failover),
+            failover=_failover(failover),
             adaptive=adaptive_concurrency,
             observers=(LogLines(), *observers),
             prices=check_prices(prices or {}),
@@ -266,6 +267,7 @@ class Client:
         options = read_options(arguments)
         failover = self._state.settings.failover if options.failover is None else options.failover
         if failover:
+            check_targets(failover)
             prompt = read_prompt(prompt)  # it may be an iterator, and is read for each target
         calls = [self._plan(model, prompt, options, target, streaming=streaming) for target in (None, *failover)]
         return Attempts(self._state, calls)
@@ -275,6 +277,7 @@ class Client:
     ) -> Call:
         if target is not None:
             model = target.model or model
+            options = options_at(target, options)
         state = self._state
         return plan_call(
             model,
@@ -291,6 +294,12 @@ class Client:
     ) -> Attempts:
         destination = self._state.destination(_raw_options(arguments))
         return Attempts(self._state, [plan_raw(model, body, destination, streaming=streaming)])
+
+
+def _failover(value: Any) -> tuple[Target, ...]:
+    targets = read_targets("failover", value)
+    check_targets(targets)
+    return targets
 
 
 def _check_max_connections(value: Any) -> int:
