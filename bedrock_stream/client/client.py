@@ -46,8 +46,15 @@ if TYPE_CHECKING:
 
 __all__ = ("Client",)
 
-_RAW_OPTIONS = frozenset(
-    {"region", "api_key", "access_key_id", "secret_access_key", "session_token", "timeouts", "retry"}
+_RAW_OPTIONS = (
+    "access_key_id",
+    "api_key",
+    "region",
+    "retry",
+    "secret_access_key",
+    "session_token",
+    "timeouts",
+    "project",
 )
 
 
@@ -180,8 +187,8 @@ class Client:
     def invoke_stream(self, model: str, body: Mapping[str, Any], **options: Any) -> RawStream:
         """Stream any model's own JSON: `body` is sent as it is, each document is received as a dict.
 
-        `options`: `region`, the credentials of the call, `timeouts`, `retry`. The families mark the end
-        of a response in different ways, so only a body that was cut off raises `StreamInterrupted`.
+        `options`: `region`, the credentials of the call, `project`, `timeouts`, `retry`. The families mark the end of a
+        response in different ways, so only a body that was cut off raises `StreamInterrupted`.
         """
         return RawStream(self._raw_attempts(model, body, options, streaming=True))
 
@@ -292,8 +299,9 @@ class Client:
     def _raw_attempts(
         self, model: str, body: Mapping[str, Any], arguments: Mapping[str, Any], *, streaming: bool
     ) -> Attempts:
-        destination = self._state.destination(_raw_options(arguments))
-        return Attempts(self._state, [plan_raw(model, body, destination, streaming=streaming)])
+        options = _raw_options(arguments)
+        destination = self._state.destination(options)
+        return Attempts(self._state, [plan_raw(model, body, destination, streaming=streaming, options=options)])
 
 
 def _failover(value: Any) -> tuple[Target, ...]:
@@ -311,12 +319,12 @@ def _check_max_connections(value: Any) -> int:
 def _raw_options(arguments: Mapping[str, Any]) -> Options:
     """Return the options of a call whose body is the caller's own. Raises `ConfigurationError` for any other option."""
     options = read_options(arguments)
-    unknown = {*arguments, *(arguments.get("provider_options") or ())} - _RAW_OPTIONS - {"provider_options"}
+    unknown = {*arguments, *(arguments.get("provider_options") or ())} - {*_RAW_OPTIONS, "provider_options"}
     if unknown:
         raise ConfigurationError(
             min(unknown),
             "has no meaning where the body is the caller's own",
-            f"known are {', '.join(sorted(_RAW_OPTIONS))}",
+            f"known are {', '.join(_RAW_OPTIONS)}",
         )
     return options
 

@@ -184,7 +184,7 @@ def read_options(arguments: Mapping[str, Any]) -> Options:
 
 
 def check_arguments(arguments: dict[str, Any]) -> dict[str, Any]:
-    """Return valid values for the fields of `Options`, without those that are None. Raises `ConfigurationError`."""
+    """Return the validated fields of `Options`, without each that is not set. Raises `ConfigurationError`."""
     _resolve_aliases(arguments)
     checked = {}
     for name, value in arguments.items():

@@ -254,20 +254,6 @@ def _read_cache_point(value: Any) -> CachePoint | None:
     return None
 
 
-def _read_guarded(value: Any) -> Guarded | None:
-    content: Any = None
-    qualifiers: Any = ()
-    match value:
-        case {"text": {"text": str(content), **rest}}:
-            qualifiers = rest.get("qualifiers", ())
-        case {"image": image}:
-            content = _READERS["image"](image)
-    try:
-        return Guarded(content, qualifiers)
-    except ConfigurationError:  # an unknown qualifier or format, or not a text or an image
-        return None
-
-
 def _read_search_result(value: Any) -> SearchResult | None:
     match value:
         case {"source": str(source), "title": str(title), "content": list(content)} if all(map(_is_text, content)):
@@ -308,7 +294,6 @@ _READERS: dict[str, Callable[[Any], Block | None]] = {
     "reasoningContent": _read_reasoning,
     "citationsContent": _read_cited_text,
     "cachePoint": _read_cache_point,
-    "guardContent": _read_guarded,
     "searchResult": _read_search_result,
     "image": _attachment_reader(Image),
     "document": _attachment_reader(Document),
