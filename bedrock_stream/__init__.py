@@ -10,7 +10,7 @@ Calls: `stream` and `generate`, or the same on a `Client`, which also has `run_t
 `count_tokens`, `explain` and `stats`.
 
 Conversation: `Message`, its blocks (`Text`, `Image`, `Document`, `Video`, `Audio`, `ToolCall`, `ToolResult`,
-`Reasoning`, `CachePoint`, ...) and `Tool`.
+`Reasoning`, `CachePoint`, `Guarded`, `SearchResult`, ...), `Tool` and `SystemTool`.
 
 Events of a `Stream`: `MessageStart`, `TextDelta`, `ReasoningDelta`, `ToolCallStart`, `ToolCallDelta`, `ToolCallEnd`,
 `CitationDelta`, `BlockStop`, `MessageStop`, `Metadata`, `UnknownEvent`, ... They add up to a `Response`.
@@ -76,10 +76,12 @@ if TYPE_CHECKING:
     from .types.media import Video as Video
     from .types.messages import CachePoint as CachePoint
     from .types.messages import CitedText as CitedText
+    from .types.messages import Guarded as Guarded
     from .types.messages import Json as Json
     from .types.messages import Message as Message
     from .types.messages import Raw as Raw
     from .types.messages import Reasoning as Reasoning
+    from .types.messages import SearchResult as SearchResult
     from .types.messages import Text as Text
     from .types.messages import ToolCall as ToolCall
     from .types.messages import ToolResult as ToolResult
@@ -88,6 +90,7 @@ if TYPE_CHECKING:
     from .types.settings import RetryPolicy as RetryPolicy
     from .types.settings import Target as Target
     from .types.settings import Timeouts as Timeouts
+    from .types.tools import SystemTool as SystemTool
     from .types.tools import Tool as Tool
 
 
@@ -164,10 +167,12 @@ _MODULES = {
     "types.messages": (
         "CachePoint",
         "CitedText",
+        "Guarded",
         "Json",
         "Message",
         "Raw",
         "Reasoning",
+        "SearchResult",
         "Text",
         "ToolCall",
         "ToolResult",
@@ -178,7 +183,10 @@ _MODULES = {
         "Target",
         "Timeouts",
     ),
-    "types.tools": ("Tool",),
+    "types.tools": (
+        "SystemTool",
+        "Tool",
+    ),
 }
 _MODULE_OF = {name: module for module, names in _MODULES.items() for name in names}
 

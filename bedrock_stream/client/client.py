@@ -32,6 +32,7 @@ from ..types.model_facts import ModelFacts
 from ..types.options import CallOptions, Options, read_options
 from ..types.response import Response
 from ..types.settings import RetryPolicy, Target, Timeouts, check_region, read_targets
+from ..types.target_options import check_targets, options_at
 from .attempts import Attempts
 from .document import receive_document
 from .logs import LogLines
@@ -45,8 +46,15 @@ if TYPE_CHECKING:
 
 __all__ = ("Client",)
 
-_RAW_OPTIONS = frozenset(
-    {"region", "api_key", "access_key_id", "secret_access_key", "session_token", "timeouts", "retry"}
+_RAW_OPTIONS = (
+    "access_key_id",
+    "api_key",
+    "region",
+    "retry",
+    "secret_access_key",
+    "session_token",
+    "timeouts",
+    "project",
 )
 
 
@@ -115,7 +123,7 @@ class Client:
             endpoint_url=endpoint_url,
             timeouts=timeouts or Timeouts(),
             retry=retry or RetryPolicy(),
-            failover=read_targets("failover", failover),
+            failover=_failover(failover),
             adaptive=adaptive_concurrency,
             observers=(LogLines(), *observers),
             prices=check_prices(prices or {}),
@@ -178,8 +186,8 @@ class Client:
     def invoke_stream(self, model: str, body: Mapping[str, Any], **options: Any) -> RawStream:
         """Stream any model's own JSON: `body` is sent as it is, each document is received as a dict.
 
-        `options`: `region`, the credentials of the call, `timeouts`, `retry`. The families mark the end
-        of a response in different ways, so only a body that was cut off raises `StreamInterrupted`.
+        `options`: `region`, the credentials of the call, `project`, `timeouts`, `retry`. The families mark the end of a
+        response in different ways, so only a body that was cut off raises `StreamInterrupted`.
         """
         return RawStream(self._raw_attempts(model, body, options, streaming=True))
 
@@ -265,6 +273,7 @@ class Client:
         options = read_options(arguments)
         failover = self._state.settings.failover if options.failover is None else options.failover
         if failover:
+            check_targets(failover)
             prompt = read_prompt(prompt)  # it may be an iterator, and is read for each target
         calls = [self._plan(model, prompt, options, target, streaming=streaming) for target in (None, *failover)]
         return Attempts(self._state, calls)
@@ -274,6 +283,7 @@ class Client:
     ) -> Call:
         if target is not None:
             model = target.model or model
+            options = options_at(target, options)
         state = self._state
         return plan_call(
             model,
@@ -288,8 +298,15 @@ class Client:
     def _raw_attempts(
         self, model: str, body: Mapping[str, Any], arguments: Mapping[str, Any], *, streaming: bool
     ) -> Attempts:
-        destination = self._state.destination(_raw_options(arguments))
-        return Attempts(self._state, [plan_raw(model, body, destination, streaming=streaming)])
+        options = _raw_options(arguments)
+        destination = self._state.destination(options)
+        return Attempts(self._state, [plan_raw(model, body, destination, streaming=streaming, options=options)])
+
+
+def _failover(value: Any) -> tuple[Target, ...]:
+    targets = read_targets("failover", value)
+    check_targets(targets)
+    return targets
 
 
 def _check_max_connections(value: Any) -> int:
@@ -301,12 +318,12 @@ def _check_max_connections(value: Any) -> int:
 def _raw_options(arguments: Mapping[str, Any]) -> Options:
     """Return the options of a call whose body is the caller's own. Raises `ConfigurationError` for any other option."""
     options = read_options(arguments)
-    unknown = {*arguments, *(arguments.get("provider_options") or ())} - _RAW_OPTIONS - {"provider_options"}
+    unknown = {*arguments, *(arguments.get("provider_options") or ())} - {*_RAW_OPTIONS, "provider_options"}
     if unknown:
         raise ConfigurationError(
             min(unknown),
             "has no meaning where the body is the caller's own",
-            f"known are {', '.join(sorted(_RAW_OPTIONS))}",
+            f"known are {', '.join(_RAW_OPTIONS)}",
         )
     return options
 

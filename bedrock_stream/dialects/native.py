@@ -21,7 +21,7 @@ _GUARDRAIL_HEADERS = {
 
 
 def native_headers(options: Options) -> tuple[tuple[str, str], ...]:
-    """Return the headers for guardrail, performance, service tier and request metadata.
+    """Return the headers for guardrail, performance, service tier, project and request metadata.
 
     Raises `ConfigurationError` for a value that is not printable ASCII.
     """
@@ -33,6 +33,8 @@ def native_headers(options: Options) -> tuple[tuple[str, str], ...]:
         headers["X-Amzn-Bedrock-PerformanceConfig-Latency"] = options.performance
     if options.service_tier is not None:
         headers["X-Amzn-Bedrock-Service-Tier"] = options.service_tier
+    if options.project is not None:
+        headers["X-Amzn-Bedrock-ProjectIdentifier"] = options.project
     if options.request_metadata is not None:
         # The service reads JSON text here. json.dumps escapes what is not ASCII, unlike msgspec.
         headers["X-Amzn-Bedrock-Request-Metadata"] = json.dumps(options.request_metadata)

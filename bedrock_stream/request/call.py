@@ -21,7 +21,7 @@ from ..types.settings import RetryPolicy, Target, Timeouts
 from .cache_points import check_cache_points, place_cache_points
 from .conversation import check_sizes, normalize_conversation
 from .endpoints import Endpoint
-from .http import Request, build_request, headers_for
+from .http import Headers, Request, build_request, headers_for
 from .models import Model, check_reachable, describe
 from .output_schema import OutputSchema
 from .route import Route, choose_route
@@ -143,23 +143,28 @@ def plan_count(
     _, body, _ = write_body(described, prompt, options, refusals)
     counted = {name: body[name] for name in _COUNTED if name in body}
     # The operation takes no inference profiles, only the models behind them.
-    return _plan_own_body(
-        describe(described.base), "count-tokens", {"input": {"converse": counted}}, destination, streaming=False
-    )
+    wire = {"input": {"converse": counted}}
+    headers = headers_for(streaming=False, native=False)
+    return _plan_own_body(describe(described.base), "count-tokens", wire, destination, headers, streaming=False)
 
 
-def plan_raw(model: str, body: Mapping[str, Any], destination: Destination, *, streaming: bool) -> Call:
-    """Return the Invoke call for a body in the model's own JSON. Raises `ConfigurationError`."""
+def plan_raw(
+    model: str, body: Mapping[str, Any], destination: Destination, *, streaming: bool, options: Options | None = None
+) -> Call:
+    """Return the Invoke call for a body in the model's own JSON. Raises `ConfigurationError`.
+
+    `options` are those that are sent as headers.
+    """
     if not isinstance(body, Mapping):
         raise ConfigurationError("body", f"expected a dict, got {type(body).__name__}")
     operation = _RAW.dialect.stream_operation if streaming else _RAW.dialect.operation
-    return _plan_own_body(describe(model), operation, body, destination, streaming=streaming, native=True)
+    headers = headers_for(streaming=streaming, native=True, options=options)
+    return _plan_own_body(describe(model), operation, body, destination, headers, streaming=streaming)
 
 
 def _plan_own_body(
-    model: Model, operation: str, body: Any, destination: Destination, *, streaming: bool, native: bool = False
+    model: Model, operation: str, body: Any, destination: Destination, headers: Headers, *, streaming: bool
 ) -> Call:
-    headers = headers_for(streaming=streaming, native=native)
     return Call(
         model=model,
         route=_RAW,

@@ -1,9 +1,9 @@
 """Choose between Converse and the native format of a family (InvokeModel), with the reason.
 
 Claude, gpt-oss and Llama use their native format. Tools, and anything that the format cannot express, move the call to
-Converse, which all other families use. Blocks of an earlier response that only the native format has keep the call
-there, also with tools. An explicit `use_converse` decides: if the native format then cannot express the
-call, that is an error and never a silent fallback. Caching does not change the route.
+Converse, which all other families use. Claude's own tools, and blocks of an earlier response that only a native format
+has, keep the call there. An explicit `use_converse` decides: if that route then cannot express the call, that is an
+error and never a silent fallback. Caching does not change the route.
 """
 
 from __future__ import annotations
@@ -47,6 +47,7 @@ _CONVERSE_MEMBERS = frozenset(
         "inferenceConfig",
         "outputConfig",
         "performanceConfig",
+        "projectIdentifier",
         "promptVariables",
         "requestMetadata",
         "serviceTier",
@@ -57,6 +58,7 @@ _CONVERSE_MEMBERS = frozenset(
 
 def choose_route(model: Model, messages: tuple[Message, ...], options: Options) -> Route:
     """Return the route of a call. Raises `UnsupportedOperation` for an impossible `use_converse=False`."""
+    _check_own_tools(model, options)
     if options.use_converse:
         return Route(_CONVERSE, "use_converse=True", messages)
     native = _native(model)
@@ -77,6 +79,8 @@ def choose_route(model: Model, messages: tuple[Message, ...], options: Options) 
         return Route(native, "use_converse=False", typed)
     if unsupported is None and (kind := _native_kind(typed)):
         return Route(native, f"only the native format supports {kind} blocks", typed)
+    if model.native == "anthropic" and (reason := _native_tools(options, unsupported)):
+        return Route(native, reason, typed)
     # Tool calls and results in the history count as tools, whether or not any are offered now.
     if options.tools or uses_tools(typed):
         return Route(_CONVERSE, "calls with tools use Converse", messages)
@@ -89,6 +93,40 @@ def _native_kind(messages: Sequence[Message]) -> str | None:
     """Return the type of the first block that a native format sent and Converse rejects: its blocks have no `type`."""
     kinds = (block.value.get("type") for message in messages for block in message.content if isinstance(block, Raw))
     return next((kind for kind in kinds if isinstance(kind, str)), None)
+
+
+def _own_tool(options: Options) -> tuple[str, str] | None:
+    """Return the path and the type of the first tool that Claude defines itself, such as web search, or None."""
+    for index, tool in enumerate(options.tools):
+        if isinstance(tool, dict) and isinstance(tool.get("type"), str):
+            return f"tools[{index}]", tool["type"]
+    return None
+
+
+def _check_own_tools(model: Model, options: Options) -> None:
+    own_tool = _own_tool(options)
+    if own_tool is not None and (options.use_converse or model.native != "anthropic"):
+        path, kind = own_tool
+        claude = model.native == "anthropic"
+        remedy = "omit use_converse" if claude else "use a Claude model, or name the model behind the id in base_model"
+        raise UnsupportedOperation(path, f"{kind!r} is supported only in Claude's native format", remedy)
+
+
+def _native_tools(options: Options, unsupported: str | None) -> str | None:
+    """Return the reason if a tool moves a call to Claude's native format, although calls with tools use Converse.
+
+    Raises `UnsupportedOperation` for a tool that only this format has, in a call that it does not support.
+    """
+    if own_tool := _own_tool(options):
+        if unsupported is not None:
+            path, kind = own_tool
+            problem = f"{kind!r} is supported only in Claude's native format, but {unsupported}"
+            raise UnsupportedOperation(path, problem, "omit one of the two")
+        return f"only Claude's native format supports {own_tool[1]!r}"
+    # Converse defines none of the additional members of Claude's tools, e.g. `cache_control`.
+    if unsupported is None and any(getattr(tool, "extra", None) for tool in options.tools):
+        return "Tool.extra has members of Claude's native format"
+    return None
 
 
 def _native(model: Model) -> Native | None:

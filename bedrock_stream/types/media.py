@@ -1,4 +1,4 @@
-"""Attachments of a message: images, documents, video and audio, as bytes or as a location in S3.
+"""Attachments of a message: images, documents, video and audio, as bytes, as a location in S3 or as text.
 
 Files are read by `from_path` only; a str is never interpreted as a path. The formats are those of the Converse API.
 """
@@ -13,9 +13,12 @@ import msgspec
 
 from ..errors import ConfigurationError
 
-__all__ = ("Attachment", "Audio", "Document", "Image", "Video")
+__all__ = ("TEXT_FORMATS", "Attachment", "Audio", "Document", "Image", "Video")
 
 _A = TypeVar("_A", bound="Attachment")
+
+TEXT_FORMATS = ("txt", "md", "csv", "html")
+"""The formats of documents whose content is text."""
 
 # The characters that the service model allows in the name of a document, without spaces.
 _NOT_IN_NAMES = re.compile(r"[^a-zA-Z0-9()\[\]-]")
@@ -52,12 +55,7 @@ class Attachment(msgspec.Struct, frozen=True, tag_field="type", omit_defaults=Tr
                 f"expected bytes, got {type(self.data).__name__}",
                 f"use {kind}.from_path() to read a file",
             )
-        # The source is a union in the service model: bytes or s3Location.
-        if bool(self.data) == bool(self.s3_uri):
-            count = "both" if self.data else "neither"
-            raise ConfigurationError(
-                kind, f"expected exactly one of data and s3_uri, got {count}", "data must not be empty"
-            )
+        self._check_source(kind)
         if self.s3_uri and not (isinstance(self.s3_uri, str) and self.s3_uri.startswith("s3://")):
             raise ConfigurationError(f"{kind}.s3_uri", f"expected s3://bucket/key, got {self.s3_uri!r}")
         name = self.format or _sniff(self.data or b"") or _suffix(self.s3_uri or "")
@@ -66,6 +64,14 @@ class Attachment(msgspec.Struct, frozen=True, tag_field="type", omit_defaults=Tr
             problem = f"unknown format {name!r}" if name else "cannot be detected from the content or the name"
             raise ConfigurationError(f"{kind}.format", problem, f"use {', '.join(self.formats)}")
         msgspec.structs.force_setattr(self, "format", name)
+
+    def _check_source(self, kind: str) -> None:
+        # The source is a union in the service model: bytes or s3Location.
+        if bool(self.data) == bool(self.s3_uri):
+            count = "both" if self.data else "neither"
+            raise ConfigurationError(
+                kind, f"expected exactly one of data and s3_uri, got {count}", "data must not be empty"
+            )
 
     @classmethod
     def from_path(cls: type[_A], path: str | Path, **fields: object) -> _A:
@@ -116,7 +122,14 @@ class Image(Attachment, frozen=True, tag="image", omit_defaults=True):
 
 
 class Document(Attachment, frozen=True, tag="document", omit_defaults=True):
-    """A document. The service requires a text block in the same message."""
+    """A document. The service requires a text block in the same message.
+
+    Exactly one of `data`, `s3_uri` and `text` is set. Raises `ConfigurationError` as `Attachment` does, and for `text`
+    with a format that is not text.
+
+    >>> Document(text="Oslo is rainy.")
+    Document(txt, 14 characters)
+    """
 
     formats: ClassVar[tuple[str, ...]] = ("pdf", "csv", "doc", "docx", "xls", "xlsx", "html", "txt", "md")
 
@@ -126,6 +139,28 @@ class Document(Attachment, frozen=True, tag="document", omit_defaults=True):
     """Description of the document for the model."""
     citations: bool = False
     """True asks the model to cite the document."""
+    text: str | None = None
+    """The content of a text document, in place of `data`. Its format defaults to `txt`."""
+
+    def __post_init__(self) -> None:
+        if self.text is not None and not (isinstance(self.text, str) and self.text.strip()):
+            raise ConfigurationError("Document.text", f"expected a non-blank str, got {self.text!r:.200}")
+        if self.text and not self.format:
+            msgspec.structs.force_setattr(self, "format", "txt")
+        super().__post_init__()
+        if self.text and self.format not in TEXT_FORMATS:
+            problem = f"expected a text format with text, got {self.format!r}"
+            raise ConfigurationError("Document.format", problem, f"use {', '.join(TEXT_FORMATS)}")
+
+    def _check_source(self, kind: str) -> None:
+        if self.text is None:
+            super()._check_source(kind)
+        elif self.data is not None or self.s3_uri is not None:
+            other = "data" if self.data is not None else "s3_uri"
+            raise ConfigurationError(kind, f"expected exactly one of data, s3_uri and text, got text and {other}")
+
+    def __repr__(self) -> str:
+        return super().__repr__() if self.text is None else f"Document({self.format}, {len(self.text)} characters)"
 
 
 class Video(Attachment, frozen=True, tag="video", omit_defaults=True):

@@ -19,11 +19,13 @@ __all__ = (
     "Block",
     "CachePoint",
     "CitedText",
+    "Guarded",
     "Json",
     "Message",
     "Prompt",
     "Raw",
     "Reasoning",
+    "SearchResult",
     "Text",
     "ToolCall",
     "ToolResult",
@@ -109,7 +111,97 @@ class CachePoint(_Block, frozen=True, tag="cache_point"):
             raise ConfigurationError("CachePoint.ttl", f'expected "5m", "1h" or None, got {self.ttl!r}')
 
 
-ResultBlock: TypeAlias = Text | Json | Image | Document | Video | Raw
+# The formats and the qualifiers of guardContent in the service model.
+_GUARDED_FORMATS = ("png", "jpeg")
+_QUALIFIERS = ("grounding_source", "query", "guard_content")
+
+
+class Guarded(_Block, frozen=True, tag="guarded"):
+    """Text or an image for the guardrail to evaluate. Where a call has such blocks, it evaluates nothing else of the
+    input.
+
+    Raises `ConfigurationError` for blank text, for an image in S3 or of another format than png and jpeg, and for an
+    unknown qualifier.
+
+    >>> Guarded("Oslo is rainy.", ["grounding_source"])
+    Guarded(content='Oslo is rainy.', qualifiers=('grounding_source',))
+    """
+
+    content: str | Image
+    """The text or the image."""
+    qualifiers: tuple[str, ...] = ()
+    """The use of a text in contextual grounding: `grounding_source`, `query`, `guard_content`."""
+
+    if TYPE_CHECKING:
+
+        def __init__(self, content: str | Image, qualifiers: Iterable[str] = ()) -> None: ...
+
+    def __post_init__(self) -> None:
+        content: Any = self.content
+        if isinstance(content, Text):
+            content = content.text
+            msgspec.structs.force_setattr(self, "content", content)
+        if not isinstance(content, str | Image):
+            raise ConfigurationError("Guarded", f"expected a str or an Image, got {type(content).__name__}")
+        if isinstance(content, str) and not content.strip():
+            raise ConfigurationError("Guarded", f"expected non-blank text, got {content!r}", "omit the block")
+        if isinstance(content, Image) and (content.data is None or content.format not in _GUARDED_FORMATS):
+            problem = "in S3" if content.data is None else f"in {content.format}"
+            raise ConfigurationError("Guarded", f"expected the bytes of a png or jpeg image, got one {problem}")
+        msgspec.structs.force_setattr(self, "qualifiers", _strings("Guarded.qualifiers", self.qualifiers))
+        for qualifier in self.qualifiers:
+            if qualifier not in _QUALIFIERS or isinstance(content, Image):
+                allowed = "none for an image" if isinstance(content, Image) else f"some of {', '.join(_QUALIFIERS)}"
+                raise ConfigurationError("Guarded.qualifiers", f"expected {allowed}, got {qualifier!r}")
+
+
+class SearchResult(_Block, frozen=True, tag="search_result"):
+    """A result of a search that the caller made, which the model can cite. Also valid in a `ToolResult`.
+
+    The service requires the same `citations` in all search results of a request. Raises `ConfigurationError` for a
+    blank member.
+    """
+
+    source: str
+    """Address or name of the source."""
+    title: str
+    """Title of the source."""
+    content: tuple[str, ...]
+    """The texts of the result. A citation refers to them by their indices. A single str is accepted."""
+    citations: bool = False
+    """True asks the model to cite the result."""
+
+    if TYPE_CHECKING:
+
+        def __init__(
+            self, source: str, title: str, content: str | Iterable[str | Text], citations: bool = False
+        ) -> None: ...
+
+    def __post_init__(self) -> None:
+        for name in ("source", "title"):
+            _strings(f"SearchResult.{name}", (getattr(self, name),))
+        content: Any = (self.content,) if isinstance(self.content, str | Text) else self.content
+        if isinstance(content, Iterable) and not isinstance(content, bytes | bytearray | Mapping):
+            content = [item.text if isinstance(item, Text) else item for item in content]
+        texts = _strings("SearchResult.content", content)
+        if not texts:
+            raise ConfigurationError("SearchResult.content", "has no texts", "omit the block")
+        msgspec.structs.force_setattr(self, "content", texts)
+        if not isinstance(self.citations, bool):
+            raise ConfigurationError("SearchResult.citations", f"expected a bool, got {self.citations!r}")
+
+
+def _strings(path: str, items: Any) -> tuple[str, ...]:
+    """Return the items as a tuple. Raises `ConfigurationError` for anything but non-blank str."""
+    if isinstance(items, str) or not isinstance(items, tuple | list):
+        raise ConfigurationError(path, f"expected a list of str, got {type(items).__name__}")
+    for item in items:
+        if not isinstance(item, str) or not item.strip():
+            raise ConfigurationError(path, f"expected a non-blank str, got {item!r}")
+    return tuple(items)
+
+
+ResultBlock: TypeAlias = Text | Json | Image | Document | Video | SearchResult | Raw
 """The blocks of a tool result."""
 # The members of the union ToolResultContentBlock in the service model.
 _RESULT_KEYS = frozenset({"text", "json", "image", "document", "video", "searchResult"})
@@ -157,7 +249,19 @@ def _result_block(item: Any) -> ResultBlock:
 
 
 Block: TypeAlias = (
-    Text | CitedText | Reasoning | ToolCall | ToolResult | CachePoint | Image | Document | Video | Audio | Raw
+    Text
+    | CitedText
+    | Reasoning
+    | ToolCall
+    | ToolResult
+    | CachePoint
+    | Guarded
+    | SearchResult
+    | Image
+    | Document
+    | Video
+    | Audio
+    | Raw
 )
 """All content blocks of a message."""
 Content: TypeAlias = str | Block | Mapping[str, Any]

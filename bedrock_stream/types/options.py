@@ -13,11 +13,11 @@ import msgspec
 
 from ..errors import ConfigurationError
 from .checks import is_instance, is_integer
-from .messages import CachePoint, Text
+from .messages import CachePoint, Guarded, Text
 from .settings import Masked, RetryPolicy, Target, Timeouts, check_region, read_targets
 from .tools import Tool, ToolLike, read_tools
 
-__all__ = ("EFFORTS", "CallOptions", "Options", "read_options")
+__all__ = ("ALIASES", "EFFORTS", "CallOptions", "Options", "check_arguments", "check_tool_choice", "read_options")
 
 
 class CallOptions(TypedDict, total=False):
@@ -27,7 +27,7 @@ class CallOptions(TypedDict, total=False):
     `UnsupportedOperation`.
     """
 
-    system: str | Sequence[str | Text | CachePoint | Mapping[str, Any]]
+    system: str | Sequence[str | Text | Guarded | CachePoint | Mapping[str, Any]]
     """System prompt: a str or a list of blocks; a dict is a block in Converse's own format."""
     tools: Sequence[ToolLike]
     """Tools that the model may call: functions, model classes, `Tool` or dicts."""
@@ -115,7 +115,7 @@ class CallOptions(TypedDict, total=False):
 class Options(Masked, frozen=True, kw_only=True):
     """The validated options of one call. None means that the caller did not set the option."""
 
-    system: tuple[Text | CachePoint | dict[str, Any], ...] = ()
+    system: tuple[Text | Guarded | CachePoint | dict[str, Any], ...] = ()
     tools: tuple[Tool | dict[str, Any], ...] = ()
     tool_choice: str | dict[str, Any] | None = None
     max_tokens: int | None = None
@@ -178,26 +178,31 @@ def read_options(arguments: Mapping[str, Any]) -> Options:
     provider = merged.pop("provider_options", None)
     if provider is not None:
         merged = {**_dict("provider_options", provider), **merged}
-    _resolve_aliases(merged)
+    options = Options(**check_arguments(merged))
+    check_tool_choice(options)
+    return options
+
+
+def check_arguments(arguments: dict[str, Any]) -> dict[str, Any]:
+    """Return the validated fields of `Options`, without each that is not set. Raises `ConfigurationError`."""
+    _resolve_aliases(arguments)
     checked = {}
-    for name, value in merged.items():
+    for name, value in arguments.items():
         check = _CHECKS.get(name)
         if check is None:
             raise _unknown(name)
         if value is not None:  # None is the same as omitted
             checked[name] = check(name, value)
-    options = Options(**checked)
-    _check_tool_choice(options)
-    return options
+    return checked
 
 
-# Other names of an option. The names of before stay valid.
-_ALIASES = {
+ALIASES = {
     "effort": "reasoning",
     "prompt_cache": "anthropic_prompt_cache",
     "prompt_cache_ttl": "anthropic_prompt_cache_ttl",
     "prompt_cache_messages": "anthropic_cache_messages",
 }
+"""Other names of options. The names of before stay valid."""
 
 
 def _resolve_aliases(arguments: dict[str, Any]) -> None:
@@ -205,7 +210,7 @@ def _resolve_aliases(arguments: dict[str, Any]) -> None:
         raise ConfigurationError("effort", f"expected one of {', '.join(EFFORTS)}, got {arguments['effort']!r}")
     if arguments.get("prompt_cache") == "auto":
         arguments |= {"prompt_cache": True, "prompt_cache_auto": True}
-    for alias, name in _ALIASES.items():
+    for alias, name in ALIASES.items():
         value = arguments.pop(alias, None)
         if value is not None:
             if arguments.get(name) is not None:
@@ -216,14 +221,15 @@ def _resolve_aliases(arguments: dict[str, Any]) -> None:
 def _unknown(name: str) -> ConfigurationError:
     from difflib import get_close_matches  # imported here, because only this error needs it
 
-    names = [*(_CHECKS.keys() - {"prompt_cache_auto"}), *_ALIASES]
+    names = [*(_CHECKS.keys() - {"prompt_cache_auto"}), *ALIASES]
     near = get_close_matches(str(name), names, 1)
     known = f"known options are {', '.join(sorted(names))}; fields in extra={{...}} are sent unchanged"
     remedy = f"did you mean {near[0]}?" if near else known
     return ConfigurationError(name, "unknown option", remedy)
 
 
-def _check_tool_choice(options: Options) -> None:
+def check_tool_choice(options: Options) -> None:
+    """Raise `ConfigurationError` for a choice that the tools do not have."""
     choice = options.tool_choice
     if choice is None or choice in ("auto", "none"):  # both are valid without tools
         return
@@ -321,8 +327,8 @@ def _schema(name: str, value: Any) -> Any:
     return value
 
 
-def _system(name: str, value: Any) -> tuple[Text | CachePoint | dict[str, Any], ...]:
-    items = (value,) if isinstance(value, str | Text) else value
+def _system(name: str, value: Any) -> tuple[Text | Guarded | CachePoint | dict[str, Any], ...]:
+    items = (value,) if isinstance(value, str | Text | Guarded) else value
     if not isinstance(items, Sequence):
         raise ConfigurationError(name, f"expected a str or a list of blocks, got {type(value).__name__}")
     return tuple(
@@ -330,15 +336,17 @@ def _system(name: str, value: Any) -> tuple[Text | CachePoint | dict[str, Any], 
     )
 
 
-def _system_block(path: str, item: Any) -> Text | CachePoint | dict[str, Any]:
+def _system_block(path: str, item: Any) -> Text | Guarded | CachePoint | dict[str, Any]:
     if isinstance(item, str):
         item = Text(item)
     if isinstance(item, Mapping):
         item = dict(item)
     if (isinstance(item, Text) and not item.text) or item == {"text": ""}:
         raise ConfigurationError(path, "expected non-empty text, got ''", "omit it")
-    if not isinstance(item, Text | CachePoint | dict):
-        raise ConfigurationError(path, f"expected a str, Text, CachePoint or a dict, got {type(item).__name__}")
+    if not isinstance(item, Text | Guarded | CachePoint | dict):
+        raise ConfigurationError(
+            path, f"expected a str, Text, Guarded, CachePoint or a dict, got {type(item).__name__}"
+        )
     return item
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
@@ -62,6 +62,13 @@ class Target(Masked, frozen=True, kw_only=True):
     credentials: Any = None
     """`Credentials`, a provider, a callable or a session, as in `Client`. Without `api_key` and `credentials`, the
     target uses the credentials of the call."""
+    options: Mapping[str, Any] | None = None
+    """Options of the call that differ at this target: `{"max_tokens": 500, "reasoning": None}`. None removes an
+    option."""
+
+    def __post_init__(self) -> None:
+        if self.options is not None and not isinstance(self.options, Mapping):
+            raise ConfigurationError("Target.options", f"expected a dict, got {type(self.options).__name__}")
 
     def __repr__(self) -> str:
         shown = (f"{name}={getattr(self, name)!r}" for name in ("model", "region", "endpoint_url"))

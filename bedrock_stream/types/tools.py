@@ -17,7 +17,7 @@ import msgspec
 
 from ..errors import ConfigurationError
 
-__all__ = ("Tool", "ToolLike", "read_foreign", "read_tools", "signature_model")
+__all__ = ("SystemTool", "Tool", "ToolLike", "read_foreign", "read_tools", "signature_model")
 
 _NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")  # the pattern of the service model
 _NAME_RULE = "1 to 64 characters of a-z A-Z 0-9 _ -"
@@ -36,6 +36,9 @@ class Tool(msgspec.Struct, frozen=True, kw_only=True):
     """True if the input must follow the schema, for models that support it. None leaves it to the service."""
     function: Callable[..., Any] | None = None
     """The function that `run_tools` runs when the model calls the tool."""
+    extra: dict[str, Any] = {}
+    """Members to merge into the tool as it is sent, such as `cache_control` or `defer_loading`. Claude gets such a tool
+    in its native format, since Converse defines no such members."""
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not _NAME.fullmatch(self.name):
@@ -43,6 +46,9 @@ class Tool(msgspec.Struct, frozen=True, kw_only=True):
         if not isinstance(self.input_schema, dict):
             problem = f"expected a dict with JSON Schema, got {type(self.input_schema).__name__}"
             raise ConfigurationError(f"Tool({self.name!r}).input_schema", problem)
+        if not isinstance(self.extra, dict) or not all(isinstance(key, str) for key in self.extra):
+            problem = f"expected a dict with str keys, got {self.extra!r:.200}"
+            raise ConfigurationError(f"Tool({self.name!r}).extra", problem)
 
     @classmethod
     def from_function(cls, function: Callable[..., Any], *, name: str = "", description: str = "") -> Tool:
@@ -78,6 +84,20 @@ class Tool(msgspec.Struct, frozen=True, kw_only=True):
         # Not `inspect.getdoc`: for a model without a docstring it returns that of the base class.
         description = description or _first_paragraph(schema.get("description", ""))
         return cls(name=name or model.__name__, description=description, input_schema=schema)
+
+
+class SystemTool(msgspec.Struct, frozen=True):
+    """A tool that Bedrock defines and runs itself, such as `nova_code_interpreter` or `nova_grounding` (Converse only).
+
+    Raises `ConfigurationError` for an invalid name.
+    """
+
+    name: str
+    """1 to 64 characters of `a-z A-Z 0-9 _ -`."""
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.name, str) or not _NAME.fullmatch(self.name):
+            raise ConfigurationError("SystemTool.name", f"expected {_NAME_RULE}, got {self.name!r}")
 
 
 def signature_model(function: Callable[..., Any]) -> type[msgspec.Struct]:
@@ -118,12 +138,13 @@ def read_foreign(kind: Any, value: Any) -> Any:
     raise NotImplementedError(kind)
 
 
-ToolLike: TypeAlias = Tool | Mapping[str, Any] | Callable[..., Any]
-"""A `Tool`, a dict (`name`, `description`, `input_schema`, or Converse's own format), a function or a model class."""
+ToolLike: TypeAlias = Tool | SystemTool | Mapping[str, Any] | Callable[..., Any]
+"""A `Tool`, a `SystemTool`, a function, a model class, or a dict: `name`, `description`, `input_schema`, or Converse's
+own format, or one of Claude's own tools, which has a `type`."""
 
 
 def read_tools(tools: Any) -> tuple[Tool | dict[str, Any], ...]:
-    """Return any form of `tools=` as tools; dicts in Converse's own format are kept as they are.
+    """Return any form of `tools=` as tools; dicts in Converse's and in Claude's own format are kept as they are.
 
     Raises `ConfigurationError` with the path of an invalid tool.
     """
@@ -135,6 +156,8 @@ def read_tools(tools: Any) -> tuple[Tool | dict[str, Any], ...]:
 def _read_tool(tool: Any, path: str) -> Tool | dict[str, Any]:
     if isinstance(tool, Tool):
         return tool
+    if isinstance(tool, SystemTool):
+        return {"systemTool": {"name": tool.name}}
     if isinstance(tool, Mapping):
         return _read_dict(dict(tool), path)
     if isinstance(tool, type):
@@ -149,6 +172,9 @@ def _read_dict(tool: dict[str, Any], path: str) -> Tool | dict[str, Any]:
     if len(tool) == 1 and isinstance(next(iter(tool.values())), Mapping):
         if "toolSpec" in tool and not (name := tool["toolSpec"].get("name")):
             raise ConfigurationError(f"{path}.toolSpec.name", f"expected {_NAME_RULE}, got {name!r}")
+        return tool
+    # Claude's own tools have a dated type, e.g. `web_search_20250305`; `function` is a tool in OpenAI's format.
+    if isinstance(tool.get("type"), str) and tool["type"] not in ("", "function"):
         return tool
     unknown = set(tool) - set(Tool.__struct_fields__)
     if unknown or not tool.get("name"):

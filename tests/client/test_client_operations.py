@@ -420,6 +420,13 @@ async def test_an_unknown_family_can_be_invoked(client: Client) -> None:
 # ------------------------------------------------------------------------------------------------- options of raw calls
 
 
+async def test_the_project_of_a_raw_call_is_a_header(emulator: Emulator, client: Client) -> None:
+    await client.invoke(LLAMA, BODIES[LLAMA], project="proj_1")
+    async with client.invoke_stream(LLAMA, BODIES[LLAMA], project="proj_1") as documents:
+        assert [document async for document in documents]
+    assert [request.headers["X-Amzn-Bedrock-ProjectIdentifier"] for request in emulator.requests] == ["proj_1"] * 2
+
+
 @contextmanager
 def refused(sentence: str) -> Iterator[None]:
     with pytest.raises(errors.ConfigurationError, match=sentence):

@@ -33,6 +33,8 @@ NOVA = "amazon.nova-lite-v1:0"
 PRO = "amazon.nova-pro-v1:0"
 GPT = "openai.gpt-oss-120b-1:0"
 CLAUDE = "anthropic.claude-3-5-sonnet-20241022-v2:0"
+CLAUDE_4 = "anthropic.claude-sonnet-4-20250514-v1:0"
+OPAQUE = "arn:aws:bedrock:us-east-1:123456789012:application-inference-profile/abc123def456"
 OTHER_REGION = "eu-central-1"
 
 DOWN = http_error(503, "ServiceUnavailableException", "Down.")
@@ -126,6 +128,90 @@ async def test_a_target_with_another_model_uses_its_dialect_and_route() -> None:
         assert [request.model for request in primary.requests] == [CLAUDE, GPT]
         assert primary.requests[0].json["anthropic_version"]
         assert "anthropic_version" not in primary.requests[1].json
+
+
+async def test_options_of_a_target_take_precedence_and_none_removes_one() -> None:
+    changes = {"max_tokens": 7, "temperature": None, "effort": None, "system": None, "prompt_cache": None}
+    async with two_regions([DOWN, [say("Second.")]], failover=[Target(model=GPT, options=changes)]) as (
+        primary,
+        _,
+        client,
+    ):
+        response = await client.generate(
+            CLAUDE_4,
+            "Hi",
+            max_tokens=5000,
+            reasoning=2048,
+            system="Be brief.",
+            prompt_cache="auto",
+            stop_sequences=["END"],
+            use_converse=True,
+        )
+        first, second = (request.json for request in primary.requests)
+    assert response.model == GPT
+    assert first["system"] == [{"text": "Be brief."}, {"cachePoint": {"type": "default"}}]
+    assert first["additionalModelRequestFields"]["thinking"]["budget_tokens"] == 2048
+    assert second["inferenceConfig"] == {"maxTokens": 7, "stopSequences": ["END"]}
+    assert set(second) == {"messages", "inferenceConfig"}
+
+
+async def test_options_of_a_target_may_choose_its_route_and_its_limits() -> None:
+    target = Target(options={"use_converse": True, "timeouts": Timeouts(total=9)})
+    async with two_regions([DOWN, [say("Second.")]], failover=[target]) as (_, _, client):
+        stream = client.stream(CLAUDE, "Hi")
+        assert stream.route == "invoke"
+        assert (await stream.response()).route == "converse"
+
+
+async def test_what_the_model_of_a_call_is_says_nothing_about_a_targets_model() -> None:
+    async with two_regions([DOWN, [say("Second.")]], failover=[Target(model=PRO)]) as (primary, _, client):
+        await client.generate(OPAQUE, "Hi", base_model=CLAUDE)
+    assert "anthropic_version" in primary.requests[0].json
+    assert "anthropic_version" not in primary.requests[1].json
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"max_tokens": 0}, r"failover\[1\].options.max_tokens: expected a positive int, got 0"),
+        ({"max_token": 5}, r"failover\[1\].options.max_token: unknown option; did you mean max_tokens\?"),
+        ({"max_token": None}, r"failover\[1\].options.max_token: unknown option; did you mean max_tokens\?"),
+        ({"effort": "huge"}, r"failover\[1\].options.effort: expected one of none, minimal"),
+        (
+            {"effort": "low", "reasoning": 5},
+            r"failover\[1\].options.effort: cannot be combined with reasoning; pass one of them",
+        ),
+        (
+            {"region": "eu-west-1"},
+            r"failover\[1\].options.region: cannot be an option of a target; use Target\(region=...\)",
+        ),
+        ({"session_token": "t"}, r"cannot be an option of a target; use Target\(credentials=...\)"),
+        ({"keep": False}, r"failover\[1\].options.keep: cannot be an option of a target; use the option of the call"),
+        ({"provider_options": {}}, r"cannot be an option of a target; use the names of the options"),
+    ],
+)
+async def test_an_invalid_option_of_a_target_is_refused_with_its_path(changes: Any, sentence: str) -> None:
+    targets = [Target(), Target(options=changes)]
+    with pytest.raises(errors.ConfigurationError, match=sentence):
+        Client(failover=targets)
+    async with two_regions() as (_, _, client):
+        with pytest.raises(errors.ConfigurationError, match=sentence):
+            client.stream(NOVA, "Hi", failover=targets)
+
+
+async def test_options_of_a_target_must_fit_those_of_the_call() -> None:
+    tools: Any = [{"name": "f"}]
+    async with two_regions() as (_, _, client):
+        with pytest.raises(errors.ConfigurationError, match="tool_choice: 'any' requires tools"):
+            client.stream(NOVA, "Hi", tools=tools, tool_choice="any", failover=[Target(options={"tools": None})])
+    with pytest.raises(errors.ConfigurationError, match=r"Target.options: expected a dict, got list"):
+        Target(options=["max_tokens"])  # type: ignore[arg-type]
+
+
+def test_options_of_a_target_are_not_part_of_its_repr() -> None:
+    assert repr(Target(model=PRO, options={"extra": {"key": "secret"}})) == (
+        f"Target(model={PRO!r}, region=None, endpoint_url=None)"
+    )
 
 
 async def test_a_target_has_its_own_credentials() -> None:

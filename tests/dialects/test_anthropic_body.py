@@ -13,12 +13,15 @@ from bedrock_stream import (
     Citation,
     CitedText,
     Document,
+    Guarded,
     Image,
     Json,
     Message,
     Raw,
     Reasoning,
     Response,
+    SearchResult,
+    SystemTool,
     Text,
     Tool,
     ToolCall,
@@ -193,6 +196,44 @@ def test_images_and_documents_are_written_in_claudes_format() -> None:
     ]
 
 
+def test_a_text_is_a_text_document() -> None:
+    assert content(Document(text="a\u00fc", name="Notes", citations=True), "And?")[0] == {
+        "type": "document",
+        "source": {"type": "text", "media_type": "text/plain", "data": "a\u00fc"},
+        "title": "Notes",
+        "citations": {"enabled": True},
+    }
+
+
+def test_search_results_are_written_in_claudes_format() -> None:
+    wire = {"type": "search_result", "source": "s", "title": "t", "content": [{"type": "text", "text": "a"}]}
+    cited = {**wire, "citations": {"enabled": True}}
+    assert content(SearchResult("s", "t", "a"), SearchResult("s", "t", "a", True), CachePoint()) == [
+        wire,
+        {**cited, **MARK},
+    ]
+    assert content(ToolResult("c", [SearchResult("s", "t", "a")]))[0]["content"] == [wire]
+
+
+SEARCH = {"type": "web_search_20250305", "name": "web_search", "max_uses": 5}
+
+
+def test_claudes_own_tools_are_written_unchanged() -> None:
+    point = {"cachePoint": {"type": "default"}}
+    wire = body(Message.user("hi"), tools=[SEARCH, Tool(name="f"), point, SEARCH, point], tool_choice="web_search")
+    assert [tool["name"] for tool in wire["tools"]] == ["web_search", "f", "web_search"]
+    assert wire["tools"][0] == SEARCH
+    assert wire["tools"][2] == {**SEARCH, **MARK}
+    assert wire["tool_choice"] == {"type": "tool", "name": "web_search"}
+    assert set(SEARCH) == {"type", "name", "max_uses"}
+
+
+def test_extra_members_of_a_tool_are_merged_into_it() -> None:
+    (wire,) = body(Message.user("hi"), tools=[Tool(name="f", extra={"defer_loading": True, **MARK})])["tools"]
+    empty = {"type": "object", "properties": {}}
+    assert wire == {"name": "f", "input_schema": empty, "defer_loading": True, **MARK}
+
+
 RESULT = [
     {"type": "text", "text": "Sunny"},
     {"type": "text", "text": '{"x":1}'},
@@ -316,6 +357,13 @@ UNSUPPORTED: dict[str, tuple[Message, Wire, str]] = {
     "a video": (Message.user(Video(b"x", "mp4")), {}, f"{NOT_SUPPORTED} Video"),
     "a video as a result": (Message.user(ToolResult("c", [Video(b"x", "mp4")])), {}, f"{NOT_SUPPORTED} ToolResult"),
     "a raw result": (Message.user(ToolResult("c", [{"json": 1}])), {}, f"{NOT_SUPPORTED} ToolResult"),
+    "guarded text": (Message.user(Guarded("a")), {}, f"{NOT_SUPPORTED} Guarded"),
+    "guarded text in system": (Message.user("a"), {"system": [Guarded("a")]}, "does not support Guarded in system"),
+    "a system tool": (
+        Message.user("a"),
+        {"tools": [SystemTool("nova_grounding")]},
+        "does not support tools in Converse's format (systemTool)",
+    ),
     "a block in Converse format": (Message.user({"guardContent": {}}), {}, f"{NOT_SUPPORTED} Raw"),
     "reasoning of another model": (Message.assistant(Reasoning(redacted=b"\xff")), {}, f"{NOT_SUPPORTED} Reasoning"),
     "a citation without a location": (cited(None), {}, f"{NOT_SUPPORTED} CitedText"),

@@ -12,10 +12,12 @@ from hypothesis import strategies as st
 from bedrock_stream import (
     Citation,
     CitedText,
+    Document,
     Message,
     Raw,
     Reasoning,
     Response,
+    SearchResult,
     Text,
     ToolCall,
     ToolCallEnd,
@@ -58,6 +60,7 @@ CITED = {
     "content": [{"text": "a"}, {"text": "b"}],
     "citations": [{"title": "t", "source": "s", "sourceContent": [{"text": "c"}], "location": PAGE}],
 }
+FOUND = {"source": "s", "title": "t", "content": [{"text": "a"}, {"text": "b"}]}
 BLOCKS: dict[str, tuple[Wire, Any]] = {
     "text": ({"text": "a"}, Text("a")),
     "reasoning": (
@@ -87,6 +90,15 @@ BLOCKS: dict[str, tuple[Wire, Any]] = {
         ToolResult("id", [Raw({"text": "a"}), Raw({"new": {}})], "error", "k"),
     ),
     "tool result without content": ({"toolResult": {"toolUseId": "id", "content": []}}, ToolResult("id")),
+    "search result": (
+        {"searchResult": {**FOUND, "citations": {"enabled": True}}},
+        SearchResult("s", "t", ["a", "b"], citations=True),
+    ),
+    "search result without citations": ({"searchResult": FOUND}, SearchResult("s", "t", ["a", "b"])),
+    "document of text": (
+        {"document": {"format": "md", "name": "n", "source": {"text": "a"}}},
+        Document(text="a", format="md", name="n"),
+    ),
     "cited text": ({"citationsContent": CITED}, CitedText(("a", "b"), (Citation("t", "s", ("c",), PAGE),))),
     "citation with unknown members": (
         {
@@ -107,6 +119,12 @@ RAW: dict[str, Wire] = {
     "image with an unknown member": {"image": {"format": "png", "source": {"bytes": "AP8="}, "new": 1}},
     "image, not base64": {"image": {"format": "png", "source": {"bytes": "?"}}},
     "image with an unknown source": {"image": {"format": "png", "source": {"url": "x"}}},
+    "document of blank text": {"document": {"format": "md", "name": "n", "source": {"text": ""}}},
+    "document of text without a format": {"document": {"name": "n", "source": {"text": "a"}}},
+    "image of text": {"image": {"format": "png", "source": {"text": "a"}}},
+    "search result with citations off": {"searchResult": {**FOUND, "citations": {"enabled": False}}},
+    "search result without texts": {"searchResult": {**FOUND, "content": []}},
+    "search result of another type": {"searchResult": {**FOUND, "content": [{"image": {}}]}},
     "unknown cache point": {"cachePoint": {"type": "other"}},
     "text of another type": {"text": {"a": 1}},
     "reasoning with an unknown member": {"reasoningContent": {"reasoningText": {"text": "hm", "new": 1}}},

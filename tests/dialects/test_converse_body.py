@@ -16,11 +16,14 @@ from bedrock_stream import (
     Citation,
     CitedText,
     Document,
+    Guarded,
     Image,
     Json,
     Message,
     Raw,
     Reasoning,
+    SearchResult,
+    SystemTool,
     Text,
     Tool,
     ToolCall,
@@ -47,6 +50,7 @@ WEATHER_SPEC = {
 }
 GUARD = {"guardContent": {"text": {"text": "b"}}}
 GROUNDING = {"systemTool": {"name": "nova_grounding"}}
+FOUND = {"source": "s", "title": "t", "content": [{"text": "a"}]}
 CACHE = {"cachePoint": {"type": "default"}}
 NOW_SPEC = {"toolSpec": {"name": "now", "inputSchema": {"json": {"type": "object", "properties": {}}}}}
 GUARDRAIL = {"guardrailIdentifier": "g", "guardrailVersion": "DRAFT", "trace": "enabled"}
@@ -97,6 +101,34 @@ PROMPTS: dict[str, tuple[Any, dict[str, Any]]] = {
     "plain document": (
         Message.user(Document(b"%PDF-1.7")),
         {"document": {"format": "pdf", "name": "document", "source": {"bytes": b"%PDF-1.7"}}},
+    ),
+    "text as a document": (
+        Message.user(Document(text="a,b", format="csv", name="Quarter")),
+        {"document": {"format": "csv", "name": "Quarter", "source": {"text": "a,b"}}},
+    ),
+    "guarded text": (Message.user(Guarded("b")), GUARD),
+    "qualified text": (
+        Message.user(Guarded("b", ["query", "guard_content"])),
+        {"guardContent": {"text": {"text": "b", "qualifiers": ["query", "guard_content"]}}},
+    ),
+    "guarded image": (
+        Message.user(Guarded(Image(PNG))),
+        {"guardContent": {"image": {"format": "png", "source": {"bytes": PNG}}}},
+    ),
+    "search result": (Message.user(SearchResult("s", "t", "a")), {"searchResult": FOUND}),
+    "cited search result": (
+        Message.user(SearchResult("s", "t", ["a", "b"], citations=True)),
+        {
+            "searchResult": {
+                **FOUND,
+                "content": [{"text": "a"}, {"text": "b"}],
+                "citations": {"enabled": True},
+            }
+        },
+    ),
+    "search result of a tool": (
+        Message.user(ToolResult("id-1", SearchResult("s", "t", "a"))),
+        {"toolResult": {"toolUseId": "id-1", "content": [{"searchResult": FOUND}]}},
     ),
     "video": (
         Message.user(Video(s3_uri="s3://bucket/k.mp4")),
@@ -259,6 +291,8 @@ OPTIONS: list[tuple[dict[str, Any], dict[str, Any]]] = [
         {"system": ["a", CachePoint("5m"), GUARD]},
         {"system": [{"text": "a"}, {"cachePoint": {"type": "default", "ttl": "5m"}}, GUARD]},
     ),
+    ({"system": [Guarded("b")]}, {"system": [GUARD]}),
+    ({"tools": [SystemTool("nova_grounding")]}, {"toolConfig": {"tools": [GROUNDING]}}),
     ({"max_tokens": 16}, {"inferenceConfig": {"maxTokens": 16}}),
     ({"temperature": 0}, {"inferenceConfig": {"temperature": 0.0}}),
     (
@@ -313,6 +347,16 @@ OPTIONS: list[tuple[dict[str, Any], dict[str, Any]]] = [
 )
 def test_options_are_written_as_botocore_writes_them(options: dict[str, Any], parameters: dict[str, Any]) -> None:
     assert write("hello", **options) == written_by_botocore({"messages": [HELLO], **parameters})
+
+
+def test_a_project_is_a_member_of_the_body() -> None:
+    assert write_unchecked("hello", project="proj_1") == {"messages": [HELLO], "projectIdentifier": "proj_1"}
+
+
+def test_extra_members_of_a_tool_are_merged_into_its_specification() -> None:
+    tool = Tool(name="now", description="a", extra={"description": "b", "defer_loading": True})
+    (spec,) = write_unchecked("hello", tools=[tool])["toolConfig"]["tools"]
+    assert spec == {"toolSpec": {**NOW_SPEC["toolSpec"], "description": "b", "defer_loading": True}}
 
 
 @pytest.mark.parametrize(

@@ -35,6 +35,7 @@ def test_every_option_has_its_header() -> None:
         },
         performance="optimized",
         service_tier="flex",
+        project="proj_1",
         request_metadata={"team": "m\u00fcller"},
     ) == {
         "X-Amzn-Bedrock-GuardrailIdentifier": "g",
@@ -42,6 +43,7 @@ def test_every_option_has_its_header() -> None:
         "X-Amzn-Bedrock-Trace": "ENABLED_FULL",
         "X-Amzn-Bedrock-PerformanceConfig-Latency": "optimized",
         "X-Amzn-Bedrock-Service-Tier": "flex",
+        "X-Amzn-Bedrock-ProjectIdentifier": "proj_1",
         "X-Amzn-Bedrock-Request-Metadata": json.dumps({"team": "m\u00fcller"}),
     }
 

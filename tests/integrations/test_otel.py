@@ -25,10 +25,12 @@ from bedrock_stream import (
     CachePoint,
     Client,
     Document,
+    Guarded,
     Image,
     Message,
     Reasoning,
     RetryPolicy,
+    SearchResult,
     Stream,
     Text,
     Timeouts,
@@ -605,6 +607,13 @@ BLOCKS: list[tuple[Any, Any]] = [
     ),
     ({"image": {"format": "png", "source": {"bytes": PNG}}}, {"type": "image", "format": "png", "byte_size": len(PNG)}),
     ({"guardContent": {"text": {"text": "Hello"}}}, {"type": "guardContent"}),
+    (Guarded("Hello"), {"type": "text", "content": "Hello"}),
+    (Guarded(Image(PNG)), {"type": "image", "format": "png", "byte_size": len(PNG)}),
+    (Document(text="größe"), {"type": "document", "format": "txt", "byte_size": 7}),
+    (
+        SearchResult("s", "t", ["a", "b"]),
+        {"type": "search_result", "source": "s", "title": "t", "content": ["a", "b"]},
+    ),
 ]
 
 

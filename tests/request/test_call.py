@@ -75,6 +75,17 @@ def test_request_settings_are_headers_on_the_native_route() -> None:
     }
 
 
+@pytest.mark.parametrize("streaming", [True, False])
+def test_a_project_is_a_header_or_a_member_of_the_body(streaming: bool) -> None:
+    header = "X-Amzn-Bedrock-ProjectIdentifier"
+    native = plan(project="proj_1", streaming=streaming)
+    assert dict(native.headers)[header] == "proj_1"
+    assert "projectIdentifier" not in native.body
+    converse = plan(project="proj_1", streaming=streaming, use_converse=True)
+    assert header not in dict(converse.headers)
+    assert converse.body["projectIdentifier"] == "proj_1"
+
+
 def test_vendor_options_are_members_of_a_native_body() -> None:
     body = plan(reasoning="low", anthropic_beta=["b"]).body
     assert body["thinking"] == {"type": "enabled", "budget_tokens": 1024}

@@ -12,11 +12,14 @@ from bedrock_stream import (
     Citation,
     CitedText,
     Document,
+    Guarded,
     Image,
     Json,
     Message,
     Raw,
     Reasoning,
+    SearchResult,
+    SystemTool,
     Text,
     Tool,
     ToolCall,
@@ -36,6 +39,8 @@ LLAMA = "meta.llama3-8b-instruct-v1:0"
 COHERE = "cohere.command-r-v1:0"
 TOOLS = [Tool(name="f")]
 PDF = Document(b"%PDF-1.7")
+SEARCH = {"type": "web_search_20250305", "name": "web_search"}
+DEFERRED = Tool(name="f", extra={"defer_loading": True})
 
 
 def route(model: str, *messages: Any, **options: Any) -> Route:
@@ -85,12 +90,60 @@ def test_caching_does_not_change_the_route(options: dict[str, Any]) -> None:
         (CLAUDE, {"response_field_paths": ["/a"]}, "only Converse supports response_field_paths"),
         (CLAUDE, {"prompt_variables": {"a": "b"}}, "only Converse supports prompt_variables"),
         (CLAUDE, {"extra": {"outputConfig": {}}}, "only Converse supports outputConfig"),
+        (CLAUDE, {"extra": {"projectIdentifier": "p"}}, "only Converse supports projectIdentifier"),
+        (CLAUDE, {"system": [Guarded("a")]}, "Claude's native format does not support Guarded in system"),
+        (CLAUDE, {"tools": [SystemTool("nova_grounding")]}, "calls with tools use Converse"),
+        (CLAUDE, {"tools": [SEARCH]}, "only Claude's native format supports 'web_search_20250305'"),
+        (CLAUDE, {"tools": [*TOOLS, SEARCH]}, "only Claude's native format supports 'web_search_20250305'"),
+        (CLAUDE, {"tools": [SEARCH], "use_converse": False}, "use_converse=False"),
+        (CLAUDE, {"tools": [DEFERRED]}, "Tool.extra has members of Claude's native format"),
+        (CLAUDE, {"tools": [DEFERRED], "use_converse": True}, "use_converse=True"),
+        (CLAUDE, {"tools": [DEFERRED, SystemTool("x")]}, "calls with tools use Converse"),
+        (GPT_OSS, {"tools": [DEFERRED]}, "calls with tools use Converse"),
         (LLAMA, {"extra": {"inferenceConfig": {}}}, "only Converse supports inferenceConfig"),
         (LLAMA, {"stop_sequences": ["x"]}, "Llama's native format does not support stop_sequences"),
     ],
 )
 def test_every_route_has_a_reason(model: str, options: dict[str, Any], reason: str) -> None:
     assert route(model, **options).reason == reason
+
+
+@pytest.mark.parametrize(
+    ("model", "options", "problem", "remedy"),
+    [
+        (CLAUDE, {"use_converse": True}, "", "omit use_converse"),
+        (COHERE, {}, "", "use a Claude model, or name the model behind the id in base_model"),
+        (GPT_OSS, {"use_converse": False}, "", "use a Claude model, or name the model behind the id in base_model"),
+        (CLAUDE, {"response_field_paths": ["/a"]}, ", but only Converse supports response_fi", "omit one of the two"),
+        (CLAUDE, {"system": [Guarded("a")]}, ", but Claude's native format does not support G", "omit one of the two"),
+    ],
+)
+def test_claudes_own_tools_are_refused_where_they_cannot_be_sent(
+    model: str, options: dict[str, Any], problem: str, remedy: str
+) -> None:
+    expected = f"'web_search_20250305' is supported only in Claude's native format{problem}"
+    with refused("tools[1]", expected, remedy) as caught:
+        route(model, tools=[*TOOLS, SEARCH], **options)
+    assert isinstance(caught.value, UnsupportedOperation)
+
+
+@pytest.mark.parametrize("block", [SearchResult("s", "t", "a"), Document(text="a")], ids=repr)
+def test_search_results_and_texts_are_sent_in_claudes_format(block: Any) -> None:
+    assert route(CLAUDE, Message.user("a", block)).dialect.route == "invoke"
+    assert route(CLAUDE, Message.user("a", ToolResult("c", block)), use_converse=False).dialect.route == "invoke"
+    assert route(GPT_OSS, Message.user("a", block)).dialect.route == "converse"
+    assert route(LLAMA, Message.user("a", block)).dialect.route == "converse"
+
+
+@pytest.mark.parametrize("model", [CLAUDE, GPT_OSS, LLAMA])
+def test_guarded_content_uses_converse(model: str) -> None:
+    assert "Guarded" in route(model, Message.user(Guarded("a"))).reason
+
+
+def test_a_search_result_in_converses_format_is_typed_for_the_native_format() -> None:
+    wire = {"searchResult": {"source": "s", "title": "t", "content": [{"text": "a"}]}}
+    (message,) = route(CLAUDE, {"content": ["a", wire]}).messages
+    assert message.content[1] == SearchResult("s", "t", "a")
 
 
 @pytest.mark.parametrize("model", [LLAMA, GPT_OSS])

@@ -140,6 +140,46 @@ def test_exactly_one_source_is_required(fields: dict[str, Any]) -> None:
         Image(**fields)
 
 
+def test_a_document_may_be_a_text() -> None:
+    document = Document(text="Oslo is rainy.", name="Weather")
+    assert (document.text, document.format, document.data, document.name) == ("Oslo is rainy.", "txt", None, "Weather")
+    assert Document(text="# Oslo", format="markdown").format == "md"
+    assert repr(document) == "Document(txt, 14 characters)"
+
+
+@pytest.mark.parametrize(
+    ("fields", "argument", "problem", "remedy"),
+    [
+        ({"text": ""}, "Document.text", "expected a non-blank str, got ''", ""),
+        ({"text": " \n"}, "Document.text", "expected a non-blank str, got ' \\n'", ""),
+        ({"text": b"a"}, "Document.text", "expected a non-blank str, got b'a'", ""),
+        (
+            {"text": "a", "data": b"a"},
+            "Document",
+            "expected exactly one of data, s3_uri and text, got text and data",
+            "",
+        ),
+        (
+            {"text": "a", "s3_uri": "s3://b/k.txt"},
+            "Document",
+            "expected exactly one of data, s3_uri and text, got text and s3_uri",
+            "",
+        ),
+        (
+            {"text": "a", "format": "pdf"},
+            "Document.format",
+            "expected a text format with text, got 'pdf'",
+            "use txt, md, csv, html",
+        ),
+        ({"text": "a", "format": "odt"}, "Document.format", "unknown format 'odt'", "use pdf, csv"),
+        ({}, "Document", "expected exactly one of data and s3_uri, got neither", "data must not be empty"),
+    ],
+)
+def test_a_document_has_one_source(fields: dict[str, Any], argument: str, problem: str, remedy: str) -> None:
+    with refused(argument, problem, remedy):
+        Document(**fields)
+
+
 def test_a_format_of_another_kind_is_rejected() -> None:
     with refused("Image.format", "unknown format 'tiff'", "use png, jpeg, gif, webp"):
         Image(b"x", "tiff")

@@ -15,16 +15,19 @@ from bedrock_stream import (
     Citation,
     CitedText,
     Document,
+    Guarded,
     Image,
     Json,
     Message,
     Raw,
     Reasoning,
+    SearchResult,
     Text,
     ToolCall,
     ToolResult,
     Video,
 )
+from bedrock_stream.types.media import TEXT_FORMATS
 from bedrock_stream.types.messages import read_prompt
 from tests.support.refusals import refused
 
@@ -189,6 +192,44 @@ def test_a_cache_point_accepts_two_lifetimes() -> None:
         CachePoint("2h")
 
 
+def test_guarded_content_is_a_text_or_an_image() -> None:
+    assert Guarded(Text("a")) == Guarded("a") == Guarded("a", [])  # type: ignore[arg-type]
+    with refused("Guarded", "expected a str or an Image, got Document"):
+        Guarded(Document(text="a"))  # type: ignore[arg-type]
+    with refused("Guarded", "expected non-blank text, got ' '", "omit the block"):
+        Guarded(" ")
+    with refused("Guarded", "expected the bytes of a png or jpeg image, got one in gif"):
+        Guarded(Image(b"GIF89a"))
+    with refused("Guarded", "expected the bytes of a png or jpeg image, got one in S3"):
+        Guarded(Image(s3_uri="s3://b/k.png"))
+
+
+def test_the_qualifiers_of_guarded_text_are_the_services() -> None:
+    assert Guarded("a", ["query"]).qualifiers == ("query",)
+    with refused("Guarded.qualifiers", "expected some of grounding_source, query, guard_content, got 'source'"):
+        Guarded("a", ["source"])
+    with refused("Guarded.qualifiers", "expected a list of str, got str"):
+        Guarded("a", "query")
+    with refused("Guarded.qualifiers", "expected none for an image, got 'query'"):
+        Guarded(Image(PNG), ["query"])
+
+
+def test_a_search_result_has_a_source_a_title_and_texts() -> None:
+    assert SearchResult("s", "t", "a") == SearchResult("s", "t", ["a"]) == SearchResult("s", "t", [Text("a")])
+    with refused("SearchResult.source", "expected a non-blank str, got ''"):
+        SearchResult("", "t", "a")
+    with refused("SearchResult.title", "expected a non-blank str, got None"):
+        SearchResult("s", None, "a")  # type: ignore[arg-type]
+    with refused("SearchResult.content", "expected a non-blank str, got ' '"):
+        SearchResult("s", "t", ["a", " "])
+    with refused("SearchResult.content", "has no texts", "omit the block"):
+        SearchResult("s", "t", [])
+    with refused("SearchResult.content", "expected a list of str, got bytes"):
+        SearchResult("s", "t", b"a")  # type: ignore[arg-type]
+    with refused("SearchResult.citations", "expected a bool, got {'enabled': True}"):
+        SearchResult("s", "t", "a", {"enabled": True})  # type: ignore[arg-type]
+
+
 # -------------------------------------------------------------------------------------------------- text and tool calls
 
 
@@ -256,6 +297,11 @@ EVERY_BLOCK = Message(
         CachePoint("1h"),
         Image(PNG),
         Document(b"a,b", "csv", name="n", context="c", citations=True),
+        Document(text="a,b"),
+        Guarded("a", ["query"]),
+        Guarded(Image(PNG)),
+        SearchResult("s", "t", ["a", "b"], citations=True),
+        ToolResult("3", [SearchResult("s", "t", "a"), Document(text="a", format="md")]),
         Video(None, "mp4", "s3://b/k", "123456789012"),
         Audio(b"\x00\xff", "wav"),
         Raw({"hologram": {"depth": [1, None]}}),
@@ -289,12 +335,16 @@ json_values = st.recursive(
 )
 json_objects = st.dictionaries(st.text(), json_values, max_size=3)
 words = st.text(min_size=1)
+filled = st.text(min_size=1).filter(str.strip)
 blocks = st.one_of(
     st.builds(Text, words),
     st.builds(Reasoning, st.text(), st.none() | st.text(), st.none() | st.binary()),
     st.builds(ToolCall, words, words, json_objects, st.booleans(), json_objects),
     st.builds(ToolResult, words, json_values, st.sampled_from([None, "success", "error"])),
     st.builds(Image, st.binary(min_size=1), st.sampled_from(Image.formats)),
+    st.builds(Document, text=filled, format=st.sampled_from(TEXT_FORMATS)),
+    st.builds(Guarded, filled, st.lists(st.sampled_from(["grounding_source", "query", "guard_content"]))),
+    st.builds(SearchResult, filled, filled, st.lists(filled, min_size=1), st.booleans()),
     st.builds(Raw, st.builds(lambda key, value: {f"x{key}": value}, st.text(), json_values)),
 )
 

@@ -167,7 +167,7 @@ def test_an_unknown_option_without_a_similar_name_is_rejected_with_all_names(nam
         ("system", [{"text": ""}], "expected non-empty text, got ''", "omit it"),
         ("system", 5, "expected a str or a list of blocks, got int", ""),
         ("system", {"text": "a"}, "expected a str or a list of blocks, got dict", ""),
-        ("system", [Image(b"x", "png")], "expected a str, Text, CachePoint or a dict, got Image", ""),
+        ("system", [Image(b"x", "png")], "expected a str, Text, Guarded, CachePoint or a dict, got Image", ""),
         ("tools", {"name": "f"}, "expected a list of tools, got dict", ""),
         ("tool_choice", "", "is blank", "leave it out, or pass a value"),
         ("tool_choice", 5, "expected a str, got 5", ""),

@@ -12,7 +12,7 @@ import msgspec
 import pydantic
 import pytest
 
-from bedrock_stream import Tool
+from bedrock_stream import SystemTool, Tool
 from bedrock_stream.types.tools import read_tools
 from tests.support.refusals import refused
 
@@ -314,6 +314,14 @@ def test_the_longest_name_is_accepted() -> None:
             "unknown key 'type'",
             "use name, description, input_schema",
         ),
+        ([{"type": "", "name": "f"}], "tools[0]", "unknown key 'type'", "use name, description, input_schema"),
+        ([{"type": 5, "name": "f"}], "tools[0]", "unknown key 'type'", "use name, description, input_schema"),
+        (
+            [{"name": "f", "extra": 5}],
+            "Tool('f').extra",
+            "expected a dict with str keys, got 5",
+            "",
+        ),
         ([{"name": "f", 5: 6}], "tools[0]", "unknown key 5", "use name, description, input_schema"),
         ([{"toolSpec": {}}], "tools[0].toolSpec.name", f"{NAME_RULE}, got None", ""),
         (
@@ -332,3 +340,22 @@ def test_invalid_tools_are_rejected_with_their_path(tools: Any, path: str, probl
 def test_a_tool_needs_a_name() -> None:
     with refused("Tool.name", f"{NAME_RULE}, got ''"):
         Tool(name="")
+
+
+def test_a_system_tool_is_a_tool_in_converses_format() -> None:
+    assert read_tools([SystemTool("nova_grounding")]) == ({"systemTool": {"name": "nova_grounding"}},)
+    for name in ("", "a b", 5):
+        with refused("SystemTool.name", f"{NAME_RULE}, got {name!r}"):
+            SystemTool(name)  # type: ignore[arg-type]
+
+
+def test_a_tool_of_claudes_own_is_unchanged() -> None:
+    search = {"type": "web_search_20250305", "name": "web_search", "max_uses": 5}
+    assert read_tools([search]) == (search,)
+
+
+def test_extra_members_of_a_tool_have_str_keys() -> None:
+    assert Tool(name="f").extra == {}
+    assert read_tools([{"name": "f", "extra": {"a": 1}}]) == (Tool(name="f", extra={"a": 1}),)
+    with refused("Tool('f').extra", "expected a dict with str keys, got {5: 1}"):
+        Tool(name="f", extra={5: 1})  # type: ignore[dict-item]

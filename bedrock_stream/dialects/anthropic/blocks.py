@@ -11,16 +11,14 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ...types.events import Citation
-from ...types.media import Document, Image
-from ...types.messages import Block, CitedText, Json, Raw, Reasoning, Text, ToolCall, ToolResult
+from ...types.media import TEXT_FORMATS, Document, Image
+from ...types.messages import Block, CitedText, Json, Raw, Reasoning, SearchResult, Text, ToolCall, ToolResult
 from ..encoding import blob, encode_text
 from ..payloads import pop, take, without_nulls
 
 __all__ = ("can_write", "read_block", "read_citation", "write_block")
 
 _Wire = dict[str, Any]
-
-_TEXT_DOCUMENTS = frozenset({"txt", "md", "csv", "html"})
 
 # Kind of location in Converse -> type in the Messages API, and pairs of member names: Converse, Messages API.
 _LOCATIONS: dict[str, tuple[str, tuple[tuple[str, str], ...]]] = {
@@ -53,8 +51,10 @@ def can_write(block: Block | Json) -> bool:
     match block:
         case Image():  # this API has no S3 sources
             return block.data is not None
+        case Document(text=str()):
+            return True
         case Document(data=bytes(data), format=format):  # PDF in base64, or plain text
-            return format == "pdf" or (format in _TEXT_DOCUMENTS and _is_utf8(data))
+            return format == "pdf" or (format in TEXT_FORMATS and _is_utf8(data))
         case ToolResult():
             return all(can_write(item) for item in block.content)
         case CitedText():
@@ -63,7 +63,7 @@ def can_write(block: Block | Json) -> bool:
             return _is_utf8(data)
         case Raw():  # in this API's format: Converse blocks have no `type`
             return isinstance(block.value.get("type"), str)
-    return isinstance(block, Text | Reasoning | ToolCall | Json)
+    return isinstance(block, Text | Reasoning | ToolCall | Json | SearchResult)
 
 
 def _can_cite(citation: Citation) -> bool:
@@ -138,10 +138,19 @@ def _write_document(block: Document) -> _Wire:
     if block.format == "pdf":
         source: _Wire = {"type": "base64", "media_type": "application/pdf", "data": blob(block.data or b"")}
     else:
-        source = {"type": "text", "media_type": "text/plain", "data": (block.data or b"").decode()}
+        text = (block.data or b"").decode() if block.text is None else block.text
+        source = {"type": "text", "media_type": "text/plain", "data": text}
     wire: _Wire = {"type": "document", "source": source, "title": block.name}
     if block.context is not None:
         wire["context"] = block.context
+    if block.citations:
+        wire["citations"] = {"enabled": True}
+    return wire
+
+
+def _write_search_result(block: SearchResult) -> _Wire:
+    content = [{"type": "text", "text": text} for text in block.content]
+    wire: _Wire = {"type": "search_result", "source": block.source, "title": block.title, "content": content}
     if block.citations:
         wire["citations"] = {"enabled": True}
     return wire
@@ -174,6 +183,7 @@ _WRITERS: dict[type, Callable[[Any], _Wire]] = {
     Json: _write_json,
     Image: _write_image,
     Document: _write_document,
+    SearchResult: _write_search_result,
     Raw: lambda block: dict(block.value),  # a copy, since a cache point may add a member
 }
 

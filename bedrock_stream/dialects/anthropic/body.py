@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from ...types.messages import Block, CachePoint, Message, Reasoning, Text, ToolResult
+from ...types.messages import Block, CachePoint, Guarded, Message, Reasoning, Text, ToolResult
 from ...types.options import Options
 from ...types.tools import Tool
 from ..base import write_turns
@@ -29,12 +29,14 @@ def unsupported(messages: Sequence[Message], options: Options) -> str | None:
     if reason := _unsupported_message(messages):
         return reason
     for tool in options.tools:
-        if isinstance(tool, dict) and set(tool) != {"cachePoint"}:
+        if isinstance(tool, dict) and set(tool) != {"cachePoint"} and not _is_native(tool):
             return f"{_FORMAT} does not support tools in Converse's format ({', '.join(tool)})"
     if any(isinstance(item, dict) for item in options.system):
         return f"{_FORMAT} does not support system blocks in Converse's format"
+    if any(isinstance(item, Guarded) for item in options.system):
+        return f"{_FORMAT} does not support Guarded in system"
     for name, items in (("tools", options.tools), ("system", options.system)):
-        if items and not isinstance(items[0], Tool | Text):
+        if items and not (isinstance(items[0], Tool | Text) or _is_native(items[0])):
             return f"{name}[0]: {_FORMAT} requires an item before a cache point"
     choice = options.tool_choice
     if isinstance(choice, dict) and not _is_choice(choice):
@@ -55,6 +57,11 @@ def _unsupported_message(messages: Sequence[Message]) -> str | None:
             elif not can_write(block):
                 return f"{path}: {_FORMAT} does not support this {type(block).__name__}"
     return None
+
+
+def _is_native(tool: Any) -> bool:
+    """Return whether a tool is one of Claude's own, such as web search. Converse's tools have no `type`."""
+    return isinstance(tool, dict) and isinstance(tool.get("type"), str)
 
 
 def _is_choice(choice: dict[str, Any]) -> bool:
@@ -113,6 +120,8 @@ def _tools(options: Options) -> list[dict[str, Any]]:
     for tool in options.tools:
         if isinstance(tool, Tool):
             written.append(_tool(tool))
+        elif _is_native(tool):
+            written.append(dict(tool))  # a copy, since a cache point may add a member
         else:
             written[-1]["cache_control"] = _cache_control(tool["cachePoint"].get("ttl"))
     return written
@@ -124,7 +133,7 @@ def _tool(tool: Tool) -> dict[str, Any]:
         wire["description"] = tool.description
     if tool.strict is not None:
         wire["strict"] = tool.strict
-    return wire
+    return {**wire, **tool.extra}
 
 
 def _tool_choice(choice: str | dict[str, Any] | None) -> dict[str, Any] | None:

@@ -15,7 +15,19 @@ import msgspec
 from ...errors import ConfigurationError, InvalidFrame
 from ...types.events import Citation
 from ...types.media import Attachment, Audio, Document, Image, Video
-from ...types.messages import Block, CachePoint, CitedText, Json, Raw, Reasoning, Text, ToolCall, ToolResult
+from ...types.messages import (
+    Block,
+    CachePoint,
+    CitedText,
+    Guarded,
+    Json,
+    Raw,
+    Reasoning,
+    SearchResult,
+    Text,
+    ToolCall,
+    ToolResult,
+)
 from ..encoding import blob, blob_data, encode_text
 from ..payloads import take
 
@@ -77,10 +89,30 @@ def _write_citation(citation: Citation) -> _Wire:
     return wire
 
 
+def _write_guarded(block: Guarded) -> _Wire:
+    if isinstance(block.content, Image):
+        return {"guardContent": _write_attachment(block.content)}
+    text: _Wire = {"text": block.content}
+    if block.qualifiers:
+        text["qualifiers"] = list(block.qualifiers)
+    return {"guardContent": {"text": text}}
+
+
+def _write_search_result(block: SearchResult) -> _Wire:
+    content = [{"text": text} for text in block.content]
+    wire: _Wire = {"source": block.source, "title": block.title, "content": content}
+    if block.citations:
+        wire["citations"] = {"enabled": True}
+    return {"searchResult": wire}
+
+
 def _write_attachment(block: Attachment) -> _Wire:
-    if block.s3_uri is not None:
+    source: _Wire
+    if isinstance(block, Document) and block.text is not None:
+        source = {"text": block.text}
+    elif block.s3_uri is not None:
         owner = {"bucketOwner": block.bucket_owner} if block.bucket_owner else {}
-        source: _Wire = {"s3Location": {"uri": block.s3_uri, **owner}}
+        source = {"s3Location": {"uri": block.s3_uri, **owner}}
     else:
         source = {"bytes": blob(block.data or b"")}
     body: _Wire = {"format": block.format, "source": source}
@@ -109,6 +141,8 @@ _WRITERS: dict[type, Callable[[Any], _Wire]] = {
     Json: _write_json,
     Raw: lambda block: block.value,
     CachePoint: lambda block: {"cachePoint": {"type": "default", **({"ttl": block.ttl} if block.ttl else {})}},
+    Guarded: _write_guarded,
+    SearchResult: _write_search_result,
     Image: _write_attachment,
     Document: _write_attachment,
     Video: _write_attachment,
@@ -227,6 +261,16 @@ def _read_cache_point(value: Any) -> CachePoint | None:
     return None
 
 
+def _read_search_result(value: Any) -> SearchResult | None:
+    match value:
+        case {"source": str(source), "title": str(title), "content": list(content)} if all(map(_is_text, content)):
+            try:
+                return SearchResult(source, title, [item["text"] for item in content], "citations" in value)
+            except ConfigurationError:  # a blank member
+                return None
+    return None
+
+
 def _attachment_reader(cls: type[Image | Document | Video | Audio]) -> Callable[[Any], Block | None]:
     def read(value: Any) -> Block | None:
         match value:
@@ -234,6 +278,8 @@ def _attachment_reader(cls: type[Image | Document | Video | Audio]) -> Callable[
                 fields: _Wire = {"data": data}
             case {"format": str(format), "source": {"s3Location": {"uri": str(uri), **rest}}}:
                 fields = {"s3_uri": uri, "bucket_owner": rest.get("bucketOwner")}
+            case {"format": str(format), "source": {"text": str(text)}} if cls is Document:
+                fields = {"text": text}
             case _:
                 return None
         if cls is Document:
@@ -255,6 +301,7 @@ _READERS: dict[str, Callable[[Any], Block | None]] = {
     "reasoningContent": _read_reasoning,
     "citationsContent": _read_cited_text,
     "cachePoint": _read_cache_point,
+    "searchResult": _read_search_result,
     "image": _attachment_reader(Image),
     "document": _attachment_reader(Document),
     "video": _attachment_reader(Video),

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from ...types.messages import Block, CachePoint, Message, Raw, Text, ToolCall, ToolResult
+from ...types.messages import Block, Message, Raw, ToolCall, ToolResult
 from ...types.options import Options
 from ...types.tools import Tool
 from ..base import write_turns
@@ -42,6 +42,8 @@ def write_body(messages: Sequence[Message], options: Options) -> dict[str, Any]:
         body["serviceTier"] = {"type": options.service_tier}
     if options.request_metadata is not None:
         body["requestMetadata"] = options.request_metadata
+    if options.project is not None:
+        body["projectIdentifier"] = options.project
     return {**body, **options.extra}
 
 
@@ -57,7 +59,7 @@ def _is_call(block: Block) -> bool:
     return isinstance(block, ToolCall) or (isinstance(block, Raw) and "toolUse" in block.value)
 
 
-def _system(item: Text | CachePoint | dict[str, Any]) -> dict[str, Any]:
+def _system(item: Block | dict[str, Any]) -> dict[str, Any]:
     return item if isinstance(item, dict) else write_block(item)
 
 
@@ -102,4 +104,4 @@ def _tool(tool: Tool | dict[str, Any]) -> dict[str, Any]:
         spec["description"] = tool.description
     if tool.strict is not None:
         spec["strict"] = tool.strict
-    return {"toolSpec": spec}
+    return {"toolSpec": {**spec, **tool.extra}}

@@ -106,7 +106,7 @@ def _tool(tool: Tool | _Wire) -> _Wire | None:
     match tool:
         case Tool(name=name, input_schema=schema):
             function = {"name": name, "description": tool.description or None, "parameters": schema}
-            function["strict"] = tool.strict
+            function |= {"strict": tool.strict, **tool.extra}
         case {"toolSpec": {"name": str(name), "inputSchema": {"json": dict(schema)}, **rest}}:
             function = {"name": name, **{str(key): value for key, value in rest.items()}, "parameters": schema}
         case _:

@@ -13,8 +13,21 @@ import msgspec
 
 from ...dialects.converse.blocks import read_block
 from ...errors import InvalidFrame
-from ...types.media import Attachment
-from ...types.messages import Block, CachePoint, CitedText, Json, Message, Raw, Reasoning, Text, ToolCall, ToolResult
+from ...types.media import Attachment, Document, Image
+from ...types.messages import (
+    Block,
+    CachePoint,
+    CitedText,
+    Guarded,
+    Json,
+    Message,
+    Raw,
+    Reasoning,
+    SearchResult,
+    Text,
+    ToolCall,
+    ToolResult,
+)
 from ...types.options import Options
 from ...types.response import Response
 
@@ -79,6 +92,10 @@ def _part(block: Block) -> dict[str, Any] | None:
             return {"type": "server_tool_call_response", "id": block.id, "server_tool_call_response": response}
         case Attachment():
             return _media_part(block)
+        case Guarded(content):
+            return _media_part(content) if isinstance(content, Image) else {"type": "text", "content": content}
+        case SearchResult():
+            return {"type": "search_result", "source": block.source, "title": block.title, "content": block.content}
         case Raw(value):
             return {"type": next(iter(value), "unknown")}  # its content may be media, so only its type is recorded
         case CachePoint():
@@ -87,6 +104,8 @@ def _part(block: Block) -> dict[str, Any] | None:
 
 def _media_part(attachment: Attachment) -> dict[str, Any]:
     modality = type(attachment).__name__.lower()
+    if isinstance(attachment, Document) and attachment.text is not None:
+        return {"type": modality, "format": attachment.format, "byte_size": len(attachment.text.encode())}
     if attachment.data is None:
         return {"type": "uri", "modality": modality, "format": attachment.format, "uri": attachment.s3_uri}
     return {"type": modality, "format": attachment.format, "byte_size": len(attachment.data)}
