@@ -12,6 +12,7 @@ from bedrock_stream.dialects.converse import Converse
 from bedrock_stream.errors import UnsupportedOperation
 from bedrock_stream.request.cache_points import check_cache_points, place_cache_points
 from bedrock_stream.request.models import describe
+from bedrock_stream.request.unsupported import Refusals
 from bedrock_stream.types.messages import read_prompt
 from bedrock_stream.types.options import Options, read_options
 from tests.support.refusals import refused
@@ -23,7 +24,7 @@ HI = Message.user("hi")
 
 
 def placed(*messages: Any, model: str = CLAUDE, **options: Any) -> tuple[tuple[Message, ...], Options]:
-    return place_cache_points(describe(model), read_prompt(list(messages)), read_options(options))
+    return place_cache_points(describe(model), read_prompt(list(messages)), read_options(options), Refusals(model))
 
 
 def check(*messages: Any, **options: Any) -> None:
@@ -113,7 +114,7 @@ def test_the_other_options_require_anthropic_prompt_cache(option: dict[str, Any]
 
 def test_nothing_changes_without_anthropic_prompt_cache() -> None:
     options = read_options({"system": "a"})
-    assert place_cache_points(describe(CLAUDE), (HI,), options) == ((HI,), options)
+    assert place_cache_points(describe(CLAUDE), (HI,), options, Refusals(CLAUDE)) == ((HI,), options)
 
 
 def test_anthropic_prompt_cache_is_for_claude_only() -> None:
