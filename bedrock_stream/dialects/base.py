@@ -1,22 +1,20 @@
-"""The parts that all dialects share: operations, the steps from a response body to a `Response`, the state of a reader,
-and the turns of a request.
-"""
+"""The parts that all dialects share: operations, the steps from a response body to a `Response`, a reader's state."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, ClassVar, TypeAlias
 
 from ..errors import InvalidFrame
 from ..eventstream import HeaderValue
 from ..types.events import MessageStop, Metadata, ToolCallEnd
-from ..types.messages import Block, Message
+from ..types.messages import Block
 from ..types.response import Response, whole_response
 from .payloads import decode_object
 from .tool_input import ToolInputs
 
-__all__ = ("NO_HEADERS", "BaseDialect", "BaseReader", "ParsedResponse", "header_metadata", "write_turns")
+__all__ = ("NO_HEADERS", "BaseDialect", "BaseReader", "ParsedResponse", "header_metadata")
 
 _Wire = dict[str, Any]
 
@@ -91,24 +89,3 @@ class BaseReader(ToolInputs):
             return False
         self._frequent_headers = headers
         return True
-
-
-def write_turns(
-    messages: Iterable[Message], write: Callable[[Iterable[Block]], list[_Wire]], is_result: Callable[[Block], bool]
-) -> list[_Wire]:
-    """Return the messages of a request, with content written by `write`.
-
-    The results of an assistant turn's tool calls must be in a single user turn. So consecutive user messages in which
-    each block satisfies `is_result` become one.
-    """
-    turns: list[_Wire] = []
-    results_open = False
-    for message in messages:
-        content = write(message.content)
-        results = message.role == "user" and all(map(is_result, message.content))
-        if results and results_open:
-            turns[-1]["content"] += content
-        else:
-            turns.append({"role": message.role, "content": content})
-        results_open = results
-    return turns

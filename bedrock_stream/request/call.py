@@ -19,7 +19,7 @@ from ..types.model_facts import ModelFacts
 from ..types.options import Options
 from ..types.settings import RetryPolicy, Target, Timeouts
 from .cache_points import check_cache_points, place_cache_points
-from .conversation import check_sizes, normalize_conversation
+from .conversation import check_sizes, finish_for_converse, normalize_conversation
 from .endpoints import Endpoint
 from .http import Headers, Request, build_request, headers_for
 from .models import Model, check_reachable, describe
@@ -189,13 +189,15 @@ def write_body(
     model: Model, prompt: Prompt, options: Options, refusals: Refusals
 ) -> tuple[Route, dict[str, Any], Options]:
     """Return the route, the dialect's body, and the options as the conversation completes them."""
-    messages, options = place_cache_points(model, read_prompt(prompt), options)
+    messages, options = place_cache_points(model, read_prompt(prompt), options, refusals)
     check_cache_points(messages, options)
-    messages, options = normalize_conversation(messages, options)
+    messages, options = normalize_conversation(model, messages, options, refusals)
     route = choose_route(model, messages, options)
     if route.dialect.route == "invoke":
         body = native_body(route.dialect.body(route.messages, with_default_limit(model, options)), options)
     else:
+        messages, options = finish_for_converse(model, messages, options, refusals)
+        route = msgspec.structs.replace(route, messages=messages)
         check_sizes(messages)  # the limits are Converse's
         options = check_on_converse(model, options, refusals)
         body = route.dialect.body(route.messages, options)

@@ -250,8 +250,11 @@ def test_tool_calls_and_results_share_turns() -> None:
             ToolCall("c-1", "f", {"a": 1}),
             ToolCall("c-2", "g"),
         ),
-        Message.user(ToolResult("c-1", ["Sunny", Json({"x": 1}), Image(PNG)])),
-        Message.user(ToolResult("c-2", "boom", status="error"), CachePoint()),
+        Message.user(
+            ToolResult("c-1", ["Sunny", Json({"x": 1}), Image(PNG)]),
+            ToolResult("c-2", "boom", status="error"),
+            CachePoint(),
+        ),
         Message.user("Go on."),
         Message.user("Quickly."),
     ) == [

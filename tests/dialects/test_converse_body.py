@@ -249,18 +249,7 @@ def ids(body: Any) -> list[list[str]]:
     ]
 
 
-def test_consecutive_tool_results_share_one_turn() -> None:
-    prompt: list[Any] = [
-        Message.user("go"),
-        Message.assistant(ToolCall("1", "f"), ToolCall("2", "f"), ToolCall("3", "f"), ToolCall("4", "f")),
-        Message.user(result("1")),
-        Message.user(result("2"), result("3")),
-        {"role": "user", "content": [{"toolResult": {"toolUseId": "4", "content": []}}]},
-    ]
-    assert ids(write(prompt)) == [["text"], ["toolUse"] * 4, ["1", "2", "3", "4"]]
-
-
-def test_only_tool_results_are_merged() -> None:
+def test_turns_of_one_role_stay() -> None:
     prompt = [
         Message.user("a"),
         Message.user("b"),

@@ -9,9 +9,9 @@ import pytest
 from bedrock_stream import CachePoint, Message, Text, Tool
 from bedrock_stream.dialects.anthropic import Anthropic
 from bedrock_stream.dialects.converse import Converse
-from bedrock_stream.errors import UnsupportedOperation
 from bedrock_stream.request.cache_points import check_cache_points, place_cache_points
 from bedrock_stream.request.models import describe
+from bedrock_stream.request.unsupported import Refusals
 from bedrock_stream.types.messages import read_prompt
 from bedrock_stream.types.options import Options, read_options
 from tests.support.refusals import refused
@@ -23,7 +23,7 @@ HI = Message.user("hi")
 
 
 def placed(*messages: Any, model: str = CLAUDE, **options: Any) -> tuple[tuple[Message, ...], Options]:
-    return place_cache_points(describe(model), read_prompt(list(messages)), read_options(options))
+    return place_cache_points(describe(model), read_prompt(list(messages)), read_options(options), Refusals(model))
 
 
 def check(*messages: Any, **options: Any) -> None:
@@ -113,15 +113,13 @@ def test_the_other_options_require_anthropic_prompt_cache(option: dict[str, Any]
 
 def test_nothing_changes_without_anthropic_prompt_cache() -> None:
     options = read_options({"system": "a"})
-    assert place_cache_points(describe(CLAUDE), (HI,), options) == ((HI,), options)
+    assert place_cache_points(describe(CLAUDE), (HI,), options, Refusals(CLAUDE)) == ((HI,), options)
 
 
-def test_anthropic_prompt_cache_is_for_claude_only() -> None:
+def test_points_are_for_every_model_that_is_not_known_to_refuse_them() -> None:
     profile = "arn:aws:bedrock:us-east-1:123456789012:application-inference-profile/a1"
-    assert placed(HI, model=profile, anthropic_prompt_cache=True, system="a")[1].system[-1] == CachePoint()
-    with refused("anthropic_prompt_cache", "is not an Anthropic model", "add CachePoint") as caught:
-        placed(HI, model="amazon.nova-lite-v1:0", anthropic_prompt_cache=True)
-    assert isinstance(caught.value, UnsupportedOperation)
+    for model in (profile, "amazon.nova-lite-v1:0"):
+        assert placed(HI, model=model, prompt_cache=True, system="a")[1].system[-1] == CachePoint()
 
 
 # ------------------------------------------------------------------------------------------------------------- rejected

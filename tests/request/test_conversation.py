@@ -11,19 +11,24 @@ from hypothesis import strategies as st
 
 from bedrock_stream import CitedText, Document, Image, Message, Raw, Text, Tool, ToolCall, ToolResult
 from bedrock_stream.request.conversation import normalize_conversation, uses_tools
+from bedrock_stream.request.models import describe
+from bedrock_stream.request.unsupported import Refusals
 from bedrock_stream.types.messages import read_prompt
+from bedrock_stream.types.model_facts import ModelFacts
 from bedrock_stream.types.options import read_options
 from tests.support.planning import plan
 from tests.support.refusals import refused
 
+MODEL = "anthropic.claude-sonnet-4-5-20250929-v1:0"
 PNG = Image(b"\x89PNG\r\n\x1a\n")
 PDF = Document(b"%PDF-1.7")
 RAW_IMAGE = {"image": {"format": "png", "source": {"bytes": b"x"}}}
 RAW_DOCUMENT = {"document": {"format": "pdf", "name": "d", "source": {"bytes": b"x"}}}
 
 
-def normalized(*messages: Any, **options: Any) -> Any:
-    return normalize_conversation(read_prompt(list(messages)), read_options(options))
+def normalized(*messages: Any, facts: ModelFacts | None = None, **options: Any) -> Any:
+    model = describe(MODEL, facts)
+    return normalize_conversation(model, read_prompt(list(messages)), read_options(options), Refusals(model.id))
 
 
 def raw_call(id: str, name: str | None = "f") -> dict[str, Any]:
@@ -42,7 +47,9 @@ def test_a_valid_conversation_is_unchanged() -> None:
         Message.user(ToolResult("c-1", "b")),
     )
     options = read_options({"tools": [Tool(name="f")]})
-    assert normalize_conversation(messages, options) == (messages, options)
+    refusals = Refusals(MODEL)
+    assert normalize_conversation(describe(MODEL), messages, options, refusals) == (messages, options)
+    assert not refusals.changes
 
 
 # ---------------------------------------------------------------------------------------------------------------- tools

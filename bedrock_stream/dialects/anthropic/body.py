@@ -9,10 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from ...types.messages import Block, CachePoint, Guarded, Message, Reasoning, Text, ToolResult
+from ...types.messages import Block, CachePoint, Guarded, Message, Reasoning, Text
 from ...types.options import Options
 from ...types.tools import Tool
-from ..base import write_turns
 from ..native import with_fields
 from .blocks import can_write, write_block
 
@@ -76,7 +75,7 @@ def write_body(messages: Sequence[Message], options: Options) -> dict[str, Any]:
     body: dict[str, Any] = {
         "anthropic_version": VERSION,  # in the body on Bedrock, a header on Anthropic's own API
         "max_tokens": options.max_tokens or _default_max_tokens(options),
-        "messages": write_turns(messages, _blocks, _is_result),
+        "messages": [{"role": message.role, "content": _blocks(message.content)} for message in messages],
     }
     if options.system:
         body["system"] = _blocks(item for item in options.system if not isinstance(item, dict))
@@ -98,10 +97,6 @@ def _default_max_tokens(options: Options) -> int:
     thinking = (options.additional_model_request_fields or {}).get("thinking")
     budget = thinking.get("budget_tokens", 0) if isinstance(thinking, dict) else 0
     return DEFAULT_MAX_TOKENS + (budget if isinstance(budget, int) else 0)
-
-
-def _is_result(block: Block) -> bool:
-    return isinstance(block, ToolResult | CachePoint)  # a cache point is a mark on the result before it
 
 
 def _blocks(blocks: Iterable[Block]) -> list[dict[str, Any]]:

@@ -11,7 +11,6 @@ from typing import Any
 from ...types.messages import Block, Message, Raw, ToolCall, ToolResult
 from ...types.options import Options
 from ...types.tools import Tool
-from ..base import write_turns
 from .blocks import write_block
 
 __all__ = ("write_body",)
@@ -19,7 +18,9 @@ __all__ = ("write_body",)
 
 def write_body(messages: Sequence[Message], options: Options) -> dict[str, Any]:
     """See `dialects.Dialect.body`. The body has only the members that the caller asked for."""
-    body: dict[str, Any] = {"messages": write_turns(messages, _blocks, _is_result)}
+    body: dict[str, Any] = {
+        "messages": [{"role": message.role, "content": _blocks(message.content)} for message in messages],
+    }
     if options.system:
         body["system"] = [_system(item) for item in options.system]
     if inference := _inference(options):

@@ -1,0 +1,59 @@
+"""Reasoning of earlier turns: sent back only in the forms that the model takes.
+
+Claude verifies the signature of its reasoning; most other models refuse reasoning in the history, and each refuses that
+of another family. So it depends on the target: the same history may keep it for one and lose it for another.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal, TypeAlias
+
+from ...types.messages import Block, Message, Raw, Reasoning
+from ...types.model_facts import ModelFacts, Replay
+from ..unsupported import Refusals
+from .blocks import is_reasoning, with_content
+
+__all__ = ("fit_reasoning",)
+
+_Form: TypeAlias = Literal["signed", "unsigned", "redacted", "unknown"]
+
+_TAKEN: dict[Replay, tuple[_Form, ...]] = {
+    "signed": ("signed", "redacted", "unknown"),
+    "unsigned": ("unsigned", "unknown"),
+    "redacted": ("redacted", "unknown"),
+    "none": (),
+}
+
+
+def fit_reasoning(messages: tuple[Message, ...], facts: ModelFacts, refusals: Refusals) -> tuple[Message, ...]:
+    """Return the messages with the reasoning that the model takes back, without a turn that held nothing else."""
+    if facts.replay == "any":
+        return messages
+    taken = _TAKEN[facts.replay]
+    kept = []
+    for number, message in enumerate(messages):
+        blocks = []
+        for index, block in enumerate(message.content):
+            form = _form(block) if is_reasoning(block) else None
+            if form is None or form in taken:
+                blocks.append(block)
+            else:
+                path = f"messages[{number}].content[{index}]"
+                refusals.changed(f"{form} reasoning was left out, {facts.name} does not take it back: {path}")
+        if blocks:
+            kept.append(with_content(message, blocks))
+    return tuple(kept)
+
+
+def _form(block: Block) -> _Form:
+    if isinstance(block, Reasoning):
+        return "redacted" if block.redacted is not None else "signed" if block.signature else "unsigned"
+    wire: Any = block.value if isinstance(block, Raw) else {}
+    match wire:
+        case {"type": "redacted_thinking"} | {"reasoningContent": {"redactedContent": _}}:
+            return "redacted"
+        case {"reasoningContent": {"reasoningText": dict(inner)}}:
+            return "signed" if inner.get("signature") else "unsigned"
+        case {"type": "thinking"}:
+            return "signed" if wire.get("signature") else "unsigned"
+    return "unknown"
