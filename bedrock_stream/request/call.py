@@ -5,7 +5,8 @@ options -> vendor fields -> output schema -> cache points -> conversation -> rou
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -23,7 +24,7 @@ from .conversation import check_sizes, normalize_conversation
 from .endpoints import Endpoint
 from .http import Request, build_request, headers_for
 from .models import Model, describe
-from .output_schema import OutputSchema
+from .output_schema import OutputSchema, fit_tools
 from .route import Route, choose_route
 from .supported import check_options
 from .unsupported import Refusals, Unsupported
@@ -62,6 +63,8 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     output: OutputSchema | None = None
     keep: bool = False
     """Whether a `Response` is assembled from the events."""
+    fallback: Callable[[], Call] | None = None
+    """Plans the call anew once the service has refused the native schema; see `output_schema.note_refusal`."""
     changes: tuple[str, ...] = ()
     """What was changed of the caller's arguments, in sentences."""
     destination: Destination
@@ -110,7 +113,13 @@ def plan_call(
     """
     described = describe(model, options.base_model or known)
     refusals = Refusals(described.id, unsupported)
+    caller_options = options
     options, output = expand_options(described, options, refusals)
+    fallback = None
+    if output is not None and output.native and output.can_be_tool(described, options):
+        prompt = read_prompt(prompt)  # it may be an iterator, and may be read twice
+        again = partial(plan_call, streaming=streaming, known=known, unsupported=unsupported)
+        fallback = partial(again, model, prompt, caller_options, destination)
     route, body, options = write_body(described, prompt, options, refusals)
     dialect = route.dialect
     native = dialect.route == "invoke"
@@ -124,6 +133,7 @@ def plan_call(
         options=options,
         output=output,
         keep=options.keep,
+        fallback=fallback,
         changes=tuple(refusals.changes),
         destination=destination,
         request=build_request(destination.endpoint.url, described.id, operation, body, headers=headers),
@@ -170,11 +180,11 @@ def _plan_own_body(
 def expand_options(model: Model, options: Options, refusals: Refusals) -> tuple[Options, OutputSchema | None]:
     """Return the options with the vendor's own fields, and the output schema that they ask for."""
     options = check_options(model, options, refusals)
-    options = with_vendor_fields(model, options)
+    options = fit_tools(model, with_vendor_fields(model, options), refusals)
     if options.output_schema is None:
         return options, None
     output = OutputSchema(options.output_schema, model)
-    return output.ask(options, model), output
+    return output.ask(options, model, refusals), output
 
 
 def write_body(
