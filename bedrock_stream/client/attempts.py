@@ -245,11 +245,11 @@ class Attempts:
             return True
         loop, policy = asyncio.get_running_loop(), self.call.destination.retry
         fallback = self._fallback(error)
-        following = (
-            (self._retries.index, 0.0)
-            if fallback is not None
-            else self._retries.following(error, loop.time() - (self._began or 0.0), first=not self._past)
-        )
+        following: tuple[int, float] | None
+        if fallback is not None:
+            following = self._retries.index, 0.0
+        else:
+            following = self._retries.following(error, loop.time() - (self._began or 0.0), first=not self._past)
         self.failed(error, wait=0.0 if following is None else following[1])
         if following is None:
             return False

@@ -180,7 +180,8 @@ def _reasons(model: Model, options: Options) -> bool:
     for name in _REASONING_FIELDS:
         value = fields.get(name)
         if value is not None:
-            return (value.get("type") if isinstance(value, dict) else value) not in ("disabled", "none")
+            word = value.get("type") or value.get("effort") if isinstance(value, dict) else value
+            return word not in ("disabled", "none")
     if options.reasoning is None:
         return model.facts.thinking_default
     return options.reasoning != "none" or model.facts.thinking_off == "never"

@@ -178,18 +178,17 @@ class _Inliner:
         root = self._root
         result: dict[str, Any] = self._expand({key: root[key] for key in root if key not in _DEFINITIONS})
         kept: set[str] = set()
-        kept: set[str] = set()
         pending = list(_references(result))
         while pending:  # the definitions of recursive types, and those that they need
             reference = pending.pop()
             if reference in kept:
                 continue
             kept.add(reference)
-            group, _, name = reference.removeprefix("#/").partition("/")
-            target = _resolve(root, reference)
-            if group in _DEFINITIONS and target is not None:
-                name = unquote(name.partition("/")[0]).replace("~1", "/").replace("~0", "~")
-                definition = self._expand(root[group][name])
+            group, _, rest = unquote(reference).removeprefix("#/").partition("/")
+            name = rest.partition("/")[0].replace("~1", "/").replace("~0", "~")
+            definitions = root.get(group) if group in _DEFINITIONS else None
+            if isinstance(definitions, Mapping) and name in definitions:
+                definition = self._expand(definitions[name])
                 result.setdefault(group, {})[name] = definition
                 pending += _references(definition)
         return result
@@ -269,10 +268,10 @@ class _Fitter:
             for key, value in self._merged(part, inner).items():
                 if key not in result or result[key] == value:
                     result[key] = value
-                elif key == "properties":
+                elif key == "properties" and isinstance(value, Mapping) and isinstance(result[key], Mapping):
                     result[key] = _both(result[key], value)
-                elif key == "required":
-                    result[key] = list(dict.fromkeys([*result[key], *value]))
+                elif key == "required" and isinstance(value, list) and isinstance(result[key], list):
+                    result[key] = [*result[key], *(name for name in value if name not in result[key])]
                 elif key == "additionalProperties":
                     result[key] = False
                 elif key not in _ANNOTATIONS:
@@ -306,7 +305,7 @@ class _Fitter:
             case "pattern":
                 return not isinstance(value, str) or _HARD_PATTERN.search(value) is not None
             case "format":
-                return value not in _FORMATS
+                return not isinstance(value, str) or value not in _FORMATS
             case "oneOf":  # beside `anyOf`
                 return True
         return key in _REMOVED or (key in _CONTAINS and not self._contains)
