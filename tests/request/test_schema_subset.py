@@ -282,7 +282,9 @@ def test_definitions_that_double_with_every_step_stay() -> None:
 
 _REFERENCES = ["#", "#/$defs/a", "#/$defs/b", "#/$defs/b/items", "#/properties/a", "x", "#/$defs"]
 _NAMES = st.sampled_from(["a", "b", "minimum", "$ref"])
-_VALUES = st.sampled_from(["object", "array", "integer", "^(?=a)", 0, 2, True, False, None, ["object", "null"], {}])
+_VALUES: st.SearchStrategy[Any] = st.sampled_from(
+    ["object", "array", "integer", "^(?=a)", 0, 2, True, False, None, ["object", "null"], {}]
+)
 
 
 def _wider(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
