@@ -27,6 +27,9 @@ __all__ = ("TOOL_NAME", "OutputSchema", "fit_tools", "note_refusal")
 TOOL_NAME = "structured_output"
 """The synthetic tool's name."""
 
+_FORCED = "Gives the final answer."
+_OFFERED = "Gives the final answer. Always call this tool, exactly once, to answer; never answer in text."
+
 # The service's words where a model has no native structured output, through Claude's own API or Converse's.
 _NO_NATIVE_SCHEMA = re.compile(
     r"output_config\.format: Extra inputs are not permitted|doesn't support the outputConfig"
@@ -76,17 +79,16 @@ class OutputSchema:
             return options
         if model.facts.native_schema:
             refusals.changed("output_schema is sent as a tool, since the service refused the schema of this model")
-        tool = Tool(name=TOOL_NAME, description="Gives the final answer.", input_schema=inline_definitions(self.schema))
-        return msgspec.structs.replace(options, tools=(tool,), tool_choice=_forced_choice(model, options))
+        choice = _forced_choice(model, options)
+        description = _FORCED if choice else _OFFERED
+        tool = Tool(name=TOOL_NAME, description=description, input_schema=inline_definitions(self.schema))
+        return msgspec.structs.replace(options, tools=(tool,), tool_choice=choice)
 
     def _with_schema(self, options: Options, model: Model, refusals: Refusals) -> Options:
         contains = model.facts.schema_contains
         schema = fit_schema(self.schema, option="output_schema", contains=contains, changes=refusals.changes)
         if _uses_native_format(model, options):
-            # `effort` is a member of the same object, and may be in the additional fields.
-            fields = (options.additional_model_request_fields or {}).get("output_config")
-            form: dict[str, Any] = {**_dict(fields), "format": {"type": "json_schema", "schema": schema}}
-            return _with_extra(options, "output_config", form)
+            return _with_extra(options, "output_config", {"format": {"type": "json_schema", "schema": schema}})
         # Here the schema is JSON text, while a tool's `inputSchema.json` is an object.
         text = msgspec.json.encode(schema).decode()
         structure = {"jsonSchema": {"schema": text, "name": TOOL_NAME}}
@@ -191,8 +193,15 @@ def _uses_native_format(model: Model, options: Options) -> bool:
     """Return whether the schema is a member of Claude's native format; every other call with one uses Converse."""
     if model.native != "anthropic" or options.use_converse:
         return False
-    # The caller's own `output_config` is a member that Converse does not have; tools move the call to Converse.
-    return options.use_converse is False or ("output_config" in options.extra and not options.tools)
+    # Claude's own tools, and additional members of tools, move the call to its native format; other tools to Converse,
+    # which has no member `output_config`.
+    if options.use_converse is False or any(_is_native(tool) for tool in options.tools):
+        return True
+    return "output_config" in options.extra and not options.tools
+
+
+def _is_native(tool: Tool | dict[str, Any]) -> bool:
+    return isinstance(tool.get("type"), str) if isinstance(tool, dict) else bool(getattr(tool, "extra", None))
 
 
 def _with_extra(options: Options, name: str, value: dict[str, Any]) -> Options:

@@ -33,7 +33,9 @@ RETRY = RetryPolicy(max_attempts=1)
 
 
 @asynccontextmanager
-async def client_for(script: Any, **options: Any) -> AsyncIterator[tuple[Emulator, Client, str]]:
+async def client_for(
+    script: Any, facts: ModelFacts = FACTS, **options: Any
+) -> AsyncIterator[tuple[Emulator, Client, str]]:
     model = f"us.anthropic.claude-3-5-sonnet-20241022-v2:{next(_numbers)}"
     async with (
         Emulator(script=script) as emulator,
@@ -41,7 +43,7 @@ async def client_for(script: Any, **options: Any) -> AsyncIterator[tuple[Emulato
             region=REGION,
             endpoint_url=emulator.url,
             credentials=KEYS,
-            models={model: FACTS},
+            models={model: facts},
             **{"retry": RETRY, **options},
         ) as client,
     ):
@@ -113,3 +115,13 @@ async def test_a_refused_tool_is_not_sent_again() -> None:
         with pytest.raises(errors.ValidationFailed):
             await client.generate(model, "q", output_schema=City)
         assert forms(emulator) == ["native", "tool"]
+
+
+@pytest.mark.parametrize("options", [{}, {"use_converse": False}])
+@pytest.mark.parametrize("native", [True, False], ids=["native", "tool"])
+async def test_the_emulators_own_answer_matches_the_schema(native: bool, options: dict[str, Any]) -> None:
+    facts = msgspec.structs.replace(FACTS, native_schema=native)
+    async with client_for(None, facts) as (_, client, model):
+        response = await client.generate(model, "Norway's capital?", output_schema=City, **options)
+    assert isinstance(response.parsed, City)
+    assert response.parse_error is None

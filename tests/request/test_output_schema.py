@@ -90,14 +90,27 @@ def test_the_callers_own_output_config_is_merged() -> None:
     assert ask(NATIVE, extra={"outputConfig": own}).extra == {"outputConfig": own}
 
 
+def native_config(**options: Any) -> Any:
+    read = read_options({"output_schema": SCHEMA, **options})
+    call = plan_call(NATIVE.id, "hi", read, DESTINATION, streaming=True, known=NATIVE.facts)
+    assert call.dialect.route == "invoke"
+    return msgspec.json.decode(call.request.body.data)["output_config"]
+
+
 def test_a_native_request_has_the_schema_beside_the_effort() -> None:
     form = {"type": "json_schema", "schema": CLOSED}
     fields = {"output_config": {"effort": "high"}}
-    options = ask(NATIVE, use_converse=False, additional_model_request_fields=fields)
-    assert options.extra == {"output_config": {"effort": "high", "format": form}}
+    config = native_config(use_converse=False, additional_model_request_fields=fields)
+    assert config == {"effort": "high", "format": form}
     own = {"output_config": {"effort": "low"}}
-    assert ask(NATIVE, extra=own, additional_model_request_fields=fields).extra == {
-        "output_config": {"effort": "low", "format": form}
+    assert native_config(extra=own) == {"effort": "low", "format": form}
+    assert native_config(extra=own, additional_model_request_fields=fields) == {"effort": "low", "format": form}
+    assert native_config(extra={"output_config": {"format": "own"}}) == {"format": "own"}
+    assert native_config(
+        output_schema=None, extra=own, additional_model_request_fields={"output_config": {"a": 1}}
+    ) == {
+        "a": 1,
+        "effort": "low",
     }
     assert "outputConfig" in ask(NATIVE, extra=own, use_converse=True).extra
     assert "outputConfig" in ask(NATIVE, extra=own, tools=[Tool(name="f")]).extra
@@ -132,6 +145,7 @@ def test_other_models_are_offered_a_tool_and_forced_to_call_it_if_possible(model
     assert isinstance(tool, Tool)
     assert (tool.name, tool.input_schema) == (TOOL_NAME, SCHEMA)
     assert options.tool_choice == choice
+    assert ("Always call this tool" in tool.description) is (choice is None)
 
 
 @pytest.mark.parametrize(
