@@ -17,6 +17,7 @@ from ..dialects.base import NO_HEADERS
 from ..errors import BedrockStreamError, Throttled, ValidationFailed
 from ..observing import Attempt, Ending, Observer, Observers, Subject
 from ..request.call import Call
+from ..request.output_schema import note_refusal
 from ..request.refusal_words import explain_refusal
 from ..transport.slots import LaneTicket
 from ..types.response import Response
@@ -58,7 +59,7 @@ class Attempts:
 
     def __init__(self, state: ClientState, calls: Sequence[Call], chance: Callable[[], float] = random.random) -> None:
         self._state = state
-        self._calls = calls
+        self._calls = list(calls)
         breakers = [state.breaker(call) for call in calls] if len(calls) > 1 else []
         self._retries = Retries(calls[0].destination.retry, state.budget, breakers, state.clock, chance)
         self._past: list[Attempt] = []
@@ -250,7 +251,12 @@ class Attempts:
             self._resumed = True
             return True
         loop, policy = asyncio.get_running_loop(), self.call.destination.retry
-        following = self._retries.following(error, loop.time() - (self._began or 0.0), first=not self._past)
+        fallback = self._fallback(error)
+        following: tuple[int, float] | None
+        if fallback is not None:
+            following = self._retries.index, 0.0
+        else:
+            following = self._retries.following(error, loop.time() - (self._began or 0.0), first=not self._past)
         self.failed(error, wait=0.0 if following is None else following[1])
         if following is None:
             return False
@@ -264,8 +270,15 @@ class Attempts:
             await transport.pause(wait)
         error.__traceback__ = None  # its frames hold the stream, which must be freed with its last reference
         self._retries.index = index
+        if fallback is not None:
+            self._calls[index] = fallback
         self._state.retries += 1
         return True
+
+    def _fallback(self, error: BedrockStreamError) -> Call | None:
+        """Return the call with its output schema in another form if the service refuses the form of this one."""
+        call = self.call
+        return call.fallback() if call.fallback is not None and note_refusal(call.model, error) else None
 
     async def _recovers(self, error: BedrockStreamError) -> bool:
         """Return whether the request may succeed with a new signature. Only a response can refuse the old one."""

@@ -54,7 +54,13 @@ def native_body(body: dict[str, Any], options: Options) -> dict[str, Any]:
 def with_fields(body: dict[str, Any], fields: dict[str, Any], options: Options) -> dict[str, Any]:
     """Return a body with those fields that are set, i.e. neither None nor `[]`.
 
-    `additional_model_request_fields` and `extra` take precedence, in this order.
+    `additional_model_request_fields` and `extra` take precedence, in this order. Their members `output_config` are
+    merged, since it holds options of different origin: Claude's effort and the format of its answer.
     """
     present = {name: value for name, value in fields.items() if value not in (None, [])}
-    return {**body, **present, **(options.additional_model_request_fields or {}), **options.extra}
+    additional, extra = options.additional_model_request_fields or {}, options.extra
+    merged = {**body, **present, **additional, **extra}
+    configs = additional.get("output_config"), extra.get("output_config")
+    if isinstance(configs[0], dict) and isinstance(configs[1], dict):
+        merged["output_config"] = {**configs[0], **configs[1]}
+    return merged

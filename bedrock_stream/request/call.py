@@ -5,7 +5,8 @@ options -> vendor fields -> output schema -> cache points -> conversation -> rou
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -23,7 +24,7 @@ from .conversation import check_sizes, finish_for_converse, normalize_conversati
 from .endpoints import Endpoint
 from .http import Headers, Request, build_request, headers_for
 from .models import Model, check_reachable, describe
-from .output_schema import OutputSchema
+from .output_schema import OutputSchema, fit_tools
 from .route import Route, choose_route
 from .supported import check_last_message, check_on_converse, check_options
 from .unsupported import Refusals, Unsupported
@@ -62,6 +63,8 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     output: OutputSchema | None = None
     keep: bool = False
     """Whether a `Response` is assembled from the events."""
+    fallback: Callable[[], Call] | None = None
+    """Plans the call anew once the service has refused the native schema; see `output_schema.note_refusal`."""
     changes: tuple[str, ...] = ()
     """What was changed of the caller's arguments, in sentences."""
     destination: Destination
@@ -112,8 +115,13 @@ def plan_call(
     if unsupported != "send":
         check_reachable(described)
     refusals = Refusals(described.id, unsupported)
+    caller_options = options
     options, output = expand_options(described, options, refusals)
-    prompt = check_last_message(described, read_prompt(prompt), refusals)
+    prompt = check_last_message(described, read_prompt(prompt), refusals)  # it may be an iterator, and is read twice
+    fallback = None
+    if output is not None and output.native and output.can_be_tool(described, options):
+        again = partial(plan_call, streaming=streaming, known=known, unsupported=unsupported)
+        fallback = partial(again, model, prompt, caller_options, destination)
     route, body, options = write_body(described, prompt, options, refusals)
     dialect = route.dialect
     native = dialect.route == "invoke"
@@ -127,6 +135,7 @@ def plan_call(
         options=options,
         output=output,
         keep=options.keep,
+        fallback=fallback,
         changes=tuple(refusals.changes),
         destination=destination,
         request=build_request(destination.endpoint.url, described.id, operation, body, headers=headers),
@@ -178,11 +187,11 @@ def _plan_own_body(
 def expand_options(model: Model, options: Options, refusals: Refusals) -> tuple[Options, OutputSchema | None]:
     """Return the options with the vendor's own fields, and the output schema that they ask for."""
     options = check_options(model, options, refusals)
-    options = with_vendor_fields(model, options)
+    options = fit_tools(model, with_vendor_fields(model, options), refusals)
     if options.output_schema is None:
         return options, None
     output = OutputSchema(options.output_schema, model)
-    return output.ask(options, model), output
+    return output.ask(options, model, refusals), output
 
 
 def write_body(

@@ -1,46 +1,50 @@
 """Structured output: a JSON Schema, or a pydantic, msgspec or dataclass type.
 
-Models with native structured output receive the schema in `outputConfig`. The others are offered one synthetic tool
-whose input is the answer, with a forced tool choice if the family supports it. `Response.parsed` holds the value. If
-the answer does not match the schema, `Response.parse_error` holds the reason and the text is left unchanged.
+Models with native structured output receive the schema, fitted to what their decoder takes. The others are offered one
+synthetic tool whose input is the answer, with as much of a forced tool choice as they take. `Response.parsed` holds the
+value. If the answer does not match the schema, `Response.parse_error` holds the reason and the text is left unchanged.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
 import msgspec
 
-from ..errors import ConfigurationError
+from ..errors import BedrockStreamError, ConfigurationError, ValidationFailed
 from ..types.messages import Block, Message, Text, ToolCall
 from ..types.options import Options
 from ..types.response import Response
 from ..types.tools import Tool, read_foreign
 from .models import Model
+from .schema_subset import fit_schema, inline_definitions
+from .unsupported import Refusals
 
-__all__ = ("TOOL_NAME", "OutputSchema")
+__all__ = ("TOOL_NAME", "OutputSchema", "fit_tools", "note_refusal")
 
 TOOL_NAME = "structured_output"
 """The synthetic tool's name."""
 
-# Prefixes of the model ids (without geo prefix) that accept `outputConfig.textFormat`.
-_NATIVE = (
-    "anthropic.claude-haiku-4-5",
-    "anthropic.claude-opus-4-5",
-    "anthropic.claude-opus-4-6",
-    "anthropic.claude-sonnet-4-5",
-    "anthropic.claude-sonnet-4-6",
-    "qwen.qwen3",
+_FORCED = "Gives the final answer."
+_OFFERED = "Gives the final answer. Always call this tool, exactly once, to answer; never answer in text."
+
+# The service's words where a model has no native structured output, through Claude's own API or Converse's.
+_NO_NATIVE_SCHEMA = re.compile(
+    r"output_config\.format: Extra inputs are not permitted|doesn't support the outputConfig"
 )
-# Families that accept a forced tool choice.
-_FORCED_CHOICE = frozenset({"claude", "nova", "mistral"})
+_refused: set[str] = set()  # ids of the models that answered so, in this process
+_MAX_REFUSED = 1024  # models that are named call by call must not pile up
+
+# Fields that turn reasoning on, in the words of the families.
+_REASONING_FIELDS = ("thinking", "reasoning", "reasoning_config", "reasoning_effort", "reasoningConfig")
 
 
 class OutputSchema:
     """An output schema and its form in the request for one model."""
 
-    __slots__ = ("_native", "_tool", "_type", "schema")
+    __slots__ = ("_type", "native", "schema")
 
     def __init__(self, schema: Mapping[str, Any] | type, model: Model) -> None:
         self._type: Any = None if isinstance(schema, Mapping) else schema
@@ -48,27 +52,47 @@ class OutputSchema:
         self.schema: dict[str, Any] = (
             dict(schema) if isinstance(schema, Mapping) else Tool.from_model(schema).input_schema
         )
-        self._native = model.base.startswith(_NATIVE)
-        self._tool = Tool(name=TOOL_NAME, description="Gives the final answer.", input_schema=self.schema)
+        self.native: bool = model.facts.native_schema and model.id not in _refused
+        """Whether the model is sent the schema itself, instead of a tool."""
 
-    def ask(self, options: Options, model: Model) -> Options:
-        """Return the options with the schema added. Raises `ConfigurationError` if they already contain tools."""
-        if self._native:
-            # Here the schema is JSON text, while a tool's `inputSchema.json` is an object.
-            text = msgspec.json.encode(self.schema).decode()
-            form = {"type": "json_schema", "structure": {"jsonSchema": {"schema": text, "name": TOOL_NAME}}}
-            # The caller's own `outputConfig` takes precedence.
-            return msgspec.structs.replace(options, extra={"outputConfig": {"textFormat": form}, **options.extra})
+    @staticmethod
+    def can_be_tool(model: Model, options: Options) -> bool:
+        """Return whether the schema can be sent as a tool: the model takes tools, and the call has none."""
+        return model.facts.tools and not options.tools
+
+    def ask(self, options: Options, model: Model, refusals: Refusals) -> Options:
+        """Return the options with the schema added.
+
+        Raises `ConfigurationError` if they already contain tools where the schema must be one, and for a schema that
+        cannot be expressed. Raises `UnsupportedOperation` for a model that takes neither schemas nor tools.
+        """
+        if self.native:
+            return self._with_schema(options, model, refusals)
         if options.tools:
             raise ConfigurationError(
                 "output_schema",
                 f"{model.id!r} supports it only as a synthetic tool, which cannot be combined with other tools",
                 "drop the tools",
             )
-        # Claude rejects a forced tool choice while thinking is enabled.
-        thinking = options.reasoning not in (None, "none")
-        choice = TOOL_NAME if model.family in _FORCED_CHOICE and not thinking else None
-        return msgspec.structs.replace(options, tools=(self._tool,), tool_choice=choice)
+        problem = f"{model.id!r} takes neither a schema nor tools"
+        if not model.facts.tools and refusals.drops("output_schema", problem, "describe the JSON in the prompt"):
+            return options
+        if model.facts.native_schema:
+            refusals.changed("output_schema is sent as a tool, since the service refused the schema of this model")
+        choice = _forced_choice(model, options)
+        description = _FORCED if choice else _OFFERED
+        tool = Tool(name=TOOL_NAME, description=description, input_schema=inline_definitions(self.schema))
+        return msgspec.structs.replace(options, tools=(tool,), tool_choice=choice)
+
+    def _with_schema(self, options: Options, model: Model, refusals: Refusals) -> Options:
+        contains = model.facts.schema_contains
+        schema = fit_schema(self.schema, option="output_schema", contains=contains, changes=refusals.changes)
+        if _uses_native_format(model, options):
+            return _with_extra(options, "output_config", {"format": {"type": "json_schema", "schema": schema}})
+        # Here the schema is JSON text, while a tool's `inputSchema.json` is an object.
+        text = msgspec.json.encode(schema).decode()
+        structure = {"jsonSchema": {"schema": text, "name": TOOL_NAME}}
+        return _with_extra(options, "outputConfig", {"textFormat": {"type": "json_schema", "structure": structure}})
 
     def read(self, response: Response) -> Response:
         """Return the response with the value in `parsed`, and without the call of the synthetic tool."""
@@ -90,6 +114,104 @@ class OutputSchema:
         if hasattr(self._type, "model_validate"):
             return self._type.model_validate(value)
         return msgspec.convert(value, self._type, dec_hook=read_foreign)
+
+
+def note_refusal(model: Model, error: BedrockStreamError) -> bool:
+    """Return whether the service refused the native schema of a model, and remember it for the process."""
+    if not isinstance(error, ValidationFailed) or not _NO_NATIVE_SCHEMA.search(str(error)):
+        return False
+    if len(_refused) < _MAX_REFUSED:
+        _refused.add(model.id)
+    return model.id in _refused
+
+
+def fit_tools(model: Model, options: Options, refusals: Refusals) -> Options:
+    """Return the options with the schemas of strict tools fitted, and without `strict` where it is not taken.
+
+    Where `$defs` are invisible to the model, they are inlined. Raises `UnsupportedOperation` for a strict tool if
+    `refusals` does not drop it, and `ConfigurationError` for a schema that cannot be expressed.
+    """
+    tools = tuple(_fit_tool(model, tool, f"tools[{index}]", refusals) for index, tool in enumerate(options.tools))
+    return msgspec.structs.replace(options, tools=tools) if tools != options.tools else options
+
+
+# ----------------------------------------------------------------------------------------------------------- internals
+
+
+def _fit_tool(model: Model, tool: Tool | dict[str, Any], path: str, refusals: Refusals) -> Tool | dict[str, Any]:
+    if isinstance(tool, Tool):
+        strict, schema = _fit_input(model, tool.strict, tool.input_schema, path, refusals)
+        if strict is tool.strict and schema is tool.input_schema:
+            return tool
+        return msgspec.structs.replace(tool, strict=strict, input_schema=schema)
+    match tool:
+        case {"toolSpec": {"inputSchema": {"json": dict(written)} as form} as spec}:
+            strict, schema = _fit_input(model, spec.get("strict"), written, path, refusals)
+            rest = {key: value for key, value in spec.items() if key != "strict" or strict is not None}
+            return {"toolSpec": {**rest, "inputSchema": {**form, "json": schema}}}
+    return tool
+
+
+def _fit_input(
+    model: Model, strict: Any, schema: dict[str, Any], path: str, refusals: Refusals
+) -> tuple[bool | None, dict[str, Any]]:
+    """Return `strict` and the schema of a tool as they are sent."""
+    facts = model.facts
+    if strict and not facts.strict_tools and facts.family is not None:  # nothing is known to be refused without one
+        strict = None if refusals.drops(f"{path}.strict", f"not supported by {model.id!r}") else True
+    if strict:
+        contains = facts.schema_contains
+        return True, fit_schema(schema, option=f"{path}.input_schema", contains=contains, changes=refusals.changes)
+    # `strict: false` is the default, and models that do not know the member refuse it in any value.
+    return None, inline_definitions(schema) if facts.inline_defs else schema
+
+
+def _forced_choice(model: Model, options: Options) -> str | None:
+    """Return the tool choice that comes closest to the synthetic tool; None leaves the choice to the model."""
+    facts = model.facts
+    if facts.family is None or (not facts.forced_with_thinking and _reasons(model, options)):
+        return None
+    if "tool" in facts.tool_choices:
+        return TOOL_NAME
+    return "any" if "any" in facts.tool_choices else None
+
+
+def _reasons(model: Model, options: Options) -> bool:
+    """Return whether the model will reason, by the option, by its own fields, or by default."""
+    fields = {**(options.additional_model_request_fields or {}), **options.extra}
+    for name in _REASONING_FIELDS:
+        value = fields.get(name)
+        if value is not None:
+            word = value.get("type") or value.get("effort") if isinstance(value, dict) else value
+            return word not in ("disabled", "none")
+    if options.reasoning is None:
+        return model.facts.thinking_default
+    return options.reasoning != "none" or model.facts.thinking_off == "never"
+
+
+def _uses_native_format(model: Model, options: Options) -> bool:
+    """Return whether the schema is a member of Claude's native format; every other call with one uses Converse."""
+    if model.native != "anthropic" or options.use_converse:
+        return False
+    # Claude's own tools, and additional members of tools, move the call to its native format; other tools to Converse,
+    # which has no member `output_config`.
+    if options.use_converse is False or any(_is_native(tool) for tool in options.tools):
+        return True
+    return "output_config" in options.extra and not options.tools
+
+
+def _is_native(tool: Tool | dict[str, Any]) -> bool:
+    return isinstance(tool.get("type"), str) if isinstance(tool, dict) else bool(getattr(tool, "extra", None))
+
+
+def _with_extra(options: Options, name: str, value: dict[str, Any]) -> Options:
+    """Return the options with an object in the body; the caller's own members of it take precedence."""
+    merged = {**value, **_dict(options.extra.get(name))}
+    return msgspec.structs.replace(options, extra={**options.extra, name: merged})
+
+
+def _dict(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
 
 
 def _as_text(block: Block) -> Block:

@@ -31,9 +31,10 @@ class Tool(msgspec.Struct, frozen=True, kw_only=True):
     description: str = ""
     """When and how to use the tool, for the model."""
     input_schema: dict[str, Any] = msgspec.field(default_factory=lambda: {"type": "object", "properties": {}})
-    """JSON Schema of the input, which must be an object. Default: an object without properties."""
+    """JSON Schema of the input, which must be an object: a missing `type` is added. Default: without properties."""
     strict: bool | None = None
-    """True if the input must follow the schema, for models that support it. None leaves it to the service."""
+    """True if the input must follow the schema, for models that support it; then the schema is fitted to what they
+    take. False is the same as None: the member is not sent."""
     function: Callable[..., Any] | None = None
     """The function that `run_tools` runs when the model calls the tool."""
     extra: dict[str, Any] = {}
@@ -49,6 +50,7 @@ class Tool(msgspec.Struct, frozen=True, kw_only=True):
         if not isinstance(self.extra, dict) or not all(isinstance(key, str) for key in self.extra):
             problem = f"expected a dict with str keys, got {self.extra!r:.200}"
             raise ConfigurationError(f"Tool({self.name!r}).extra", problem)
+        msgspec.structs.force_setattr(self, "input_schema", _with_type(self.input_schema))
 
     @classmethod
     def from_function(cls, function: Callable[..., Any], *, name: str = "", description: str = "") -> Tool:
@@ -172,7 +174,7 @@ def _read_dict(tool: dict[str, Any], path: str) -> Tool | dict[str, Any]:
     if len(tool) == 1 and isinstance(next(iter(tool.values())), Mapping):
         if "toolSpec" in tool and not (name := tool["toolSpec"].get("name")):
             raise ConfigurationError(f"{path}.toolSpec.name", f"expected {_NAME_RULE}, got {name!r}")
-        return tool
+        return _with_typed_schema(tool)
     # Claude's own tools have a dated type, e.g. `web_search_20250305`; `function` is a tool in OpenAI's format.
     if isinstance(tool.get("type"), str) and tool["type"] not in ("", "function"):
         return tool
@@ -181,6 +183,19 @@ def _read_dict(tool: dict[str, Any], path: str) -> Tool | dict[str, Any]:
         problem = f"unknown key {min(unknown, key=str)!r}" if unknown else "has no name"
         raise ConfigurationError(path, problem, "use name, description, input_schema")
     return Tool(**tool)
+
+
+def _with_type(schema: dict[str, Any]) -> dict[str, Any]:
+    # The service requires the member: "tools.0.custom.input_schema.type: Input should be 'object'".
+    return schema if "type" in schema else {"type": "object", **schema}
+
+
+def _with_typed_schema(tool: dict[str, Any]) -> dict[str, Any]:
+    """Return a tool in Converse's format with the type of its schema; unchanged if it has no schema."""
+    match tool:
+        case {"toolSpec": {"inputSchema": {"json": dict(schema)} as form} as spec} if "type" not in schema:
+            return {"toolSpec": {**spec, "inputSchema": {**form, "json": _with_type(schema)}}}
+    return tool
 
 
 def _described(annotation: Any) -> Any:

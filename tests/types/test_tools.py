@@ -264,7 +264,9 @@ def test_the_default_input_of_a_tool_is_an_empty_object() -> None:
 @pytest.mark.parametrize(
     "tool",
     [
-        {"toolSpec": {"name": "f", "inputSchema": {"json": {}}, "new": 1}},
+        {"toolSpec": {"name": "f", "inputSchema": {"json": {"type": "object"}}, "new": 1}},
+        {"toolSpec": {"name": "f", "inputSchema": {}}},
+        {"toolSpec": {"name": "f", "inputSchema": {"json": "{}"}}},
         {"systemTool": {"name": "nova_grounding"}},
         {"cachePoint": {"type": "default", "ttl": "1h"}},
         {"unknown": {}},
@@ -272,6 +274,19 @@ def test_the_default_input_of_a_tool_is_an_empty_object() -> None:
 )
 def test_a_dict_in_converses_format_is_unchanged(tool: dict[str, Any]) -> None:
     assert read_tools([tool]) == (tool,)
+
+
+def test_a_schema_without_type_is_that_of_an_object() -> None:
+    schema = {"properties": {"a": {"type": "string"}}}
+    typed = {"type": "object", "properties": {"a": {"type": "string"}}}
+    written = {"toolSpec": {"name": "f", "inputSchema": {"json": schema}, "description": "d"}}
+    assert Tool(name="f", input_schema=schema).input_schema == typed
+    assert Tool(name="f", input_schema={}).input_schema == {"type": "object"}
+    assert read_tools([{"name": "f", "input_schema": schema}, written]) == (
+        Tool(name="f", input_schema=typed),
+        {"toolSpec": {"name": "f", "inputSchema": {"json": typed}, "description": "d"}},
+    )
+    assert schema == {"properties": {"a": {"type": "string"}}}
 
 
 def test_any_iterable_of_tools_is_accepted() -> None:
