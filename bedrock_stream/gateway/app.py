@@ -135,7 +135,7 @@ class _Gateway:
             return CompletionResponse(stream, body.model, tool, call.notes)
         usage = bool(body.stream_options and body.stream_options.include_usage)
         writer = OpenAIChunks(body.model, include_usage=usage, answer_tool=tool)
-        return ChunksResponse(stream, writer, call.notes, heartbeat=self._heartbeat)
+        return ChunksResponse(stream, writer, body.model, call.notes, heartbeat=self._heartbeat)
 
     async def list_models(self, request: Request) -> Response:
         """Handle `GET /v1/models`."""

@@ -12,7 +12,7 @@ from typing import Any, Literal, TypeAlias
 import msgspec
 
 from ..errors import ConfigurationError
-from ..types.messages import CachePoint, Message, Reasoning, Text, ToolResult
+from ..types.messages import CachePoint, Message, Reasoning, Text, ToolCall, ToolResult
 from ..types.model_facts import ModelFacts
 from ..types.options import read_options
 from ..types.tools import Tool
@@ -94,12 +94,14 @@ class Fitting:
         self, messages: Sequence[Message], system: Sequence[_SystemItem], tools: Sequence[_ToolItem]
     ) -> tuple[tuple[Message, ...], list[_SystemItem], list[_ToolItem]]:
         """Return the parts of the request without cache points, if the model refuses them."""
-        kept_system, kept_tools, kept_messages = list(system), list(tools), tuple(messages)
-        if self.facts.cache is False:
-            kept_system = [item for item in system if not isinstance(item, CachePoint)]
-            kept_messages = tuple(_without_points(message) for message in messages)
-        if self.facts.cache is False or not self.facts.cache_tools:
-            kept_tools = [tool for tool in tools if isinstance(tool, Tool)]
+        nowhere, not_at_tools = self.facts.cache is False, self.facts.cache is False or not self.facts.cache_tools
+        kept_system = [item for item in system if not (nowhere and isinstance(item, CachePoint))]
+        kept_tools = [tool for tool in tools if isinstance(tool, Tool) or not not_at_tools]
+        # A model that takes none after the tools (Nova) takes none beside tool calls and results either.
+        kept_messages = tuple(
+            _without_points(message) if nowhere or (not_at_tools and _has_tool_blocks(message)) else message
+            for message in messages
+        )
         if (kept_messages, len(kept_system), len(kept_tools)) != (tuple(messages), len(system), len(tools)):
             self.notes.append("cache_control was left out: the model takes no cache points there")
         return kept_messages, kept_system, kept_tools
@@ -131,6 +133,10 @@ def _lost_reasoning(messages: Sequence[Message]) -> bool:
         else:
             break
     return start is not None and not (start.content and isinstance(start.content[0], Reasoning))
+
+
+def _has_tool_blocks(message: Message) -> bool:
+    return any(isinstance(block, ToolCall | ToolResult) for block in message.content)
 
 
 def _without_points(message: Message) -> Message:

@@ -39,18 +39,19 @@ class ChunksResponse(EventResponse):
     """A streamed completion."""
 
     def __init__(
-        self, stream: Stream, writer: OpenAIChunks, notes: tuple[str, ...], *, heartbeat: float | None
+        self, stream: Stream, writer: OpenAIChunks, model: str, notes: tuple[str, ...], *, heartbeat: float | None
     ) -> None:
         super().__init__(stream, writer, heartbeat=heartbeat)
+        self._model = model
         self._notes = notes
 
     def _start(self) -> Message:
         # Known only now: after a failover, it is another target's request that was changed.
-        self.headers.update(changes_headers(self._notes, self.stream))
+        self.headers.update(changes_headers(self._notes, self.stream, self._model))
         return super()._start()
 
     def _error_headers(self, details: ErrorDetails) -> dict[str, str]:
-        return {**super()._error_headers(details), **changes_headers(self._notes, self.stream)}
+        return {**super()._error_headers(details), **changes_headers(self._notes, self.stream, self._model)}
 
 
 class CompletionResponse(Response):
@@ -104,13 +105,14 @@ class CompletionResponse(Response):
         return {
             "cache-control": "no-store",
             **request_id_headers(OpenAIChunks.request_id_headers, request_id),
-            **changes_headers(self._notes, self._stream),
+            **changes_headers(self._notes, self._stream, self._model),
         }
 
 
-def changes_headers(notes: tuple[str, ...], stream: Any) -> dict[str, str]:
-    """Return the header that lists the changes of a request; none without changes."""
-    text = "; ".join([*notes, *stream.changes])
+def changes_headers(notes: tuple[str, ...], stream: Any, model: str) -> dict[str, str]:
+    """Return the header that lists the changes of a request; none without changes. `model`: the requested name."""
+    # The id behind a name may be an ARN with the number of the account.
+    text = "; ".join([*notes, *(change.replace(stream.model, model) for change in stream.changes)])
     # Header values are ASCII without control characters; sentences may quote names of the request.
     safe = "".join(
         character if character.isprintable() else " " for character in text.encode("ascii", "replace").decode()

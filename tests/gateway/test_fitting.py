@@ -229,13 +229,14 @@ def test_options_that_the_model_refuses_are_dropped() -> None:
 
 def test_the_header_lists_all_changes_in_printable_ascii() -> None:
     class Changed:
-        changes: tuple[str, ...] = ("temperature was left out: é\n", "x" * 5000)
+        model = "arn:aws:bedrock:us-east-1:123456789012:application-inference-profile/a"
+        changes: tuple[str, ...] = (f"top_p was left out: not supported by '{model}' é\n", "x" * 5000)
 
-    header = changes_headers(("first",), Changed())[CHANGES]
-    assert header.startswith("first; temperature was left out: ? ; xxx")
+    header = changes_headers(("first",), Changed(), "fast")[CHANGES]
+    assert header.startswith("first; top_p was left out: not supported by 'fast' ? ; xxx")
     assert len(header) == 2000
     Changed.changes = ()
-    assert changes_headers((), Changed()) == {}
+    assert changes_headers((), Changed(), "fast") == {}
 
 
 # -------------------------------------------------------------------------------------------------------------- caching
@@ -271,14 +272,17 @@ def test_cache_control_beside_a_str_and_on_nothing() -> None:
 
 
 @pytest.mark.parametrize(
-    ("facts", "kept"), [(ModelFacts(cache=False), (0, 0, 0)), (ModelFacts(cache=True, cache_tools=False), (1, 1, 0))]
+    ("facts", "kept"),
+    [(ModelFacts(cache=False), (0, 0, 0, 0)), (ModelFacts(cache=True, cache_tools=False), (1, 1, 0, 0))],
 )
-def test_cache_points_that_the_model_refuses_are_left_out(facts: ModelFacts, kept: tuple[int, int, int]) -> None:
+def test_cache_points_that_the_model_refuses_are_left_out(facts: ModelFacts, kept: tuple[int, ...]) -> None:
     marked = {**HELLO, "cache_control": EPHEMERAL}
-    tools = [{**WEATHER, "cache_control": EPHEMERAL}]
-    call = build(facts, messages=[{**marked, "role": "system"}, marked], tools=tools)
-    lengths = [len(items) - 1 for items in (call.options["system"], call.messages[0].content, call.options["tools"])]
-    assert tuple(lengths) == kept
+    asked, result = tool_turn()
+    messages = [{**marked, "role": "system"}, marked, asked, {**result, "cache_control": EPHEMERAL}]
+    call = build(facts, messages=messages, tools=[{**WEATHER, "cache_control": EPHEMERAL}])
+    user, _, results = (message.content for message in call.messages)
+    lists: list[Any] = [call.options["system"], user, call.options["tools"], results]
+    assert tuple(len(items) - 1 for items in lists) == kept
     assert [note.partition(" ")[0] for note in call.notes] == ["cache_control"]
 
 
