@@ -122,6 +122,11 @@ class BaseStream(Generic[_E]):
         return self._call.target
 
     @property
+    def changes(self) -> tuple[str, ...]:
+        """What was changed of the caller's arguments for the current target, in sentences."""
+        return self._call.changes
+
+    @property
     def partial(self) -> Response | None:
         """The `Response` so far; None if nothing is assembled, as with `keep=False`."""
         assembly = self._incoming.assembly

@@ -22,7 +22,7 @@ from ..dialects.payloads import decode_object
 from ..errors import ConfigurationError, InvalidFrame
 from ..observing import Observer
 from ..request.call import Call, plan_call, plan_count, plan_raw
-from ..request.models import check_models
+from ..request.models import check_models, describe
 from ..request.unsupported import Unsupported
 from ..transport.certificates import Certificates, find_bundle
 from ..transport.per_loop import Transports
@@ -222,6 +222,10 @@ class Client:
             body=msgspec.json.decode(request.body.data),
             changes=call.changes,
         )
+
+    def facts(self, model: str) -> ModelFacts:
+        """Return what a model takes, as the capability table or `models` has it. Raises `ConfigurationError`."""
+        return describe(model, self._state.settings.models.get(model)).facts
 
     def stats(self) -> Stats:
         """Return the client's numbers, now and so far, over all event loops."""

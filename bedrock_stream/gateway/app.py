@@ -21,19 +21,15 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from ..client.client import Client
-from ..client.stream import Stream
-from ..errors import BedrockStreamError, ConfigurationError, ToolInputError
-from ..integrations.asgi import CLIENT_CLOSED_REQUEST, run_until_disconnect
-from ..integrations.http_errors import error_details
-from ..integrations.protocols import request_id_headers
-from ..integrations.protocols.openai import OpenAIChunks, error_json
-from ..integrations.starlette import EventResponse
+from ..errors import ConfigurationError
+from ..integrations.protocols.openai import OpenAIChunks
 from ..request.models import describe
 from ..request.output_schema import TOOL_NAME
 from .errors import RequestError, error_response
+from .fitting import Caching, PromptCache
 from .guard import ApiKeys, Guard
 from .requests import build_call, model_ids, parse_request, request_error
-from .responses import completion_json
+from .responses import ChunksResponse, CompletionResponse
 
 __all__ = ("create_gateway",)
 
@@ -49,6 +45,8 @@ def create_gateway(
     origins: Iterable[str] = (),
     heartbeat: float | None = 15.0,
     max_body: int = _MAX_BODY,
+    prompt_cache: PromptCache = False,
+    prompt_cache_ttl: str | None = None,
 ) -> Starlette:
     """Create the gateway as an app for any ASGI server.
 
@@ -58,8 +56,12 @@ def create_gateway(
     and lists none. `hosts`: host names, in addition to loopback, that the gateway accepts in `Host`. `origins`: the
     origins of web pages that may call it, such as `https://example.com`. `heartbeat`: seconds of silence in a stream
     after which a comment is sent; None disables heartbeats. `max_body`: the size limit of a request, in bytes.
+    `prompt_cache`: True caches tools and system prompt for models that take cache points, "auto" also the conversation
+    as it grows; a request with cache points of its own (`cache_control`) keeps those alone. `prompt_cache_ttl`: "5m" or
+    "1h", for models that take it.
 
-    Raises `ConfigurationError` for hosts without keys, and for keys that are short enough to guess.
+    Options that a model refuses are left out, and the response header `x-bedrock-stream-changes` says which. Raises
+    `ConfigurationError` for hosts without keys, for keys that are short enough to guess, and for invalid caching.
     """
     api_keys = ApiKeys(keys)
     origins, hosts = tuple(origins), tuple(hosts)
@@ -70,7 +72,7 @@ def create_gateway(
     cors = Middleware(
         CORSMiddleware, allow_origins=origins, allow_methods=["GET", "POST"], allow_headers=["authorization", "*"]
     )
-    gateway = _Gateway(client, model_ids(models), heartbeat, max_body)
+    gateway = _Gateway(client, model_ids(models), heartbeat, max_body, Caching(prompt_cache, prompt_cache_ttl))
     return Starlette(
         routes=[
             Route("/v1/chat/completions", gateway.create_completion, methods=["POST"]),
@@ -88,12 +90,18 @@ class _Gateway:
     """The route handlers and their settings."""
 
     def __init__(
-        self, client: Client | None, models: dict[str, str] | None, heartbeat: float | None, max_body: int
+        self,
+        client: Client | None,
+        models: dict[str, str] | None,
+        heartbeat: float | None,
+        max_body: int,
+        caching: Caching,
     ) -> None:
         self._client = client
         self._models = models
         self._heartbeat = heartbeat
         self._max_body = max_body
+        self._caching = caching
         self._created = int(time())
 
     @asynccontextmanager
@@ -112,20 +120,22 @@ class _Gateway:
     async def create_completion(self, request: Request) -> Response:
         """Handle `POST /v1/chat/completions`."""
         body = parse_request(await self._read_body(request))
-        call = build_call(body, self._model_id(body.model))
-        if self._client is None:
+        model = self._model_id(body.model)
+        client = self._client
+        if client is None:
             raise RequestError(503, "The gateway has not started: its ASGI server did not run the lifespan.")
         try:
-            stream = self._client.stream(call.model, call.messages, **call.options)
+            call = build_call(body, model, client.facts(model), self._caching)
+            stream = client.stream(call.model, call.messages, **call.options)
         except ConfigurationError as error:
             raise request_error(error) from None
         # Models without native structured output return it as the input of this tool.
         tool = TOOL_NAME if "output_schema" in call.options else None
         if not body.stream:
-            return _CompletionResponse(stream, body.model, tool)
+            return CompletionResponse(stream, body.model, tool, call.notes)
         usage = bool(body.stream_options and body.stream_options.include_usage)
         writer = OpenAIChunks(body.model, include_usage=usage, answer_tool=tool)
-        return EventResponse(stream, writer, heartbeat=self._heartbeat)
+        return ChunksResponse(stream, writer, body.model, call.notes, heartbeat=self._heartbeat)
 
     async def list_models(self, request: Request) -> Response:
         """Handle `GET /v1/models`."""
@@ -168,50 +178,6 @@ class _Gateway:
         except ClientDisconnect:
             raise RequestError(400, "The request body is incomplete.") from None
         return bytes(body)
-
-
-class _CompletionResponse(Response):
-    """A completion that is read to its end before its status and body are sent."""
-
-    def __init__(self, stream: Stream, model: str, answer_tool: str | None) -> None:
-        super().__init__()
-        self._stream = stream
-        self._model = model
-        self._answer_tool = answer_tool
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """See ASGI."""
-        response: Response
-
-        async def read() -> None:
-            nonlocal response
-            response = await self._read()
-
-        try:
-            if not await run_until_disconnect(receive, read):
-                # No client receives this, but middleware expects a response.
-                response = Response(status_code=CLIENT_CLOSED_REQUEST)
-        finally:
-            await self._stream.aclose()
-        await response(scope, receive, send)
-
-    async def _read(self) -> Response:
-        try:
-            return self._completion(await self._stream.response())
-        except ToolInputError as error:
-            # The message is complete, and OpenAI's API carries arguments as text, valid JSON or not.
-            return self._completion(error.partial)
-        except BedrockStreamError as error:
-            details = error_details(error)
-            headers = self._completion_headers(details.request_id) | details.headers
-            return JSONResponse(error_json(details), details.status, headers)
-
-    def _completion(self, response: Any) -> Response:
-        body = completion_json(response, self._model, self._answer_tool)
-        return JSONResponse(body, 200, self._completion_headers(response.request_id))
-
-    def _completion_headers(self, request_id: str | None) -> dict[str, str]:
-        return {"cache-control": "no-store", **request_id_headers(OpenAIChunks.request_id_headers, request_id)}
 
 
 async def _handle_request_error(request: Request, error: Exception) -> Response:

@@ -1,45 +1,39 @@
 """Conversion of chat completion requests into calls of `Client.stream`. Raises `RequestError` with the invalid member.
 
-Images and files must be `data:` URLs; nothing is fetched from the web or from S3. Members without an equivalent in
-Bedrock are rejected if they change the result; hints and labels (`seed`, `user`, `metadata`, ...) are ignored.
+Members without an equivalent in Bedrock are rejected if they change the result; hints and labels (`seed`, `user`,
+`metadata`, ...) are ignored. What the model refuses is left out, see `fitting`.
 """
 
 from __future__ import annotations
 
 import re
-from base64 import b64decode
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any, TypeVar
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any
 
 import msgspec
 
 from ..errors import ConfigurationError
 from ..integrations.http_errors import NOT_CONFIGURED
-from ..types.media import Attachment, Document, Image
-from ..types.messages import Block, Message, Reasoning, Text, ToolCall, ToolResult
+from ..types.messages import Block, CachePoint, Message, Reasoning, Text, ToolCall, ToolResult
+from ..types.model_facts import ModelFacts
 from ..types.tools import Tool
 from .errors import RequestError
+from .fitting import Caching, Fitting
+from .parts import add_cache_point, read_base64, read_content
 from .schema import (
     AssistantMessage,
     ChatRequest,
     DeveloperMessage,
-    FilePart,
     FunctionChoice,
-    ImagePart,
     JsonObject,
     JsonSchema,
-    Part,
-    RefusalPart,
     SystemMessage,
-    TextPart,
     ToolMessage,
     ToolSpec,
     UserMessage,
 )
 
 __all__ = ("ChatCall", "build_call", "model_ids", "parse_request", "request_error")
-
-_A = TypeVar("_A", bound=Attachment)
 
 
 class ChatCall(msgspec.Struct, frozen=True):
@@ -48,13 +42,12 @@ class ChatCall(msgspec.Struct, frozen=True):
     model: str
     messages: tuple[Message, ...]
     options: dict[str, Any]
+    notes: tuple[str, ...] = ()
+    """What was changed of the request, in sentences."""
 
 
-# RFC 2397: data:[<media type>][;<parameter>=<value>]*;base64,<data>
-_DATA_URL = re.compile(r"data:(?P<type>[\w.+-]+/[\w.+-]+)?(;[\w.+-]+=[^;,]*)*;base64,", re.ASCII)
-_DOCUMENT_FORMATS = {"plain": "txt", "markdown": "md", "csv": "csv", "html": "html", "pdf": "pdf"}
-# Bedrock's service model allows only these characters in a document's name, and single spaces.
-_NOT_IN_NAMES = re.compile(r"[^a-zA-Z0-9()\[\]-]+")
+# A tool that returns nothing: the service refuses a blank result.
+_NO_OUTPUT = "(no output)"
 
 # Unsupported members that change the result, each with a check for the values that have no effect.
 _UNSUPPORTED: dict[str, Callable[[Any], bool]] = {
@@ -63,7 +56,6 @@ _UNSUPPORTED: dict[str, Callable[[Any], bool]] = {
     "logit_bias": lambda value: not value,
     "frequency_penalty": lambda value: not value,
     "presence_penalty": lambda value: not value,
-    "parallel_tool_calls": lambda value: value is True,
     "modalities": lambda value: value == ["text"],
     "functions": lambda value: not value,
     "web_search_options": lambda value: False,
@@ -118,13 +110,25 @@ def parse_request(body: bytes) -> ChatRequest:
     return request
 
 
-def build_call(request: ChatRequest, model: str) -> ChatCall:
-    """Convert a request into a call of `Client.stream`. `model` is the Bedrock id for the requested name."""
+def build_call(request: ChatRequest, model: str, facts: ModelFacts, caching: Caching) -> ChatCall:
+    """Convert a request into a call of `Client.stream`.
+
+    `model` is the Bedrock id for the requested name, `facts` what the model takes, `caching` the gateway's own.
+    """
     try:
         messages, system = _conversation(request)
-        return ChatCall(model, messages, _options(request, system))
+        tools = list(_tools(request.tools or ()))
+        own_points = _has_points(messages, system, tools)
+        fitting = Fitting(facts)
+        messages, system, tools = fitting.cache_points(messages, system, tools)
+        options = _options(request, messages, fitting)
+        if not own_points:  # the client's own cache points take the place of the gateway's
+            options |= caching.options(facts)
     except ConfigurationError as error:
         raise request_error(error) from None
+    options |= {"system": system or None, "tools": tools or None, "unsupported": "drop"}
+    options = {name: value for name, value in options.items() if value is not None}
+    return ChatCall(model, messages, options, tuple(fitting.notes))
 
 
 def request_error(error: ConfigurationError) -> RequestError:
@@ -135,24 +139,41 @@ def request_error(error: ConfigurationError) -> RequestError:
     return RequestError(400, str(error), param=_MEMBERS[root])
 
 
-def _options(request: ChatRequest, system: list[str]) -> dict[str, Any]:
-    stop = [request.stop] if isinstance(request.stop, str) else request.stop
+def _options(request: ChatRequest, messages: tuple[Message, ...], fitting: Fitting) -> dict[str, Any]:
+    stop = [request.stop] if isinstance(request.stop, str) else request.stop or []
     response_format = request.response_format
     schema = response_format.json_schema.schema if isinstance(response_format, JsonSchema) else None
     # OpenAI replaced `max_tokens` with `max_completion_tokens`, so the newer one takes precedence.
     limit = request.max_tokens if request.max_completion_tokens is None else request.max_completion_tokens
-    options = {
-        "system": system or None,
-        "tools": [_tool(tool, index) for index, tool in enumerate(request.tools)] if request.tools else None,
-        "tool_choice": _tool_choice(request),
+    reasoning = fitting.reasoning(request.reasoning_effort, messages)
+    # Without tools, there are no calls that could be parallel.
+    parallel = request.parallel_tool_calls is not False or not request.tools
+    thinking = reasoning not in (None, "none")
+    return {
+        **fitting.tool_choice(_tool_choice(request), parallel=parallel, thinking=thinking),
         "max_tokens": limit,
         "temperature": request.temperature,
         "top_p": request.top_p,
-        "stop_sequences": stop or None,
-        "reasoning": request.reasoning_effort,
+        "stop_sequences": fitting.stop_sequences(stop) or None,
+        "reasoning": reasoning,
         "output_schema": schema,
     }
-    return {name: value for name, value in options.items() if value is not None}
+
+
+def _tools(specs: Iterable[ToolSpec]) -> Iterator[Tool | dict[str, Any]]:
+    for index, spec in enumerate(specs):
+        yield _tool(spec, index)
+        cache = spec.cache_control or spec.function.cache_control
+        if cache is not None:
+            yield {"cachePoint": {"type": "default"} if cache.ttl is None else {"type": "default", "ttl": cache.ttl}}
+
+
+def _has_points(messages: Iterable[Message], system: Iterable[Any], tools: Iterable[Tool | dict[str, Any]]) -> bool:
+    return (
+        any(isinstance(tool, dict) for tool in tools)
+        or any(isinstance(item, CachePoint) for item in system)
+        or any(isinstance(block, CachePoint) for message in messages for block in message.content)
+    )
 
 
 def _tool(spec: ToolSpec, index: int) -> Tool:
@@ -185,44 +206,66 @@ def _tool_choice(request: ChatRequest) -> str | dict[str, Any] | None:
 # --------------------------------------------------------------------------------------------------------- conversation
 
 
-def _conversation(request: ChatRequest) -> tuple[tuple[Message, ...], list[str]]:
+def _conversation(request: ChatRequest) -> tuple[tuple[Message, ...], list[Text | CachePoint]]:
     """Return the messages, and separately the system texts, which OpenAI allows at any position."""
     messages: list[Message] = []
-    system: list[str] = []
+    system: list[Text | CachePoint] = []
     for index, message in enumerate(request.messages):
         path = f"messages[{index}]"
         match message:
             case SystemMessage() | DeveloperMessage():
-                system += [part.text for part in _parts(message.content, path) if isinstance(part, Text)]
+                system += _system_items(message, path)
             case UserMessage():
-                messages.append(Message("user", _parts(message.content, path)))
+                messages.append(Message("user", read_content(message.content, path, message.cache_control)))
             case AssistantMessage():
                 messages.append(Message("assistant", _assistant_blocks(message, path)))
             case ToolMessage():
-                _add_result(messages, ToolResult(message.tool_call_id, _parts(message.content, path)))
+                _add_result(messages, _result_blocks(message, path))
     return tuple(messages), system
 
 
-def _add_result(messages: list[Message], result: ToolResult) -> None:
+def _system_items(message: SystemMessage | DeveloperMessage, path: str) -> Iterator[Text | CachePoint]:
+    blocks = read_content(message.content, path, message.cache_control)
+    return (block for block in blocks if isinstance(block, Text | CachePoint))
+
+
+def _result_blocks(message: ToolMessage, path: str) -> list[Block]:
+    """Return a tool result, and its cache point after it, since a result's own content has none."""
+    content = read_content(message.content, path, message.cache_control)
+    points = [block for block in content if isinstance(block, CachePoint)]
+    content = [block for block in content if not isinstance(block, CachePoint)]
+    return [ToolResult(message.tool_call_id, content or [Text(_NO_OUTPUT)]), *points[-1:]]
+
+
+def _add_result(messages: list[Message], result: list[Block]) -> None:
     """Append a tool result. OpenAI has one message per result; Bedrock wants all results of a turn in one message."""
     last = messages[-1] if messages else None
-    if last is not None and last.role == "user" and all(isinstance(block, ToolResult) for block in last.content):
-        messages[-1] = Message("user", [*last.content, result])
+    if (
+        last is not None
+        and last.role == "user"
+        and last.content
+        and all(isinstance(block, ToolResult | CachePoint) for block in last.content)
+    ):
+        messages[-1] = Message("user", [*last.content, *result])
     else:
-        messages.append(Message("user", [result]))
+        messages.append(Message("user", result))
 
 
-def _assistant_blocks(message: AssistantMessage, path: str) -> Iterable[Block]:
+def _assistant_blocks(message: AssistantMessage, path: str) -> list[Block]:
     # Reasoning comes first in a turn. Without its signature, the model would reject it, so it is dropped.
+    blocks: list[Block] = []
     for detail in message.reasoning_details or ():
         if detail.type == "reasoning.encrypted" and detail.data is not None:
-            yield Reasoning(redacted=_base64(detail.data, f"{path}.reasoning_details"))
+            blocks.append(Reasoning(redacted=read_base64(detail.data, f"{path}.reasoning_details")))
         elif detail.type == "reasoning.text" and detail.signature is not None:
-            yield Reasoning(detail.text or "", detail.signature)
-    yield from _parts(message.content or "", path)
+            blocks.append(Reasoning(detail.text or "", detail.signature))
+    blocks += read_content(message.content or "", path)
     for index, call in enumerate(message.tool_calls or ()):
         arguments = _arguments(call.function.arguments, f"{path}.tool_calls[{index}].function.arguments")
-        yield ToolCall(call.id, call.function.name, arguments)
+        blocks.append(ToolCall(call.id, call.function.name, arguments))
+    if blocks and not isinstance(blocks[-1], Reasoning):  # the service refuses a cache point after reasoning
+        add_cache_point(blocks, message.cache_control)
+    return blocks
 
 
 def _arguments(text: str, path: str) -> dict[str, Any]:
@@ -234,63 +277,6 @@ def _arguments(text: str, path: str) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise RequestError(400, f"{path}: expected a JSON object", param=path)
     return value
-
-
-def _parts(content: str | list[Part], path: str) -> list[Any]:
-    """Convert a content into blocks. Empty texts are dropped: clients send them beside tool calls."""
-    if isinstance(content, str):
-        return [Text(content)] if content else []
-    blocks = (_part(part, f"{path}.content[{index}]") for index, part in enumerate(content))
-    return [block for block in blocks if block != Text("")]
-
-
-def _part(part: Part, path: str) -> Block:
-    match part:
-        case TextPart():
-            return Text(part.text)
-        case RefusalPart():
-            return Text(part.refusal)  # Bedrock has no block for a refusal; it is text of the assistant
-        case ImagePart():
-            media_type, data = _data_url(part.image_url.url, f"{path}.image_url.url")
-            return _attachment(Image, path, data=data, format=media_type.rpartition("/")[2])
-        case FilePart():
-            return _document(part, path)
-
-
-def _document(part: FilePart, path: str) -> Document:
-    path = f"{path}.file.file_data"
-    if part.file.file_data is None:
-        raise RequestError(400, f"{path}: required; uploaded files (file_id) are not supported", param=path)
-    media_type, data = _data_url(part.file.file_data, path)
-    stem, _, suffix = (part.file.filename or "").rpartition(".")
-    # Bedrock requires a name of at most 200 characters.
-    name = " ".join(_NOT_IN_NAMES.sub(" ", stem).split())[:200] or "document"
-    # Clients send application/octet-stream for what they do not know; then the file name's suffix decides.
-    kind = _DOCUMENT_FORMATS.get(media_type.rpartition("/")[2], suffix.lower() if stem else "")
-    return _attachment(Document, path, data=data, format=kind, name=name)
-
-
-def _attachment(kind: Callable[..., _A], path: str, **fields: Any) -> _A:
-    try:
-        return kind(**fields)
-    except ConfigurationError as error:
-        message = "; ".join(text for text in (error.problem, error.remedy) if text)
-        raise RequestError(400, f"{path}: {message}", param=path) from None
-
-
-def _data_url(url: str, path: str) -> tuple[str, bytes]:
-    """Return the media type and the data of a `data:` URL."""
-    head = _DATA_URL.match(url)
-    if head is None:
-        raise RequestError(400, f"{path}: expected data:...;base64,...; URLs are not fetched", param=path)
-    return head["type"] or "", _base64(url[head.end() :], path)
-
-
-def _base64(text: str, path: str) -> bytes:
-    try:
-        return b64decode(text, validate=True)
-    except ValueError:
-        raise RequestError(400, f"{path}: expected base64", param=path) from None
 
 
 def model_ids(models: Mapping[str, str] | Iterable[str] | None) -> dict[str, str] | None:

@@ -1,4 +1,7 @@
-"""Non-streamed chat completions: a `Response` as the JSON of OpenAI's API."""
+"""Chat completions as HTTP responses, streamed or not.
+
+The header `x-bedrock-stream-changes` says what was changed of the request, so that the model accepts it.
+"""
 
 from __future__ import annotations
 
@@ -6,15 +9,118 @@ from time import time
 from typing import Any
 
 import msgspec
+from starlette.responses import JSONResponse, Response
+from starlette.types import Message, Receive, Scope, Send
 
-from ..integrations.protocols.openai import completion_id, finish_reason, reasoning_detail, usage_json
+from ..client.stream import Stream
+from ..errors import BedrockStreamError, ToolInputError
+from ..integrations.asgi import CLIENT_CLOSED_REQUEST, run_until_disconnect
+from ..integrations.http_errors import ErrorDetails, error_details
+from ..integrations.protocols import request_id_headers
+from ..integrations.protocols.openai import (
+    OpenAIChunks,
+    completion_id,
+    error_json,
+    finish_reason,
+    malformed_output,
+    reasoning_detail,
+    usage_json,
+)
+from ..integrations.starlette import EventResponse
 from ..types.messages import Reasoning
-from ..types.response import Response
+from ..types.response import Response as ModelResponse
 
-__all__ = ("completion_json",)
+__all__ = ("ChunksResponse", "CompletionResponse", "changes_headers", "completion_json")
+
+_MAX_CHANGES = 2000  # characters; servers and proxies limit the size of headers
 
 
-def completion_json(response: Response, model: str, answer_tool: str | None = None) -> dict[str, Any]:
+class ChunksResponse(EventResponse):
+    """A streamed completion."""
+
+    def __init__(
+        self, stream: Stream, writer: OpenAIChunks, model: str, notes: tuple[str, ...], *, heartbeat: float | None
+    ) -> None:
+        super().__init__(stream, writer, heartbeat=heartbeat)
+        self._model = model
+        self._notes = notes
+
+    def _start(self) -> Message:
+        # Known only now: after a failover, it is another target's request that was changed.
+        self.headers.update(changes_headers(self._notes, self.stream, self._model))
+        return super()._start()
+
+    def _error_headers(self, details: ErrorDetails) -> dict[str, str]:
+        return {**super()._error_headers(details), **changes_headers(self._notes, self.stream, self._model)}
+
+
+class CompletionResponse(Response):
+    """A completion that is read to its end before its status and body are sent."""
+
+    def __init__(self, stream: Stream, model: str, answer_tool: str | None, notes: tuple[str, ...]) -> None:
+        super().__init__()
+        self._notes = notes
+        self._stream = stream
+        self._model = model
+        self._answer_tool = answer_tool
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """See ASGI."""
+        response: Response
+
+        async def read() -> None:
+            nonlocal response
+            response = await self._read()
+
+        try:
+            if not await run_until_disconnect(receive, read):
+                # No client receives this, but middleware expects a response.
+                response = Response(status_code=CLIENT_CLOSED_REQUEST)
+        finally:
+            await self._stream.aclose()
+        await response(scope, receive, send)
+
+    async def _read(self) -> Response:
+        try:
+            return self._completion(await self._stream.response())
+        except ToolInputError as error:
+            # The message is complete, and OpenAI's API carries arguments as text, valid JSON or not.
+            return self._completion(error.partial)
+        except BedrockStreamError as error:
+            details = error_details(error)
+            return self._error(details, details.request_id)
+
+    def _completion(self, response: Any) -> Response:
+        malformed = malformed_output(response.stop_reason)
+        if malformed is not None:
+            return self._error(malformed, response.request_id)
+        body = completion_json(response, self._model, self._answer_tool)
+        return JSONResponse(body, 200, self._completion_headers(response.request_id))
+
+    def _error(self, details: ErrorDetails, request_id: str | None) -> Response:
+        headers = self._completion_headers(request_id) | details.headers
+        return JSONResponse(error_json(details), details.status, headers)
+
+    def _completion_headers(self, request_id: str | None) -> dict[str, str]:
+        return {
+            "cache-control": "no-store",
+            **request_id_headers(OpenAIChunks.request_id_headers, request_id),
+            **changes_headers(self._notes, self._stream, self._model),
+        }
+
+
+def changes_headers(notes: tuple[str, ...], stream: Any, model: str) -> dict[str, str]:
+    """Return the header that lists the changes of a request; none without changes. `model`: the requested name."""
+    # The id behind a name may be an ARN with the number of the account.
+    text = "; ".join([*notes, *(change.replace(stream.model, model) for change in stream.changes)])
+    # Header values are ASCII without control characters; sentences may quote names of the request.
+    safe = "".join(
+        character if character.isprintable() else " " for character in text.encode("ascii", "replace").decode()
+    )
+    return {"x-bedrock-stream-changes": safe[:_MAX_CHANGES].strip()} if text else {}
+
+
+def completion_json(response: ModelResponse, model: str, answer_tool: str | None = None) -> dict[str, Any]:
     """Build the JSON body of a `POST /v1/chat/completions` response without streaming.
 
     `model`: the name that the client requested. `answer_tool`: the name of the tool whose input is the text of the

@@ -12,7 +12,9 @@ import msgspec
 
 __all__ = (
     "AssistantMessage",
+    "CacheControl",
     "ChatRequest",
+    "Content",
     "DeveloperMessage",
     "FilePart",
     "FunctionChoice",
@@ -29,8 +31,15 @@ __all__ = (
 )
 
 
-class _Part(msgspec.Struct, frozen=True, tag_field="type"):
-    pass
+class CacheControl(msgspec.Struct, frozen=True):
+    """A mark of clients that know Anthropic's caching: what precedes it may be cached."""
+
+    type: str = "ephemeral"
+    ttl: Literal["5m", "1h"] | None = None
+
+
+class _Part(msgspec.Struct, frozen=True, tag_field="type", kw_only=True):
+    cache_control: CacheControl | None = None
 
 
 class TextPart(_Part, frozen=True, tag="text"):
@@ -64,8 +73,9 @@ Part: TypeAlias = TextPart | RefusalPart | ImagePart | FilePart
 Content: TypeAlias = str | list[Part]
 
 
-class _Message(msgspec.Struct, frozen=True, tag_field="role"):
-    pass
+class _Message(msgspec.Struct, frozen=True, tag_field="role", kw_only=True):
+    # Beside content that is a str.
+    cache_control: CacheControl | None = None
 
 
 class SystemMessage(_Message, frozen=True, tag="system"):
@@ -119,11 +129,14 @@ class FunctionSpec(msgspec.Struct, frozen=True):
     description: str | None = None
     parameters: dict[str, Any] | None = None
     strict: bool | None = None
+    # Some clients put it here, others beside `function`.
+    cache_control: CacheControl | None = None
 
 
 class ToolSpec(msgspec.Struct, frozen=True):
     function: FunctionSpec
     type: Literal["function"] = "function"
+    cache_control: CacheControl | None = None
 
 
 class FunctionName(msgspec.Struct, frozen=True):
@@ -174,6 +187,7 @@ class ChatRequest(msgspec.Struct, frozen=True, kw_only=True):
     stop: str | list[str] | None = None
     tools: list[ToolSpec] | None = None
     tool_choice: Literal["none", "auto", "required"] | FunctionChoice | None = None
+    parallel_tool_calls: bool | None = None
     reasoning_effort: str | None = None
     response_format: PlainText | JsonObject | JsonSchema | None = None
     # Unsupported, but ignoring them would change the result: rejected by `requests.parse_request`.
@@ -182,7 +196,6 @@ class ChatRequest(msgspec.Struct, frozen=True, kw_only=True):
     logit_bias: dict[str, float] | None = None
     frequency_penalty: float | None = None
     presence_penalty: float | None = None
-    parallel_tool_calls: bool | None = None
     modalities: list[str] | None = None
     functions: list[Any] | None = None
     web_search_options: dict[str, Any] | None = None

@@ -353,7 +353,6 @@ INVALID: list[tuple[dict[str, Any], str | None]] = [
     ({"n": 2}, "n"),
     ({"logprobs": True}, "logprobs"),
     ({"frequency_penalty": 1}, "frequency_penalty"),
-    ({"parallel_tool_calls": False}, "parallel_tool_calls"),
     ({"response_format": {"type": "json_object"}}, "response_format"),
     ({"temperature": 1.5}, "temperature"),
     ({"temperature": "hot"}, "temperature"),

@@ -33,10 +33,23 @@ from ..http_errors import ErrorDetails, error_details
 from ..usage import total_input_tokens
 from . import DONE, StreamItem, server_sent
 
-__all__ = ("OpenAIChunks", "completion_id", "error_json", "finish_reason", "reasoning_detail", "usage_json")
+__all__ = (
+    "OpenAIChunks",
+    "completion_id",
+    "error_json",
+    "finish_reason",
+    "malformed_output",
+    "reasoning_detail",
+    "usage_json",
+)
 
 _LENGTH = ("max_tokens", "model_context_window_exceeded")
 _FILTERED = ("guardrail_intervened", "content_filtered", "refusal")
+# Stop reasons of a message that the service could not read. OpenAI's API has no finish reason for them.
+_MALFORMED = {
+    "malformed_tool_use": "The model's tool call is malformed.",
+    "malformed_model_output": "The model's output is malformed.",
+}
 
 
 class OpenAIChunks:
@@ -87,6 +100,8 @@ class OpenAIChunks:
 
     def end(self) -> bytes:
         """See `Writer`."""
+        if (malformed := malformed_output(self._stop_reason)) is not None:
+            return server_sent(self.refusal(malformed))
         reason = finish_reason(self._stop_reason, calls=bool(self._calls))
         end = self._chunk([{"index": 0, "delta": {}, "logprobs": None, "finish_reason": reason}])
         if self._include_usage:
@@ -163,6 +178,14 @@ def finish_reason(stop_reason: str | None, *, calls: bool) -> str:
         return "content_filter"
     # Some models call tools and report `end_turn`, so the calls decide.
     return "tool_calls" if calls else "stop"
+
+
+def malformed_output(stop_reason: str | None) -> ErrorDetails | None:
+    """Return the error for the stop reason of a malformed message, which must not look like a normal end."""
+    message = _MALFORMED.get(stop_reason or "")
+    if message is None:
+        return None
+    return ErrorDetails(status=502, type="ModelError", message=message, code=stop_reason or "")
 
 
 def usage_json(usage: Usage | None) -> dict[str, Any] | None:
