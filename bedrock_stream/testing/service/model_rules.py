@@ -73,8 +73,8 @@ class Rules:
     """False if a Claude model refuses every tool choice that forces a call."""
     min_tokens: int = 1
     max_tokens: int | None = None
-    schema: bool = True
-    """False if structured output is refused."""
+    schema: Literal["any", "subset", "no"] = "any"
+    """The schemas of structured output that are taken: any, those of the constrained decoder's subset, or none."""
     strict: bool = True
     """False if `strict` of a tool is refused."""
     automatic_cache: bool = True
@@ -98,11 +98,11 @@ _CLAUDE = Rules(
     replay="signed",
 )
 _CLAUDE_3 = replace(
-    _CLAUDE, thinking=frozenset({"disabled"}), claude_efforts=(), schema=False, strict=False, automatic_cache=False,
+    _CLAUDE, thinking=frozenset({"disabled"}), claude_efforts=(), schema="no", strict=False, automatic_cache=False,
     max_tokens=4096,
 )  # fmt: skip
 _BUDGET = replace(_CLAUDE_3, thinking=frozenset({"enabled", "disabled"}))
-_CLAUDE_45 = replace(_BUDGET, both_samplings=False, schema=True, strict=True, max_tokens=64_000)
+_CLAUDE_45 = replace(_BUDGET, both_samplings=False, schema="subset", strict=True, max_tokens=64_000)
 # `xhigh` on 4.6: the sources disagree.
 _EFFORTS = ("low", "medium", "high", "xhigh", "max")
 _CLAUDE_46 = replace(
@@ -129,14 +129,14 @@ _RESULT_MEDIA = frozenset({"document", "image", "video"})
 _REASONING_FIELDS = frozenset({"reasoning", "reasoningConfig", "reasoning_config", "reasoning_effort", "thinking"})
 
 # Models that see images, and models of text alone. `strict` is refused outside the list of native schemas.
-_SEEING = Rules(content=_VIDEO, citations=False, cache="no access", schema=False, strict=False)
+_SEEING = Rules(content=_VIDEO, citations=False, cache="no access", schema="no", strict=False)
 _READING = replace(_SEEING, content=_MEDIA)
-_SEEING_SCHEMA = replace(_SEEING, schema=True, strict=True)
-_READING_SCHEMA = replace(_READING, schema=True, strict=True)
+_SEEING_SCHEMA = replace(_SEEING, schema="subset", strict=True)
+_READING_SCHEMA = replace(_READING, schema="subset", strict=True)
 
 _NOVA = Rules(
     citations=False,
-    schema=False,
+    schema="no",
     strict=False,
     cache_ttl=False,
     cache_with_tools=False,
@@ -148,7 +148,7 @@ _NOVA_2 = replace(
     high_alone=True, prefill="unless reasoning", max_tokens=65_535,
 )  # fmt: skip
 _GPT = replace(
-    _SEEING, fields=_SAMPLING | _STOP, result_content=frozenset({"image"}), cache="no field", schema=True,
+    _SEEING, fields=_SAMPLING | _STOP, result_content=frozenset({"image"}), cache="no field", schema="subset",
     content=_VIDEO | {"audio"}, unknown_parameters=frozenset({"reasoning_effort", "top_k"}), min_tokens=16,
     max_tokens=128_000, effort=Effort(("reasoning", "effort"), ("none", *_EFFORTS)),
 )  # fmt: skip
@@ -198,8 +198,8 @@ _ROWS: tuple[tuple[str, Rules], ...] = (
     (r"anthropic\.claude-opus-5-5", replace(_ALWAYS, forced_tools=False)),
     (r"anthropic\.claude-(opus-5|haiku-5-5)" + _NO_MINOR, replace(_ADAPTIVE, mild_off=True)),
     (r"anthropic\.claude-fable-5-[12]", replace(_ALWAYS, forced_tools=False, strict=False)),
-    (r"anthropic\.claude-fable-5" + _NO_MINOR, replace(_ALWAYS, schema=False, strict=False)),
-    (r"anthropic\.claude-mythos-preview", replace(_ALWAYS, schema=False, strict=False)),
+    (r"anthropic\.claude-fable-5" + _NO_MINOR, replace(_ALWAYS, schema="no", strict=False)),
+    (r"anthropic\.claude-mythos-preview", replace(_ALWAYS, schema="no", strict=False)),
     (r"anthropic\.claude-mythos-5-[12]", replace(_ALWAYS, forced_tools=False)),
     (r"anthropic\.claude-mythos-5" + _NO_MINOR, _ALWAYS),
     (r"anthropic\.claude-", _CLAUDE),
@@ -211,10 +211,10 @@ _ROWS: tuple[tuple[str, Rules], ...] = (
     (r"amazon\.titan-text", replace(_TITAN, max_tokens=32_000)),
     (r"openai\.gpt-(5\.6-(sol|terra|luna)|6-(sol|luna)|6\.1-terra)", _GPT),
     (r"openai\.gpt-(6-astra|6\.1-sol)", _GPT_THINKING),
-    (r"openai\.gpt-oss-safeguard", replace(_GPT_OSS, fields=_NOTHING, schema=True, replay="any", max_tokens=None)),
+    (r"openai\.gpt-oss-safeguard", replace(_GPT_OSS, fields=_NOTHING, schema="subset", replay="any", max_tokens=None)),
     (r"openai\.gpt-oss-", _GPT_OSS),
     (r"xai\.grok-4\.6", _GROK),
-    (r"xai\.grok-4\.7", replace(_GROK, schema=True, max_tokens=524_288)),
+    (r"xai\.grok-4\.7", replace(_GROK, schema="subset", max_tokens=524_288)),
     (r"moonshot(ai)?\.kimi-k2-thinking", replace(_KIMI, content=_MEDIA)),
     (r"moonshotai\.kimi-k2\.5", _KIMI),
     (r"moonshotai\.kimi-k3\.1", _KIMI_31),
@@ -238,9 +238,9 @@ _ROWS: tuple[tuple[str, Rules], ...] = (
     (r"mistral\.mistral-(large|small)-24", replace(_MISTRAL, content=_MEDIA, fields=_TOOL, max_tokens=8192,
                                                    additional=frozenset({"top_k"}))),
     (r"mistral\.pixtral", replace(_MISTRAL, fields=_TOOL, turn_content=frozenset({"document"}), max_tokens=16_384)),
-    (r"mistral\.mistral-large-3", replace(_MISTRAL, schema=True, strict=True, max_tokens=32_768)),
+    (r"mistral\.mistral-large-3", replace(_MISTRAL, schema="subset", strict=True, max_tokens=32_768)),
     (r"mistral\.devstral", replace(_MISTRAL, strict=True, max_tokens=32_768)),
-    (r"mistral\.(ministral-3|magistral|voxtral)", replace(_MISTRAL, schema=True, strict=True, max_tokens=40_960)),
+    (r"mistral\.(ministral-3|magistral|voxtral)", replace(_MISTRAL, schema="subset", strict=True, max_tokens=40_960)),
     (r"meta\.llama(2-|3-(8b|70b))", replace(_LLAMA, content=_MEDIA, tools=False, max_tokens=2048)),
     (r"meta\.llama3-[13]-", replace(_LLAMA, fields=_ANY_TOOL)),
     (r"meta\.llama3-2-(1b|3b)", replace(_LLAMA, content=_MEDIA, tools=False)),

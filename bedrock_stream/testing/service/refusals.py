@@ -16,7 +16,7 @@ from .families import is_claude
 from .family_rules import check_attachments, check_content
 from .model_rules import Effort, Rules, rules_of
 from .refusal import MODEL_ERROR_PREFIX, extraneous, invalid, quoted, unsupported
-from .schema_rules import check_schema
+from .schema_rules import check_schema, parse_schema
 
 __all__ = ("check_model", "check_native_claude")
 
@@ -138,18 +138,22 @@ def _member(fields: dict[str, Any], name: str) -> dict[str, Any]:
 
 def _check_output(body: dict[str, Any], rules: Rules) -> None:
     if body.get("outputConfig"):
-        if not rules.schema:
+        schema = parse_schema(body["outputConfig"])
+        if rules.schema == "no":
             raise unsupported("outputConfig")
-        check_schema(body["outputConfig"], "outputConfig.textFormat.structure.jsonSchema.schema")
+        if rules.schema == "subset":
+            check_schema(schema, "outputConfig.textFormat.structure.jsonSchema.schema")
     if not rules.strict and any("strict" in spec for spec in _specs(body)):
         raise unsupported("strict")
 
 
 def _check_claude(body: dict[str, Any], rules: Rules, prefix: str) -> None:
     if body.get("outputConfig"):
-        if not rules.schema:
+        schema = parse_schema(body["outputConfig"])
+        if rules.schema == "no":
             raise invalid(f"{prefix}output_config.format: Extra inputs are not permitted")
-        check_schema(body["outputConfig"], f"{prefix}output_config.format.schema")
+        if rules.schema == "subset":
+            check_schema(schema, f"{prefix}output_config.format.schema")
     for index, spec in enumerate(_specs(body)):
         if "strict" in spec and not rules.strict:
             raise invalid(f"{prefix}tools.{index}.custom.strict: Extra inputs are not permitted")

@@ -6,9 +6,9 @@ import json
 import re
 from typing import Any
 
-from .refusal import invalid
+from .refusal import invalid, malformed
 
-__all__ = ("check_schema",)
+__all__ = ("check_schema", "parse_schema")
 
 # `minLength` and `maxLength` pass, though the documentation says that they do not.
 _REFUSED = ("exclusiveMaximum", "exclusiveMinimum", "maxItems", "maximum", "minimum", "multipleOf")
@@ -18,13 +18,17 @@ _SCHEMAS = ("properties", "$defs", "definitions")
 _LISTS = ("allOf", "anyOf", "oneOf", "prefixItems")
 
 
-def check_schema(output: dict[str, Any], prefix: str) -> None:
-    """Check the schema of an `outputConfig`. Raises `Refusal`, its message beginning with `prefix`."""
+def parse_schema(output: dict[str, Any]) -> Any:
+    """Return the schema of an `outputConfig`. Raises `Refusal`."""
     text = output.get("textFormat", {}).get("structure", {}).get("jsonSchema", {}).get("schema")
     try:
-        schema = json.loads(text)
+        return json.loads(text)
     except (TypeError, ValueError):
-        raise invalid(f"{prefix}: the schema is not valid JSON") from None
+        raise malformed("Unexpected type for member 'outputConfig': a schema as JSON text is expected.") from None
+
+
+def check_schema(schema: Any, prefix: str) -> None:
+    """Check a schema against the subset. Raises `Refusal`, its message beginning with `prefix`."""
     if isinstance(schema, dict):
         _check(schema, prefix)
 

@@ -184,7 +184,8 @@ def _check_block(block: Any, path: str) -> None:
         content = result.get("content")
         if not isinstance(content, list) or not all(isinstance(item, dict) for item in content):
             raise malformed(f"Unexpected type for member '{path}.toolResult.content': a list of blocks is expected.")
-        if not content:
+        # Results of tools that the service runs have a form of their own.
+        if not content and is_caller_block(block):
             raise invalid(
                 f"The content field in the ToolResultBlock object at {path}.toolResult is empty. "
                 "Add a ToolResultContentBlock object to the content field and try again."
