@@ -354,9 +354,9 @@ async def test_a_tool_result_whose_text_is_not_a_string_is_malformed() -> None:
         assert (await post(emulator, with_result({"text": 1}))).error[:2] == (400, "SerializationException")
 
 
-async def test_blank_text_is_refused_for_claude_and_empty_text_for_all() -> None:
+async def test_blank_and_empty_text_is_refused_for_all() -> None:
     async with Emulator() as emulator:
-        assert (await post(emulator, with_result({"text": " "}), model="amazon.nova-lite-v1:0")).status == 200
+        assert (await post(emulator, with_result({"text": " "}), model="amazon.nova-lite-v1:0")).status == 400
         assert (await post(emulator, with_result({"text": ""}), model="amazon.nova-lite-v1:0")).status == 400
 
 

@@ -30,6 +30,7 @@ from bedrock_stream.testing import (
 )
 from tests.support.emulator_client import CLAUDE, GPT_OSS, LLAMA, NATIVE
 
+SONNET_4 = "anthropic.claude-sonnet-4-20250514-v1:0"
 WEATHER: Any = {
     "name": "get_weather",
     "description": "The weather of a city",
@@ -155,7 +156,7 @@ async def test_boto3_raises_errors_of_native_routes(emulator: Emulator) -> None:
 async def test_anthropics_client_runs_a_tool_with_and_without_streaming(
     emulator: Emulator, anthropic: AsyncAnthropicBedrock
 ) -> None:
-    request: Any = {"model": CLAUDE, "max_tokens": 2000, "tools": [WEATHER], "thinking": THINK}
+    request: Any = {"model": SONNET_4, "max_tokens": 2000, "tools": [WEATHER], "thinking": THINK}
     created = await anthropic.messages.create(messages=[ASK], **request)
     assert [block.type for block in created.content] == ["thinking", "text", "tool_use"]
     async with anthropic.messages.stream(messages=[ASK], **request) as stream:

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..service.families import is_claude, is_profile
+from ..service.model_rules import rules_of
 from ..service.refusal import extraneous, invalid
 from ..service.validation import check_converse, parse_body
 from ..steps import Step
@@ -25,7 +26,7 @@ _CONVERSE = frozenset({"additionalModelRequestFields", "messages", "system", "to
 
 def read_count(body: dict[str, Any], model: str) -> dict[str, Any]:
     """Return the Converse body of the conversation to count. Raises `Refusal`."""
-    if not is_claude(model) or is_profile(model):
+    if not is_claude(model) or is_profile(model) or not rules_of(model).count_tokens:
         raise invalid("The provided model doesn't support counting tokens.")
     source = body.get("input", {})
     match [*source]:

@@ -1,79 +1,86 @@
-"""The rules of the Claude models, on every route: settings that exclude thinking, cache points, the last turn.
+"""The rules of the Claude models, on every route: thinking, sampling, tool choice, replayed thinking, the last turn.
 
 The checks read Converse bodies. The messages are Claude's own, after the prefix that the route adds to them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
-from ..answers.turns import sections
-from .refusal import invalid
+from .cache_rules import check_cache_limits
+from .model_rules import Rules
+from .refusal import extraneous, invalid, quoted
 
-__all__ = ("check_cache_limits", "check_claude")
+__all__ = ("check_claude",)
 
-_MAX_CACHE_POINTS = 4
 _MIN_BUDGET = 1024  # tokens
+_MILD_EFFORTS = ("low", "medium", "high")
+_THINKING_BESIDE_FORCED = "Thinking may not be enabled when tool_choice forces tool use."
+_NO_PREFILL = "This model does not support assistant message prefill. The conversation must end with a user message."
 
 
-def check_claude(body: dict[str, Any], prefix: str) -> None:
+def check_claude(body: dict[str, Any], rules: Rules, prefix: str) -> None:
     """Check a Converse body against Claude's rules. Raises `Refusal`, its message beginning with `prefix`."""
-    check_cache_limits(body, prefix)
-    _check_thinking(body, prefix)
-    _check_last_turn(body.get("messages", []), prefix)
-
-
-def check_cache_limits(body: dict[str, Any], prefix: str) -> None:
-    """Check the number of cache points and the order of their TTLs. Raises `Refusal`."""
-    points = list(_cache_points(body))
-    if len(points) > _MAX_CACHE_POINTS:
-        raise invalid(
-            f"{prefix}A maximum of {_MAX_CACHE_POINTS} blocks with cache_control may be provided. Found {len(points)}."
-        )
-    short = False
-    for path, ttl in points:
-        # A cache point must not live longer than one before it.
-        if ttl == "1h" and short:
-            raise invalid(
-                f"{prefix}{path}.cache_control.ttl: a ttl='1h' cache_control block must not come after a ttl='5m' "
-                "cache_control block. Note that blocks are processed in the following order: "
-                "`tools`, `system`, `messages`."
-            )
-        short |= ttl != "1h"
-
-
-def _cache_points(body: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    for path, _, blocks in sections(body):
-        # In Claude's format a cache point is a member of the block before it, so it does not count as a block.
-        index = -1
-        for block in blocks:
-            if "cachePoint" in block:
-                yield f"{path}.{index}", block["cachePoint"].get("ttl", "5m")
-            else:
-                index += 1
-
-
-def _check_thinking(body: dict[str, Any], prefix: str) -> None:
-    fields = body.get("additionalModelRequestFields", {})
+    fields = body.get("additionalModelRequestFields") or {}
     # `thinking` is the native name, `reasoning_config` the older one of Converse (Claude 3.7).
     thinking = fields.get("thinking") or fields.get("reasoning_config")
-    if not isinstance(thinking, dict) or thinking.get("type") not in ("enabled", "adaptive"):
+    check_cache_limits(body, prefix)
+    _check_stops(body, prefix)
+    thinking = thinking if isinstance(thinking, dict) else {}
+    kind = thinking.get("type")
+    if kind is not None:
+        _check_type(thinking, rules, prefix)
+    _check_effort(fields.get("output_config"), kind, rules, prefix)
+    _check_sampling(body, kind, rules, prefix)
+    if kind == "enabled":
+        # Adaptive thinking has no budget.
+        _check_budget(thinking.get("budget_tokens"), body.get("inferenceConfig", {}).get("maxTokens"), prefix)
+    _check_choice(body, kind, rules, prefix)
+    messages = body.get("messages") or []
+    _check_replay(messages, prefix)
+    if kind in ("enabled", "adaptive"):
+        _check_starts_with_thinking(messages, prefix)
+    _check_last_turn(messages, rules, prefix)
+
+
+def _check_stops(body: dict[str, Any], prefix: str) -> None:
+    sequences = (body.get("inferenceConfig") or {}).get("stopSequences") or ()
+    if any(not sequence.strip() for sequence in sequences):
+        raise invalid(f"{prefix}stop_sequences: each stop sequence must contain non-whitespace")
+
+
+# ------------------------------------------------------------------------------------------------------------ thinking
+
+
+def _check_type(thinking: dict[str, Any], rules: Rules, prefix: str) -> None:
+    kind = thinking.get("type")
+    if kind == "between_tools" and "display" in thinking:
+        raise invalid(f"{prefix}thinking.between_tools.display: Extra inputs are not permitted")
+    if rules.thinking is None or kind in rules.thinking:
         return
-    config = body.get("inferenceConfig", {})
-    # Adaptive thinking has no budget.
-    if thinking["type"] == "enabled":
-        _check_budget(thinking.get("budget_tokens"), config.get("maxTokens"), prefix)
-    if config.get("temperature", 1) != 1:
-        raise invalid(f"{prefix}`temperature` may only be set to 1 when thinking is enabled.")
-    if config.get("topP", 1) < 0.95:
-        raise invalid(f"{prefix}`top_p` must be greater than or equal to 0.95 or unset when thinking is enabled.")
-    if fields.get("top_k") is not None:
-        raise invalid(f"{prefix}`top_k` must be unset when thinking is enabled.")
-    choice = body.get("toolConfig", {}).get("toolChoice") or {}
-    if "any" in choice or "tool" in choice:
-        raise invalid(f"{prefix}Thinking may not be enabled when tool_choice forces tool use.")
-    _check_starts_with_thinking(body.get("messages", []), prefix)
+    if kind == "enabled" and "adaptive" in rules.thinking:
+        raise invalid(
+            f'{prefix}"thinking.type.enabled" is not supported for this model. Use "thinking.type.adaptive" and '
+            '"output_config.effort" to control thinking behavior.'
+        )
+    if kind == "adaptive":
+        raise invalid(f"{prefix}adaptive thinking is not supported on this model")
+    if kind == "enabled":
+        raise invalid(f"{prefix}thinking: Extra inputs are not permitted")
+    raise invalid(f'{prefix}"thinking.type.{kind}" is not supported for this model.')
+
+
+def _check_effort(config: Any, kind: str | None, rules: Rules, prefix: str) -> None:
+    effort = config.get("effort") if isinstance(config, dict) else None
+    if effort is None or rules.claude_efforts is None:
+        return
+    if not rules.claude_efforts:
+        raise invalid(f"{prefix}This model does not support the effort parameter.")
+    # Some models can be kept from thinking with an effort of `high` at most.
+    off = rules.mild_off and kind in ("disabled", "between_tools")
+    words = _MILD_EFFORTS if off else rules.claude_efforts
+    if effort not in words:
+        raise invalid(f"{prefix}output_config.effort: Input should be {quoted(words)}")
 
 
 def _check_budget(budget: Any, limit: Any, prefix: str) -> None:
@@ -82,6 +89,63 @@ def _check_budget(budget: Any, limit: Any, prefix: str) -> None:
     # The budget is part of max_tokens, so some tokens must be left for the answer.
     if limit is not None and limit <= budget:
         raise invalid(f"{prefix}`max_tokens` must be greater than `thinking.budget_tokens`.")
+
+
+def _check_sampling(body: dict[str, Any], kind: str | None, rules: Rules, prefix: str) -> None:
+    config = body.get("inferenceConfig") or {}
+    top_k = (body.get("additionalModelRequestFields") or {}).get("top_k")
+    temperature, top_p = config.get("temperature"), config.get("topP")
+    if rules.deprecated_sampling:
+        # The default values pass.
+        values = {
+            "temperature": temperature not in (None, 1),
+            "top_p": top_p not in (None, 1),
+            "top_k": top_k is not None,
+        }
+        for name, is_set in values.items():
+            if is_set:
+                raise invalid(f"{prefix}`{name}` is deprecated for this model.")
+    if kind in ("enabled", "adaptive"):
+        if temperature not in (None, 1):
+            raise invalid(f"{prefix}`temperature` may only be set to 1 when thinking is enabled or in adaptive mode.")
+        if top_p is not None and top_p < 0.95:
+            raise invalid(f"{prefix}`top_p` must be greater than or equal to 0.95 or unset when thinking is enabled.")
+        if top_k is not None:
+            raise invalid(f"{prefix}`top_k` must be unset when thinking is enabled.")
+    if not rules.both_samplings and temperature is not None and top_p is not None:
+        raise invalid(
+            f"{prefix}`temperature` and `top_p` cannot both be specified for this model. Please use only one."
+        )
+
+
+# --------------------------------------------------------------------------------------------------------- tool choice
+
+
+def _check_choice(body: dict[str, Any], kind: str | None, rules: Rules, prefix: str) -> None:
+    choice = (body.get("toolConfig") or {}).get("toolChoice") or {}
+    native = (body.get("additionalModelRequestFields") or {}).get("tool_choice")
+    named = native.get("type") if isinstance(native, dict) else None
+    if choice and named is not None:
+        # The choice can be made in one place only; a flag without a type may be beside it.
+        raise extraneous("tool_choice", "#/additionalModelRequestFields")
+    if not ({"any", "tool"} & {*choice, named}):
+        return
+    if not rules.forced_tools:
+        raise invalid(f'{prefix}tool_choice: type "tool" and "any" are not supported for this model.')
+    # Beside adaptive thinking a forced call is made without thinking.
+    if kind == "enabled":
+        raise invalid(f"{prefix}{_THINKING_BESIDE_FORCED}")
+
+
+# ------------------------------------------------------------------------------------------------------------- history
+
+
+def _check_replay(messages: list[dict[str, Any]], prefix: str) -> None:
+    for position, message in enumerate(messages):
+        for index, block in enumerate(message["content"]):
+            text = block.get("reasoningContent", {}).get("reasoningText")
+            if text is not None and not text.get("signature"):
+                raise invalid(f"{prefix}messages.{position}.content.{index}.thinking.signature: Field required")
 
 
 def _check_starts_with_thinking(messages: list[dict[str, Any]], prefix: str) -> None:
@@ -99,10 +163,16 @@ def _check_starts_with_thinking(messages: list[dict[str, Any]], prefix: str) -> 
         )
 
 
-def _check_last_turn(messages: list[dict[str, Any]], prefix: str) -> None:
+def _check_last_turn(messages: list[dict[str, Any]], rules: Rules, prefix: str) -> None:
     # A last turn of the assistant is a prefill, which Claude continues.
-    if not messages or messages[-1].get("role") != "assistant" or not messages[-1]["content"]:
+    if not messages or messages[-1].get("role") != "assistant":
         return
-    text = messages[-1]["content"][-1].get("text", "")
+    content = messages[-1]["content"]
+    # A turn that the service paused ends with a block of one of its own tools.
+    last = content[-1] if content else {"text": ""}
+    prefills = "text" in last or ("reasoningContent" in last and rules.prefill == "no")
+    if prefills and rules.prefill in ("no", "text"):
+        raise invalid(f"{prefix}{_NO_PREFILL}")
+    text = last.get("text", "")
     if text != text.rstrip():
         raise invalid(f"{prefix}messages: final assistant content cannot end with trailing whitespace")

@@ -9,7 +9,7 @@ __all__ = ("is_claude", "is_nova", "is_profile", "maker_of")
 
 _MAKERS = frozenset(
     {"ai21", "amazon", "anthropic", "cohere", "deepseek", "google", "meta", "minimax", "mistral", "moonshot"}
-    | {"moonshotai", "nvidia", "openai", "qwen", "stability", "twelvelabs", "writer", "zai"}
+    | {"moonshotai", "nvidia", "openai", "qwen", "stability", "twelvelabs", "writer", "xai", "zai"}
 )
 
 

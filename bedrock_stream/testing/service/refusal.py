@@ -10,7 +10,7 @@ from typing import Any
 
 __all__ = (
     "ERROR_TYPE_SUFFIX", "MODEL_ERROR_PREFIX", "Refusal", "constraint", "extraneous", "invalid", "malformed",
-    "pascal_name", "status_of",
+    "pascal_name", "quoted", "status_of", "unsupported",
 )  # fmt: skip
 
 MODEL_ERROR_PREFIX = "The model returned the following errors: "
@@ -78,6 +78,17 @@ def extraneous(key: str, path: str = "#") -> Refusal:
         f"Malformed input request: {path}: extraneous key [{key}] is not permitted, "
         "please reformat your input and try again."
     )
+
+
+def unsupported(field: str) -> Refusal:
+    """Return the refusal of a member that the model does not take."""
+    return invalid(f"This model doesn't support the {field} field. Remove {field} and try again.")
+
+
+def quoted(words: tuple[str, ...]) -> str:
+    """Return words as the models' messages list them: `'low', 'medium' or 'high'`."""
+    *first, last = (f"'{word}'" for word in words)
+    return f"{', '.join(first)} or {last}" if first else last
 
 
 def pascal_name(code: str) -> str:

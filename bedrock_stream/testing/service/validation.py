@@ -12,9 +12,9 @@ import msgspec
 
 from ...types.checks import is_integer, is_number
 from ..answers.turns import is_caller_block, unpaired
-from .families import is_claude, maker_of
-from .family_rules import check_family
+from .families import maker_of
 from .refusal import Refusal, constraint, extraneous, invalid, malformed
+from .refusals import check_model
 
 __all__ = ("check_converse", "parse_body")
 
@@ -27,6 +27,7 @@ _TOP_LEVEL = frozenset(
         "messages",
         "outputConfig",
         "performanceConfig",
+        "projectIdentifier",
         "promptVariables",
         "requestMetadata",
         "serviceTier",
@@ -66,10 +67,10 @@ def check_converse(body: dict[str, Any], model: str) -> None:
             raise malformed(f"Unexpected type for member '{name}': an object is expected.")
     _check_inference(body.get("inferenceConfig", {}))
     _check_tools(body.get("toolConfig"))
-    _check_system(body.get("system", []), model)
+    _check_system(body.get("system", []))
     _check_turns(body.get("messages", []), model)
     _check_tool_turns(body.get("messages", []), offered="toolConfig" in body)
-    check_family(body, model)
+    check_model(body, model)
 
 
 # ----------------------------------------------------------------------------------------------------------- settings
@@ -113,8 +114,14 @@ def _check_tools(config: dict[str, Any] | None) -> None:
     for position, (name, spec) in enumerate(zip(names, specs, strict=True), 1):
         path = f"toolConfig.tools.{position}.member.toolSpec"
         _check_pattern(name, f"{path}.name", _TOOL_NAME)
-        if not isinstance(_member(spec, "inputSchema").get("json"), dict):
+        schema = _member(spec, "inputSchema").get("json")
+        if not isinstance(schema, dict):
             raise _not_an_object(f"{path}.inputSchema.json")
+        if schema.get("type") != "object":
+            raise invalid(
+                f"The value at toolConfig.tools.{position - 1}.toolSpec.inputSchema.json.type must be one of the "
+                "following: object."
+            )
         if names.count(name) > 1:
             raise invalid(f"The tool names in toolConfig must be unique. Duplicate name: {name}.")
     choice = config.get("toolChoice")
@@ -125,9 +132,9 @@ def _check_tools(config: dict[str, Any] | None) -> None:
 # ------------------------------------------------------------------------------------------------------------ turns
 
 
-def _check_system(blocks: list[Any], model: str) -> None:
+def _check_system(blocks: list[Any]) -> None:
     for position, block in enumerate(blocks):
-        if isinstance(block, dict) and isinstance(text := block.get("text"), str) and _is_blank(text, model):
+        if isinstance(block, dict) and isinstance(text := block.get("text"), str) and not text.strip():
             raise _blank("SystemContentBlock", f"system.{position}")
 
 
@@ -141,7 +148,7 @@ def _check_turns(messages: list[Any], model: str) -> None:
                 "Add a ContentBlock object to the content field and try again."
             )
         for index, block in enumerate(message["content"]):
-            _check_block(block, f"messages.{position}.content.{index}", model)
+            _check_block(block, f"messages.{position}.content.{index}")
     first = messages[0].get("role") if messages else None
     # A managed prompt has its own messages, so a request to its ARN may have none.
     if not messages and ":prompt/" in model:
@@ -155,14 +162,14 @@ def _check_turns(messages: list[Any], model: str) -> None:
         )
 
 
-def _check_block(block: Any, path: str, model: str) -> None:
+def _check_block(block: Any, path: str) -> None:
     # A ContentBlock is a union: exactly one member is set.
     if not isinstance(block, dict) or len(block) != 1:
         raise invalid(f"The ContentBlock object at {path} must set exactly one of its members.")
     if "text" in block:
         if not isinstance(block["text"], str):
             raise malformed(f"Unexpected type for member '{path}.text': a string is expected.")
-        if _is_blank(block["text"], model):
+        if not block["text"].strip():
             raise _blank("ContentBlock", path)
     if "toolUse" in block:
         call = _member(block, "toolUse")
@@ -177,17 +184,23 @@ def _check_block(block: Any, path: str, model: str) -> None:
         content = result.get("content")
         if not isinstance(content, list) or not all(isinstance(item, dict) for item in content):
             raise malformed(f"Unexpected type for member '{path}.toolResult.content': a list of blocks is expected.")
+        # Results of tools that the service runs have a form of their own.
+        if not content and is_caller_block(block):
+            raise invalid(
+                f"The content field in the ToolResultBlock object at {path}.toolResult is empty. "
+                "Add a ToolResultContentBlock object to the content field and try again."
+            )
         for number, item in enumerate(content):
-            _check_result(item, f"{path}.toolResult.content.{number}", model)
+            _check_result(item, f"{path}.toolResult.content.{number}")
 
 
-def _check_result(item: dict[str, Any], path: str, model: str) -> None:
+def _check_result(item: dict[str, Any], path: str) -> None:
     if "json" in item and not isinstance(item["json"], dict):
         raise _not_an_object(f"{path}.json")
     if "text" in item:
         if not isinstance(item["text"], str):
             raise malformed(f"Unexpected type for member '{path}.text': a string is expected.")
-        if _is_blank(item["text"], model):
+        if not item["text"].strip():
             raise _blank("ToolResultContentBlock", path)
 
 
@@ -221,11 +234,6 @@ def _check_pattern(value: Any, path: str, pattern: re.Pattern[str]) -> None:
         raise constraint(value, path, f"Member must satisfy regular expression pattern: {pattern.pattern}")
     if len(value) > _MAX_NAME_LENGTH:
         raise constraint(value, path, f"Member must have length less than or equal to {_MAX_NAME_LENGTH}")
-
-
-def _is_blank(text: str, model: str) -> bool:
-    # Claude refuses white space; the other families refuse empty text only.
-    return not (text.strip() if is_claude(model) else text)
 
 
 def _blank(kind: str, path: str) -> Refusal:

@@ -237,7 +237,7 @@ async def test_max_tokens_is_a_number_of_deltas(limit: int) -> None:
     body = request("weather in Oslo", toolConfig={"tools": [WEATHER]}, additionalModelRequestFields=thinking)
     body["inferenceConfig"] = {"maxTokens": limit}
     async with Emulator() as emulator:
-        answer = await post(emulator, body)
+        answer = await post(emulator, body, model="us.anthropic.claude-sonnet-4-6")
     deltas = [payload["delta"] for name, payload in answer.events if name == "contentBlockDelta"]
     assert len([delta for delta in deltas if "signature" not in delta.get("reasoningContent", {})]) == limit
     assert answer.events[-2][1]["stopReason"] == "max_tokens"

@@ -117,7 +117,7 @@ async def test_a_prefix_is_written_once_and_then_read() -> None:
 async def test_a_moved_cache_point_reads_the_prefix_written_before() -> None:
     first = [turn({"text": "one"}, cache_point("1h"))]
     second = [turn({"text": "one"}), turn({"text": "two"}, role="assistant"), turn({"text": "three"}, cache_point())]
-    tools = {"tools": [{"toolSpec": {"name": "f", "inputSchema": {"json": {}}}}, cache_point("1h")]}
+    tools = {"tools": [{"toolSpec": {"name": "f", "inputSchema": {"json": {"type": "object"}}}}, cache_point("1h")]}
     async with Emulator() as emulator:
         assert (await usage(emulator, {"messages": first}))["cacheDetails"] == [{"ttl": "1h", "inputTokens": 2}]
         moved = await usage(emulator, {"messages": second})

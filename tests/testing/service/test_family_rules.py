@@ -13,6 +13,8 @@ NOVA = "us.amazon.nova-pro-v1:0"
 MISTRAL = "mistral.mistral-large-2407-v1:0"
 WRITER = "writer.palmyra-x5-v1:0"
 QWEN = "qwen.qwen3-32b-v1:0"
+COHERE = "cohere.command-r-v1:0"
+SONNET_46 = "us.anthropic.claude-sonnet-4-6"
 UNKNOWN = "arn:aws:bedrock:us-east-1:123456789012:application-inference-profile/abc"
 
 TOOLS: dict[str, Any] = {"tools": [{"toolSpec": {"name": "f", "inputSchema": {"json": {"type": "object"}}}}]}
@@ -56,11 +58,11 @@ INVALID: dict[str, tuple[str, dict[str, Any], str]] = {
     "status: writer": (WRITER, results(status="error"), "doesn't support the status field. Remove status"),
     **{
         f"choice any: {model}": (model, choice("any"), "doesn't support the toolConfig.toolChoice.any field.")
-        for model in (LLAMA, GPT_OSS, QWEN, WRITER)
+        for model in (LLAMA, COHERE)
     },
     **{
         f"choice tool: {model}": (model, choice("tool"), "Remove toolConfig.toolChoice.tool and try again.")
-        for model in (LLAMA, GPT_OSS, MISTRAL)
+        for model in (LLAMA, MISTRAL, COHERE)
     },
     "image: gpt-oss": (GPT_OSS, body(TEXT, IMAGE), f"the image {UNSUPPORTED}"),
     "video: claude": (CLAUDE, body(TEXT, VIDEO), f"the video {UNSUPPORTED}"),
@@ -77,7 +79,7 @@ INVALID: dict[str, tuple[str, dict[str, Any], str]] = {
     "same document twice": (NOVA, body(TEXT, document(), document()), "can't contain duplicate document names"),
     **{
         f"document name {name!r}": (NOVA, body(TEXT, document(name)), "The document file name can only contain")
-        for name in ("", "a.pdf", "a  b", "a_b", "ä", "x" * 201)
+        for name in ("", "a.pdf", "a  b", "ä", "x" * 201)
     },
     "cache points after tools: nova": (
         NOVA,
@@ -97,7 +99,7 @@ INVALID: dict[str, tuple[str, dict[str, Any], str]] = {
     "cache point after a document": (
         CLAUDE,
         body(TEXT, document(), CACHE_POINT),
-        "can't directly follow a document block",
+        f"{PREFIX}messages.0.content.2.type: Field required",
     ),
     "cache point after a video": (NOVA, body(TEXT, VIDEO, CACHE_POINT), "can't directly follow a video block"),
     "longer ttl later": (
@@ -106,6 +108,8 @@ INVALID: dict[str, tuple[str, dict[str, Any], str]] = {
         f"{PREFIX}messages.0.content.0.cache_control.ttl: a ttl='1h' cache_control block must not come after",
     ),
     "blank text: claude": (CLAUDE, body({"text": " "}), "messages.0.content.0 is blank"),
+    "blank text: nova": (NOVA, body({"text": " "}), "messages.0.content.0 is blank"),
+    "blank system: nova": (NOVA, body(TEXT, system=[{"text": "\n"}]), "system.0 is blank"),
     "empty text: nova": (NOVA, body({"text": ""}), "messages.0.content.0 is blank"),
     "empty system: llama": (LLAMA, body(TEXT, system=[{"text": ""}]), "system.0 is blank"),
     "trailing white space: claude": (
@@ -114,12 +118,12 @@ INVALID: dict[str, tuple[str, dict[str, Any], str]] = {
         f"{PREFIX}messages: final assistant content cannot end with trailing whitespace",
     ),
     "thinking and temperature": (
-        CLAUDE,
+        SONNET_46,
         body(TEXT, **thinking(inferenceConfig={"temperature": 0.2})),
         f"{PREFIX}`temperature` may only be set to 1",
     ),
     "missing thinking block": (
-        CLAUDE,
+        SONNET_46,
         {**results(), **thinking()},
         f"{PREFIX}messages.1.content.0.type: Expected `thinking` or `redacted_thinking`, but found `tool_use`.",
     ),
@@ -132,11 +136,16 @@ VALID: dict[str, tuple[str, dict[str, Any]]] = {
     "choice any: mistral": (MISTRAL, choice("any")),
     "choice tool: nova": (NOVA, choice("tool")),
     "choice tool: unknown family": (UNKNOWN, choice("tool")),
+    **{
+        f"choice {name}: {model}": (model, choice(name))
+        for name in ("any", "tool")
+        for model in (GPT_OSS, QWEN, WRITER)
+    },
     "choice auto: gpt-oss": (GPT_OSS, choice("auto")),
     "20 images": (CLAUDE, body(TEXT, *[IMAGE] * 20)),
     "5 documents": (CLAUDE, body(TEXT, *(document(name) for name in ("A", "b 2", "c-(3)", "[d]", "E")))),
     "image in a result: claude": (CLAUDE, results(content=[IMAGE, document()])),
-    "blank text: nova": (NOVA, body({"text": " "}, system=[{"text": "\n"}])),
+    "underscore in a name": (NOVA, body(TEXT, document("a_b"))),
     "4 cache points": (
         CLAUDE,
         body(
@@ -152,11 +161,11 @@ VALID: dict[str, tuple[str, dict[str, Any]]] = {
     "cache points: unknown family": (UNKNOWN, body(TEXT, CACHE_POINT)),
     "a prefill": (CLAUDE, {"messages": [user(TEXT), assistant({"text": "So"})]}),
     "thinking block": (
-        CLAUDE,
+        SONNET_46,
         {
             "messages": [
                 user(TEXT),
-                assistant({"reasoningContent": {"reasoningText": {"text": "Hm"}}}, USE),
+                assistant({"reasoningContent": {"reasoningText": {"text": "Hm", "signature": "c2ln"}}}, USE),
                 results()["messages"][2],
             ],
             "toolConfig": TOOLS,

@@ -16,6 +16,8 @@ RESULT: dict[str, Any] = {"type": "tool_result", "tool_use_id": "t1", "content":
 HI = {"role": "user", "content": "Hi"}
 CACHE = {"cache_control": {"type": "ephemeral"}}
 CACHE_1H = {"cache_control": {"type": "ephemeral", "ttl": "1h"}}
+SONNET_4 = "anthropic.claude-sonnet-4-20250514-v1:0"
+SONNET_46 = "anthropic.claude-sonnet-4-6"
 THINK = {"type": "enabled", "budget_tokens": 1024}
 IMAGE: dict[str, Any] = {"type": "image", "source": {"type": "url", "url": "https://x.example/a.png"}}
 FUNCTION: dict[str, Any] = {"type": "function", "function": {"name": "f"}}
@@ -101,29 +103,29 @@ INVALID: dict[str, tuple[str, Any, str]] = {
         "messages.0.content.1.cache_control.ttl: a ttl='1h' cache_control block must not come after a ttl='5m'",
     ),
     "claude: small budget": (
-        CLAUDE,
+        SONNET_4,
         claude(thinking={"type": "enabled", "budget_tokens": 10}),
         "thinking.enabled.budget_tokens: Input should be greater than or equal to 1024",
     ),
-    "claude: budget over limit": (CLAUDE, claude(thinking=THINK), "`max_tokens` must be greater than"),
+    "claude: budget over limit": (SONNET_4, claude(thinking=THINK), "`max_tokens` must be greater than"),
     "claude: thinking and temperature": (
-        CLAUDE,
+        SONNET_4,
         claude(thinking=THINK, max_tokens=2000, temperature=0.5),
         "`temperature` may only be set to 1",
     ),
     "claude: thinking and top_p": (
-        CLAUDE,
+        SONNET_4,
         claude(thinking=THINK, max_tokens=2000, top_p=0.5),
         "`top_p` must be greater",
     ),
-    "claude: thinking and top_k": (CLAUDE, claude(thinking={"type": "adaptive"}, top_k=3), "`top_k` must be unset"),
+    "claude: thinking and top_k": (SONNET_46, claude(thinking={"type": "adaptive"}, top_k=3), "`top_k` must be unset"),
     "claude: thinking and a forced tool": (
-        CLAUDE,
+        SONNET_4,
         claude(thinking=THINK, max_tokens=2000, tools=[TOOL], tool_choice={"type": "any"}),
         "Thinking may not be enabled when tool_choice forces tool use.",
     ),
     "claude: missing thinking block": (
-        CLAUDE,
+        SONNET_4,
         claude(HI, assistant(USE), user(RESULT), tools=[TOOL], thinking=THINK, max_tokens=2000),
         "messages.1.content.0.type: Expected `thinking` or `redacted_thinking`, but found `tool_use`.",
     ),

@@ -19,6 +19,7 @@ from tests.support.emulator_client import (
     user,
 )
 
+SONNET_4 = "anthropic.claude-sonnet-4-20250514-v1:0"
 NOVA = "amazon.nova-lite-v1:0"
 TOOLS: dict[str, Any] = {"tools": [{"toolSpec": {"name": "f", "inputSchema": {"json": {"type": "object"}}}}]}
 
@@ -90,6 +91,9 @@ INVALID: dict[str, tuple[dict[str, Any], str]] = {
         body(HI, assistant(use()), user(result())),
         "The toolConfig field must be defined when using toolUse and toolResult content blocks.",
     ),
+}
+
+INVALID_THINKING: dict[str, tuple[dict[str, Any], str]] = {
     "small thinking budget": (
         body(HI, additionalModelRequestFields={"thinking": {"type": "enabled", "budget_tokens": 10}}),
         "greater than or equal to 1024",
@@ -153,7 +157,7 @@ VALID: dict[str, dict[str, Any]] = {
     ),
     "limits": body(HI, inferenceConfig={"maxTokens": 1, "temperature": 0, "topP": 1.0, "stopSequences": []}),
     "a system tool": body(HI, toolConfig={"tools": [{"systemTool": {"name": "x"}}, {"cachePoint": {}}]}),
-    "adaptive thinking": body(HI, additionalModelRequestFields={"thinking": {"type": "adaptive"}}),
+    "a project": body(HI, projectIdentifier="prj_1"),
     "unknown members": body(user({"hologram": {"x": 1}}, {"text": "a"}), requestMetadata={"a": "b"}),
 }
 
@@ -164,6 +168,16 @@ async def test_invalid_bodies_are_refused(case: str) -> None:
     async with Emulator() as emulator:
         for operation in ("converse", "converse-stream"):
             status, code, document = (await post(emulator, request, operation)).error
+            assert (status, code) == (400, "ValidationException")
+            assert message in document["message"]
+
+
+@pytest.mark.parametrize("case", INVALID_THINKING)
+async def test_invalid_thinking_is_refused(case: str) -> None:
+    request, message = INVALID_THINKING[case]
+    async with Emulator() as emulator:
+        for operation in ("converse", "converse-stream"):
+            status, code, document = (await post(emulator, request, operation, SONNET_4)).error
             assert (status, code) == (400, "ValidationException")
             assert message in document["message"]
 

@@ -9,8 +9,9 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from ....types.checks import is_integer
-from ...service.claude_rules import check_claude
+from ...service.model_rules import rules_of
 from ...service.refusal import invalid
+from ...service.refusals import check_native_claude
 from ..turns import unpaired
 
 __all__ = ("read",)
@@ -29,10 +30,11 @@ _VERSION = re.compile(r"(bedrock-)?\d{4}-\d\d-\d\d")
 _TOOL_NAME = re.compile(r"[a-zA-Z0-9_-]{1,128}")
 
 
-def read(body: dict[str, Any], _model: str) -> dict[str, Any]:
+def read(body: dict[str, Any], model: str) -> dict[str, Any]:
     """Validate a body and return the Converse body of the same conversation. Raises `Refusal`."""
     for name in body:
-        if name not in _TOP_LEVEL:
+        # `cache_control` at the top places a cache point of its own after the last block.
+        if name not in _TOP_LEVEL and not (name == "cache_control" and rules_of(model).automatic_cache):
             raise invalid(f"{name}: Extra inputs are not permitted")
     for name in ("anthropic_version", "max_tokens", "messages"):
         if name not in body:
@@ -44,7 +46,7 @@ def read(body: dict[str, Any], _model: str) -> dict[str, Any]:
     _check_messages(body["messages"])
     converse = _to_converse(body)
     _check_results(converse["messages"], offered=bool(body.get("tools")))
-    check_claude(converse, "")
+    check_native_claude(converse, model)
     return converse
 
 
@@ -61,9 +63,6 @@ def _check_settings(body: dict[str, Any]) -> None:
         value = body.get(name)
         if value is not None and not 0 <= value <= 1:
             raise invalid(f"{name}: range: 0..1")
-    for index, sequence in enumerate(body.get("stop_sequences") or ()):
-        if not sequence.strip():
-            raise invalid(f"stop_sequences.{index}: each stop sequence must contain non-whitespace")
 
 
 def _check_tools(body: dict[str, Any]) -> None:
@@ -79,6 +78,8 @@ def _check_tools(body: dict[str, Any]) -> None:
             raise invalid(f"tools.{index}.custom.name: String should match pattern '^{_TOOL_NAME.pattern}$'")
         if not isinstance(tool.get("input_schema"), dict):
             raise invalid(f"tools.{index}.custom.input_schema: Field required")
+        if "type" not in tool["input_schema"]:
+            raise invalid(f"tools.{index}.custom.input_schema.type: Field required")
     if len(set(names)) < len(names):
         raise invalid("tools: Tool names must be unique.")
     choice = body.get("tool_choice") or {}
@@ -156,7 +157,9 @@ def _to_converse(body: dict[str, Any]) -> dict[str, Any]:
             for message in body["messages"]
         ],
         "inferenceConfig": config,
-        "additionalModelRequestFields": {name: body[name] for name in ("thinking", "top_k") if body.get(name)},
+        "additionalModelRequestFields": {
+            name: body[name] for name in ("output_config", "thinking", "top_k") if body.get(name)
+        },
         # Claude always reports the stop sequence that it met.
         "additionalModelResponseFieldPaths": ["/stop_sequence"],
     }
@@ -201,8 +204,8 @@ def _tools(tools: list[dict[str, Any]], choice: dict[str, Any]) -> dict[str, Any
 
 
 def _tool_spec(tool: dict[str, Any]) -> dict[str, Any]:
-    description = {"description": tool["description"]} if tool.get("description") else {}
-    return {"toolSpec": {"name": tool["name"], **description, "inputSchema": {"json": tool["input_schema"]}}}
+    members = {name: tool[name] for name in ("description", "strict") if tool.get(name) is not None}
+    return {"toolSpec": {"name": tool["name"], **members, "inputSchema": {"json": tool["input_schema"]}}}
 
 
 def _image(block: dict[str, Any]) -> dict[str, Any]:
@@ -230,7 +233,9 @@ def _tool_result(block: dict[str, Any]) -> dict[str, Any]:
 
 
 def _thinking(block: dict[str, Any]) -> dict[str, Any]:
-    return {"reasoningContent": {"reasoningText": {"text": block["thinking"], "signature": block["signature"]}}}
+    # A block without a signature is refused by the checks of the model.
+    signature = {"signature": block["signature"]} if "signature" in block else {}
+    return {"reasoningContent": {"reasoningText": {"text": block["thinking"], **signature}}}
 
 
 def _redacted(block: dict[str, Any]) -> dict[str, Any]:

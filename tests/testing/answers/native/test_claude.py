@@ -23,6 +23,9 @@ from bedrock_stream.testing import (
 from tests.support.emulator_client import CLAUDE, NATIVE
 from tests.support.native_client import COUNTED, FIXED, METRICS, TOOL, USAGE, document, documents
 
+SONNET_4 = "anthropic.claude-sonnet-4-20250514-v1:0"
+SONNET_46 = "anthropic.claude-sonnet-4-6"
+
 
 def block_start(index: int, **block: Any) -> dict[str, Any]:
     return {"type": "content_block_start", "index": index, "content_block": block}
@@ -286,34 +289,35 @@ async def test_claude_thinks_calls_tools_and_receives_results() -> None:
         "max_tokens": 2000,
         "system": [{"type": "text", "text": "Be brief"}],
     }
-    first = await document(CLAUDE, body=claude_body(ask_weather, **more))
+    first = await document(SONNET_4, body=claude_body(ask_weather, **more))
     assert [block["type"] for block in first["content"]] == ["thinking", "text", "tool_use"]
     assert first["content"][0]["signature"] == SIGNATURE
     call = first["content"][-1]
     assert (call["input"], first["stop_reason"]) == ({"city": "Oslo"}, "tool_use")
     result = {"type": "tool_result", "tool_use_id": call["id"], "content": "no such city", "is_error": True}
     turns = [ask_weather, {"role": "assistant", "content": first["content"]}, {"role": "user", "content": [result]}]
-    second = await document(CLAUDE, body=claude_body(*turns, **more))
+    second = await document(SONNET_4, body=claude_body(*turns, **more))
     assert second["content"][-1]["text"] == "get_weather failed: no such city."
     result["content"] = [{"type": "text", "text": "rain"}]
     del result["is_error"]
     turns[1]["content"] = [{"type": "redacted_thinking", "data": "x"}, call]
-    second = await document(CLAUDE, body=claude_body(*turns, **{**more, "system": "Be brief"}))
+    second = await document(SONNET_4, body=claude_body(*turns, **{**more, "system": "Be brief"}))
     assert second["content"][-1]["text"] == "get_weather says: rain."
     forced = {"tools": tools[:1], "tool_choice": {"type": "tool", "name": "get_weather"}}
-    assert (await document(CLAUDE, body=claude_body(NATIVE[CLAUDE]["messages"][0], **forced)))[
+    assert (await document(SONNET_4, body=claude_body(NATIVE[CLAUDE]["messages"][0], **forced)))[
         "stop_reason"
     ] == "tool_use"
     no_tools = {"tools": tools, "tool_choice": {"type": "none"}}
-    assert (await document(CLAUDE, body=claude_body(ask_weather, **no_tools)))["stop_reason"] == "end_turn"
+    assert (await document(SONNET_4, body=claude_body(ask_weather, **no_tools)))["stop_reason"] == "end_turn"
 
 
 async def test_claude_can_omit_thinking_text_stop_and_answer_in_json() -> None:
     omitted = {"thinking": {"type": "adaptive", "display": "omitted"}}
-    thought = (await document(CLAUDE, body=claude_body(*NATIVE[CLAUDE]["messages"], **omitted)))["content"][0]
+    thought = (await document(SONNET_46, body=claude_body(*NATIVE[CLAUDE]["messages"], **omitted)))["content"][0]
     assert thought == {"type": "thinking", "thinking": "", "signature": SIGNATURE}
     stopped = await document(CLAUDE, body={**NATIVE[CLAUDE], "stop_sequences": ["emulator"]})
     assert (stopped["stop_reason"], stopped["stop_sequence"]) == ("stop_sequence", "emulator")
-    config = {"output_config": {"format": {"type": "json_schema", "schema": TOOL}, "effort": "low"}}
-    structured = await document(CLAUDE, body={**NATIVE[CLAUDE], **config})
+    closed = {**TOOL, "additionalProperties": False}
+    config = {"output_config": {"format": {"type": "json_schema", "schema": closed}, "effort": "low"}}
+    structured = await document(SONNET_46, body={**NATIVE[CLAUDE], **config})
     assert json.loads(structured["content"][0]["text"]) == {"city": "city"}
