@@ -6,13 +6,14 @@ from typing import Any
 
 import pytest
 
-from bedrock_stream import CachePoint, Message, Text, Tool
+from bedrock_stream import CachePoint, Message, Text, Tool, ToolCall, ToolResult
 from bedrock_stream.dialects.anthropic import Anthropic
 from bedrock_stream.dialects.converse import Converse
 from bedrock_stream.request.cache_points import check_cache_points, place_cache_points
 from bedrock_stream.request.models import describe
-from bedrock_stream.request.unsupported import Refusals
+from bedrock_stream.request.unsupported import Refusals, Unsupported
 from bedrock_stream.types.messages import read_prompt
+from bedrock_stream.types.model_facts import ModelFacts
 from bedrock_stream.types.options import Options, read_options
 from tests.support.refusals import refused
 
@@ -120,6 +121,86 @@ def test_points_are_for_every_model_that_is_not_known_to_refuse_them() -> None:
     profile = "arn:aws:bedrock:us-east-1:123456789012:application-inference-profile/a1"
     for model in (profile, "amazon.nova-lite-v1:0"):
         assert placed(HI, model=model, prompt_cache=True, system="a")[1].system[-1] == CachePoint()
+
+
+def fitted(facts: ModelFacts, *messages: Any, mode: Unsupported = "error", **options: Any) -> Any:
+    model = describe("some.model", facts)
+    refusals = Refusals(model.id, mode)
+    return place_cache_points(model, read_prompt(list(messages)), read_options(options), refusals), refusals.changes
+
+
+def test_points_are_refused_where_nothing_is_cached() -> None:
+    never = ModelFacts(cache=False)
+    turn = Message.user("a", CachePoint(), "b", POINT)
+    with refused("prompt_cache", "'some.model' does not take cache points", "omit it"):
+        fitted(never, HI, prompt_cache=True)
+    with refused("messages[0].content[1]", "'some.model' does not take cache points", "remove the cache point"):
+        fitted(never, turn)
+    with refused("system[1]", "does not take cache points", "remove the cache point"):
+        fitted(never, turn, system=["a", POINT])
+    (messages, options), changes = fitted(never, turn, Message.user(POINT), system=["a", POINT], mode="drop")
+    assert (messages, options.system) == ((Message.user("a", "b"),), (Text("a"),))
+    assert len(changes) == 1
+    assert fitted(never, HI, prompt_cache=True, system="a", mode="drop")[0][1].system == (Text("a"),)
+    (messages, options), changes = fitted(never, turn, prompt_cache=True, system="a", mode="send")
+    assert (messages, options.system, changes) == ((turn,), (Text("a"), CachePoint()), [])
+
+
+def test_a_model_without_lifetimes_gets_none() -> None:
+    plain = ModelFacts(cache=True, cache_ttl=False)
+    short: Any = [CachePoint("5m"), {"cachePoint": {"type": "default", "ttl": "5m"}}]
+    turn, bare = Message.user("a", short[0], "b", short[1]), Message.user("a", CachePoint(), "b", POINT)
+    (messages, options), changes = fitted(plain, turn, system=["a", short[1]], tools=[Tool(name="f"), short[1]])
+    assert (messages, options.tools[1]) == ((bare,), POINT)
+    assert options.system[1] in (POINT, CachePoint())
+    assert len(changes) == 1
+    with refused("messages[0].content[1]", "does not take the lifetime of a cache point", "omit it for five minutes"):
+        fitted(plain, Message.user("a", CachePoint("1h")))
+    with refused("prompt_cache_ttl", "does not take the lifetime of a cache point", "omit it for five minutes"):
+        fitted(plain, HI, prompt_cache=True, prompt_cache_ttl="1h")
+    system = fitted(plain, HI, prompt_cache=True, prompt_cache_ttl="5m", system="a")[0][1].system
+    assert system == (Text("a"), CachePoint())
+    assert fitted(plain, Message.user("a", LONG), mode="drop")[0][0] == (Message.user("a", POINT),)
+
+
+def test_tools_get_no_point_where_the_model_takes_none_there() -> None:
+    apart = ModelFacts(cache=True, cache_tools=False)
+    tools = [Tool(name="f")]
+    _, options = fitted(apart, HI, prompt_cache=True, tools=tools, system="a")[0]
+    assert (options.tools, options.system) == ((Tool(name="f"),), (Text("a"), CachePoint()))
+    with refused("tools[1]", "does not take cache points in tools", "remove it"):
+        fitted(apart, HI, tools=[*tools, POINT])
+    assert fitted(apart, HI, tools=[*tools, POINT], mode="drop")[0][1].tools == (Tool(name="f"),)
+
+
+# ----------------------------------------------------------------------------------------------------------------- auto
+
+ROUND = (Message.assistant(ToolCall("1", "f")), Message.user(ToolResult("1", "a")))
+
+
+def marked(messages: Any) -> list[int]:
+    return [index for index, message in enumerate(messages) if CachePoint() in message.content]
+
+
+def test_auto_marks_the_last_user_turn_and_the_one_before() -> None:
+    assert marked(placed(HI, prompt_cache="auto")[0]) == [0]
+    assert marked(placed(HI, *ROUND, prompt_cache="auto")[0]) == [0, 2]
+    messages, options = placed(HI, *ROUND, *ROUND, prompt_cache="auto", system="a", tools=[Tool(name="f")])
+    assert marked(messages) == [2, 4]
+    check_cache_points(messages, options)
+
+
+def test_auto_sets_no_point_beyond_the_limit() -> None:
+    own = Message.user("a", CachePoint("5m"), "b")
+    turns = (own, Message.assistant("b"), HI, Message.assistant("b"), HI)
+    messages, options = placed(*turns, prompt_cache="auto", system="a", tools=[Tool(name="f")])
+    assert marked(messages) == [4]
+    check_cache_points(messages, options)
+
+
+def test_auto_marks_no_turn_with_results_where_the_model_takes_no_point_beside_tools() -> None:
+    apart = ModelFacts(cache=True, cache_tools=False)
+    assert marked(fitted(apart, HI, *ROUND, prompt_cache="auto")[0][0]) == [0]
 
 
 # ------------------------------------------------------------------------------------------------------------- rejected

@@ -20,7 +20,7 @@ from .blocks import is_kind, is_point, is_result, with_content
 __all__ = ("fit_status", "gather_results", "split_results")
 
 FAILED = "The tool call failed."
-"""What tells the model of a failure where it has no status."""
+"""The text behind the content of a failed result where the model takes no status."""
 
 
 def gather_results(messages: tuple[Message, ...], refusals: Refusals) -> tuple[Message, ...]:
@@ -117,9 +117,9 @@ def _with_status(block: Any, facts: ModelFacts, refusals: Refusals) -> Any:
     if isinstance(block, Raw):
         result = {key: value for key, value in block.value["toolResult"].items() if key != "status"}
         if status == "error":
-            result["content"] = [{"text": FAILED}, *result.get("content", ())]
+            result["content"] = [*result.get("content", ()), {"text": FAILED}]
         return Raw({**block.value, "toolResult": result})
-    content = (Text(FAILED), *block.content) if status == "error" else block.content
+    content = (*block.content, Text(FAILED)) if status == "error" else block.content
     return msgspec.structs.replace(block, status=None, content=content)
 
 
