@@ -205,7 +205,7 @@ class _Inliner:
         target = _resolve(self._root, reference)
         if target is None:
             return _mapped(schema, self._expand)
-        inlined: dict[str, Any] = self._expand(target)
+        inlined: dict[str, Any] = self._expand({key: target[key] for key in target if key not in _DEFINITIONS})
         beside: dict[str, Any] = self._expand({key: schema[key] for key in schema if key != "$ref"})
         if all(key in _ANNOTATIONS or key not in inlined for key in beside):
             return {**inlined, **beside}
@@ -224,7 +224,9 @@ class _Fitter:
 
     def fitted(self) -> dict[str, Any]:
         result: dict[str, Any] = self._fit(self._root, ())
-        return result
+        if any(_references({key: result[key] for key in result if key not in _DEFINITIONS})):
+            return result
+        return {key: value for key, value in result.items() if key not in _DEFINITIONS}
 
     def _fit(self, schema: Any, path: _Path) -> Any:
         if not isinstance(schema, Mapping):
@@ -266,6 +268,8 @@ class _Fitter:
             inner = (*path, f"allOf[{index}]")
             self._check_reference(part, inner)
             for key, value in self._merged(part, inner).items():
+                if key in _DEFINITIONS:
+                    continue  # inlined
                 if key not in result or result[key] == value:
                     result[key] = value
                 elif key == "properties" and isinstance(value, Mapping) and isinstance(result[key], Mapping):

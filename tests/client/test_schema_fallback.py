@@ -36,7 +36,7 @@ RETRY = RetryPolicy(max_attempts=1)
 async def client_for(
     script: Any, facts: ModelFacts = FACTS, **options: Any
 ) -> AsyncIterator[tuple[Emulator, Client, str]]:
-    model = f"us.anthropic.claude-3-5-sonnet-20241022-v2:{next(_numbers)}"
+    model = f"us.anthropic.claude-sonnet-4-5-20250929-v1:{next(_numbers)}"
     async with (
         Emulator(script=script) as emulator,
         Client(

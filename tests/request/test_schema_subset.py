@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 import pydantic
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from bedrock_stream import Tool
@@ -333,6 +333,9 @@ def _schemas(schema: Any) -> list[dict[str, Any]]:
     return inner
 
 
+@example({"allOf": [{"type": "array", "$defs": "object"}]})
+@example({"$ref": "#/properties/a", "properties": {"a": {"$defs": {}}}})
+@example({"properties": {}, "$defs": {"a": {"contains": {"$ref": "#"}}}, "contains": {"$ref": "#/$defs/a"}})
 @given(SCHEMAS)
 def test_any_schema_is_fitted_or_refused(schema: dict[str, Any]) -> None:
     try:
