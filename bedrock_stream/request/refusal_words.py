@@ -64,7 +64,7 @@ _EMPTY = (None, (), False)
 def explain_refusal(error: ValidationFailed, options: Options | None, *, schema: bool = False) -> None:
     """Add the option that the service refused, and the remedy, to its error.
 
-    Only options that the call had set are named. `options` is `None` for a body of the caller's own. With `schema`, a
+    Only options that the call had set are named; without `options` the body is the caller's own. With `schema`, a
     refused tool choice is the one that `output_schema` made.
     """
     if options is None:
