@@ -182,7 +182,7 @@ _NO_MINOR = r"(?!-\d{1,2}(?!\d))"  # a date has eight digits, a minor version at
 _ROWS: tuple[tuple[str, Rules], ...] = (
     (r"anthropic\.claude-(v1|v2|instant)", replace(_CLAUDE_3, tools=False, content=_MEDIA | {"audio"},
                                                    cache="no field", max_tokens=8191)),
-    (r"anthropic\.claude-3-(haiku|sonnet|opus)-", _CLAUDE_3),
+    (r"anthropic\.claude-3-(haiku|sonnet|opus)-", replace(_CLAUDE_3, cache="no field")),
     (r"anthropic\.claude-3-5-sonnet-20240620", _CLAUDE_3),
     (r"anthropic\.claude-3-5-", replace(_CLAUDE_3, max_tokens=8192)),
     (r"anthropic\.claude-3-7-sonnet", replace(_BUDGET, max_tokens=128_000)),

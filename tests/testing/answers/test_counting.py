@@ -11,6 +11,8 @@ import pytest
 from bedrock_stream.testing import Emulator, Step, http_error, metadata, text
 from tests.support.emulator_client import CLAUDE, LLAMA, NATIVE, STREAM, post
 
+SONNET_4 = "anthropic.claude-sonnet-4-20250514-v1:0"
+"""A model that caches prompts and counts tokens."""
 CONVERSE: dict[str, Any] = {
     "messages": [{"role": "user", "content": [{"text": "Count this, please"}]}],
     "system": [{"text": "Be brief"}],
@@ -23,7 +25,7 @@ def native(body: Any) -> dict[str, Any]:
 
 
 async def count_tokens(emulator: Emulator, body: Any) -> int:
-    response = await post(emulator, body, "count-tokens")
+    response = await post(emulator, body, "count-tokens", SONNET_4)
     assert response.status == 200, response.body
     document = json.loads(response.body)
     assert list(document) == ["inputTokens"]
@@ -31,7 +33,7 @@ async def count_tokens(emulator: Emulator, body: Any) -> int:
 
 
 async def usage(emulator: Emulator, body: Any, operation: str = "converse") -> dict[str, Any]:
-    response = await post(emulator, body, operation)
+    response = await post(emulator, body, operation, SONNET_4)
     assert response.status == 200, response.body
     counts: dict[str, Any] = json.loads(response.body)["usage"]
     return counts
@@ -133,7 +135,7 @@ async def test_counting_and_errors_do_not_change_the_cache() -> None:
     body = {"messages": [turn({"text": "one"}, cache_point())]}
     async with Emulator(script=[None, http_error(503, "ServiceUnavailableException")]) as emulator:
         total = await count_tokens(emulator, {"input": {"converse": body}})
-        assert (await post(emulator, body)).status == 503
+        assert (await post(emulator, body, model=SONNET_4)).status == 503
         counts = await usage(emulator, body)
         assert counts["cacheWriteInputTokens"] == total
         assert await count_tokens(emulator, {"input": {"converse": body}}) == total

@@ -41,6 +41,8 @@ from tests.testing.service.refusal_samples import (
     S3_IMAGE,
     SAME_NAMES,
     SIGNED,
+    SONNET_3,
+    SONNET_4,
     SONNET_45,
     TITAN,
     UNKNOWN,
@@ -208,6 +210,9 @@ CASES = {
     ),
     "cache point: GPT-6": Case(
         GPT_6, body({"text": "a"}, POINT), field("cachePoint"), (NOVA, body({"text": "a"}, POINT))
+    ),
+    "cache point: Claude 3": Case(
+        SONNET_3, body({"text": "a"}, POINT), field("cachePoint"), (SONNET_4, body({"text": "a"}, POINT))
     ),
     "ttl: Nova": Case(
         NOVA,

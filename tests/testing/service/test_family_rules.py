@@ -87,23 +87,23 @@ INVALID: dict[str, tuple[str, dict[str, Any], str]] = {
         "#/toolConfig/tools: extraneous key [cachePoint]",
     ),
     "5 cache points": (
-        CLAUDE,
+        SONNET_46,
         body(*[TEXT, CACHE_POINT] * 5),
         f"{PREFIX}A maximum of 4 blocks with cache_control may be provided. Found 5.",
     ),
     "two cache points in a row": (
-        CLAUDE,
+        SONNET_46,
         body(TEXT, CACHE_POINT, CACHE_POINT),
         "at messages.0.content.2 can't directly follow a cachePoint",
     ),
     "cache point after a document": (
-        CLAUDE,
+        SONNET_46,
         body(TEXT, document(), CACHE_POINT),
         f"{PREFIX}messages.0.content.2.type: Field required",
     ),
     "cache point after a video": (NOVA, body(TEXT, VIDEO, CACHE_POINT), "can't directly follow a video block"),
     "longer ttl later": (
-        CLAUDE,
+        SONNET_46,
         body(TEXT, CACHE_POINT_1H, system=[{"text": "s"}, CACHE_POINT]),
         f"{PREFIX}messages.0.content.0.cache_control.ttl: a ttl='1h' cache_control block must not come after",
     ),
@@ -147,7 +147,7 @@ VALID: dict[str, tuple[str, dict[str, Any]]] = {
     "image in a result: claude": (CLAUDE, results(content=[IMAGE, document()])),
     "underscore in a name": (NOVA, body(TEXT, document("a_b"))),
     "4 cache points": (
-        CLAUDE,
+        SONNET_46,
         body(
             TEXT,
             CACHE_POINT_1H,

@@ -156,7 +156,7 @@ VALID: dict[str, dict[str, Any]] = {
         HI,
     ),
     "limits": body(HI, inferenceConfig={"maxTokens": 1, "temperature": 0, "topP": 1.0, "stopSequences": []}),
-    "a system tool": body(HI, toolConfig={"tools": [{"systemTool": {"name": "x"}}, {"cachePoint": {}}]}),
+    "a system tool": body(HI, toolConfig={"tools": [{"systemTool": {"name": "x"}}]}),
     "a project": body(HI, projectIdentifier="prj_1"),
     "unknown members": body(user({"hologram": {"x": 1}}, {"text": "a"}), requestMetadata={"a": "b"}),
 }
