@@ -56,11 +56,10 @@ def create_gateway(
     and lists none. `hosts`: host names, in addition to loopback, that the gateway accepts in `Host`. `origins`: the
     origins of web pages that may call it, such as `https://example.com`. `heartbeat`: seconds of silence in a stream
     after which a comment is sent; None disables heartbeats. `max_body`: the size limit of a request, in bytes.
-    `prompt_cache`: True caches tools and system prompt for models that take cache points, "auto" also the conversation
-    as it grows; a request with cache points of its own (`cache_control`) keeps those alone. `prompt_cache_ttl`: "5m" or
-    "1h", for models that take it.
+    `prompt_cache`: True caches tools and system prompt, "auto" also the growing conversation; a request with its own
+    `cache_control` keeps that alone. `prompt_cache_ttl`: "5m" or "1h".
 
-    Options that a model refuses are left out, and the response header `x-bedrock-stream-changes` says which. Raises
+    Options that a model refuses are left out, as the response header `x-bedrock-stream-changes` says. Raises
     `ConfigurationError` for hosts without keys, for keys that are short enough to guess, and for invalid caching.
     """
     api_keys = ApiKeys(keys)
@@ -69,9 +68,8 @@ def create_gateway(
     # Starlette builds its middleware on the first request; this one only reports invalid arguments now.
     Guard(_no_app, keys=api_keys, hosts=hosts, origins=origins)
     # Authorization is listed because "*" does not cover it in the Fetch standard.
-    cors = Middleware(
-        CORSMiddleware, allow_origins=origins, allow_methods=["GET", "POST"], allow_headers=["authorization", "*"]
-    )
+    allowed = {"allow_methods": ["GET", "POST"], "allow_headers": ["authorization", "*"]}
+    cors = Middleware(CORSMiddleware, allow_origins=origins, **allowed)
     gateway = _Gateway(client, model_ids(models), heartbeat, max_body, Caching(prompt_cache, prompt_cache_ttl))
     return Starlette(
         routes=[

@@ -130,9 +130,10 @@ async def test_the_message_can_be_sent_as_history(emulator: Emulator, client: Cl
     emulator.script(say("Found it."))
     tools = [{"name": "look", "description": "Looks.", "input_schema": {"type": "object", "properties": {}}}]
     question: dict[str, Any] = {"role": "user", "content": "Where is it?"}
-    first = await client.stream(MODEL, [question], tools=tools).response()
+    claude = "anthropic.claude-sonnet-4-20250514-v1:0"  # takes signed reasoning back
+    first = await client.stream(claude, [question], tools=tools).response()
     result = {"role": "user", "content": [{"toolResult": {"toolUseId": "call-1", "content": [{"text": "there"}]}}]}
-    second = await client.stream(MODEL, [question, first.message, result], tools=tools).response()
+    second = await client.stream(claude, [question, first.message, result], tools=tools).response()
     assert second.text == "Found it."
     sent = emulator.requests[1].json["messages"][1]["content"]
     assert sent[0] == {"reasoningContent": {"reasoningText": {"text": "Hm.", "signature": "c2ln"}}}

@@ -52,6 +52,7 @@ def test_request_settings_are_in_the_body_on_converse() -> None:
     }
 
 
+CITY = {"type": "object", "properties": {"name": {"type": "string"}}, "required": ["name"]}
 HISTORY = [
     Message.user("Look.", Document(b"a,b", "csv", name="d", citations=True)),
     Message.assistant(Reasoning("hm", "sig"), ToolCall("call|1", "f", {"a": 1})),
@@ -66,7 +67,7 @@ HISTORY = [
         (CLAUDE, HISTORY, {"tools": [Tool(name="f"), {"cachePoint": {"type": "default"}}], "tool_choice": "auto"}),
         (CLAUDE, "hi", {"use_converse": True, "reasoning": "high", "anthropic_beta": ["b"]}),
         (CLAUDE, "hi", {"output_schema": {"type": "object"}}),
-        ("anthropic.claude-sonnet-4-5-20250929-v1:0", "hi", {"output_schema": {"type": "object"}, "reasoning": 2000}),
+        ("anthropic.claude-sonnet-4-5-20250929-v1:0", "hi", {"output_schema": CITY, "reasoning": 2000}),
         (
             CLAUDE,
             [Message.user("hi", CachePoint("1h"))],

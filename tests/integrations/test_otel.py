@@ -60,6 +60,7 @@ from bedrock_stream.types.settings import Target
 from tests.conftest import KEYS
 
 NOVA = "amazon.nova-lite-v1:0"
+SONNET_4 = "anthropic.claude-sonnet-4-20250514-v1:0"
 CLAUDE = "us.anthropic.claude-sonnet-4-5-20250929-v1:0"
 CAPTURE_CONTENT = "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"
 QUICK = Timeouts(first_event=0.1, idle=0.1)
@@ -643,7 +644,7 @@ async def test_server_tools_and_client_tools_are_distinguished(emulator: Emulato
     ]
     async with client_of(emulator, scope.observer(True)) as client:
         with pytest.raises(errors.ValidationFailed):
-            await client.generate(NOVA, conversation, tools=[weather_tool()])
+            await client.generate(SONNET_4, conversation, tools=[weather_tool()])
     _, assistant, result = json.loads(scope.attributes["gen_ai.input.messages"])
     call = {"type": "search", "input": {"q": "rain"}}
     response = {"type": "search_result", "content": [{"found": 1}, "one"]}

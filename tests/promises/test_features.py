@@ -432,7 +432,7 @@ async def test_every_row_of_the_table_works_on_its_route(way: str, monkeypatch: 
 
 async def test_module_level_calls_with_provider_options_work(monkeypatch: pytest.MonkeyPatch) -> None:
     """Module-level functions, `bedrock:` in front of the model, everything in `provider_options`."""
-    model = "bedrock:anthropic.claude-3-sonnet-20240229-v1:0"
+    model = "bedrock:anthropic.claude-sonnet-4-5-20250929-v1:0"
     session = {"access_key_id": ACCESS_KEY_ID, "secret_access_key": SECRET_ACCESS_KEY, "region": "us-west-2"}
     async with Emulator(region="us-west-2") as emulator:
         monkeypatch.setenv("AWS_ENDPOINT_URL_BEDROCK_RUNTIME", emulator.url)

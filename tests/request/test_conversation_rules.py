@@ -370,7 +370,7 @@ def test_a_first_point_moves_to_the_end_of_what_precedes_it() -> None:
 
 def test_points_of_system_and_tools_are_not_first_and_not_doubled() -> None:
     wire = {"cachePoint": {"type": "default"}}
-    tool = {"toolSpec": {"name": "f", "inputSchema": {"json": {}}}}
+    tool = {"toolSpec": {"name": "f", "inputSchema": {"json": {"type": "object"}}}}
     _, options, _ = prepared(Message.user("q"), system=[POINT, "a", POINT, LONG], tools=[wire, tool, wire, wire])
     assert (options.system, options.tools) == ((Text("a"), LONG), (tool, wire))
 
@@ -386,7 +386,7 @@ def test_a_turn_of_cache_points_alone_is_refused() -> None:
 @pytest.mark.parametrize("known", [True, False])
 def test_choice_none_is_the_models_own_field_on_converse(known: bool) -> None:
     facts = ModelFacts(tool_choice_field=known)
-    tool = {"toolSpec": {"name": "f", "inputSchema": {"json": {}}}}
+    tool = {"toolSpec": {"name": "f", "inputSchema": {"json": {"type": "object"}}}}
     own = {"top_k": 5}
     options: dict[str, Any] = {"tools": [tool], "tool_choice": "none", "additional_model_request_fields": own}
 

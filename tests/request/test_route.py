@@ -71,7 +71,7 @@ def test_native_families_use_converse_with_tools(geo: str, model: str, plain: st
 @pytest.mark.parametrize("options", [{}, {"tools": TOOLS}])
 def test_caching_does_not_change_the_route(options: dict[str, Any]) -> None:
     plans = [
-        plan(CLAUDE, "hi", **{"system": "a", **options, **cache})
+        plan("anthropic.claude-sonnet-4-20250514-v1:0", "hi", **{"system": "a", **options, **cache})
         for cache in ({}, {"anthropic_prompt_cache": True, "anthropic_cache_messages": True})
     ]
     assert plans[0].call.dialect.route == plans[1].call.dialect.route

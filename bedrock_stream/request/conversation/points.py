@@ -92,7 +92,7 @@ def _tidy_message(content: Sequence[Block], converse: bool) -> tuple[list[Block]
 
 
 def _add(blocks: list[Block], point: Block, converse: bool) -> bool:
-    """Insert a point after the last block that it may follow. Return False if there is none."""
+    """Insert a point after the last block that it may follow. Return whether one was found."""
     at = len(blocks)
     while at and not _may_precede(blocks[at - 1], converse):
         at -= 1
