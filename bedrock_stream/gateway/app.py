@@ -62,14 +62,13 @@ def create_gateway(
     Options that a model refuses are left out, as the response header `x-bedrock-stream-changes` says. Raises
     `ConfigurationError` for hosts without keys, for keys that are short enough to guess, and for invalid caching.
     """
-    api_keys = ApiKeys(keys)
-    origins, hosts = tuple(origins), tuple(hosts)
+    api_keys, origins, hosts = ApiKeys(keys), tuple(origins), tuple(hosts)
     guard = Middleware(Guard, keys=api_keys, hosts=hosts, origins=origins)
     # Starlette builds its middleware on the first request; this one only reports invalid arguments now.
     Guard(_no_app, keys=api_keys, hosts=hosts, origins=origins)
     # Authorization is listed because "*" does not cover it in the Fetch standard.
-    allowed = {"allow_methods": ["GET", "POST"], "allow_headers": ["authorization", "*"]}
-    cors = Middleware(CORSMiddleware, allow_origins=origins, **allowed)
+    headers = ["authorization", "*"]
+    cors = Middleware(CORSMiddleware, allow_origins=origins, allow_methods=["GET", "POST"], allow_headers=headers)
     gateway = _Gateway(client, model_ids(models), heartbeat, max_body, Caching(prompt_cache, prompt_cache_ttl))
     return Starlette(
         routes=[

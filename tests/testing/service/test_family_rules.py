@@ -124,7 +124,11 @@ INVALID: dict[str, tuple[str, dict[str, Any], str]] = {
     ),
     "missing thinking block": (
         SONNET_46,
-        {**results(), **thinking()},
+        {
+            **results(),
+            "inferenceConfig": {"maxTokens": 4000},
+            "additionalModelRequestFields": {"thinking": {"type": "enabled", "budget_tokens": 2000}},
+        },
         f"{PREFIX}messages.1.content.0.type: Expected `thinking` or `redacted_thinking`, but found `tool_use`.",
     ),
 }
