@@ -117,12 +117,12 @@ def plan_call(
     refusals = Refusals(described.id, unsupported)
     caller_options = options
     options, output = expand_options(described, options, refusals)
-    prompt = check_last_message(described, read_prompt(prompt), refusals)  # it may be an iterator, and is read twice
+    messages = check_last_message(described, read_prompt(prompt), refusals)
     fallback = None
     if output is not None and output.native and output.can_be_tool(described, options):
         again = partial(plan_call, streaming=streaming, known=known, unsupported=unsupported)
-        fallback = partial(again, model, prompt, caller_options, destination)
-    route, body, options = write_body(described, prompt, options, refusals)
+        fallback = partial(again, model, messages, caller_options, destination)  # a prompt may be an iterator
+    route, body, options = write_body(described, messages, options, refusals)
     dialect = route.dialect
     native = dialect.route == "invoke"
     operation = dialect.stream_operation if streaming else dialect.operation
@@ -149,7 +149,7 @@ def plan_count(
     described = describe(model, options.base_model or known)
     refusals = Refusals(described.id, "drop")  # what is counted needs no sampling
     options, _ = expand_options(described, msgspec.structs.replace(options, use_converse=True), refusals)
-    _, body, _ = write_body(described, prompt, options, refusals)
+    _, body, _ = write_body(described, read_prompt(prompt), options, refusals)
     counted = {name: body[name] for name in _COUNTED if name in body}
     # The operation takes no inference profiles, only the models behind them.
     wire = {"input": {"converse": counted}}
@@ -195,10 +195,10 @@ def expand_options(model: Model, options: Options, refusals: Refusals) -> tuple[
 
 
 def write_body(
-    model: Model, prompt: Prompt, options: Options, refusals: Refusals
+    model: Model, messages: tuple[Message, ...], options: Options, refusals: Refusals
 ) -> tuple[Route, dict[str, Any], Options]:
     """Return the route, the dialect's body, and the options as the conversation completes them."""
-    messages, options = place_cache_points(model, read_prompt(prompt), options, refusals)
+    messages, options = place_cache_points(model, messages, options, refusals)
     check_cache_points(messages, options)
     messages, options = normalize_conversation(model, messages, options, refusals)
     route = choose_route(model, messages, options)

@@ -10,6 +10,7 @@ from bedrock_stream.request.endpoints import Endpoint
 from bedrock_stream.request.http import Headers, headers_for
 from bedrock_stream.request.models import describe
 from bedrock_stream.request.unsupported import Refusals
+from bedrock_stream.types.messages import read_prompt
 from bedrock_stream.types.options import Options, read_options
 
 __all__ = ("DESTINATION", "Planned", "plan")
@@ -47,5 +48,5 @@ def plan(model: str, prompt: Any = "hi", *, streaming: bool = True, **options: A
     call = plan_call(model, prompt, read, DESTINATION, streaming=streaming)
     described = describe(model)
     refusals = Refusals(described.id)
-    _, body, _ = write_body(described, prompt, expand_options(described, read, refusals)[0], refusals)
+    _, body, _ = write_body(described, read_prompt(prompt), expand_options(described, read, refusals)[0], refusals)
     return Planned(call, body)
