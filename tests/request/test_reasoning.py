@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from bedrock_stream import Tool, Usage
+from bedrock_stream import Message, Tool, Usage
 from bedrock_stream.dialects.anthropic.reader import read_usage
 from bedrock_stream.dialects.openai.facts import take_counts
 from bedrock_stream.errors import ConfigurationError, UnsupportedOperation
@@ -78,7 +78,7 @@ def fields(facts: ModelFacts, mode: Any = "error", **options: Any) -> Any:
 
 
 def body(facts: ModelFacts, **options: Any) -> dict[str, Any]:
-    return write_body(describe(MODEL, facts), "q", checked(facts, **options)[0], Refusals(MODEL))[1]
+    return write_body(describe(MODEL, facts), (Message.user("q"),), checked(facts, **options)[0], Refusals(MODEL))[1]
 
 
 # ---------------------------------------------------------------------------------------------------- words and budgets

@@ -157,7 +157,7 @@ def test_stop_sequences_that_only_the_native_format_takes() -> None:
 
     def body(mode: Any = "error", **options: Any) -> dict[str, Any]:
         read = read_options({"stop_sequences": ["a"], **options})
-        return write_body(describe(MODEL, known), "q", read, Refusals(MODEL, mode))[1]
+        return write_body(describe(MODEL, known), (Message.user("q"),), read, Refusals(MODEL, mode))[1]
 
     assert body()["stop"] == ["a"]
     with refused("stop_sequences", f"Converse does not take it for {NAMED}", "call without tools"):
