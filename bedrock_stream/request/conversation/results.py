@@ -76,7 +76,7 @@ def split_results(
 
     The other blocks become the next user turn. Source: live answers of the service.
     """
-    # Claude takes text and images beside results in Converse, but no documents and no videos.
+    # Claude takes no document and no video right behind results in Converse, only after a text or an image.
     documents = converse and facts.family == "claude"
     if not facts.results_alone and not documents:
         return messages
@@ -84,7 +84,7 @@ def split_results(
     turns: list[Message] = []
     for message in messages:
         results, rest = _parted(message.content) if message.role == "user" else ([], [])
-        if results and any(map(apart, rest)):
+        if results and any(map(apart, rest if facts.results_alone else rest[:1])):
             turns += Message("user", results), Message("user", rest)
             refusals.changed("tool results were sent in a turn of their own")
         else:
@@ -108,8 +108,11 @@ def _with_status(block: Any, facts: ModelFacts, refusals: Refusals) -> Any:
     status = _status(block)
     if status is None or (status == "error" and facts.tool_status):
         return block
-    if status == "success":  # the default of the service
-        refusals.changed("status was left out of successful tool results")
+    if status == "success":  # the default of the service, so only the caller's own block says it
+        if isinstance(block, Raw) and facts.tool_status:
+            return block
+        if not facts.tool_status:
+            refusals.changed(f"status was left out of tool results: {facts.name} does not take it")
     elif status == "error":
         refusals.changed(f"status was written as text in failed tool results: {facts.name} does not take it")
     else:  # a value that this version does not know

@@ -5,17 +5,18 @@ Blank blocks are left out. White space between the parts of a cited text joins i
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import msgspec
 
 from ...errors import ConfigurationError
 from ...types.events import Citation
+from ...types.media import Document
 from ...types.messages import Block, CitedText, Message, Raw, Text, ToolResult
 from ...types.options import Options
 from ..unsupported import Refusals
-from .blocks import is_blank, is_point, with_content
+from .blocks import is_blank, is_kind, is_point, with_content
 
 __all__ = ("NO_CONTENT", "strip_last_text", "system_without_blanks", "without_blanks")
 
@@ -34,6 +35,8 @@ def without_blanks(messages: tuple[Message, ...], refusals: Refusals) -> tuple[M
         blocks = []
         for index, block in enumerate(message.content):
             fixed = _fixed(block, f"{path}[{index}]", refusals)
+            if fixed is None and _is_separator(message.content, index):
+                fixed = block
             if fixed is None:
                 refusals.changed(f"blank text was left out: {path}[{index}]")
             else:
@@ -43,6 +46,16 @@ def without_blanks(messages: tuple[Message, ...], refusals: Refusals) -> tuple[M
         if blocks:
             kept.append(with_content(message, blocks))
     return tuple(kept)
+
+
+def _is_separator(blocks: Sequence[Block], index: int) -> bool:
+    """Return whether white space parts a document from a cache point: the service takes it there (recorded)."""
+    if not 0 < index < len(blocks) - 1 or not is_point(blocks[index + 1]):
+        return False
+    match blocks[index]:
+        case Text(text) | Raw({"text": str(text)}):
+            return bool(text) and is_kind(blocks[index - 1], Document, "document")
+    return False
 
 
 def system_without_blanks(options: Options, refusals: Refusals) -> Options:

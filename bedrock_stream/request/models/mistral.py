@@ -47,12 +47,13 @@ _ROWS: tuple[Row, ...] = (
         images=False,
         max_output=8191,
     ),
-    row(_MISTRAL, "Pixtral Large", "mistral.pixtral", tool_choices=("auto", "any"), max_output=16_000),
+    # Recorded traffic has the ids of other services in it.
+    row(_MISTRAL, "Pixtral Large", "mistral.pixtral", tool_choices=("auto", "any"), tool_id="any", max_output=16_000),
     row(_NEW, "Mistral Large 3", "mistral.mistral-large-3", max_output=32_000),
     row(_NEW, "Ministral 3", "mistral.ministral-3", max_output=8000),
     # Whether it can be told to reason is unknown.
     row(_NEW, "Magistral Small", "mistral.magistral", thinking="unknown", replay="any", max_output=40_000),
-    row(_NEW, "Devstral 2", "mistral.devstral", native_schema=False, max_output=32_000),
+    row(_NEW, "Devstral 2", "mistral.devstral", native_schema=False, tool_id="any", max_output=32_000),
     row(_NEW, "Voxtral", "mistral.voxtral", max_output=8192),
 )
 
