@@ -37,7 +37,7 @@ def stream(model: str, prompt: Prompt, **options: Unpack[CallOptions]) -> Stream
 
     Options for the model:
         `system`: a str, or a list of str, `Text`, `Guarded`, `CachePoint`.
-        `tools`: functions, `Tool`, `SystemTool`, types or dicts. `tool_choice`: `auto`, `any`, `none`, or a tool's name.
+        `tools`: functions, `Tool`, `SystemTool`, types or dicts. `tool_choice`: `auto`, `any`, `none` or a tool's name.
         `max_tokens`, `temperature`, `top_p`, `top_k`, `stop_sequences`.
         `reasoning`: an effort (`none`, `low`, `medium`, `high`, ...) or a budget in tokens. `effort`: the same, as a
         word only.

@@ -105,8 +105,8 @@ class CallOptions(TypedDict, total=False):
     project: str
     """Id of the project that the call is billed to."""
     prompt_cache: bool | Literal["auto"]
-    """True sets cache points after the last tool and the system prompt, for models that cache; `auto` also moves one with
-    the conversation."""
+    """True sets cache points after the last tool and the system prompt, where the model takes them; `auto` also moves
+    one with the conversation."""
     prompt_cache_ttl: str
     """Lifetime of these cache points: `5m` or `1h`."""
     prompt_cache_messages: bool | int
