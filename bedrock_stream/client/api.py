@@ -36,11 +36,16 @@ def stream(model: str, prompt: Prompt, **options: Unpack[CallOptions]) -> Stream
         `prompt`: a str, one `Message`, or a sequence of `Message` or dicts `{"role": ..., "content": ...}`.
 
     Options for the model:
-        `system`: a str, or a list of str, `Text`, `CachePoint`.
-        `tools`: functions, `Tool`, types or dicts. `tool_choice`: `auto`, `any`, `none`, or a tool's name.
+        `system`: a str, or a list of str, `Text`, `Guarded`, `CachePoint`.
+        `tools`: functions, `Tool`, `SystemTool`, types or dicts. `tool_choice`: `auto`, `any`, `none` or a tool's name.
         `max_tokens`, `temperature`, `top_p`, `top_k`, `stop_sequences`.
-        `reasoning`: an effort (`none`, `low`, `medium`, `high`, ...) or a budget in tokens.
+        `reasoning`: an effort (`none`, `low`, `medium`, `high`, ...) or a budget in tokens. `effort`: the same, as a
+        word only.
         `output_schema`: a JSON Schema or a type; the result is in `Response.parsed`.
+        `prompt_cache`: True sets cache points after tools and system prompt; `auto` also in the conversation.
+        `prompt_cache_ttl`: `5m` or `1h`. `prompt_cache_messages`: the index of a message to set a further point after.
+        `unsupported`: `error`, `drop` or `send`, for options that the model is known to refuse.
+        `base_model`: the id of the model behind an opaque id, such as an application inference profile.
 
     Options for the call:
         `api_key`, or `access_key_id` with `secret_access_key` and `session_token`; `region`.
@@ -49,10 +54,9 @@ def stream(model: str, prompt: Prompt, **options: Unpack[CallOptions]) -> Stream
         `use_converse`: True or False to choose the API; left out, the library chooses.
 
     Options for Bedrock:
-        `guardrail`, `performance`, `service_tier`, `request_metadata`, `prompt_variables`, `response_field_paths`,
-        `additional_model_request_fields`, `anthropic_beta`, `anthropic_prompt_cache`, `anthropic_prompt_cache_ttl`,
-        `anthropic_cache_messages`, and `extra`, which is merged into the body as it is. `provider_options` is a dict of
-        any of these.
+        `guardrail`, `performance`, `service_tier`, `project`, `request_metadata`, `prompt_variables`,
+        `response_field_paths`, `additional_model_request_fields`, `anthropic_beta`, and `extra`, which is merged into
+        the body as it is. `provider_options` is a dict of any of these.
 
     Returns a `Stream`. Raises `ConfigurationError` at once for an argument that cannot be used; reading the stream
     raises `ServiceError`, `StreamInterrupted`, `TransportError` and the other classes of `bedrock_stream.errors`.

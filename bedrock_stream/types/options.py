@@ -30,11 +30,11 @@ class CallOptions(TypedDict, total=False):
     system: str | Sequence[str | Text | Guarded | CachePoint | Mapping[str, Any]]
     """System prompt: a str or a list of blocks; a dict is a block in Converse's own format."""
     tools: Sequence[ToolLike]
-    """Tools that the model may call: functions, model classes, `Tool` or dicts."""
+    """Tools that the model may call: functions, model classes, `Tool`, `SystemTool` or dicts."""
     tool_choice: str | Mapping[str, Any]
     """`auto` (the service's default), `any`, `none`, the name of a tool, or a dict in Converse's own format."""
     max_tokens: int
-    """Maximum number of output tokens. Default: the model's own."""
+    """Maximum number of output tokens, including reasoning. Default: the model's own."""
     temperature: float
     """Sampling temperature from 0 to 1. Default: the model's own."""
     top_p: float
@@ -65,13 +65,13 @@ class CallOptions(TypedDict, total=False):
     response_field_paths: Sequence[str]
     """JSON Pointers to native response fields to return in `additional_fields`."""
     anthropic_prompt_cache: bool
-    """True sets cache points after the last tool and the system prompt (Claude only)."""
+    """Another name of `prompt_cache`, for True and False."""
     anthropic_prompt_cache_ttl: str
-    """Lifetime of these cache points: `5m` or `1h`."""
+    """Another name of `prompt_cache_ttl`."""
     anthropic_cache_messages: bool | int
-    """Index of the message after which to set another cache point; True selects the last message."""
+    """Another name of `prompt_cache_messages`."""
     anthropic_beta: Sequence[str]
-    """Names of beta features (Claude only)."""
+    """Names of beta features of Claude models."""
     prompt_variables: Mapping[str, str]
     """Values for the variables of a prompt from Prompt management."""
     guardrail: Mapping[str, Any]
@@ -105,7 +105,8 @@ class CallOptions(TypedDict, total=False):
     project: str
     """Id of the project that the call is billed to."""
     prompt_cache: bool | Literal["auto"]
-    """True sets cache points after the last tool and the system prompt; `auto` also moves one with the conversation."""
+    """True sets cache points after the last tool and the system prompt, where the model takes them; `auto` also moves
+    one with the conversation."""
     prompt_cache_ttl: str
     """Lifetime of these cache points: `5m` or `1h`."""
     prompt_cache_messages: bool | int
