@@ -194,21 +194,24 @@ def test_results_are_alone_where_the_model_wants_it(converse: bool) -> None:
     assert after_calls(both, converse=converse) == [both]
 
 
-def test_claude_gets_documents_in_the_turn_after_the_results_on_converse() -> None:
+def test_claude_gets_documents_right_behind_the_results_in_the_turn_after_on_converse() -> None:
     claude = ModelFacts(family="claude")
-    both = Message.user(result("1"), result("2"), "x", PDF)
+    both = Message.user(result("1"), result("2"), PDF, "x")
     assert after_calls(both, facts=claude) == [both]
     assert after_calls(both, facts=claude, converse=True) == [
         Message.user(result("1"), result("2")),
-        Message.user("x", PDF),
+        Message.user(PDF, "x"),
     ]
+    behind_text = Message.user(result("1"), result("2"), "x", PDF)
+    assert after_calls(behind_text, facts=claude, converse=True) == [behind_text]
 
 
-def test_the_status_is_sent_only_for_errors() -> None:
+def test_the_status_is_sent_only_for_errors_and_in_the_callers_own_blocks() -> None:
     raw = {"toolResult": {"toolUseId": "2", "content": [{"text": "a"}], "status": "success"}}
     turn = Message.user(result("1", "a", status="success"), raw)
     bare = {"toolResult": {"toolUseId": "2", "content": [{"text": "a"}]}}
-    assert after_calls(turn) == [Message.user(result("1", "a"), bare)]
+    assert after_calls(turn) == [Message.user(result("1", "a"), raw)]
+    assert after_calls(turn, facts=ModelFacts(tool_status=False)) == [Message.user(result("1", "a"), bare)]
 
 
 def test_an_error_is_a_text_where_the_model_takes_no_status() -> None:

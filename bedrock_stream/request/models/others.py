@@ -109,7 +109,6 @@ _DEEPSEEK_ROWS: tuple[Row, ...] = (
         thinking="none",
         thinking_default=True,
         thinking_off="never",
-        replay="none",  # its makers: send none of it back
         tools=False,
         tool_choices=(),
         stream_with_tools=False,
