@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from hypothesis import HealthCheck, example, given, note, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bedrock_stream import (
@@ -27,7 +27,7 @@ from bedrock_stream import (
     ToolResult,
 )
 from bedrock_stream.client.reports import Explanation
-from bedrock_stream.errors import BedrockStreamError, ConfigurationError
+from bedrock_stream.errors import ConfigurationError
 from bedrock_stream.testing import Emulator
 from bedrock_stream.testing.service.operations import find_operation
 from bedrock_stream.testing.service.refusal import Refusal
@@ -134,3 +134,65 @@ def validated(explained: Explanation) -> None:
     assert found is not None
     operation, model = found
     operation.read(explained.body, model)
+
+
+@pytest.fixture(scope="module")
+def planner() -> Client:
+    """Return a client that only plans: it opens no connection."""
+    return Client(api_key="key", region="us-east-1")
+
+
+@settings(max_examples=250, deadline=None, derandomize=True, database=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow])
+@given(messages=conversation(), chosen=options(), mode=st.sampled_from(("error", "drop")))
+def test_what_is_sent_to_any_model_is_accepted(
+    planner: Client, messages: list[Message], chosen: dict[str, Any], mode: Any
+) -> None:
+    """With "drop" the same options reach more models: what is left of them must be accepted too."""
+    refused = []
+    for model in ONE_ID_PER_ROW:
+        try:
+            explained = planner.explain(model, messages, **chosen, unsupported=mode)
+        except ConfigurationError:
+            continue
+        try:
+            validated(explained)
+        except Refusal as refusal:
+            if not is_disputed(model, refusal.message):
+                refused.append(f"{model} by {explained.route}: {refusal.message}\n{json.dumps(explained.body)[:2000]}")
+    assert not refused, "\n".join(refused)
+
+
+# A request for each operation that is refused, with the part of the body that is changed behind the library's back.
+BROKEN: dict[str, tuple[str, dict[str, Any], Callable[[dict[str, Any]], None]]] = {
+    "converse": (
+        "amazon.nova-lite-v1:0",
+        {"reasoning": "none", "temperature": 0.5},
+        lambda body: body["inferenceConfig"].update(maxTokens=20_000),
+    ),
+    "invoke": (
+        "anthropic.claude-opus-4-8-v1:0",
+        {"max_tokens": 100},
+        lambda body: body.update(temperature=0.5),
+    ),
+}
+
+
+@pytest.mark.parametrize("route", BROKEN)
+async def test_the_validation_is_that_of_a_running_emulator(route: str, planner: Client, emulator: Emulator) -> None:
+    model, chosen, breaks = BROKEN[route]
+    explained = planner.explain(model, "Hello", **chosen)
+    assert explained.route == route
+    validated(explained)
+    operation = explained.url.rpartition("/")[2]
+    answer = await post(emulator, explained.body, operation, model)
+    assert answer.status == 200
+    breaks(explained.body)
+    with pytest.raises(Refusal) as caught:
+        validated(explained)
+    answer = await post(emulator, explained.body, operation, model)
+    assert answer.error == (caught.value.status, caught.value.code, {"message": caught.value.message})
+
+
+def test_the_sample_reaches_every_row(planner: Client) -> None:
+    for model in ONE_ID_PER_ROW:
+        validated(planner.explain(model, "Hello"))

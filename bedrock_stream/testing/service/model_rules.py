@@ -173,7 +173,7 @@ _GLM = replace(_READING_SCHEMA, fields=_TOOL | _STOP, max_tokens=128_000)
 _GLM_53 = replace(_GLM, fields=_STOP, effort=Effort(("reasoning_effort",), _EFFORTS))
 _DEEPSEEK = replace(_READING_SCHEMA, replay="unsigned", max_tokens=163_840)
 _QWEN = replace(_READING_SCHEMA, result_content=_RESULT_MEDIA, max_tokens=16_384)
-_MISTRAL = replace(_SEEING, results_alone=True, tool_id="mistral", result_content=frozenset({"image", "video"}))
+_MISTRAL = replace(_SEEING, results_alone=True, tool_id="mistral")
 _LLAMA = replace(_SEEING, results_alone=True, additional=frozenset({"top_k"}), max_tokens=8192)
 _WRITER = replace(_SEEING, results_alone=True, fields=frozenset({"status"}), max_tokens=8192)
 _TITAN = replace(_READING, system=False, tools=False)
@@ -212,7 +212,7 @@ _ROWS: tuple[tuple[str, Rules], ...] = (
     (r"openai\.gpt-(5\.6-(sol|terra|luna)|6-(sol|luna)|6\.1-terra)", _GPT),
     (r"openai\.gpt-(6-astra|6\.1-sol)", _GPT_THINKING),
     (r"openai\.gpt-oss-safeguard", replace(_GPT_OSS, fields=_NOTHING, schema="subset", replay="any", max_tokens=None)),
-    (r"openai\.gpt-oss-", _GPT_OSS),
+    (r"openai\.gpt-oss-(20b|120b)", _GPT_OSS),
     (r"xai\.grok-4\.6", _GROK),
     (r"xai\.grok-4\.7", replace(_GROK, schema="subset", max_tokens=524_288)),
     (r"moonshot(ai)?\.kimi-k2-thinking", replace(_KIMI, content=_MEDIA)),
@@ -237,7 +237,8 @@ _ROWS: tuple[tuple[str, Rules], ...] = (
     (r"mistral\.mi(s|x)tral-(7b|8x7b)", replace(_MISTRAL, content=_MEDIA, system=False, tools=False, max_tokens=4096)),
     (r"mistral\.mistral-(large|small)-24", replace(_MISTRAL, content=_MEDIA, fields=_TOOL, max_tokens=8192,
                                                    additional=frozenset({"top_k"}))),
-    (r"mistral\.pixtral", replace(_MISTRAL, fields=_TOOL, turn_content=frozenset({"document"}), max_tokens=16_384)),
+    (r"mistral\.pixtral", replace(_MISTRAL, fields=_TOOL, turn_content=frozenset({"document"}),
+                                   result_content=frozenset({"image"}), max_tokens=16_384)),
     (r"mistral\.mistral-large-3", replace(_MISTRAL, schema="subset", strict=True, max_tokens=32_768)),
     (r"mistral\.devstral", replace(_MISTRAL, strict=True, max_tokens=32_768)),
     (r"mistral\.(ministral-3|magistral|voxtral)", replace(_MISTRAL, schema="subset", strict=True, max_tokens=40_960)),
@@ -252,7 +253,7 @@ _ROWS: tuple[tuple[str, Rules], ...] = (
     (r"ai21\.j2", replace(_READING, system=False, tools=False)),
     (r"ai21\.jamba-instruct", replace(_READING, tools=False)),
     (r"writer\.palmyra-x", replace(_WRITER, content=_MEDIA)),
-    (r"writer\.palmyra-vision", replace(_WRITER, tools=False)),
+    (r"writer\.palmyra-vision", replace(_WRITER, fields=_NOTHING)),
 )  # fmt: skip
 _TABLE = tuple((re.compile(pattern), rules) for pattern, rules in _ROWS)
 
