@@ -52,9 +52,7 @@ def check_last_message(
     return messages
 
 
-def check_thinking_turn(
-    model: Model, messages: tuple[Message, ...], options: Options, refusals: Refusals
-) -> Options:
+def check_thinking_turn(model: Model, messages: tuple[Message, ...], options: Options, refusals: Refusals) -> Options:
     """Return the options, without `reasoning` if the turn whose results are sent has no thinking that may go back.
 
     Claude refuses a budget beside such a turn. Raises `UnsupportedOperation` unless `refusals` drops or sends it.

@@ -132,7 +132,7 @@ class ModelFacts(msgspec.Struct, frozen=True, kw_only=True):
     cache_beside_tools: bool = True
     """Whether a cache point may be in a message with tool calls or tool results."""
     refused_in_results: tuple[str, ...] = ()
-    """Attachments that are refused in tool results though the model takes them elsewhere: `image`, `document`, `video`."""
+    """Attachments that are refused in tool results alone: `image`, `document`, `video`."""
     documents_in_turns: bool = True
     """Whether documents are taken outside tool results."""
     prefill_with_reasoning: bool = True

@@ -91,7 +91,9 @@ _GLM = changed(
     images=False,
     max_output=128_000,
 )
-_GLM_5_3 = changed(_GLM, tool_choices=("auto", "any", "tool"), thinking_default=True, thinking_off="never", efforts=_ALL)
+_GLM_5_3 = changed(
+    _GLM, tool_choices=("auto", "any", "tool"), thinking_default=True, thinking_off="never", efforts=_ALL
+)
 _GLM_ROWS: tuple[Row, ...] = (
     row(_GLM_5_3, "GLM-5.3", "zai.glm-5.3"),
     row(_GLM, "GLM-4.7 and GLM-5", "zai.glm-4.7", "zai.glm-5"),
