@@ -43,6 +43,7 @@ _Turn = tuple[str, str]
 """A role and its text in the prompt."""
 
 _STOPS = {"stop": "end_turn", "length": "max_tokens"}
+_MAX_GEN_LEN = 2048  # of Llama 2 and 3, by the parameter page; Converse takes more
 _IMAGE = "<|image|>"  # the position of an image in the text; its data is in `images`
 # The first character of each special token. A space after it breaks the token.
 _TOKEN_START = re.compile(r"<(?=\|[^\s<|>]+\|>)")
@@ -212,6 +213,8 @@ class Llama(BaseDialect):
         """See `dialects.Native`."""
         if options.tools:
             return "Llama's native format does not support tools"
+        if self._family != "llama4" and (options.max_tokens or 0) > _MAX_GEN_LEN:
+            return f"Llama's native format takes at most {_MAX_GEN_LEN} for max_tokens"
         if options.stop_sequences:
             return "Llama's native format does not support stop_sequences"
         if None in system_texts(options):

@@ -26,7 +26,7 @@ from .http import Headers, Request, build_request, headers_for
 from .models import Model, check_reachable, describe
 from .output_schema import OutputSchema, fit_tools
 from .route import Route, choose_route
-from .supported import check_last_message, check_on_converse, check_options
+from .supported import check_last_message, check_on_converse, check_options, check_thinking_turn
 from .unsupported import Refusals, Unsupported
 from .vendor_fields import with_default_limit, with_vendor_fields
 
@@ -116,12 +116,14 @@ def plan_call(
         check_reachable(described)
     refusals = Refusals(described.id, unsupported)
     caller_options = options
+    messages = read_prompt(prompt)  # it may be an iterator
+    options = check_thinking_turn(described, messages, options, refusals)
     options, output = expand_options(described, options, refusals)
-    messages = check_last_message(described, read_prompt(prompt), refusals)
+    messages = check_last_message(described, messages, options, refusals)
     fallback = None
     if output is not None and output.native and output.can_be_tool(described, options):
         again = partial(plan_call, streaming=streaming, known=known, unsupported=unsupported)
-        fallback = partial(again, model, messages, caller_options, destination)  # a prompt may be an iterator
+        fallback = partial(again, model, messages, caller_options, destination)
     route, body, options = write_body(described, messages, options, refusals)
     dialect = route.dialect
     native = dialect.route == "invoke"

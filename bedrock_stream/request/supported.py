@@ -11,11 +11,13 @@ import msgspec
 
 from ..types.messages import Message, Raw, ToolCall
 from ..types.options import Options
+from .conversation.blocks import is_result
+from .conversation.reasoning import is_replayable
 from .models import Model
 from .reasoning import budget_of, check_reasoning, effort_of, named, reasons, uses_claude_thinking
 from .unsupported import Refusals
 
-__all__ = ("check_last_message", "check_on_converse", "check_options")
+__all__ = ("check_last_message", "check_on_converse", "check_options", "check_thinking_turn")
 
 _MIN_TOP_P = 0.95  # with Claude's thinking
 _DEFAULTS = Options()
@@ -31,17 +33,41 @@ def check_options(model: Model, options: Options, refusals: Refusals) -> Options
     return options
 
 
-def check_last_message(model: Model, messages: tuple[Message, ...], refusals: Refusals) -> tuple[Message, ...]:
+def check_last_message(
+    model: Model, messages: tuple[Message, ...], options: Options, refusals: Refusals
+) -> tuple[Message, ...]:
     """Return the messages, without a last one of the assistant if the model refuses it and `refusals` drops it.
 
     Raises `UnsupportedOperation` for it otherwise.
     """
-    if model.facts.prefill or not messages or messages[-1].role != "assistant" or _is_paused(messages[-1]):
+    facts = model.facts
+    reasoning = options.reasoning not in (None, "none") and not facts.prefill_with_reasoning
+    taken = facts.prefill and not reasoning
+    if taken or not messages or messages[-1].role != "assistant" or _is_paused(messages[-1]):
         return messages
     problem = f"{named(model)} does not take a last message of the assistant (prefill)"
+    problem += " while it reasons" if facts.prefill else ""
     if refusals.drops(f"messages[{len(messages) - 1}]", problem, "end with a message of the user"):
         return messages[:-1]
     return messages
+
+
+def check_thinking_turn(model: Model, messages: tuple[Message, ...], options: Options, refusals: Refusals) -> Options:
+    """Return the options, without `reasoning` if the turn whose results are sent has no thinking that may go back.
+
+    Claude refuses a budget beside such a turn. Raises `UnsupportedOperation` unless `refusals` drops or sends it.
+    """
+    if model.family != "claude" or budget_of(model, options.reasoning) is None:
+        return options
+    last = max((number for number, message in enumerate(messages) if message.role == "assistant"), default=None)
+    if last is None or not any(is_result(block) for message in messages[last + 1 :] for block in message.content):
+        return options
+    if any(is_replayable(block) for block in messages[last].content):
+        return options
+    problem = f"{named(model)} takes no budget while the turn of the tool calls has no signed reasoning"
+    if refusals.drops("reasoning", f"{problem}, messages[{last}]", "omit it until the calls are answered"):
+        return _without(options, "reasoning")
+    return options
 
 
 def check_on_converse(model: Model, options: Options, refusals: Refusals) -> Options:

@@ -131,3 +131,9 @@ class ModelFacts(msgspec.Struct, frozen=True, kw_only=True):
     """Whether Converse takes `stop_sequences`, for models whose native format takes them all the same."""
     cache_beside_tools: bool = True
     """Whether a cache point may be in a message with tool calls or tool results."""
+    refused_in_results: tuple[str, ...] = ()
+    """Attachments that are refused in tool results alone: `image`, `document`, `video`."""
+    documents_in_turns: bool = True
+    """Whether documents are taken outside tool results."""
+    prefill_with_reasoning: bool = True
+    """Whether the last message may be the assistant's while the model reasons (`prefill`: at all)."""

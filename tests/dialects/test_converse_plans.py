@@ -82,7 +82,7 @@ HISTORY = [
         (NOVA, "hi", {"top_k": 5, "stop_sequences": ["x"], "system": ["a", CachePoint()]}),
         (NOVA, "hi", {"output_schema": {"type": "object"}, "max_tokens": 5, "temperature": 0.1, "top_p": 0.2}),
         ("openai.gpt-oss-20b-1:0", HISTORY, {"reasoning": "low"}),
-        ("meta.llama3-8b-instruct-v1:0", HISTORY, {"response_field_paths": ["/a"]}),
+        ("meta.llama3-1-8b-instruct-v1:0", HISTORY, {"response_field_paths": ["/a"]}),
         (CLAUDE, "hi", {"prompt_variables": {"a": "b"}}),
     ],
 )

@@ -194,4 +194,4 @@ def test_a_last_message_of_the_assistant_is_refused_by_models_without_prefill() 
 )
 def test_other_last_messages_pass(known: ModelFacts, messages: list[Message]) -> None:
     model, read = describe(MODEL, known), read_prompt(messages) if messages else ()
-    assert check_last_message(model, read, Refusals(MODEL)) is read
+    assert check_last_message(model, read, Options(), Refusals(MODEL)) is read

@@ -18,9 +18,10 @@ from ..models import Model
 from ..unsupported import Refusals
 from .blocks import all_blocks, call_id, call_name, result_id
 from .checks import check_attachments, check_results, check_sizes, check_turns
+from .content import check_tool_blocks, fit_content
 from .documents import with_document_names
 from .ids import with_safe_ids
-from .points import tidy_points
+from .points import points_apart, tidy_points
 from .reasoning import fit_reasoning
 from .results import fit_status, gather_results, split_results
 from .text import strip_last_text, system_without_blanks, without_blanks
@@ -44,6 +45,8 @@ def normalize_conversation(
     check_turns(messages)
     check_results(messages)
     check_attachments(messages)
+    check_tool_blocks(messages, facts, refusals)
+    messages = fit_content(messages, facts, refusals)
     messages = without_blanks(messages, refusals)
     options = system_without_blanks(options, refusals)
     messages = fit_reasoning(messages, facts, refusals)
@@ -58,6 +61,7 @@ def normalize_conversation(
         options = msgspec.structs.replace(options, tools=tuple(_stubs(messages)))
         refusals.changed("the tools of earlier calls were added, marked as not available: the service requires them")
     messages, options = tidy_points(messages, options, refusals, converse=False)
+    messages = points_apart(messages, facts, refusals)
     if not messages:
         raise ConfigurationError("prompt", "has only blank text or reasoning that is not sent", "add a user message")
     return messages, options
@@ -70,6 +74,7 @@ def finish_for_converse(
     messages = with_document_names(messages, refusals)
     messages = split_results(messages, model.facts, refusals, converse=True)
     messages, options = tidy_points(messages, options, refusals, converse=True)
+    messages = points_apart(messages, model.facts, refusals)
     if options.tool_choice == "none" and options.tools and model.facts.tool_choice_field and uses_tools(messages):
         # Converse has no choice "none", and the tools must stay for the history. The model's own field has it.
         own = options.additional_model_request_fields or {}

@@ -14,11 +14,12 @@ import msgspec
 
 from ...types.media import Document, Video
 from ...types.messages import Block, CachePoint, Message, Raw
+from ...types.model_facts import ModelFacts
 from ...types.options import Options
 from ..unsupported import Refusals
-from .blocks import is_point, is_reasoning, with_content
+from .blocks import call_id, is_point, is_reasoning, result_id, with_content
 
-__all__ = ("has_points", "point_ttl", "tidy_points")
+__all__ = ("has_points", "point_ttl", "points_apart", "tidy_points")
 
 
 def has_points(messages: Sequence[Message], options: Options) -> bool:
@@ -58,6 +59,24 @@ def tidy_points(
         return messages, options
     refusals.changed("cache points were moved or left out where the service refuses them")
     return tidied, msgspec.structs.replace(options, tools=tools, system=system)
+
+
+def points_apart(messages: tuple[Message, ...], facts: ModelFacts, refusals: Refusals) -> tuple[Message, ...]:
+    """Return the messages without cache points beside tool calls and results, for models that refuse them there."""
+    if facts.cache_beside_tools:
+        return messages
+    apart = tuple(_without_points(message) if _has_tool_blocks(message) else message for message in messages)
+    if apart != messages:
+        refusals.changed(f"cache points beside tool calls and results were left out: {facts.name} refuses them there")
+    return apart
+
+
+def _has_tool_blocks(message: Message) -> bool:
+    return any((call_id(block), result_id(block)) != (None, None) for block in message.content)
+
+
+def _without_points(message: Message) -> Message:
+    return with_content(message, [block for block in message.content if not is_point(block)])
 
 
 def _tidy_list(items: Sequence[Any]) -> tuple[Any, ...]:

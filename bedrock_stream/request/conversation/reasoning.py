@@ -13,7 +13,7 @@ from ...types.model_facts import ModelFacts, Replay
 from ..unsupported import Refusals
 from .blocks import is_reasoning, with_content
 
-__all__ = ("fit_reasoning",)
+__all__ = ("fit_reasoning", "is_replayable")
 
 _Form: TypeAlias = Literal["signed", "unsigned", "redacted", "unknown"]
 
@@ -43,6 +43,11 @@ def fit_reasoning(messages: tuple[Message, ...], facts: ModelFacts, refusals: Re
         if blocks:
             kept.append(with_content(message, blocks))
     return tuple(kept)
+
+
+def is_replayable(block: Block) -> bool:
+    """Return whether a block is reasoning that Claude takes back."""
+    return is_reasoning(block) and _form(block) in _TAKEN["signed"]
 
 
 def _form(block: Block) -> _Form:

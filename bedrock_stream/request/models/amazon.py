@@ -35,6 +35,7 @@ _NOVA_2 = changed(
     reasoning_beside={"type": "enabled"},
     excluded_at_high=("max_tokens", "temperature", "top_p", "top_k"),
     replay="unsigned",
+    prefill_with_reasoning=False,
     max_output=65_535,
 )
 

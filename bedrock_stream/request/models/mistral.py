@@ -44,11 +44,21 @@ _ROWS: tuple[Row, ...] = (
         "mistral.mistral-large-2407",
         "mistral.mistral-small-2402",
         tool_choices=("auto", "any"),
+        top_k=None,
         images=False,
         max_output=8191,
     ),
-    # Recorded traffic has the ids of other services in it.
-    row(_MISTRAL, "Pixtral Large", "mistral.pixtral", tool_choices=("auto", "any"), tool_id="any", max_output=16_000),
+    # It takes documents in tool results only, and images everywhere else. Recorded traffic has ids of other services.
+    row(
+        _MISTRAL,
+        "Pixtral Large",
+        "mistral.pixtral",
+        tool_choices=("auto", "any"),
+        tool_id="any",
+        refused_in_results=("image", "video"),
+        documents_in_turns=False,
+        max_output=16_000,
+    ),
     row(_NEW, "Mistral Large 3", "mistral.mistral-large-3", max_output=32_000),
     row(_NEW, "Ministral 3", "mistral.ministral-3", max_output=8000),
     # Whether it can be told to reason is unknown.

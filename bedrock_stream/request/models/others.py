@@ -45,6 +45,7 @@ _GROK_ROWS: tuple[Row, ...] = (
 _KIMI = changed(
     _OTHER,
     family="kimi",
+    refused_in_results=("image", "document", "video"),
     thinking="effort",
     efforts=("low", "high", "max"),
     reasoning_path=_EFFORT,
@@ -58,7 +59,14 @@ _KIMI = changed(
 _K3 = changed(_KIMI, thinking_default=True, thinking_off="never", replay="redacted", min_max_tokens=16)
 _K3_1 = changed(_K3, thinking_off="none", efforts=_ALL, max_output=131_072)
 _KIMI_ROWS: tuple[Row, ...] = (
-    row(_KIMI, "Kimi K2 Thinking", "moonshotai.kimi-k2-thinking", "moonshot.kimi-k2-thinking", thinking_default=True),
+    row(
+        _KIMI,
+        "Kimi K2 Thinking",
+        "moonshotai.kimi-k2-thinking",
+        "moonshot.kimi-k2-thinking",
+        thinking_default=True,
+        images=False,
+    ),
     row(_KIMI, "Kimi K2.5", "moonshotai.kimi-k2.5"),
     row(_K3_1, "Kimi K3.1", "moonshotai.kimi-k3.1"),
     row(_K3, "Kimi K3", "moonshotai.kimi-k3", temperature="none", top_p=False, max_output=131_072),
@@ -70,6 +78,7 @@ _KIMI_ROWS: tuple[Row, ...] = (
 _GLM = changed(
     _OTHER,
     family="glm",
+    tool_choices=("auto", "any"),
     thinking="effort",
     efforts=("high",),
     reasoning_path=_EFFORT,
@@ -79,9 +88,12 @@ _GLM = changed(
     strict_tools=True,
     schema_contains=False,
     replay="unsigned",
+    images=False,
     max_output=128_000,
 )
-_GLM_5_3 = changed(_GLM, thinking_default=True, thinking_off="never", efforts=_ALL)
+_GLM_5_3 = changed(
+    _GLM, tool_choices=("auto", "any", "tool"), thinking_default=True, thinking_off="never", efforts=_ALL
+)
 _GLM_ROWS: tuple[Row, ...] = (
     row(_GLM_5_3, "GLM-5.3", "zai.glm-5.3"),
     row(_GLM, "GLM-4.7 and GLM-5", "zai.glm-4.7", "zai.glm-5"),
@@ -129,6 +141,7 @@ _DEEPSEEK_ROWS: tuple[Row, ...] = (
 _QWEN = changed(
     _OTHER,
     family="qwen",
+    refused_in_results=("image", "document", "video"),
     top_k=("top_k",),
     leading_assistant=True,
     native_schema=True,
@@ -184,7 +197,7 @@ _NANO = changed(
 )
 _NEMOTRON_ROWS: tuple[Row, ...] = (
     row(_NANO, "Nemotron Nano", "nvidia.nemotron-nano", max_output=8192),
-    row(_NEMOTRON, "Nemotron Super", "nvidia.nemotron-super", images=False, max_output=32_768),
+    row(_NEMOTRON, "Nemotron Super", "nvidia.nemotron-super", images=False, max_output=32_000),
 )
 
 _GEMMA = changed(

@@ -68,6 +68,9 @@ def milder(newest: ModelFacts, others: Sequence[ModelFacts]) -> ModelFacts:
         "max_output": None,
         "count_tokens": None,
         "excluded_at_high": (),
+        "refused_in_results": tuple(
+            kind for kind in newest.refused_in_results if all(kind in facts.refused_in_results for facts in others)
+        ),
     }
     caching = [facts for facts in others if facts.cache]
     changes |= {name: any(getattr(facts, name) for facts in caching) for name in _CACHING if caching}
@@ -96,10 +99,12 @@ _TAKEN = (
     "forced_with_budget",
     "tool_status",
     "prefill",
+    "prefill_with_reasoning",
     "leading_assistant",
     "final_white_space",
     "images",
     "documents",
+    "documents_in_turns",
     "video",
     "citations",
     "s3_images",

@@ -14,7 +14,7 @@ from .refusal import MODEL_ERROR_PREFIX, invalid, unsupported
 
 __all__ = ("check_attachments", "check_content")
 
-_MAX_IMAGES, _MAX_DOCUMENTS = 20, 5  # in one request
+_MAX_IMAGES, _MAX_DOCUMENTS = 20, 5  # in one message, by the service model
 # The documentation does not name the underscore, but the service takes it.
 _DOCUMENT_NAME = re.compile(r"(?!.*\s\s)[a-zA-Z0-9_\s()\[\]-]{1,200}")
 
@@ -68,10 +68,10 @@ def check_attachments(body: dict[str, Any]) -> None:
                 f"A text block is required beside the document blocks at messages.{position}.content. "
                 "Add a text block to the message and try again."
             )
-    if sum(1 for _ in _attached(messages, "image")) > _MAX_IMAGES:
+    if any(sum(1 for _ in _attached([message], "image")) > _MAX_IMAGES for message in messages):
         raise invalid(f"{MODEL_ERROR_PREFIX}messages: too many images: image_count > {_MAX_IMAGES}")
     names = [document["name"] for document in _attached(messages, "document")]
-    if len(names) > _MAX_DOCUMENTS:
+    if any(sum(1 for _ in _attached([message], "document")) > _MAX_DOCUMENTS for message in messages):
         raise invalid(f"You can't include more than {_MAX_DOCUMENTS} documents in a request.")
     # The names of earlier turns and of tool results count too.
     if len(set(names)) < len(names):

@@ -167,13 +167,17 @@ _KIMI_3 = replace(
     effort=Effort(("reasoning_effort",), ("low", "high", "max")),
 )  # fmt: skip
 _KIMI_31 = replace(
-    _KIMI, cache="no field", max_tokens=131_072, effort=Effort(("reasoning_effort",), ("none", *_EFFORTS))
+    _KIMI,
+    cache="no field",
+    min_tokens=16,
+    max_tokens=131_072,
+    effort=Effort(("reasoning_effort",), ("none", *_EFFORTS)),
 )
 _GLM = replace(_READING_SCHEMA, fields=_TOOL | _STOP, max_tokens=128_000)
 _GLM_53 = replace(_GLM, fields=_STOP, effort=Effort(("reasoning_effort",), _EFFORTS))
 _DEEPSEEK = replace(_READING_SCHEMA, replay="unsigned", max_tokens=163_840)
 _QWEN = replace(_READING_SCHEMA, result_content=_RESULT_MEDIA, max_tokens=16_384)
-_MISTRAL = replace(_SEEING, results_alone=True, tool_id="mistral", result_content=frozenset({"image", "video"}))
+_MISTRAL = replace(_SEEING, results_alone=True, tool_id="mistral")
 _LLAMA = replace(_SEEING, results_alone=True, additional=frozenset({"top_k"}), max_tokens=8192)
 _WRITER = replace(_SEEING, results_alone=True, fields=frozenset({"status"}), max_tokens=8192)
 _TITAN = replace(_READING, system=False, tools=False)
@@ -208,11 +212,11 @@ _ROWS: tuple[tuple[str, Rules], ...] = (
     (r"amazon\.nova-2-(lite|pro)", _NOVA_2),
     (r"amazon\.titan-text-lite", replace(_TITAN, max_tokens=4000)),
     (r"amazon\.titan-text-express", replace(_TITAN, max_tokens=8000)),
-    (r"amazon\.titan-text", replace(_TITAN, max_tokens=32_000)),
+    (r"amazon\.titan-text", replace(_TITAN, content=_MEDIA | {"document"}, max_tokens=32_000)),
     (r"openai\.gpt-(5\.6-(sol|terra|luna)|6-(sol|luna)|6\.1-terra)", _GPT),
     (r"openai\.gpt-(6-astra|6\.1-sol)", _GPT_THINKING),
     (r"openai\.gpt-oss-safeguard", replace(_GPT_OSS, fields=_NOTHING, schema="subset", replay="any", max_tokens=None)),
-    (r"openai\.gpt-oss-", _GPT_OSS),
+    (r"openai\.gpt-oss-(20b|120b)", _GPT_OSS),
     (r"xai\.grok-4\.6", _GROK),
     (r"xai\.grok-4\.7", replace(_GROK, schema="subset", max_tokens=524_288)),
     (r"moonshot(ai)?\.kimi-k2-thinking", replace(_KIMI, content=_MEDIA)),
@@ -232,27 +236,28 @@ _ROWS: tuple[tuple[str, Rules], ...] = (
     (r"minimax\.minimax-m2", replace(_READING_SCHEMA, max_tokens=8192)),
     (r"nvidia\.nemotron-nano", replace(_SEEING_SCHEMA, fields=_STOP, max_tokens=8192)),
     (r"nvidia\.nemotron-super", replace(_READING, max_tokens=32_000)),
-    (r"google\.gemma-3-4b", replace(_SEEING, fields=_STOP, max_tokens=8192)),
-    (r"google\.gemma-3", replace(_SEEING_SCHEMA, fields=_STOP, max_tokens=8192)),
+    (r"google\.gemma-3-4b", replace(_SEEING, fields=_STOP, max_tokens=8000)),
+    (r"google\.gemma-3", replace(_SEEING_SCHEMA, fields=_STOP, max_tokens=8000)),
     (r"mistral\.mi(s|x)tral-(7b|8x7b)", replace(_MISTRAL, content=_MEDIA, system=False, tools=False, max_tokens=4096)),
     (r"mistral\.mistral-(large|small)-24", replace(_MISTRAL, content=_MEDIA, fields=_TOOL, max_tokens=8192,
                                                    additional=frozenset({"top_k"}))),
-    (r"mistral\.pixtral", replace(_MISTRAL, fields=_TOOL, turn_content=frozenset({"document"}), max_tokens=16_384)),
-    (r"mistral\.mistral-large-3", replace(_MISTRAL, schema="subset", strict=True, max_tokens=32_768)),
+    (r"mistral\.pixtral", replace(_MISTRAL, fields=_TOOL, turn_content=frozenset({"document"}),
+                                   result_content=frozenset({"image"}), max_tokens=16_000)),
+    (r"mistral\.mistral-large-3", replace(_MISTRAL, schema="subset", strict=True, max_tokens=32_000)),
     (r"mistral\.devstral", replace(_MISTRAL, strict=True, max_tokens=32_768)),
     (r"mistral\.(ministral-3|magistral|voxtral)", replace(_MISTRAL, schema="subset", strict=True, max_tokens=40_960)),
     (r"meta\.llama(2-|3-(8b|70b))", replace(_LLAMA, content=_MEDIA, tools=False, max_tokens=2048)),
-    (r"meta\.llama3-[13]-", replace(_LLAMA, fields=_ANY_TOOL)),
+    (r"meta\.llama3-[13]-", replace(_LLAMA, content=_MEDIA, fields=_ANY_TOOL)),
     (r"meta\.llama3-2-(1b|3b)", replace(_LLAMA, content=_MEDIA, tools=False)),
     (r"meta\.llama3-2-(11b|90b)", replace(_LLAMA, fields=_ANY_TOOL)),
-    (r"meta\.llama4", replace(_LLAMA, fields=_ANY_TOOL, result_content=_VIDEO)),
-    (r"cohere\.command-r", replace(_READING, fields=_ANY_TOOL, max_tokens=4096)),
+    (r"meta\.llama4", replace(_LLAMA, fields=_ANY_TOOL, result_content=_VIDEO, max_tokens=8000)),
+    (r"cohere\.command-r", replace(_READING, fields=_ANY_TOOL, max_tokens=4000)),
     (r"cohere\.command-(light-)?text", replace(_READING, system=False, tools=False, max_tokens=4096)),
     (r"ai21\.jamba-1-5", replace(_READING, fields=_TOOL, max_tokens=4096)),
     (r"ai21\.j2", replace(_READING, system=False, tools=False)),
     (r"ai21\.jamba-instruct", replace(_READING, tools=False)),
     (r"writer\.palmyra-x", replace(_WRITER, content=_MEDIA)),
-    (r"writer\.palmyra-vision", replace(_WRITER, tools=False)),
+    (r"writer\.palmyra-vision", replace(_WRITER, fields=_NOTHING)),
 )  # fmt: skip
 _TABLE = tuple((re.compile(pattern), rules) for pattern, rules in _ROWS)
 

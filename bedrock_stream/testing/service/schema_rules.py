@@ -12,8 +12,8 @@ __all__ = ("check_schema", "parse_schema")
 
 # `minLength` and `maxLength` pass, though the documentation says that they do not.
 _REFUSED = ("exclusiveMaximum", "exclusiveMinimum", "maxItems", "maximum", "minimum", "multipleOf")
-# Lookaround, backreferences and escaped digits are refused.
-_PATTERN = re.compile(r"\(\?[=!<]|\\\d|\\d")
+# Lookaround, backreferences and escaped digits are refused; character classes such as `\d` are not.
+_PATTERN = re.compile(r"\(\?[=!<]|\\\d")
 _SCHEMAS = ("properties", "$defs", "definitions")
 _LISTS = ("allOf", "anyOf", "oneOf", "prefixItems")
 

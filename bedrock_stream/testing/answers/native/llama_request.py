@@ -17,7 +17,7 @@ from ...service.refusal import Refusal, extraneous, invalid
 __all__ = ("read",)
 
 _KEYS = frozenset({"max_gen_len", "prompt", "temperature", "top_p", "amazon-bedrock-guardrailConfig"})
-_VISION_MODELS = ("llama3-2-11b", "llama3-2-90b", "llama4")
+_TEXT_MODELS = ("llama2", "llama3-8b", "llama3-70b", "llama3-1", "llama3-2-1b", "llama3-2-3b", "llama3-3")
 _MAX_TOKENS = {"llama4": 8192}
 _DEFAULT_MAX_TOKENS = 2048  # Llama 2 and 3
 # Llama 3 and 4: the role, then the text up to the end of the turn or of the prompt.
@@ -35,8 +35,8 @@ def read(body: dict[str, Any], model: str) -> dict[str, Any]:
     """Validate a body and return the Converse body of the same conversation. Raises `Refusal`."""
     name = maker_of(model)[1]
     for key in body:
-        # An ARN does not tell whether the model takes images, so they are accepted.
-        if key not in _KEYS and not (key == "images" and (not name or name.startswith(_VISION_MODELS))):
+        # An ARN or an unknown name does not tell whether the model takes images, so they are accepted.
+        if key not in _KEYS and (key != "images" or name.startswith(_TEXT_MODELS)):
             raise extraneous(key)
     if "prompt" not in body:
         raise _malformed("#: required key [prompt] not found")

@@ -1,0 +1,88 @@
+"""Blocks that a model does not take: images, documents, videos, citations, and tool blocks where it has no tools."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from ...errors import UnsupportedOperation
+from ...types.media import Document, Image, Video
+from ...types.messages import Block, Message, Raw, ToolResult
+from ...types.model_facts import ModelFacts
+from ..unsupported import Refusals
+from .blocks import all_blocks, call_id, result_id, with_content
+
+__all__ = ("check_tool_blocks", "fit_content")
+
+_KINDS: dict[str, type] = {"image": Image, "document": Document, "video": Video}
+_OMIT = "remove it, or use a model that takes it"
+
+
+def fit_content(messages: tuple[Message, ...], facts: ModelFacts, refusals: Refusals) -> tuple[Message, ...]:
+    """Return the messages without the attachments that the model refuses and `refusals` drops.
+
+    Raises `UnsupportedOperation` for them otherwise.
+    """
+    taken = {"image": facts.images, "document": facts.documents, "video": facts.video}
+    refused = {kind for kind, is_taken in taken.items() if not is_taken}
+    in_turns = refused if facts.documents_in_turns else {*refused, "document"}
+    in_results = refused.union(facts.refused_in_results)
+    if not in_turns and not in_results:
+        return messages
+    fitted = []
+    for number, message in enumerate(messages):
+        path = f"messages[{number}].content"
+        blocks: list[Any] = []
+        for index, block in _kept(message.content, path, in_turns, facts, refusals):
+            blocks.append(_fit_result(block, f"{path}[{index}]", in_results, facts, refusals))
+        if blocks:
+            fitted.append(with_content(message, blocks))
+    return tuple(fitted)
+
+
+def check_tool_blocks(messages: Sequence[Message], facts: ModelFacts, refusals: Refusals) -> None:
+    """Raise `UnsupportedOperation` for calls and results in the history of a model without tools."""
+    if facts.tools or refusals.mode == "send":
+        return
+    for path, block in all_blocks(messages):
+        if (call_id(block), result_id(block)) != (None, None):
+            problem = f"{facts.name} has no tools, so it takes no tool calls or results"
+            raise UnsupportedOperation(path, problem, "use a model with tools, or write them as text")
+
+
+def _fit_result(block: Block, path: str, refused: set[str], facts: ModelFacts, refusals: Refusals) -> Block:
+    """Return a block, without the attachments in a tool result that are not taken there."""
+    match block:
+        case ToolResult(content=items):
+            kept = tuple(item for _, item in _kept(items, f"{path}.content", refused, facts, refusals))
+            if len(kept) < len(items):
+                return ToolResult(block.id, kept, status=block.status, kind=block.kind)
+        case Raw({"toolResult": {"content": list(items)} as result}):
+            kept = tuple(item for _, item in _kept(items, f"{path}.content", refused, facts, refusals))
+            if len(kept) < len(items):
+                return Raw({**block.value, "toolResult": {**result, "content": list(kept)}})
+    return block
+
+
+def _kept(
+    items: Sequence[Any], path: str, refused: set[str], facts: ModelFacts, refusals: Refusals
+) -> Iterator[tuple[int, Any]]:
+    for index, item in enumerate(items):
+        kind = _kind(item)
+        place = " there" if kind in refused and _is_taken(kind, facts) else ""
+        if kind not in refused or not refusals.drops(
+            f"{path}[{index}]", f"{facts.name} takes no {kind}s{place}", _OMIT
+        ):
+            yield index, item
+
+
+def _is_taken(kind: str | None, facts: ModelFacts) -> bool:
+    return {"image": facts.images, "document": facts.documents, "video": facts.video}[kind or "image"]
+
+
+def _kind(item: Any) -> str | None:
+    wire = item.value if isinstance(item, Raw) else item
+    for kind, type_ in _KINDS.items():
+        if isinstance(item, type_) or (isinstance(wire, dict) and kind in wire):
+            return kind
+    return None
