@@ -52,6 +52,12 @@ def test_attachments_are_sent_with_send() -> None:
     assert "image" in shown.body["messages"][0]["content"][1]
 
 
+def test_attachments_in_the_callers_own_blocks_pass() -> None:
+    wire = {"image": {"format": "png", "source": {"bytes": "iVBORw0KGgo="}}}
+    shown = explained("zai.glm-5", [{"role": "user", "content": [{"text": "Hi"}, wire]}])
+    assert shown.body["messages"][0]["content"][1] == wire
+
+
 def test_nova_gets_no_cache_point_beside_tool_results() -> None:
     prompt = [*answered("A")[:2], Message("user", [ToolResult("abcdefghi", "A"), CachePoint()])]
     shown = explained("amazon.nova-pro-v1:0", prompt, tools=[LOOK])

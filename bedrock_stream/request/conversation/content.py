@@ -1,13 +1,18 @@
-"""Blocks that a model does not take: images, documents, videos, citations, and tool blocks where it has no tools."""
+"""Blocks that a model does not take: images, documents and videos, and tool blocks where it has no tools.
+
+Attachments in the caller's own blocks (`Raw`, dicts of the wire) always pass: the service decides.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+import msgspec
+
 from ...errors import UnsupportedOperation
 from ...types.media import Document, Image, Video
-from ...types.messages import Block, Message, Raw, ToolResult
+from ...types.messages import Block, Message, ToolResult
 from ...types.model_facts import ModelFacts
 from ..unsupported import Refusals
 from .blocks import all_blocks, call_id, result_id, with_content
@@ -52,16 +57,10 @@ def check_tool_blocks(messages: Sequence[Message], facts: ModelFacts, refusals: 
 
 def _fit_result(block: Block, path: str, refused: set[str], facts: ModelFacts, refusals: Refusals) -> Block:
     """Return a block, without the attachments in a tool result that are not taken there."""
-    match block:
-        case ToolResult(content=items):
-            kept = tuple(item for _, item in _kept(items, f"{path}.content", refused, facts, refusals))
-            if len(kept) < len(items):
-                return ToolResult(block.id, kept, status=block.status, kind=block.kind)
-        case Raw({"toolResult": {"content": list(items)} as result}):
-            kept = tuple(item for _, item in _kept(items, f"{path}.content", refused, facts, refusals))
-            if len(kept) < len(items):
-                return Raw({**block.value, "toolResult": {**result, "content": list(kept)}})
-    return block
+    if not isinstance(block, ToolResult):
+        return block
+    kept = tuple(item for _, item in _kept(block.content, f"{path}.content", refused, facts, refusals))
+    return block if len(kept) == len(block.content) else msgspec.structs.replace(block, content=kept)
 
 
 def _kept(
@@ -81,8 +80,4 @@ def _is_taken(kind: str | None, facts: ModelFacts) -> bool:
 
 
 def _kind(item: Any) -> str | None:
-    wire = item.value if isinstance(item, Raw) else item
-    for kind, type_ in _KINDS.items():
-        if isinstance(item, type_) or (isinstance(wire, dict) and kind in wire):
-            return kind
-    return None
+    return next((kind for kind, type_ in _KINDS.items() if isinstance(item, type_)), None)

@@ -241,10 +241,11 @@ _ROWS: tuple[tuple[str, Rules], ...] = (
     (r"mistral\.mi(s|x)tral-(7b|8x7b)", replace(_MISTRAL, content=_MEDIA, system=False, tools=False, max_tokens=4096)),
     (r"mistral\.mistral-(large|small)-24", replace(_MISTRAL, content=_MEDIA, fields=_TOOL, max_tokens=8192,
                                                    additional=frozenset({"top_k"}))),
-    (r"mistral\.pixtral", replace(_MISTRAL, fields=_TOOL, turn_content=frozenset({"document"}),
+    # Recorded conversations with Pixtral and Devstral have ids of other forms.
+    (r"mistral\.pixtral", replace(_MISTRAL, fields=_TOOL, tool_id=None, turn_content=frozenset({"document"}),
                                    result_content=frozenset({"image"}), max_tokens=16_000)),
     (r"mistral\.mistral-large-3", replace(_MISTRAL, schema="subset", strict=True, max_tokens=32_000)),
-    (r"mistral\.devstral", replace(_MISTRAL, strict=True, max_tokens=32_768)),
+    (r"mistral\.devstral", replace(_MISTRAL, tool_id=None, strict=True, max_tokens=32_768)),
     (r"mistral\.(ministral-3|magistral|voxtral)", replace(_MISTRAL, schema="subset", strict=True, max_tokens=40_960)),
     (r"meta\.llama(2-|3-(8b|70b))", replace(_LLAMA, content=_MEDIA, tools=False, max_tokens=2048)),
     (r"meta\.llama3-[13]-", replace(_LLAMA, content=_MEDIA, fields=_ANY_TOOL)),
