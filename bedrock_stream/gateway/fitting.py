@@ -1,7 +1,7 @@
 """Fits a request to what the model takes, where the client cannot know better. Every change is noted in a sentence.
 
 Options that a model refuses are left out by the library itself (`unsupported="drop"`). This module handles what only
-OpenAI's API has, and what its clients do to a conversation.
+OpenAI's API has, what its clients do to a conversation, and attachments, which must not be left out.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ from typing import Any, Literal, TypeAlias
 import msgspec
 
 from ..errors import ConfigurationError
+from ..request.conversation import fit_content
+from ..request.unsupported import Refusals
 from ..types.messages import CachePoint, Message, Reasoning, Text, ToolCall, ToolResult
 from ..types.model_facts import ModelFacts
 from ..types.options import read_options
@@ -53,6 +55,13 @@ class Fitting:
     def __init__(self, facts: ModelFacts) -> None:
         self.facts = facts
         self.notes: list[str] = []
+
+    def check_attachments(self, messages: Sequence[Message]) -> None:
+        """Raise `UnsupportedOperation` for attachments that the model refuses.
+
+        They are not left out: the answer would be wrong without them.
+        """
+        fit_content(tuple(messages), self.facts, Refusals(self.facts.name))
 
     def reasoning(self, effort: str | None, messages: Sequence[Message]) -> str | None:
         """Return the reasoning effort; None if the conversation does not allow reasoning."""

@@ -120,6 +120,7 @@ def build_call(request: ChatRequest, model: str, facts: ModelFacts, caching: Cac
         tools = list(_tools(request.tools or ()))
         own_points = _has_points(messages, system, tools)
         fitting = Fitting(facts)
+        fitting.check_attachments(messages)
         messages, system, tools = fitting.cache_points(messages, system, tools)
         options = _options(request, messages, fitting)
         if not own_points:  # the client's own cache points take the place of the gateway's

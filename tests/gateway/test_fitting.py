@@ -71,6 +71,16 @@ async def gateway(emulator: Emulator, facts: ModelFacts = BUDGET, **options: Any
         yield ai
 
 
+async def test_an_image_is_an_error_and_not_left_out_where_the_model_takes_none(emulator: Emulator) -> None:
+    image: Any = {"type": "image_url", "image_url": {"url": data_url("image/png", PNG)}}
+    asked: Any = {"role": "user", "content": [{"type": "text", "text": "What is this?"}, image]}
+    async with gateway(emulator, ModelFacts(name="Blind", images=False)) as ai:
+        with pytest.raises(openai.BadRequestError, match="Blind takes no images") as caught:
+            await ai.chat.completions.create(model=CLAUDE, messages=[asked])
+    assert caught.value.param == "messages"
+    assert not emulator.requests
+
+
 # ------------------------------------------------------------------------------------------------------------ reasoning
 
 THOUGHT = [{"type": "reasoning.text", "text": "Hm.", "signature": "sig"}]

@@ -26,7 +26,7 @@ from .reasoning import fit_reasoning
 from .results import fit_status, gather_results, split_results
 from .text import strip_last_text, system_without_blanks, without_blanks
 
-__all__ = ("check_sizes", "finish_for_converse", "normalize_conversation", "uses_tools")
+__all__ = ("check_sizes", "finish_for_converse", "fit_content", "normalize_conversation", "uses_tools")
 
 
 def uses_tools(messages: Sequence[Message]) -> bool:
