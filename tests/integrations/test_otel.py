@@ -63,7 +63,7 @@ NOVA = "amazon.nova-lite-v1:0"
 SONNET_4 = "anthropic.claude-sonnet-4-20250514-v1:0"
 CLAUDE = "us.anthropic.claude-sonnet-4-5-20250929-v1:0"
 CAPTURE_CONTENT = "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"
-QUICK = Timeouts(first_event=0.1, idle=0.1)
+LIMITS = {"FirstEventTimeout": Timeouts(first_event=0.1), "IdleTimeout": Timeouts(idle=0.1)}
 
 
 class Scope:
@@ -284,7 +284,7 @@ async def test_a_failure_ends_the_span_once_with_its_error_type(
     emulator: Emulator, client: Client, scope: Scope, steps: Any, kind: str, status: int | None, description: str
 ) -> None:
     emulator.script(*steps)
-    stream = client.stream(NOVA, "Hello", timeouts=QUICK)
+    stream = client.stream(NOVA, "Hello", timeouts=LIMITS.get(kind))
     with pytest.raises(errors.BedrockStreamError):
         await stream.response()
     await stream.aclose()
