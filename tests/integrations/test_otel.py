@@ -284,7 +284,7 @@ async def test_a_failure_ends_the_span_once_with_its_error_type(
     emulator: Emulator, client: Client, scope: Scope, steps: Any, kind: str, status: int | None, description: str
 ) -> None:
     emulator.script(*steps)
-    stream = client.stream(NOVA, "Hello", timeouts=LIMITS.get(kind))
+    stream = client.stream(NOVA, "Hello", timeouts=LIMITS.get(kind, Timeouts()))
     with pytest.raises(errors.BedrockStreamError):
         await stream.response()
     await stream.aclose()
