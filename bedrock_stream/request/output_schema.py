@@ -19,6 +19,7 @@ from ..types.options import Options
 from ..types.response import Response
 from ..types.tools import Tool, read_foreign
 from .models import Model
+from .reasoning import reasons
 from .schema_subset import fit_schema, inline_definitions
 from .unsupported import Refusals
 
@@ -184,9 +185,7 @@ def _reasons(model: Model, options: Options) -> bool:
         if value is not None:
             word = value.get("type") or value.get("effort") if isinstance(value, dict) else value
             return word not in ("disabled", "none")
-    if options.reasoning is None:
-        return model.facts.thinking_default
-    return options.reasoning != "none" or model.facts.thinking_off == "never"
+    return reasons(model, options)
 
 
 def _uses_native_format(model: Model, options: Options) -> bool:

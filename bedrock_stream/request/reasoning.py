@@ -6,6 +6,7 @@ the same fields: Converse in `additionalModelRequestFields`, a native body at it
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -15,7 +16,10 @@ from ..types.options import Options
 from .models import Model
 from .unsupported import Refusals
 
-__all__ = ("budget_of", "check_reasoning", "effort_of", "named", "reasoning_fields", "reasons", "uses_claude_thinking")
+__all__ = (
+    "budget_of", "check_reasoning", "effort_of", "named", "nested", "reasoning_fields", "reasons",
+    "uses_claude_thinking",
+)  # fmt: skip
 
 _MIN_BUDGET = 1024  # tokens; Claude refuses smaller budgets
 # Tokens for each effort, for the versions of Claude that know budgets only.
@@ -32,7 +36,7 @@ def reasons(model: Model, options: Options) -> bool:
     """Return whether the model reasons in this call, as far as `reasoning` and its own default say."""
     if options.reasoning is None:
         return model.facts.thinking_default
-    return options.reasoning != "none"
+    return options.reasoning != "none" or model.facts.thinking_off == "never"
 
 
 def uses_claude_thinking(model: Model, options: Options) -> bool:
@@ -168,7 +172,11 @@ def _none_fields(model: Model) -> dict[str, Any]:
 
 def _effort_fields(model: Model, members: dict[str, Any]) -> dict[str, Any]:
     """Return members in the object that the effort is in."""
-    fields = members
-    for name in reversed(model.facts.reasoning_path[:-1]):
+    return nested(model.facts.reasoning_path[:-1], members)
+
+
+def nested(names: Sequence[str], fields: dict[str, Any]) -> dict[str, Any]:
+    """Return fields inside objects of these names, the outermost first."""
+    for name in reversed(names):
         fields = {name: fields}
     return fields

@@ -14,7 +14,7 @@ import msgspec
 
 from ..types.options import Options
 from .models import Model
-from .reasoning import reasoning_fields
+from .reasoning import nested, reasoning_fields
 
 __all__ = ("with_default_limit", "with_vendor_fields")
 
@@ -44,10 +44,7 @@ def _top_k(model: Model, value: int) -> dict[str, Any]:
     # `inferenceConfig` of Converse has no top_k, so each family has a field of its own for it. Without a known field
     # the option comes here only with unsupported="send": under the name that most models use.
     *parents, name = model.facts.top_k or ("top_k",)
-    fields: dict[str, Any] = {name: value}
-    for parent in reversed(parents):
-        fields = {parent: fields}
-    return fields
+    return nested(parents, {name: value})
 
 
 def _merged(fields: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:

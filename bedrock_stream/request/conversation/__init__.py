@@ -16,7 +16,7 @@ from ...types.options import Options
 from ...types.tools import Tool
 from ..models import Model
 from ..unsupported import Refusals
-from .blocks import all_blocks, call_id, call_name, result_id
+from .blocks import all_blocks, call_name, is_tool_block
 from .checks import check_attachments, check_results, check_sizes, check_turns
 from .content import check_tool_blocks, fit_content
 from .documents import with_document_names
@@ -31,7 +31,7 @@ __all__ = ("check_sizes", "finish_for_converse", "fit_content", "normalize_conve
 
 def uses_tools(messages: Sequence[Message]) -> bool:
     """Return whether the history contains tool calls or results."""
-    return any(True for _, block in all_blocks(messages) if (call_id(block), result_id(block)) != (None, None))
+    return any(is_tool_block(block) for _, block in all_blocks(messages))
 
 
 def normalize_conversation(

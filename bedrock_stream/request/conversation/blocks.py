@@ -9,7 +9,7 @@ from ...types.messages import Block, CachePoint, CitedText, Message, Raw, Reason
 
 __all__ = (
     "all_blocks", "call_id", "call_name", "is_blank", "is_kind", "is_point", "is_reasoning", "is_result", "is_text",
-    "result_id", "with_content",
+    "is_tool_block", "result_id", "with_content",
 )  # fmt: skip
 
 
@@ -61,6 +61,11 @@ def result_id(block: Block) -> str | None:
 def is_result(block: Block) -> bool:
     """Return whether a block is a tool result."""
     return is_kind(block, ToolResult, "toolResult")
+
+
+def is_tool_block(block: Block) -> bool:
+    """Return whether a block is a tool call or a tool result, with an id."""
+    return call_id(block) is not None or result_id(block) is not None
 
 
 def is_point(item: Any) -> bool:

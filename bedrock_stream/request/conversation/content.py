@@ -15,7 +15,7 @@ from ...types.media import Document, Image, Video
 from ...types.messages import Block, Message, ToolResult
 from ...types.model_facts import ModelFacts
 from ..unsupported import Refusals
-from .blocks import all_blocks, call_id, result_id, with_content
+from .blocks import all_blocks, is_tool_block, with_content
 
 __all__ = ("check_tool_blocks", "fit_content")
 
@@ -28,8 +28,7 @@ def fit_content(messages: tuple[Message, ...], facts: ModelFacts, refusals: Refu
 
     Raises `UnsupportedOperation` for them otherwise.
     """
-    taken = {"image": facts.images, "document": facts.documents, "video": facts.video}
-    refused = {kind for kind, is_taken in taken.items() if not is_taken}
+    refused = _refused(facts)
     in_turns = refused if facts.documents_in_turns else {*refused, "document"}
     in_results = refused.union(facts.refused_in_results)
     if not in_turns and not in_results:
@@ -50,7 +49,7 @@ def check_tool_blocks(messages: Sequence[Message], facts: ModelFacts, refusals: 
     if facts.tools or refusals.mode == "send":
         return
     for path, block in all_blocks(messages):
-        if (call_id(block), result_id(block)) != (None, None):
+        if is_tool_block(block):
             problem = f"{facts.name} has no tools, so it takes no tool calls or results"
             raise UnsupportedOperation(path, problem, "use a model with tools, or write them as text")
 
@@ -68,15 +67,17 @@ def _kept(
 ) -> Iterator[tuple[int, Any]]:
     for index, item in enumerate(items):
         kind = _kind(item)
-        place = " there" if kind in refused and _is_taken(kind, facts) else ""
-        if kind not in refused or not refusals.drops(
-            f"{path}[{index}]", f"{facts.name} takes no {kind}s{place}", _OMIT
-        ):
-            yield index, item
+        if kind in refused:
+            place = "" if kind in _refused(facts) else " there"
+            if refusals.drops(f"{path}[{index}]", f"{facts.name} takes no {kind}s{place}", _OMIT):
+                continue
+        yield index, item
 
 
-def _is_taken(kind: str | None, facts: ModelFacts) -> bool:
-    return {"image": facts.images, "document": facts.documents, "video": facts.video}[kind or "image"]
+def _refused(facts: ModelFacts) -> set[str]:
+    """Return the kinds of attachments that the model takes nowhere."""
+    taken = {"image": facts.images, "document": facts.documents, "video": facts.video}
+    return {kind for kind, is_taken in taken.items() if not is_taken}
 
 
 def _kind(item: Any) -> str | None:

@@ -17,7 +17,7 @@ from ...types.messages import Block, CachePoint, Message, Raw
 from ...types.model_facts import ModelFacts
 from ...types.options import Options
 from ..unsupported import Refusals
-from .blocks import call_id, is_point, is_reasoning, result_id, with_content
+from .blocks import is_point, is_reasoning, is_tool_block, with_content
 
 __all__ = ("has_points", "point_ttl", "points_apart", "tidy_points")
 
@@ -65,14 +65,12 @@ def points_apart(messages: tuple[Message, ...], facts: ModelFacts, refusals: Ref
     """Return the messages without cache points beside tool calls and results, for models that refuse them there."""
     if facts.cache_beside_tools:
         return messages
-    apart = tuple(_without_points(message) if _has_tool_blocks(message) else message for message in messages)
+    apart = tuple(
+        _without_points(message) if any(map(is_tool_block, message.content)) else message for message in messages
+    )
     if apart != messages:
         refusals.changed(f"cache points beside tool calls and results were left out: {facts.name} refuses them there")
     return apart
-
-
-def _has_tool_blocks(message: Message) -> bool:
-    return any((call_id(block), result_id(block)) != (None, None) for block in message.content)
 
 
 def _without_points(message: Message) -> Message:
