@@ -132,7 +132,9 @@ class BaseStream(Generic[_E]):
         assembly = self._incoming.assembly
         if assembly is None:
             return None
-        return assembly.response(request_id=self.request_id, model=self.model, route=self.route)
+        return assembly.response(
+            request_id=self.request_id, model=self.model, route=self.route, family=self._call.model.family
+        )
 
     def __repr__(self) -> str:
         state = (

@@ -151,7 +151,13 @@ class Client:
         attempts = self._attempts(model, prompt, options, streaming=False)
 
         def parse(call: Call, body: bytes, request_id: str | None) -> Response:
-            response = call.dialect.answer(body, request_id=request_id, model=call.model.id, headers=attempts.headers)
+            response = call.dialect.answer(
+                body,
+                request_id=request_id,
+                model=call.model.id,
+                family=call.model.family,
+                headers=attempts.headers,
+            )
             return attempts.finish(response)
 
         return await receive_document(attempts, parse)

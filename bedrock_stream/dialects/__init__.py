@@ -59,7 +59,13 @@ class Dialect(Protocol):
         """Return a reader for one stream."""
 
     def answer(
-        self, body: bytes, *, request_id: str | None, model: str, headers: Mapping[str, str] = NO_HEADERS
+        self,
+        body: bytes,
+        *,
+        request_id: str | None,
+        model: str,
+        family: str | None = None,
+        headers: Mapping[str, str] = NO_HEADERS,
     ) -> Response:
         """Parse the body of a complete response, with the HTTP headers that came with it.
 

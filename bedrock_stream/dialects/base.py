@@ -49,7 +49,13 @@ class BaseDialect:
     """Parses the JSON object of a response. May raise what `answer` converts to `InvalidFrame`."""
 
     def answer(
-        self, body: bytes, *, request_id: str | None, model: str, headers: Mapping[str, str] = NO_HEADERS
+        self,
+        body: bytes,
+        *,
+        request_id: str | None,
+        model: str,
+        family: str | None = None,
+        headers: Mapping[str, str] = NO_HEADERS,
     ) -> Response:
         """See `Dialect.answer`."""
         wire = decode_object(body, "the response")
@@ -58,7 +64,9 @@ class BaseDialect:
         except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
             raise InvalidFrame(f"the response does not match the API's format: {error!r}") from None
         metadata = header_metadata(headers).merged(metadata)
-        return whole_response(blocks, stop, metadata, request_id=request_id, model=model, route=self.route)
+        return whole_response(
+            blocks, stop, metadata, request_id=request_id, model=model, route=self.route, family=family
+        )
 
 
 class BaseReader(ToolInputs):

@@ -40,7 +40,13 @@ class Raw(BaseDialect):
         raise UnsupportedOperation("prompt", "raw calls take a body and no messages", "use stream() or generate()")
 
     def answer(
-        self, body: bytes, *, request_id: str | None, model: str, headers: Mapping[str, str] = NO_HEADERS
+        self,
+        body: bytes,
+        *,
+        request_id: str | None,
+        model: str,
+        family: str | None = None,
+        headers: Mapping[str, str] = NO_HEADERS,
     ) -> Response:
         """Raise `UnsupportedOperation`: the caller reads the response."""
         raise UnsupportedOperation("response", "raw calls return dicts and no Response", "use generate()")

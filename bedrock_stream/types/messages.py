@@ -68,6 +68,8 @@ class Reasoning(_Block, frozen=True, tag="reasoning"):
     """Signature by which the service verifies the reasoning."""
     redacted: bytes | None = None
     """Encrypted reasoning, in place of `text`."""
+    family: str | None = None
+    """The family of the model that wrote it, as in `ModelFacts.family`; None if unknown. It is not sent."""
 
 
 class ToolCall(_Block, frozen=True, tag="tool_call"):

@@ -22,8 +22,9 @@ Thinking: TypeAlias = Literal["unknown", "none", "budget", "adaptive", "effort"]
 ThinkingOff: TypeAlias = Literal["omit", "disabled", "between_tools", "none", "never"]
 """How reasoning is switched off: by leaving it out, by the type or the effort of this name, or never."""
 
-Replay: TypeAlias = Literal["any", "signed", "unsigned", "redacted", "none"]
-"""Which reasoning of earlier turns may go back: any, signed or redacted, unsigned text, redacted alone, or none."""
+Replay: TypeAlias = Literal["any", "signed", "unsigned", "own", "redacted", "none"]
+"""Which reasoning of earlier turns may go back: any, signed or redacted, unsigned text, unsigned text that is known to
+be of the model's own family, redacted alone, or none."""
 
 
 class ModelFacts(msgspec.Struct, frozen=True, kw_only=True):

@@ -258,7 +258,7 @@ class Assembly:
     def response(self, **call: str | None) -> Response:
         """Return the response so far; without `stop_reason` until the message is complete.
 
-        `call` are the keywords `request_id`, `model` and `route` of `build_response`.
+        `call` are the keywords `request_id`, `model`, `route` and `family` of `build_response`.
         """
         ordered = sorted(self._blocks.items())
         broken = tuple(end for index, builder in ordered if (end := builder.broken(index)) is not None)
@@ -275,9 +275,15 @@ def build_response(
     request_id: str | None = None,
     model: str | None = None,
     route: str | None = None,
+    family: str | None = None,
 ) -> Response:
-    """Build a `Response` from the content blocks, the end of the message and its metadata."""
-    blocks = tuple(blocks)
+    """Build a `Response` from the content blocks, the end of the message and its metadata.
+
+    `family` is noted on reasoning, which goes back only to the family of models that wrote it.
+    """
+    blocks = tuple(
+        msgspec.structs.replace(block, family=family) if isinstance(block, Reasoning) else block for block in blocks
+    )
     texts = [block for block in blocks if isinstance(block, Text | CitedText)]
     # The service rejects blank text in a request, so the message must not contain it.
     message = Message("assistant", [b for b in blocks if not isinstance(b, Text | CitedText) or b.text.strip()])

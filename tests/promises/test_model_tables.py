@@ -58,8 +58,9 @@ def _emulator_efforts(rules: Rules) -> Any:
 
 
 def _known_replay(replay: str) -> Any:
-    # `any` refuses nothing, as for models of which nothing is known; the emulator has no rule for `redacted`.
-    return None if replay in ("any", "redacted") else replay
+    # `any` refuses nothing, as for models of which nothing is known; the emulator has no rule for `redacted`. A
+    # request does not tell who wrote its reasoning.
+    return None if replay in ("any", "redacted") else {"own": "unsigned"}.get(replay, replay)
 
 
 def _choices(rules: Rules) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -293,6 +294,7 @@ def test_names_stay_while_the_conversation_grows(turns: list[list[str]]) -> None
 # ------------------------------------------------------------------------------------------------------------ reasoning
 
 UNSIGNED, REDACTED = Reasoning("u"), Reasoning(redacted=b"r")
+OWN, FOREIGN = Reasoning("o", family="deepseek"), Reasoning("f", family="qwen")
 RAW_SIGNED = Raw({"reasoningContent": {"reasoningText": {"text": "t", "signature": "s"}}})
 RAW_UNSIGNED = Raw({"reasoningContent": {"reasoningText": {"text": "t"}}})
 RAW_REDACTED = Raw({"type": "redacted_thinking", "data": "r", "more": 1})
@@ -301,18 +303,35 @@ RAW_REDACTED = Raw({"type": "redacted_thinking", "data": "r", "more": 1})
 @pytest.mark.parametrize(
     ("replay", "kept"),
     [
-        ("any", (SIGNED, UNSIGNED, REDACTED, RAW_SIGNED, RAW_UNSIGNED, RAW_REDACTED)),
+        ("any", (SIGNED, UNSIGNED, OWN, REDACTED, RAW_SIGNED, RAW_UNSIGNED, RAW_REDACTED)),
         ("signed", (SIGNED, REDACTED, RAW_SIGNED, RAW_REDACTED)),
-        ("unsigned", (UNSIGNED, RAW_UNSIGNED)),
+        ("unsigned", (UNSIGNED, OWN, RAW_UNSIGNED)),
+        ("own", (OWN,)),
         ("redacted", (REDACTED, RAW_REDACTED)),
         ("none", ()),
     ],
 )
 def test_reasoning_goes_back_where_the_model_takes_it(replay: Any, kept: Any) -> None:
-    thought = Message.assistant(SIGNED, UNSIGNED, REDACTED, RAW_SIGNED, RAW_UNSIGNED, RAW_REDACTED, "a")
-    turns, _, changes = prepared(Message.user("q"), thought, Message.user("r"), facts=ModelFacts(replay=replay))
+    all_forms = (SIGNED, UNSIGNED, OWN, FOREIGN, REDACTED, RAW_SIGNED, RAW_UNSIGNED, RAW_REDACTED)
+    turns, _, changes = prepared(
+        Message.user("q"),
+        Message.assistant(*all_forms, "a"),
+        Message.user("r"),
+        facts=ModelFacts(family="deepseek", replay=replay),
+    )
     assert turns[1] == Message.assistant(*kept, "a")
-    assert len(changes) == 6 - len(kept)
+    assert len(changes) == len(all_forms) - len(kept)
+
+
+@pytest.mark.parametrize("block", [SIGNED, UNSIGNED, REDACTED])
+def test_no_family_is_sent_the_reasoning_of_another_one(block: Reasoning) -> None:
+    written = msgspec.structs.replace(block, family="claude")
+    history = (Message.user("q"), Message.assistant(written, "a"), Message.user("r"))
+    others, _, changes = prepared(*history, facts=ModelFacts(family="kimi", replay="any"))
+    assert others[1] == Message.assistant("a")
+    assert [change.partition(",")[0] for change in changes] == ["another family's reasoning was left out"]
+    opaque, _, _ = prepared(*history, facts=ModelFacts())  # it may well be a Claude
+    assert opaque == list(history)
 
 
 def test_a_turn_of_reasoning_alone_is_left_out_with_it() -> None:

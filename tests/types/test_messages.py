@@ -289,6 +289,7 @@ EVERY_BLOCK = Message(
         Text("a"),
         CitedText(("a", "b"), (Citation("t", "s", ("c",), {"web": {"url": "u"}}, {"new": 1}), Citation())),
         Reasoning("hm", "sig"),
+        Reasoning("hm", family="deepseek"),
         Reasoning(signature="sig"),
         Reasoning(redacted=bytes(range(256))),
         ToolCall("1", "f", {"a": [1, 2.5, None, {"b": "ü"}]}, True, {"new": []}),

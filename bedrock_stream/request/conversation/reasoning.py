@@ -1,7 +1,8 @@
 """Reasoning of earlier turns: sent back only in the forms that the model takes.
 
 Claude verifies the signature of its reasoning; most other models refuse reasoning in the history, and each refuses that
-of another family. So it depends on the target: the same history may keep it for one and lose it for another.
+of another family. So it depends on the target: the same history may keep it for one and lose it for another. Reasoning
+of a response names the family that wrote it; written by hand, or read from a request, it has only its form.
 """
 
 from __future__ import annotations
@@ -15,11 +16,13 @@ from .blocks import is_reasoning, with_content
 
 __all__ = ("fit_reasoning", "is_replayable")
 
-_Form: TypeAlias = Literal["signed", "unsigned", "redacted", "unknown"]
+_Form: TypeAlias = Literal["signed", "own", "unsigned", "redacted", "another family's", "unknown"]
 
 _TAKEN: dict[Replay, tuple[_Form, ...]] = {
+    "any": ("signed", "own", "unsigned", "redacted", "unknown"),
     "signed": ("signed", "redacted", "unknown"),
-    "unsigned": ("unsigned", "unknown"),
+    "unsigned": ("own", "unsigned", "unknown"),
+    "own": ("own", "unknown"),
     "redacted": ("redacted", "unknown"),
     "none": (),
 }
@@ -27,32 +30,37 @@ _TAKEN: dict[Replay, tuple[_Form, ...]] = {
 
 def fit_reasoning(messages: tuple[Message, ...], facts: ModelFacts, refusals: Refusals) -> tuple[Message, ...]:
     """Return the messages with the reasoning that the model takes back, without a turn that held nothing else."""
-    if facts.replay == "any":
-        return messages
     taken = _TAKEN[facts.replay]
     kept = []
     for number, message in enumerate(messages):
         blocks = []
         for index, block in enumerate(message.content):
-            form = _form(block) if is_reasoning(block) else None
+            form = _form(block, facts.family) if is_reasoning(block) else None
             if form is None or form in taken:
                 blocks.append(block)
             else:
                 path = f"messages[{number}].content[{index}]"
                 refusals.changed(f"{form} reasoning was left out, {facts.name} does not take it back: {path}")
-        if blocks:
+        if len(blocks) == len(message.content):
+            kept.append(message)
+        elif blocks:
             kept.append(with_content(message, blocks))
     return tuple(kept)
 
 
 def is_replayable(block: Block) -> bool:
     """Return whether a block is reasoning that Claude takes back."""
-    return is_reasoning(block) and _form(block) in _TAKEN["signed"]
+    return is_reasoning(block) and _form(block, "claude") in _TAKEN["signed"]
 
 
-def _form(block: Block) -> _Form:
+def _form(block: Block, family: str | None) -> _Form:
     if isinstance(block, Reasoning):
-        return "redacted" if block.redacted is not None else "signed" if block.signature else "unsigned"
+        own = block.family is not None and block.family == family
+        if block.family is not None and family is not None and not own:
+            return "another family's"
+        if block.redacted is not None:
+            return "redacted"
+        return "signed" if block.signature else "own" if own else "unsigned"
     wire: Any = block.value if isinstance(block, Raw) else {}
     match wire:
         case {"type": "redacted_thinking"} | {"reasoningContent": {"redactedContent": _}}:

@@ -118,6 +118,7 @@ _DEEPSEEK_ROWS: tuple[Row, ...] = (
         _DEEPSEEK,
         "DeepSeek-R1",
         "deepseek.r1",
+        replay="own",  # its makers leave reasoning out of the history; recorded traffic sends its own back
         thinking="none",
         thinking_default=True,
         thinking_off="never",
