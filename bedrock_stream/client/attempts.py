@@ -256,7 +256,7 @@ class Attempts:
         if fallback is not None:
             following = self._retries.index, 0.0
         else:
-            following = self._retries.following(error, loop.time() - (self._began or 0.0), first=not self._past)
+            following = self._retries.following(error, loop.time() - (self._began or 0.0))
         self.failed(error, wait=0.0 if following is None else following[1])
         if following is None:
             return False

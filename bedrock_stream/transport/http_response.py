@@ -4,19 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
 
-import aiohttp
+from multidict import CIMultiDict, CIMultiDictProxy
 
-from ..errors import BedrockStreamError, StreamInterrupted, TransportError
+from ..errors import BedrockStreamError, StreamInterrupted
+from .connections import Address, OpenConnection
 from .slots import LaneTicket, Slots
 
 __all__ = ("HttpResponse", "Traffic")
-
-_READ_BUFFER = 64 * 1024  # aiohttp stops reading from the socket at twice this
-
-_SMALL_BODY = 64 * 1024  # bytes; more than any service needs to return credentials
 
 
 class Traffic:
@@ -28,24 +24,17 @@ class Traffic:
         self.received: int = 0
 
 
-async def _read_small(response: aiohttp.ClientResponse) -> bytes:
-    body = b""
-    while data := await response.content.readany():
-        body += data
-        if len(body) > _SMALL_BODY:
-            raise TransportError(f"the response of {response.url.host} is longer than {_SMALL_BODY} bytes")
-    return body
-
-
 class HttpResponse:
     """An HTTP response: its headers are here, its body is read as it arrives. It holds a slot until it is closed."""
 
     __slots__ = (
         "__weakref__",
-        "_content",
+        "_address",
         "_failure",
+        "_head",
         "_loop",
-        "_response",
+        "_opened",
+        "_protocol",
         "_slots",
         "_traffic",
         "bytes_received",
@@ -54,10 +43,17 @@ class HttpResponse:
     )
 
     def __init__(
-        self, response: aiohttp.ClientResponse, slots: Iterable[Slots | LaneTicket], traffic: Traffic, sent: float
+        self,
+        opened: OpenConnection,
+        address: Address,
+        slots: Sequence[Slots | LaneTicket],
+        traffic: Traffic,
+        sent: float,
     ) -> None:
-        self._response = response
-        self._content = response.content
+        self._opened = opened
+        self._protocol = opened.protocol
+        self._head = opened.protocol.head
+        self._address = address
         self._slots = slots
         self._traffic = traffic
         self._loop = asyncio.get_running_loop()
@@ -67,46 +63,50 @@ class HttpResponse:
         self.closed: bool = False
         self.sent: float = sent
         """The loop's time when sending began, with the slot held and the request signed."""
+        address.open.add(opened)
 
     @property
     def status(self) -> int:
         """The HTTP status."""
-        return self._response.status
+        return self._head.status
 
     @property
     def headers(self) -> Mapping[str, str]:
         """All headers, by name in any case."""
-        return self._response.headers
+        return CIMultiDictProxy(CIMultiDict(self._head.headers))
 
     def header(self, name: str) -> str | None:
         """Return a header's value; its name may be in any case."""
-        return self._response.headers.get(name)
+        return self._head.find(name)
 
     async def read(self) -> bytes:
         """Wait for bytes and return what has arrived; empty at the body's proper end.
 
         Raises `StreamInterrupted` if the body broke off; bytes that had arrived before are returned first.
         """
-        content = self._content
-        try:
-            data = await content.readany()
-        except (aiohttp.ClientError, OSError, RuntimeError) as error:
-            # aiohttp raises RuntimeError if the connection has been released.
-            error.__traceback__ = error.__context__ = None
+        protocol = self._protocol
+        while True:
             if self._failure is not None:
-                raise self._failure from None
-            data = content._read_nowait(-1)
-            if not data:
-                raise StreamInterrupted(f"the body broke off after {self.bytes_received} bytes: {error}") from error
-        self.bytes_received += len(data)
-        return data
+                raise self._failure
+            if protocol.pieces:
+                data = protocol.take()
+                self.bytes_received += len(data)
+                return data
+            if protocol.complete:
+                return b""
+            if protocol.error is not None:
+                raise StreamInterrupted(f"the body broke off after {self.bytes_received} bytes: {protocol.error}")
+            await protocol.wait()
 
     def close(self) -> None:
         """Give the slot back; drop the connection unless the body was read to its end. Never waits."""
         if not self.closed:
             self.closed = True
             self._traffic.received += self.bytes_received
-            _close(self._response, self._slots)
+            if self._failure is None:
+                _close(self._opened, self._address, self._slots)
+            else:
+                _drop(self._opened, self._address, self._slots)
 
     def fail(self, error: BedrockStreamError) -> None:
         """Close with an error that is raised in a waiting `read` and in every later one."""
@@ -118,21 +118,19 @@ class HttpResponse:
         if not self.closed:
             # A finalizer may run on any thread. On a closed loop there is nothing left to close.
             with contextlib.suppress(RuntimeError):
-                self._loop.call_soon_threadsafe(_close, self._response, self._slots)
+                self._loop.call_soon_threadsafe(_drop, self._opened, self._address, self._slots)
 
 
-def _read_in_pieces(response: aiohttp.ClientResponse) -> None:
-    """Limit each read to 64 KiB. asyncio asks for 256 KiB, which malloc may map and unmap for every event."""
-    connection = response.connection  # None where the body came with the headers
-    transport: Any = None if connection is None else connection.transport
-    if hasattr(transport, "max_size"):  # neither uvloop's nor a TLS transport has it
-        transport.max_size = _READ_BUFFER
+def _close(opened: OpenConnection, address: Address, held: Sequence[Slots | LaneTicket]) -> None:
+    """Return the connection to the pool if its response was read to the end, else drop it."""
+    address.open.discard(opened)
+    opened.release(address.idle)
+    for slots in held:
+        slots.release()
 
 
-def _close(response: aiohttp.ClientResponse, held: Iterable[Slots | LaneTicket]) -> None:
-    connection = response.connection  # None once the body was read to its end
-    if connection is not None and connection.transport is not None:
-        connection.transport.abort()  # a graceful close would first wait for unsent bytes
-    response.close()
+def _drop(opened: OpenConnection, address: Address, held: Sequence[Slots | LaneTicket]) -> None:
+    address.open.discard(opened)
+    opened.drop()
     for slots in held:
         slots.release()

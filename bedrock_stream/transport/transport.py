@@ -1,29 +1,25 @@
-"""The connections of one event loop, through aiohttp: connect, send, and return once the response's headers are here.
+"""The HTTP requests of one event loop: connect and send with aiohttp, and return once the response's headers are here.
 
-No aiohttp class or exception leaves this folder. What aiohttp requires of us:
+No class or exception of aiohttp or httptools leaves this folder. What aiohttp requires of us:
 - It raises the same error for a full pool and for a slow connect, and runs nothing between taking a slot and sending.
   So the slots are ours (`limit=0` in aiohttp; see `slots`), and a request is signed with its slot held, just before it
   is sent.
-- `readany` raises before it returns bytes that had already arrived: an exception frame followed by a close would be
-  lost. `HttpResponse.read` drains the buffer first.
 - Its read timeout also counts while the consumer is busy, so all time limits are ours. They use asyncio, which aiohttp
   needs anyway: anyio would import a back end during the first request.
 - A URL that is not marked as encoded is rewritten (`%3A` to `:`), which breaks the signature.
 - `trust_env` would read `.netrc` and send what it holds, so proxies are looked up by us (see `proxies`).
 - `proxy_auth` warns of its deprecation in new versions; the login is sent as the header that it would become.
 - An error refers to the request's headers, and so to credentials. Only its text leaves this file.
-- The same exception object is raised for every response that is closed while it is read. Python would add each reader's
-  frames, and with them each stream, to it for ever; so `HttpResponse.read` removes them.
+- Connections of streams are read by our own protocol (see `http_protocol`). `ask` reads with aiohttp, on connections of
+  its own.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import errno
 import io
 import os
-import socket
 import ssl
 import weakref
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
@@ -32,14 +28,23 @@ from types import MappingProxyType
 from typing import Any, TypeVar
 
 import aiohttp
-import msgspec
 from yarl import URL
 
 from ..auth.sources import HttpAnswer
-from ..errors import BedrockStreamError, ClientClosed, ConnectionFailed, ConnectTimeout, FirstEventTimeout
+from ..errors import (
+    BedrockStreamError,
+    ClientClosed,
+    ConnectionFailed,
+    ConnectTimeout,
+    FirstEventTimeout,
+    TransportError,
+)
 from ..request.http import Request
-from .http_response import _READ_BUFFER, HttpResponse, Traffic, _read_in_pieces, _read_small
+from .connections import Address, Connector, StreamResponse, open_socket
+from .http_protocol import ConnectionDropped, MalformedResponse
+from .http_response import HttpResponse, Traffic
 from .proxies import Proxy, find_proxy
+from .route import Route, origin_of
 from .slots import Lanes, LaneTicket, Slots
 
 __all__ = ("Transport",)
@@ -52,10 +57,7 @@ _LARGE_BODY = 1024 * 1024  # bytes
 # Headers that aiohttp would add by itself.
 _AUTOMATIC = ("Accept", "Accept-Encoding", "Content-Type", "User-Agent")
 
-_BROKEN = frozenset({errno.ECONNRESET, errno.EPIPE, errno.ECONNABORTED})
-
-# Under the 350 s after which AWS's NAT gateways and load balancers forget a silent connection.
-_KEEPALIVE = (("TCP_KEEPIDLE", 60), ("TCP_KEEPALIVE", 60), ("TCP_KEEPINTVL", 30), ("TCP_KEEPCNT", 4))
+_SMALL_BODY = 64 * 1024  # bytes; more than any service needs to return credentials
 
 
 class Transport:
@@ -83,12 +85,9 @@ class Transport:
         self._closed = False
         self._closing = asyncio.Event()
         self._scopes: set[asyncio.Timeout] = set()
-        self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=0, socket_factory=_open_socket, keepalive_timeout=30),
-            cookie_jar=aiohttp.DummyCookieJar(),
-            auto_decompress=False,
-            read_bufsize=_READ_BUFFER,
-        )
+        self._addresses: dict[str, Address] = {}
+        self._session = _session(Connector(), response_class=StreamResponse)
+        self._small = _session(aiohttp.TCPConnector(limit=0, socket_factory=open_socket, keepalive_timeout=30))
 
     @property
     def bytes_under_way(self) -> int:
@@ -123,15 +122,17 @@ class Transport:
                 held.append(slots)
             added = await self._unless_closed(authorize())
             sent = asyncio.get_running_loop().time()
-            raw = await self._send(request, added, route, connect, headers_within)
+            opened = (await self._send(request, added, route, connect, headers_within)).opened
         except BaseException:
             for slots in held:
                 slots.release()
             raise
-        _read_in_pieces(raw)
-        response = HttpResponse(raw, held, self._traffic, sent)
+        response = HttpResponse(opened, self._address(request.url), held, self._traffic, sent)
         self._responses.add(response)
         return response
+
+    def _address(self, url: str) -> Address:
+        return self._addresses.setdefault(origin_of(url), Address())
 
     async def ask(
         self,
@@ -149,7 +150,9 @@ class Transport:
         try:
             async with asyncio.timeout(seconds):
                 route = await self._route_to(url, direct=direct)
-                response = await self._request(method, url, [*headers.items()], body or None, route, skip=_AUTOMATIC)
+                response = await self._request(
+                    self._small, method, url, [*headers.items()], body or None, route, skip=_AUTOMATIC
+                )
                 try:
                     data = await _read_small(response)
                 except (aiohttp.ClientError, OSError, RuntimeError) as error:
@@ -157,7 +160,7 @@ class Transport:
                 finally:
                     response.close()  # keeps the connection if the response was read to its end
         except TimeoutError:
-            raise ConnectionFailed(f"no complete response from {_origin(url)} within {seconds:g} s") from None
+            raise ConnectionFailed(f"no complete response from {origin_of(url)} within {seconds:g} s") from None
         return HttpAnswer(response.status, response.headers, data)
 
     async def _unless_closed(self, step: Awaitable[_R]) -> _R:
@@ -173,14 +176,14 @@ class Transport:
         finally:
             self._scopes.discard(scope)
 
-    async def _route_to(self, url: str, *, direct: bool = False) -> _Route:
+    async def _route_to(self, url: str, *, direct: bool = False) -> Route:
         """Return the proxy and TLS context for a URL. Raises `ConfigurationError` for a bad proxy or CA bundle."""
         proxy = None if direct else self._proxy_for(url)
         secure = url.startswith("https:") or (proxy is not None and proxy.url.startswith("https:"))
-        return _Route(proxy, await self._trust() if secure else None)
+        return Route(proxy, await self._trust() if secure else None)
 
     def _proxy_for(self, url: str) -> Proxy | None:
-        origin = _origin(url)
+        origin = origin_of(url)
         if origin not in self._proxies:
             self._proxies[origin] = find_proxy(url, self._proxy, self._environ)
         return self._proxies[origin]
@@ -189,37 +192,46 @@ class Transport:
         self,
         request: Request,
         added: Mapping[str, str],
-        route: _Route,
+        route: Route,
         connect: float | None,
         headers_within: float | None,
-    ) -> aiohttp.ClientResponse:
+    ) -> StreamResponse:
+        """Send a request, once more if the pooled connection turns out to be dead: that costs no attempt."""
         began = monotonic()
         body = request.body.data
-        # aiohttp warns of a large bytes body, and sends a file in pieces without a warning.
-        data = body if len(body) < _LARGE_BODY else io.BytesIO(body)
         try:
             async with asyncio.timeout(headers_within):
-                return await self._request(
-                    request.method, request.url, [*request.headers, *added.items()], data, route, connect=connect
-                )
+                while True:
+                    # aiohttp warns of a large bytes body, and sends a file in pieces without a warning.
+                    data = body if len(body) < _LARGE_BODY else io.BytesIO(body)
+                    headers = [*request.headers, *added.items()]
+                    try:
+                        return await self._request(
+                            self._session, request.method, request.url, headers, data, route, connect=connect
+                        )
+                    except ConnectionDropped as error:
+                        if not error.stale:
+                            raise self._connection_error(error, route) from None
+                        self._address(request.url).discard_idle()  # so that the next connection is a new one
         except TimeoutError as error:
             raise FirstEventTimeout(headers_within or 0, monotonic() - began, detail="no headers came") from error
 
     async def _request(
         self,
+        session: aiohttp.ClientSession,
         method: str,
         url: str,
         headers: Sequence[tuple[str, str]],
         data: bytes | io.BytesIO | None,
-        route: _Route,
+        route: Route,
         *,
         connect: float | None = None,
         skip: Iterable[str] = (),
-    ) -> aiohttp.ClientResponse:
+    ) -> Any:
         began = monotonic()
         tunnel = url.startswith("https:")  # without a tunnel, the proxy reads the request's own headers
         try:
-            response = await self._session.request(
+            response = await session.request(
                 method,
                 URL(url, encoded=True),
                 data=data,
@@ -231,7 +243,7 @@ class Transport:
             )
         except aiohttp.ConnectionTimeoutError as error:
             raise ConnectTimeout(connect or 0, monotonic() - began, detail=f"{error}{route.through}") from error
-        except aiohttp.ClientResponseError as error:
+        except (aiohttp.ClientResponseError, MalformedResponse) as error:
             reason = route.failure(error)
         except (aiohttp.ClientError, OSError, RuntimeError, AssertionError) as error:
             # aiohttp raises the last two if the session is closed during a request.
@@ -240,20 +252,17 @@ class Transport:
             if route.proxy is None or response.status != 407:
                 return response
             reason = route.refusal(407, response.reason or "")
-            response.close()
+            _close(response)
         refused = ConnectionFailed(reason)  # outside of `except`, so that aiohttp's error with its headers is not kept
         refused.retryable = False
         raise refused
 
-    def _connection_error(self, error: Exception, route: _Route) -> BedrockStreamError:
+    def _connection_error(self, error: Exception, route: Route) -> BedrockStreamError:
         if self._closed:
             return ClientClosed("the client was closed before the response was received")
         failed = ConnectionFailed(route.failure(error))
         failed.retryable = not isinstance(error, aiohttp.ClientConnectorCertificateError)
-        failed.dropped = not isinstance(error, aiohttp.ClientConnectorError) and (
-            isinstance(error, aiohttp.ServerDisconnectedError | ConnectionResetError)
-            or (isinstance(error, OSError) and error.errno in _BROKEN)
-        )
+        failed.dropped = isinstance(error, ConnectionDropped)
         return failed
 
     async def pause(self, seconds: float) -> None:
@@ -274,63 +283,26 @@ class Transport:
         for response in list(self._responses):
             response.fail(ClientClosed("the client was closed while the stream was open"))
         await self._session.close()
+        await self._small.close()
 
 
-class _Route(msgspec.Struct, frozen=True):
-    """The way to an address, and the text of an error on it."""
-
-    proxy: Proxy | None
-    context: ssl.SSLContext | None
-    """None for aiohttp's default."""
-
-    @property
-    def login(self) -> dict[str, str]:
-        login = self.proxy.authorization if self.proxy else None
-        return {"Proxy-Authorization": login} if login else {}
-
-    def options(self, *, tunnel: bool) -> dict[str, Any]:
-        """Return the arguments that aiohttp takes for this way. The login of a tunnel is sent to the proxy alone."""
-        return {
-            "proxy": self.proxy.url if self.proxy else None,
-            "proxy_headers": self.login if tunnel else None,
-            "ssl": self.context or True,
-        }
-
-    @property
-    def through(self) -> str:
-        return f" through {self.proxy}" if self.proxy else ""
-
-    def refusal(self, status: int, reason: str) -> str:
-        remedy = "; use http://user:password@host:port with the right login, percent-encoded" if status == 407 else ""
-        return f"{self.proxy} refused with {status} {reason[:200]}{remedy}"
-
-    def failure(self, error: Exception) -> str:
-        if isinstance(error, aiohttp.ClientConnectorCertificateError):
-            reason = getattr(error.certificate_error, "verify_message", None) or error.certificate_error
-            return (
-                f"the certificate of {error.host}:{error.port} is not trusted: {reason}; "
-                "set AWS_CA_BUNDLE to a bundle with its authority, or pass a context that trusts it as Client(ssl=...)"
-            )
-        if isinstance(error, aiohttp.ClientHttpProxyError):
-            return self.refusal(error.status, error.message)
-        # With a proxy, the only host name that is resolved here is the proxy's.
-        if self.proxy and isinstance(error, aiohttp.ClientProxyConnectionError | aiohttp.ClientConnectorDNSError):
-            return f"{self.proxy} cannot be reached: {error.os_error}"
-        text = f"{error.status}, {error.message}" if isinstance(error, aiohttp.ClientResponseError) else str(error)
-        return f"no response{self.through}: {text or type(error).__name__}"
+def _session(connector: aiohttp.TCPConnector, **options: Any) -> aiohttp.ClientSession:
+    return aiohttp.ClientSession(
+        connector=connector, cookie_jar=aiohttp.DummyCookieJar(), auto_decompress=False, **options
+    )
 
 
-def _origin(url: str) -> str:
-    return "/".join(url.split("/", 3)[:3])
+def _close(response: aiohttp.ClientResponse) -> None:
+    if isinstance(response, StreamResponse):
+        response.opened.drop()
+    else:
+        response.close()
 
 
-def _open_socket(address: tuple[Any, ...]) -> socket.socket:
-    """Return a socket with TCP keepalive, so that a dead peer is noticed."""
-    family, kind, protocol = address[:3]
-    sock = socket.socket(family, kind, protocol)
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    for name, value in _KEEPALIVE:
-        option = getattr(socket, name, None)  # each platform has some of them
-        if option is not None:
-            sock.setsockopt(socket.IPPROTO_TCP, option, value)
-    return sock
+async def _read_small(response: aiohttp.ClientResponse) -> bytes:
+    body = b""
+    while data := await response.content.readany():
+        body += data
+        if len(body) > _SMALL_BODY:
+            raise TransportError(f"the response of {response.url.host} is longer than {_SMALL_BODY} bytes")
+    return body
