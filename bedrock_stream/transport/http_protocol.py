@@ -166,13 +166,14 @@ class ResponseProtocol(asyncio.Protocol):
         except (HttpParserError, HttpParserUpgrade) as error:
             self._damaged(error, data)
             return
+        self._buffered += len(data)
+        if self._buffered > _BUFFER and not self._paused and not self.complete:
+            self._paused = True
+            self._transport.pause_reading()
         waiter = self._waiter
         if waiter is None:
-            self._buffered += len(data)
-            if self._buffered > _BUFFER and not self._paused and not self.complete:
-                self._paused = True
-                self._transport.pause_reading()
-        elif self.pieces or self.complete:
+            return
+        if self.pieces or self.complete:
             self._silent = 0
             self._waiter = None
             if not waiter.done():
