@@ -15,6 +15,7 @@ from typing import Any
 import aiohttp
 from aiohttp.connector import Connection
 
+from .hold import Hold
 from .http_protocol import ConnectionDropped, ResponseProtocol, WriteSide
 from .tls_buffer import shrink_tls_buffer
 
@@ -48,16 +49,19 @@ class Address:
 class OpenConnection:
     """The connection of one response, from the request on."""
 
-    __slots__ = ("_connection", "_pool", "_transport", "_upload", "origin", "protocol", "reused")
+    __slots__ = ("_address", "_connection", "_hold", "_transport", "_upload", "closed", "protocol", "reused")
 
-    def __init__(self, connection: Connection, loop: asyncio.AbstractEventLoop, upload: asyncio.Task[None] | None):
+    def __init__(self, connection: Connection, upload: asyncio.Task[None] | None) -> None:
         transport, write_side = connection.transport, connection.protocol
         if transport is None or write_side is None:
-            raise ConnectionResetError("the connection was closed before the request was sent")
-        previous: Any = transport.get_protocol()
+            raise ConnectionDropped("the connection was closed before the request was sent")
+        previous = transport.get_protocol()
         self._connection = connection
         self._transport = transport
         self._upload = upload
+        self._address: Address | None = None
+        self._hold: Hold | None = None
+        self.closed: bool = False
         self.reused: bool = isinstance(previous, IdleProtocol)
         """Whether the connection has carried another response."""
         if isinstance(previous, IdleProtocol):
@@ -66,28 +70,53 @@ class OpenConnection:
             transport.max_size = _READ_SIZE
         else:
             shrink_tls_buffer(transport)
-        self.protocol: ResponseProtocol = ResponseProtocol(loop, transport, write_side)
+        self.protocol: ResponseProtocol = ResponseProtocol(asyncio.get_running_loop(), transport, write_side)
         transport.set_protocol(self.protocol)
 
-    def release(self, idle: set[IdleProtocol]) -> None:
-        """Return the connection to the pool, noted in `idle`, if it may carry another request; else drop it."""
-        transport, upload, write_side = self._transport, self._upload, self._connection.protocol
-        uploaded = upload is None or upload.done()
-        if not self.protocol.reusable or not uploaded or write_side is None or transport.is_closing():
+    def keep(self, address: Address, hold: Hold) -> None:
+        """Note that the response is read from now on. `hold` is released with the connection."""
+        self._address, self._hold = address, hold
+        address.open.add(self)
+
+    def close(self) -> None:
+        """Return the connection to the pool if its response was read to the end, else drop it."""
+        if self.closed:
+            return
+        transport, address, write_side = self._transport, self._address, self._connection.protocol
+        uploaded = self._upload is None or self._upload.done()
+        if not (self.protocol.reusable and uploaded) or transport.is_closing() or not address or not write_side:
             self.drop()
             return
         self.protocol.stop()
-        transport.set_protocol(IdleProtocol(transport, write_side, idle))
+        transport.set_protocol(IdleProtocol(transport, write_side, address.idle))
         self._connection.release()
+        self._end()
 
     def drop(self) -> None:
         """Close the connection at once, without waiting for unsent bytes."""
-        if self._upload is not None and not self._upload.done():
+        if self.closed:
+            return
+        if self._upload is not None:
             self._upload.cancel()
         _shut_down(self._transport)
         self._transport.abort()
         self.protocol.stop()
         self._connection.close()
+        self._end()
+
+    def fail(self, error: Exception) -> None:
+        """Drop the connection with an error that every read raises."""
+        if not self.closed:
+            self.protocol.fail(error)
+            self.drop()
+
+    def _end(self) -> None:
+        self.closed = True
+        self._upload = None
+        if self._address is not None:
+            self._address.open.discard(self)
+        if self._hold is not None:
+            self._hold.release()
 
 
 class StreamResponse(aiohttp.ClientResponse):
@@ -98,7 +127,7 @@ class StreamResponse(aiohttp.ClientResponse):
 
     async def start(self, connection: Connection) -> StreamResponse:
         """Take the connection and wait for the head. Raises `ConnectionDropped`, `MalformedResponse`."""
-        opened = self.opened = OpenConnection(connection, asyncio.get_running_loop(), self._writer)
+        opened = self.opened = OpenConnection(connection, self._writer)
         try:
             head = await opened.protocol.read_head()
         except BaseException as error:

@@ -71,29 +71,31 @@ class ResponseProtocol(asyncio.Protocol):
     __slots__ = (
         "_buffered",
         "_head_size",
-        "_loop",
         "_parser",
         "_paused",
         "_silent",
         "_start",
         "_transport",
         "_until_close",
-        "_waiter",
         "_write_side",
         "complete",
         "error",
         "final",
         "head",
+        "loop",
         "on_body",
         "pieces",
+        "received",
         "reusable",
+        "waiter",
     )
 
     def __init__(self, loop: asyncio.AbstractEventLoop, transport: asyncio.Transport, write_side: WriteSide) -> None:
-        self._loop = loop
+        self.loop: asyncio.AbstractEventLoop = loop
         self._transport = transport
         self._write_side = write_side
-        self._waiter: asyncio.Future[None] | None = None
+        self.waiter: asyncio.Future[None] | None = None
+        """Set by the reader before it waits; done when there is a head, a piece, the end or an error."""
         self._head_size = 0
         self._silent = 0  # bytes since the last piece of the body
         self._start = b""  # of the head, for an error
@@ -109,6 +111,8 @@ class ResponseProtocol(asyncio.Protocol):
         """Whether the body has ended properly."""
         self.error: Exception | None = None
         """Why nothing more can be received; pieces that came before it are still valid."""
+        self.received: int = 0
+        """Bytes of the body that have been taken."""
         self.reusable: bool = False
         """Whether the connection may carry another request."""
         self.on_body = self.pieces.append  # from C to C: no Python frame for a piece
@@ -116,21 +120,14 @@ class ResponseProtocol(asyncio.Protocol):
 
     # ------------------------------------------------------------------------------------------------------ the reader
 
-    async def wait(self) -> None:
-        """Wait until something has changed: the head, a piece, the end or an error."""
-        waiter = self._waiter = self._loop.create_future()
-        try:
-            await waiter
-        finally:
-            self._waiter = None
-
     async def read_head(self) -> HttpHead:
         """Return the head of the response. Raises `ConnectionDropped`, `MalformedResponse`."""
         while not self.final:
             if self.error is not None:
                 error, self.error = self.error, None  # else the error, its traceback and this frame form a cycle
                 raise error
-            await self.wait()
+            self.waiter = self.loop.create_future()
+            await self.waiter
         return self.head
 
     def take(self) -> bytes:
@@ -141,13 +138,18 @@ class ResponseProtocol(asyncio.Protocol):
         else:
             data = b"".join(pieces[:_BATCH])
             del pieces[:_BATCH]
-            if pieces:
-                return data
-        self._buffered = 0
-        if self._paused:
-            self._paused = False
-            self._transport.resume_reading()
+        self.received += len(data)
+        if not pieces:
+            self._buffered = 0
+            if self._paused:
+                self._paused = False
+                self._transport.resume_reading()
         return data
+
+    def fail(self, error: Exception) -> None:
+        """Take an error of the reader's side; bytes that have not been taken are lost."""
+        self.pieces.clear()
+        self.complete, self.error = False, error
 
     def stop(self) -> None:
         """Wake the reader and free the parser; nothing more is received."""
@@ -170,12 +172,12 @@ class ResponseProtocol(asyncio.Protocol):
         if self._buffered > _BUFFER and not self._paused and not self.complete:
             self._paused = True
             self._transport.pause_reading()
-        waiter = self._waiter
+        waiter = self.waiter
         if waiter is None:
             return
         if self.pieces or self.complete:
             self._silent = 0
-            self._waiter = None
+            self.waiter = None
             if not waiter.done():
                 waiter.set_result(None)
         else:
@@ -252,7 +254,7 @@ class ResponseProtocol(asyncio.Protocol):
     # ------------------------------------------------------------------------------------------------------- internals
 
     def _wake(self) -> None:
-        waiter, self._waiter = self._waiter, None
+        waiter, self.waiter = self.waiter, None
         if waiter is not None and not waiter.done():
             waiter.set_result(None)
 

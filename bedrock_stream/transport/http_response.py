@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from multidict import CIMultiDict, CIMultiDictProxy
 
 from ..errors import BedrockStreamError, StreamInterrupted
-from .connections import Address, OpenConnection
-from .slots import LaneTicket, Slots
+from .connections import OpenConnection
 
 __all__ = ("HttpResponse", "Traffic")
 
@@ -25,59 +23,46 @@ class Traffic:
 
 
 class HttpResponse:
-    """An HTTP response: its headers are here, its body is read as it arrives. It holds a slot until it is closed."""
+    """An HTTP response: its headers are here, its body is read as it arrives. It holds a slot until it is closed.
 
-    __slots__ = (
-        "__weakref__",
-        "_address",
-        "_failure",
-        "_head",
-        "_loop",
-        "_opened",
-        "_protocol",
-        "_slots",
-        "_traffic",
-        "bytes_received",
-        "closed",
-        "sent",
-    )
+    Nothing else refers to it, so dropping the last reference closes its connection.
+    """
 
-    def __init__(
-        self,
-        opened: OpenConnection,
-        address: Address,
-        slots: Sequence[Slots | LaneTicket],
-        traffic: Traffic,
-        sent: float,
-    ) -> None:
+    __slots__ = ("_opened", "_protocol", "_traffic")
+
+    def __init__(self, opened: OpenConnection, traffic: Traffic) -> None:
         self._opened = opened
         self._protocol = opened.protocol
-        self._head = opened.protocol.head
-        self._address = address
-        self._slots = slots
         self._traffic = traffic
-        self._loop = asyncio.get_running_loop()
-        self._failure: BedrockStreamError | None = None
-        self.bytes_received: int = 0
-        """Bytes of the body that have been read."""
-        self.closed: bool = False
-        self.sent: float = sent
-        """The loop's time when sending began, with the slot held and the request signed."""
-        address.open.add(opened)
 
     @property
     def status(self) -> int:
         """The HTTP status."""
-        return self._head.status
+        return self._protocol.head.status
 
     @property
     def headers(self) -> Mapping[str, str]:
         """All headers, by name in any case."""
-        return CIMultiDictProxy(CIMultiDict(self._head.headers))
+        return CIMultiDictProxy(CIMultiDict(self._protocol.head.headers))
 
     def header(self, name: str) -> str | None:
         """Return a header's value; its name may be in any case."""
-        return self._head.find(name)
+        return self._protocol.head.find(name)
+
+    @property
+    def bytes_received(self) -> int:
+        """Bytes of the body that have been read."""
+        return self._protocol.received
+
+    @property
+    def closed(self) -> bool:
+        """Whether the slot has been given back."""
+        return self._opened.closed
+
+    @property
+    def ended(self) -> bool:
+        """Whether the whole body has been read."""
+        return self._protocol.complete and not self._protocol.pieces
 
     async def read(self) -> bytes:
         """Wait for bytes and return what has arrived; empty at the body's proper end.
@@ -85,52 +70,37 @@ class HttpResponse:
         Raises `StreamInterrupted` if the body broke off; bytes that had arrived before are returned first.
         """
         protocol = self._protocol
-        while True:
-            if self._failure is not None:
-                raise self._failure
-            if protocol.pieces:
-                data = protocol.take()
-                self.bytes_received += len(data)
-                return data
-            if protocol.complete:
-                return b""
-            if protocol.error is not None:
-                raise StreamInterrupted(f"the body broke off after {self.bytes_received} bytes: {protocol.error}")
-            await protocol.wait()
+        while not protocol.pieces:
+            if protocol.complete or protocol.error is not None:
+                return self._end(protocol.error)
+            waiter = protocol.waiter = protocol.loop.create_future()
+            try:
+                await waiter
+            finally:
+                protocol.waiter = None
+        return protocol.take()
+
+    def _end(self, error: Exception | None) -> bytes:
+        if isinstance(error, BedrockStreamError):
+            raise error
+        if error is not None:
+            raise StreamInterrupted(f"the body broke off after {self.bytes_received} bytes: {error}")
+        return b""
 
     def close(self) -> None:
         """Give the slot back; drop the connection unless the body was read to its end. Never waits."""
-        if not self.closed:
-            self.closed = True
-            self._traffic.received += self.bytes_received
-            if self._failure is None:
-                _close(self._opened, self._address, self._slots)
-            else:
-                _drop(self._opened, self._address, self._slots)
+        if not self._opened.closed:
+            self._traffic.received += self._protocol.received
+            self._opened.close()
 
     def fail(self, error: BedrockStreamError) -> None:
         """Close with an error that is raised in a waiting `read` and in every later one."""
-        if not self.closed:
-            self._failure = error
-            self.close()
+        if not self._opened.closed:
+            self._traffic.received += self._protocol.received
+            self._opened.fail(error)
 
     def __del__(self) -> None:
-        if not self.closed:
+        if not self._opened.closed:
             # A finalizer may run on any thread. On a closed loop there is nothing left to close.
             with contextlib.suppress(RuntimeError):
-                self._loop.call_soon_threadsafe(_drop, self._opened, self._address, self._slots)
-
-
-def _close(opened: OpenConnection, address: Address, held: Sequence[Slots | LaneTicket]) -> None:
-    """Return the connection to the pool if its response was read to the end, else drop it."""
-    address.open.discard(opened)
-    opened.release(address.idle)
-    for slots in held:
-        slots.release()
-
-
-def _drop(opened: OpenConnection, address: Address, held: Sequence[Slots | LaneTicket]) -> None:
-    address.open.discard(opened)
-    opened.drop()
-    for slots in held:
-        slots.release()
+                self._protocol.loop.call_soon_threadsafe(self._opened.drop)

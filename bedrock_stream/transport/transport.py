@@ -17,15 +17,13 @@ No class or exception of aiohttp or httptools leaves this folder. What aiohttp r
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import io
 import os
 import ssl
-import weakref
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from time import monotonic
 from types import MappingProxyType
-from typing import Any, TypeVar
+from typing import Any
 
 import aiohttp
 from yarl import URL
@@ -36,13 +34,14 @@ from ..errors import (
     ClientClosed,
     ConnectionFailed,
     ConnectTimeout,
-    FirstEventTimeout,
     TransportError,
 )
 from ..request.http import Request
-from .connections import Address, Connector, StreamResponse, open_socket
+from .connections import Address, Connector, OpenConnection, StreamResponse, open_socket
+from .hold import Hold, hold_slots
 from .http_protocol import ConnectionDropped, MalformedResponse
 from .http_response import HttpResponse, Traffic
+from .opening import Opening
 from .proxies import Proxy, find_proxy
 from .route import Route, origin_of
 from .slots import Lanes, LaneTicket, Slots
@@ -50,12 +49,13 @@ from .slots import Lanes, LaneTicket, Slots
 __all__ = ("Transport",)
 
 
-_R = TypeVar("_R")
-
 _LARGE_BODY = 1024 * 1024  # bytes
 
 # Headers that aiohttp would add by itself.
 _AUTOMATIC = ("Accept", "Accept-Encoding", "Content-Type", "User-Agent")
+
+# What aiohttp and its connections raise; RuntimeError and AssertionError if the session is closed during a request.
+_FOREIGN = (aiohttp.ClientError, OSError, RuntimeError, AssertionError, ConnectionDropped, MalformedResponse)
 
 _SMALL_BODY = 64 * 1024  # bytes; more than any service needs to return credentials
 
@@ -81,10 +81,9 @@ class Transport:
         self._proxy = proxy
         self._environ = environ
         self._proxies: dict[str, Proxy | None] = {}
-        self._responses: weakref.WeakSet[HttpResponse] = weakref.WeakSet()
         self._closed = False
-        self._closing = asyncio.Event()
-        self._scopes: set[asyncio.Timeout] = set()
+        self.openings: set[Opening] = set()
+        """The openings that are entered; closing the transport interrupts them."""
         self._addresses: dict[str, Address] = {}
         self._session = _session(Connector(), response_class=StreamResponse)
         self._small = _session(aiohttp.TCPConnector(limit=0, socket_factory=open_socket, keepalive_timeout=30))
@@ -92,44 +91,50 @@ class Transport:
     @property
     def bytes_under_way(self) -> int:
         """Bytes received of responses that are still open."""
-        return sum(response.bytes_received for response in list(self._responses) if not response.closed)
+        return sum(opened.protocol.received for opened in self._open())
 
-    async def open(
-        self,
-        request: Request,
-        authorize: Callable[[], Awaitable[Mapping[str, str]]],
-        *,
-        pool: float | None,
-        connect: float | None,
-        headers_within: float | None,
-        ticket: LaneTicket | None = None,
-    ) -> HttpResponse:
-        """Send a request and return once status and headers are here. `authorize` returns the last headers.
+    def _open(self) -> list[OpenConnection]:
+        return [opened for address in list(self._addresses.values()) for opened in list(address.open)]
 
-        With a `ticket`, a slot of its lane is held, too. Limits are in seconds.
-
-        Raises `PoolTimeout`, `ConnectTimeout`, `FirstEventTimeout` (no headers within `headers_within`),
-        `ConnectionFailed`, `ClientClosed`.
-        """
+    def check_open(self) -> None:
+        """Raise `ClientClosed` if the transport was closed."""
         if self._closed:
             raise ClientClosed("the client is closed")
-        route = await self._route_to(request.url)
-        held: list[Slots | LaneTicket] = []
-        began = monotonic()  # one limit for both waits
-        try:
-            for slots in (self.slots,) if ticket is None else (ticket, self.slots):
-                await slots.acquire(pool, began)
-                held.append(slots)
-            added = await self._unless_closed(authorize())
-            sent = asyncio.get_running_loop().time()
-            opened = (await self._send(request, added, route, connect, headers_within)).opened
-        except BaseException:
-            for slots in held:
-                slots.release()
-            raise
-        response = HttpResponse(opened, self._address(request.url), held, self._traffic, sent)
-        self._responses.add(response)
-        return response
+
+    async def hold(self, ticket: LaneTicket | None, seconds: float | None) -> Hold:
+        """Wait for a slot, and with a `ticket` for one of its lane. Raises `PoolTimeout`."""
+        return await hold_slots(self.slots, ticket, seconds)
+
+    async def send(
+        self, request: Request, added: Mapping[str, str], hold: Hold, *, connect: float | None
+    ) -> HttpResponse:
+        """Send a request with these headers added, and return once status and headers are here.
+
+        The response takes over `hold`. `connect` is a limit in seconds. Raises `ConnectTimeout`, `ConnectionFailed`,
+        `ClientClosed`.
+        """
+        self.check_open()
+        route, address = await self._route_to(request.url), self._address(request.url)
+        began, headers = monotonic(), [*request.headers, *added.items()]
+        response: Any = None  # a `StreamResponse`
+        while response is None:
+            failure = None
+            try:
+                response = await self._session.request(
+                    request.method, **_arguments(request.url, headers, request.body.data, route, connect)
+                )
+            except _FOREIGN as error:
+                if isinstance(error, ConnectionDropped) and error.stale:
+                    address.discard_idle()  # the next connection is a new one; this costs no attempt
+                else:
+                    failure = self._failure(error, route, began, connect)
+            if failure is not None:
+                raise failure  # outside of `except`, whose error holds the headers
+        if route.proxy is not None and response.status == 407:
+            response.opened.drop()
+            raise _refused(route.refusal(407, response.reason or ""))
+        response.opened.keep(address, hold)
+        return HttpResponse(response.opened, self._traffic)
 
     def _address(self, url: str) -> Address:
         return self._addresses.setdefault(origin_of(url), Address())
@@ -145,36 +150,23 @@ class Transport:
         direct: bool = False,
     ) -> HttpAnswer:
         """Send one small request and return its whole response; takes no slot. See `auth.sources.Http`."""
-        if self._closed:
-            raise ClientClosed("the client is closed")
+        self.check_open()
+        failure, began, route = None, monotonic(), Route(None, None)
         try:
             async with asyncio.timeout(seconds):
                 route = await self._route_to(url, direct=direct)
-                response = await self._request(
-                    self._small, method, url, [*headers.items()], body or None, route, skip=_AUTOMATIC
-                )
-                try:
+                arguments = _arguments(url, [*headers.items()], body, route, None)
+                async with self._small.request(method, skip_auto_headers=_AUTOMATIC, **arguments) as response:
                     data = await _read_small(response)
-                except (aiohttp.ClientError, OSError, RuntimeError) as error:
-                    raise self._connection_error(error, route) from error
-                finally:
-                    response.close()  # keeps the connection if the response was read to its end
         except TimeoutError:
             raise ConnectionFailed(f"no complete response from {origin_of(url)} within {seconds:g} s") from None
+        except _FOREIGN as error:
+            failure = self._failure(error, route, began, None)
+        if failure is not None:
+            raise failure
+        if route.proxy is not None and response.status == 407:
+            raise _refused(route.refusal(407, response.reason or ""))
         return HttpAnswer(response.status, response.headers, data)
-
-    async def _unless_closed(self, step: Awaitable[_R]) -> _R:
-        """Await a step unless the transport is closed meanwhile. Raises `ClientClosed`."""
-        try:
-            async with asyncio.timeout(None) as scope:
-                self._scopes.add(scope)
-                return await step
-        except TimeoutError:
-            if not scope.expired():
-                raise
-            raise ClientClosed("the client was closed while it was fetching credentials") from None
-        finally:
-            self._scopes.discard(scope)
 
     async def _route_to(self, url: str, *, direct: bool = False) -> Route:
         """Return the proxy and TLS context for a URL. Raises `ConfigurationError` for a bad proxy or CA bundle."""
@@ -188,100 +180,28 @@ class Transport:
             self._proxies[origin] = find_proxy(url, self._proxy, self._environ)
         return self._proxies[origin]
 
-    async def _send(
-        self,
-        request: Request,
-        added: Mapping[str, str],
-        route: Route,
-        connect: float | None,
-        headers_within: float | None,
-    ) -> StreamResponse:
-        """Send a request, once more if the pooled connection turns out to be dead: that costs no attempt."""
-        began = monotonic()
-        body = request.body.data
-        try:
-            async with asyncio.timeout(headers_within):
-                while True:
-                    # aiohttp warns of a large bytes body, and sends a file in pieces without a warning.
-                    data = body if len(body) < _LARGE_BODY else io.BytesIO(body)
-                    headers = [*request.headers, *added.items()]
-                    try:
-                        return await self._request(
-                            self._session, request.method, request.url, headers, data, route, connect=connect
-                        )
-                    except ConnectionDropped as error:
-                        if not error.stale:
-                            raise self._connection_error(error, route) from None
-                        self._address(request.url).discard_idle()  # so that the next connection is a new one
-        except TimeoutError as error:
-            raise FirstEventTimeout(headers_within or 0, monotonic() - began, detail="no headers came") from error
-
-    async def _request(
-        self,
-        session: aiohttp.ClientSession,
-        method: str,
-        url: str,
-        headers: Sequence[tuple[str, str]],
-        data: bytes | io.BytesIO | None,
-        route: Route,
-        *,
-        connect: float | None = None,
-        skip: Iterable[str] = (),
-    ) -> Any:
-        began = monotonic()
-        tunnel = url.startswith("https:")  # without a tunnel, the proxy reads the request's own headers
-        try:
-            response = await session.request(
-                method,
-                URL(url, encoded=True),
-                data=data,
-                headers=headers if tunnel else [*headers, *route.login.items()],
-                skip_auto_headers=skip,
-                allow_redirects=False,
-                timeout=aiohttp.ClientTimeout(total=None, connect=connect, sock_read=None),
-                **route.options(tunnel=tunnel),
-            )
-        except aiohttp.ConnectionTimeoutError as error:
-            raise ConnectTimeout(connect or 0, monotonic() - began, detail=f"{error}{route.through}") from error
-        except (aiohttp.ClientResponseError, MalformedResponse) as error:
-            reason = route.failure(error)
-        except (aiohttp.ClientError, OSError, RuntimeError, AssertionError) as error:
-            # aiohttp raises the last two if the session is closed during a request.
-            raise self._connection_error(error, route) from error
-        else:
-            if route.proxy is None or response.status != 407:
-                return response
-            reason = route.refusal(407, response.reason or "")
-            _close(response)
-        refused = ConnectionFailed(reason)  # outside of `except`, so that aiohttp's error with its headers is not kept
-        refused.retryable = False
-        raise refused
-
-    def _connection_error(self, error: Exception, route: Route) -> BedrockStreamError:
+    def _failure(self, error: Exception, route: Route, began: float, connect: float | None) -> BedrockStreamError:
+        """Return our error for one of aiohttp or of the response's bytes."""
         if self._closed:
             return ClientClosed("the client was closed before the response was received")
+        if isinstance(error, aiohttp.ConnectionTimeoutError):
+            return ConnectTimeout(connect or 0, monotonic() - began, detail=f"{error}{route.through}")
+        if isinstance(error, aiohttp.ClientResponseError | MalformedResponse):
+            return _refused(route.failure(error))
         failed = ConnectionFailed(route.failure(error))
         failed.retryable = not isinstance(error, aiohttp.ClientConnectorCertificateError)
         failed.dropped = isinstance(error, ConnectionDropped)
+        failed.__cause__ = error
         return failed
 
-    async def pause(self, seconds: float) -> None:
-        """Wait, unless the client is closed meanwhile. Raises `ClientClosed`."""
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                await self._closing.wait()
-        if self._closed:
-            raise ClientClosed("the client was closed before the next attempt")
-
     async def close(self) -> None:
-        """Close every connection; responses that are being read fail with `ClientClosed`."""
+        """Close every connection; responses that are opened or read fail with `ClientClosed`."""
         self._closed = True
-        self._closing.set()
-        for scope in self._scopes:
-            if not scope.expired():
-                scope.reschedule(0)
-        for response in list(self._responses):
-            response.fail(ClientClosed("the client was closed while the stream was open"))
+        for opening in list(self.openings):
+            opening.interrupt(ClientClosed("the client was closed before the response was received"))
+        for opened in self._open():
+            self._traffic.received += opened.protocol.received
+            opened.fail(ClientClosed("the client was closed while the stream was open"))
         await self._session.close()
         await self._small.close()
 
@@ -292,11 +212,26 @@ def _session(connector: aiohttp.TCPConnector, **options: Any) -> aiohttp.ClientS
     )
 
 
-def _close(response: aiohttp.ClientResponse) -> None:
-    if isinstance(response, StreamResponse):
-        response.opened.drop()
-    else:
-        response.close()
+def _arguments(
+    url: str, headers: Sequence[tuple[str, str]], body: bytes, route: Route, connect: float | None
+) -> dict[str, Any]:
+    """Return the arguments of `ClientSession.request`."""
+    tunnel = url.startswith("https:")  # without a tunnel, the proxy reads the request's own headers
+    return {
+        "url": URL(url, encoded=True),
+        # aiohttp warns of a large bytes body, and sends a file in pieces without a warning.
+        "data": (body if len(body) < _LARGE_BODY else io.BytesIO(body)) or None,
+        "headers": headers if tunnel else [*headers, *route.login.items()],
+        "allow_redirects": False,
+        "timeout": aiohttp.ClientTimeout(total=None, connect=connect, sock_read=None),
+        **route.options(tunnel=tunnel),
+    }
+
+
+def _refused(reason: str) -> ConnectionFailed:
+    refused = ConnectionFailed(reason)
+    refused.retryable = False
+    return refused
 
 
 async def _read_small(response: aiohttp.ClientResponse) -> bytes:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, MutableSequence
 from random import Random
 
 import pytest
@@ -45,17 +44,17 @@ def test_every_family_has_several_streams_and_responses() -> None:
 
 
 class RaisesKeyError(ConverseReader):
-    def feed(self, frames: Iterable[Frame], events: deque[Event]) -> None:
+    def feed(self, frames: Iterable[Frame], events: MutableSequence[Event]) -> None:
         raise KeyError("contentBlockIndex")
 
 
 class LosesFrames(ConverseReader):
-    def feed(self, frames: Iterable[Frame], events: deque[Event]) -> None:
+    def feed(self, frames: Iterable[Frame], events: MutableSequence[Event]) -> None:
         super().feed(list(frames)[:1], events)
 
 
 class EndsEarly(ConverseReader):
-    def feed(self, frames: Iterable[Frame], events: deque[Event]) -> None:
+    def feed(self, frames: Iterable[Frame], events: MutableSequence[Event]) -> None:
         super().feed(frames, events)
         if not self.ended:
             self.ended = True
