@@ -79,7 +79,7 @@ class Attempts:
         self.request_id: str | None = None
         """The service's id of the last response."""
         self.headers: Mapping[str, str] = NO_HEADERS
-        """The headers of the last response."""
+        """The headers of the last response, until content has been received."""
         self._observers = Observers(state.settings.observers, self._subject)
         self.observers: Observers | None = self._observers or None
         """The observations of this call; None without any, and once the call is over."""
@@ -185,7 +185,7 @@ class Attempts:
             self.observers.tell("first", self.history()[-1])
         self.call = self.call.sent()  # an answer may take minutes, and the request may hold megabytes
         self._calls.clear()
-        self._signer = None
+        self._signer, self.headers = None, NO_HEADERS
 
     def ended(
         self,

@@ -300,8 +300,8 @@ class BaseStream(Generic[_E]):
             if await self._attempts.retry(error):
                 self._begin_attempt()
             elif self._incoming.release():
-                self._stop(error)
-                self._deliver(None)
+                self._ready.reverse()
+                self._report(error)
             else:
                 raise
 
@@ -337,14 +337,15 @@ class BaseStream(Generic[_E]):
         failure = incoming.receive(data)
         if not begun and incoming.begun:
             self._begun()
-        self._deliver(failure)
+        self._ready.reverse()
+        if failure is not None or self._attempts.observers is not None:
+            self._report(failure)
 
-    def _deliver(self, failure: BedrockStreamError | None) -> None:
-        """Turn the events over to the caller, the first one last in the list."""
+    def _report(self, failure: BedrockStreamError | None) -> None:
+        """Report new events to the observers, and keep the failure that follows them."""
         ready, observers = self._ready, self._attempts.observers
         if observers is not None and ready:
-            observers.tell("came", ready)
-        ready.reverse()
+            observers.tell("came", ready[::-1])
         if failure is not None:
             if not ready:
                 raise failure
@@ -354,6 +355,8 @@ class BaseStream(Generic[_E]):
         """Note that content has been received, so that no other attempt follows."""
         self._attempts.succeeded()
         self._call = self._attempts.call
+        if self._response is not None:
+            self._response.forget_head()
 
     def _end(self) -> None:
         """Take the end of the body. Raises `StreamInterrupted` if the message has not ended, and `ToolInputError`."""

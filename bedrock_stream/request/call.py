@@ -72,9 +72,9 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     request: Request
 
     def sent(self) -> Call:
-        """Return the call without what only another attempt would need: the request and the conversation."""
+        """Return the call without what only another attempt would need: the request, the conversation, the options."""
         route = msgspec.structs.replace(self.route, messages=())
-        return msgspec.structs.replace(self, route=route, request=_SENT, fallback=None)
+        return msgspec.structs.replace(self, route=route, request=_SENT, options=None, fallback=None)
 
     @property
     def dialect(self) -> Dialect:

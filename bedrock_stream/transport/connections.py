@@ -78,6 +78,11 @@ class OpenConnection:
         self._address, self._hold = address, hold
         address.open.add(self)
 
+    def forget_upload(self) -> None:
+        """Free the request if it has been sent."""
+        if self._upload is not None and self._upload.done():
+            self._upload = None
+
     def close(self) -> None:
         """Return the connection to the pool if its response was read to the end, else drop it."""
         if self.closed:

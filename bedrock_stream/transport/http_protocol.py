@@ -19,7 +19,7 @@ from typing import Any, Protocol
 
 from httptools import HttpParserCallbackError, HttpParserError, HttpParserUpgrade, HttpResponseParser
 
-__all__ = ("ConnectionDropped", "HttpHead", "MalformedResponse", "ResponseProtocol", "WriteSide")
+__all__ = ("NO_HEAD", "ConnectionDropped", "HttpHead", "MalformedResponse", "ResponseProtocol", "WriteSide")
 
 _BUFFER = 128 * 1024  # bytes that may wait for the reader
 _BATCH = 256  # pieces that are taken at once, so that what is made of them stays small
@@ -63,6 +63,10 @@ class HttpHead:
         """Return the value of the first header of this name, in any case; None without one."""
         name = name.lower()
         return next((value for key, value in self.headers if key.lower() == name), None)
+
+
+NO_HEAD = HttpHead()
+"""In place of a head that is no longer needed."""
 
 
 class ResponseProtocol(asyncio.Protocol):
@@ -133,9 +137,9 @@ class ResponseProtocol(asyncio.Protocol):
     def take(self) -> bytes:
         """Return the next bytes of the body that have arrived."""
         pieces = self.pieces
-        if len(pieces) == 1:
-            data = pieces.pop()
-        else:
+        data = pieces.pop()
+        if pieces:
+            pieces.append(data)
             data = b"".join(pieces[:_BATCH])
             del pieces[:_BATCH]
         self.received += len(data)
@@ -172,14 +176,11 @@ class ResponseProtocol(asyncio.Protocol):
         if self._buffered > _BUFFER and not self._paused and not self.complete:
             self._paused = True
             self._transport.pause_reading()
-        waiter = self.waiter
-        if waiter is None:
+        if self.waiter is None:
             return
         if self.pieces or self.complete:
             self._silent = 0
-            self.waiter = None
-            if not waiter.done():
-                waiter.set_result(None)
+            self._wake()
         else:
             self._count_silent(data)
 
@@ -255,8 +256,11 @@ class ResponseProtocol(asyncio.Protocol):
 
     def _wake(self) -> None:
         waiter, self.waiter = self.waiter, None
-        if waiter is not None and not waiter.done():
-            waiter.set_result(None)
+        if waiter is not None:
+            try:  # noqa: SIM105 - no context manager for each event
+                waiter.set_result(None)
+            except asyncio.InvalidStateError:
+                pass  # the reader was cancelled, and has not run since
 
     def _fail(self, error: Exception) -> None:
         if self.error is None and not self.complete:

@@ -9,6 +9,7 @@ from multidict import CIMultiDict, CIMultiDictProxy
 
 from ..errors import BedrockStreamError, StreamInterrupted
 from .connections import OpenConnection
+from .http_protocol import NO_HEAD
 
 __all__ = ("HttpResponse", "Traffic")
 
@@ -48,6 +49,11 @@ class HttpResponse:
     def header(self, name: str) -> str | None:
         """Return a header's value; its name may be in any case."""
         return self._protocol.head.find(name)
+
+    def forget_head(self) -> None:
+        """Free the memory of the head and of the request: the body may take minutes."""
+        self._protocol.head = NO_HEAD
+        self._opened.forget_upload()
 
     @property
     def bytes_received(self) -> int:
