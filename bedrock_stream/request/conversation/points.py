@@ -17,7 +17,7 @@ from ...types.messages import Block, CachePoint, Message, Raw
 from ...types.model_facts import ModelFacts
 from ...types.options import Options
 from ..unsupported import Refusals
-from .blocks import is_point, is_reasoning, is_tool_block, with_content
+from .blocks import is_plain_text, is_point, is_reasoning, is_tool_block, with_content
 
 __all__ = ("has_points", "point_ttl", "points_apart", "tidy_points")
 
@@ -26,6 +26,8 @@ def has_points(messages: Sequence[Message], options: Options) -> bool:
     """Return whether a request has cache points."""
     if any(map(is_point, options.tools)) or any(map(is_point, options.system)):
         return True
+    if is_plain_text(messages):
+        return False
     return any(is_point(block) for message in messages for block in message.content)
 
 
