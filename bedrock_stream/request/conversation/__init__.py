@@ -21,7 +21,7 @@ from .checks import check_attachments, check_results, check_sizes, check_turns
 from .content import check_tool_blocks, fit_content
 from .documents import with_document_names
 from .ids import with_safe_ids
-from .points import points_apart, tidy_points
+from .points import has_points, points_apart, tidy_points
 from .reasoning import fit_reasoning
 from .results import fit_status, gather_results, split_results
 from .text import strip_last_text, system_without_blanks, without_blanks
@@ -63,8 +63,8 @@ def normalize_conversation(
         # Tool blocks in the history require a `toolConfig`, even if no tool may be called again.
         options = msgspec.structs.replace(options, tools=tuple(_stubs(messages)))
         refusals.changed("the tools of earlier calls were added, marked as not available: the service requires them")
-    messages, options = tidy_points(messages, options, refusals, converse=False)
-    if not is_plain:
+    if has_points(messages, options):
+        messages, options = tidy_points(messages, options, refusals, converse=False)
         messages = points_apart(messages, facts, refusals)
     if not messages:
         raise ConfigurationError("prompt", "has only blank text or reasoning that is not sent", "add a user message")
@@ -75,12 +75,11 @@ def finish_for_converse(
     model: Model, messages: tuple[Message, ...], options: Options, refusals: Refusals
 ) -> tuple[tuple[Message, ...], Options]:
     """Return a normalized conversation as Converse accepts it."""
-    is_plain = is_plain_text(messages)
-    if not is_plain:
+    if not is_plain_text(messages):
         messages = with_document_names(messages, refusals)
         messages = split_results(messages, model.facts, refusals, converse=True)
-    messages, options = tidy_points(messages, options, refusals, converse=True)
-    if not is_plain:
+    if has_points(messages, options):
+        messages, options = tidy_points(messages, options, refusals, converse=True)
         messages = points_apart(messages, model.facts, refusals)
     if options.tool_choice == "none" and options.tools and model.facts.tool_choice_field and uses_tools(messages):
         # Converse has no choice "none", and the tools must stay for the history. The model's own field has it.

@@ -47,8 +47,6 @@ def tidy_points(
     A point with nothing before it in its message moves to the end of the message before, or of the system prompt: it
     marks the same prefix there. One that marks nothing is left out.
     """
-    if not has_points(messages, options):
-        return messages, options
     tools, system = _tidy_list(options.tools), _tidy_list(options.system)
     turns: list[list[Block]] = []
     for message in messages:
