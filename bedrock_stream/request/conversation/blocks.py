@@ -8,8 +8,8 @@ from typing import Any
 from ...types.messages import Block, CachePoint, CitedText, Message, Raw, Reasoning, Text, ToolCall, ToolResult
 
 __all__ = (
-    "all_blocks", "call_id", "call_name", "is_blank", "is_kind", "is_plain_text", "is_point", "is_reasoning", "is_result",
-    "is_text", "is_tool_block", "result_id", "with_content",
+    "all_blocks", "call_id", "call_name", "is_blank", "is_kind", "is_plain_text", "is_point", "is_reasoning",
+    "is_result", "is_text", "is_tool_block", "result_id", "with_content",
 )  # fmt: skip
 
 
