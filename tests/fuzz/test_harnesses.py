@@ -7,7 +7,7 @@ from random import Random
 
 import pytest
 
-from bedrock_stream.client import send
+from bedrock_stream.client import check
 from bedrock_stream.dialects.converse import Converse
 from bedrock_stream.dialects.converse.reader import ConverseReader
 from bedrock_stream.errors import ServiceError
