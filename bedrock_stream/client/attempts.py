@@ -22,7 +22,7 @@ from ..request.refusal_words import explain_refusal
 from ..transport.opening import Opening
 from ..transport.slots import LaneTicket
 from ..types.response import Response
-from .check import check
+from .checks import check
 from .retry import Retries
 from .state import ClientState
 

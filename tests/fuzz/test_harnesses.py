@@ -7,7 +7,7 @@ from random import Random
 
 import pytest
 
-from bedrock_stream.client import check
+from bedrock_stream.client import checks
 from bedrock_stream.dialects.converse import Converse
 from bedrock_stream.dialects.converse.reader import ConverseReader
 from bedrock_stream.errors import ServiceError
@@ -90,7 +90,7 @@ def test_a_broken_parser_of_responses_is_detected(
 
 
 def test_a_broken_parser_of_http_errors_is_detected(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(send, "http_error", lambda _answer, _body: ServiceError("", "", 500))
+    monkeypatch.setattr(checks, "http_error", lambda _answer, _body: ServiceError("", "", 500))
     with pytest.raises(AssertionError):
         fuzzing.run(fuzz_http_errors.try_one, seed=SEED, count=100)
 
