@@ -78,6 +78,11 @@ class OpenConnection:
         self._address, self._hold = address, hold
         address.open.add(self)
 
+    @property
+    def is_kept(self) -> bool:
+        """Whether the response is read, or was."""
+        return self._hold is not None
+
     def forget_upload(self) -> None:
         """Free the request if it has been sent."""
         if self._upload is not None and self._upload.done():
@@ -89,7 +94,7 @@ class OpenConnection:
             return
         transport, address, write_side = self._transport, self._address, self._connection.protocol
         uploaded = self._upload is None or self._upload.done()
-        if not (self.protocol.reusable and uploaded) or transport.is_closing() or not address or not write_side:
+        if not (self.protocol.reusable and uploaded) or transport.is_closing() or address is None or write_side is None:
             self.drop()
             return
         self.protocol.stop()
@@ -142,6 +147,12 @@ class StreamResponse(aiohttp.ClientResponse):
             raise
         self.status, self.reason = head.status, head.reason
         return self
+
+    def __del__(self, _warnings: Any = None) -> None:
+        # aiohttp may still await something after `start`, and be cancelled there.
+        opened = getattr(self, "opened", None)
+        if opened is not None and not opened.is_kept:
+            opened.drop()
 
 
 class IdleProtocol(asyncio.Protocol):

@@ -21,6 +21,7 @@ import io
 import os
 import ssl
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import lru_cache
 from time import monotonic
 from types import MappingProxyType
 from typing import Any
@@ -223,9 +224,14 @@ def _arguments(
         "data": (body if len(body) < _LARGE_BODY else io.BytesIO(body)) or None,
         "headers": headers if tunnel else [*headers, *route.login.items()],
         "allow_redirects": False,
-        "timeout": aiohttp.ClientTimeout(total=None, connect=connect, sock_read=None),
+        "timeout": _timeout(connect),
         **route.options(tunnel=tunnel),
     }
+
+
+@lru_cache(maxsize=16)
+def _timeout(connect: float | None) -> aiohttp.ClientTimeout:
+    return aiohttp.ClientTimeout(total=None, connect=connect, sock_read=None)
 
 
 def _refused(reason: str) -> ConnectionFailed:
