@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from ..loops import limit_reads
 from . import MODELS, OnText, Read, Target, messages
 
 PACKAGE = "aiohttp"
@@ -17,6 +18,7 @@ _OPERATIONS = {"converse": "converse-stream", "invoke": "invoke-with-response-st
 async def reading(target: Target) -> AsyncIterator[Read]:
     import aiohttp
 
+    limit_reads()
     tls: dict[str, object] = {}
     if target.cafile:
         import ssl
