@@ -38,7 +38,7 @@ def ask(lab: Lab) -> None:
     url = lab.servers.plain
     for setting in (
         Setting(case="10 x events", url=url, events=lab.pick(3000, 20)),
-        Setting(case="10 x streams", url=url, events=lab.pick(1000, 5), streams=lab.pick(10, 1)),
+        Setting(case="10 x streams", url=url, events=lab.pick(300, 5), streams=lab.pick(10, 1)),
     ):
         lab.race("growth", [OURS, "aiohttp_alone", "aiobotocore"], setting, most={_UNIT: _MOST[setting.case]})
 

@@ -25,11 +25,11 @@ def loop_factory(name: str, *, needed: bool = True) -> Callable[[], asyncio.Abst
 
 
 def limit_reads() -> None:
-    """Limit the reads of asyncio's plain connections to 64 KiB in this process, for contenders that do not do so.
+    """Limit the reads of asyncio's plain connections in this process to 64 KiB.
 
     By default asyncio asks for 256 KiB, which malloc may map and unmap for each read, and that may cost more than
-    everything else. Whether it does depends on what the process has imported and allocated before, so contenders with
-    the default cannot be compared. uvloop and TLS connections have read buffers of their own.
+    everything else. Whether it does depends on what the process has imported and allocated before, so the costs of
+    contenders with the default cannot be compared. uvloop and TLS connections have read buffers of their own.
     """
     cast("Any", selector_events)._SelectorTransport.max_size = 64 * 1024
 

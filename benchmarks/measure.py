@@ -3,7 +3,8 @@
 In each round every contender runs once, so that other load on the machine affects all of them. Figures are medians over
 the rounds, ratios are medians of the ratios within each round. Ratios can be compared between runs, figures cannot. A
 contender that read another text, or another number of texts, than the first one is an error: skipping work must not
-make a contender look faster.
+make a contender look faster. The bytes of a lower bound are decoded for this check, after the measured time. Reads of
+asyncio are limited to 64 KiB for all contenders: see `loops.limit_reads`.
 """
 
 from __future__ import annotations

@@ -9,11 +9,6 @@ receives several events per read and looks cheaper than it is; a low figure in `
 Tried without success:
 - `asyncio.timeout` around each read: 5 us per event with warm caches. One timer per stream is used instead.
 - The wait inlined into `_receive`, one coroutine less: x0.96 of our own part, 0.1 us.
-- Reading from aiohttp's content in `__anext__`, without timeouts and without counting bytes: x0.8 of our own part, and
-  still x1.3 of aiohttp alone. Most of the rest is decoding with cold caches: without decoding it is x1.03.
-- All of this together, and waiting for the future inside aiohttp's content instead of calling it, which avoids an empty
-  parser pass after each read: x0.85 of the total, still x1.35 of aiohttp alone. It would depend on seven private names
-  of a library whose version is not pinned.
 - Assembling the response in batches of 64 events: no measurable difference.
 """
 

@@ -1,11 +1,10 @@
-"""aiobotocore: an asyncio port of botocore, based on aiohttp. Its reads are limited to 64 KiB, to its advantage."""
+"""aiobotocore: an asyncio port of botocore, based on aiohttp."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from ..loops import limit_reads
 from . import KEY_ID, MODELS, REGION, SECRET, OnText, Read, Target, messages
 
 PACKAGE = "aiobotocore"
@@ -18,7 +17,6 @@ async def reading(target: Target) -> AsyncIterator[Read]:
     from aiobotocore.config import AioConfig
     from aiobotocore.session import get_session
 
-    limit_reads()
     async with get_session().create_client(
         "bedrock-runtime",
         region_name=REGION,

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from ..loops import limit_reads
 from . import MODELS, OnText, Read, Target, messages
 
 PACKAGE = "aiohttp"
@@ -18,7 +17,6 @@ _OPERATIONS = {"converse": "converse-stream", "invoke": "invoke-with-response-st
 async def reading(target: Target) -> AsyncIterator[Read]:
     import aiohttp
 
-    limit_reads()
     tls: dict[str, object] = {}
     if target.cafile:
         import ssl

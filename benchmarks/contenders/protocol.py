@@ -1,4 +1,4 @@
-"""The lowest bound: an `asyncio.Protocol` that wakes a future for each read and leaves the HTTP framing in the bytes."""
+"""The lowest bound: an `asyncio.Protocol` that wakes a future for each read and leaves HTTP framing in the bytes."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from urllib.parse import urlsplit
 
-from ..loops import limit_reads
 from . import OnText, Read, Target, messages
 
 PACKAGE = None
@@ -48,7 +47,6 @@ class _Receiver(asyncio.Protocol):
 
 @asynccontextmanager
 async def reading(target: Target) -> AsyncIterator[Read]:
-    limit_reads()
     context = None
     if target.cafile:
         import ssl
