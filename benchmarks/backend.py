@@ -39,7 +39,7 @@ def ask(lab: Lab) -> None:
             url=lab.servers.plain,
             loop=loop,
             streams=lab.pick(200, 5),
-            events=lab.pick(60, 10),
+            events=lab.pick(50, 10),
             pace_ms=lab.pick(50, 5),
             packages=PACKAGES,
         )

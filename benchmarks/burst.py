@@ -2,7 +2,7 @@
 
 The server sends the complete answer as fast as the socket accepts it, so the client never waits. The CPU time of its
 process, all threads included, is divided by the number of text deltas. A short answer first warms up the connection.
-Opening is not part of the figure: the server sends the first deltas, and the rest once the client has received a text.
+Opening is not part of the figure: the server sends the first delta, and the rest once the client has received it.
 The Anthropic SDK reads Claude's native format, all others Converse. aiohttp alone, which reads the bytes without
 decoding them, is the lower bound.
 

@@ -40,7 +40,7 @@ def ask(lab: Lab) -> None:
         Setting(case="10 x events", url=url, events=lab.pick(3000, 20)),
         Setting(case="10 x streams", url=url, events=lab.pick(300, 5), streams=lab.pick(10, 1)),
     ):
-        lab.race("growth", [OURS, "aiohttp_alone", "aiobotocore"], setting, most={_UNIT: _MOST[setting.case]})
+        lab.race("growth", [OURS, "aiobotocore"], setting, most={_UNIT: _MOST[setting.case]})
 
 
 def trial(setting: Setting) -> Sample:

@@ -27,8 +27,8 @@ __all__ = ("ask", "trial")
 
 _UNIT = "KB/stream"
 _FLOORS = ("aiohttp_alone", "protocol")
-_BEYOND = {"aiohttp_alone": 8.0, "protocol": 7.0}  # KB that ours may need beyond each
-_BEYOND_AT_ONCE = {"aiohttp_alone": 8.0}
+_MOST_BEYOND = {"aiohttp_alone": 8.0}  # KB that ours may need beyond each
+_MOST_BEYOND_PLAIN = {"aiohttp_alone": 8.0, "protocol": 7.0}
 _TLS_MOST = {_UNIT: 110.0}
 _AT_ONCE = "plain, opened at once"
 
@@ -47,7 +47,7 @@ def ask(lab: Lab) -> None:
         contenders = (OURS, *_FLOORS) if setting.streams == many else (OURS, *_FLOORS, "aiobotocore")
         lab.race("memory", contenders, setting, most=_TLS_MOST if setting.cafile else None)
         ours = lab.value("memory", setting.case, OURS, _UNIT)
-        limits = _BEYOND_AT_ONCE if setting.case == _AT_ONCE else _BEYOND
+        limits = _MOST_BEYOND if setting.cafile or setting.case == _AT_ONCE else _MOST_BEYOND_PLAIN
         for name in _FLOORS:
             floor = lab.value("memory", setting.case, name, _UNIT)
             if ours is not None and floor is not None:

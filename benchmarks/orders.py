@@ -24,7 +24,7 @@ class Order(NamedTuple):
     held: bool = False
     """The response is kept open after the last delta."""
     gated: bool = False
-    """The server sends the first ten deltas, and the rest at once when the gate is opened; see `servers.gate`."""
+    """The server sends the first delta at once, and continues when the gate is opened: see `servers.gate`."""
 
     def prompt(self) -> str:
         """Return the order as a prompt."""

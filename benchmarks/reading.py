@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from typing import Any, TypeVar
 
 from .answers import texts_of
@@ -46,8 +46,8 @@ async def process_time() -> float:
 class Crowd:
     """Many streams of one order, read concurrently."""
 
-    def __init__(self, setting: Setting, order: Order) -> None:
-        self.received: list[list[Any]] = [[] for _ in range(setting.streams)]
+    def __init__(self, setting: Setting, order: Order, received: Sequence[list[Any]] | None = None) -> None:
+        self.received = received or [[] for _ in range(setting.streams)]
         """The pieces of each stream."""
         self.duration = 0.0
         """Seconds from the first text to the end of the last stream."""

@@ -99,7 +99,7 @@ class _Crowds:
 
     def __init__(self) -> None:
         self._waiting: dict[Order, list[_Connection]] = {}
-        self._at_gate: list[tuple[_Connection, bytes]] = []
+        self._at_gate: list[_Connection] = []
 
     def add(self, connection: _Connection, order: Order) -> None:
         crowd = self._waiting.setdefault(order, [])
@@ -109,13 +109,13 @@ class _Crowds:
             for index, member in enumerate(crowd):
                 member.respond(order, index / len(crowd))
 
-    def wait_at_gate(self, connection: _Connection, rest: bytes) -> None:
-        self._at_gate.append((connection, rest))
+    def wait_at_gate(self, connection: _Connection) -> None:
+        self._at_gate.append(connection)
 
     def open_gate(self) -> None:
         waiting, self._at_gate = self._at_gate, []
-        for connection, rest in waiting:
-            connection.send(rest)
+        for index, connection in enumerate(waiting):
+            connection.continue_response(index / len(waiting))
 
 
 class _Connection(asyncio.Protocol):
@@ -149,42 +149,46 @@ class _Connection(asyncio.Protocol):
             self._form = "invoke" if b"/invoke-with-response-stream" in head else "converse"
             self._crowds.add(self, Order.read(body))
 
-    def send(self, data: bytes) -> None:
-        if self._transport is not None:
-            self._transport.write(data)
-
     def respond(self, order: Order, phase: float) -> None:
         """Start the response; `phase` is the offset of this stream within the interval, from 0 to 1."""
-        if self._transport is None:
-            return
-        self._order = order
-        if order.gated:
-            first, rest = _gated_response(self._form, order.events)
-            self._transport.write(first)
-            self._crowds.wait_at_gate(self, rest)
-            return
-        if not order.pace_ms and not order.held:
-            self._transport.write(_complete_response(self._form, order.events))
+        if not (order.pace_ms or order.held or order.gated):
+            self._write(_complete_response(self._form, order.events))
             return
         answer = answers.answer(self._form, order.events)
-        self._transport.write(_HEAD + answers.chunk(answer.start))
-        self._deltas = iter(answer.deltas)
-        self._remaining = order.events
-        self._due = self._loop.time() + phase * order.pace_ms / 1000
-        self._loop.call_at(self._due, self._send_next)
+        self._order, self._remaining, self._deltas = order, order.events, iter(answer.deltas)
+        self._write(_HEAD + answers.chunk(answer.start))
+        if order.gated:
+            self._write_delta()
+            self._crowds.wait_at_gate(self)
+        else:
+            self.continue_response(phase)
+
+    def continue_response(self, phase: float) -> None:
+        """Send the deltas that remain, at the pace of the order."""
+        order = self._order
+        if order.pace_ms or order.held:
+            self._due = self._loop.time() + phase * order.pace_ms / 1000
+            self._loop.call_at(self._due, self._send_next)
+        else:
+            self._write(_rest_of_response(self._form, order.events))
 
     def _send_next(self) -> None:
-        if self._transport is None:
-            return
         order = self._order
-        if self._remaining:
-            self._remaining -= 1
-            delta = answers.stamped(time.monotonic()) if order.stamped else next(self._deltas)
-            self._transport.write(answers.chunk(delta))
+        if self._remaining and self._transport is not None:
+            self._write_delta()
             self._due += order.pace_ms / 1000
             self._loop.call_at(self._due, self._send_next)
         elif not order.held:
-            self._transport.write(answers.chunk(answers.answer(self._form, order.events).end) + _END)
+            self._write(answers.chunk(answers.answer(self._form, order.events).end) + _END)
+
+    def _write_delta(self) -> None:
+        self._remaining -= 1
+        delta = answers.stamped(time.monotonic()) if self._order.stamped else next(self._deltas)
+        self._write(answers.chunk(delta))
+
+    def _write(self, data: bytes) -> None:
+        if self._transport is not None:
+            self._transport.write(data)
 
 
 @lru_cache(maxsize=8)
@@ -193,11 +197,10 @@ def _complete_response(form: str, events: int) -> bytes:
 
 
 @lru_cache(maxsize=8)
-def _gated_response(form: str, events: int) -> tuple[bytes, bytes]:
-    """Return the bytes before the gate and after it."""
+def _rest_of_response(form: str, events: int) -> bytes:
+    """Return the response without its head and its first delta."""
     answer = answers.answer(form, events)
-    first = _HEAD + answers.chunk(b"".join((answer.start, *answer.deltas[:10])))
-    return first, _chunks(b"".join((*answer.deltas[10:], answer.end)))
+    return _chunks(b"".join((*answer.deltas[1:], answer.end)))
 
 
 def _chunks(body: bytes) -> bytes:

@@ -118,13 +118,13 @@ def test_events_of_a_stream_are_stamped_wherever_it_is_split(size: int) -> None:
     data = b"".join(map(stamped, sent))
     received = Received()
     for start in range(0, len(data), size):
-        received.add(data[start : start + size])
+        received.append(data[start : start + size])
     assert [seconds for seconds, _ in received.events()] == sent
 
 
 def test_texts_of_a_stream_are_its_stamps() -> None:
     received = Received()
-    received.add("000000100.500000")
+    received.append("000000100.500000")
     assert [seconds for seconds, _ in received.events()] == [100.5]
 
 
