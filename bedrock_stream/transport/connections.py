@@ -15,8 +15,8 @@ from typing import Any
 import aiohttp
 from aiohttp.connector import Connection
 
-from .hold import Hold
 from .http_protocol import ConnectionDropped, ResponseProtocol, WriteSide
+from .slots import Hold
 from .tls_buffer import shrink_tls_buffer
 
 __all__ = ("Address", "Connector", "IdleProtocol", "OpenConnection", "StreamResponse", "open_socket")
@@ -156,7 +156,7 @@ class StreamResponse(aiohttp.ClientResponse):
 
 
 class IdleProtocol(asyncio.Protocol):
-    """The protocol of a connection between two responses: whatever arrives there is no answer to a request."""
+    """The protocol of a connection between two responses. Bytes that arrive then were not asked for."""
 
     __slots__ = ("_idle", "_transport", "_write_side")
 

@@ -2,7 +2,8 @@
 
 A released slot is handed directly to the first waiter, so late arrivals cannot overtake. A `Lane` also learns how many
 requests the service takes: its limit falls by a third when one is throttled, and rises by one after as many successes
-as it has slots. A `StartPacer` lets one request start per visit of the loop, however many have a slot.
+as it has slots. A `StartPacer` lets one request start per visit of the loop, however many have a slot. A `Hold` is what
+one request holds of them.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from time import monotonic
 
 from ..errors import PoolTimeout
 
-__all__ = ("Lane", "LaneTicket", "Lanes", "Slots", "StartPacer")
+__all__ = ("Hold", "Lane", "LaneTicket", "Lanes", "Slots", "StartPacer", "hold_slots")
 
 _MOST_LANES = 1024  # models that are named call by call must not pile up
 
@@ -211,3 +212,34 @@ class LaneTicket:
     def succeeded(self) -> None:
         """Note that it was not."""
         self._lane.succeeded()
+
+
+class Hold:
+    """Slots that are held until `release`."""
+
+    __slots__ = ("_held",)
+
+    def __init__(self) -> None:
+        self._held: list[Slots | LaneTicket] = []
+
+    def add(self, slots: Slots | LaneTicket) -> None:
+        """Note a slot that was acquired."""
+        self._held.append(slots)
+
+    def release(self) -> None:
+        """Give all slots back; a second time does nothing."""
+        while self._held:
+            self._held.pop().release()
+
+
+async def hold_slots(slots: Slots, ticket: LaneTicket | None, seconds: float | None) -> Hold:
+    """Wait for a slot of the lane, if any, and of `slots`, within `seconds` for both. Raises `PoolTimeout`."""
+    hold, began = Hold(), monotonic()
+    try:
+        for place in (slots,) if ticket is None else (ticket, slots):
+            await place.acquire(seconds, began)
+            hold.add(place)
+    except BaseException:
+        hold.release()
+        raise
+    return hold
