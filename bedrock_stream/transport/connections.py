@@ -49,7 +49,7 @@ class Address:
 class OpenConnection:
     """The connection of one response, from the request on."""
 
-    __slots__ = ("_address", "_connection", "_hold", "_transport", "_upload", "closed", "protocol", "reused")
+    __slots__ = ("_address", "_connection", "_hold", "_transport", "closed", "protocol", "reused")
 
     def __init__(self, connection: Connection, upload: asyncio.Task[None] | None) -> None:
         transport, write_side = connection.transport, connection.protocol
@@ -58,7 +58,6 @@ class OpenConnection:
         previous = transport.get_protocol()
         self._connection = connection
         self._transport = transport
-        self._upload = upload
         self._address: Address | None = None
         self._hold: Hold | None = None
         self.closed: bool = False
@@ -70,7 +69,7 @@ class OpenConnection:
             transport.max_size = _READ_SIZE
         else:
             shrink_tls_buffer(transport)
-        self.protocol: ResponseProtocol = ResponseProtocol(asyncio.get_running_loop(), transport, write_side)
+        self.protocol: ResponseProtocol = ResponseProtocol(asyncio.get_running_loop(), transport, write_side, upload)
         transport.set_protocol(self.protocol)
 
     def keep(self, address: Address, hold: Hold) -> None:
@@ -83,23 +82,13 @@ class OpenConnection:
         """Whether the response is read, or was."""
         return self._hold is not None
 
-    @property
-    def is_uploaded(self) -> bool:
-        """Whether the whole request has been written."""
-        return self._upload is None or self._upload.done()
-
-    def forget_upload(self) -> None:
-        """Free the request if it has been sent."""
-        if self.is_uploaded:
-            self._upload = None
-
     def close(self) -> None:
         """Return the connection to the pool if its response was read to the end, else drop it."""
         if self.closed:
             return
         transport, address, write_side = self._transport, self._address, self._connection.protocol
         if (
-            not (self.protocol.reusable and self.is_uploaded)
+            not (self.protocol.reusable and self.protocol.is_uploaded)
             or transport.is_closing()
             or address is None
             or write_side is None
@@ -115,8 +104,8 @@ class OpenConnection:
         """Close the connection at once, without waiting for unsent bytes."""
         if self.closed:
             return
-        if self._upload is not None:
-            self._upload.cancel()
+        if self.protocol.upload is not None:
+            self.protocol.upload.cancel()
         _shut_down(self._transport)
         self._transport.abort()
         self.protocol.stop()
@@ -131,7 +120,7 @@ class OpenConnection:
 
     def _end(self) -> None:
         self.closed = True
-        self._upload = None
+        self.protocol.upload = None
         if self._address is not None:
             self._address.open.discard(self)
         if self._hold is not None:
@@ -151,7 +140,7 @@ class StreamResponse(aiohttp.ClientResponse):
             head = await opened.protocol.read_head()
         except BaseException as error:
             if isinstance(error, ConnectionDropped):
-                error.stale = error.silent and opened.reused and opened.is_uploaded
+                error.stale = error.silent and opened.reused
             opened.drop()
             raise
         self.status, self.reason = head.status, head.reason

@@ -19,7 +19,7 @@ from typing import Any, Protocol
 
 from httptools import HttpParserCallbackError, HttpParserError, HttpParserUpgrade, HttpResponseParser
 
-__all__ = ("NO_HEAD", "ConnectionDropped", "HttpHead", "MalformedResponse", "ResponseProtocol", "WriteSide")
+__all__ = ("ConnectionDropped", "HttpHead", "MalformedResponse", "ResponseProtocol", "WriteSide")
 
 _BUFFER = 128 * 1024  # bytes that may wait for the reader
 _BATCH = 256  # pieces that are taken at once, so that what is made of them stays small
@@ -36,9 +36,9 @@ class ConnectionDropped(Exception):
     """The connection ended before the head of the response."""
 
     silent = False
-    """Whether no byte of the response had arrived."""
+    """Whether the request had been written and no byte of the response had arrived."""
     stale = False
-    """Whether it also had been idle before, so that another connection may well work."""
+    """Whether the connection also had been idle before, so that another one may well work."""
 
 
 class WriteSide(Protocol):
@@ -65,8 +65,7 @@ class HttpHead:
         return next((value for key, value in self.headers if key.lower() == name), None)
 
 
-NO_HEAD = HttpHead()
-"""In place of a head that is no longer needed."""
+_NO_HEAD = HttpHead()  # in place of one that is no longer needed
 
 
 class ResponseProtocol(asyncio.Protocol):
@@ -91,10 +90,17 @@ class ResponseProtocol(asyncio.Protocol):
         "pieces",
         "received",
         "reusable",
+        "upload",
         "waiter",
     )
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, transport: asyncio.Transport, write_side: WriteSide) -> None:
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        transport: asyncio.Transport,
+        write_side: WriteSide,
+        upload: asyncio.Task[None] | None,
+    ) -> None:
         self.loop: asyncio.AbstractEventLoop = loop
         self._transport = transport
         self._write_side = write_side
@@ -119,8 +125,15 @@ class ResponseProtocol(asyncio.Protocol):
         """Bytes of the body that have been taken."""
         self.reusable: bool = False
         """Whether the connection may carry another request."""
+        self.upload: asyncio.Task[None] | None = upload
+        """Writes the request; None if that is done."""
         self.on_body = self.pieces.append  # from C to C: no Python frame for a piece
         self._parser: HttpResponseParser | None = HttpResponseParser(self)
+
+    @property
+    def is_uploaded(self) -> bool:
+        """Whether the whole request has been written, or could not be."""
+        return self.upload is None or self.upload.done()
 
     # ------------------------------------------------------------------------------------------------------ the reader
 
@@ -149,6 +162,12 @@ class ResponseProtocol(asyncio.Protocol):
                 self._paused = False
                 self._transport.resume_reading()
         return data
+
+    def forget_head(self) -> None:
+        """Free the head, and the request if it has been written: the body may take minutes."""
+        self.head = _NO_HEAD
+        if self.is_uploaded:
+            self.upload = None
 
     def fail(self, error: Exception) -> None:
         """Take an error of the reader's side; bytes that have not been taken are lost."""
@@ -268,7 +287,7 @@ class ResponseProtocol(asyncio.Protocol):
 
     def _dropped(self, reason: str) -> ConnectionDropped:
         error = ConnectionDropped(reason)
-        error.silent = not self._start
+        error.silent = not self._start and self.is_uploaded
         return error
 
     def _count_silent(self, data: bytes) -> None:

@@ -9,7 +9,6 @@ from multidict import CIMultiDict, CIMultiDictProxy
 
 from ..errors import BedrockStreamError, StreamInterrupted
 from .connections import OpenConnection
-from .http_protocol import NO_HEAD
 
 __all__ = ("HttpResponse", "Traffic")
 
@@ -51,9 +50,8 @@ class HttpResponse:
         return self._protocol.head.find(name)
 
     def forget_head(self) -> None:
-        """Free the memory of the head and of the request: the body may take minutes."""
-        self._protocol.head = NO_HEAD
-        self._opened.forget_upload()
+        """Free the memory of status and headers, which are not asked for any more."""
+        self._protocol.forget_head()
 
     @property
     def bytes_received(self) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from itertools import count
 from time import monotonic
 
 import pytest
@@ -170,7 +171,8 @@ async def test_the_wait_for_a_lane_counts_toward_the_pool_limit(monkeypatch: pyt
         async with client.stream(MODEL, "Hi") as first:
             await first.open()
             second = client.stream("amazon.nova-pro-v1:0", "Hi")
-            monkeypatch.setattr(slots, "monotonic", lambda: monotonic() + 100)  # the whole limit passes in the lane
+            calls = count()  # the whole limit passes in the lane, between the first call and the second
+            monkeypatch.setattr(slots, "monotonic", lambda: monotonic() + 100 * min(next(calls), 1))
             async with asyncio.timeout(20):
                 with pytest.raises(errors.PoolTimeout, match="all 1 slots are taken by 1 open streams") as caught:
                     await second.open()
