@@ -79,7 +79,7 @@ _EXTRA = (
     b"Date: Sun, 06 Nov 1994 08:49:37 GMT",
     b"!#$%&'*+-.^_`|~0: odd but legal",
 )
-_EXTENSIONS = (b"", b"", b";a", b";a=b", b"; a = b", b';a="b;c";d')
+_EXTENSIONS = (b"", b"", b";a", b";a=b", b";a-b=1;c", b';a="b;c";d')
 _SIZE_FORMATS = (b"%x", b"%x", b"%X", b"00%x", b"0000000%X")
 
 
@@ -115,7 +115,7 @@ def answer(route: Route, texts: Sequence[str], request_id: str, framing: str, fo
     head = [*(Piece(interim) for interim in form.interim), Piece(form.version + b" 200" + form.reason + b"\r\n")]
     named = [("Content-Type", kind), ("x-amzn-RequestId", request_id)]
     if framing == "chunked":
-        named.append(("Transfer-Encoding", "chunked"))
+        named.append(("Transfer-Encoding", form.spelling(b"chunked").decode()))
     elif framing == "length":
         named.append(("Content-Length", str(len(body))))
     if form.last and not (framing == "close" and form.version == b"HTTP/1.0"):
@@ -132,7 +132,8 @@ def joined(pieces: Iterable[Piece]) -> bytes:
 
 
 def _header(form: Form, name: bytes, value: bytes) -> bytes:
-    return form.spelling(name) + b":" + form.before + value + form.after + b"\r\n"
+    after = form.after.rstrip(b"\t") if name == b"Transfer-Encoding" else form.after  # llhttp knows no tab there
+    return form.spelling(name) + b":" + form.before + value + after + b"\r\n"
 
 
 def _chunks(form: Form, body: bytes) -> list[Piece]:
