@@ -147,9 +147,7 @@ class SocketServer:
 
     async def __aenter__(self) -> Self:
         loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(
-            lambda: _Peer(self), "127.0.0.1", 0, backlog=1024, ssl=self._context
-        )
+        self._server = await loop.create_server(lambda: _Peer(self), "127.0.0.1", 0, backlog=1024, ssl=self._context)
         scheme = "https" if self._context else "http"
         self.url = f"{scheme}://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
         return self

@@ -38,6 +38,8 @@ LOOPS = ("asyncio", "uvloop")
 KINDS = [(loop, route, framing) for loop in LOOPS for route in ROUTES for framing in FRAMINGS]
 HANGS = 5.0
 """Seconds after which a case that takes milliseconds has failed."""
+SINGLE = 100
+"""How many bytes of an answer are sent one by one."""
 QUIET = 40
 """Visits of the event loop in which a client has read whatever a server in the same loop has sent."""
 
@@ -58,6 +60,7 @@ class Laboratory:
         self._segments: list[bytes] = []
         self._close = False
         self._done = False
+        self._writing = 0
 
     async def __aenter__(self) -> Laboratory:
         self._stack = contextlib.AsyncExitStack()
@@ -70,7 +73,7 @@ class Laboratory:
         await self._stack.aclose()
 
     def texts(self, number: int) -> list[str]:
-        """Return texts that no other case has, in frames that all differ in length."""
+        """Return texts that no other answer has, in frames that all differ in length."""
         return [f"{number}:", " Hello,", " naïve world", f" of {number}! "]
 
     def answer(self, number: int, form: Form | None = None) -> list[Any]:
@@ -94,11 +97,16 @@ class Laboratory:
             self.connections = [connection.peer for connection in self._server.connections]
 
     async def _answer(self, connection: Connection) -> None:
-        for segment in self._segments[:-1]:
-            connection.write(segment)
-            await asyncio.sleep(0)
-            await asyncio.sleep(0)  # the client has read it
-        connection.write(self._segments[-1])
+        segments = self._segments
+        self._writing += 1
+        try:
+            for segment in segments[:-1]:
+                connection.write(segment)
+                await asyncio.sleep(0)
+                await asyncio.sleep(0)  # the client has read it
+            connection.write(segments[-1])
+        finally:
+            self._writing -= 1
         if self._close:
             connection.close()
             return
@@ -108,35 +116,49 @@ class Laboratory:
                 return
         connection.close()  # the client waits for more
 
-    async def check_splitting(self, form: Form, cuts: Sequence[int], each: bool) -> None:
+    async def _settle(self) -> None:
+        """Wait until all bytes of the case have reached the client. What comes later, no client could tell apart."""
+        while self._writing:
+            await asyncio.sleep(0)
+        await asyncio.sleep(0)
+
+    async def check_splitting(self, form: Form, cuts: Sequence[int], single: int) -> None:
+        """Check that an answer is read if it is cut at `cuts`, and into single bytes from `single` on for a while."""
         self.cases += 1
         data = joined(self.answer(self.cases, form))
-        ends = range(len(data) + 1) if each else sorted({0, len(data), *(cut % len(data) for cut in cuts)})
-        response = await self.ask([data[start:end] for start, end in pairwise(ends)], close=form.last)
+        ends = {0, len(data), *(cut % len(data) for cut in cuts)}
+        ends |= set(range(single, min(single + SINGLE, len(data))))
+        response = await self.ask(_split(data, ends), close=form.last)
         assert response.text == "".join(self.texts(self.cases))
         assert (response.stop_reason, response.request_id) == ("end_turn", f"request-{self.cases}")
         assert response.usage is not None
         assert response.usage.output_tokens == 2
+        await self._settle()
 
-    async def check_mutation(self, changes: Sequence[Mutation], close: bool) -> None:
+    async def check_mutation(self, changes: Sequence[Mutation], cuts: Sequence[int], close: bool) -> None:
+        """Check that a mutated answer is read right or raises, and that the next request gets its own answer."""
         self.cases += 1
         right, got = "".join(self.texts(self.cases)), list[str]()
         form = Form(sizes=(97, 61, 150), last=self.framing == "close")
         data = mutated(self.answer(self.cases, form), changes, whole=self.route.streaming)
+        segments = _split(data, {0, len(data), *(cut % (len(data) + 1) for cut in cuts)})
         try:
-            response = await self.ask([data], close=close or self.framing == "close", got=got)
+            response = await self.ask(segments, close=close or self.framing == "close", got=got)
         except errors.BedrockStreamError as error:
-            assert right.startswith("".join(got))
-            assert error.partial is None or right.startswith(error.partial.text)
+            read = ["".join(got), error.partial.text if error.partial is not None else ""]
+            wrong = [each for each in read if not right.startswith(each)]
         else:
-            assert response.text == right
-        await asyncio.sleep(0)  # bytes behind the answer, which are here, reach the client before its next request
-        await self.check_own_answer(self.cases + 1_000_000)
+            wrong = [response.text] if response.text != right else []
+        assert not wrong
+        await self._settle()
+        response = await self.ask([joined(self.answer(-self.cases))], close=self.framing == "close")
+        assert response.text == "".join(self.texts(-self.cases))
+        assert response.request_id == f"request-{-self.cases}"
+        await self._settle()
 
-    async def check_own_answer(self, number: int) -> None:
-        response = await self.ask([joined(self.answer(number))], close=self.framing == "close")
-        assert response.text == "".join(self.texts(number))
-        assert response.request_id == f"request-{number}"
+
+def _split(data: bytes, ends: set[int]) -> list[bytes]:
+    return [data[start:end] for start, end in pairwise(sorted(ends))] or [data]
 
 
 Run = Callable[[Coroutine[Any, Any, _T]], _T]
@@ -155,6 +177,11 @@ def laboratory(loop: str, name: str, framing: str) -> Iterator[tuple[Laboratory,
             runner.run(lab.__aexit__())
 
 
+def cuts(most: int) -> st.SearchStrategy[list[int]]:
+    """Return a strategy of offsets, which are taken modulo the length of an answer."""
+    return st.lists(st.integers(0, 2**16), max_size=most)
+
+
 def quickly(total: int) -> settings:
     """Return the settings for one of the kinds, which together try `total` examples."""
     checks = [HealthCheck.too_slow, HealthCheck.data_too_large]
@@ -163,13 +190,12 @@ def quickly(total: int) -> settings:
 
 @every_kind
 def test_an_answer_in_any_legal_form_and_in_any_segments_is_read(loop: str, name: str, framing: str) -> None:
-    cuts = st.lists(st.integers(0, 2**16), max_size=8)
     with laboratory(loop, name, framing) as (lab, run):
 
         @quickly(SPLITTINGS)
-        @given(forms(framing), cuts, st.integers(0, 39).map(lambda number: number == 0))
-        def check(form: Form, cuts: list[int], each: bool) -> None:
-            run(lab.check_splitting(form, cuts, each))
+        @given(forms(framing), cuts(8), st.integers(0, 2500))
+        def check(form: Form, cuts: list[int], single: int) -> None:
+            run(lab.check_splitting(form, cuts, single))
 
         check()
         assert lab.cases * len(KINDS) >= SPLITTINGS
@@ -180,9 +206,9 @@ def test_a_mutated_answer_is_read_right_or_raises_and_the_next_is_its_own(loop: 
     with laboratory(loop, name, framing) as (lab, run):
 
         @quickly(MUTATIONS)
-        @given(mutations(), st.booleans())
-        def check(changes: list[Mutation], close: bool) -> None:
-            run(lab.check_mutation(changes, close))
+        @given(mutations(), cuts(2), st.booleans())
+        def check(changes: list[Mutation], cuts: list[int], close: bool) -> None:
+            run(lab.check_mutation(changes, cuts, close))
 
         check()
         assert lab.cases * len(KINDS) >= MUTATIONS
