@@ -27,6 +27,7 @@ __all__ = (
     "joined",
     "mutated",
     "mutations",
+    "stream_body",
 )
 
 
@@ -122,7 +123,7 @@ def forms(framing: str) -> st.SearchStrategy[Form]:
 def answer(route: Route, texts: Sequence[str], request_id: str, framing: str, form: Form | None = None) -> list[Piece]:
     """Return the pieces of a complete answer with these texts."""
     form = form or Form(last=framing == "close")
-    body = _stream_of(route, texts) if route.streaming else _document_of(route, "".join(texts))
+    body = stream_body(route, texts) if route.streaming else _document_of(route, "".join(texts))
     kind = "application/vnd.amazon.eventstream" if route.streaming else "application/json"
     head = [*(Piece(interim) for interim in form.interim), Piece(form.version + b" 200" + form.reason + b"\r\n")]
     named = [("Content-Type", kind), ("x-amzn-RequestId", request_id)]
@@ -164,10 +165,13 @@ def _parts(body: bytes) -> list[Piece]:
     return [Piece(body[at : at + 97], body=True) for at in range(0, len(body), 97)]
 
 
-def _stream_of(route: Route, texts: Sequence[str]) -> bytes:
+def stream_body(route: Route, texts: Sequence[str]) -> bytes:
+    """Return the frames of a complete stream with these texts."""
     if not route.native:
         return START + b"".join(map(text, texts)) + END
-    deltas = (_chunk("content_block_delta", index=0, delta={"type": "text_delta", "text": each}) for each in texts)
+    deltas = (
+        _native_chunk("content_block_delta", index=0, delta={"type": "text_delta", "text": each}) for each in texts
+    )
     return _NATIVE_START + b"".join(deltas) + _NATIVE_END
 
 
@@ -182,19 +186,19 @@ def _document_of(route: Route, said: str) -> bytes:
     return json.dumps(answer).encode()
 
 
-def _chunk(kind: str, **members: Any) -> bytes:
+def _native_chunk(kind: str, **members: Any) -> bytes:
     document = json.dumps({"type": kind, **members}).encode()
     return frame("chunk", {"bytes": b64encode(document).decode(), "p": "abcd"})
 
 
 _MESSAGE = {"id": "m", "type": "message", "role": "assistant", "model": "claude", "stop_sequence": None}
-_NATIVE_START = _chunk(
+_NATIVE_START = _native_chunk(
     "message_start", message={**_MESSAGE, "content": [], "stop_reason": None, "usage": {"input_tokens": 1}}
-) + _chunk("content_block_start", index=0, content_block={"type": "text", "text": ""})
+) + _native_chunk("content_block_start", index=0, content_block={"type": "text", "text": ""})
 _NATIVE_END = (
-    _chunk("content_block_stop", index=0)
-    + _chunk("message_delta", delta={"stop_reason": "end_turn"}, usage={"output_tokens": 2})
-    + _chunk("message_stop")
+    _native_chunk("content_block_stop", index=0)
+    + _native_chunk("message_delta", delta={"stop_reason": "end_turn"}, usage={"output_tokens": 2})
+    + _native_chunk("message_stop")
 )
 
 

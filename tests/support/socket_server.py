@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import socket
 import ssl
 import struct
@@ -88,7 +87,8 @@ class Connection:
 
     def half_close(self) -> None:
         """End what is sent with a FIN, without TLS's own goodbye, and go on receiving."""
-        with socket.socket(fileno=os.dup(self._transport.get_extra_info("socket").fileno())) as sock:
+        own = self._transport.get_extra_info("socket")
+        with socket.fromfd(own.fileno(), own.family, own.type) as sock:
             sock.shutdown(socket.SHUT_WR)
 
     def reset(self) -> None:
