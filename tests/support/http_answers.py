@@ -304,9 +304,9 @@ def mutations() -> st.SearchStrategy[list[Mutation]]:
 def mutated(pieces: list[Piece], changes: Sequence[Mutation], *, whole: bool) -> bytes:
     """Return the bytes of an answer after mutations. With `whole=False`, the body's own bytes stay as they are.
 
-    An answer to somebody else may follow it, but never takes its place: no client could tell.
+    An answer to somebody else may follow it, but never takes the place of one that is gone: no client could tell.
     """
-    pieces, behind = list(pieces), b""
+    original, pieces, behind = len(joined(pieces)), list(pieces), b""
     for change in changes:
         touchable = [index for index, piece in enumerate(pieces) if whole or not piece.body]
         if change.kind == "behind":
@@ -314,7 +314,8 @@ def mutated(pieces: list[Piece], changes: Sequence[Mutation], *, whole: bool) ->
         elif touchable:
             pieces = _mutate(pieces, touchable, change, whole=whole)
     replaced = any(change.kind in ("whole", "garbage", "truncate") for change in changes)
-    return joined(pieces) + (b"" if replaced else behind)
+    data = joined(pieces)
+    return data if replaced or len(data) < original / 2 else data + behind
 
 
 def _mutate(pieces: list[Piece], touchable: list[int], change: Mutation, *, whole: bool) -> list[Piece]:
