@@ -120,7 +120,7 @@ class ConnectionFailed(TransportError):
 
     retryable = True
     dropped = False
-    """True if an open connection broke before any response: usually an idle connection that the peer had closed."""
+    """True if an open connection broke before the head of a response. One that had been idle is replaced first."""
 
 
 class TimeLimitError(TransportError):

@@ -17,13 +17,14 @@ import msgspec
 import bedrock_stream
 
 from . import __doc__ as usage
+from .backends import PACKAGES
 from .contenders import load, version
 from .measure import Lab
 from .plot import draw
 from .servers import serving
 from .table import lines
 
-QUESTIONS = ("decode", "sign", "burst", "paced", "first_event", "memory", "startup", "growth", "sustained")
+QUESTIONS = ("decode", "sign", "burst", "paced", "first_event", "memory", "startup", "growth", "sustained", "backend")
 PICTURE = Path(__file__).with_name("burst.svg")
 
 
@@ -77,7 +78,7 @@ def _facts() -> dict[str, str]:
     folder = Path(__file__).parent / "contenders"
     names = sorted(path.stem for path in folder.glob("*.py") if path.stem != "__init__")
     packages = sorted(
-        {package for name in names if (package := load(name).PACKAGE)} | {"botocore", "msgspec", "uvloop"}
+        {package for name in names if (package := load(name).PACKAGE)} | {"botocore", "msgspec", "uvloop", *PACKAGES}
     )
     versions = [f"{package} {version(package) or '(missing)'}" for package in packages]
     return {

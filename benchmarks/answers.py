@@ -121,8 +121,15 @@ def reads(data: bytes) -> list[bytes]:
 
 
 def texts_of(form: str, received: bytes) -> list[str]:
-    """Decode the texts in bytes that a lower-bound contender received, with or without the HTTP framing."""
-    body = _unchunked(received) if received.startswith(b"HTTP/") else received
+    """Decode the texts in bytes that a lower-bound contender received, with or without the HTTP framing.
+
+    A web backend may have sent them as server-sent events, whose data is JSON with the text of a delta as `text`.
+    """
+    head, _, _ = received.partition(b"\r\n\r\n")
+    body = _unchunked(received) if head.startswith(b"HTTP/") else received
+    if b"text/event-stream" in head:
+        data = (json.loads(line[5:]) for line in body.splitlines() if line.startswith(b"data:"))
+        return [document["text"] for document in data if document.get("text")]
     events: deque[Any] = deque()
     (Anthropic() if form == "invoke" else Converse()).reader().feed(Decoder().feed(body), events)
     return [event.text for event in events if isinstance(event, TextDelta)]

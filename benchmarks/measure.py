@@ -3,7 +3,8 @@
 In each round every contender runs once, so that other load on the machine affects all of them. Figures are medians over
 the rounds, ratios are medians of the ratios within each round. Ratios can be compared between runs, figures cannot. A
 contender that read another text, or another number of texts, than the first one is an error: skipping work must not
-make a contender look faster.
+make a contender look faster. The bytes of a lower bound are decoded for this check, after the measured time. Reads of
+asyncio are limited to 64 KiB for all contenders: see `loops.limit_reads`.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import msgspec
 
-from .contenders import is_installed
+from .contenders import is_installed, version
 from .servers import Servers
 
 __all__ = ("FLOOR", "OURS", "Disagreement", "Lab", "Row", "Sample", "Setting")
@@ -40,6 +41,8 @@ class Setting(msgspec.Struct, frozen=True, kw_only=True):
     streams: int = 1
     pace_ms: float = 0
     keep: bool = True
+    packages: tuple[str, ...] = ()
+    """What every contender needs in this setting, beside its own package."""
 
 
 class Sample(msgspec.Struct, frozen=True):
@@ -103,6 +106,7 @@ class Lab:
         """Run the contenders in turns and compare them with the first one.
 
         Limits by unit: `goals` are the minimum ratios of the other contenders, `most` is the maximum of the first one.
+        Where ours may cost at most x1.2 of a lower bound, the goal of the lower bound is 1 / 1.2.
         """
         present = [name for name in contenders if can_run(name, setting)]
         samples: dict[str, list[Sample]] = {name: [] for name in present}
@@ -118,11 +122,13 @@ class Lab:
             for row in _rows(question, setting.case, name, samples[name], samples[present[0]]):
                 least = (goals or {}).get(row.unit, {}).get(name)
                 limit = (most or {}).get(row.unit) if name == present[0] else None
-                self.add(row, least=least, most=limit)
+                self.add(row, ratio=least, most=limit)
 
-    def add(self, row: Row, *, least: float | None = None, most: float | None = None) -> None:
-        """Add a row and check it against its limit: the minimum ratio, or the maximum figure."""
-        self.rows.append(row if self.quick else _checked(row, least, most))
+    def add(
+        self, row: Row, *, ratio: float | None = None, least: float | None = None, most: float | None = None
+    ) -> None:
+        """Add a row and check it against its limit: the minimum ratio, or the minimum or maximum figure."""
+        self.rows.append(row if self.quick else _checked(row, ratio, least, most))
 
     def value(self, question: str, case: str, contender: str, unit: str) -> float | None:
         """Return a figure that has been measured, or None."""
@@ -145,7 +151,7 @@ def can_run(name: str, setting: Setting) -> bool:
         return False
     if setting.case.startswith("tls") and not setting.url:
         return False
-    return name == FLOOR or is_installed(name)
+    return all(map(version, setting.packages)) and (name == FLOOR or is_installed(name))
 
 
 def check_agreement(name: str, sample: Sample, reference: str, expected: Sample) -> None:
@@ -156,10 +162,13 @@ def check_agreement(name: str, sample: Sample, reference: str, expected: Sample)
         )
 
 
-def _checked(row: Row, least: float | None, most: float | None) -> Row:
+def _checked(row: Row, ratio: float | None, least: float | None, most: float | None) -> Row:
     """Return the row with its limit, and whether the limit was kept."""
-    if least is not None and row.ratio is not None:
-        return msgspec.structs.replace(row, goal=f"x{least:.3g} or more", met=row.ratio >= least)
+    if ratio is not None and row.ratio is not None:
+        ours = f", ours at most x{1 / ratio:.3g}" if ratio < 1 else ""
+        return msgspec.structs.replace(row, goal=f"x{ratio:.3g} or more{ours}", met=row.ratio >= ratio)
+    if least is not None and row.value is not None:
+        return msgspec.structs.replace(row, goal=f"{least:g} or more", met=row.value >= least)
     if most is not None and row.value is not None:
         return msgspec.structs.replace(row, goal=f"{most:g} or less", met=row.value <= most)
     return row

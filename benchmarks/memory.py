@@ -2,8 +2,9 @@
 
 Resident memory of the client's process with many open streams, minus that before, divided by their number. Each stream
 has received five events and is then idle. `keep=False`, so the events are not part of the figure. TLS keeps a session
-per connection, also for aiohttp alone, the lower bound. At most ten streams are opened at the same time: memory that
-opening needs is freed to Python, which may not return it to the system. One case opens all at once to show that memory.
+per connection, also for the lower bounds: aiohttp alone, and a bare `asyncio.Protocol`. At most ten streams are opened
+at the same time: memory that opening needs is freed to Python, which may not return it to the system. One case opens
+all at once to show that memory.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ import resource
 from pathlib import Path
 from typing import Any
 
+from msgspec.structs import replace
+
 from .contenders import OnText, Read, load
 from .measure import OURS, Lab, Row, Sample, Setting
 from .orders import Order
@@ -23,22 +26,34 @@ from .reading import Crowd, run, sampled
 __all__ = ("ask", "trial")
 
 _UNIT = "KB/stream"
+_FLOORS = ("aiohttp_alone", "protocol")
+_MOST_BEYOND = {"aiohttp_alone": 8.0}  # KB that ours may need beyond each
+_MOST_BEYOND_PLAIN = {"aiohttp_alone": 8.0, "protocol": 7.0}
+_TLS_MOST = {_UNIT: 110.0}
 _AT_ONCE = "plain, opened at once"
-_MOST = 8.0  # KB above aiohttp alone
 
 
 def ask(lab: Lab) -> None:
-    """Run the contenders and add our figure minus the lower bound."""
-    servers, streams = lab.servers, lab.pick(500, 5)
-    plain, tls = (servers.plain, None), (servers.tls or "", servers.cafile)
-    for case, (url, cafile) in (("plain", plain), ("tls", tls), (_AT_ONCE, plain)):
-        setting = Setting(case=case, url=url, cafile=cafile, streams=streams, events=5, keep=False)
-        lab.race("memory", [OURS, "aiohttp_alone", "aiobotocore"], setting)
-        ours = lab.value("memory", case, OURS, _UNIT)
-        floor = lab.value("memory", case, "aiohttp_alone", _UNIT)
-        if ours is not None and floor is not None:
-            added = Row(question="memory", case=case, contender="ours minus aiohttp", unit=_UNIT, value=ours - floor)
-            lab.add(added, most=_MOST)
+    """Run the contenders and add our figure minus each lower bound."""
+    servers = lab.servers
+    plain = Setting(url=servers.plain, streams=lab.pick(500, 5), events=5, keep=False)
+    many = lab.pick(5000, 10)
+    for setting in (
+        replace(plain, case="plain"),
+        replace(plain, case=f"plain, {many} streams", streams=many),
+        replace(plain, case=_AT_ONCE),
+        replace(plain, case="tls", url=servers.tls or "", cafile=servers.cafile),
+    ):
+        contenders = (OURS, *_FLOORS) if setting.streams == many else (OURS, *_FLOORS, "aiobotocore")
+        lab.race("memory", contenders, setting, most=_TLS_MOST if setting.cafile else None)
+        ours = lab.value("memory", setting.case, OURS, _UNIT)
+        limits = _MOST_BEYOND if setting.cafile or setting.case == _AT_ONCE else _MOST_BEYOND_PLAIN
+        for name in _FLOORS:
+            floor = lab.value("memory", setting.case, name, _UNIT)
+            if ours is not None and floor is not None:
+                beyond = f"ours minus {name}"
+                row = Row(question="memory", case=setting.case, contender=beyond, unit=_UNIT, value=ours - floor)
+                lab.add(row, most=limits.get(name))
 
 
 def trial(setting: Setting) -> Sample:

@@ -7,7 +7,7 @@ from typing import NamedTuple, Self
 
 __all__ = ("Order",)
 
-_PATTERN = re.compile(rb"events=(\d+) pace=([\d.]+) crowd=(\d+) stamped=(\d) held=(\d)")
+_PATTERN = re.compile(rb"events=(\d+) pace=([\d.]+) crowd=(\d+) stamped=(\d) held=(\d) gated=(\d)")
 
 
 class Order(NamedTuple):
@@ -23,10 +23,12 @@ class Order(NamedTuple):
     """Each text is the monotonic time at which it was sent."""
     held: bool = False
     """The response is kept open after the last delta."""
+    gated: bool = False
+    """The server sends the first delta at once, and continues when the gate is opened: see `servers.gate`."""
 
     def prompt(self) -> str:
         """Return the order as a prompt."""
-        flags = f"stamped={int(self.stamped)} held={int(self.held)}"
+        flags = f"stamped={int(self.stamped)} held={int(self.held)} gated={int(self.gated)}"
         return f"events={self.events} pace={self.pace_ms} crowd={self.crowd} {flags}"
 
     @classmethod
@@ -35,5 +37,5 @@ class Order(NamedTuple):
         match = _PATTERN.search(body)
         if match is None:
             raise ValueError(f"no order in {body[:200]!r}")
-        events, pace, crowd, stamped, held = match.groups()
-        return cls(int(events), float(pace), int(crowd), stamped == b"1", held == b"1")
+        events, pace, crowd, stamped, held, gated = match.groups()
+        return cls(int(events), float(pace), int(crowd), stamped == b"1", held == b"1", gated == b"1")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import time
-from collections.abc import Coroutine, Iterable
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from typing import Any, TypeVar
 
 from .answers import texts_of
@@ -14,7 +14,7 @@ from .loops import loop_factory, raise_file_limit
 from .measure import Sample, Setting
 from .orders import Order
 
-__all__ = ("Crowd", "run", "sampled")
+__all__ = ("Crowd", "process_time", "run", "sampled")
 
 _T = TypeVar("_T")
 
@@ -38,16 +38,22 @@ def texts(form: str, pieces: list[Any]) -> list[str]:
     return texts_of(form, b"".join(pieces)) if pieces and isinstance(pieces[0], bytes) else pieces
 
 
+async def process_time() -> float:
+    """Return the CPU seconds of this process, all threads included."""
+    return time.process_time()
+
+
 class Crowd:
     """Many streams of one order, read concurrently."""
 
-    def __init__(self, setting: Setting, order: Order) -> None:
-        self.received: list[list[Any]] = [[] for _ in range(setting.streams)]
+    def __init__(self, setting: Setting, order: Order, received: Sequence[list[Any]] | None = None) -> None:
+        self.received = received or [[] for _ in range(setting.streams)]
         """The pieces of each stream."""
         self.duration = 0.0
         """Seconds from the first text to the end of the last stream."""
         self.all_started = asyncio.Event()
         """Set when every stream has received a text."""
+        self._setting = setting
         self._order = order
         self._not_started = setting.streams
         self._start: float | None = None
@@ -57,6 +63,22 @@ class Crowd:
         prompt = self._order.prompt()
         await asyncio.gather(*(self._read_one(read, prompt, pieces) for pieces in self.received))
         self.duration = time.monotonic() - (self._start or 0.0)
+
+    async def steady_cost(self, cpu: Callable[[], Awaitable[float]]) -> float:
+        """Return the CPU seconds per event in the middle of paced streams, while `read` reads them."""
+        streams, events, interval = self._setting.streams, self._setting.events, self._setting.pace_ms / 1000
+        margin = events // 10
+        await self.all_started.wait()
+        await asyncio.sleep(margin * interval)
+        before, start = await cpu(), time.monotonic()
+        await asyncio.sleep((events - 4 * margin) * interval)
+        sent = (time.monotonic() - start) / interval * streams
+        return (await cpu() - before) / sent
+
+    @property
+    def pace(self) -> float:
+        """The pace at which paced streams were read, divided by that at which they were sent."""
+        return self._setting.events * self._setting.pace_ms / 1000 / self.duration
 
     async def _read_one(self, read: Read, prompt: str, pieces: list[Any]) -> None:
         def on_text(piece: Any) -> None:

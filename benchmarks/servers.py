@@ -12,28 +12,31 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import socket
 import ssl
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
-from typing import NamedTuple, cast
+from typing import Any, NamedTuple, cast
+from urllib.parse import urlsplit
 
 from . import answers
 from .loops import loop_factory, raise_file_limit
 from .orders import Order
 
-__all__ = ("Servers", "serving")
+__all__ = ("Servers", "gate", "serving", "started")
 
 _HEAD = (
     b"HTTP/1.1 200 OK\r\ncontent-type: application/vnd.amazon.eventstream\r\n"
     b"x-amzn-RequestId: 00000000-0000-0000-0000-000000000000\r\ntransfer-encoding: chunked\r\n\r\n"
 )
 _END = b"0\r\n\r\n"
+_GATE = b"POST /gate HTTP/1.1\r\ncontent-length: 0\r\n\r\n"
 
 
 class Servers(NamedTuple):
@@ -51,17 +54,29 @@ def serving() -> Iterator[Servers]:
     """Run the servers in their own process during the block."""
     with tempfile.TemporaryDirectory() as folder:
         cafile, certificate = _certificate(Path(folder))
-        command = [sys.executable, "-m", "benchmarks.servers"]
-        if certificate:
-            command += ["--certificate", certificate]
-        # Nothing is written to its stdin. It is closed when this process ends, however that happens.
-        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
-            assert process.stdin is not None
-            assert process.stdout is not None
-            with process.stdin:
-                ports = json.loads(process.stdout.readline())
-                tls = f"https://127.0.0.1:{ports['tls']}" if certificate else None
-                yield Servers(f"http://127.0.0.1:{ports['plain']}", tls, cafile)
+        with started("benchmarks.servers", ["--certificate", certificate] if certificate else []) as ports:
+            tls = f"https://127.0.0.1:{ports['tls']}" if certificate else None
+            yield Servers(f"http://127.0.0.1:{ports['plain']}", tls, cafile)
+
+
+@contextmanager
+def started(module: str, arguments: Sequence[str]) -> Iterator[Any]:
+    """Run a module that serves until its stdin is closed, and yield the JSON of the first line that it prints."""
+    # Nothing is written to its stdin. It is closed when this process ends, however that happens.
+    command = [sys.executable, "-m", module, *arguments]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        with process.stdin:
+            yield json.loads(process.stdout.readline())
+
+
+@contextmanager
+def gate(url: str) -> Iterator[Callable[[], None]]:
+    """Connect to a server, and yield the function that lets it send the rest of all gated answers."""
+    address = urlsplit(url)
+    with socket.create_connection((address.hostname, address.port)) as connection:
+        yield partial(connection.sendall, _GATE)
 
 
 def _certificate(folder: Path) -> tuple[str | None, str | None]:
@@ -80,10 +95,11 @@ def _certificate(folder: Path) -> tuple[str | None, str | None]:
 
 
 class _Crowds:
-    """Requests that wait for others with the same order."""
+    """Requests that wait for others with the same order, and answers that wait at the gate."""
 
     def __init__(self) -> None:
         self._waiting: dict[Order, list[_Connection]] = {}
+        self._at_gate: list[_Connection] = []
 
     def add(self, connection: _Connection, order: Order) -> None:
         crowd = self._waiting.setdefault(order, [])
@@ -92,6 +108,14 @@ class _Crowds:
             del self._waiting[order]
             for index, member in enumerate(crowd):
                 member.respond(order, index / len(crowd))
+
+    def wait_at_gate(self, connection: _Connection) -> None:
+        self._at_gate.append(connection)
+
+    def open_gate(self) -> None:
+        waiting, self._at_gate = self._at_gate, []
+        for index, connection in enumerate(waiting):
+            connection.continue_response(index / len(waiting))
 
 
 class _Connection(asyncio.Protocol):
@@ -117,44 +141,70 @@ class _Connection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         self._request += data
         head, end, body = self._request.partition(b"\r\n\r\n")
-        if end and _is_complete(head.lower(), body):
+        if self._request == _GATE:
+            self._request = b""
+            self._crowds.open_gate()
+        elif end and _is_complete(head.lower(), body):
             self._request = b""
             self._form = "invoke" if b"/invoke-with-response-stream" in head else "converse"
             self._crowds.add(self, Order.read(body))
 
     def respond(self, order: Order, phase: float) -> None:
         """Start the response; `phase` is the offset of this stream within the interval, from 0 to 1."""
-        if self._transport is None:
-            return
-        self._order = order
-        if not order.pace_ms and not order.held:
-            self._transport.write(_complete_response(self._form, order.events))
+        if not (order.pace_ms or order.held or order.gated):
+            self._write(_complete_response(self._form, order.events))
             return
         answer = answers.answer(self._form, order.events)
-        self._transport.write(_HEAD + answers.chunk(answer.start))
-        self._deltas = iter(answer.deltas)
-        self._remaining = order.events
-        self._due = self._loop.time() + phase * order.pace_ms / 1000
-        self._loop.call_at(self._due, self._send_next)
+        self._order, self._remaining, self._deltas = order, order.events, iter(answer.deltas)
+        self._write(_HEAD + answers.chunk(answer.start))
+        if order.gated:
+            self._write_delta()
+            self._crowds.wait_at_gate(self)
+        else:
+            self.continue_response(phase)
+
+    def continue_response(self, phase: float) -> None:
+        """Send the deltas that remain, at the pace of the order."""
+        order = self._order
+        if order.pace_ms or order.held:
+            self._due = self._loop.time() + phase * order.pace_ms / 1000
+            self._loop.call_at(self._due, self._send_next)
+        else:
+            self._write(_rest_of_response(self._form, order.events))
 
     def _send_next(self) -> None:
-        if self._transport is None:
-            return
         order = self._order
-        if self._remaining:
-            self._remaining -= 1
-            delta = answers.stamped(time.monotonic()) if order.stamped else next(self._deltas)
-            self._transport.write(answers.chunk(delta))
+        if self._remaining and self._transport is not None:
+            self._write_delta()
             self._due += order.pace_ms / 1000
             self._loop.call_at(self._due, self._send_next)
         elif not order.held:
-            self._transport.write(answers.chunk(answers.answer(self._form, order.events).end) + _END)
+            self._write(answers.chunk(answers.answer(self._form, order.events).end) + _END)
+
+    def _write_delta(self) -> None:
+        self._remaining -= 1
+        delta = answers.stamped(time.monotonic()) if self._order.stamped else next(self._deltas)
+        self._write(answers.chunk(delta))
+
+    def _write(self, data: bytes) -> None:
+        if self._transport is not None:
+            self._transport.write(data)
 
 
 @lru_cache(maxsize=8)
 def _complete_response(form: str, events: int) -> bytes:
-    pieces = answers.reads(answers.answer(form, events).whole())
-    return b"".join((_HEAD, *map(answers.chunk, pieces), _END))
+    return _HEAD + _chunks(answers.answer(form, events).whole())
+
+
+@lru_cache(maxsize=8)
+def _rest_of_response(form: str, events: int) -> bytes:
+    """Return the response without its head and its first delta."""
+    answer = answers.answer(form, events)
+    return _chunks(b"".join((*answer.deltas[1:], answer.end)))
+
+
+def _chunks(body: bytes) -> bytes:
+    return b"".join((*map(answers.chunk, answers.reads(body)), _END))
 
 
 def _is_complete(head: bytes, body: bytes) -> bool:

@@ -16,6 +16,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import msgspec
+
 from .contenders import load
 from .measure import OURS, Lab, Row, Sample, Setting
 from .orders import Order
@@ -37,13 +39,20 @@ imported = time.process_time() - start
 import asyncio, types
 from benchmarks.contenders.{name} import reading
 
+target = types.SimpleNamespace(url={url!r}, form={form!r}, cafile=None, keep=True, streams=1)
+pieces, times = [], []
+
 async def run():
-    async with reading(types.SimpleNamespace(url={url!r}, form={form!r}, cafile=None, keep=True, streams=1)) as read:
-        texts = []
-        await read({prompt!r}, lambda piece: texts.append(time.process_time()))
-        print(imported, texts[0])
+    async with reading(target) as read:
+        await read({prompt!r}, lambda piece: (times.append(time.process_time()), pieces.append(piece)))
 
 asyncio.run(run())
+
+import msgspec
+from benchmarks.reading import sampled
+
+figures = {{"ms to import": imported * 1000, "ms to the first text": times[0] * 1000}}
+print(msgspec.json.encode(sampled(target, [pieces], figures)).decode())
 """
 
 
@@ -68,8 +77,7 @@ def trial(setting: Setting) -> Sample:
         form=setting.form,
         prompt=Order(3).prompt(),
     )
-    imported, text = map(float, _run(code).split())
-    return Sample({"ms to import": imported * 1000, "ms to the first text": text * 1000})
+    return msgspec.json.decode(_run(code), type=Sample)
 
 
 def _imports_aiohttp() -> bool:

@@ -7,9 +7,13 @@ Source: "Shared config and credentials files" in the AWS SDKs and Tools Referenc
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from functools import lru_cache
+import copy
+from collections.abc import Callable, Mapping
+from functools import lru_cache, partial
 from pathlib import Path
+from threading import Thread
+from time import monotonic
+from typing import NamedTuple
 
 from ..errors import ConfigurationError
 from ..types.settings import Masked
@@ -21,7 +25,10 @@ Settings = Mapping[str, str]
 
 _FILES = (("AWS_CONFIG_FILE", "~/.aws/config"), ("AWS_SHARED_CREDENTIALS_FILE", "~/.aws/credentials"))
 _SERVICES = ("bedrock_runtime", "sts")
-_FileStates = tuple[tuple[str, int, int, int], ...]
+_INTERVAL = 1.0  # seconds between two looks at the files
+_SLOW = 0.01  # seconds; a look that takes longer would delay the other streams
+_FileStates = tuple[tuple[int, int, int], ...]
+_Selection = tuple[str | None, ...]
 _Sections = Mapping[str, Settings]
 
 
@@ -39,25 +46,103 @@ class Profile(Masked, frozen=True):
         return f"Profile({self.name!r}, settings={sorted(self.settings)})"  # names only: values may be secrets
 
 
+class _Look(NamedTuple):
+    """What a look at the files found."""
+
+    selection: _Selection
+    states: _FileStates
+    found: Profile | ConfigurationError
+    at: float
+    is_slow: bool
+
+    def profile(self) -> Profile:
+        if isinstance(self.found, ConfigurationError):
+            raise copy.copy(self.found)  # one error for each call: more facts are added to it
+        return self.found
+
+
 class Profiles:
-    """A cache for the profile in use, which is read again when a file or `AWS_PROFILE` changes."""
+    """The profile in use. Its files are looked at once a second at most, and read again when one of them has changed.
 
-    __slots__ = ("_cached", "_name")
+    A call is planned with the profile, so the first look blocks. If it was slow, as in a home directory on a network,
+    later looks happen in a thread, and the profile that is known is used meanwhile. `clock` is monotonic.
+    """
 
-    def __init__(self, name: str | None = None) -> None:
+    __slots__ = ("_clock", "_is_looking", "_last", "_name")
+
+    def __init__(self, name: str | None = None, clock: Callable[[], float] | None = None) -> None:
         self._name = name
-        self._cached: tuple[str | None, _FileStates, Profile] | None = None
+        self._clock = clock or monotonic
+        self._last: _Look | None = None
+        self._is_looking = False  # in a thread
 
     def read(self, environ: Mapping[str, str]) -> Profile:
-        """Return the profile, from the cache if nothing has changed. Raises as `read_profile` does."""
-        name, states = self._name or _named_by_environment(environ)[0], _file_states(environ)
-        if self._cached is None or self._cached[:2] != (name, states):
-            self._cached = (name, states, read_profile(environ, self._name))
-        return self._cached[2]
+        """Return the profile as it was a second ago or later; as it is if `environ` selects another or other files.
 
-    def invalidate(self) -> None:
-        """Read the files again next time, even if they do not seem to have changed."""
-        self._cached = None
+        Raises as `read_profile` does.
+        """
+        last, selection = self._last, _selection(environ)
+        if last is None or last.selection != selection:
+            last = self._look(environ, selection)
+        elif last.is_slow:
+            if self._clock() - last.at >= _INTERVAL:
+                self._look_in_thread(dict(environ), selection)
+        elif isinstance(last.found, ConfigurationError) or self._clock() - last.at >= _INTERVAL:
+            last = self._look(environ, selection)  # at once after an error, which may have been fixed
+        return last.profile()
+
+    def has_changed(self, environ: Mapping[str, str]) -> bool:
+        """Look at the files now, and return whether that gave another profile. False where looking is slow."""
+        last = self._last
+        if last is None or last.is_slow:
+            return False
+        return self._look(environ, _selection(environ)).found is not last.found
+
+    async def reread(self, environ: Mapping[str, str]) -> None:
+        """Read the files now, even if they do not seem to have changed; in a thread where looking is slow."""
+        look = partial(self._look, dict(environ), _selection(environ), forced=True)
+        if self._last is None or not self._last.is_slow:
+            look()
+            return
+        from anyio import to_thread
+
+        await to_thread.run_sync(look, abandon_on_cancel=True)
+
+    # ------------------------------------------------------------------------------------------------------- internals
+
+    def _look(self, environ: Mapping[str, str], selection: _Selection, *, forced: bool = False) -> _Look:
+        last, began = self._last, self._clock()
+        states = _file_states(environ)
+        if last is None or forced or (last.selection, last.states) != (selection, states):
+            found = _find_profile(environ, self._name)
+        else:
+            found = last.found
+        now = self._clock()
+        look = _Look(selection, states, found, now, now - began >= _SLOW)
+        if forced or self._last is last:  # else another thread has looked later
+            self._last = look
+        return look
+
+    def _look_in_thread(self, environ: Mapping[str, str], selection: _Selection) -> None:
+        if self._is_looking:
+            return
+        self._is_looking = True
+
+        def look() -> None:
+            try:
+                self._look(environ, selection)
+            finally:
+                self._is_looking = False
+
+        # A daemon, since files on a server that does not answer must not keep the process alive.
+        Thread(target=look, name="bedrock-stream config files", daemon=True).start()
+
+
+def _find_profile(environ: Mapping[str, str], name: str | None) -> Profile | ConfigurationError:
+    try:
+        return read_profile(environ, name)
+    except ConfigurationError as error:
+        return error.with_traceback(None)
 
 
 def read_profile(environ: Mapping[str, str], name: str | None = None) -> Profile:
@@ -98,9 +183,15 @@ def _expand(path: str, _home: str | None) -> Path:
     return Path(path).expanduser()
 
 
+def _selection(environ: Mapping[str, str]) -> _Selection:
+    """Return the variables that select the profile and its files, without those that another one overrides."""
+    home = environ.get("HOME") or environ.get("USERPROFILE")
+    return (*_named_by_environment(environ), home, *(environ.get(variable) for variable, _ in _FILES))
+
+
 def _file_states(environ: Mapping[str, str]) -> _FileStates:
     """Return a value that changes when one of the files changes."""
-    return tuple((str(path), *_file_state(path)) for _, path in _paths(environ))
+    return tuple(_file_state(path) for _, path in _paths(environ))
 
 
 def _file_state(path: Path) -> tuple[int, int, int]:

@@ -53,20 +53,19 @@ class CredentialResolver:
 
     @property
     def profile(self) -> Profile:
-        """The profile in use, read again if its files have changed."""
+        """The profile in use; see `Profiles.read`."""
         return self._profiles.read(os.environ)
 
     def key_source(self, call: KeySource | None) -> KeySource:
         """Return the source for a call; `call` is its own, if any. Raises `MissingCredentials` and others."""
         if call is not None:
             return call
-        own = self._key_source
-        if self._prefer_profile:
-            # As in the AWS SDKs, a profile that is named in code takes precedence over the environment's credentials.
-            from .chain import profile_key_source
-
-            own = profile_key_source(self.profile)
-        return find_key_source(None, own, get_stored_keys(), os.environ, lambda: self.profile)
+        try:
+            return self._find_key_source()
+        except ConfigurationError:
+            if not self._profiles.has_changed(os.environ):  # what is missing may have been written since the last look
+                raise
+        return self._find_key_source()
 
     def region(self, call: KeySource | None) -> str | None:
         """Return the region configured together with the credentials in use, without fetching anything."""
@@ -86,9 +85,9 @@ class CredentialResolver:
         source, cache = self._cache_for(key_source)
         return await cache.get(lambda: self._fetch(source, key_source.name, http, region))
 
-    def invalidate(self, key_source: KeySource, refused: Identity) -> None:
+    async def invalidate(self, key_source: KeySource, refused: Identity) -> None:
         """Drop cached credentials that the service has refused, and read the profile files again."""
-        self._profiles.invalidate()
+        await self._profiles.reread(os.environ)
         if isinstance(refused, Credentials) and key_source.key in self._caches:
             self._caches[key_source.key][1].invalidate(refused)
 
@@ -98,6 +97,15 @@ class CredentialResolver:
             cache.close()
 
     # ------------------------------------------------------------------------------------------------------- internals
+
+    def _find_key_source(self) -> KeySource:
+        own = self._key_source
+        if self._prefer_profile:
+            # As in the AWS SDKs, a profile that is named in code takes precedence over the environment's credentials.
+            from .chain import profile_key_source
+
+            own = profile_key_source(self.profile)
+        return find_key_source(None, own, get_stored_keys(), os.environ, lambda: self.profile)
 
     def _preload(self) -> None:
         """Import now what would block the loop at the first request, unless static credentials make that unlikely."""

@@ -86,7 +86,7 @@ class Signer:
     async def _has_new_credentials(self) -> bool:
         assert self._used is not None and self._http is not None  # noqa: S101, PT018 - set by `authorize`
         key_source, refused = self._used
-        self._resolver.invalidate(key_source, refused)
+        await self._resolver.invalidate(key_source, refused)
         try:
             key_source = self._resolver.key_source(self._call)
             return await self._resolver.resolve(key_source, self._http, self._region) != refused

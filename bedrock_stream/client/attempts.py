@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from time import monotonic
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING
 
 from ..auth.signer import Signer
 from ..dialects.base import NO_HEADERS
@@ -19,18 +19,18 @@ from ..observing import Attempt, Ending, Observer, Observers, Subject
 from ..request.call import Call
 from ..request.output_schema import note_refusal
 from ..request.refusal_words import explain_refusal
+from ..transport.opening import Opening
 from ..transport.slots import LaneTicket
 from ..types.response import Response
+from .checks import check
 from .retry import Retries
-from .send import check, send
 from .state import ClientState
 
 if TYPE_CHECKING:
     from ..transport.http_response import HttpResponse
+    from ..transport.transport import Transport
 
 __all__ = ("Attempts",)
-
-_R = TypeVar("_R")
 
 
 class Attempts:
@@ -42,16 +42,17 @@ class Attempts:
         "_calls",
         "_date",
         "_observers",
+        "_opening",
         "_past",
         "_responded",
         "_resumed",
         "_retries",
-        "_scope",
         "_signer",
         "_since",
         "_started",
         "_state",
         "_ticket",
+        "call",
         "headers",
         "observers",
         "request_id",
@@ -60,6 +61,8 @@ class Attempts:
     def __init__(self, state: ClientState, calls: Sequence[Call], chance: Callable[[], float] = random.random) -> None:
         self._state = state
         self._calls = list(calls)
+        self.call: Call = calls[0]
+        """The call to the target that is being tried; without its request once no other attempt follows."""
         breakers = [state.breaker(call) for call in calls] if len(calls) > 1 else []
         self._retries = Retries(calls[0].destination.retry, state.budget, breakers, state.clock, chance)
         self._past: list[Attempt] = []
@@ -70,21 +73,16 @@ class Attempts:
         self._ticket: LaneTicket | None = None
         self._responded = False  # whether the current attempt has a response
         self._date: str | None = None  # of that response
-        self._scope: asyncio.Timeout | None = None  # around opening, and around the wait before a retry
+        self._opening: Opening | None = None  # around opening, and around the wait before a retry
         self._aborted: BedrockStreamError | None = None
         self._started = 0.0  # by a clock that needs no loop: a finalizer may report the end
         self.request_id: str | None = None
         """The service's id of the last response."""
         self.headers: Mapping[str, str] = NO_HEADERS
-        """The headers of the last response."""
+        """The headers of the last response, until content has been received."""
         self._observers = Observers(state.settings.observers, self._subject)
         self.observers: Observers | None = self._observers or None
         """The observations of this call; None without any, and once the call is over."""
-
-    @property
-    def call(self) -> Call:
-        """The call to the target that is being tried."""
-        return self._calls[self._retries.index]
 
     @property
     def began(self) -> bool:
@@ -102,32 +100,62 @@ class Attempts:
             return tuple(self._past)
         return (*self._past, Attempt(number=len(self._past) + 1, target=self.call.target))
 
-    async def open(self) -> HttpResponse:
+    async def open(self, sending: Callable[[], None]) -> HttpResponse:
         """Send, with retries, until the headers of a response are here.
 
-        Raises the last failure, what `on_retry` raises, and what `abort` was passed.
+        `sending` is called before each request is sent. Raises the last failure, what `on_retry` raises, and what
+        `abort` was passed.
         """
-        response = await self._abortable(self._open())
-        if self._aborted is not None:
-            response.close()
-            raise self._aborted
-        return response
+        self._begin()
+        transports = self._state.transports
+        while True:
+            try:
+                call, signer = self._next()
+                transport = await transports.current()
+                self._ticket = self._lane_ticket(transport)
+                opening = self._opening = Opening(transport.openings)
+                async with opening:
+                    for _ in call.request.body.steps():
+                        await asyncio.sleep(0)  # a large body must not delay the other streams
+                    hold = await transport.hold(self._ticket, call.timeouts.pool)
+                    try:
+                        # Signed last, with the slot held: a request that waited for minutes is still valid.
+                        added = await signer.authorize(call.request, transport.ask)
+                        sending()
+                        response = await transport.send(call.request, added, hold, connect=call.timeouts.connect)
+                    except BaseException:
+                        hold.release()
+                        raise
+                    self._take(response)
+                    await check(call, response)
+                if opening.error is not None:
+                    response.close()
+                    raise opening.error
+                self._opening = None
+                return response
+            except BedrockStreamError as error:
+                if error is self._aborted or not await self._retry(error):
+                    raise
 
     async def retry(self, error: BedrockStreamError) -> bool:
         """Take the failure of a response of which no event was delivered; wait as needed for another attempt.
 
         Return whether there is one. Raises as `open` does, and `ClientClosed`.
         """
-        retried = await self._abortable(self._retry(error))
+        retried = await self._retry(error)
         if self._aborted is not None:
             raise self._aborted
         return retried
 
+    def interrupt(self, error: BedrockStreamError) -> None:
+        """Raise this error in the current attempt, which may be retried; called by the timer."""
+        if self._opening is not None:
+            self._opening.interrupt(error)
+
     def abort(self, error: BedrockStreamError) -> None:
         """Raise this error in the task that opens, or waits before a retry; called from another task or a timer."""
         self._aborted = error
-        if self._scope is not None and not self._scope.expired():
-            self._scope.reschedule(0.0)
+        self.interrupt(error)
 
     def failed(
         self, error: BedrockStreamError, *, wait: float = 0.0, events: int = 0, partial: Response | None = None
@@ -155,6 +183,9 @@ class Attempts:
             self._ticket.succeeded()
         if self.observers:
             self.observers.tell("first", self.history()[-1])
+        self.call = self.call.sent()  # an answer may take minutes, and the request may hold megabytes
+        self._calls.clear()
+        self._signer, self.headers = None, NO_HEADERS
 
     def ended(
         self,
@@ -195,85 +226,75 @@ class Attempts:
             body=lambda: call.request.body.data,
         )
 
-    async def _abortable(self, step: Coroutine[Any, Any, _R]) -> _R:
-        scope = asyncio.timeout(None)
-        try:
-            async with scope:
-                self._scope = scope
-                return await step
-        except TimeoutError:
-            if self._aborted is None or not scope.expired():
-                raise  # the caller's own, from `on_retry`
-            raise self._aborted from None
-        finally:
-            self._scope = None
-
-    async def _open(self) -> HttpResponse:
+    def _begin(self) -> None:
+        """Note the beginning of the first attempt."""
         if self._began is None:
             self._began = asyncio.get_running_loop().time()
             self._retries.begin()
+            self.call = self._calls[self._retries.index]
             if self.observers:
                 self._started = monotonic()
                 self.observers.tell("began")
-        while True:
-            try:
-                return await self._send()
-            except BedrockStreamError as error:
-                if not await self._retry(error):
-                    raise
 
-    async def _send(self) -> HttpResponse:
-        call, state = self.call, self._state
+    def _next(self) -> tuple[Call, Signer]:
+        """Return the call of the next attempt, or of the same one again, and its signer."""
+        call, signer = self.call, self._signer if self._resumed else None
         self._responded, self._date, self.request_id = False, None, None
-        signer = self._signer if self._resumed else None
         self._resumed = False
         if signer is None:
             self._since = asyncio.get_running_loop().time()
-            state.attempts += 1
-            signer = self._signer = Signer(state.resolver, call.destination.key_source, call.region)
+            self._state.attempts += 1
+            signer = self._signer = Signer(self._state.resolver, call.destination.key_source, call.region)
             self._retries.sending()
-        transport = await state.transports.current()
-        lane = transport.lanes.lane(call.region, call.model.id) if state.settings.adaptive else None
-        self._ticket = None if lane is None else LaneTicket(lane)
-        response = await send(call, transport, signer, self._ticket)
+        return call, signer
+
+    def _lane_ticket(self, transport: Transport) -> LaneTicket | None:
+        if not self._state.settings.adaptive:
+            return None
+        return LaneTicket(transport.lanes.lane(self.call.region, self.call.model.id))
+
+    def _take(self, response: HttpResponse) -> None:
         self._responded, self._date = True, response.header("Date")
         self.request_id, self.headers = response.header("x-amzn-RequestId"), response.headers
-        try:
-            await check(call, response)
-        except BaseException:
-            response.close()
-            raise
-        return response
 
     async def _retry(self, error: BedrockStreamError) -> bool:
-        if await self._recovers(error):
-            error.__traceback__ = None  # see below
-            self._resumed = True
-            return True
-        loop, policy = asyncio.get_running_loop(), self.call.destination.retry
-        fallback = self._fallback(error)
-        following: tuple[int, float] | None
-        if fallback is not None:
-            following = self._retries.index, 0.0
-        else:
-            following = self._retries.following(error, loop.time() - (self._began or 0.0), first=not self._past)
-        self.failed(error, wait=0.0 if following is None else following[1])
-        if following is None:
-            return False
-        if self.observers:
-            self.observers.tell("failed", self._past[-1])
-        if policy.on_retry is not None:
-            policy.on_retry(self._past[-1])
-        index, wait = following
-        if wait:
-            transport = await self._state.transports.current()
-            await transport.pause(wait)
+        """Take the failure of an attempt, and wait before the next one. Return whether there is one."""
+        transport = await self._state.transports.current()
+        opening = self._opening = Opening(transport.openings)
+        async with opening:
+            if await self._recovers(error):
+                error.__traceback__ = None  # see below
+                self._resumed = True
+                return True
+            following, fallback = self._following(error)
+            if following is None:
+                return False
+            index, wait = following
+            if wait:
+                await asyncio.sleep(wait)
+        if opening.error is not None:
+            raise opening.error
         error.__traceback__ = None  # its frames hold the stream, which must be freed with its last reference
         self._retries.index = index
         if fallback is not None:
             self._calls[index] = fallback
+        self.call = self._calls[index]
         self._state.retries += 1
         return True
+
+    def _following(self, error: BedrockStreamError) -> tuple[tuple[int, float] | None, Call | None]:
+        """Return the target and the wait of the next attempt, if any, and its call if that is another one."""
+        elapsed = asyncio.get_running_loop().time() - (self._began or 0.0)
+        fallback = self._fallback(error)
+        following = (self._retries.index, 0.0) if fallback is not None else self._retries.following(error, elapsed)
+        policy = self.call.destination.retry
+        self.failed(error, wait=0.0 if following is None else following[1])
+        if following is not None:
+            if self.observers:
+                self.observers.tell("failed", self._past[-1])
+            if policy.on_retry is not None:
+                policy.on_retry(self._past[-1])
+        return following, fallback
 
     def _fallback(self, error: BedrockStreamError) -> Call | None:
         """Return the call with its output schema in another form if the service refuses the form of this one."""

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import warnings
-from collections import deque
 from collections.abc import Callable
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
@@ -59,6 +58,7 @@ class BaseStream(Generic[_E]):
         "_call",
         "_failure",
         "_finished",
+        "_idle",
         "_incoming",
         "_reading",
         "_ready",
@@ -70,7 +70,7 @@ class BaseStream(Generic[_E]):
 
     def __init__(self, attempts: Attempts) -> None:
         self._attempts = attempts
-        self._ready: deque[Any] = deque()
+        self._ready: list[Any] = []  # the next event is the last one
         self._failure: BedrockStreamError | None = None
         self._finished = False
         self._reading = False
@@ -83,6 +83,7 @@ class BaseStream(Generic[_E]):
         self._call = self._attempts.call
         self._response: HttpResponse | None = None
         self._incoming = self._expect(self._call)
+        self._idle = self._call.timeouts.idle
         self._waited = 0.0  # seconds, for the first content
 
     def _expect(self, call: Call) -> Incoming:
@@ -99,12 +100,12 @@ class BaseStream(Generic[_E]):
     @property
     def model(self) -> str:
         """The model id or ARN as it was sent."""
-        return self._call.model.id
+        return self._attempts.call.model.id
 
     @property
     def route(self) -> str:
         """The API that is used: `converse` or `invoke`."""
-        return self._call.dialect.route
+        return self._attempts.call.dialect.route
 
     @property
     def request_id(self) -> str | None:
@@ -119,12 +120,12 @@ class BaseStream(Generic[_E]):
     @property
     def target(self) -> Target:
         """The target of the current attempt: model, region and endpoint, without credentials."""
-        return self._call.target
+        return self._attempts.call.target
 
     @property
     def changes(self) -> tuple[str, ...]:
         """What was changed of the caller's arguments for the current target, in sentences."""
-        return self._call.changes
+        return self._attempts.call.changes
 
     @property
     def partial(self) -> Response | None:
@@ -133,7 +134,7 @@ class BaseStream(Generic[_E]):
         if assembly is None:
             return None
         return assembly.response(
-            request_id=self.request_id, model=self.model, route=self.route, family=self._call.model.family
+            request_id=self.request_id, model=self.model, route=self.route, family=self._attempts.call.model.family
         )
 
     def __repr__(self) -> str:
@@ -162,7 +163,7 @@ class BaseStream(Generic[_E]):
         while not ready:
             await self._receive()
         self.delivered += 1
-        event: _E = ready.popleft()
+        event: _E = ready.pop()
         return event
 
     async def open(self) -> Self:
@@ -213,25 +214,24 @@ class BaseStream(Generic[_E]):
 
         On every failure the connection is closed before the error is raised.
         """
-        if self._failure is not None:
-            self._failure.events_received = self.delivered
-            raise self._failure
-        if self._finished:
-            raise StopAsyncIteration
-        if self._reading:
-            raise ConfigurationError("stream", "is being read by another task", "read a stream from one task")
+        if self._failure is not None or self._finished or self._reading:
+            self._refuse()
         self._reading = True
         try:
-            response = self._response
-            if response is None:
-                await self._open()
-            elif self._incoming.begun:
-                await self._read(response)
+            response, incoming, timer = self._response, self._incoming, self._timer
+            if response is None or timer is None:
+                self._begin_opening()
+                self._opened(await self._attempts.open(self._begin_sending))
+            elif incoming.complete:
+                self._take(await self._read_end(response))
+            elif not incoming.begun:
+                await self._read_or_retry(response, timer)
             else:
-                await self._read_or_retry(response)
+                timer.begin_wait(IdleTimeout, self._idle)
+                self._take(await response.read())
+                timer.end_wait()
         except BedrockStreamError as error:
-            self._stop(error)
-            raise
+            self._fail(error)
         except BaseException as error:
             way = "cancelled" if isinstance(error, asyncio.CancelledError) else "failed"
             self._stop(StreamInterrupted(f"a read ended with {type(error).__name__}, which closed the stream"), way)
@@ -239,80 +239,78 @@ class BaseStream(Generic[_E]):
         finally:
             self._reading = False
 
-    async def _open(self) -> None:
-        attempts, timer = self._attempts, self._timer or self._start_timer()
-        timer.begin_wait(FirstEventTimeout, None)  # the transport limits each step; only the total limit counts here
-        try:
-            response = await attempts.open()
-        finally:
-            if self._call is not attempts.call:
-                self._begin_attempt()
-        timer.begin_unread()
+    def _refuse(self) -> None:
+        """Raise why the stream cannot be read."""
+        if self._failure is not None:
+            self._failure.events_received = self.delivered
+            raise self._failure
+        if self._finished:
+            raise StopAsyncIteration
+        raise ConfigurationError("stream", "is being read by another task", "read a stream from one task")
+
+    def _fail(self, error: BedrockStreamError) -> None:
+        """Close with the error of a read and raise it, unless the message is complete: only its end is lost then."""
+        if isinstance(error, StreamInterrupted) and self._failure is None and self._incoming.ended:
+            try:
+                self._end()
+            except BedrockStreamError as final:
+                error = final
+            else:
+                return
+        self._stop(error)
+        raise error
+
+    def _begin_opening(self) -> None:
+        if self._timer is None:
+            loop, timeouts = asyncio.get_running_loop(), self._attempts.call.timeouts
+            total = None if timeouts.total is None else (timeouts.total, loop.time())
+            self._timer = StreamTimer(loop, self, timeouts.unread, total)
+        self._timer.begin_wait(FirstEventTimeout, None)  # until a request is sent, only the total limit counts
+
+    def _begin_sending(self) -> None:
+        """Begin to wait for the response."""
+        if self._call is not self._attempts.call:
+            self._begin_attempt()
+        if self._timer is not None:
+            self._begin_first_wait(self._timer, started=False)
+
+    def _opened(self, response: HttpResponse) -> None:
+        """Take a response whose headers are here."""
+        assert self._timer is not None  # noqa: S101 - set before
+        self._waited = self._timer.waited
+        self._timer.begin_unread()
         self._response = response
         self._incoming.take_headers(response.headers)
-        self._waited = asyncio.get_running_loop().time() - response.sent
         if (report := self._reporter("responded")) is not None:
             report(response.status, response.headers)
 
-    def _start_timer(self) -> StreamTimer:
-        loop, timeouts = asyncio.get_running_loop(), self._call.timeouts
-        total = None if timeouts.total is None else (timeouts.total, loop.time())
-        self._timer = StreamTimer(loop, self, timeouts.unread, total)
-        return self._timer
-
-    async def _read_or_retry(self, response: HttpResponse) -> None:
+    async def _read_or_retry(self, response: HttpResponse, timer: StreamTimer) -> None:
+        """Read before the first content. A failure may be retried; else what was held back is delivered before it."""
+        self._begin_first_wait(timer, started=self._incoming.started)
         try:
-            await self._read(response)
-        except BedrockStreamError as error:
-            if self._incoming.begun or self._failure is not None:
-                raise
-            if not await self._retry(error, response):
-                if not self._incoming.release():  # what was received before the failure is delivered first
-                    raise
-                if self._attempts.observers is not None:
-                    self._attempts.observers.tell("came", self._ready)
-                self._stop(error)
-
-    async def _retry(self, error: BedrockStreamError, response: HttpResponse) -> bool:
-        """Give up a response of which nothing was delivered. Return whether there is another attempt."""
-        response.close()
-        if self._timer is not None:
-            self._timer.begin_wait(FirstEventTimeout, None)
-        if not await self._attempts.retry(error):
-            return False
-        self._begin_attempt()
-        return True
-
-    async def _read(self, response: HttpResponse) -> None:
-        incoming, timer = self._incoming, self._timer
-        assert timer is not None  # noqa: S101 - started before the first response
-        if incoming.complete:
-            data = await self._read_end(response)
-        else:
-            if incoming.begun:
-                timer.begin_wait(IdleTimeout, self._call.destination.timeouts.idle)
-            else:
-                self._begin_first_wait(timer)
-            try:
-                data = await response.read()
-            except StreamInterrupted:
-                if not incoming.ended:
-                    raise
-                data = b""  # the message is complete; only what follows it is lost
-            if not incoming.begun:
-                self._waited += timer.waited
+            data = await response.read()
+            self._waited += timer.waited
             timer.end_wait()
-        if data:
             self._take(data)
-        else:
-            self._end()
+        except BedrockStreamError as error:
+            if self._incoming.begun or self._incoming.ended or self._failure is not None:
+                raise
+            response.close()
+            timer.begin_wait(FirstEventTimeout, None)
+            if await self._attempts.retry(error):
+                self._begin_attempt()
+            elif self._incoming.release():
+                self._ready.reverse()
+                self._report(error)
+            else:
+                raise
 
-    def _begin_first_wait(self, timer: StreamTimer) -> None:
+    def _begin_first_wait(self, timer: StreamTimer, *, started: bool) -> None:
         """Wait before the first content, by the limit that ends first."""
         waited, timeouts = self._waited, self._call.timeouts
         kind: type[TimeLimitError] = FirstEventTimeout
         limit, spent = timeouts.first_event, waited
-        if self._incoming.started:
+        if started:
             kind, limit, spent = IdleTimeout, timeouts.idle, 0.0
         content = timeouts.first_content if self._call.streaming else None
         if content is not None and (limit is None or content - waited < limit - spent):
@@ -321,6 +319,8 @@ class BaseStream(Generic[_E]):
 
     async def _read_end(self, response: HttpResponse) -> bytes:
         """Wait for the body's end alone, so that the connection can be reused."""
+        if response.ended:
+            return b""
         try:
             async with asyncio.timeout(_END_SECONDS):
                 return await response.read()
@@ -328,18 +328,35 @@ class BaseStream(Generic[_E]):
             return b""
 
     def _take(self, data: bytes) -> None:
-        """Make events of bytes. A failure waits until the events before it have been read."""
-        incoming, attempts, ready = self._incoming, self._attempts, self._ready
+        """Make events of bytes, or end without any. A failure waits until the events before it have been read."""
+        incoming = self._incoming
+        if not data:
+            self._end()
+            return
         begun = incoming.begun
         failure = incoming.receive(data)
         if not begun and incoming.begun:
-            attempts.succeeded()
-        if attempts.observers is not None and ready:
-            attempts.observers.tell("came", ready)
+            self._begun()
+        self._ready.reverse()
+        if failure is not None or self._attempts.observers is not None:
+            self._report(failure)
+
+    def _report(self, failure: BedrockStreamError | None) -> None:
+        """Report new events to the observers, and keep the failure that follows them."""
+        ready, observers = self._ready, self._attempts.observers
+        if observers is not None and ready:
+            observers.tell("came", ready[::-1])
         if failure is not None:
             if not ready:
                 raise failure
             self._stop(failure)
+
+    def _begun(self) -> None:
+        """Note that content has been received, so that no other attempt follows."""
+        self._attempts.succeeded()
+        self._call = self._attempts.call
+        if self._response is not None:
+            self._response.forget_head()
 
     def _end(self) -> None:
         """Take the end of the body. Raises `StreamInterrupted` if the message has not ended, and `ToolInputError`."""
@@ -349,7 +366,7 @@ class BaseStream(Generic[_E]):
         if incoming.broken_tool is not None:
             raise tool_input_error(incoming.broken_tool, self.partial)
         if not begun and incoming.begun:
-            self._attempts.succeeded()
+            self._begun()
         self._finished = True
         self._release()
         self._attempts.ended("finished", None, self._outcome)
@@ -364,11 +381,14 @@ class BaseStream(Generic[_E]):
             self._release()  # the message is complete, however long the caller takes to read it
             return
         response = self._response
-        error = kind(limit, elapsed, 0 if response is None else response.bytes_received)
-        if response is None or self._incoming.begun or kind is UnreadTimeout or kind is TotalTimeout:
+        received, detail = (0, "no headers came") if response is None else (response.bytes_received, "")
+        error = kind(limit, elapsed, received, detail=detail)
+        if self._incoming.begun or kind is UnreadTimeout or kind is TotalTimeout:
             self._stop(error)
+        elif response is None:
+            self._attempts.interrupt(error)  # the opening task gets it, and may retry
         else:
-            response.fail(error)  # the reading task gets it, and may retry
+            response.fail(error)  # so does the reading task
 
     def _stop(self, error: BedrockStreamError, way: str = "failed") -> None:
         """Close with a failure that every later read raises; the first failure stays."""

@@ -11,7 +11,6 @@ from collections.abc import Callable, Sequence
 
 from ..errors import (
     BedrockStreamError,
-    ConnectionFailed,
     CredentialsUnavailable,
     FirstContentTimeout,
     FirstEventTimeout,
@@ -136,15 +135,11 @@ class Retries:
         if self._breakers:
             self._breakers[self.index].succeeded()
 
-    def following(self, error: BedrockStreamError, elapsed: float, *, first: bool) -> tuple[int, float] | None:
+    def following(self, error: BedrockStreamError, elapsed: float) -> tuple[int, float] | None:
         """Return the index of the next attempt's target and the seconds to wait before it, None for no more attempts.
 
-        `elapsed` is in seconds since the first attempt began; `first` tells whether this was the first one.
+        `elapsed` is in seconds since the first attempt began.
         """
-        # A pooled connection that the other side had closed says nothing about the target: replace it at once, once.
-        stale = first and isinstance(error, ConnectionFailed) and error.dropped
-        if stale and self._wait(error, elapsed) is not None:
-            return self.index, 0.0
         self._judge(error)
         if _is_worth_another_target(error):
             index = next(filter(self._is_up, self._untried), None)

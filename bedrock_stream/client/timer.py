@@ -48,6 +48,7 @@ class StreamTimer:
         "_progress_at",
         "_since",
         "_spent",
+        "_stopped",
         "_stream",
         "_total",
         "_unread",
@@ -67,6 +68,7 @@ class StreamTimer:
         self._since = self._spent = 0.0
         self._kind: type[TimeLimitError] = TimeLimitError
         self._limit = 0.0
+        self._stopped = False
         self._handle: Any = None
         self._due = float("inf")
         due = float("inf") if unread is None else self._progress_at + unread / 8
@@ -103,46 +105,67 @@ class StreamTimer:
 
     def stop(self) -> None:
         """Stop the timer; it does not fire again."""
+        self._stopped = True
+        self._disarm()
+
+    def _arm(self, due: float) -> None:
+        self._disarm()
+        self._due = due
+        self._handle = self._loop.call_later(max(due - self._loop.time(), 0), _tick, weakref.ref(self))
+
+    def _disarm(self) -> None:
+        self._due = float("inf")
         if self._handle is not None:
             self._handle.cancel()
             self._handle = None
 
-    def _arm(self, due: float) -> None:
-        self.stop()
-        self._due = due
-        self._handle = self._loop.call_later(max(due - self._loop.time(), 0), _tick, weakref.ref(self))
-
     def tick(self) -> None:
-        """Report a limit that was reached, or set the time of the next look."""
+        """Report a limit that was reached, and set the time of the next look."""
         stream = self._stream()
         if stream is None:
             return
-        self._handle = None
-        now = self._loop.time()
-        due = float("inf")
-        if self._total is not None:
-            limit, began = self._total
-            if now >= began + limit:
-                stream.expire(TotalTimeout, limit, now - began)
-                return
-            due = began + limit
-        if self._deadline is not None:
-            if now >= self._deadline:
-                stream.expire(self._kind, self._limit, now - self._since)
-                return
-            self._progress_at = now
-            due = min(due, self._deadline)
-        if self._unread is not None:
-            if stream.delivered != self._progress:
-                self._progress, self._progress_at = stream.delivered, now
-            idle = now - self._progress_at
-            if idle >= self._unread:
-                stream.expire(UnreadTimeout, self._unread, idle)
-                return
-            due = min(due, now + self._unread / 8)
-        self._due = due
-        if due != float("inf"):
+        self._disarm()
+        due = min(self._look_at_total(stream), self._look_at_wait(stream), self._look_at_progress(stream))
+        if due != float("inf") and not self._stopped:
             self._arm(due)
+
+    def _look_at_total(self, stream: TimedStream) -> float:
+        """Report the limit of the whole call if it is reached. Return when to look again."""
+        if self._total is None:
+            return float("inf")
+        limit, began = self._total
+        now = self._loop.time()
+        if now < began + limit:
+            return began + limit
+        self._total = None
+        stream.expire(TotalTimeout, limit, now - began)
+        return float("inf")
+
+    def _look_at_wait(self, stream: TimedStream) -> float:
+        """Report the limit of the current wait if it is reached; another attempt may follow."""
+        if self._deadline is None or self._stopped:
+            return float("inf")
+        now = self._loop.time()
+        self._progress_at = now
+        if now < self._deadline:
+            return self._deadline
+        self._deadline = None
+        stream.expire(self._kind, self._limit, now - self._since)
+        return float("inf")
+
+    def _look_at_progress(self, stream: TimedStream) -> float:
+        """Report the limit of not reading if it is reached."""
+        if self._unread is None or self._stopped:
+            return float("inf")
+        now = self._loop.time()
+        if stream.delivered != self._progress:
+            self._progress, self._progress_at = stream.delivered, now
+        limit, idle = self._unread, now - self._progress_at
+        if idle < limit:
+            return now + limit / 8
+        self._unread = None
+        stream.expire(UnreadTimeout, limit, idle)
+        return float("inf")
 
 
 def _tick(reference: weakref.ref[StreamTimer]) -> None:

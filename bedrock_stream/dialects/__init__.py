@@ -5,8 +5,7 @@ All dialects produce the same events and the same `Response`, so consumers do no
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, MutableSequence, Sequence
 from typing import Any, Protocol
 
 from ..eventstream import Frame
@@ -34,7 +33,7 @@ class Reader(Protocol):
     def take_headers(self, headers: Mapping[str, str]) -> None:
         """Take the HTTP headers of the response, before its first frame."""
 
-    def feed(self, frames: Iterable[Frame], events: deque[Event]) -> None:
+    def feed(self, frames: Iterable[Frame], events: MutableSequence[Event]) -> None:
         """Append the events of these frames.
 
         Raises `ServiceError` for an exception frame and `InvalidFrame` for a payload that does not match its headers,

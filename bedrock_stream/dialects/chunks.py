@@ -8,8 +8,7 @@ Source: ResponseStream and PayloadPart in the Bedrock Runtime service model, and
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, MutableSequence
 from typing import Any
 
 import msgspec
@@ -68,10 +67,10 @@ class ChunkReader(BaseReader, ABC):
         self.metadata = header_metadata(headers)
 
     @abstractmethod
-    def read(self, document: bytes, events: deque[Event]) -> None:
+    def read(self, document: bytes, events: MutableSequence[Event]) -> None:
         """Append the events of one document. Exceptions other than the library's own become `InvalidFrame`."""
 
-    def feed(self, frames: Iterable[Frame], events: deque[Event]) -> None:
+    def feed(self, frames: Iterable[Frame], events: MutableSequence[Event]) -> None:
         """See `dialects.Reader`."""
         for frame in frames:
             headers = frame.headers
@@ -88,14 +87,14 @@ class ChunkReader(BaseReader, ABC):
             else:
                 self._feed_other(frame, events)
 
-    def _feed_other(self, frame: Frame, events: deque[Event]) -> None:
+    def _feed_other(self, frame: Frame, events: MutableSequence[Event]) -> None:
         kind = frame.headers.get(":event-type")
         if frame.headers.get(":message-type", "event") != "event" or not isinstance(kind, str):
             raise frame_error(frame)
         # `chunk` is the only event today.
         events.append(UnknownEvent(kind, decode_object(frame.payload, f"the payload of a {kind} event")))
 
-    def _unwrap(self, frame: Frame, events: deque[Event]) -> bytes:
+    def _unwrap(self, frame: Frame, events: MutableSequence[Event]) -> bytes:
         """Return the document of a chunk that has unknown members beside it, which are passed on."""
         wire = decode_object(frame.payload, "the payload of a chunk")
         wire.pop("p", None)  # padding
@@ -115,7 +114,7 @@ class ChunkReader(BaseReader, ABC):
             self.metadata = self.metadata.merged(take_trace(wire))
         return blocked
 
-    def emit_metadata(self, events: deque[Event]) -> None:
+    def emit_metadata(self, events: MutableSequence[Event]) -> None:
         """Append the metadata received so far, once the message has ended.
 
         The counts may be on the chunk that ends the message or on a later one. Each new part becomes an event, and

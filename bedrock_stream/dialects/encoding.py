@@ -100,18 +100,22 @@ def _slices(piece: bytes | Blob) -> Iterator[bytes]:
 def encode_body(tree: Any) -> Body:
     """Encode a tree as JSON. Raises `ConfigurationError` for values that are not JSON serializable."""
     blobs: list[Blob] = []
-    mark = uuid4().hex  # written in place of each blob; random, so that no text of the caller contains it
+    mark = ""  # written in place of each blob; random, so that no text of the caller contains it
 
     def collect(value: Any) -> str:
+        nonlocal mark
         if not isinstance(value, Blob):
             raise _not_json(value)
         blobs.append(value)
+        mark = mark or uuid4().hex
         return mark
 
     try:
         data = msgspec.json.encode(tree, enc_hook=collect)
     except (TypeError, ValueError, RecursionError, msgspec.MsgspecError) as error:
         raise ConfigurationError("request", f"the body cannot be encoded as JSON: {error}", "use JSON values") from None
+    if not blobs:
+        return Body((data,))
     pieces: list[bytes | Blob] = []
     for text, value in zip(data.split(mark.encode()), [*blobs, None], strict=True):
         pieces.append(text)

@@ -6,8 +6,7 @@
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, MutableSequence, Sequence
 from typing import Any, Protocol, TypeAlias
 
 from ..errors import BedrockStreamError, StreamInterrupted
@@ -70,7 +69,7 @@ class EventStream:
     def __init__(
         self,
         reader: Reader,
-        events: deque[Any],
+        events: MutableSequence[Any],
         assembly: Assembly | None = None,
         on_bytes: OnBytes | None = None,
         on_frames: OnFrames | None = None,
@@ -150,7 +149,8 @@ class EventStream:
             events.clear()
         else:
             self.begun = True
-            events.extendleft(reversed(self._held))
+            for event in reversed(self._held):
+                events.insert(0, event)
 
 
 class Document:
@@ -163,7 +163,7 @@ class Document:
     broken_tool = assembly = None
 
     def __init__(
-        self, read: Callable[[bytes, str | None], Any], events: deque[Any], on_bytes: OnBytes | None = None
+        self, read: Callable[[bytes, str | None], Any], events: MutableSequence[Any], on_bytes: OnBytes | None = None
     ) -> None:
         """`read` parses the whole body; it is also passed the request id, and raises what makes the body unusable."""
         self._read = read

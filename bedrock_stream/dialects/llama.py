@@ -9,8 +9,7 @@ Source: Meta's prompt formats, the Bedrock user guide, and recorded traffic (of 
 from __future__ import annotations
 
 import re
-from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, MutableSequence, Sequence
 from itertools import groupby
 from typing import Any, Literal
 
@@ -132,7 +131,7 @@ class LlamaReader(ChunkReader):
         self._prompt: int | None = None
         self._generated: int | None = None
 
-    def read(self, document: bytes, events: deque[Event]) -> None:
+    def read(self, document: bytes, events: MutableSequence[Event]) -> None:
         """See `ChunkReader.read`."""
         if not self.ended:
             try:
@@ -144,7 +143,9 @@ class LlamaReader(ChunkReader):
                 return
         self._read_any(decode_object(document, "a chunk"), events)
 
-    def _add_text(self, text: str | None, prompt: int | None, generated: int | None, events: deque[Event]) -> None:
+    def _add_text(
+        self, text: str | None, prompt: int | None, generated: int | None, events: MutableSequence[Event]
+    ) -> None:
         if not self._started:
             self._started = True
             events.append(MessageStart("assistant"))
@@ -156,7 +157,7 @@ class LlamaReader(ChunkReader):
             self._open = True
             events.append(TextDelta(0, text))
 
-    def _read_any(self, wire: _Wire, events: deque[Event]) -> None:
+    def _read_any(self, wire: _Wire, events: MutableSequence[Event]) -> None:
         # A guardrail's text in place of the model's has no stop reason: the member is absent, or null on a chunk with
         # metrics or trace. A guardrail that only changes the model's text leaves the model's reason.
         last = "stop_reason" not in wire or METRICS in wire or TRACE in wire
@@ -172,7 +173,7 @@ class LlamaReader(ChunkReader):
             events.append(UnknownEvent("chunk", rest))
         self.emit_metadata(events)
 
-    def _finish(self, reason: str | None, events: deque[Event]) -> None:
+    def _finish(self, reason: str | None, events: MutableSequence[Event]) -> None:
         if self._open:
             events.append(BlockStop(0))
         events.append(message_stop("stop_reason", reason, _STOPS, blocked=self.blocked))

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, MutableSequence, Sequence
 from typing import Any
 
 from ..errors import UnsupportedOperation
@@ -25,7 +24,7 @@ class RawReader(ChunkReader):
     # Each family marks the end in its own way, so only the end of the body ends a stream here.
     has_end_marker = False
 
-    def read(self, document: bytes, events: deque[Any]) -> None:
+    def read(self, document: bytes, events: MutableSequence[Any]) -> None:
         """See `ChunkReader.read`."""
         events.append(decode_object(document, "a chunk"))
 

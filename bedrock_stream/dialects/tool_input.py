@@ -6,7 +6,7 @@ Empty or blank input means a tool without arguments: `{}`. Any other input that 
 
 from __future__ import annotations
 
-from collections import deque
+from collections.abc import MutableSequence
 from typing import Any
 
 import msgspec
@@ -54,12 +54,12 @@ class ToolInputs:
         # The first one. Reported after the message's end, unless the service runs the tool itself.
         self.broken_tool: ToolCallEnd | None = None
 
-    def start_tool(self, start: ToolCallStart, events: deque[Event]) -> None:
+    def start_tool(self, start: ToolCallStart, events: MutableSequence[Event]) -> None:
         """Start a call."""
         self._open_tools[start.index] = (start, [])
         events.append(start)
 
-    def add_tool_input(self, index: int, fragment: str, events: deque[Event]) -> None:
+    def add_tool_input(self, index: int, fragment: str, events: MutableSequence[Event]) -> None:
         """Add a fragment of a call's input. Raises `InvalidFrame` if no call is open in this block."""
         call = self._open_tools.get(index)
         if call is None:
@@ -67,7 +67,7 @@ class ToolInputs:
         call[1].append(fragment)
         events.append(ToolCallDelta(index, fragment))
 
-    def stop_tool(self, index: int, events: deque[Event]) -> None:
+    def stop_tool(self, index: int, events: MutableSequence[Event]) -> None:
         """End the call in this block, if it holds one."""
         call = self._open_tools.pop(index, None)
         if call is None:
@@ -79,7 +79,7 @@ class ToolInputs:
             self.broken_tool = end
         events.append(end)
 
-    def stop_tools(self, events: deque[Event]) -> None:
+    def stop_tools(self, events: MutableSequence[Event]) -> None:
         """End all open calls, in the order of their blocks: a message may end, e.g. at its limit, with calls open."""
         for index in sorted(self._open_tools):
             self.stop_tool(index, events)

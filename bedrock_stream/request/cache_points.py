@@ -16,7 +16,7 @@ from ..errors import ConfigurationError
 from ..types.messages import CachePoint, Message, Raw
 from ..types.options import Options
 from .conversation.blocks import is_point, is_result
-from .conversation.points import point_ttl
+from .conversation.points import has_points, point_ttl
 from .models import Model
 from .unsupported import Refusals
 
@@ -109,10 +109,10 @@ def fit_cache_points(
     model: Model, messages: tuple[Message, ...], options: Options, refusals: Refusals
 ) -> tuple[tuple[Message, ...], Options]:
     """Return the request without cache points and lifetimes that the model does not take and `refusals` drops."""
+    if not has_points(messages, options):
+        return messages, options
     facts = model.facts
     points = list(_points(messages, options))
-    if not points:
-        return messages, options
     fit: Callable[[Any], Any] = _same
     if facts.cache is False:
         if refusals.drops(points[0][0], f"{model.id!r} does not take cache points", "remove the cache point"):
@@ -169,6 +169,8 @@ def _without_ttl(item: Any) -> Any:
 
 def check_cache_points(messages: Sequence[Message], options: Options) -> None:
     """Raise `ConfigurationError` for more than four cache points, or for a 1h point after a 5m point."""
+    if not has_points(messages, options):
+        return
     points = list(_points(messages, options))
     if len(points) > _MAX_POINTS:
         raise ConfigurationError(

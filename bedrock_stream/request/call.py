@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from ..dialects import Dialect
+from ..dialects.encoding import Body
 from ..dialects.native import native_body
 from ..dialects.raw import Raw
 from ..errors import ConfigurationError
@@ -70,6 +71,11 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     destination: Destination
     request: Request
 
+    def sent(self) -> Call:
+        """Return the call without what only another attempt would need: the request, the conversation, the options."""
+        route = msgspec.structs.replace(self.route, messages=())
+        return msgspec.structs.replace(self, route=route, request=_SENT, options=None, fallback=None)
+
     @property
     def dialect(self) -> Dialect:
         """The API that the request is written in."""
@@ -95,6 +101,9 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
         """The resolved target: model, region and endpoint, without credentials."""
         there = self.destination
         return Target(model=self.model.id, region=there.region, endpoint_url=there.endpoint.url)
+
+
+_SENT = Request("", "", (), Body(()))
 
 
 def plan_call(

@@ -5,6 +5,7 @@ The model id is one path segment, percent-encoded once here (`:` to `%3A`, `/` t
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any, TypeAlias
 from urllib.parse import quote
 
@@ -56,5 +57,9 @@ def headers_for(*, streaming: bool, native: bool, options: Options | None = None
 
 def build_request(endpoint_url: str, model: str, operation: str, body: Any, *, headers: Headers) -> Request:
     """Return a POST to `/model/{model}/{operation}` under the endpoint's own path."""
-    url = f"{endpoint_url}/model/{quote(model, safe='')}/{operation}"
-    return Request("POST", url, headers, encode_body(body))
+    return Request("POST", _url(endpoint_url, model, operation), headers, encode_body(body))
+
+
+@lru_cache(maxsize=256)  # a program calls a few models at a few endpoints
+def _url(endpoint_url: str, model: str, operation: str) -> str:
+    return f"{endpoint_url}/model/{quote(model, safe='')}/{operation}"

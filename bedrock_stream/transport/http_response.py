@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Mapping
 
-import aiohttp
+from multidict import CIMultiDict, CIMultiDictProxy
 
-from ..errors import BedrockStreamError, StreamInterrupted, TransportError
-from .slots import LaneTicket, Slots
+from ..errors import BedrockStreamError, StreamInterrupted
+from .connections import OpenConnection
+from .http_protocol import NO_HEAD
 
 __all__ = ("HttpResponse", "Traffic")
-
-_READ_BUFFER = 64 * 1024  # aiohttp stops reading from the socket at twice this
-
-_SMALL_BODY = 64 * 1024  # bytes; more than any service needs to return credentials
 
 
 class Traffic:
@@ -28,111 +23,90 @@ class Traffic:
         self.received: int = 0
 
 
-async def _read_small(response: aiohttp.ClientResponse) -> bytes:
-    body = b""
-    while data := await response.content.readany():
-        body += data
-        if len(body) > _SMALL_BODY:
-            raise TransportError(f"the response of {response.url.host} is longer than {_SMALL_BODY} bytes")
-    return body
-
-
 class HttpResponse:
-    """An HTTP response: its headers are here, its body is read as it arrives. It holds a slot until it is closed."""
+    """An HTTP response: its headers are here, its body is read as it arrives. It holds a slot until it is closed.
 
-    __slots__ = (
-        "__weakref__",
-        "_content",
-        "_failure",
-        "_loop",
-        "_response",
-        "_slots",
-        "_traffic",
-        "bytes_received",
-        "closed",
-        "sent",
-    )
+    Nothing else refers to it, so dropping the last reference closes its connection.
+    """
 
-    def __init__(
-        self, response: aiohttp.ClientResponse, slots: Iterable[Slots | LaneTicket], traffic: Traffic, sent: float
-    ) -> None:
-        self._response = response
-        self._content = response.content
-        self._slots = slots
+    __slots__ = ("_opened", "_protocol", "_traffic")
+
+    def __init__(self, opened: OpenConnection, traffic: Traffic) -> None:
+        self._opened = opened
+        self._protocol = opened.protocol
         self._traffic = traffic
-        self._loop = asyncio.get_running_loop()
-        self._failure: BedrockStreamError | None = None
-        self.bytes_received: int = 0
-        """Bytes of the body that have been read."""
-        self.closed: bool = False
-        self.sent: float = sent
-        """The loop's time when sending began, with the slot held and the request signed."""
 
     @property
     def status(self) -> int:
         """The HTTP status."""
-        return self._response.status
+        return self._protocol.head.status
 
     @property
     def headers(self) -> Mapping[str, str]:
         """All headers, by name in any case."""
-        return self._response.headers
+        return CIMultiDictProxy(CIMultiDict(self._protocol.head.headers))
 
     def header(self, name: str) -> str | None:
         """Return a header's value; its name may be in any case."""
-        return self._response.headers.get(name)
+        return self._protocol.head.find(name)
+
+    def forget_head(self) -> None:
+        """Free the memory of the head and of the request: the body may take minutes."""
+        self._protocol.head = NO_HEAD
+        self._opened.forget_upload()
+
+    @property
+    def bytes_received(self) -> int:
+        """Bytes of the body that have been read."""
+        return self._protocol.received
+
+    @property
+    def closed(self) -> bool:
+        """Whether the slot has been given back."""
+        return self._opened.closed
+
+    @property
+    def ended(self) -> bool:
+        """Whether the whole body has been read."""
+        return self._protocol.complete and not self._protocol.pieces
 
     async def read(self) -> bytes:
         """Wait for bytes and return what has arrived; empty at the body's proper end.
 
         Raises `StreamInterrupted` if the body broke off; bytes that had arrived before are returned first.
         """
-        content = self._content
-        try:
-            data = await content.readany()
-        except (aiohttp.ClientError, OSError, RuntimeError) as error:
-            # aiohttp raises RuntimeError if the connection has been released.
-            error.__traceback__ = error.__context__ = None
-            if self._failure is not None:
-                raise self._failure from None
-            data = content._read_nowait(-1)
-            if not data:
-                raise StreamInterrupted(f"the body broke off after {self.bytes_received} bytes: {error}") from error
-        self.bytes_received += len(data)
-        return data
+        protocol = self._protocol
+        while not protocol.pieces:
+            if protocol.complete or protocol.error is not None:
+                return self._end(protocol.error)
+            waiter = protocol.waiter = protocol.loop.create_future()
+            try:
+                await waiter
+            finally:
+                protocol.waiter = None
+        return protocol.take()
+
+    def _end(self, error: Exception | None) -> bytes:
+        if isinstance(error, BedrockStreamError):
+            raise error
+        if error is not None:
+            raise StreamInterrupted(f"the body broke off after {self.bytes_received} bytes: {error}")
+        return b""
 
     def close(self) -> None:
         """Give the slot back; drop the connection unless the body was read to its end. Never waits."""
-        if not self.closed:
-            self.closed = True
-            self._traffic.received += self.bytes_received
-            _close(self._response, self._slots)
+        if not self._opened.closed:
+            self._traffic.received += self._protocol.received
+            self._opened.close()
 
     def fail(self, error: BedrockStreamError) -> None:
         """Close with an error that is raised in a waiting `read` and in every later one."""
-        if not self.closed:
-            self._failure = error
-            self.close()
+        if not self._opened.closed:
+            self._traffic.received += self._protocol.received
+            self._opened.fail(error)
 
     def __del__(self) -> None:
-        if not self.closed:
+        if not self._opened.closed:
             # A finalizer may run on any thread. On a closed loop there is nothing left to close.
             with contextlib.suppress(RuntimeError):
-                self._loop.call_soon_threadsafe(_close, self._response, self._slots)
-
-
-def _read_in_pieces(response: aiohttp.ClientResponse) -> None:
-    """Limit each read to 64 KiB. asyncio asks for 256 KiB, which malloc may map and unmap for every event."""
-    connection = response.connection  # None where the body came with the headers
-    transport: Any = None if connection is None else connection.transport
-    if hasattr(transport, "max_size"):  # neither uvloop's nor a TLS transport has it
-        transport.max_size = _READ_BUFFER
-
-
-def _close(response: aiohttp.ClientResponse, held: Iterable[Slots | LaneTicket]) -> None:
-    connection = response.connection  # None once the body was read to its end
-    if connection is not None and connection.transport is not None:
-        connection.transport.abort()  # a graceful close would first wait for unsent bytes
-    response.close()
-    for slots in held:
-        slots.release()
+                self._protocol.loop.call_soon_threadsafe(self._opened.drop)

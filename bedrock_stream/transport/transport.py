@@ -1,61 +1,63 @@
-"""The connections of one event loop, through aiohttp: connect, send, and return once the response's headers are here.
+"""The HTTP requests of one event loop: connect and send with aiohttp, and return once the response's headers are here.
 
-No aiohttp class or exception leaves this folder. What aiohttp requires of us:
+No class or exception of aiohttp or httptools leaves this folder. What aiohttp requires of us:
 - It raises the same error for a full pool and for a slow connect, and runs nothing between taking a slot and sending.
   So the slots are ours (`limit=0` in aiohttp; see `slots`), and a request is signed with its slot held, just before it
   is sent.
-- `readany` raises before it returns bytes that had already arrived: an exception frame followed by a close would be
-  lost. `HttpResponse.read` drains the buffer first.
 - Its read timeout also counts while the consumer is busy, so all time limits are ours. They use asyncio, which aiohttp
   needs anyway: anyio would import a back end during the first request.
 - A URL that is not marked as encoded is rewritten (`%3A` to `:`), which breaks the signature.
 - `trust_env` would read `.netrc` and send what it holds, so proxies are looked up by us (see `proxies`).
 - `proxy_auth` warns of its deprecation in new versions; the login is sent as the header that it would become.
 - An error refers to the request's headers, and so to credentials. Only its text leaves this file.
-- The same exception object is raised for every response that is closed while it is read. Python would add each reader's
-  frames, and with them each stream, to it for ever; so `HttpResponse.read` removes them.
+- Connections of streams are read by our own protocol (see `http_protocol`). `ask` reads with aiohttp, on connections of
+  its own.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import errno
 import io
 import os
-import socket
 import ssl
-import weakref
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import lru_cache
 from time import monotonic
 from types import MappingProxyType
-from typing import Any, TypeVar
+from typing import Any
 
 import aiohttp
-import msgspec
 from yarl import URL
 
 from ..auth.sources import HttpAnswer
-from ..errors import BedrockStreamError, ClientClosed, ConnectionFailed, ConnectTimeout, FirstEventTimeout
+from ..errors import (
+    BedrockStreamError,
+    ClientClosed,
+    ConnectionFailed,
+    ConnectTimeout,
+    TransportError,
+)
 from ..request.http import Request
-from .http_response import _READ_BUFFER, HttpResponse, Traffic, _read_in_pieces, _read_small
+from .connections import Address, Connector, OpenConnection, StreamResponse, open_socket
+from .http_protocol import ConnectionDropped, MalformedResponse
+from .http_response import HttpResponse, Traffic
+from .opening import Opening
 from .proxies import Proxy, find_proxy
-from .slots import Lanes, LaneTicket, Slots
+from .route import Route, origin_of
+from .slots import Hold, Lanes, LaneTicket, Slots, hold_slots
 
 __all__ = ("Transport",)
 
-
-_R = TypeVar("_R")
 
 _LARGE_BODY = 1024 * 1024  # bytes
 
 # Headers that aiohttp would add by itself.
 _AUTOMATIC = ("Accept", "Accept-Encoding", "Content-Type", "User-Agent")
 
-_BROKEN = frozenset({errno.ECONNRESET, errno.EPIPE, errno.ECONNABORTED})
+# What aiohttp and its connections raise; RuntimeError and AssertionError if the session is closed during a request.
+_FOREIGN = (aiohttp.ClientError, OSError, RuntimeError, AssertionError, ConnectionDropped, MalformedResponse)
 
-# Under the 350 s after which AWS's NAT gateways and load balancers forget a silent connection.
-_KEEPALIVE = (("TCP_KEEPIDLE", 60), ("TCP_KEEPALIVE", 60), ("TCP_KEEPINTVL", 30), ("TCP_KEEPCNT", 4))
+_SMALL_BODY = 64 * 1024  # bytes; more than any service needs to return credentials
 
 
 class Transport:
@@ -79,59 +81,63 @@ class Transport:
         self._proxy = proxy
         self._environ = environ
         self._proxies: dict[str, Proxy | None] = {}
-        self._responses: weakref.WeakSet[HttpResponse] = weakref.WeakSet()
         self._closed = False
-        self._closing = asyncio.Event()
-        self._scopes: set[asyncio.Timeout] = set()
-        self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=0, socket_factory=_open_socket, keepalive_timeout=30),
-            cookie_jar=aiohttp.DummyCookieJar(),
-            auto_decompress=False,
-            read_bufsize=_READ_BUFFER,
-        )
+        self.openings: set[Opening] = set()
+        """The openings that are entered; closing the transport interrupts them."""
+        self._addresses: dict[str, Address] = {}
+        self._session = _session(Connector(), response_class=StreamResponse)
+        self._small = _session(aiohttp.TCPConnector(limit=0, socket_factory=open_socket, keepalive_timeout=30))
 
     @property
     def bytes_under_way(self) -> int:
         """Bytes received of responses that are still open."""
-        return sum(response.bytes_received for response in list(self._responses) if not response.closed)
+        return sum(opened.protocol.received for opened in self._open())
 
-    async def open(
-        self,
-        request: Request,
-        authorize: Callable[[], Awaitable[Mapping[str, str]]],
-        *,
-        pool: float | None,
-        connect: float | None,
-        headers_within: float | None,
-        ticket: LaneTicket | None = None,
-    ) -> HttpResponse:
-        """Send a request and return once status and headers are here. `authorize` returns the last headers.
+    def _open(self) -> list[OpenConnection]:
+        return [opened for address in list(self._addresses.values()) for opened in list(address.open)]
 
-        With a `ticket`, a slot of its lane is held, too. Limits are in seconds.
-
-        Raises `PoolTimeout`, `ConnectTimeout`, `FirstEventTimeout` (no headers within `headers_within`),
-        `ConnectionFailed`, `ClientClosed`.
-        """
+    def check_open(self) -> None:
+        """Raise `ClientClosed` if the transport was closed."""
         if self._closed:
             raise ClientClosed("the client is closed")
-        route = await self._route_to(request.url)
-        held: list[Slots | LaneTicket] = []
-        began = monotonic()  # one limit for both waits
-        try:
-            for slots in (self.slots,) if ticket is None else (ticket, self.slots):
-                await slots.acquire(pool, began)
-                held.append(slots)
-            added = await self._unless_closed(authorize())
-            sent = asyncio.get_running_loop().time()
-            raw = await self._send(request, added, route, connect, headers_within)
-        except BaseException:
-            for slots in held:
-                slots.release()
-            raise
-        _read_in_pieces(raw)
-        response = HttpResponse(raw, held, self._traffic, sent)
-        self._responses.add(response)
-        return response
+
+    async def hold(self, ticket: LaneTicket | None, seconds: float | None) -> Hold:
+        """Wait for a slot, and with a `ticket` for one of its lane. Raises `PoolTimeout`."""
+        return await hold_slots(self.slots, ticket, seconds)
+
+    async def send(
+        self, request: Request, added: Mapping[str, str], hold: Hold, *, connect: float | None
+    ) -> HttpResponse:
+        """Send a request with these headers added, and return once status and headers are here.
+
+        The response takes over `hold`. `connect` is a limit in seconds. Raises `ConnectTimeout`, `ConnectionFailed`,
+        `ClientClosed`.
+        """
+        self.check_open()
+        route, address = await self._route_to(request.url), self._address(request.url)
+        began, headers = monotonic(), [*request.headers, *added.items()]
+        response: Any = None  # a `StreamResponse`
+        while response is None:
+            failure = None
+            try:
+                response = await self._session.request(
+                    request.method, **_arguments(request.url, headers, request.body.data, route, connect)
+                )
+            except _FOREIGN as error:
+                if isinstance(error, ConnectionDropped) and error.stale:
+                    address.discard_idle()  # the next connection is a new one; this costs no attempt
+                else:
+                    failure = self._failure(error, route, began, connect)
+            if failure is not None:
+                raise failure  # outside of `except`, whose error holds the headers
+        if route.proxy is not None and response.status == 407:
+            response.opened.drop()
+            raise _refused(route.refusal(407, response.reason or ""))
+        response.opened.keep(address, hold)
+        return HttpResponse(response.opened, self._traffic)
+
+    def _address(self, url: str) -> Address:
+        return self._addresses.setdefault(origin_of(url), Address())
 
     async def ask(
         self,
@@ -144,193 +150,99 @@ class Transport:
         direct: bool = False,
     ) -> HttpAnswer:
         """Send one small request and return its whole response; takes no slot. See `auth.sources.Http`."""
-        if self._closed:
-            raise ClientClosed("the client is closed")
+        self.check_open()
+        failure, began, route = None, monotonic(), Route(None, None)
         try:
             async with asyncio.timeout(seconds):
                 route = await self._route_to(url, direct=direct)
-                response = await self._request(method, url, [*headers.items()], body or None, route, skip=_AUTOMATIC)
-                try:
+                arguments = _arguments(url, [*headers.items()], body, route, None)
+                async with self._small.request(method, skip_auto_headers=_AUTOMATIC, **arguments) as response:
                     data = await _read_small(response)
-                except (aiohttp.ClientError, OSError, RuntimeError) as error:
-                    raise self._connection_error(error, route) from error
-                finally:
-                    response.close()  # keeps the connection if the response was read to its end
         except TimeoutError:
-            raise ConnectionFailed(f"no complete response from {_origin(url)} within {seconds:g} s") from None
+            raise ConnectionFailed(f"no complete response from {origin_of(url)} within {seconds:g} s") from None
+        except _FOREIGN as error:
+            failure = self._failure(error, route, began, None)
+        if failure is not None:
+            raise failure
+        if route.proxy is not None and response.status == 407:
+            raise _refused(route.refusal(407, response.reason or ""))
         return HttpAnswer(response.status, response.headers, data)
 
-    async def _unless_closed(self, step: Awaitable[_R]) -> _R:
-        """Await a step unless the transport is closed meanwhile. Raises `ClientClosed`."""
-        try:
-            async with asyncio.timeout(None) as scope:
-                self._scopes.add(scope)
-                return await step
-        except TimeoutError:
-            if not scope.expired():
-                raise
-            raise ClientClosed("the client was closed while it was fetching credentials") from None
-        finally:
-            self._scopes.discard(scope)
-
-    async def _route_to(self, url: str, *, direct: bool = False) -> _Route:
+    async def _route_to(self, url: str, *, direct: bool = False) -> Route:
         """Return the proxy and TLS context for a URL. Raises `ConfigurationError` for a bad proxy or CA bundle."""
         proxy = None if direct else self._proxy_for(url)
         secure = url.startswith("https:") or (proxy is not None and proxy.url.startswith("https:"))
-        return _Route(proxy, await self._trust() if secure else None)
+        return Route(proxy, await self._trust() if secure else None)
 
     def _proxy_for(self, url: str) -> Proxy | None:
-        origin = _origin(url)
+        origin = origin_of(url)
         if origin not in self._proxies:
             self._proxies[origin] = find_proxy(url, self._proxy, self._environ)
         return self._proxies[origin]
 
-    async def _send(
-        self,
-        request: Request,
-        added: Mapping[str, str],
-        route: _Route,
-        connect: float | None,
-        headers_within: float | None,
-    ) -> aiohttp.ClientResponse:
-        began = monotonic()
-        body = request.body.data
-        # aiohttp warns of a large bytes body, and sends a file in pieces without a warning.
-        data = body if len(body) < _LARGE_BODY else io.BytesIO(body)
-        try:
-            async with asyncio.timeout(headers_within):
-                return await self._request(
-                    request.method, request.url, [*request.headers, *added.items()], data, route, connect=connect
-                )
-        except TimeoutError as error:
-            raise FirstEventTimeout(headers_within or 0, monotonic() - began, detail="no headers came") from error
-
-    async def _request(
-        self,
-        method: str,
-        url: str,
-        headers: Sequence[tuple[str, str]],
-        data: bytes | io.BytesIO | None,
-        route: _Route,
-        *,
-        connect: float | None = None,
-        skip: Iterable[str] = (),
-    ) -> aiohttp.ClientResponse:
-        began = monotonic()
-        tunnel = url.startswith("https:")  # without a tunnel, the proxy reads the request's own headers
-        try:
-            response = await self._session.request(
-                method,
-                URL(url, encoded=True),
-                data=data,
-                headers=headers if tunnel else [*headers, *route.login.items()],
-                skip_auto_headers=skip,
-                allow_redirects=False,
-                timeout=aiohttp.ClientTimeout(total=None, connect=connect, sock_read=None),
-                **route.options(tunnel=tunnel),
-            )
-        except aiohttp.ConnectionTimeoutError as error:
-            raise ConnectTimeout(connect or 0, monotonic() - began, detail=f"{error}{route.through}") from error
-        except aiohttp.ClientResponseError as error:
-            reason = route.failure(error)
-        except (aiohttp.ClientError, OSError, RuntimeError, AssertionError) as error:
-            # aiohttp raises the last two if the session is closed during a request.
-            raise self._connection_error(error, route) from error
-        else:
-            if route.proxy is None or response.status != 407:
-                return response
-            reason = route.refusal(407, response.reason or "")
-            response.close()
-        refused = ConnectionFailed(reason)  # outside of `except`, so that aiohttp's error with its headers is not kept
-        refused.retryable = False
-        raise refused
-
-    def _connection_error(self, error: Exception, route: _Route) -> BedrockStreamError:
+    def _failure(self, error: Exception, route: Route, began: float, connect: float | None) -> BedrockStreamError:
+        """Return our error for one of aiohttp or of the response's bytes."""
         if self._closed:
             return ClientClosed("the client was closed before the response was received")
+        if isinstance(error, aiohttp.ConnectionTimeoutError):
+            return ConnectTimeout(connect or 0, monotonic() - began, detail=f"{error}{route.through}")
+        if isinstance(error, aiohttp.ClientResponseError | MalformedResponse):
+            return _refused(route.failure(error))
         failed = ConnectionFailed(route.failure(error))
         failed.retryable = not isinstance(error, aiohttp.ClientConnectorCertificateError)
-        failed.dropped = not isinstance(error, aiohttp.ClientConnectorError) and (
-            isinstance(error, aiohttp.ServerDisconnectedError | ConnectionResetError)
-            or (isinstance(error, OSError) and error.errno in _BROKEN)
-        )
+        failed.dropped = isinstance(error, ConnectionDropped)
+        failed.__cause__ = error
         return failed
 
-    async def pause(self, seconds: float) -> None:
-        """Wait, unless the client is closed meanwhile. Raises `ClientClosed`."""
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                await self._closing.wait()
-        if self._closed:
-            raise ClientClosed("the client was closed before the next attempt")
-
     async def close(self) -> None:
-        """Close every connection; responses that are being read fail with `ClientClosed`."""
+        """Close every connection; responses that are opened or read fail with `ClientClosed`."""
         self._closed = True
-        self._closing.set()
-        for scope in self._scopes:
-            if not scope.expired():
-                scope.reschedule(0)
-        for response in list(self._responses):
-            response.fail(ClientClosed("the client was closed while the stream was open"))
+        for opening in list(self.openings):
+            opening.interrupt(ClientClosed("the client was closed before the response was received"))
+        for opened in self._open():
+            self._traffic.received += opened.protocol.received
+            opened.fail(ClientClosed("the client was closed while the stream was open"))
         await self._session.close()
+        await self._small.close()
 
 
-class _Route(msgspec.Struct, frozen=True):
-    """The way to an address, and the text of an error on it."""
-
-    proxy: Proxy | None
-    context: ssl.SSLContext | None
-    """None for aiohttp's default."""
-
-    @property
-    def login(self) -> dict[str, str]:
-        login = self.proxy.authorization if self.proxy else None
-        return {"Proxy-Authorization": login} if login else {}
-
-    def options(self, *, tunnel: bool) -> dict[str, Any]:
-        """Return the arguments that aiohttp takes for this way. The login of a tunnel is sent to the proxy alone."""
-        return {
-            "proxy": self.proxy.url if self.proxy else None,
-            "proxy_headers": self.login if tunnel else None,
-            "ssl": self.context or True,
-        }
-
-    @property
-    def through(self) -> str:
-        return f" through {self.proxy}" if self.proxy else ""
-
-    def refusal(self, status: int, reason: str) -> str:
-        remedy = "; use http://user:password@host:port with the right login, percent-encoded" if status == 407 else ""
-        return f"{self.proxy} refused with {status} {reason[:200]}{remedy}"
-
-    def failure(self, error: Exception) -> str:
-        if isinstance(error, aiohttp.ClientConnectorCertificateError):
-            reason = getattr(error.certificate_error, "verify_message", None) or error.certificate_error
-            return (
-                f"the certificate of {error.host}:{error.port} is not trusted: {reason}; "
-                "set AWS_CA_BUNDLE to a bundle with its authority, or pass a context that trusts it as Client(ssl=...)"
-            )
-        if isinstance(error, aiohttp.ClientHttpProxyError):
-            return self.refusal(error.status, error.message)
-        # With a proxy, the only host name that is resolved here is the proxy's.
-        if self.proxy and isinstance(error, aiohttp.ClientProxyConnectionError | aiohttp.ClientConnectorDNSError):
-            return f"{self.proxy} cannot be reached: {error.os_error}"
-        text = f"{error.status}, {error.message}" if isinstance(error, aiohttp.ClientResponseError) else str(error)
-        return f"no response{self.through}: {text or type(error).__name__}"
+def _session(connector: aiohttp.TCPConnector, **options: Any) -> aiohttp.ClientSession:
+    return aiohttp.ClientSession(
+        connector=connector, cookie_jar=aiohttp.DummyCookieJar(), auto_decompress=False, **options
+    )
 
 
-def _origin(url: str) -> str:
-    return "/".join(url.split("/", 3)[:3])
+def _arguments(
+    url: str, headers: Sequence[tuple[str, str]], body: bytes, route: Route, connect: float | None
+) -> dict[str, Any]:
+    """Return the arguments of `ClientSession.request`."""
+    tunnel = url.startswith("https:")  # without a tunnel, the proxy reads the request's own headers
+    return {
+        "url": URL(url, encoded=True),
+        # aiohttp warns of a large bytes body, and sends a file in pieces without a warning.
+        "data": (body if len(body) < _LARGE_BODY else io.BytesIO(body)) or None,
+        "headers": headers if tunnel else [*headers, *route.login.items()],
+        "allow_redirects": False,
+        "timeout": _timeout(connect),
+        **route.options(tunnel=tunnel),
+    }
 
 
-def _open_socket(address: tuple[Any, ...]) -> socket.socket:
-    """Return a socket with TCP keepalive, so that a dead peer is noticed."""
-    family, kind, protocol = address[:3]
-    sock = socket.socket(family, kind, protocol)
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    for name, value in _KEEPALIVE:
-        option = getattr(socket, name, None)  # each platform has some of them
-        if option is not None:
-            sock.setsockopt(socket.IPPROTO_TCP, option, value)
-    return sock
+@lru_cache(maxsize=16)
+def _timeout(connect: float | None) -> aiohttp.ClientTimeout:
+    return aiohttp.ClientTimeout(total=None, connect=connect, sock_read=None)
+
+
+def _refused(reason: str) -> ConnectionFailed:
+    refused = ConnectionFailed(reason)
+    refused.retryable = False
+    return refused
+
+
+async def _read_small(response: aiohttp.ClientResponse) -> bytes:
+    body = b""
+    while data := await response.content.readany():
+        body += data
+        if len(body) > _SMALL_BODY:
+            raise TransportError(f"the response of {response.url.host} is longer than {_SMALL_BODY} bytes")
+    return body

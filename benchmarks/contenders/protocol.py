@@ -1,8 +1,4 @@
-"""The lowest bound: an `asyncio.Protocol` that wakes a future for each read and leaves the HTTP framing in the bytes.
-
-Reads are limited to 64 KiB, since asyncio's default of 256 KiB may cost more than everything else: see `transport` in
-the library.
-"""
+"""The lowest bound: an `asyncio.Protocol` that wakes a future for each read and leaves HTTP framing in the bytes."""
 
 from __future__ import annotations
 
@@ -17,6 +13,7 @@ from . import OnText, Read, Target, messages
 PACKAGE = None
 IMPORT = "import asyncio"
 FORMS = ("converse",)
+_OK = b"HTTP/1.1 200 "
 _END = b"0\r\n\r\n"
 
 
@@ -33,6 +30,10 @@ class _Receiver(asyncio.Protocol):
         if self._waiter is not None:
             self._waiter.set_result(None)
             self._waiter = None
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_exception(exc or ConnectionError("the connection ended before the answer"))
 
     async def next(self) -> bytes:
         """Return the bytes received since the last call, or wait for some."""
@@ -57,8 +58,6 @@ async def reading(target: Target) -> AsyncIterator[Read]:
     async def read(prompt: str, on_text: OnText) -> None:
         loop = asyncio.get_running_loop()
         transport, receiver = await loop.create_connection(_Receiver, host, port, ssl=context)
-        if hasattr(transport, "max_size"):
-            transport.max_size = 64 * 1024
         try:
             body = json.dumps({"messages": messages(prompt)}).encode()
             head = f"POST /model/x/converse-stream HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n\r\n"
@@ -66,6 +65,8 @@ async def reading(target: Target) -> AsyncIterator[Read]:
             tail = b""
             while tail != _END:
                 data = await receiver.next()
+                if not tail and not data.startswith(_OK):
+                    raise ConnectionError(f"expected {_OK!r}, got {data[:200]!r}")
                 on_text(data)
                 tail = (tail + data)[-len(_END) :]
         finally:

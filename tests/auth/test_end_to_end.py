@@ -32,6 +32,7 @@ from bedrock_stream.testing import (
     text,
     unmodeled_error,
 )
+from tests.auth.conftest import LookClock
 from tests.support.auth_doubles import (
     KEY,
     SECRET,
@@ -223,7 +224,7 @@ async def test_the_refusal_is_raised_if_the_source_fails_the_second_time(emulato
 
 
 async def test_keys_in_a_file_are_read_again_after_a_refusal(
-    emulator: Emulator, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    emulator: Emulator, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, look_clock: LookClock
 ) -> None:
     file = tmp_path / "credentials"
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(file))
@@ -236,6 +237,7 @@ async def test_keys_in_a_file_are_read_again_after_a_refusal(
         write(KEYS)
         assert await send(client)
         write(STALE)
+        look_clock.advance()
         with pytest.raises(errors.AccessDenied):
             await send(client)
         write(KEYS)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
+import threading
 from pathlib import Path
 
 import pytest
 
 from bedrock_stream.auth.profiles import Profiles, read_profile
+from tests.auth.conftest import LookClock
 from tests.support.refusals import refused
 
 CONFIG = """\
@@ -172,17 +175,20 @@ def test_an_argument_takes_precedence_over_the_environment_and_must_exist(tmp_pa
         read_profile(environ, "gone")
 
 
-def test_a_changed_file_is_read_again_and_an_unchanged_one_is_not(tmp_path: Path) -> None:
+def test_a_changed_file_is_read_again_and_an_unchanged_one_is_not(tmp_path: Path, look_clock: LookClock) -> None:
     environ = both(tmp_path, "[default]\nregion = eu-west-1\n", "")
     profiles = Profiles()
     first = profiles.read(environ)
     assert profiles.read(environ) is first
+    look_clock.advance()
+    assert profiles.read(environ) is first
     (tmp_path / "credentials").write_text("[default]\naws_access_key_id = A\n")
+    look_clock.advance()
     assert profiles.read(environ).settings == {"region": "eu-west-1", "aws_access_key_id": "A"}
     assert profiles.read({**environ, "AWS_PROFILE": "other"}).settings == {}
 
 
-def test_a_file_is_read_again_if_it_was_replaced_or_after_invalidate(tmp_path: Path) -> None:
+async def test_a_file_is_read_again_if_it_was_replaced_or_after_reread(tmp_path: Path, look_clock: LookClock) -> None:
     environ = both(tmp_path, "", "[default]\naws_access_key_id = A\n")
     file, other = tmp_path / "credentials", tmp_path / "other"
     os.utime(file, ns=(0, 0))
@@ -191,11 +197,108 @@ def test_a_file_is_read_again_if_it_was_replaced_or_after_invalidate(tmp_path: P
     other.write_text("[default]\naws_access_key_id = B\n")
     os.utime(other, ns=(0, 0))
     other.replace(file)
+    look_clock.advance()
     assert profiles.read(environ).settings == {"aws_access_key_id": "B"}
     file.write_text("[default]\naws_access_key_id = C\n")
     os.utime(file, ns=(0, 0))
-    profiles.invalidate()
+    await profiles.reread(environ)
     assert profiles.read(environ).settings == {"aws_access_key_id": "C"}
+
+
+def test_the_files_are_looked_at_once_a_second_and_for_another_selection(tmp_path: Path, look_clock: LookClock) -> None:
+    environ = both(tmp_path, "[default]\nregion = eu-west-1\n", "")
+    (tmp_path / "other").mkdir()
+    other = both(tmp_path / "other", "[default]\nregion = eu-west-2\n", "")
+    profiles = Profiles()
+    first = profiles.read(environ)
+    (tmp_path / "config").write_text("[default]\nregion = eu-west-3\n")
+    look_clock.now += 0.99
+    assert profiles.read(environ) is first
+    assert profiles.read(other).settings == {"region": "eu-west-2"}
+    assert profiles.read(environ).settings == {"region": "eu-west-3"}
+
+
+def test_an_error_is_never_that_of_an_earlier_look(tmp_path: Path, look_clock: LookClock) -> None:
+    environ = both(tmp_path, "not a section\n", "")
+    profiles = Profiles()
+    for _ in range(2):
+        with refused("AWS_CONFIG_FILE", "no section headers", "fix or remove it"):
+            profiles.read(environ)
+    (tmp_path / "config").write_text("[default]\nregion = eu-west-1\n")
+    assert profiles.read(environ).settings == {"region": "eu-west-1"}
+
+
+def test_it_is_told_whether_a_look_finds_another_profile(tmp_path: Path, look_clock: LookClock) -> None:
+    environ = both(tmp_path, "", "")
+    profiles = Profiles()
+    assert not profiles.has_changed(environ)
+    profiles.read(environ)
+    assert not profiles.has_changed(environ)
+    (tmp_path / "config").write_text("[default]\nregion = eu-west-1\n")
+    assert profiles.has_changed(environ)
+    assert profiles.read(environ).settings == {"region": "eu-west-1"}
+
+
+# --------------------------------------------------------------------------------------------------- slow file systems
+
+
+async def finish_look() -> None:
+    """Wait for the thread that looks at the files."""
+    for thread in threading.enumerate():
+        if thread.name == "bedrock-stream config files":
+            await asyncio.to_thread(thread.join)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="a pipe with a name stands for a file that is slow to read")
+async def test_slow_files_are_looked_at_in_a_thread(tmp_path: Path, look_clock: LookClock) -> None:
+    environ = both(tmp_path, "[default]\nregion = eu-west-1\n", "")
+    config, pipe = tmp_path / "config", tmp_path / "pipe"
+    os.mkfifo(pipe)
+    look_clock.step = 1.0
+    profiles = Profiles()
+    first = profiles.read(environ)
+    assert not profiles.has_changed(environ)
+    pipe.replace(config)
+    for _ in range(3):  # the thread waits for a writer
+        assert profiles.read(environ) is first
+    assert sum(thread.name == "bedrock-stream config files" for thread in threading.enumerate()) == 1
+    await asyncio.to_thread(config.write_text, "[default]\nregion = eu-west-2\n")
+    await finish_look()
+    look_clock.step = 0.0
+    assert profiles.read(environ).settings == {"region": "eu-west-2"}
+
+
+async def test_slow_files_are_reread_in_a_thread(tmp_path: Path, look_clock: LookClock) -> None:
+    environ = both(tmp_path, "", "[default]\naws_access_key_id = A\n")
+    file = tmp_path / "credentials"
+    os.utime(file, ns=(0, 0))
+    look_clock.step = 1.0
+    profiles = Profiles()
+    assert profiles.read(environ).settings == {"aws_access_key_id": "A"}
+    look_clock.step = 0.0
+    file.write_text("[default]\naws_access_key_id = B\n")
+    os.utime(file, ns=(0, 0))
+    await profiles.reread(environ)
+    assert profiles.read(environ).settings == {"aws_access_key_id": "B"}
+    file.write_text("[default]\naws_access_key_id = C\n")
+    look_clock.advance()
+    assert profiles.read(environ).settings == {"aws_access_key_id": "C"}, "it was fast, so the next look is immediate"
+
+
+async def test_an_error_of_a_slow_look_is_raised_for_each_call_until_a_look_without_one(
+    tmp_path: Path, look_clock: LookClock
+) -> None:
+    environ = both(tmp_path, "not a section\n", "")
+    look_clock.step = 1.0
+    profiles = Profiles()
+    with refused("AWS_CONFIG_FILE", "no section headers", "fix or remove it"):
+        profiles.read(environ)
+    (tmp_path / "config").write_text("[default]\nregion = eu-west-1\n")
+    with refused("AWS_CONFIG_FILE", "no section headers", "fix or remove it"):
+        profiles.read(environ)
+    await finish_look()
+    look_clock.step = 0.0
+    assert profiles.read(environ).settings == {"region": "eu-west-1"}
 
 
 def test_a_repr_shows_no_values(tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ from bedrock_stream import (
     UnknownEvent,
     errors,
 )
-from bedrock_stream.client import send
+from bedrock_stream.client import checks
 from bedrock_stream.testing import (
     Emulator,
     content_type,
@@ -401,7 +401,7 @@ async def test_an_error_is_raised_without_waiting_long_for_its_body(
     monkeypatch: pytest.MonkeyPatch, generate: bool
 ) -> None:
     """The limit for the body of an error is independent of the idle limit, which may be minutes."""
-    monkeypatch.setattr(send, "_ERROR_BODY_SECONDS", 0.05)
+    monkeypatch.setattr(checks, "_ERROR_BODY_SECONDS", 0.05)
 
     async def answer(connection: Connection) -> None:
         connection.write(b'HTTP/1.1 503 Slow\r\nx-amzn-requestid: request-1\r\ncontent-length: 99\r\n\r\n{"mess')

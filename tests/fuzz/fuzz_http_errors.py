@@ -10,7 +10,7 @@ import sys
 from random import Random
 from typing import Any
 
-from bedrock_stream.client import send
+from bedrock_stream.client import checks
 from bedrock_stream.errors import ServiceError
 from tests.fuzz.fuzzing import command, mutated, mutated_json
 
@@ -47,7 +47,7 @@ class Refusal:
 
 
 def read(refusal: Any, body: bytes) -> ServiceError:
-    error = send.http_error(refusal, body)
+    error = checks.http_error(refusal, body)
     assert isinstance(error, ServiceError)
     return error
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, MutableSequence
 from random import Random
 
 import pytest
 
-from bedrock_stream.client import send
+from bedrock_stream.client import checks
 from bedrock_stream.dialects.converse import Converse
 from bedrock_stream.dialects.converse.reader import ConverseReader
 from bedrock_stream.errors import ServiceError
@@ -45,17 +44,17 @@ def test_every_family_has_several_streams_and_responses() -> None:
 
 
 class RaisesKeyError(ConverseReader):
-    def feed(self, frames: Iterable[Frame], events: deque[Event]) -> None:
+    def feed(self, frames: Iterable[Frame], events: MutableSequence[Event]) -> None:
         raise KeyError("contentBlockIndex")
 
 
 class LosesFrames(ConverseReader):
-    def feed(self, frames: Iterable[Frame], events: deque[Event]) -> None:
+    def feed(self, frames: Iterable[Frame], events: MutableSequence[Event]) -> None:
         super().feed(list(frames)[:1], events)
 
 
 class EndsEarly(ConverseReader):
-    def feed(self, frames: Iterable[Frame], events: deque[Event]) -> None:
+    def feed(self, frames: Iterable[Frame], events: MutableSequence[Event]) -> None:
         super().feed(frames, events)
         if not self.ended:
             self.ended = True
@@ -91,7 +90,7 @@ def test_a_broken_parser_of_responses_is_detected(
 
 
 def test_a_broken_parser_of_http_errors_is_detected(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(send, "http_error", lambda _answer, _body: ServiceError("", "", 500))
+    monkeypatch.setattr(checks, "http_error", lambda _answer, _body: ServiceError("", "", 500))
     with pytest.raises(AssertionError):
         fuzzing.run(fuzz_http_errors.try_one, seed=SEED, count=100)
 

@@ -12,11 +12,12 @@ import pytest
 
 from bedrock_stream.eventstream import Decoder
 from benchmarks.__main__ import QUESTIONS
-from benchmarks.answers import answer, stamped, texts_of, words
-from benchmarks.measure import OURS, Disagreement, Lab, Sample, Setting
+from benchmarks.answers import answer, chunk, stamped, texts_of, words
+from benchmarks.measure import OURS, Disagreement, Lab, Row, Sample, Setting, can_run
 from benchmarks.orders import Order
 from benchmarks.plot import draw
 from benchmarks.servers import Servers
+from benchmarks.sustained import Received
 from benchmarks.table import lines
 
 ROOT = Path(__file__).parents[2]
@@ -58,6 +59,25 @@ def test_a_race_gives_medians_ratios_and_promises() -> None:
     assert lines(lab.rows)[-1].split() == ["protocol", "4.00", "us", "2.00", "x3", "or", "more", "MISSED"]
 
 
+def test_a_lower_bound_limits_the_cost_of_ours() -> None:
+    lab = Fabricated(bedrock_stream=(3.0, 5), protocol=(2.0, 5))
+    lab.race("burst", [OURS, "protocol"], Setting(case="one"), goals={"us": {"protocol": 1 / 1.2}})
+    assert lab.rows[1].goal == "x0.833 or more, ours at most x1.2"
+    assert lab.rows[1].met is False
+
+
+@pytest.mark.parametrize(("streams", "met"), [(3999, False), (4000, True)])
+def test_a_figure_may_have_a_minimum(streams: int, met: bool) -> None:
+    lab = Fabricated()
+    lab.add(Row(question="sustained", case="in time", contender=OURS, value=streams), least=4000)
+    assert (lab.rows[0].goal, lab.rows[0].met) == ("4000 or more", met)
+
+
+def test_a_setting_names_the_packages_that_it_needs() -> None:
+    assert can_run(OURS, Setting(packages=("pytest",)))
+    assert not can_run(OURS, Setting(packages=("pytest", "not-a-package")))
+
+
 def test_a_contender_that_reads_fewer_texts_is_rejected() -> None:
     lab = Fabricated(bedrock_stream=(2.0, 5), protocol=(1.0, 4))
     with pytest.raises(Disagreement, match="protocol read 4 texts"):
@@ -86,13 +106,35 @@ def test_an_answer_contains_its_words(form: str) -> None:
     assert texts_of(form, answer(form, 100).whole()) == words(100)
 
 
+def test_server_sent_events_contain_texts() -> None:
+    head = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream; charset=utf-8\r\n\r\n"
+    events = b'event: message_start\ndata: {"role":"assistant"}\n\n', b'data: {"text":" a"}\r\n\r\n: ping\n\n'
+    assert texts_of("converse", head + b"".join(map(chunk, events)) + b"0\r\n\r\n") == [" a"]
+
+
+@pytest.mark.parametrize("size", [1, 7, 64, 10_000])
+def test_events_of_a_stream_are_stamped_wherever_it_is_split(size: int) -> None:
+    sent = [100.5, 101.25, 102.0]
+    data = b"".join(map(stamped, sent))
+    received = Received()
+    for start in range(0, len(data), size):
+        received.append(data[start : start + size])
+    assert [seconds for seconds, _ in received.events()] == sent
+
+
+def test_texts_of_a_stream_are_its_stamps() -> None:
+    received = Received()
+    received.append("000000100.500000")
+    assert [seconds for seconds, _ in received.events()] == [100.5]
+
+
 def test_a_stamped_delta_is_a_valid_frame() -> None:
     (frame,) = Decoder().feed(stamped(1234.5))
     assert b'"text":"000001234.500000"' in frame.payload
 
 
 def test_an_order_is_encoded_as_a_prompt() -> None:
-    order = Order(5, 20.0, crowd=3, stamped=True)
+    order = Order(5, 20.0, crowd=3, stamped=True, gated=True)
     assert Order.read(b'{"text":"' + order.prompt().encode() + b'"}') == order
     with pytest.raises(ValueError, match="no order"):
         Order.read(b"Hello")

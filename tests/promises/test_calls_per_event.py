@@ -142,7 +142,7 @@ async def test_calls_per_event_of_a_stream_that_arrives_at_once(form: str, read:
     check((await calls(MANY) - await calls(FEW)) / (MANY - FEW), today)
 
 
-@pytest.mark.parametrize(("form", "today"), [("converse", 32), ("invoke", 35)])
+@pytest.mark.parametrize(("form", "today"), [("converse", 36), ("invoke", 39)])
 async def test_calls_per_event_when_each_arrives_alone(form: str, today: float) -> None:
     async def calls(events: int) -> int:
         frames = answer(form, events)

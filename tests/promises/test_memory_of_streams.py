@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from bedrock_stream import Client, MessageStart, Stream, TextDelta, Timeouts, errors
-from bedrock_stream.transport import transport
+from bedrock_stream.transport import connections
 from tests.conftest import KEYS
 from tests.support.firehose import firehose
 from tests.support.socket_server import START, STREAM_HEAD, SocketServer, begin_and_wait, text
@@ -125,6 +125,7 @@ async def test_a_failed_stream_is_freed(fail: Callable[[Stream], Awaitable[None]
     ):
         failed = [await once(client) for _ in range(5)]
         await server.deserted()
+        await asyncio.sleep(0)  # the loop holds the arguments of its last callbacks until its next visit
         gc.collect()
         assert [reference() for reference in failed] == [None] * 5
 
@@ -132,7 +133,7 @@ async def test_a_failed_stream_is_freed(fail: Callable[[Stream], Awaitable[None]
 async def test_a_reader_that_does_not_read_stops_the_server(monkeypatch: pytest.MonkeyPatch) -> None:
     accepted = 0
     full = asyncio.Event()
-    open_socket = transport._open_socket
+    open_socket = connections.open_socket
 
     def open_small_socket(address: tuple[Any, ...]) -> socket.socket:
         """Open a socket with a small receive buffer; the kernel's default may hold many megabytes."""
@@ -140,7 +141,7 @@ async def test_a_reader_that_does_not_read_stops_the_server(monkeypatch: pytest.
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 32 * KB)
         return sock
 
-    monkeypatch.setattr(transport, "_open_socket", open_small_socket)
+    monkeypatch.setattr(connections, "open_socket", open_small_socket)
 
     async def pour(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         nonlocal accepted

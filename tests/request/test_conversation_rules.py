@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -25,8 +26,10 @@ from bedrock_stream import (
     ToolResult,
     Video,
 )
+from bedrock_stream.errors import ConfigurationError
 from bedrock_stream.request.conversation import finish_for_converse, normalize_conversation
 from bedrock_stream.request.models import describe
+from bedrock_stream.request.models.table import ROWS
 from bedrock_stream.request.unsupported import Refusals
 from bedrock_stream.types.messages import read_prompt
 from bedrock_stream.types.model_facts import ModelFacts
@@ -433,3 +436,30 @@ def test_a_call_lists_its_changes() -> None:
     assert changes[0] == "blank text was left out: messages[0].content[1]"
     assert "an empty tool result says '(no content)': messages[2].content[0]" in changes
     assert plan("amazon.nova-lite-v1:0").call.changes == ()
+
+
+TEXTS = st.sampled_from(["q", " a ", " ", "two\nlines \n"])
+TURNS = st.lists(st.tuples(st.sampled_from(["user", "assistant"]), st.lists(TEXTS, min_size=1, max_size=3)), max_size=5)
+
+
+@given(
+    model=st.sampled_from([row.ids[0] for row in ROWS if row.facts.refused is None]),
+    turns=TURNS.filter(bool),
+    options=st.sampled_from(
+        [{}, {"system": ["a", " "]}, {"system": ["a", POINT]}, {"tools": [{"name": "f"}], "prompt_cache": "auto"}]
+    ),
+)
+def test_text_is_sent_as_if_the_rules_for_other_blocks_were_applied_to_it(
+    model: str, turns: list[tuple[str, list[str]]], options: dict[str, Any]
+) -> None:
+    """A block in Converse's format may be of any kind, so it passes all rules; most of them are skipped for `Text`."""
+
+    def planned(block: Callable[[str], Any]) -> Any:
+        messages = [Message(role, list(map(block, texts))) for role, texts in turns]
+        try:
+            call = plan(model, messages, **options).call
+        except ConfigurationError as error:
+            return str(error)
+        return call.operation, call.request.body.data, call.changes
+
+    assert planned(Text) == planned(lambda text: Raw({"text": text}))

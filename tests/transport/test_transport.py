@@ -12,7 +12,7 @@ import pytest
 
 from bedrock_stream import Client, Credentials, Timeouts, errors
 from bedrock_stream.auth.sigv4 import sign
-from bedrock_stream.transport.transport import _open_socket
+from bedrock_stream.transport.connections import open_socket
 from tests.conftest import KEYS
 from tests.support.clients import client_of, complete_stream, connected
 from tests.support.socket_server import Connection, SocketServer, silence
@@ -141,7 +141,7 @@ async def test_a_request_is_signed_once_its_slot_is_held() -> None:
 
 
 def test_sockets_use_keepalive() -> None:
-    with _open_socket((socket.AF_INET, socket.SOCK_STREAM, 0, "", ())) as sock:
+    with open_socket((socket.AF_INET, socket.SOCK_STREAM, 0, "", ())) as sock:
         assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
         for name, value in (("TCP_KEEPIDLE", 60), ("TCP_KEEPINTVL", 30), ("TCP_KEEPCNT", 4)):
             if hasattr(socket, name):

@@ -8,8 +8,7 @@ Source: Anthropic's streaming reference, and recorded traffic.
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, MutableSequence
 from typing import Any
 
 import msgspec
@@ -155,7 +154,7 @@ class AnthropicReader(ChunkReader):
         self._stop: _Wire = {}
         self._unknown: dict[int, _UnknownBlock] = {}  # open blocks whose events do not contain all of them
 
-    def read(self, document: bytes, events: deque[Event]) -> None:
+    def read(self, document: bytes, events: MutableSequence[Event]) -> None:
         """See `ChunkReader.read`."""
         try:
             wire = _decode_delta(document)
@@ -172,7 +171,7 @@ class AnthropicReader(ChunkReader):
         else:
             events.append(ReasoningDelta(wire.index, delta.thinking))
 
-    def _read_any(self, wire: _Wire, events: deque[Event]) -> None:
+    def _read_any(self, wire: _Wire, events: MutableSequence[Event]) -> None:
         self.take_guardrail(wire)
         kind = wire.get("type")
         handle = _HANDLERS.get(kind) if isinstance(kind, str) else None
@@ -186,14 +185,14 @@ class AnthropicReader(ChunkReader):
 
     # Each handler removes the members that it knows from `wire`. The rest is passed on as unknown.
 
-    def _message_start(self, wire: _Wire, events: deque[Event]) -> None:
+    def _message_start(self, wire: _Wire, events: MutableSequence[Event]) -> None:
         message = pop_object(wire, "message")
         self._count(message)
         events.append(MessageStart(pop(message, "role", str)))
         rest = {key: value for key, value in message.items() if key not in _ENVELOPE and value != []}  # empty `content`
         put_back(wire, "message", rest)
 
-    def _block_start(self, wire: _Wire, events: deque[Event]) -> None:
+    def _block_start(self, wire: _Wire, events: MutableSequence[Event]) -> None:
         index, complete_block = pop(wire, "index", int), wire["content_block"]
         block = rest = pop_object(wire, "content_block")
         match block:
@@ -226,7 +225,7 @@ class AnthropicReader(ChunkReader):
         if rest:
             wire.update(index=index, content_block=rest)
 
-    def _block_delta(self, wire: _Wire, events: deque[Event]) -> None:
+    def _block_delta(self, wire: _Wire, events: MutableSequence[Event]) -> None:
         index, delta = pop(wire, "index", int), pop_object(wire, "delta")
         kind = pop(delta, "type", str)
         if (unknown := self._unknown.get(index)) is not None:
@@ -249,28 +248,28 @@ class AnthropicReader(ChunkReader):
         if delta:
             wire.update(index=index, delta=delta)
 
-    def _block_stop(self, wire: _Wire, events: deque[Event]) -> None:
+    def _block_stop(self, wire: _Wire, events: MutableSequence[Event]) -> None:
         index = pop(wire, "index", int)
         self.stop_tool(index, events)
         unknown = self._unknown.pop(index, None)
         events.append(BlockStop(index, None if unknown is None else unknown.joined()))
 
-    def _message_delta(self, wire: _Wire, _events: deque[Event]) -> None:
+    def _message_delta(self, wire: _Wire, _events: MutableSequence[Event]) -> None:
         # The stop reason is here, not on message_stop, and the counts are cumulative.
         self._stop.update(without_nulls(pop_optional(wire, "delta", dict) or {}))
         self._count(wire)
 
-    def _message_stop(self, wire: _Wire, events: deque[Event]) -> None:
+    def _message_stop(self, wire: _Wire, events: MutableSequence[Event]) -> None:
         self.stop_tools(events)
         self.metadata = self.metadata.merged(take_metrics(wire))  # Bedrock's counts take precedence over Claude's
         events.append(read_stop(self._stop, blocked=self.blocked))
         events.append(with_total(self.metadata))
         self.ended = self.complete = True  # message_stop is the last chunk
 
-    def _ping(self, _wire: _Wire, _events: deque[Event]) -> None:
+    def _ping(self, _wire: _Wire, _events: MutableSequence[Event]) -> None:
         """Ignore a keep-alive."""
 
-    def _error(self, wire: _Wire, _events: deque[Event]) -> None:
+    def _error(self, wire: _Wire, _events: MutableSequence[Event]) -> None:
         error = wire.get("error")
         if not isinstance(error, dict):
             error = {"message": error}
@@ -282,7 +281,7 @@ class AnthropicReader(ChunkReader):
             self.metadata = self.metadata.merged(Metadata(usage=read_usage(usage)))
 
 
-_HANDLERS: dict[str, Callable[[AnthropicReader, _Wire, deque[Event]], None]] = {
+_HANDLERS: dict[str, Callable[[AnthropicReader, _Wire, MutableSequence[Event]], None]] = {
     "message_start": AnthropicReader._message_start,
     "content_block_start": AnthropicReader._block_start,
     "content_block_delta": AnthropicReader._block_delta,

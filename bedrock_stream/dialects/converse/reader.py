@@ -10,8 +10,7 @@ Source: ConverseStreamOutput in the Bedrock Runtime service model, and recorded 
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, MutableSequence
 from typing import Any
 
 import msgspec
@@ -87,7 +86,7 @@ class ConverseReader(BaseReader):
 
     frequent_event = "contentBlockDelta"
 
-    def feed(self, frames: Iterable[Frame], events: deque[Event]) -> None:
+    def feed(self, frames: Iterable[Frame], events: MutableSequence[Event]) -> None:
         """See `dialects.Reader`."""
         for frame in frames:
             headers = frame.headers
@@ -108,7 +107,7 @@ class ConverseReader(BaseReader):
                     continue
             self._feed_any(frame, events)
 
-    def _feed_any(self, frame: Frame, events: deque[Event]) -> None:
+    def _feed_any(self, frame: Frame, events: MutableSequence[Event]) -> None:
         headers, payload = frame.headers, frame.payload
         kind = headers.get(":event-type")
         if headers.get(":message-type", "event") != "event" or not isinstance(kind, str):
@@ -128,10 +127,10 @@ class ConverseReader(BaseReader):
 
     # Each handler removes the members that it knows from `wire`. The rest is passed on as unknown.
 
-    def _message_start(self, wire: _Wire, events: deque[Event]) -> None:
+    def _message_start(self, wire: _Wire, events: MutableSequence[Event]) -> None:
         events.append(MessageStart(pop(wire, "role", str)))
 
-    def _block_start(self, wire: _Wire, events: deque[Event]) -> None:
+    def _block_start(self, wire: _Wire, events: MutableSequence[Event]) -> None:
         # Only tool calls, tool results and images have a start event.
         index, start = pop(wire, "contentBlockIndex", int), pop_object(wire, "start")
         if "toolUse" in start:
@@ -155,7 +154,7 @@ class ConverseReader(BaseReader):
         if start:
             wire.update(contentBlockIndex=index, start=start)
 
-    def _block_delta(self, wire: _Wire, events: deque[Event]) -> None:
+    def _block_delta(self, wire: _Wire, events: MutableSequence[Event]) -> None:
         index, delta = pop(wire, "contentBlockIndex", int), pop_object(wire, "delta")
         # A delta is a union, but several members are accepted. A member of another type is an error, not unknown.
         if "text" in delta:
@@ -180,24 +179,24 @@ class ConverseReader(BaseReader):
         if delta:
             wire.update(contentBlockIndex=index, delta=delta)
 
-    def _block_stop(self, wire: _Wire, events: deque[Event]) -> None:
+    def _block_stop(self, wire: _Wire, events: MutableSequence[Event]) -> None:
         index = pop(wire, "contentBlockIndex", int)
         self.stop_tool(index, events)
         events.append(BlockStop(index))
 
-    def _message_stop(self, wire: _Wire, events: deque[Event]) -> None:
+    def _message_stop(self, wire: _Wire, events: MutableSequence[Event]) -> None:
         stop = read_stop(wire)
         self.stop_tools(events)  # a message that reaches its limit may leave calls open
         events.append(stop)
         self.ended = True
 
-    def _metadata(self, wire: _Wire, events: deque[Event]) -> None:
+    def _metadata(self, wire: _Wire, events: MutableSequence[Event]) -> None:
         events.append(read_metadata(wire))
         wire.clear()  # unknown members are in `Metadata.extra`
         self.complete = self.ended  # `metadata` is the last event, after messageStop
 
 
-_HANDLERS: dict[str, Callable[[ConverseReader, _Wire, deque[Event]], None]] = {
+_HANDLERS: dict[str, Callable[[ConverseReader, _Wire, MutableSequence[Event]], None]] = {
     "messageStart": ConverseReader._message_start,
     "contentBlockStart": ConverseReader._block_start,
     "contentBlockDelta": ConverseReader._block_delta,
@@ -255,7 +254,7 @@ def _is_cache_detail(wire: Any) -> bool:
     return False
 
 
-def _reasoning_delta(index: int, delta: _ReasoningDelta, events: deque[Event]) -> None:
+def _reasoning_delta(index: int, delta: _ReasoningDelta, events: MutableSequence[Event]) -> None:
     if delta.text is not None or delta.signature is not None or delta.redacted is not None:
         events.append(ReasoningDelta(index, delta.text, delta.signature, delta.redacted))
 

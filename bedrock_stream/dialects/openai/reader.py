@@ -8,8 +8,7 @@ Source: OpenAI's Chat Completions reference, and recorded traffic.
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Sequence
+from collections.abc import MutableSequence, Sequence
 from typing import Any, Literal
 
 import msgspec
@@ -77,7 +76,7 @@ class OpenAIReader(ChunkReader):
         self._next = 0
         self._calls: dict[int, _Call] = {}  # by the call's own index on the wire
 
-    def read(self, document: bytes, events: deque[Event]) -> None:
+    def read(self, document: bytes, events: MutableSequence[Event]) -> None:
         """See `ChunkReader.read`."""
         if not self.ended:
             try:
@@ -92,7 +91,7 @@ class OpenAIReader(ChunkReader):
                 return
         self._read_any(decode_object(document, "a chunk"), events)
 
-    def _read_any(self, wire: _Wire, events: deque[Event]) -> None:
+    def _read_any(self, wire: _Wire, events: MutableSequence[Event]) -> None:
         # Bedrock adds metrics and trace to the last chunk: the one with the finish reason, or the extra one without
         # choices that `include_usage` asks for.
         last = METRICS in wire or TRACE in wire
@@ -105,7 +104,7 @@ class OpenAIReader(ChunkReader):
             self._finish(None, events)
         self.emit_metadata(events)
 
-    def _choice(self, choice: _Wire, events: deque[Event]) -> _Wire:
+    def _choice(self, choice: _Wire, events: MutableSequence[Event]) -> _Wire:
         """Remove the known members of a choice and return the rest.
 
         The rest is all of it for choices after the end and for further choices (`n`), which are passed on as unknown.
@@ -123,12 +122,12 @@ class OpenAIReader(ChunkReader):
             self._finish(reason, events)
         return rest_of_choice(choice, "delta", delta)
 
-    def _start(self, role: str | None, events: deque[Event]) -> None:
+    def _start(self, role: str | None, events: MutableSequence[Event]) -> None:
         if not self._started:
             self._started = True
             events.append(MessageStart(role or "assistant"))
 
-    def _add_content(self, pieces: Sequence[tuple[bool, str]], events: deque[Event]) -> None:
+    def _add_content(self, pieces: Sequence[tuple[bool, str]], events: MutableSequence[Event]) -> None:
         for reasoning, text in pieces:
             kind = ReasoningDelta if reasoning else TextDelta
             if kind is not self._kind:  # pieces of reasoning with a pair of tags each are one block
@@ -140,13 +139,13 @@ class OpenAIReader(ChunkReader):
         self._next += 1
         return self._next - 1
 
-    def _stop_block(self, events: deque[Event]) -> None:
+    def _stop_block(self, events: MutableSequence[Event]) -> None:
         # Nothing on the wire marks the end of a block, so it ends where the next one or the message's end begins.
         if self._kind is not None:
             self._kind = None
             events.append(BlockStop(self._index))
 
-    def _tool_fragment(self, wire: _Wire, events: deque[Event]) -> _Wire:
+    def _tool_fragment(self, wire: _Wire, events: MutableSequence[Event]) -> _Wire:
         """Add a fragment of a call and return its unknown members.
 
         Only a call's first fragment has id and name. A call has no end of its own, so it ends with the message.
@@ -172,7 +171,7 @@ class OpenAIReader(ChunkReader):
             del wire["type"]
         return {**wire, "function": function} if function else wire
 
-    def _finish(self, reason: str | None, events: deque[Event]) -> None:
+    def _finish(self, reason: str | None, events: MutableSequence[Event]) -> None:
         self._start(None, events)
         self._add_content(self._tags.finish(), events)
         self._stop_block(events)

@@ -8,14 +8,25 @@ from typing import Any
 from ...types.messages import Block, CachePoint, CitedText, Message, Raw, Reasoning, Text, ToolCall, ToolResult
 
 __all__ = (
-    "all_blocks", "call_id", "call_name", "is_blank", "is_kind", "is_point", "is_reasoning", "is_result", "is_text",
-    "is_tool_block", "result_id", "with_content",
+    "all_blocks", "call_id", "call_name", "is_blank", "is_kind", "is_plain_text", "is_point", "is_reasoning",
+    "is_result", "is_text", "is_tool_block", "result_id", "with_content",
 )  # fmt: skip
 
 
 def is_blank(text: str) -> bool:
     """Return whether the service refuses a text: it is empty or white space."""
     return not text or text.isspace()
+
+
+def is_plain_text(messages: Sequence[Message]) -> bool:
+    """Return whether every message has text that is not blank and nothing else: most rules are about other blocks."""
+    for message in messages:
+        if not message.content:
+            return False
+        for block in message.content:
+            if type(block) is not Text or is_blank(block.text):
+                return False
+    return True
 
 
 def all_blocks(messages: Sequence[Message]) -> Iterator[tuple[str, Block]]:

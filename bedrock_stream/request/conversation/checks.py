@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from ...errors import ConfigurationError
 from ...types.media import Document, Image
 from ...types.messages import Message
-from .blocks import all_blocks, call_id, is_kind, is_point, is_text, result_id
+from .blocks import all_blocks, call_id, is_kind, is_plain_text, is_point, is_text, result_id
 
 __all__ = ("check_attachments", "check_results", "check_sizes", "check_turns")
 
@@ -65,6 +65,8 @@ def check_attachments(messages: Sequence[Message]) -> None:
 
 def check_sizes(messages: Sequence[Message]) -> None:
     """Raise `ConfigurationError` for an image or a document that is too large for Converse."""
+    if is_plain_text(messages):
+        return
     for path, block in all_blocks(messages):
         limit = _MAX_SIZES.get(type(block))
         # An attachment in S3 has no data here. The service checks its size.

@@ -17,7 +17,7 @@ from ...types.messages import Block, CachePoint, Message, Raw
 from ...types.model_facts import ModelFacts
 from ...types.options import Options
 from ..unsupported import Refusals
-from .blocks import is_point, is_reasoning, is_tool_block, with_content
+from .blocks import is_plain_text, is_point, is_reasoning, is_tool_block, with_content
 
 __all__ = ("has_points", "point_ttl", "points_apart", "tidy_points")
 
@@ -26,6 +26,8 @@ def has_points(messages: Sequence[Message], options: Options) -> bool:
     """Return whether a request has cache points."""
     if any(map(is_point, options.tools)) or any(map(is_point, options.system)):
         return True
+    if is_plain_text(messages):
+        return False
     return any(is_point(block) for message in messages for block in message.content)
 
 
@@ -45,8 +47,6 @@ def tidy_points(
     A point with nothing before it in its message moves to the end of the message before, or of the system prompt: it
     marks the same prefix there. One that marks nothing is left out.
     """
-    if not has_points(messages, options):
-        return messages, options
     tools, system = _tidy_list(options.tools), _tidy_list(options.system)
     turns: list[list[Block]] = []
     for message in messages:

@@ -1,6 +1,6 @@
-"""Sends one request and checks that the response is what was asked for.
+"""Checks that a response is what was asked for.
 
-A response that is not becomes its error here: a service error, a proxy's page or a redirect.
+One that is not becomes its error here: a service error, a proxy's page or a redirect.
 """
 
 from __future__ import annotations
@@ -12,58 +12,38 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from ..auth.signer import Signer
 from ..errors import (
     BedrockStreamError,
-    FirstContentTimeout,
-    FirstEventTimeout,
     NotAnEventStream,
     ServiceError,
     service_error,
 )
 from ..request.call import Call
 from ..request.http import EVENT_STREAM, JSON
-from ..transport.slots import LaneTicket
 
 if TYPE_CHECKING:
     from ..transport.http_response import HttpResponse
-    from ..transport.transport import Transport
 
-__all__ = ("check", "http_error", "send")
+__all__ = ("check", "http_error")
 
 _ERROR_BODY = 64 * 1024  # bytes; more than any error's body needs
 _PAGE_BODY = 200  # bytes of a body that is not Bedrock's
 _ERROR_BODY_SECONDS = 5.0  # the status, which says the most, is already here
 
 
-async def send(call: Call, transport: Transport, signer: Signer, ticket: LaneTicket | None = None) -> HttpResponse:
-    """Send a request and return its response, whatever its status. With a `ticket`, a slot of its lane is held, too.
+async def check(call: Call, response: HttpResponse) -> None:
+    """Close the response and raise unless it is what was asked for.
 
-    Raises `TransportError`, `MissingCredentials`, `ConfigurationError`, `CredentialsUnavailable`.
+    Raises `ServiceError` for an error status, `NotAnEventStream` for a response that is not Bedrock's.
     """
-    for _ in call.request.body.steps():
-        await asyncio.sleep(0)  # a large body must not delay the other streams
-    timeouts = call.timeouts
-    first, content = timeouts.first_event, timeouts.first_content if call.streaming else None
-    content_first = content is not None and (first is None or content < first)
     try:
-        return await transport.open(
-            call.request,
-            # Signed last, with the slot held: a request that waited for minutes is still valid.
-            lambda: signer.authorize(call.request, transport.ask),
-            pool=timeouts.pool,
-            connect=timeouts.connect,
-            headers_within=content if content_first else first,
-            ticket=ticket,
-        )
-    except FirstEventTimeout as error:
-        if content_first:
-            raise FirstContentTimeout(error.limit, error.elapsed, detail="no headers came") from error
+        await _check(call, response)
+    except BaseException:
+        response.close()
         raise
 
 
-async def check(call: Call, response: HttpResponse) -> None:
-    """Raise `ServiceError` for an error status, `NotAnEventStream` for a response that is not Bedrock's."""
+async def _check(call: Call, response: HttpResponse) -> None:
     if response.status >= 400:
         raise http_error(response, await _read_start(call, response, _ERROR_BODY))
     content_type = response.header("Content-Type")
