@@ -120,7 +120,7 @@ class ConnectionFailed(TransportError):
 
     retryable = True
     dropped = False
-    """True if an open connection broke before the head of a response. One that had been idle is replaced first."""
+    """True if an open connection broke before the head of a response; one that was dead before is replaced unseen."""
 
 
 class TimeLimitError(TransportError):

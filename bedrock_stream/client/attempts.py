@@ -286,7 +286,9 @@ class Attempts:
         """Return the target and the wait of the next attempt, if any, and its call if that is another one."""
         elapsed = asyncio.get_running_loop().time() - (self._began or 0.0)
         fallback = self._fallback(error)
-        following = (self._retries.index, 0.0) if fallback is not None else self._retries.following(error, elapsed)
+        following: tuple[int, float] | None = self._retries.index, 0.0
+        if fallback is None:
+            following = self._retries.following(error, elapsed, first=not self._past)
         policy = self.call.destination.retry
         self.failed(error, wait=0.0 if following is None else following[1])
         if following is not None:

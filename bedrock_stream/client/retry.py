@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 
 from ..errors import (
     BedrockStreamError,
+    ConnectionFailed,
     CredentialsUnavailable,
     FirstContentTimeout,
     FirstEventTimeout,
@@ -135,11 +136,16 @@ class Retries:
         if self._breakers:
             self._breakers[self.index].succeeded()
 
-    def following(self, error: BedrockStreamError, elapsed: float) -> tuple[int, float] | None:
+    def following(self, error: BedrockStreamError, elapsed: float, *, first: bool) -> tuple[int, float] | None:
         """Return the index of the next attempt's target and the seconds to wait before it, None for no more attempts.
 
-        `elapsed` is in seconds since the first attempt began.
+        `elapsed` is in seconds since the first attempt began; `first` tells whether this was the first one.
         """
+        # A connection that was open and broke says little about the target: replace it at once, once. (The transport
+        # replaces pooled ones that were dead before the request by itself.)
+        stale = first and isinstance(error, ConnectionFailed) and error.dropped
+        if stale and self._wait(error, elapsed) is not None:
+            return self.index, 0.0
         self._judge(error)
         if _is_worth_another_target(error):
             index = next(filter(self._is_up, self._untried), None)

@@ -83,9 +83,14 @@ class OpenConnection:
         """Whether the response is read, or was."""
         return self._hold is not None
 
+    @property
+    def is_uploaded(self) -> bool:
+        """Whether the whole request has been written."""
+        return self._upload is None or self._upload.done()
+
     def forget_upload(self) -> None:
         """Free the request if it has been sent."""
-        if self._upload is not None and self._upload.done():
+        if self.is_uploaded:
             self._upload = None
 
     def close(self) -> None:
@@ -93,8 +98,12 @@ class OpenConnection:
         if self.closed:
             return
         transport, address, write_side = self._transport, self._address, self._connection.protocol
-        uploaded = self._upload is None or self._upload.done()
-        if not (self.protocol.reusable and uploaded) or transport.is_closing() or address is None or write_side is None:
+        if (
+            not (self.protocol.reusable and self.is_uploaded)
+            or transport.is_closing()
+            or address is None
+            or write_side is None
+        ):
             self.drop()
             return
         self.protocol.stop()
@@ -142,7 +151,7 @@ class StreamResponse(aiohttp.ClientResponse):
             head = await opened.protocol.read_head()
         except BaseException as error:
             if isinstance(error, ConnectionDropped):
-                error.stale = error.silent and opened.reused
+                error.stale = error.silent and opened.reused and opened.is_uploaded
             opened.drop()
             raise
         self.status, self.reason = head.status, head.reason

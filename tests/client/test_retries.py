@@ -19,6 +19,7 @@ class Call:
         self.now = 1000.0
         self.budget = Budget()
         self.breakers = [Breaker() for _ in range(targets)] if targets > 1 else []
+        self.first = True
         self.retries = Retries(
             RetryPolicy(**policy), self.budget, self.breakers, clock=lambda: self.now, chance=lambda: chance
         )
@@ -39,7 +40,8 @@ class Call:
     def fail(self, error: errors.BedrockStreamError, elapsed: float = 0.0) -> tuple[int, float] | None:
         """Send an attempt that fails. Return the target of the next attempt and the wait before it, if any."""
         self.retries.sending()
-        following = self.retries.following(error, elapsed)
+        following = self.retries.following(error, elapsed, first=self.first)
+        self.first = False
         if following is not None:
             self.retries.index = following[0]
         return following
@@ -51,8 +53,8 @@ def throttled(retry_after: float | None = None) -> errors.Throttled:
     return error
 
 
-def dropped() -> errors.ConnectionFailed:
-    """Return the error of a new connection that the other side closed."""
+def stale() -> errors.ConnectionFailed:
+    """Return the error of a pooled connection that the other side had closed."""
     error = errors.ConnectionFailed("the connection was closed")
     error.dropped = True
     return error
@@ -184,19 +186,56 @@ def test_five_failures_in_a_row_open_the_breaker_of_a_target() -> None:
     assert (call.is_open(0), call.is_open(1)) == (True, False)
 
 
-# -------------------------------------------------------------------------------------------------- dropped connections
+# --------------------------------------------------------------------------------------------- stale pooled connections
 
 
-def test_a_dropped_connection_is_a_failure_of_its_target() -> None:
+@pytest.mark.parametrize("targets", [1, 3])
+def test_a_stale_connection_is_replaced_at_once(targets: int) -> None:
+    call = Call(targets, base=60.0)
+    assert call.begin() == 0
+    assert call.fail(stale()) == (0, 0.0)
+
+
+def test_only_the_first_stale_connection_is_replaced_at_once() -> None:
+    call = Call(base=1.0, max_attempts=3)
+    call.begin()
+    assert [call.fail(stale()) for _ in range(3)] == [(0, 0.0), (0, 2.0), None]
+
+
+def test_a_stale_connection_after_another_failure_is_a_failure_of_its_target() -> None:
     call = Call(2, base=1.0)
+    call.begin()
+    assert [call.fail(error) for error in (throttled(), stale())] == [(1, 0.0), (0, 1.0)]
+
+
+def test_a_second_stale_connection_causes_failover() -> None:
+    call = Call(2, base=1.0)
+    call.begin()
+    assert [call.fail(stale()) for _ in range(3)] == [(0, 0.0), (1, 0.0), (0, 2.0)]
+
+
+def test_a_stale_connection_says_nothing_about_its_target() -> None:
+    call = Call(2)
     for _ in range(4):
         call.breakers[0].failed(call.now)
     call.begin()
-    assert [call.fail(dropped()) for _ in range(2)] == [(1, 0.0), (1, 1.0)]
+    call.fail(stale())
+    assert not call.is_open(0)
+    call.fail(stale())
     assert call.is_open(0)
 
 
-def test_a_connection_that_could_not_be_opened_is_a_failure_of_its_target() -> None:
+def test_replacing_a_stale_connection_is_a_retry() -> None:
+    call = Call()
+    call.begin()
+    call.fail(stale())
+    assert call.budget.left == 99
+    never = Call(max_attempts=1)
+    never.begin()
+    assert never.fail(stale()) is None
+
+
+def test_a_connection_that_could_not_be_opened_is_not_stale() -> None:
     call = Call(2, base=1.0)
     call.begin()
     assert call.fail(errors.ConnectionFailed("refused")) == (1, 0.0)
@@ -315,7 +354,7 @@ def test_a_success_after_failover_alone_returns_one_token() -> None:
 FAILURES: list[errors.BedrockStreamError] = [
     throttled(),
     throttled(retry_after=3.0),
-    dropped(),
+    stale(),
     service_error("ValidationException"),
     *ANOTHER_TARGET.values(),
     *FINAL_ERRORS.values(),
