@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
+import ssl
 import struct
 from collections.abc import Callable, Coroutine
 from types import TracebackType
@@ -75,9 +76,20 @@ class Connection:
     def write(self, data: bytes) -> None:
         self._transport.write(data)
 
+    @property
+    def peer(self) -> Any:
+        """The client's address, which is the same for all requests over one connection."""
+        return self._transport.get_extra_info("peername")
+
     def close(self) -> None:
         """Close the connection, whatever is incomplete."""
         self._transport.close()
+
+    def half_close(self) -> None:
+        """End what is sent with a FIN, without TLS's own goodbye, and go on receiving."""
+        own = self._transport.get_extra_info("socket")
+        with socket.fromfd(own.fileno(), own.family, own.type) as sock:
+            sock.shutdown(socket.SHUT_WR)
 
     def reset(self) -> None:
         """Reset the connection."""
@@ -107,8 +119,9 @@ async def begin_and_wait(connection: Connection) -> None:
 class SocketServer:
     """A server on loopback that handles each request with `answer`, which closes the connection if it should close."""
 
-    def __init__(self, answer: Answer) -> None:
+    def __init__(self, answer: Answer, *, context: ssl.SSLContext | None = None) -> None:
         self.answer = answer
+        self._context = context
         self._server: asyncio.Server | None = None
         self._change = asyncio.Event()
         self.url = ""
@@ -134,8 +147,9 @@ class SocketServer:
 
     async def __aenter__(self) -> Self:
         loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(lambda: _Peer(self), "127.0.0.1", 0, backlog=1024)
-        self.url = f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
+        self._server = await loop.create_server(lambda: _Peer(self), "127.0.0.1", 0, backlog=1024, ssl=self._context)
+        scheme = "https" if self._context else "http"
+        self.url = f"{scheme}://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
         return self
 
     async def __aexit__(
