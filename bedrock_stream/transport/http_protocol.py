@@ -58,9 +58,15 @@ class HttpHead:
         self.status: int = 0
         self.reason: str = ""
         self.headers: list[tuple[str, str]] = []
+        """Names, and values as they were received: llhttp keeps the white space behind them."""
 
     def find(self, name: str) -> str | None:
         """Return the value of the first header of this name, in any case; None without one."""
+        value = self.find_raw(name)
+        return None if value is None else value.strip(" \t")  # not part of it (RFC 9112, 5.1)
+
+    def find_raw(self, name: str) -> str | None:
+        """Return the value with the white space behind it."""
         name = name.lower()
         return next((value for key, value in self.headers if key.lower() == name), None)
 
@@ -257,8 +263,10 @@ class ResponseProtocol(asyncio.Protocol):
         if 100 <= head.status < 200 and head.status != 101:
             self.head = HttpHead()
             return
-        coding = head.find("Transfer-Encoding")
-        if coding is not None and coding.strip().lower() != "chunked":
+        if parser.get_http_version() not in ("1.0", "1.1"):
+            raise MalformedResponse(f"the server speaks HTTP/{parser.get_http_version()}, expected HTTP/1.1")
+        coding = head.find_raw("Transfer-Encoding")
+        if coding is not None and coding.rstrip(" ").lower() != "chunked":  # with a tab, llhttp does not recognize it
             raise MalformedResponse(f"Transfer-Encoding: expected chunked, got {coding[:100]!r}")
         self._until_close = coding is None and head.find("Content-Length") is None
         self.final = True

@@ -43,7 +43,7 @@ class HttpResponse:
     @property
     def headers(self) -> Mapping[str, str]:
         """All headers, by name in any case."""
-        return CIMultiDictProxy(CIMultiDict(self._protocol.head.headers))
+        return CIMultiDictProxy(CIMultiDict((name, value.strip(" \t")) for name, value in self._protocol.head.headers))
 
     def header(self, name: str) -> str | None:
         """Return a header's value; its name may be in any case."""
