@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 from ..errors import ConfigurationError
 from ..types.settings import Masked
 
-__all__ = ("ApiKey", "Credentials", "Identity", "check_api_key", "check_pair")
+__all__ = ("ApiKey", "Authorization", "Credentials", "Identity", "check_api_key", "check_pair")
 
 _BAD_CHARACTERS = "contains characters that cannot occur in a key"
 
@@ -53,6 +53,12 @@ class ApiKey(Masked, frozen=True):
         return "ApiKey('...')"
 
     __str__ = __repr__
+
+
+class Authorization(Masked, frozen=True):
+    """The headers that authorize one request."""
+
+    headers: dict[str, str]
 
 
 Identity: TypeAlias = Credentials | ApiKey

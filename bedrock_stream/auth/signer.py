@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from ..errors import BedrockStreamError, ServiceError, SignatureExpired
 from ..request.http import Request
-from .credentials import ApiKey, Identity
+from .credentials import ApiKey, Authorization, Identity
 from .resolver import CredentialResolver
 from .sigv4 import sign
 from .skew import describe_refusal, read_refusal
@@ -40,7 +40,7 @@ class Signer:
         self._signed_at: datetime | None = None
         self._recovered: set[str] = set()
 
-    async def authorize(self, request: Request, http: Http) -> dict[str, str]:
+    async def authorize(self, request: Request, http: Http) -> Authorization:
         """Return the headers that authorize a request. Raises `MissingCredentials` and the source's own errors."""
         resolver = self._resolver
         key_source = resolver.key_source(self._call)
@@ -48,18 +48,20 @@ class Signer:
         self._used, self._http = (key_source, identity), http
         if isinstance(identity, ApiKey):
             # With an API key there is no date, no security token and no content hash, so clocks do not matter.
-            return {"Authorization": f"Bearer {identity.token}"}
+            return Authorization({"Authorization": f"Bearer {identity.token}"})
         self._host = urlsplit(request.url).netloc
         self._signed_at = now = resolver.clocks.now(self._host)
-        return sign(
-            request.method,
-            request.url,
-            request.headers,
-            b"",
-            credentials=identity,
-            region=self._region,
-            now=now,
-            payload_hash=request.body.digest,
+        return Authorization(
+            sign(
+                request.method,
+                request.url,
+                request.headers,
+                b"",
+                credentials=identity,
+                region=self._region,
+                now=now,
+                payload_hash=request.body.digest,
+            )
         )
 
     async def can_recover(self, error: BedrockStreamError, date: str | None) -> bool:

@@ -120,9 +120,9 @@ class Attempts:
                     hold = await transport.hold(self._ticket, call.timeouts.pool)
                     try:
                         # Signed last, with the slot held: a request that waited for minutes is still valid.
-                        added = await signer.authorize(call.request, transport.ask)
+                        authorized = await signer.authorize(call.request, transport.ask)
                         sending()
-                        response = await transport.send(call.request, added, hold, connect=call.timeouts.connect)
+                        response = await transport.send(call.request, authorized, hold, connect=call.timeouts.connect)
                     except BaseException:
                         hold.release()
                         raise

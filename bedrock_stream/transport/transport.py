@@ -20,7 +20,7 @@ import asyncio
 import io
 import os
 import ssl
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from functools import lru_cache
 from time import monotonic
 from types import MappingProxyType
@@ -29,6 +29,7 @@ from typing import Any
 import aiohttp
 from yarl import URL
 
+from ..auth.credentials import Authorization
 from ..auth.sources import HttpAnswer
 from ..errors import (
     BedrockStreamError,
@@ -38,7 +39,9 @@ from ..errors import (
     TransportError,
 )
 from ..request.http import Request
+from ..types.settings import Masked
 from .connections import Address, Connector, OpenConnection, StreamResponse, open_socket
+from .frames import without_frames
 from .http_protocol import ConnectionDropped, MalformedResponse
 from .http_response import HttpResponse, Traffic
 from .opening import Opening
@@ -106,30 +109,40 @@ class Transport:
         return await hold_slots(self.slots, ticket, seconds)
 
     async def send(
-        self, request: Request, added: Mapping[str, str], hold: Hold, *, connect: float | None
+        self, request: Request, authorization: Authorization, hold: Hold, *, connect: float | None
     ) -> HttpResponse:
-        """Send a request with these headers added, and return once status and headers are here.
+        """Send a request, and return once status and headers of its response are here.
 
         The response takes over `hold`. `connect` is a limit in seconds. Raises `ConnectTimeout`, `ConnectionFailed`,
         `ClientClosed`.
         """
         self.check_open()
         route, address = await self._route_to(request.url), self._address(request.url)
-        began, headers = monotonic(), [*request.headers, *added.items()]
+        began = monotonic()
         response: Any = None  # a `StreamResponse`
         while response is None:
-            failure = None
+            failure: BaseException | None = None
             try:
+                # No variable holds the headers: the frame of this function is in the traceback of every failure.
                 response = await self._session.request(
-                    request.method, **_arguments(request.url, headers, request.body.data, route, connect)
+                    request.method,
+                    **_arguments(
+                        request.url,
+                        [*request.headers, *authorization.headers.items()],
+                        request.body.data,
+                        route,
+                        connect,
+                    ),
                 )
             except _FOREIGN as error:
                 if isinstance(error, ConnectionDropped) and error.stale:
                     address.discard_idle()  # the next connection is a new one; this costs no attempt
                 else:
                     failure = self._failure(error, route, began, connect)
+            except asyncio.CancelledError as error:
+                failure = without_frames(error)
             if failure is not None:
-                raise failure  # outside of `except`, whose error holds the headers
+                raise failure  # outside of `except`, so that it has no context
         if route.proxy is not None and response.status == 407:
             response.opened.drop()
             raise _refused(route.refusal(407, response.reason or ""))
@@ -151,17 +164,26 @@ class Transport:
     ) -> HttpAnswer:
         """Send one small request and return its whole response; takes no slot. See `auth.sources.Http`."""
         self.check_open()
-        failure, began, route = None, monotonic(), Route(None, None)
+        failure: BaseException | None = None
+        began, route = monotonic(), Route(None, None)
+        content = _Content(headers, body)
+        headers, body = {}, b""  # they may hold secrets, and this frame is in the traceback of every failure
         try:
             async with asyncio.timeout(seconds):
                 route = await self._route_to(url, direct=direct)
-                arguments = _arguments(url, [*headers.items()], body, route, None)
-                async with self._small.request(method, skip_auto_headers=_AUTOMATIC, **arguments) as response:
+                response = await self._small.request(
+                    method,
+                    skip_auto_headers=_AUTOMATIC,
+                    **_arguments(url, [*content.headers.items()], content.body, route, None),
+                )
+                async with response:
                     data = await _read_small(response)
         except TimeoutError:
-            raise ConnectionFailed(f"no complete response from {origin_of(url)} within {seconds:g} s") from None
+            failure = ConnectionFailed(f"no complete response from {origin_of(url)} within {seconds:g} s")
         except _FOREIGN as error:
             failure = self._failure(error, route, began, None)
+        except asyncio.CancelledError as error:
+            failure = without_frames(error)
         if failure is not None:
             raise failure
         if route.proxy is not None and response.status == 407:
@@ -191,7 +213,7 @@ class Transport:
         failed = ConnectionFailed(route.failure(error))
         failed.retryable = not isinstance(error, aiohttp.ClientConnectorCertificateError)
         failed.dropped = isinstance(error, ConnectionDropped)
-        failed.__cause__ = error
+        failed.__cause__ = without_frames(error)
         return failed
 
     async def close(self) -> None:
@@ -212,16 +234,25 @@ def _session(connector: aiohttp.TCPConnector, **options: Any) -> aiohttp.ClientS
     )
 
 
+class _Content(Masked, frozen=True):
+    """Headers and body of a small request."""
+
+    headers: Mapping[str, str]
+    body: bytes
+
+
 def _arguments(
-    url: str, headers: Sequence[tuple[str, str]], body: bytes, route: Route, connect: float | None
+    url: str, headers: list[tuple[str, str]], body: bytes, route: Route, connect: float | None
 ) -> dict[str, Any]:
     """Return the arguments of `ClientSession.request`."""
-    tunnel = url.startswith("https:")  # without a tunnel, the proxy reads the request's own headers
+    tunnel = url.startswith("https:")
+    if not tunnel:
+        headers.extend(route.login.items())  # the proxy reads the request's own headers
     return {
         "url": URL(url, encoded=True),
         # aiohttp warns of a large bytes body, and sends a file in pieces without a warning.
         "data": (body if len(body) < _LARGE_BODY else io.BytesIO(body)) or None,
-        "headers": headers if tunnel else [*headers, *route.login.items()],
+        "headers": headers,
         "allow_redirects": False,
         "timeout": _timeout(connect),
         **route.options(tunnel=tunnel),
