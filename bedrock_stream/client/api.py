@@ -61,7 +61,12 @@ def stream(model: str, prompt: Prompt, **options: Unpack[CallOptions]) -> Stream
     Returns a `Stream`. Raises `ConfigurationError` at once for an argument that cannot be used; reading the stream
     raises `ServiceError`, `StreamInterrupted`, `TransportError` and the other classes of `bedrock_stream.errors`.
     """
-    return _client().stream(model, prompt, **options)
+    from ..types.options import mask_secrets
+
+    try:
+        return _client().stream(model, prompt, **options)
+    finally:
+        mask_secrets(options)  # see there
 
 
 async def generate(model: str, prompt: Prompt, **options: Unpack[CallOptions]) -> Response:
@@ -69,7 +74,11 @@ async def generate(model: str, prompt: Prompt, **options: Unpack[CallOptions]) -
 
     Arguments, options and errors are those of `stream`.
     """
-    return await _client().generate(model, prompt, **options)
+    from ..types.options import mask_secrets
+
+    call = _client().generate(model, prompt, **options)
+    mask_secrets(options)
+    return await call
 
 
 def _client() -> Client:

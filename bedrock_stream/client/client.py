@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Self, Unpack
 
 import msgspec
 
+from ..auth.frames import without_frames
 from ..auth.key_store import KeyLike
 from ..auth.lookup import client_key_source
 from ..auth.resolver import CredentialResolver
@@ -29,9 +30,9 @@ from ..transport.per_loop import Transports
 from ..types.checks import is_integer
 from ..types.messages import Message, Prompt, read_prompt
 from ..types.model_facts import ModelFacts
-from ..types.options import CallOptions, Options, read_options
+from ..types.options import CallOptions, Options, mask_secrets, read_options
 from ..types.response import Response
-from ..types.settings import RetryPolicy, Target, Timeouts, check_region, read_targets
+from ..types.settings import Masked, RetryPolicy, Target, Timeouts, check_region, read_targets
 from ..types.target_options import check_targets, options_at
 from .attempts import Attempts
 from .document import receive_document
@@ -117,7 +118,14 @@ class Client:
         models: Mapping[str, str | ModelFacts] | None = None,
         unsupported: Unsupported | None = None,
     ) -> None:
-        key_source = client_key_source(api_key=api_key, credentials=credentials, keys=keys, profile=profile)
+        failure = key_source = None
+        try:
+            key_source = client_key_source(api_key=api_key, credentials=credentials, keys=keys, profile=profile)
+        except ConfigurationError as error:
+            failure = without_frames(error)
+        api_key = keys = None  # this frame is in the traceback of every other bad argument
+        if failure is not None:
+            raise failure
         settings = ClientSettings(
             region=None if region is None else check_region(region, "region"),
             endpoint_url=endpoint_url,
@@ -173,7 +181,8 @@ class Client:
             raise ConfigurationError("max_rounds", f"expected a positive int, got {max_rounds!r}")
         from .tool_loop import ToolRun
 
-        read = read_options(options)
+        held = _Arguments({**options})
+        read = _read_options(options)
         tools = read.tools
         if not tools:
             raise ConfigurationError("tools", "run_tools() needs at least one function", "use stream() instead")
@@ -182,10 +191,10 @@ class Client:
         first = read_prompt(prompt)
 
         def start(messages: tuple[Message, ...]) -> Stream:
-            offered: Any = {**options, "tools": tools}
+            offered: Any = {"tools": tools}
             if messages is not first and read.tool_choice not in ("auto", "none"):
                 offered["tool_choice"] = None
-            return self.stream(model, messages, **offered)
+            return self.stream(model, messages, **{**held.options, **offered})
 
         return ToolRun(start, first, tools, max_rounds)
 
@@ -204,14 +213,14 @@ class Client:
 
     async def count_tokens(self, model: str, prompt: Prompt, **options: Unpack[CallOptions]) -> int:
         """Return how many input tokens a prompt has for a model, as Bedrock counts them. Few models support this."""
-        read = read_options(options)
+        read = _read_options(options)
         call = plan_count(model, prompt, read, self._state.destination(read), self._state.settings.models.get(model))
         return await receive_document(Attempts(self._state, [call]), lambda _call, body, _id: _token_count(body))
 
     def explain(self, model: str, prompt: Prompt, **options: Unpack[CallOptions]) -> Explanation:
         """Return what `stream` would send, where and why, secrets masked. Sends nothing and fetches no credentials."""
 
-        call = self._plan(model, prompt, read_options(options), streaming=True)
+        call = self._plan(model, prompt, _read_options(options), streaming=True)
         key_source, request = self._resolver.key_source(call.destination.key_source), call.request
         masked = "Bearer ..." if key_source.scheme == "bearer" else "AWS4-HMAC-SHA256 Credential=..., Signature=..."
         return Explanation(
@@ -278,9 +287,9 @@ class Client:
             lambda: Transport(max_connections=limit, trust=trust, traffic=traffic, proxy=proxy)
         )
 
-    def _attempts(self, model: str, prompt: Prompt, arguments: Mapping[str, Any], *, streaming: bool) -> Attempts:
+    def _attempts(self, model: str, prompt: Prompt, arguments: Any, *, streaming: bool) -> Attempts:
         """Return the attempts of a call, planned for each target. Raises `ConfigurationError` for any of them."""
-        options = read_options(arguments)
+        options = _read_options(arguments)
         failover = self._state.settings.failover if options.failover is None else options.failover
         if failover:
             check_targets(failover)
@@ -305,12 +314,27 @@ class Client:
             unsupported=state.unsupported(options, target),
         )
 
-    def _raw_attempts(
-        self, model: str, body: Mapping[str, Any], arguments: Mapping[str, Any], *, streaming: bool
-    ) -> Attempts:
+    def _raw_attempts(self, model: str, body: Mapping[str, Any], arguments: Any, *, streaming: bool) -> Attempts:
         options = _raw_options(arguments)
         destination = self._state.destination(options)
         return Attempts(self._state, [plan_raw(model, body, destination, streaming=streaming, options=options)])
+
+
+class _Arguments(Masked, frozen=True):
+    """The keyword arguments of a call, which may contain keys."""
+
+    options: dict[str, Any]
+
+
+def _read_options(arguments: Any) -> Options:
+    """Read a call's keyword arguments and mask the keys in them. Raises `ConfigurationError`, without their frames."""
+    try:
+        return read_options(arguments)
+    except ConfigurationError as error:
+        failure = without_frames(error)
+    finally:
+        mask_secrets(arguments)
+    raise failure
 
 
 def _failover(value: Any) -> tuple[Target, ...]:
@@ -325,10 +349,10 @@ def _check_max_connections(value: Any) -> int:
     return value
 
 
-def _raw_options(arguments: Mapping[str, Any]) -> Options:
+def _raw_options(arguments: Any) -> Options:
     """Return the options of a call whose body is the caller's own. Raises `ConfigurationError` for any other option."""
-    options = read_options(arguments)
     unknown = {*arguments, *(arguments.get("provider_options") or ())} - {*_RAW_OPTIONS, "provider_options"}
+    options = _read_options(arguments)
     if unknown:
         raise ConfigurationError(
             min(unknown),

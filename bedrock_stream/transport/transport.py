@@ -30,6 +30,7 @@ import aiohttp
 from yarl import URL
 
 from ..auth.credentials import Authorization
+from ..auth.frames import without_frames
 from ..auth.sources import HttpAnswer
 from ..errors import (
     BedrockStreamError,
@@ -41,7 +42,6 @@ from ..errors import (
 from ..request.http import Request
 from ..types.settings import Masked
 from .connections import Address, Connector, OpenConnection, StreamResponse, open_socket
-from .frames import without_frames
 from .http_protocol import ConnectionDropped, MalformedResponse
 from .http_response import HttpResponse, Traffic
 from .opening import Opening

@@ -17,7 +17,16 @@ from .messages import CachePoint, Guarded, Text
 from .settings import Masked, RetryPolicy, Target, Timeouts, check_region, read_targets
 from .tools import Tool, ToolLike, read_tools
 
-__all__ = ("ALIASES", "EFFORTS", "CallOptions", "Options", "check_arguments", "check_tool_choice", "read_options")
+__all__ = (
+    "ALIASES",
+    "EFFORTS",
+    "CallOptions",
+    "Options",
+    "check_arguments",
+    "check_tool_choice",
+    "mask_secrets",
+    "read_options",
+)
 
 
 class CallOptions(TypedDict, total=False):
@@ -168,6 +177,12 @@ EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
 
 # Options whose values must not be part of any repr or error; provider_options may contain all of them.
 _SECRETS = frozenset({"api_key", "access_key_id", "secret_access_key", "session_token", "provider_options"})
+
+
+def mask_secrets(arguments: Any) -> None:
+    """Replace the keys in a call's keyword arguments: the frame that holds them is part of tracebacks."""
+    for name in _SECRETS & arguments.keys():
+        arguments[name] = "..."
 
 
 def read_options(arguments: Mapping[str, Any]) -> Options:

@@ -1,7 +1,7 @@
-"""Removes the frames of foreign code from exceptions.
+"""Removes frames that hold credentials from exceptions.
 
-aiohttp's frames hold the headers of the request, and so credentials in clear. Sentry, loguru, structlog and the like
-write the variables of every frame of a traceback down.
+Sentry, loguru, structlog and the like record the variables of every frame of a traceback. aiohttp's frames hold the
+headers of the request, and frames that check a caller's arguments hold the keys among them.
 """
 
 from __future__ import annotations
