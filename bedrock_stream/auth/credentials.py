@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 from ..errors import ConfigurationError
 from ..types.settings import Masked
 
-__all__ = ("ApiKey", "Authorization", "Credentials", "Identity", "check_api_key", "check_pair")
+__all__ = ("ApiKey", "Authorization", "Credentials", "Identity", "check_api_key", "check_pair", "without_frames")
+
+_E = TypeVar("_E", bound=BaseException)
 
 _BAD_CHARACTERS = "contains characters that cannot occur in a key"
 
@@ -98,3 +100,18 @@ def _check_filled(argument: str, value: Any, remedy: str) -> str:
     if not value.strip():
         raise ConfigurationError(argument, "is blank", remedy)
     return value
+
+
+def without_frames(error: _E) -> _E:
+    """Return the exception with its whole chain freed of tracebacks, whose frames hold secrets; the words stay.
+
+    Sentry, loguru, structlog and the like record the variables of every frame.
+    """
+    pending: list[BaseException] = [error]
+    seen = set()
+    while pending:
+        one = pending.pop()
+        seen.add(id(one))
+        one.__traceback__ = None
+        pending += [linked for linked in (one.__cause__, one.__context__) if linked and id(linked) not in seen]
+    return error

@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any, Self, Unpack
 
 import msgspec
 
-from ..auth.frames import without_frames
+from ..auth.credentials import without_frames
 from ..auth.key_store import KeyLike
 from ..auth.lookup import client_key_source
 from ..auth.resolver import CredentialResolver
-from ..auth.sources import ApiKeySource, Provider
+from ..auth.sources import ApiKeySource, KeySource, Provider
 from ..dialects.payloads import decode_object
 from ..errors import ConfigurationError, InvalidFrame
 from ..observing import Observer
@@ -118,14 +118,8 @@ class Client:
         models: Mapping[str, str | ModelFacts] | None = None,
         unsupported: Unsupported | None = None,
     ) -> None:
-        failure = key_source = None
-        try:
-            key_source = client_key_source(api_key=api_key, credentials=credentials, keys=keys, profile=profile)
-        except ConfigurationError as error:
-            failure = without_frames(error)
-        api_key = keys = None  # this frame is in the traceback of every other bad argument
-        if failure is not None:
-            raise failure
+        held = _Arguments({"api_key": api_key, "credentials": credentials, "keys": keys, "profile": profile})
+        api_key = keys = None  # this frame is in the traceback of every bad argument
         settings = ClientSettings(
             region=None if region is None else check_region(region, "region"),
             endpoint_url=endpoint_url,
@@ -141,9 +135,8 @@ class Client:
             models=check_models(models or {}),
             unsupported=unsupported,
         )
-        self._max_connections = _check_max_connections(max_connections)
-        self._resolver = CredentialResolver(key_source, profile, clock)
-        self._connect(ssl, proxy)
+        self._resolver = CredentialResolver(_client_key_source(held), profile, clock)
+        self._connect(ssl, proxy, max_connections)
         self._state = ClientState(settings, self._resolver, self._transports)
 
     def stream(self, model: str, prompt: Prompt, **options: Unpack[CallOptions]) -> Stream:
@@ -271,7 +264,7 @@ class Client:
 
     # ------------------------------------------------------------------------------------------------------- internals
 
-    def _connect(self, ssl: ssl_module.SSLContext | None, proxy: str | None) -> None:
+    def _connect(self, ssl: ssl_module.SSLContext | None, proxy: str | None, max_connections: int) -> None:
         # Importing aiohttp takes longer than all else together. A program that only names the class does not pay for
         # it, and a client that was made has it, so that no call blocks the loop for it.
         from ..transport.http_response import Traffic
@@ -281,7 +274,8 @@ class Client:
         if proxy not in (None, ""):
             read_proxy(proxy, "proxy")  # a bad one is reported here, not at the first call
         certificates = Certificates(ssl, lambda: find_bundle(os.environ, self._resolver.profile.settings))
-        limit, trust, traffic = self._max_connections, certificates.context, Traffic()
+        self._max_connections = limit = _check_max_connections(max_connections)
+        trust, traffic = certificates.context, Traffic()
         self._traffic = traffic
         self._transports = Transports(
             lambda: Transport(max_connections=limit, trust=trust, traffic=traffic, proxy=proxy)
@@ -321,9 +315,18 @@ class Client:
 
 
 class _Arguments(Masked, frozen=True):
-    """The keyword arguments of a call, which may contain keys."""
+    """Keyword arguments that may contain keys."""
 
     options: dict[str, Any]
+
+
+def _client_key_source(arguments: _Arguments) -> KeySource | None:
+    """Return the source in a client's arguments. Raises `ConfigurationError`, without the frames that hold the keys."""
+    try:
+        return client_key_source(**arguments.options)
+    except ConfigurationError as error:
+        failure = without_frames(error)
+    raise failure
 
 
 def _read_options(arguments: Any) -> Options:
@@ -351,7 +354,7 @@ def _check_max_connections(value: Any) -> int:
 
 def _raw_options(arguments: Any) -> Options:
     """Return the options of a call whose body is the caller's own. Raises `ConfigurationError` for any other option."""
-    unknown = {*arguments, *(arguments.get("provider_options") or ())} - {*_RAW_OPTIONS, "provider_options"}
+    unknown = _names_of(arguments) - {*_RAW_OPTIONS, "provider_options"}
     options = _read_options(arguments)
     if unknown:
         raise ConfigurationError(
@@ -360,6 +363,11 @@ def _raw_options(arguments: Any) -> Options:
             f"known are {', '.join(_RAW_OPTIONS)}",
         )
     return options
+
+
+def _names_of(arguments: Any) -> set[str]:
+    provider = arguments.get("provider_options")
+    return {*arguments, *(provider if isinstance(provider, Mapping) else ())}
 
 
 def _token_count(body: bytes) -> int:

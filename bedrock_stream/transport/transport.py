@@ -29,8 +29,7 @@ from typing import Any
 import aiohttp
 from yarl import URL
 
-from ..auth.credentials import Authorization
-from ..auth.frames import without_frames
+from ..auth.credentials import Authorization, without_frames
 from ..auth.sources import HttpAnswer
 from ..errors import (
     BedrockStreamError,
