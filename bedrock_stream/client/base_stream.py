@@ -222,7 +222,7 @@ class BaseStream(Generic[_E]):
             if response is None or timer is None:
                 self._begin_opening()
                 self._opened(await self._attempts.open(self._begin_sending))
-            elif incoming.complete:
+            elif incoming.over and incoming.begun and (incoming.complete or self._call.timeouts.after_end is not None):
                 self._take(await self._read_end(response))
             elif not incoming.begun:
                 await self._read_or_retry(response, timer)
@@ -318,14 +318,22 @@ class BaseStream(Generic[_E]):
         timer.begin_wait(kind, limit, spent)
 
     async def _read_end(self, response: HttpResponse) -> bytes:
-        """Wait for the body's end alone, so that the connection can be reused."""
+        """Wait for what follows the message's own end: its usage, and the end of the body.
+
+        Silence loses nothing of the message.
+        """
         if response.ended:
             return b""
+        complete = self._incoming.complete
         try:
-            async with asyncio.timeout(_END_SECONDS):
+            async with asyncio.timeout(_END_SECONDS if complete else self._call.timeouts.after_end):
                 return await response.read()
-        except (StreamInterrupted, ClientClosed, TimeoutError):
-            return b""
+        except (StreamInterrupted, ClientClosed):
+            if not complete:
+                raise
+        except TimeoutError:
+            pass
+        return b""
 
     def _take(self, data: bytes) -> None:
         """Make events of bytes, or end without any. A failure waits until the events before it have been read."""

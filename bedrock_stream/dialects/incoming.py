@@ -37,6 +37,10 @@ class Incoming(Protocol):
         """Whether the message has ended, so that a connection that breaks now loses nothing of it."""
 
     @property
+    def over(self) -> bool:
+        """Whether the message's own end has been received; its usage may follow."""
+
+    @property
     def complete(self) -> bool:
         """Whether only the end of the body is still expected."""
 
@@ -64,7 +68,18 @@ class Incoming(Protocol):
 class EventStream:
     """A response in event-stream frames."""
 
-    __slots__ = ("_decoder", "_events", "_held", "_on_bytes", "_on_frames", "_reader", "assembly", "begun", "complete")
+    __slots__ = (
+        "_decoder",
+        "_events",
+        "_held",
+        "_on_bytes",
+        "_on_frames",
+        "_reader",
+        "assembly",
+        "begun",
+        "complete",
+        "over",
+    )
 
     def __init__(
         self,
@@ -83,6 +98,7 @@ class EventStream:
         self.assembly: Assembly | None = assembly
         self.begun: bool = False
         self.complete: bool = False
+        self.over: bool = False
 
     @property
     def started(self) -> bool:
@@ -117,7 +133,7 @@ class EventStream:
             failure = decoder.error
         except BedrockStreamError as error:
             failure = error
-        self.complete = reader.complete
+        self.over, self.complete = reader.ended, reader.complete
         if not self.begun:
             self._hold_back()
         if self.assembly is not None:
@@ -159,7 +175,7 @@ class Document:
     __slots__ = ("_events", "_on_bytes", "_parts", "_read", "begun")
 
     started = True  # once its headers are here, only the idle limit counts
-    ended = complete = False  # its end is the end of the body
+    ended = over = complete = False  # its end is the end of the body
     broken_tool = assembly = None
 
     def __init__(

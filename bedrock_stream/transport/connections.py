@@ -181,6 +181,7 @@ class IdleProtocol(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Pass on the loss of the connection."""
         self.leave()
+        _shut_down(self._transport)  # aiohttp has only closed this process's descriptor
         self._write_side.connection_lost(exc)
 
     def pause_writing(self) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from multidict import CIMultiDict, CIMultiDictProxy
 
-from ..errors import BedrockStreamError, StreamInterrupted
+from ..errors import BedrockStreamError, ConfigurationError, StreamInterrupted
 from .connections import OpenConnection
 
 __all__ = ("HttpResponse", "Traffic")
@@ -77,6 +79,8 @@ class HttpResponse:
         while not protocol.pieces:
             if protocol.complete or protocol.error is not None:
                 return self._end(protocol.error)
+            if asyncio.get_running_loop() is not protocol.loop:
+                raise ConfigurationError("stream", "is read on another event loop", "read it on the one that opened it")
             waiter = protocol.waiter = protocol.loop.create_future()
             try:
                 await waiter
@@ -95,16 +99,22 @@ class HttpResponse:
         """Give the slot back; drop the connection unless the body was read to its end. Never waits."""
         if not self._opened.closed:
             self._traffic.received += self._protocol.received
-            self._opened.close()
+            self._on_its_loop(self._opened.close)
 
     def fail(self, error: BedrockStreamError) -> None:
         """Close with an error that is raised in a waiting `read` and in every later one."""
         if not self._opened.closed:
             self._traffic.received += self._protocol.received
-            self._opened.fail(error)
+            self._on_its_loop(self._opened.fail, error)
 
     def __del__(self) -> None:
         if not self._opened.closed:
-            # A finalizer may run on any thread. On a closed loop there is nothing left to close.
-            with contextlib.suppress(RuntimeError):
-                self._protocol.loop.call_soon_threadsafe(self._opened.drop)
+            self._on_its_loop(self._opened.drop, later=True)  # a finalizer may run anywhere
+
+    def _on_its_loop(self, action: Callable[..., None], *arguments: Any, later: bool = False) -> None:
+        """Call this at once if the loop of the connection is the running one, else as soon as it runs."""
+        if not later and asyncio._get_running_loop() is self._protocol.loop:
+            action(*arguments)
+            return
+        with contextlib.suppress(RuntimeError):  # on a closed loop there is nothing left to close
+            self._protocol.loop.call_soon_threadsafe(action, *arguments)

@@ -8,8 +8,10 @@ import serves any number of loops, one after another or in several threads.
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import weakref
 from collections.abc import AsyncGenerator, Callable, Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from ..errors import ClientClosed
 
@@ -22,13 +24,14 @@ __all__ = ("Transports",)
 class Transports:
     """The transports of one client."""
 
-    __slots__ = ("_closed", "_kept", "_make")
+    __slots__ = ("__weakref__", "_closed", "_kept", "_make")
 
     def __init__(self, make: Callable[[], Transport]) -> None:
         self._make = make
         self._closed = False
         # Not a WeakKeyDictionary: its values refer to their keys, so it would keep dead loops.
         self._kept: dict[asyncio.AbstractEventLoop, tuple[Transport, AsyncGenerator[None]]] = {}
+        weakref.finalize(self, _abandon, self._kept)
 
     def __len__(self) -> int:
         return len(self._kept)
@@ -43,10 +46,9 @@ class Transports:
         loop = asyncio.get_running_loop()
         entry = self._kept.get(loop)
         if entry is None:
-            for other in [other for other in self._kept if other.is_closed()]:
-                del self._kept[other]  # closed without shutting its generators down
+            _abandon(self._kept)
             transport = self._make()
-            entry = self._kept[loop] = (transport, self._keep(loop, transport))
+            entry = self._kept[loop] = (transport, _keep(self._kept, loop, transport))
             await anext(entry[1])
         return entry[0]
 
@@ -54,15 +56,28 @@ class Transports:
         """Close all transports; those of other loops on their own threads."""
         self._closed = True
         current = asyncio.get_running_loop()
+        _abandon(self._kept)
         for loop, (_, keeper) in list(self._kept.items()):
             if loop is current:
                 await keeper.aclose()
-            elif not loop.is_closed():
-                asyncio.run_coroutine_threadsafe(keeper.aclose(), loop)
+            else:
+                with contextlib.suppress(RuntimeError):  # it was closed meanwhile
+                    asyncio.run_coroutine_threadsafe(keeper.aclose(), loop)
 
-    async def _keep(self, loop: asyncio.AbstractEventLoop, transport: Transport) -> AsyncGenerator[None]:
-        try:
-            yield
-        finally:
-            self._kept.pop(loop, None)
-            await transport.close()
+
+_Kept: TypeAlias = "dict[asyncio.AbstractEventLoop, tuple[Transport, AsyncGenerator[None]]]"
+
+
+async def _keep(kept: _Kept, loop: asyncio.AbstractEventLoop, transport: Transport) -> AsyncGenerator[None]:
+    try:
+        yield
+    finally:
+        kept.pop(loop, None)
+        await transport.close()
+
+
+def _abandon(kept: _Kept) -> None:
+    """Forget the transports of loops that were closed without shutting their generators down."""
+    for loop in list(kept):  # other threads may add theirs
+        if loop.is_closed() and (entry := kept.pop(loop, None)) is not None:
+            entry[0].abandon()

@@ -17,6 +17,7 @@ No class or exception of aiohttp or httptools leaves this folder. What aiohttp r
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import io
 import os
 import ssl
@@ -225,6 +226,14 @@ class Transport:
             opened.fail(ClientClosed("the client was closed while the stream was open"))
         await self._session.close()
         await self._small.close()
+
+    def abandon(self) -> None:
+        """Free everything after the loop was closed, without the warnings of aiohttp. Nothing can be sent any more."""
+        closing = self.close()
+        with contextlib.suppress(StopIteration, RuntimeError):
+            for _ in range(10):  # aiohttp yields, but on a closed loop there is nothing that it could wait for
+                closing.send(None)
+        closing.close()
 
 
 def _session(connector: aiohttp.TCPConnector, **options: Any) -> aiohttp.ClientSession:

@@ -101,6 +101,8 @@ class Timeouts(msgspec.Struct, frozen=True, kw_only=True):
     """Time from sending the request to the first event after the start of the message; streams only."""
     idle: float | None = 300
     """Time between two reads of bytes."""
+    after_end: float | None = 3
+    """Time between two reads after the message's own end, for its usage; then the stream ends, with `usage` None."""
     unread: float | None = 600
     """Time without a read by the caller, after which the stream releases its connection; up to an eighth more."""
     total: float | None = None
