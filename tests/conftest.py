@@ -36,6 +36,7 @@ ON_EVERY_LOOP = {
     "promises/test_cut_connections.py",
     "promises/test_event_loop.py",
     "promises/test_fault_table.py",
+    "promises/test_loops_and_silence.py",
     "promises/test_memory_of_streams.py",
     "promises/test_networks.py",
     "promises/test_soak.py",

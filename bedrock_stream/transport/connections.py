@@ -40,6 +40,11 @@ class Address:
         self.open: set[OpenConnection] = set()
         """Connections of open responses. aiohttp warns of one that is finalized before its response."""
 
+    def abandon(self) -> None:
+        """Close the sockets after the loop was closed."""
+        for transport in [held.transport for held in self.idle] + [held.transport for held in self.open]:
+            _close_without_loop(transport)
+
     def discard_idle(self) -> None:
         """Close the connections in the pool: where one was dead, the others probably are."""
         for idle in list(self.idle):
@@ -49,7 +54,7 @@ class Address:
 class OpenConnection:
     """The connection of one response, from the request on."""
 
-    __slots__ = ("_address", "_connection", "_hold", "_transport", "closed", "protocol", "reused")
+    __slots__ = ("_address", "_connection", "_hold", "closed", "protocol", "reused", "transport")
 
     def __init__(self, connection: Connection, upload: asyncio.Task[None] | None) -> None:
         transport, write_side = connection.transport, connection.protocol
@@ -57,7 +62,7 @@ class OpenConnection:
             raise ConnectionDropped("the connection was closed before the request was sent")
         previous = transport.get_protocol()
         self._connection = connection
-        self._transport = transport
+        self.transport = transport
         self._address: Address | None = None
         self._hold: Hold | None = None
         self.closed: bool = False
@@ -86,7 +91,7 @@ class OpenConnection:
         """Return the connection to the pool if its response was read to the end, else drop it."""
         if self.closed:
             return
-        transport, address, write_side = self._transport, self._address, self._connection.protocol
+        transport, address, write_side = self.transport, self._address, self._connection.protocol
         if (
             not (self.protocol.reusable and self.protocol.is_uploaded)
             or transport.is_closing()
@@ -106,8 +111,8 @@ class OpenConnection:
             return
         if self.protocol.upload is not None:
             self.protocol.upload.cancel()
-        _shut_down(self._transport)
-        self._transport.abort()
+        _shut_down(self.transport)
+        self.transport.abort()
         self.protocol.stop()
         self._connection.close()
         self._end()
@@ -156,10 +161,10 @@ class StreamResponse(aiohttp.ClientResponse):
 class IdleProtocol(asyncio.Protocol):
     """The protocol of a connection between two responses. Bytes that arrive then were not asked for."""
 
-    __slots__ = ("_idle", "_transport", "_write_side")
+    __slots__ = ("_idle", "_write_side", "transport")
 
     def __init__(self, transport: asyncio.Transport, write_side: WriteSide, idle: set[IdleProtocol]) -> None:
-        self._transport = transport
+        self.transport = transport
         self._write_side = write_side
         self._idle = idle
         idle.add(self)
@@ -171,8 +176,8 @@ class IdleProtocol(asyncio.Protocol):
     def discard(self) -> None:
         """Close the connection; it is not used again."""
         self.leave()
-        _shut_down(self._transport)
-        self._transport.abort()
+        _shut_down(self.transport)
+        self.transport.abort()
 
     def data_received(self, data: bytes) -> None:
         """Close the connection: these bytes must not become the response to the next request."""
@@ -181,7 +186,7 @@ class IdleProtocol(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Pass on the loss of the connection."""
         self.leave()
-        _shut_down(self._transport)  # aiohttp has only closed this process's descriptor
+        _shut_down(self.transport)  # aiohttp has only closed this process's descriptor
         self._write_side.connection_lost(exc)
 
     def pause_writing(self) -> None:
@@ -221,6 +226,15 @@ def open_socket(address: tuple[Any, ...]) -> socket.socket:
         if option is not None:
             sock.setsockopt(socket.IPPROTO_TCP, option, value)
     return sock
+
+
+def _close_without_loop(transport: Any) -> None:
+    """Close the socket of a transport whose loop was closed. asyncio has no public way, and would warn."""
+    transport = getattr(getattr(transport, "_ssl_protocol", None), "_transport", transport)
+    lose = getattr(transport, "_call_connection_lost", None)
+    if lose is not None:
+        with contextlib.suppress(Exception):
+            lose(None)
 
 
 def _is_readable(transport: Any) -> bool:

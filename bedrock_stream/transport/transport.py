@@ -229,6 +229,8 @@ class Transport:
 
     def abandon(self) -> None:
         """Free everything after the loop was closed, without the warnings of aiohttp. Nothing can be sent any more."""
+        for address in self._addresses.values():
+            address.abandon()
         closing = self.close()
         with contextlib.suppress(StopIteration, RuntimeError):
             for _ in range(10):  # aiohttp yields, but on a closed loop there is nothing that it could wait for
