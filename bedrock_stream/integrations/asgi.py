@@ -20,14 +20,20 @@ CLIENT_CLOSED_REQUEST = 499
 
 
 class ResponseWriter:
-    """A writer of one response. Its lock orders the response's data and the heartbeats in between."""
+    """A writer of one response. Data and the heartbeats in between are written one after another.
+
+    Only a heartbeat can be under way when data is written, so a flag takes the place of a lock, which would cost more
+    than the write itself.
+    """
 
     def __init__(self, send: Send, start: Callable[[], Message]) -> None:
         self._send = send
         self._start = start
         self._loop = asyncio.get_running_loop()
-        self._lock = asyncio.Lock()
+        self._writing = False
+        self._written: asyncio.Future[None] | None = None  # set by who waits for the write that is under way
         self._started = asyncio.Event()
+        self._status_sent = False
         self._closed = False
         self._last_write = float("-inf")
 
@@ -36,15 +42,35 @@ class ResponseWriter:
 
         After the last chunk, do nothing.
         """
-        async with self._lock:
-            if self._closed:
-                return
-            self._closed = last
-            if not self._started.is_set():
-                self._started.set()
+        while self._writing:
+            await self._previous_write()
+        if self._closed:
+            return
+        self._closed = last
+        self._writing = True
+        try:
+            if not self._status_sent:
+                self._begin()
                 await self._send(self._start())
             await self._send({"type": "http.response.body", "body": data, "more_body": not last})
-            self._last_write = self._loop.time()
+        finally:
+            self._end_write()
+        self._last_write = self._loop.time()
+
+    async def _previous_write(self) -> None:
+        if self._written is None:
+            self._written = self._loop.create_future()
+        await asyncio.shield(self._written)
+
+    def _begin(self) -> None:
+        self._status_sent = True
+        self._started.set()
+
+    def _end_write(self) -> None:
+        self._writing = False
+        written, self._written = self._written, None
+        if written is not None:
+            written.set_result(None)
 
     async def close(self, data: bytes) -> None:
         """Send the last chunk of the body."""
@@ -52,17 +78,18 @@ class ResponseWriter:
 
     async def send_error(self, status: int, headers: Mapping[str, str], body: bytes) -> bool:
         """Send an HTTP error instead of the response. Return False if the status is already sent."""
-        async with self._lock:
-            if self._started.is_set():
-                return False
-            self._started.set()
-            self._closed = True
-            # ASGI requires lower-case header names, as bytes.
-            fields = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
-            fields.append((b"content-length", b"%d" % len(body)))
-            await self._send({"type": "http.response.start", "status": status, "headers": fields})
-            await self._send({"type": "http.response.body", "body": body, "more_body": False})
-            return True
+        while self._writing:
+            await self._previous_write()
+        if self._status_sent:
+            return False
+        self._begin()
+        self._closed = True
+        # ASGI requires lower-case header names, as bytes.
+        fields = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
+        fields.append((b"content-length", b"%d" % len(body)))
+        await self._send({"type": "http.response.start", "status": status, "headers": fields})
+        await self._send({"type": "http.response.body", "body": body, "more_body": False})
+        return True
 
     async def heartbeat(self, interval: float, start_within: float | None) -> None:
         """Send a comment after each `interval` seconds without a write, until cancelled or closed.

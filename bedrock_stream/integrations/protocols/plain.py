@@ -7,6 +7,7 @@ The last event is `done` for a complete response and `error` for any other one. 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 import msgspec
@@ -32,7 +33,7 @@ class PlainEvents:
     def event(self, event: StreamItem) -> bytes:
         """See `Writer`."""
         # `EventSource` dispatches an event to the listeners of its name.
-        return server_sent(self._encode(event), str(event.__struct_config__.tag))
+        return server_sent(self._encode(event), _tag(type(event)))
 
     def end(self) -> bytes:
         """See `Writer`."""
@@ -45,6 +46,11 @@ class PlainEvents:
     def refusal(self, details: ErrorDetails) -> bytes:
         """See `Writer`."""
         return self._encode(error_json(details))
+
+
+@cache
+def _tag(kind: type[StreamItem]) -> str:
+    return str(kind.__struct_config__.tag)
 
 
 def error_json(details: ErrorDetails) -> dict[str, Any]:
