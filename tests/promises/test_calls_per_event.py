@@ -206,3 +206,45 @@ async def test_memory_blocks_left_by_an_event(keep: bool, today: float) -> None:
 
 def client_of(server: SocketServer) -> Client:
     return Client(region="us-east-1", endpoint_url=server.url, credentials=KEYS)
+
+
+def own_frames(task: asyncio.Task[Any]) -> int:
+    """Return how many coroutines of the package the task awaits, one inside the other."""
+    count, awaited = 0, task.get_coro()
+    while awaited is not None:
+        code = getattr(awaited, "cr_code", None)
+        count += code is not None and code.co_filename.startswith(OWN)
+        awaited = getattr(awaited, "cr_await", None)
+    return count
+
+
+@pytest.mark.parametrize("sent", ["nothing", "the head", "an event"])
+async def test_few_coroutines_wait_for_an_event(sent: str) -> None:
+    frames = answer("converse", 2)
+
+    async def send(connection: Connection) -> None:
+        if sent != "nothing":
+            connection.begin()
+        if sent == "an event":
+            connection.chunk(frames.start + frames.deltas[0])
+        await connection.closed.wait()
+
+    async with SocketServer(send) as server, client_of(server) as client:
+        stream = client.stream(MODELS["converse"], "Hi")
+        if sent == "the head":
+            await stream.open()
+        elif sent == "an event":
+            await anext(stream)
+            await anext(stream)
+
+        async def read() -> None:
+            await anext(stream)
+
+        reading = asyncio.create_task(read())
+        await server.arrived(1)
+        for _ in range(10):
+            await asyncio.sleep(0)
+        count = own_frames(reading)
+        reading.cancel()
+        await asyncio.wait([reading])
+    assert 0 < count <= 4
