@@ -210,7 +210,8 @@ def client_of(server: SocketServer) -> Client:
 
 def own_frames(task: asyncio.Task[Any]) -> int:
     """Return how many coroutines of the package the task awaits, one inside the other."""
-    count, awaited = 0, task.get_coro()
+    count = 0
+    awaited: Any = task.get_coro()
     while awaited is not None:
         code = getattr(awaited, "cr_code", None)
         count += code is not None and code.co_filename.startswith(OWN)
