@@ -280,7 +280,13 @@ async def test_the_date_header_is_the_emulators_clock() -> None:
 # ------------------------------------------------------------------------------------------------------------- security
 
 
-@pytest.mark.parametrize("host", ["evil.example", "evil.example:80", "", "169.254.169.254", "[::2]"])
+@pytest.mark.parametrize(
+    "host",
+    [
+        "evil.example", "evil.example:80", "", "169.254.169.254", "[::2]",
+        "evil@localhost", "localhost/evil", "localhost?evil", "localhost#evil", "[::1", "localhost:x",
+    ],
+)  # fmt: skip
 async def test_another_host_name_is_refused(host: str, emulator: Emulator) -> None:
     path = target()
     response = await send(emulator, request_bytes(path, {**signed_headers(emulator, path, b"{}"), "Host": host}, b"{}"))
@@ -288,12 +294,13 @@ async def test_another_host_name_is_refused(host: str, emulator: Emulator) -> No
     assert emulator.requests == []
 
 
-async def test_another_origin_is_refused(emulator: Emulator) -> None:
+@pytest.mark.parametrize(
+    "origin", ["https://evil.example", "null", "evil://localhost", "http://evil@localhost", "http://[::1", "localhost"]
+)
+async def test_another_origin_is_refused(origin: str, emulator: Emulator) -> None:
     path = target()
-    response = await send(
-        emulator,
-        request_bytes(path, {**signed_headers(emulator, path, b"{}"), "Origin": "https://evil.example"}, b"{}"),
-    )
+    headers = {**signed_headers(emulator, path, b"{}"), "Origin": origin}
+    response = await send(emulator, request_bytes(path, headers, b"{}"))
     assert response.error[:2] == (403, "AccessDeniedException")
 
 
