@@ -192,7 +192,7 @@ async def test_without_keys_ordinary_headers_of_clients_are_accepted(client: Cli
 
 async def test_without_keys_an_address_that_a_server_took_from_a_header_is_rejected(client: Client) -> None:
     """Uvicorn reports such an address with port 0, also if another middleware removes the header."""
-    app = create_gateway(client)
+    app: Any = create_gateway(client)
     assert await status_for(app, ("127.0.0.1", 0), [(b"host", b"localhost")]) == 403
     trusting = ProxyHeadersMiddleware(app, trusted_hosts="*")
     forwarded = [(b"host", b"localhost"), (b"x-forwarded-for", b"::1, 127.0.0.1")]
