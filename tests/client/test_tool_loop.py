@@ -694,7 +694,7 @@ async def test_a_call_that_is_cancelled_before_it_begins_is_an_error_result(emul
 
 async def test_a_cancel_scope_around_a_run_cancels_its_tools(emulator: Emulator, client: Client) -> None:
     """It cancels again and again until it is left, and the run still waits for the tool's own end."""
-    ended = []
+    ended: list[bool] = []
 
     async def slow() -> str:
         """Never return."""
