@@ -76,7 +76,14 @@ async def serve(app: Starlette, host: str, port: int) -> None:
         print(
             f"Serving Bedrock models to OpenAI clients at http://{shown}:{bound_port}/v1 (Ctrl-C to stop)", flush=True
         )
-        config = uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=_SHUTDOWN_TIMEOUT)
+        config = uvicorn.Config(
+            app,
+            log_config=None,
+            access_log=False,
+            # The guard needs the address of the connection, and not one that a header claims.
+            proxy_headers=False,
+            timeout_graceful_shutdown=_SHUTDOWN_TIMEOUT,
+        )
         await serve_until_cancelled(config, listener)
 
 

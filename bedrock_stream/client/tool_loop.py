@@ -1,13 +1,15 @@
 """The tool loop: stream a response, run the tools that it calls, send the results back, until it calls none.
 
-Only offered tools are run, with arguments checked against the function's signature. A tool that fails becomes an error
-result with the type and the message of the exception, never with a traceback. The number of rounds is bounded.
+Only offered tools are run, with arguments checked against the function's signature. A tool that fails, in whatever way,
+becomes an error result with the type and the message of the exception, never with a traceback; only the cancellation of
+the run itself ends it. The number of rounds is bounded.
 """
 
 from __future__ import annotations
 
+import asyncio
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from types import TracebackType
 from typing import Any, Self, TypeAlias
 
@@ -17,7 +19,7 @@ from anyio import to_thread
 
 from ..errors import BedrockStreamError, ConfigurationError, StreamInterrupted, ToolRoundsExceeded
 from ..types.events import Event
-from ..types.messages import Json, Message, ResultBlock, ToolCall, ToolResult
+from ..types.messages import Json, Message, Raw, ResultBlock, Text, ToolCall, ToolResult
 from ..types.response import Response
 from ..types.tools import Tool, read_foreign, signature_model
 from .stream import Stream
@@ -141,15 +143,27 @@ class ToolRun:
 
     async def _run_all(self, calls: tuple[ToolCall, ...]) -> list[ToolResult]:
         """Run the calls concurrently and return their results in the order of the calls."""
-        results: dict[int, ToolResult] = {}
+        # Not a task group: it would end all calls where one of their tasks is cancelled.
+        tasks = [asyncio.create_task(self._survive(call)) for call in calls]
+        try:
+            await asyncio.wait(tasks)
+        finally:
+            # Only a cancellation of the run leaves some unfinished.
+            running = [task for task in tasks if task.cancel()]
+            if running:
+                with anyio.CancelScope(shield=True):
+                    await asyncio.wait(running)
+        return [_result(task, call) for task, call in zip(tasks, calls, strict=True)]
 
-        async def run(index: int, call: ToolCall) -> None:
-            results[index] = await self._run(call)
-
-        async with anyio.create_task_group() as group:
-            for index, call in enumerate(calls):
-                group.start_soon(run, index, call)
-        return [results[index] for index in range(len(calls))]
+    async def _survive(self, call: ToolCall) -> ToolResult:
+        """Run a call and return its result; an error result for whatever it raises, which ends neither loop nor run."""
+        try:
+            return await self._run(call)
+        except BaseException as error:  # also CancelledError: if the run is cancelled, the result is not used
+            task = asyncio.current_task()
+            if isinstance(error, KeyboardInterrupt) and task is not None and task.cancelling():
+                raise  # Ctrl-C cancels the run; this is the second one
+            return ToolResult(call.id, _describe(error), "error")
 
     async def _run(self, call: ToolCall) -> ToolResult:
         tool = self._tools.get(call.name)
@@ -157,12 +171,62 @@ class ToolRun:
             return ToolResult(call.id, f"Unknown tool {call.name!r}.", "error")
         try:
             arguments = check_arguments(tool, call.input)
-        except (msgspec.ValidationError, NotImplementedError, TypeError) as error:  # the last two: not a JSON type
-            return ToolResult(call.id, f"The arguments are invalid: {error}", "error")
-        try:
-            return ToolResult(call.id, _content(await _call(tool.function, arguments)), "success")
-        except Exception as error:  # any failure of the caller's function is reported to the model
-            return ToolResult(call.id, f"{type(error).__name__}: {error}", "error")
+        except Exception as error:  # also what the type of a parameter raises
+            return ToolResult(call.id, f"The arguments are invalid: {_message(error)}", "error")
+        result = ToolResult(call.id, _content(await _call(tool.function, arguments)), "success")
+        _check_encodable(result)
+        return result
+
+
+def _result(task: asyncio.Task[ToolResult], call: ToolCall) -> ToolResult:
+    # A task that is cancelled before its first step runs none of its code.
+    return ToolResult(call.id, "CancelledError", "error") if task.cancelled() else task.result()
+
+
+def _describe(error: BaseException) -> str:
+    """Return the type and the message of an exception for the model; of each exception in a group."""
+    described = []
+    for leaf in _leaves(error):
+        text = _message(leaf)
+        described.append(f"{type(leaf).__name__}: {text}" if text else type(leaf).__name__)
+    if isinstance(error, SystemExit | KeyboardInterrupt):
+        return f"The tool tried to end the program, which is not allowed ({described[0]})."
+    return "; ".join(described)
+
+
+def _leaves(error: BaseException) -> Iterator[BaseException]:
+    waiting = [error]
+    while waiting:
+        current = waiting.pop()
+        if isinstance(current, BaseExceptionGroup):
+            waiting += reversed(current.exceptions)
+        else:
+            yield current
+
+
+def _message(error: BaseException) -> str:
+    try:
+        text = str(error)
+    except Exception:  # a __str__ that fails
+        return ""
+    # Paths in error messages may contain surrogates, which cannot be sent.
+    return text.encode("utf-8", "replace").decode()
+
+
+# How much deeper a result is nested in a request than on its own, and what the stack of the caller may need.
+_NESTING = 100
+
+
+def _check_encodable(result: ToolResult) -> None:
+    """Raise `ValueError` or `RecursionError` for a result that would make the next request fail."""
+    for block in result.content:
+        match block:
+            case Text(text):
+                text.encode()
+            case Json(value) | Raw(value):
+                for _ in range(_NESTING):
+                    value = [value]
+                msgspec.json.encode(value)
 
 
 def check_arguments(tool: Tool, values: Mapping[str, Any]) -> dict[str, Any]:

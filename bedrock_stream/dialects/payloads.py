@@ -11,7 +11,7 @@ import msgspec
 
 from ..errors import BedrockStreamError, InvalidFrame, service_error
 from ..eventstream import Frame
-from ..types.checks import is_instance
+from ..types.checks import check_cost, is_instance
 
 __all__ = (
     "decode_object",
@@ -30,6 +30,10 @@ __all__ = (
 def decode_object(payload: bytes, what: str) -> dict[str, Any]:
     """Decode a JSON object. Raises `InvalidFrame`, which names the payload as `what`."""
     try:
+        check_cost(payload)
+    except ValueError as error:
+        raise InvalidFrame(f"{what} cannot be decoded: {error}") from None
+    try:
         wire = msgspec.json.decode(payload)
     except (ValueError, RecursionError) as error:
         raise InvalidFrame(f"{what} is not JSON: {error}") from None
@@ -43,6 +47,7 @@ def frame_error(frame: Frame) -> BedrockStreamError:
     headers = frame.headers
     # An exception frame has a JSON payload, an error frame usually has none. Any payload must still become an error.
     try:
+        check_cost(frame.payload)
         body = msgspec.json.decode(frame.payload) if frame.payload else {}
     except (ValueError, RecursionError):
         body = {"message": frame.payload[:200].decode("utf-8", "replace")}

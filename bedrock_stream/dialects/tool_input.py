@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from ..errors import InvalidFrame
+from ..types.checks import check_cost
 from ..types.events import Event, ToolCallDelta, ToolCallEnd, ToolCallStart
 from ..types.messages import Block, Raw
 
@@ -23,8 +24,10 @@ def parse_input(raw: str) -> dict[str, Any] | None:
     if not raw.strip():  # a tool without arguments may have no fragment at all, or an empty one
         return {}
     try:
-        value = msgspec.json.decode(raw)
-    except (msgspec.DecodeError, RecursionError, UnicodeError):
+        document = raw.encode()
+        check_cost(document)
+        value = msgspec.json.decode(document)
+    except (ValueError, RecursionError):
         return None
     return value if isinstance(value, dict) else None
 

@@ -4,7 +4,8 @@ its own (DNS rebinding), so host names are checked whatever address the gateway 
 - `Host` must be a loopback name or one of `hosts`. With API keys, an IP address is allowed too, since DNS rebinding
   needs a name.
 - `Origin`, if present, must be loopback or one of `origins`.
-- Without API keys, the peer's address must be loopback. With API keys, the request must carry one of them.
+- Without API keys, the peer's address must be loopback, and the request must not come through a proxy: other machines
+  may be behind it. With API keys, the request must carry one of them.
 
 Keys are compared in constant time and never appear in a log or a repr.
 """
@@ -12,6 +13,7 @@ Keys are compared in constant time and never appear in a log or a repr.
 from __future__ import annotations
 
 import hmac
+import re
 from collections.abc import Iterable
 from ipaddress import ip_address
 
@@ -19,12 +21,20 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from ..errors import ConfigurationError
-from ..request.endpoints import host_of, is_loopback
+from ..request.endpoints import is_loopback
+from ..request.origins import host_of_header, host_of_origin
 from .errors import RequestError, error_response
 
 __all__ = ("ApiKeys", "Guard")
 
 _MIN_KEY_LENGTH = 16
+# Headers that proxies, load balancers and CDNs add: Forwarded, X-Forwarded-*, Via, X-Real-IP, X-Client-IP,
+# True-Client-IP, CF-Connecting-IP, X-Envoy-External-Address, X-Azure-SocketIP, X-Appengine-User-IP, Cdn-Loop, ...
+_FORWARDING = re.compile(
+    r".*forwarded.*|via|cdn-loop|x-original-(host|url)"
+    r"|(.*-)?(client|real|remote|connecting|originating|user|proxyuser|source|src|socket|peer|cluster|external)"
+    r"-?(connection-)?(ip|ipv4|ipv6|addr|address)"
+)
 
 
 class ApiKeys:
@@ -89,25 +99,37 @@ class Guard:
 
     def _check(self, scope: Scope) -> None:
         headers = Headers(scope=scope)
-        host = host_of(f"//{headers.get('host', '')}")
-        if not (is_loopback(host) or host in self._hosts or (self._keys and _is_address(host))):
+        hosts = headers.getlist("host")
+        if len(hosts) != 1 or not self._is_allowed(host_of_header(hosts[0])):
             raise RequestError(403, "Host not allowed.", code="host_not_allowed", param="Host")
         # Only browsers send Origin; "null" (sandboxed pages, files) is not an allowed origin.
         for origin in headers.getlist("origin"):
-            if origin.lower() not in self._origins and not is_loopback(host_of(origin)):
+            if origin.lower() not in self._origins and not is_loopback(host_of_origin(origin)):
                 raise RequestError(403, "Origin not allowed.", code="origin_not_allowed")
-        if self._keys:
-            if not self._keys.match(headers.get("authorization", "")):
-                raise RequestError(
-                    401,
-                    "Missing or unknown API key: expected `Authorization: Bearer KEY`.",
-                    code="invalid_api_key",
-                )
-        # ASGI servers report no client address on a Unix socket; its peer is on this machine.
-        elif (client := scope.get("client")) is not None and not is_loopback(client[0]):
-            raise RequestError(
-                403, "Without API keys, this gateway accepts requests from its own machine only.", code="key_needed"
+        if not self._keys:
+            _check_peer(scope, headers)
+        elif not self._keys.match(headers.get("authorization", "")):
+            problem = "Missing or unknown API key: expected `Authorization: Bearer KEY`."
+            raise RequestError(401, problem, code="invalid_api_key")
+
+    def _is_allowed(self, host: str) -> bool:
+        return is_loopback(host) or (host != "" and host in self._hosts) or (len(self._keys) > 0 and _is_address(host))
+
+
+def _check_peer(scope: Scope, headers: Headers) -> None:
+    """Check that a request without an API key was sent by this machine, and by no proxy on it."""
+    # ASGI servers report no client address on a Unix socket; its peer is on this machine.
+    host, port = scope.get("client") or ("127.0.0.1", None)
+    # Servers that take the address from a forwarding header (uvicorn's `proxy_headers`) report port 0 with it.
+    if not is_loopback(host) or port == 0:
+        problem = "Without API keys, this gateway accepts requests from its own machine only."
+        raise RequestError(403, problem, code="key_needed")
+    for name in headers:
+        if _FORWARDING.fullmatch(name.lower().replace("_", "-")):
+            problem = (
+                f"Without API keys, this gateway accepts no forwarded requests, and this one has the header {name}."
             )
+            raise RequestError(403, problem, code="key_needed")
 
 
 def _is_address(host: str) -> bool:

@@ -177,14 +177,6 @@ def _check_url(service: Service, endpoint: Endpoint, allow_http: bool) -> None:
         raise ConfigurationError(endpoint.source, f"{url!r} would send credentials unencrypted", remedy)
 
 
-def host_of(url: str) -> str:
-    """Return the host name of a URL, or of `//` followed by a `Host` header; an empty str without one."""
-    try:
-        return urlsplit(url).hostname or ""
-    except ValueError:  # brackets without an IP address
-        return ""
-
-
 def is_loopback(host: str) -> bool:
     """Return whether a host name or an address belongs to the loopback interface, which other machines cannot reach.
 

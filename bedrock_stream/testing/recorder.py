@@ -45,8 +45,8 @@ def record(stream: _S, path: str | PathLike[str]) -> _Recorder[_S]:
     Any stream can be recorded before anything is sent. The file is written on leaving, also after an error: a response
     that broke off, or was left early, is recorded as one that breaks off there, and an error in place of a response as
     that error. Credentials and signatures are not in it, and account ids are masked. The prompt and the response are in
-    it, so check the file before you publish it. Raises `ConfigurationError` for a stream that has begun, `OSError` if
-    the file cannot be written.
+    it, so only its owner can read it (mode 0600); check it before you publish it. Raises `ConfigurationError` for a
+    stream that has begun, `OSError` if the file cannot be written.
     """
     return _Recorder(stream, path)
 

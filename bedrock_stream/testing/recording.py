@@ -15,7 +15,9 @@ an account id or a key with zeros, in the same length.
 
 from __future__ import annotations
 
+import os
 import re
+import stat
 from base64 import b64decode, b64encode
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -64,9 +66,19 @@ class Recording(msgspec.Struct, frozen=True):
 
 
 def write_recording(recording: Recording, path: str | PathLike[str]) -> None:
-    """Write a recording to a file, with secrets masked. Raises `OSError`."""
+    """Write a recording to a file that only its owner can read, with secrets masked. Raises `OSError`."""
     lines = (_mask(msgspec.json.encode(line)) + b"\n" for line in _lines(recording))
-    Path(path).write_bytes(b"".join(lines))
+    content = b"".join(lines)
+    with open(path, "wb", opener=_open_private) as file:
+        file.write(content)
+
+
+def _open_private(path: str, flags: int) -> int:
+    descriptor = os.open(path, flags, 0o600)
+    # An existing file keeps its mode when it is overwritten. Devices such as /dev/null are left as they are.
+    if os.name == "posix" and stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.fchmod(descriptor, 0o600)
+    return descriptor
 
 
 def read_recording(path: str | PathLike[str]) -> Recording:

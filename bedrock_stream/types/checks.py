@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, TypeGuard
 
-__all__ = ("is_instance", "is_integer", "is_number")
+__all__ = ("check_cost", "is_instance", "is_integer", "is_number")
 
 
 def is_integer(value: Any) -> TypeGuard[int]:
@@ -20,3 +20,17 @@ def is_number(value: Any) -> TypeGuard[float]:
 def is_instance(value: Any, kinds: type | tuple[type, ...]) -> bool:
     """Return True if a value is an instance of `kinds`; a bool matches only if `kinds` is `bool` itself."""
     return isinstance(value, kinds) and (kinds is bool or not isinstance(value, bool))
+
+
+_LARGE = 1024 * 1024
+
+
+def check_cost(document: bytes) -> None:
+    """Check that a JSON document does not need far more memory than its own size. Raises `ValueError`.
+
+    A document below 1 MiB costs little, whatever is in it.
+    """
+    if len(document) >= _LARGE:
+        from .json_cost import check_cost_of_large  # rarely needed, so it is not loaded with a client
+
+        check_cost_of_large(document)

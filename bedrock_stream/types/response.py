@@ -131,13 +131,13 @@ class _BlockBuilder:
         self.citations: list[Citation] = []
         self.reasoning = _TextBuffer()
         self.signature = _TextBuffer()
-        self.redacted: bytes | None = None
+        self.redacted: bytearray | None = None
         self.call: ToolCallStart | None = None
         self.fragments = _TextBuffer()
         self.tool: ToolCallEnd | None = None
         self.result: tuple[ToolResultStart | None, list[Any]] | None = None
         self.image_format = ""
-        self.image: bytes | None = None
+        self.image: bytearray | None = None
         self.image_location: dict[str, Any] = {}
         self.raw: dict[str, Any] | None = None
 
@@ -154,9 +154,10 @@ class _BlockBuilder:
             start, content = self.result
             return None if start is None else _tool_result(start, content)
         if self.reasoning or self.signature or self.redacted is not None:
-            return Reasoning(str(self.reasoning), str(self.signature) if self.signature else None, self.redacted)
+            signature = str(self.signature) if self.signature else None
+            return Reasoning(str(self.reasoning), signature, _bytes(self.redacted))
         if self.image is not None or self.image_location:
-            return _image(self.image, self.image_location, self.image_format)
+            return _image(_bytes(self.image), self.image_location, self.image_format)
         text = str(self.text)
         return CitedText((text,), tuple(self.citations)) if self.citations else Text(text)
 
@@ -167,6 +168,20 @@ class _BlockBuilder:
         if self.call is None:
             return None
         return ToolCallEnd(index, self.call.id, self.call.name, None, str(self.fragments), self.call.server)
+
+
+def _bytes(data: bytearray | None) -> bytes | None:
+    return None if data is None else bytes(data)
+
+
+def _added(data: bytearray | None, part: bytes | None) -> bytearray | None:
+    """Append a part in place, so that the time for all parts grows with their size."""
+    if part is None:
+        return data
+    if data is None:
+        return bytearray(part)
+    data += part
+    return data
 
 
 def _tool_result(start: ToolResultStart, content: list[Any]) -> Block:
@@ -189,12 +204,15 @@ def _image(data: bytes | None, location: dict[str, Any], format: str) -> Image |
 class Assembly:
     """Collector of events. `response()` returns the response so far, at any time."""
 
-    __slots__ = ("_blocks", "_metadata", "_stop")
+    __slots__ = ("_blocks", "_extra", "_metadata", "_stop", "_usage_extra")
 
     def __init__(self) -> None:
         self._blocks: dict[int, _BlockBuilder] = {}
         self._stop: MessageStop | None = None
         self._metadata = Metadata()
+        # The unknown members of the metadata and its usage, apart from them: merging them would copy them each time.
+        self._extra: dict[str, Any] = {}
+        self._usage_extra: dict[str, Any] = {}
 
     def extend(self, events: Iterable[Event]) -> None:
         """Add the next events."""
@@ -230,14 +248,14 @@ class Assembly:
                 self._block(event.index).image_format = event.format
             case ImageDelta(data=data, s3_location=location):
                 block = self._block(event.index)
-                block.image = block.image if data is None else (block.image or b"") + data
+                block.image = _added(block.image, data)
                 block.image_location = location or block.image_location
             case BlockStop(index, dict(block)):
                 self._block(index).raw = block
             case MessageStop():
                 self._stop = event
             case Metadata():
-                self._metadata = self._metadata.merged(event)
+                self._add_metadata(event)
             case _:
                 pass  # unknown events, and those that add nothing to the message
 
@@ -252,8 +270,21 @@ class Assembly:
             block.reasoning.add(event.text)
         if event.signature is not None:
             block.signature.add(event.signature)
-        if event.redacted is not None:
-            block.redacted = (block.redacted or b"") + event.redacted
+        block.redacted = _added(block.redacted, event.redacted)
+
+    def _add_metadata(self, event: Metadata) -> None:
+        usage = event.usage
+        if usage is not None and usage.extra:
+            self._usage_extra |= usage.extra
+            usage = msgspec.structs.replace(usage, extra={})
+        self._extra |= event.extra
+        self._metadata = self._metadata.merged(msgspec.structs.replace(event, usage=usage, extra={}))
+
+    def _all_metadata(self) -> Metadata:
+        usage = self._metadata.usage
+        if usage is not None:
+            usage = msgspec.structs.replace(usage, extra=dict(self._usage_extra))
+        return msgspec.structs.replace(self._metadata, usage=usage, extra=dict(self._extra))
 
     def response(self, **call: str | None) -> Response:
         """Return the response so far; without `stop_reason` until the message is complete.
@@ -263,7 +294,7 @@ class Assembly:
         ordered = sorted(self._blocks.items())
         broken = tuple(end for index, builder in ordered if (end := builder.broken(index)) is not None)
         blocks = [block for _, builder in ordered if (block := builder.block()) is not None]
-        return build_response(blocks, self._stop, self._metadata, broken=broken, **call)
+        return build_response(blocks, self._stop, self._all_metadata(), broken=broken, **call)
 
 
 def build_response(

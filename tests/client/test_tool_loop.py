@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import os
+import sys
 import threading
 from dataclasses import dataclass
 from typing import Annotated, Any
 
+import anyio
 import msgspec
 import pydantic
 import pytest
@@ -530,6 +533,183 @@ async def test_cancellation_while_functions_run_cancels_them_and_reruns_nothing(
     assert outcomes == ["cancelled"] * 2
     assert len(emulator.requests) == 1
     assert [message.role for message in run.messages] == ["user"]  # the call without a result is not added
+
+
+async def weather(city: str) -> str:
+    """Return the weather."""
+    await asyncio.sleep(0)
+    return f"Rain in {city}."
+
+
+async def awaits_a_cancelled_future() -> str:
+    """Await what somebody else cancelled."""
+    future = asyncio.get_running_loop().create_future()
+    future.cancel()
+    return str(await future)
+
+
+async def cancels_itself() -> str:
+    """Be cancelled from elsewhere."""
+    task = asyncio.current_task()
+    assert task is not None
+    task.cancel()
+    await asyncio.sleep(0)
+    return "never"
+
+
+async def exits() -> str:
+    """End the program."""
+    sys.exit(3)
+
+
+def exits_in_a_thread() -> str:
+    """End the program."""
+    raise SystemExit("enough")
+
+
+async def interrupts() -> str:
+    """Act as Ctrl-C does."""
+    raise KeyboardInterrupt
+
+
+async def closes() -> str:
+    """Raise what a closed generator raises."""
+    raise GeneratorExit
+
+
+def stops() -> str:
+    """Raise what an exhausted iterator raises."""
+    return str(next(iter(())))
+
+
+async def fails_twice() -> str:
+    """Fail in two tasks."""
+
+    async def fail(error: Exception) -> None:
+        raise error
+
+    async with asyncio.TaskGroup() as group:
+        group.create_task(fail(ValueError("no such city")))
+        group.create_task(fail(KeyError("Oslo")))
+    return "never"
+
+
+def groups() -> str:
+    """Raise groups of groups."""
+    inner = BaseExceptionGroup("inner", [SystemExit(1), ExceptionGroup("innermost", [OSError("disk full")])])
+    raise BaseExceptionGroup("outer", [inner, asyncio.CancelledError()])
+
+
+class WordlessError(Exception):
+    def __str__(self) -> str:
+        raise RuntimeError("no words")
+
+
+def wordless() -> str:
+    """Raise an error that cannot be printed."""
+    raise WordlessError
+
+
+def undecodable() -> str:
+    """Raise an error with a file name that is not UTF-8."""
+    raise FileNotFoundError(2, "not found", os.fsdecode(b"/tmp/\xff"))
+
+
+def returns_surrogates() -> str:
+    """Return text that is not UTF-8."""
+    return os.fsdecode(b"\xff")
+
+
+def returns_a_deep_value() -> Any:
+    """Return a value that is nested too deeply to be encoded."""
+    return nested(200_000)
+
+
+def nested(depth: int) -> Any:
+    value: Any = 1
+    for _ in range(depth):
+        value = {"a": value}
+    return value
+
+
+@pytest.mark.parametrize(
+    ("tool", "words"),
+    [
+        (awaits_a_cancelled_future, "CancelledError"),
+        (cancels_itself, "CancelledError"),
+        (exits, "tried to end the program, which is not allowed (SystemExit: 3)"),
+        (exits_in_a_thread, "tried to end the program, which is not allowed (SystemExit: enough)"),
+        (interrupts, "tried to end the program, which is not allowed (KeyboardInterrupt)"),
+        (closes, "GeneratorExit"),
+        (stops, "StopIteration"),
+        (fails_twice, "ValueError: no such city; KeyError: 'Oslo'"),
+        (groups, "SystemExit: 1; OSError: disk full; CancelledError"),
+        (wordless, "WordlessError"),
+        (undecodable, "FileNotFoundError: [Errno 2] not found"),
+        (returns_surrogates, "UnicodeEncodeError"),
+        (returns_a_deep_value, "RecursionError"),
+    ],
+)
+async def test_a_run_survives_whatever_a_tool_does(emulator: Emulator, client: Client, tool: Any, words: str) -> None:
+    emulator.script(*calls(("weather", {"city": "Oslo"}), (tool.__name__, {}), ("weather", {"city": "Rome"})))
+    emulator.script(say("Ah."))
+    assert (await client.run_tools(NOVA, "Hi", tools=[tool, weather]).response()).text == "Ah."
+    first, broken, last = sent_results(emulator)
+    assert (first["content"], last["content"]) == ([{"text": "Rain in Oslo."}], [{"text": "Rain in Rome."}])
+    assert broken["status"] == "error"
+    assert words in broken["content"][0]["text"]
+
+
+async def test_a_run_survives_a_value_that_can_be_encoded_only_on_its_own(emulator: Emulator, client: Client) -> None:
+    """A request contains it some levels deeper. Python versions differ in the depth that they allow."""
+
+    def deep() -> Any:
+        """Return a deep value."""
+        return nested(sys.getrecursionlimit() - 60)
+
+    emulator.script(*calls(("weather", {"city": "Oslo"}), ("deep", {})))
+    emulator.script(say("Ah."))
+    assert (await client.run_tools(NOVA, "Hi", tools=[deep, weather]).response()).text == "Ah."
+    assert sent_results(emulator)[0]["content"] == [{"text": "Rain in Oslo."}]
+
+
+async def test_a_call_that_is_cancelled_before_it_begins_is_an_error_result(emulator: Emulator, client: Client) -> None:
+    host = asyncio.current_task()
+
+    async def cancels_others() -> str:
+        """Cancel every other task of the loop."""
+        for task in asyncio.all_tasks() - before - {asyncio.current_task()}:
+            task.cancel()
+        return "done"
+
+    emulator.script(*calls(("cancels_others", {}), ("weather", {"city": "Oslo"})))
+    emulator.script(say("Ah."))
+    run = client.run_tools(NOVA, "Hi", tools=[cancels_others, weather])
+    while not isinstance(await anext(run), MessageStop):
+        pass
+    before = asyncio.all_tasks() | ({host} if host else set())
+    assert (await run.response()).text == "Ah."
+    assert [result.get("status") for result in sent_results(emulator)] == [None, "error"]
+
+
+async def test_a_cancel_scope_around_a_run_cancels_its_tools(emulator: Emulator, client: Client) -> None:
+    """It cancels again and again until it is left, and the run still waits for the tool's own end."""
+    ended: list[bool] = []
+
+    async def slow() -> str:
+        """Never return."""
+        try:
+            scope.cancel()
+            await asyncio.Event().wait()
+        finally:
+            await asyncio.sleep(0)
+            ended.append(True)
+        return "never"
+
+    emulator.script(*calls(("slow", {})))
+    with anyio.CancelScope() as scope:
+        await client.run_tools(NOVA, "Hi", tools=[slow]).response()
+    assert (scope.cancelled_caught, ended) == (True, [True])
 
 
 async def test_closing_from_another_task_while_functions_run_starts_no_round(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 from collections import deque
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
@@ -15,8 +16,10 @@ from hypothesis import strategies as st
 
 from bedrock_stream import MessageStart, MessageStop, Metadata, Response, TextDelta, ToolCallEnd, UnknownEvent
 from bedrock_stream.dialects import Reader
+from bedrock_stream.dialects.anthropic import Anthropic
 from bedrock_stream.dialects.converse import Converse
 from bedrock_stream.dialects.incoming import Document, EventStream
+from bedrock_stream.dialects.openai import OpenAI
 from bedrock_stream.dialects.raw import Raw
 from bedrock_stream.errors import BedrockStreamError, ChecksumMismatch, InvalidFrame, StreamInterrupted, Throttled
 from bedrock_stream.eventstream import Decoder, Frame, encode_frame
@@ -163,6 +166,39 @@ def test_a_payload_that_is_not_json_is_a_failure_after_the_intact_events() -> No
     events, failure = Incoming().receive(START + HELLO + encode_frame(frames.raw_event("messageStop", b"{")))
     assert events == [MessageStart("assistant"), TextDelta(0, "Hello")]
     assert isinstance(failure, InvalidFrame)
+
+
+WIDE = b'{"a":[' + b"{}," * (1 << 20) + b"{}]}"
+
+
+@pytest.mark.parametrize(
+    ("reader", "frame"),
+    [
+        (Converse().reader(), frames.raw_event("newEvent", WIDE)),
+        (Converse().reader(), frames.raw_event("contentBlockDelta", WIDE)),
+        (Raw().reader(), raw_chunk(WIDE)),
+        (OpenAI().reader(), raw_chunk(WIDE)),
+        (OpenAI().reader(), raw_chunk(b'{"choices":[],"id":' + WIDE + b"}")),
+        (Anthropic().reader(), raw_chunk(b'{"type":"new","a":' + WIDE + b"}")),
+    ],
+)
+def test_a_payload_that_costs_far_more_memory_than_its_size_is_refused(reader: Reader, frame: Frame) -> None:
+    """It is refused before it is decoded, and the events in front of it are delivered."""
+    data = encode_frame(frame)
+    tracemalloc.start()
+    try:
+        _, failure = Incoming(reader).receive(data)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert isinstance(failure, InvalidFrame)
+    assert "more than 10 times its size in memory" in str(failure)
+    assert peak < 10 * len(data)
+
+
+def test_a_wide_exception_frame_is_still_an_error() -> None:
+    _, failure = Incoming().receive(encode_frame(frames.exception("throttlingException", WIDE)))
+    assert isinstance(failure, Throttled)
 
 
 # -------------------------------------------------------------------------------------------------------------- the end

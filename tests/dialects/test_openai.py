@@ -549,6 +549,19 @@ def test_parallel_calls_are_kept_apart_by_their_own_index() -> None:
     ]
 
 
+def test_any_number_of_fragments_may_come_before_a_name() -> None:
+    """So many that a copy of all earlier ones for each would not end within the time limit."""
+    many = 30_000
+    text = "x" * 1000
+    response = assembled(
+        tool(0, '{"a":"', id="call-1"),
+        *([tool(0, text)] * many),
+        tool(0, '"}', name="f"),
+        finish("tool_calls"),
+    )
+    assert [len(call.input["a"]) for call in response.tool_calls] == [1000 * many]
+
+
 def test_a_call_starts_when_both_id_and_name_are_known() -> None:
     assert read(tool(0, "{", id="c-1"), tool(0, '"a":'), tool(0, "1}", name="f"), finish("tool_calls")) == [
         ToolCallStart(0, "c-1", "f"),

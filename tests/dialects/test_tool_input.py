@@ -28,6 +28,11 @@ def test_an_object_is_parsed(raw: str, value: Any) -> None:
     assert parse_input(raw) == value
 
 
+def test_input_that_costs_far_more_memory_than_its_size_is_not_parsed() -> None:
+    assert parse_input('{"a":[' + "[]," * (1 << 20) + "[]]}") is None
+    assert parse_input('{"a":"' + "[]," * (1 << 20) + '"}') == {"a": "[]," * (1 << 20)}
+
+
 @pytest.mark.parametrize(
     "raw",
     [

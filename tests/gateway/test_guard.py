@@ -9,6 +9,7 @@ from typing import Any
 
 import httpx
 import pytest
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from bedrock_stream import Client
 from bedrock_stream.errors import ConfigurationError
@@ -44,6 +45,22 @@ async def post(url: str, **headers: str) -> httpx.Response:
         ({"origin": "https://evil.example"}, 403),
         ({"origin": "null"}, 403),
         ({"origin": "http://[::1"}, 403),
+        ({"host": "user:secret@localhost"}, 403),
+        ({"host": "localhost:80/evil"}, 403),
+        ({"host": "localhost;evil.example"}, 403),
+        ({"host": "localhost\\.evil.example"}, 403),
+        ({"host": "localhost:80:80"}, 403),
+        ({"host": "localhost:99999"}, 403),
+        ({"host": "localhost:"}, 403),
+        ({"host": "[::1].evil.example"}, 403),
+        ({"host": "[localhost]"}, 403),
+        ({"origin": "http://localhost:80/"}, 403),
+        ({"origin": "http://evil.example:80@127.0.0.1"}, 403),
+        ({"origin": "https://localhost https://evil.example"}, 403),
+        ({"origin": "file://localhost"}, 403),
+        ({"origin": "//localhost"}, 403),
+        ({"origin": "localhost"}, 403),
+        ({"origin": "HTTPS://[::1]:8443"}, 200),
     ],
 )
 async def test_without_keys_only_loopback_names_are_allowed(
@@ -117,8 +134,8 @@ async def test_an_allowed_origin_passes_the_preflight_request(client: Client) ->
             assert response.status_code == status
 
 
-async def test_without_keys_other_machines_are_rejected(client: Client) -> None:
-    """The address of the peer decides, not `Host`. Called as ASGI, since a test has no other machine."""
+async def status_for(app: Any, peer: tuple[str, int], headers: list[tuple[bytes, bytes]]) -> int:
+    """Return the status for a request of another machine. Called as ASGI, since a test has no other machine."""
     messages: list[Any] = []
 
     async def send(message: Any) -> None:
@@ -129,10 +146,57 @@ async def test_without_keys_other_machines_are_rejected(client: Client) -> None:
 
     scope = {
         "type": "http", "method": "GET", "path": "/v1/models", "raw_path": b"/v1/models", "query_string": b"",
-        "headers": [(b"host", b"localhost")], "client": ("192.0.2.7", 1), "server": ("192.0.2.1", 80), "scheme": "http",
+        "headers": headers, "client": peer, "server": ("192.0.2.1", 80), "scheme": "http",
     }  # fmt: skip
-    await create_gateway(client)(scope, receive, send)
-    assert messages[0]["status"] == 403
+    await app(scope, receive, send)
+    status: int = messages[0]["status"]
+    return status
+
+
+async def test_without_keys_other_machines_are_rejected(client: Client) -> None:
+    """The address of the peer decides, not `Host`."""
+    assert await status_for(create_gateway(client), ("192.0.2.7", 1), [(b"host", b"localhost")]) == 403
+
+
+@pytest.mark.parametrize("hosts", [[], [b"localhost", b"localhost"], [b"localhost", b"evil.example"]])
+async def test_a_request_has_exactly_one_host(client: Client, hosts: list[bytes]) -> None:
+    assert await status_for(create_gateway(client), ("127.0.0.1", 1), [(b"host", host) for host in hosts]) == 403
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-forwarded", "forwarded", "via", "x-real-ip",
+        "cf-connecting-ip", "true-client-ip", "x-client-ip", "x-cluster-client-ip", "fastly-client-ip", "fly-client-ip",
+        "x-original-forwarded-for", "x-envoy-external-address", "x-azure-socketip", "x-appengine-user-ip", "cdn-loop",
+        "x_forwarded_for", "do-connecting-ip", "x-remote-addr", "wl-proxy-client-ip", "x-nf-client-connection-ip",
+    ],
+)  # fmt: skip
+async def test_without_keys_a_forwarded_request_is_rejected(emulator: Emulator, client: Client, header: str) -> None:
+    """Other machines may be behind a proxy on this one. An empty header was set by a proxy too."""
+    async with serving(create_gateway(client)) as url:
+        for value in ("127.0.0.1", ""):
+            response = await post(url, **{header: value})
+            assert (response.status_code, response.json()["error"]["code"]) == (403, "key_needed")
+    assert emulator.requests == []
+    async with serving(create_gateway(client, keys=KEY)) as url:
+        response = await post(url, **{header: "127.0.0.1", "authorization": f"Bearer {KEY}"})
+    assert response.status_code == 200
+
+
+async def test_without_keys_ordinary_headers_of_clients_are_accepted(client: Client) -> None:
+    headers = {"traceparent": "00-0-0-00", "x-stainless-runtime": "python", "openai-organization": "x", "user-id": "1"}
+    async with serving(create_gateway(client)) as url:
+        assert (await post(url, **headers)).status_code == 200
+
+
+async def test_without_keys_an_address_that_a_server_took_from_a_header_is_rejected(client: Client) -> None:
+    """Uvicorn reports such an address with port 0, also if another middleware removes the header."""
+    app: Any = create_gateway(client)
+    assert await status_for(app, ("127.0.0.1", 0), [(b"host", b"localhost")]) == 403
+    trusting = ProxyHeadersMiddleware(app, trusted_hosts="*")
+    forwarded = [(b"host", b"localhost"), (b"x-forwarded-for", b"::1, 127.0.0.1")]
+    assert await status_for(trusting, ("192.0.2.7", 1), forwarded) == 403
 
 
 @pytest.mark.parametrize(

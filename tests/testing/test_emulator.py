@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+import tracemalloc
 from collections.abc import AsyncIterator
 from contextlib import closing
 from datetime import UTC, datetime
@@ -280,7 +281,13 @@ async def test_the_date_header_is_the_emulators_clock() -> None:
 # ------------------------------------------------------------------------------------------------------------- security
 
 
-@pytest.mark.parametrize("host", ["evil.example", "evil.example:80", "", "169.254.169.254", "[::2]"])
+@pytest.mark.parametrize(
+    "host",
+    [
+        "evil.example", "evil.example:80", "", "169.254.169.254", "[::2]",
+        "evil@localhost", "localhost/evil", "localhost?evil", "localhost#evil", "[::1", "localhost:x",
+    ],
+)  # fmt: skip
 async def test_another_host_name_is_refused(host: str, emulator: Emulator) -> None:
     path = target()
     response = await send(emulator, request_bytes(path, {**signed_headers(emulator, path, b"{}"), "Host": host}, b"{}"))
@@ -288,13 +295,71 @@ async def test_another_host_name_is_refused(host: str, emulator: Emulator) -> No
     assert emulator.requests == []
 
 
-async def test_another_origin_is_refused(emulator: Emulator) -> None:
+@pytest.mark.parametrize(
+    "origin", ["https://evil.example", "null", "evil://localhost", "http://evil@localhost", "http://[::1", "localhost"]
+)
+async def test_another_origin_is_refused(origin: str, emulator: Emulator) -> None:
     path = target()
-    response = await send(
-        emulator,
-        request_bytes(path, {**signed_headers(emulator, path, b"{}"), "Origin": "https://evil.example"}, b"{}"),
-    )
+    headers = {**signed_headers(emulator, path, b"{}"), "Origin": origin}
+    response = await send(emulator, request_bytes(path, headers, b"{}"))
     assert response.error[:2] == (403, "AccessDeniedException")
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+async def test_a_large_body_is_refused_before_the_caller_is_known(chunked: bool, emulator: Emulator) -> None:
+    """A client without a key sends 300 MiB; it is refused as soon as that is known, and little of it is kept."""
+    connection = await Connection.open(emulator)
+    part = b"x" * (1 << 20)
+    length = "Transfer-Encoding: chunked" if chunked else f"Content-Length: {300 << 20}"
+    connection.writer.write(f"POST {target()} HTTP/1.1\r\nHost: localhost\r\n{length}\r\n\r\n".encode())
+
+    async def send_all() -> None:
+        for _ in range(300):
+            connection.writer.write(b"100000\r\n" + part + b"\r\n" if chunked else part)
+            await connection.writer.drain()
+
+    tracemalloc.start()
+    sending = asyncio.create_task(send_all())
+    try:
+        response = RawResponse()
+        await connection.read_head(response)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+        sending.cancel()
+        connection.writer.close()
+        await asyncio.gather(sending, return_exceptions=True)
+    assert response.status == 413
+    assert peak < 120 << 20
+    assert emulator.requests == []
+
+
+def deep(depth: int, start: str = '{"a":', end: str = "}") -> str:
+    return start * depth + "1" + end * depth
+
+
+@pytest.mark.parametrize("depth", [300, 900, 3000])
+@pytest.mark.parametrize(("start", "end"), [('{"a":', "}"), ("[", "]"), ('{"properties":{"a":', "}}")])
+async def test_a_deeply_nested_body_is_answered_or_invalid(
+    depth: int, start: str, end: str, emulator: Emulator
+) -> None:
+    value = f'{{"a":{deep(depth, start, end)}}}'
+    result = f'{{"toolResult":{{"toolUseId":"a","content":[{{"json":{value}}}]}}}}'
+    tool = f'{{"toolSpec":{{"name":"f","strict":true,"inputSchema":{{"json":{value}}}}}}}'
+    said = '"messages":[{"role":"user","content":[{"text":"Use f"}]}]'
+    bodies = [
+        f'{{"messages":[{{"role":"user","content":[{result},{{"cachePoint":{{"type":"default"}}}}]}}]}}',
+        f'{{{said},"additionalModelRequestFields":{value}}}',
+        f'{{{said},"toolConfig":{{"tools":[{tool}]}}}}',
+    ]
+    for body in bodies:
+        assert (await post(emulator, body.encode())).status in (200, 400)
+
+
+async def test_a_body_that_costs_far_more_memory_than_its_size_is_invalid(emulator: Emulator) -> None:
+    response = await post(emulator, b'{"messages":[' + b"[]," * (1 << 20) + b"[]]}")
+    assert response.error[0] == 400
+    assert emulator.requests[-1].json is None
 
 
 async def test_the_public_credentials_are_not_accepted_off_loopback() -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import stat
 import tempfile
 from base64 import b64encode
 from collections.abc import AsyncIterator
@@ -206,6 +208,31 @@ async def test_failures_without_an_event_stream_are_replayed(
     emulator.script(replay(tmp_path / "a.jsonl"))
     with pytest.raises(kind):
         await client.stream(MODEL, "Hello").open()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="file modes are those of POSIX")
+async def test_only_the_owner_can_read_a_recording(
+    emulator_and_client: tuple[Emulator, Client], tmp_path: Path
+) -> None:
+    """The prompt and the answer are in it. A file that is overwritten may have been readable for all."""
+    path = tmp_path / "answer.jsonl"
+    earlier = os.umask(0)
+    try:
+        for existing in (False, True):
+            if existing:
+                path.chmod(0o666)
+            async with record(emulator_and_client[1].stream(MODEL, "Hi"), path) as stream:
+                await stream.response()
+            assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    finally:
+        os.umask(earlier)
+    assert read_recording(path).cut is None
+
+
+def test_a_recording_can_be_written_to_a_device() -> None:
+    before = os.stat(os.devnull).st_mode
+    write_recording(Recording(REQUEST), os.devnull)
+    assert os.stat(os.devnull).st_mode == before
 
 
 async def test_a_broken_tool_input_does_not_cut_the_recording(

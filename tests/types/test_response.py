@@ -407,3 +407,46 @@ def test_a_response_can_be_built_from_blocks() -> None:
     response = build_response(iter(blocks), None, Metadata(), route="invoke")
     assert response.message == Message.assistant("a", Reasoning("hm"))
     assert (response.text, response.reasoning, response.stop_reason, response.route) == ("a ", "hm", None, "invoke")
+
+
+# ------------------------------------------------------------------------------------------------------- many fragments
+
+# So many that a copy of all earlier ones for each, hundreds of gigabytes in total, would not end within the time limit.
+MANY = 60_000
+
+
+def test_any_number_of_parts_is_joined_in_their_order() -> None:
+    parts = [index.to_bytes(4, "big") * 100 for index in range(MANY)]
+    whole = b"".join(parts)
+    events: list[Event] = [ImageStart(0, "png")]
+    events += [ImageDelta(0, data=part) for part in parts]
+    events += [ReasoningDelta(1, redacted=part) for part in parts]
+    events += [ReasoningDelta(2, signature=str(index)) for index in range(MANY)]
+    events += [ToolCallStart(3, "a", "f"), *(ToolCallDelta(3, str(index)) for index in range(MANY))]
+    response = assemble(*events)
+    image, redacted, signed = response.message.content
+    assert isinstance(image, Image)
+    assert image.data == whole
+    assert redacted == Reasoning("", None, whole)
+    assert signed == Reasoning("", "".join(map(str, range(MANY))))
+    assert response.broken_tool_calls[0].raw == "".join(map(str, range(MANY)))
+
+
+def test_any_number_of_unknown_metadata_is_merged_and_later_values_win() -> None:
+    events = [
+        Metadata(Usage(1, 2, 3, extra={f"u{index}": 1}), extra={f"m{index}": 1, "last": index}) for index in range(MANY)
+    ]
+    response = assemble(*events, Metadata(latency_ms=5))
+    assert response.extra == {**{f"m{index}": 1 for index in range(MANY)}, "last": MANY - 1}
+    assert response.usage == Usage(1, 2, 3, extra={f"u{index}": 1 for index in range(MANY)})
+    assert response.latency_ms == 5
+
+
+def test_a_response_so_far_does_not_change_with_later_events() -> None:
+    assembly = Assembly()
+    assembly.extend([ReasoningDelta(0, redacted=b"a"), Metadata(Usage(1, extra={"u": 1}), extra={"m": 1})])
+    first = assembly.response()
+    assembly.extend([ReasoningDelta(0, redacted=b"b"), Metadata(Usage(1, extra={"v": 1}), extra={"n": 1})])
+    assert (first.message.content[0], first.extra) == (Reasoning("", None, b"a"), {"m": 1})
+    assert first.usage == Usage(1, extra={"u": 1})
+    assert assembly.response().extra == {"m": 1, "n": 1}

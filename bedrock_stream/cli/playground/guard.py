@@ -18,7 +18,8 @@ from starlette.requests import HTTPConnection
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from ...request.endpoints import host_of, is_loopback
+from ...request.endpoints import is_loopback
+from ...request.origins import host_of_header
 
 __all__ = ("Guard",)
 
@@ -76,14 +77,14 @@ class Guard:
 
 
 def _rejection(method: str, headers: Headers, authorized: bool) -> Response | None:
-    host = headers.get("host", "")
-    if not is_loopback(host_of(f"//{host}")):
+    hosts = headers.getlist("host")
+    if len(hosts) != 1 or not is_loopback(host_of_header(hosts[0])):
         return PlainTextResponse("Host not allowed: the playground is available on loopback only.", 403)
     origin = headers.get("origin")
     if origin is None and method not in _SAFE_METHODS:
         return PlainTextResponse("Origin header required.", 403)
     # Other ports of loopback belong to other servers, so the origin must match the port too.
-    if origin is not None and origin != f"http://{host}":
+    if origin is not None and origin != f"http://{hosts[0]}":
         return PlainTextResponse("Origin not allowed: the playground accepts requests from its own page only.", 403)
     if not authorized:
         return PlainTextResponse("Missing or invalid token: open the address that `bedrock-stream play` printed.", 401)

@@ -36,15 +36,18 @@ class _Choice(msgspec.Struct, gc=False, forbid_unknown_fields=True):
     logprobs: None = None
 
 
+_UNREAD = msgspec.Raw()
+
+
 class _Chunk(msgspec.Struct, gc=False, forbid_unknown_fields=True):
     choices: tuple[_Choice]
-    id: Any = None
-    object: Any = None
-    created: Any = None
-    model: Any = None
-    service_tier: Any = None
-    system_fingerprint: Any = None
-    obfuscation: Any = None
+    id: msgspec.Raw = _UNREAD
+    object: msgspec.Raw = _UNREAD
+    created: msgspec.Raw = _UNREAD
+    model: msgspec.Raw = _UNREAD
+    service_tier: msgspec.Raw = _UNREAD
+    system_fingerprint: msgspec.Raw = _UNREAD
+    obfuscation: msgspec.Raw = _UNREAD
     usage: None = None
     action: Literal["NONE"] | None = msgspec.field(default=None, name=ACTION)
 
@@ -57,8 +60,8 @@ class _Call(msgspec.Struct):
     """The index of its block."""
     id: str = ""
     name: str = ""
-    pending: str = ""
-    """Input received before id and name were known."""
+    pending: list[str] = []
+    """The fragments of input received before id and name were known."""
     started: bool = False
 
 
@@ -159,12 +162,14 @@ class OpenAIReader(ChunkReader):
         function = pop_as(wire, "function", _Wire) or {}
         call.id = pop_as(wire, "id", str) or call.id
         call.name = pop_as(function, "name", str) or call.name
-        fragment = call.pending + (pop_as(function, "arguments", str) or "")
+        fragment = pop_as(function, "arguments", str) or ""
         if not call.started and call.id and call.name:
-            call.started, call.pending = True, ""
+            call.started = True
             self.start_tool(ToolCallStart(call.index, call.id, call.name), events)
+            fragment = "".join([*call.pending, fragment])
+            call.pending.clear()
         if not call.started:
-            call.pending = fragment
+            call.pending.append(fragment)
         elif fragment:
             self.add_tool_input(call.index, fragment, events)
         if wire.get("type") == "function":
@@ -177,7 +182,7 @@ class OpenAIReader(ChunkReader):
         self._stop_block(events)
         for call in self._calls.values():
             if not call.started:
-                raise ValueError(f"tool call without id or name: {call}")
+                raise ValueError(f"tool call without id or name: id {call.id!r}, name {call.name!r}")
         for call in self._calls.values():
             self.stop_tool(call.index, events)
             events.append(BlockStop(call.index))

@@ -22,14 +22,17 @@ def split(text: str) -> tuple[str, ...]:
 
 def count_input(body: Any) -> int:
     """Count the input tokens of a request: the tokens of every text, and one for each 1000 characters of base64."""
-    if isinstance(body, str):
-        return len(_PIECE.findall(body))
-    if isinstance(body, list):
-        return sum(map(count_input, body))
-    if isinstance(body, dict):
-        return sum(
-            1 + len(value) // _BYTES_PER_TOKEN if name == "bytes" and isinstance(value, str) else count_input(value)
-            for name, value in body.items()
-            if name != "cachePoint"
-        )
-    return 0
+    count, waiting = 0, [body]
+    while waiting:  # without recursion, since a tool's input may be nested deeply
+        value = waiting.pop()
+        if isinstance(value, str):
+            count += len(_PIECE.findall(value))
+        elif isinstance(value, list):
+            waiting += value
+        elif isinstance(value, dict):
+            for name, member in value.items():
+                if name == "bytes" and isinstance(member, str):
+                    count += 1 + len(member) // _BYTES_PER_TOKEN
+                elif name != "cachePoint":
+                    waiting.append(member)
+    return count

@@ -8,8 +8,8 @@ from __future__ import annotations
 import asyncio
 import ssl as ssl_module
 from collections import deque
-from collections.abc import Callable, Collection, Iterable
-from contextlib import suppress
+from collections.abc import Callable, Collection, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from email.utils import format_datetime
 from types import TracebackType
@@ -22,6 +22,7 @@ from aiohttp import web
 from ...auth.sigv4 import SigningKeys
 from ...errors import ConfigurationError
 from ...request.endpoints import is_loopback
+from ...types.checks import check_cost
 from ..answers.answering import answer
 from ..answers.caching import PromptCache
 from ..answers.chances import fill
@@ -50,6 +51,7 @@ REGION = "us-east-1"
 _MAX_HEADER_SIZE = 64 * 1024  # bytes; session tokens can exceed aiohttp's default of 8190
 # Settings of a native request that Bedrock repeats in the response headers.
 _ECHOED = ("X-Amzn-Bedrock-PerformanceConfig-Latency", "X-Amzn-Bedrock-Service-Tier")
+_MAX_BODY = 32 * 1024 * 1024  # bytes; the service accepts 25 MB
 _SHUTDOWN_TIMEOUT = 0.2  # seconds for open connections on close
 
 
@@ -213,7 +215,7 @@ class Emulator:
             return _refuse(refusal, headers)
 
     async def _answer(self, http: web.BaseRequest, headers: dict[str, str], now: datetime) -> web.StreamResponse:
-        request = IncomingRequest(http.method, http.raw_path, http.headers, await http.content.read())
+        request = IncomingRequest(http.method, http.raw_path, http.headers, await _read_body(http))
         route = find_operation(request.method, request.target)
         # Refused requests are recorded too.
         try:
@@ -227,19 +229,21 @@ class Emulator:
         body = parse_body(request.body)
         if self._models is not None and model not in self._models:
             raise invalid("The provided model identifier is invalid.")
-        try:
-            converse, form = operation.read(body, model)
-            unscripted = answer(converse, model)
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
-            # A member that no check covers has an unexpected type.
-            raise Refusal(400, "SerializationException", f"A member has an unexpected type: {error}") from error
+        with _bounded_depth():
+            try:
+                converse, form = operation.read(body, model)
+                unscripted = answer(converse, model)
+            except (AttributeError, KeyError, TypeError, ValueError) as error:
+                # A member that no check covers has an unexpected type.
+                raise Refusal(400, "SerializationException", f"A member has an unexpected type: {error}") from error
         scripted = self._next_answer(received)
         steps = unscripted if scripted is None else list(fill(scripted, unscripted))
         check_supported(steps, form, operation.name, model)
         headers |= {name: request.headers[name] for name in _ECHOED if name in request.headers}
         # A request that ends in an HTTP error never reaches the model, so it does not touch the prompt cache.
         uses_cache = operation.uses_cache and not any(isinstance(step, HttpError | ExpiredSignature) for step in steps)
-        facts = Facts.of(converse, model, self._cache.update(converse, model) if uses_cache else None)
+        with _bounded_depth():
+            facts = Facts.of(converse, model, self._cache.update(converse, model) if uses_cache else None)
         exchange = Exchange(http, headers, steps, form, facts, FrameWriter(self._crc), self._pace, now)
         return await self._play(operation, exchange)
 
@@ -261,7 +265,8 @@ class Emulator:
         self, request: IncomingRequest, route: tuple[Operation, str] | None, identity: Identity | None
     ) -> ReceivedRequest:
         parsed = None
-        with suppress(msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        with suppress(ValueError, RecursionError):
+            check_cost(request.body)
             parsed = msgspec.json.decode(request.body)
         received = ReceivedRequest(
             method=request.method,
@@ -302,6 +307,29 @@ class Emulator:
         async with asyncio.timeout(seconds):
             while not condition():
                 await self._state_changed.wait()
+
+
+async def _read_body(http: web.BaseRequest) -> bytes:
+    """Read the body. Raises `Refusal` for one that is too large, since it is read before the caller is known."""
+    too_large = Refusal(413, "RequestEntityTooLargeException", f"The request body exceeds {_MAX_BODY} bytes.")
+    if (http.content_length or 0) > _MAX_BODY:
+        raise too_large
+    # Counted while it is read: a chunked body has no announced length.
+    body = bytearray()
+    while part := await http.content.readany():
+        body += part
+        if len(body) > _MAX_BODY:
+            raise too_large
+    return bytes(body)
+
+
+@contextmanager
+def _bounded_depth() -> Iterator[None]:
+    """Raise `Refusal` in place of `RecursionError`, which a deeply nested body causes."""
+    try:
+        yield
+    except RecursionError:
+        raise Refusal(400, "SerializationException", "The request body is nested too deeply.") from None
 
 
 def _refuse(refusal: Refusal, headers: dict[str, str]) -> web.Response:

@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from ...types.checks import is_integer, is_number
+from ...types.checks import check_cost, is_integer, is_number
 from ..answers.turns import is_caller_block, unpaired
 from .families import maker_of
 from .refusal import Refusal, constraint, extraneous, invalid, malformed
@@ -45,8 +45,12 @@ _ASSISTANT_FIRST = frozenset({"anthropic", "qwen", "zai", "moonshot", "moonshota
 def parse_body(body: bytes) -> dict[str, Any]:
     """Parse a body that must be a JSON object. Raises `Refusal`."""
     try:
+        check_cost(body)
+    except ValueError as error:
+        raise malformed(f"The request body cannot be read: {error}.") from None
+    try:
         parsed = msgspec.json.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except (ValueError, RecursionError):
         raise malformed("The request body is not valid JSON.") from None
     if not isinstance(parsed, dict):
         raise malformed("Start of structure or map found where not expected.")

@@ -109,6 +109,9 @@ async def test_requests_without_the_token_are_rejected(playground: str, path: st
         {"Host": ""},
         {"Host": "10.0.0.1"},
         {"Host": "10.0.0.1:port"},
+        {"Host": "evil@localhost"},
+        {"Host": "localhost/evil"},
+        {"Host": "localhost#evil", "Origin": "http://localhost#evil"},
         {"Origin": "http://evil.example"},
         {"Origin": "null"},
         {"Origin": "http://127.0.0.1:1"},  # another server on this machine
