@@ -362,7 +362,7 @@ def test_without_a_known_code_the_status_selects_the_class(
 def test_without_code_and_status_the_error_is_a_failure_of_the_service() -> None:
     error = service_error(None, "")
     assert type(error) is ServiceError
-    assert str(error) == "HTTP 500: "
+    assert str(error) == "HTTP 500"
 
 
 @pytest.mark.parametrize(

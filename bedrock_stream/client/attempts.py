@@ -22,7 +22,7 @@ from ..request.refusal_words import explain_refusal
 from ..transport.opening import Opening
 from ..transport.slots import LaneTicket
 from ..types.response import Response
-from .checks import check
+from .checks import check, request_id_of
 from .retry import Retries
 from .state import ClientState
 
@@ -255,7 +255,7 @@ class Attempts:
 
     def _take(self, response: HttpResponse) -> None:
         self._responded, self._date = True, response.header("Date")
-        self.request_id, self.headers = response.header("x-amzn-RequestId"), response.headers
+        self.request_id, self.headers = request_id_of(response), response.headers
 
     async def _retry(self, error: BedrockStreamError) -> bool:
         """Take the failure of an attempt, and wait before the next one. Return whether there is one."""
