@@ -18,7 +18,7 @@ from ..errors import BedrockStreamError, Throttled, ValidationFailed
 from ..observing import Attempt, Ending, Observer, Observers, Subject
 from ..request.call import Call
 from ..request.output_schema import note_refusal
-from ..request.refusal_words import explain_refusal
+from ..request.refusal_words import explain_profile, explain_refusal
 from ..transport.opening import Opening
 from ..transport.slots import LaneTicket
 from ..types.response import Response
@@ -168,6 +168,7 @@ class Attempts:
         error.partial = partial if error.partial is None else error.partial
         if isinstance(error, ValidationFailed) and error.option is None:
             explain_refusal(error, call.options, schema=call.output is not None)
+            explain_profile(error, call.model, call.region)
         if self._since is not None:
             if isinstance(error, Throttled) and self._ticket is not None:
                 self._ticket.throttled()  # in the middle of a response, too

@@ -73,8 +73,8 @@ def _take_apart(value: Any) -> tuple[int, Any, Sequence[Any]]:
     if kind is tuple:
         return _TUPLE, None, value
     if isinstance(value, msgspec.Struct):
-        make, parts = value.__reduce__()
-        return _STRUCT, make, parts
+        reduced: Any = value.__reduce__()
+        return _STRUCT, reduced[0], reduced[1]
     return _LEAF, value, ()
 
 
