@@ -8,9 +8,10 @@ import pickle
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import msgspec
 import pytest
 
-from bedrock_stream import errors
+from bedrock_stream import Usage, errors
 from bedrock_stream.errors import BedrockStreamError, ServiceError, service_error
 
 Make = Callable[[], BedrockStreamError]
@@ -215,6 +216,72 @@ def test_every_error_survives_pickle_and_copy_with_its_attributes(make: Make, me
         assert vars(copied) == vars(error)
 
 
+class BrokenPipe(errors.ConnectionFailed, OSError):
+    """An error of a user's program that is also an OSError."""
+
+
+class Refused(errors.ServiceError, ConnectionError):
+    """The same for a class with a constructor of its own."""
+
+
+@pytest.mark.parametrize("error", [BrokenPipe("the pipe broke"), Refused("Code", "words", 503)], ids=repr)
+def test_an_error_that_is_an_os_error_keeps_its_message(error: BedrockStreamError) -> None:
+    error.model = "m"
+    for copied in (pickle.loads(pickle.dumps(error)), copy.copy(error), copy.deepcopy(error)):  # noqa: S301  # ours
+        assert (type(copied), copied.args, vars(copied)) == (type(error), error.args, vars(error))
+        assert str(copied) == str(error)
+
+
+class Box(msgspec.Struct, frozen=True, kw_only=True):
+    content: Any
+    name: str = "box"
+
+
+def nested(depth: int) -> Any:
+    """Return lists, dicts, tuples and structs inside each other."""
+    wraps: list[Callable[[Any], Any]] = [
+        lambda value: {"a": value, "b": 1},
+        lambda value: [0, value, "x"],
+        lambda value: (value, None),
+        lambda value: Box(content=value),
+        lambda value: Usage(input_tokens=3, extra={"more": value}),
+    ]
+    value: Any = {}
+    for level in range(depth):
+        value = wraps[level % len(wraps)](value)
+    return value
+
+
+def levels(value: Any) -> list[str]:
+    """Return the types from the outside in, without recursion."""
+    found = []
+    while True:
+        found.append(type(value).__name__)
+        match value:
+            case Box():
+                assert value.name == "box"
+                value = value.content
+            case Usage():
+                assert value.input_tokens == 3
+                value = value.extra["more"]
+            case {"a": inner, "b": 1} | [0, inner, "x"] | (inner, None):
+                value = inner
+            case _:
+                assert value == {}
+                return found
+
+
+@pytest.mark.parametrize("depth", [0, 10, 49, 50, 51, 200, 5_000, 50_000])
+def test_an_error_with_a_partial_of_any_depth_survives_pickle_and_copy(depth: int) -> None:
+    error = service_error("ThrottlingException", "slow", 429)
+    error.partial, error.events_received = nested(depth), 7
+    expected = levels(error.partial)
+    copies = [pickle.loads(pickle.dumps(error, protocol)) for protocol in (0, 2, 5)]  # noqa: S301  # ours
+    for copied in (*copies, copy.copy(error), copy.deepcopy(error), pickle.loads(pickle._dumps(error))):  # type: ignore[attr-defined]  # noqa: S301
+        assert (type(copied), str(copied), copied.events_received) == (type(error), str(error), 7)
+        assert levels(copied.partial) == expected
+
+
 def test_the_table_contains_every_class() -> None:
     classes = [value for value in vars(errors).values() if inspect.isclass(value)]
     public = {cls.__name__ for cls in classes if issubclass(cls, BaseException)}
@@ -362,7 +429,37 @@ def test_without_a_known_code_the_status_selects_the_class(
 def test_without_code_and_status_the_error_is_a_failure_of_the_service() -> None:
     error = service_error(None, "")
     assert type(error) is ServiceError
-    assert str(error) == "HTTP 500: "
+    assert str(error) == "HTTP 500"
+
+
+@pytest.mark.parametrize("code", ["", "ThrottlingException", "503"])
+@pytest.mark.parametrize("message", ["", " ", "\n"])
+def test_an_empty_message_leaves_no_colon(code: str, message: str) -> None:
+    assert not str(service_error(code, message, 503)).rstrip().endswith(":")
+    assert str(errors.CredentialsUnavailable("the instance role", message)) == "the instance role"
+
+
+@pytest.mark.parametrize(
+    ("code", "cls"),
+    [
+        ("THROTTLINGEXCEPTION", errors.Throttled),
+        ("com.amazonaws.bedrock#throttlingException", errors.Throttled),
+        ("com.amazonaws.bedrock.ThrottlingException", errors.Throttled),
+        ("com.amazon.coral.availability#ThrottlingException:http://internal.amazon.com/", errors.Throttled),
+        ("ThrottlingException,ValidationException", errors.Throttled),
+        ("429", errors.Throttled),
+        (" 503 ", errors.ServiceUnavailable),
+        ("42", ServiceError),
+        ("\u0664\u0662\u0669", ServiceError),
+    ],
+)
+def test_a_code_is_read_in_any_form(code: str, cls: type[ServiceError]) -> None:
+    assert type(service_error(code, "m", mid_stream=True)) is cls
+
+
+def test_a_numeric_code_gives_way_to_the_http_status() -> None:
+    error = service_error("429", "m", 400)
+    assert (type(error), error.status) == (errors.ValidationFailed, 400)
 
 
 @pytest.mark.parametrize(

@@ -18,11 +18,11 @@ from ..errors import BedrockStreamError, Throttled, ValidationFailed
 from ..observing import Attempt, Ending, Observer, Observers, Subject
 from ..request.call import Call
 from ..request.output_schema import note_refusal
-from ..request.refusal_words import explain_refusal
+from ..request.refusal_words import explain_profile, explain_refusal
 from ..transport.opening import Opening
 from ..transport.slots import LaneTicket
 from ..types.response import Response
-from .checks import check
+from .checks import check, request_id_of
 from .retry import Retries
 from .state import ClientState
 
@@ -168,6 +168,7 @@ class Attempts:
         error.partial = partial if error.partial is None else error.partial
         if isinstance(error, ValidationFailed) and error.option is None:
             explain_refusal(error, call.options, schema=call.output is not None)
+            explain_profile(error, call.model, call.region)
         if self._since is not None:
             if isinstance(error, Throttled) and self._ticket is not None:
                 self._ticket.throttled()  # in the middle of a response, too
@@ -255,7 +256,7 @@ class Attempts:
 
     def _take(self, response: HttpResponse) -> None:
         self._responded, self._date = True, response.header("Date")
-        self.request_id, self.headers = response.header("x-amzn-RequestId"), response.headers
+        self.request_id, self.headers = request_id_of(response), response.headers
 
     async def _retry(self, error: BedrockStreamError) -> bool:
         """Take the failure of an attempt, and wait before the next one. Return whether there is one."""

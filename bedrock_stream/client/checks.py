@@ -10,10 +10,10 @@ import math
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
 
-import msgspec
-
+from ..dialects.payloads import decode_any, document_failure
 from ..errors import (
     BedrockStreamError,
+    InvalidFrame,
     NotAnEventStream,
     ServiceError,
     service_error,
@@ -24,7 +24,9 @@ from ..request.http import EVENT_STREAM, JSON
 if TYPE_CHECKING:
     from ..transport.http_response import HttpResponse
 
-__all__ = ("check", "http_error")
+__all__ = ("check", "http_error", "request_id_of")
+
+_REQUEST_IDS = ("x-amzn-RequestId", "x-amz-request-id", "x-request-id", "request-id")
 
 _ERROR_BODY = 64 * 1024  # bytes; more than any error's body needs
 _PAGE_BODY = 200  # bytes of a body that is not Bedrock's
@@ -45,25 +47,41 @@ async def check(call: Call, response: HttpResponse) -> None:
 
 async def _check(call: Call, response: HttpResponse) -> None:
     if response.status >= 400:
-        raise http_error(response, await _read_start(call, response, _ERROR_BODY))
+        body, failure = await _read_start(call, response)
+        error = http_error(response, body)
+        if isinstance(failure, InvalidFrame) and not error.message:
+            error = http_error(response, str(failure).encode())
+        raise error
     content_type = response.header("Content-Type")
     media_type = (content_type or "").partition(";")[0].strip().lower()
     expected = EVENT_STREAM if call.streaming else JSON
     if response.status != 200 or media_type not in ("", expected):  # a proxy may have dropped the header
-        body = await _read_start(call, response, _PAGE_BODY)
-        raise NotAnEventStream(response.status, content_type, body[:_PAGE_BODY])
+        body, failure = await _read_start(call, response)
+        if response.status < 300 and (failed := document_failure(body)) is not None:
+            failed.retry_after = _retry_after(response)
+            raise failed
+        coding = response.header("Content-Encoding") if isinstance(failure, InvalidFrame) else None
+        raise NotAnEventStream(response.status, content_type, body, coding)
 
 
-async def _read_start(call: Call, response: HttpResponse, enough: int) -> bytes:
-    """Return the start of a body: what has arrived when it is enough, breaks off or takes too long."""
+async def _read_start(call: Call, response: HttpResponse) -> tuple[bytes, Exception | None]:
+    """Return the start of a body: what has arrived when it is enough, breaks off or takes too long, and why."""
     body = b""
     try:
         async with asyncio.timeout(min(call.timeouts.idle or _ERROR_BODY_SECONDS, _ERROR_BODY_SECONDS)):
-            while len(body) < enough and (data := await response.read()):
+            while len(body) < _ERROR_BODY and (data := await response.read()):
                 body += data
-    except (BedrockStreamError, TimeoutError):
-        pass  # the status alone says enough
-    return body
+                # A page needs no more than its start.
+                if len(body) >= _PAGE_BODY and response.status < 400 and not body.lstrip().startswith(b"{"):
+                    break
+    except (BedrockStreamError, TimeoutError) as error:
+        return body, error  # the status alone says enough
+    return body, None
+
+
+def request_id_of(response: HttpResponse) -> str | None:
+    """Return the service's request id, or that of the gateway before it."""
+    return next((value for name in _REQUEST_IDS if (value := (response.header(name) or "").strip())), None)
 
 
 def http_error(response: HttpResponse, body: bytes) -> ServiceError:
@@ -71,17 +89,13 @@ def http_error(response: HttpResponse, body: bytes) -> ServiceError:
 
     The error's type is in a header, or else in the body. A proxy may have removed both; the status remains.
     """
-    try:
-        document = msgspec.json.decode(body)
-    except (ValueError, RecursionError):
-        document = None
-    if not isinstance(document, dict):
-        document = {"message": body[:200].decode("utf-8", "replace")}
-    type_name = response.header("x-amzn-ErrorType") or document.get("code") or document.get("__type") or ""
-    # `com.amazon.coral#ThrottlingException:http://...` -> `ThrottlingException`
-    code = str(type_name).partition(":")[0].rpartition("#")[2].partition(",")[0].strip()
-    message = document.get("message") or document.get("Message") or ""
-    error = service_error(code or None, str(message), response.status, extra=document)
+    from ..dialects.error_documents import describe_error
+
+    document = decode_any(body)
+    code, message = describe_error(body, document)
+    code = response.header("x-amzn-ErrorType") or code
+    extra = document if isinstance(document, dict) else None
+    error = service_error(code, message, response.status, extra=extra)
     error.retry_after = _retry_after(response)
     return error
 

@@ -19,7 +19,7 @@ from ..auth.key_store import KeyLike
 from ..auth.lookup import client_key_source
 from ..auth.resolver import CredentialResolver
 from ..auth.sources import ApiKeySource, KeySource, Provider
-from ..dialects.payloads import decode_object
+from ..dialects.payloads import decode_response
 from ..errors import ConfigurationError, InvalidFrame
 from ..observing import Observer
 from ..request.call import Call, plan_call, plan_count, plan_raw
@@ -202,7 +202,7 @@ class Client:
     async def invoke(self, model: str, body: Mapping[str, Any], **options: Any) -> dict[str, Any]:
         """Return any model's whole response in its own JSON. Arguments as for `invoke_stream`."""
         attempts = self._raw_attempts(model, body, options, streaming=False)
-        return await receive_document(attempts, lambda _call, body, _id: decode_object(body, "the response"))
+        return await receive_document(attempts, lambda _call, body, _id: decode_response(body))
 
     async def count_tokens(self, model: str, prompt: Prompt, **options: Unpack[CallOptions]) -> int:
         """Return how many input tokens a prompt has for a model, as Bedrock counts them. Few models support this."""
@@ -371,7 +371,7 @@ def _names_of(arguments: Any) -> set[str]:
 
 
 def _token_count(body: bytes) -> int:
-    count = decode_object(body, "the response").get("inputTokens")
+    count = decode_response(body).get("inputTokens")
     if type(count) is not int:
         raise InvalidFrame("the response has no inputTokens")
     return count

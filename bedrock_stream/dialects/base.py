@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, MutableSequence
 from types import MappingProxyType
 from typing import Any, ClassVar, TypeAlias
 
 from ..errors import InvalidFrame
 from ..eventstream import HeaderValue
-from ..types.events import MessageStop, Metadata, ToolCallEnd
+from ..types.events import Event, MessageStart, MessageStop, Metadata, ToolCallEnd
 from ..types.messages import Block
 from ..types.response import Response, whole_response
-from .payloads import decode_object
+from .payloads import decode_response, raise_if_failed
 from .tool_input import ToolInputs
 
 __all__ = ("NO_HEADERS", "BaseDialect", "BaseReader", "ParsedResponse", "header_metadata")
@@ -58,10 +58,11 @@ class BaseDialect:
         headers: Mapping[str, str] = NO_HEADERS,
     ) -> Response:
         """See `Dialect.answer`."""
-        wire = decode_object(body, "the response")
+        wire = decode_response(body)
         try:
             blocks, stop, metadata = self.parse(wire)
         except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
+            raise_if_failed(wire)
             raise InvalidFrame(f"the response does not match the API's format: {error!r}") from None
         metadata = header_metadata(headers).merged(metadata)
         return whole_response(
@@ -72,7 +73,7 @@ class BaseDialect:
 class BaseReader(ToolInputs):
     """State of a reader, and the check whether a frame holds the event that makes up most of a stream."""
 
-    __slots__ = ("_frequent_headers", "complete", "ended")
+    __slots__ = ("_frequent_headers", "_message_started", "complete", "ended")
 
     has_end_marker = True
     frequent_event: ClassVar[str]
@@ -80,12 +81,25 @@ class BaseReader(ToolInputs):
 
     def __init__(self) -> None:
         super().__init__()
+        self._message_started = False
         self._frequent_headers: Mapping[str, HeaderValue] | None = None
         self.ended: bool = False
         self.complete: bool = False
 
     def take_headers(self, headers: Mapping[str, str]) -> None:
         """See `dialects.Reader`. Converse repeats in the body what its headers tell."""
+
+    def start_message(self, role: str, events: MutableSequence[Event]) -> None:
+        """Append the start of the message. Raises `InvalidFrame` for a second one: a body holds one message."""
+        if self._message_started:
+            raise InvalidFrame("a second message starts in the same response")
+        self._message_started = True
+        events.append(MessageStart(role))
+
+    def check_open(self, what: str) -> None:
+        """Raise `InvalidFrame` if the message has ended: a second one must not become a part of it."""
+        if self.ended:
+            raise InvalidFrame(f"{what} follows the end of the message")
 
     def _is_frequent(self, headers: Mapping[str, HeaderValue]) -> bool:
         """Return whether these are the headers of `frequent_event`; remember them if so.

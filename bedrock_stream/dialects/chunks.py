@@ -17,7 +17,7 @@ from ..errors import InvalidFrame
 from ..eventstream import Frame
 from ..types.events import Event, MessageStop, Metadata, UnknownEvent, Usage
 from .base import BaseReader, header_metadata
-from .payloads import decode_object, frame_error, pop_as
+from .payloads import decode_object, frame_error, pop_as, unknown_event
 
 __all__ = (
     "ACTION",
@@ -53,12 +53,13 @@ class ChunkReader(BaseReader, ABC):
     A subclass parses documents and sets `ended` and `complete`.
     """
 
-    __slots__ = ("blocked", "metadata")
+    __slots__ = ("_late_content", "blocked", "metadata")
 
     frequent_event = "chunk"
 
     def __init__(self) -> None:
         super().__init__()
+        self._late_content = False  # content has followed the message's end
         self.blocked: bool = False  # a guardrail intervened
         self.metadata: Metadata = Metadata()  # received, and not yet emitted
 
@@ -92,7 +93,7 @@ class ChunkReader(BaseReader, ABC):
         if frame.headers.get(":message-type", "event") != "event" or not isinstance(kind, str):
             raise frame_error(frame)
         # `chunk` is the only event today.
-        events.append(UnknownEvent(kind, decode_object(frame.payload, f"the payload of a {kind} event")))
+        events.append(unknown_event(kind, frame.payload))
 
     def _unwrap(self, frame: Frame, events: MutableSequence[Event]) -> bytes:
         """Return the document of a chunk that has unknown members beside it, which are passed on."""
@@ -105,6 +106,15 @@ class ChunkReader(BaseReader, ABC):
         if wire:
             events.append(UnknownEvent("chunk", wire))
         return document
+
+    def note_late(self, *, starts: bool = False, content: bool = False, ends: bool = False) -> None:
+        """Take what a chunk after the end holds, for APIs whose chunks do not say whether a message starts or ends.
+
+        Late content is passed on as unknown. Raises `InvalidFrame` if it is a message of its own.
+        """
+        self._late_content |= content
+        if self._late_content and (starts or ends):
+            self.check_open("another message")
 
     def take_guardrail(self, wire: dict[str, Any]) -> bool:
         """Remove a guardrail's action and trace from a document and keep them. Return whether it intervened here."""

@@ -14,6 +14,7 @@ from ..eventstream import Decoder, Frame
 from ..types.events import MessageStart, ToolCallEnd
 from ..types.response import Assembly
 from . import Reader
+from .payloads import document_failure
 
 __all__ = ("Document", "EventStream", "Incoming", "OnBytes", "OnFrames")
 
@@ -134,6 +135,8 @@ class EventStream:
         except BedrockStreamError as error:
             failure = error
         self.over, self.complete = reader.ended, reader.complete
+        if failure is not None and data.startswith(b"{") and not self.started:
+            failure = document_failure(data) or failure  # no frame begins like this
         if not self.begun:
             self._hold_back()
         if self.assembly is not None:

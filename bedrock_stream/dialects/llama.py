@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from ..types.events import BlockStop, Event, MessageStart, Metadata, TextDelta, UnknownEvent, Usage
+from ..types.events import BlockStop, Event, Metadata, TextDelta, UnknownEvent, Usage
 from ..types.media import Image
 from ..types.messages import Block, CitedText, Message, Reasoning, Text
 from ..types.options import Options
@@ -32,7 +32,7 @@ from .chunks import (
     with_total,
 )
 from .native import with_fields
-from .payloads import decode_object, pop_as, without_nulls
+from .payloads import decode_object, pop_as, raise_if_failed, without_nulls
 from .texts import first_unsupported, joined_text, raise_unsupported, system_text, system_texts
 
 __all__ = ("Llama", "LlamaReader")
@@ -122,11 +122,10 @@ _decode_chunk = msgspec.json.Decoder(_Chunk).decode
 class LlamaReader(ChunkReader):
     """Reader of one stream: a single block of text, with index 0."""
 
-    __slots__ = ("_generated", "_open", "_prompt", "_started")
+    __slots__ = ("_generated", "_open", "_prompt")
 
     def __init__(self) -> None:
         super().__init__()
-        self._started = False
         self._open = False
         self._prompt: int | None = None
         self._generated: int | None = None
@@ -141,17 +140,20 @@ class LlamaReader(ChunkReader):
             else:
                 self._add_text(chunk.generation, chunk.prompt, chunk.generated, events)
                 return
-        self._read_any(decode_object(document, "a chunk"), events)
+        wire = decode_object(document, "a chunk")
+        raise_if_failed(wire, mid_stream=True)
+        self._read_any(wire, events)
 
     def _add_text(
         self, text: str | None, prompt: int | None, generated: int | None, events: MutableSequence[Event]
     ) -> None:
-        if not self._started:
-            self._started = True
-            events.append(MessageStart("assistant"))
+        if not self._message_started:
+            self.start_message("assistant", events)
         if prompt is not None:  # in the first chunk only
             self._prompt = prompt
-        if generated is not None:  # cumulative
+        if generated is not None:  # cumulative, so it begins again only with another message
+            if self._generated is not None and generated < self._generated:
+                self.start_message("assistant", events)
             self._generated = generated
         if text:
             self._open = True
@@ -163,6 +165,9 @@ class LlamaReader(ChunkReader):
         last = "stop_reason" not in wire or METRICS in wire or TRACE in wire
         blocked = self.take_guardrail(wire)
         self.metadata = self.metadata.merged(take_metrics(wire))
+        if self.ended:
+            self.note_late(starts=wire.get("prompt_token_count") is not None, content=bool(wire.get("generation")))
+            self.note_late(ends=wire.get("stop_reason") is not None)
         if not self.ended:
             # The last chunk may also have text, with the stop reason and the metrics.
             self._add_text(pop_as(wire, "generation", str), *_take_counts(wire), events)

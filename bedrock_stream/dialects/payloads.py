@@ -9,21 +9,35 @@ from typing import Any
 
 import msgspec
 
-from ..errors import BedrockStreamError, InvalidFrame, service_error
+from ..errors import BedrockStreamError, InvalidFrame, ServiceError, service_error
 from ..eventstream import Frame
 from ..types.checks import check_cost, is_instance
+from ..types.events import UnknownEvent
 
 __all__ = (
+    "decode_any",
     "decode_object",
+    "decode_response",
+    "document_failure",
     "frame_error",
     "pop",
     "pop_as",
     "pop_object",
     "pop_optional",
     "put_back",
+    "raise_error",
+    "raise_if_failed",
     "take",
     "take_nested",
+    "unknown_event",
     "without_nulls",
+)
+
+
+# Members that a document has if it may be an error; see `error_documents`.
+_SIGNS = frozenset(
+    {"message", "Message", "errorMessage", "ErrorMessage", "error_message", "detail", "Detail", "error", "Error"}
+    | {"errors", "Errors", "fault", "Fault", "status", "Status", "__type", "Output"}
 )
 
 
@@ -42,23 +56,73 @@ def decode_object(payload: bytes, what: str) -> dict[str, Any]:
     return wire
 
 
+def decode_response(body: bytes) -> dict[str, Any]:
+    """Decode the JSON object of a whole response. Raises `InvalidFrame`, and `ServiceError` if it is an error."""
+    wire = decode_object(body, "the response")
+    raise_error(wire)
+    return wire
+
+
+def raise_error(wire: dict[str, Any], *, mid_stream: bool = False) -> None:
+    """Raise `ServiceError` if a document that came with HTTP 200 is an error: its own, or a gateway's."""
+    if not _SIGNS.isdisjoint(wire):
+        from .error_documents import document_error
+
+        if (error := document_error(wire, mid_stream=mid_stream)) is not None:
+            raise error
+
+
+def document_failure(body: bytes) -> ServiceError | None:
+    """Return the error in a body of an unknown format that came with HTTP 200, or None."""
+    document = decode_any(body)
+    if isinstance(document, dict):
+        try:
+            raise_error(document)
+        except ServiceError as error:
+            return error
+    return None
+
+
+def raise_if_failed(wire: dict[str, Any], *, mid_stream: bool = False) -> None:
+    """Raise `ServiceError` if a document of a known API has an error, whatever is beside it."""
+    if wire.get("error"):
+        from .error_documents import foreign_error
+
+        raise foreign_error(wire, mid_stream=mid_stream)
+
+
 def frame_error(frame: Frame) -> BedrockStreamError:
     """Return the error for a frame that is not an event: an exception frame, an error frame, or neither."""
-    headers = frame.headers
+    from .error_documents import describe_error
+
+    headers, payload = frame.headers, frame.payload
     # An exception frame has a JSON payload, an error frame usually has none. Any payload must still become an error.
-    try:
-        check_cost(frame.payload)
-        body = msgspec.json.decode(frame.payload) if frame.payload else {}
-    except (ValueError, RecursionError):
-        body = {"message": frame.payload[:200].decode("utf-8", "replace")}
-    if not isinstance(body, dict):
-        body = {"message": str(body)[:200]}
-    code = headers.get(":exception-type") or headers.get(":error-code")
-    # Bedrock spells this member `Message` in some errors.
-    message = headers.get(":error-message") or body.get("message") or body.get("Message") or ""
-    if code is None and headers.get(":message-type") not in ("exception", "error"):
+    body = decode_any(payload) if payload else {}
+    code, words = describe_error(payload, body)
+    code = str(headers.get(":exception-type") or headers.get(":error-code") or code)
+    if not code and headers.get(":message-type") not in ("exception", "error"):
         return InvalidFrame(f"expected an event, exception or error frame, got the headers {dict(headers)!r}")
-    return service_error(str(code or ""), str(message), mid_stream=True, extra=body)
+    message = str(headers.get(":error-message") or words)
+    return service_error(code, message, mid_stream=True, extra=body if isinstance(body, dict) else None)
+
+
+def decode_any(payload: bytes) -> Any:
+    """Return what a payload of an unknown format holds as JSON, or None."""
+    try:
+        check_cost(payload)
+        return msgspec.json.decode(payload)
+    except (ValueError, RecursionError):
+        return None
+
+
+def unknown_event(kind: str, payload: bytes) -> UnknownEvent:
+    """Return the event for a type that this version does not know. Its payload may be of any format, or empty."""
+    if not payload:
+        return UnknownEvent(kind, {})
+    value = decode_any(payload)
+    if isinstance(value, dict):
+        value.pop("p", None)  # padding: any event may have it
+    return UnknownEvent(kind, payload if value is None else value)
 
 
 _Wire = dict[str, Any]

@@ -11,7 +11,7 @@ from ..types.options import Options
 from ..types.response import Response
 from .base import NO_HEADERS, BaseDialect
 from .chunks import ChunkReader
-from .payloads import decode_object
+from .payloads import decode_object, raise_error
 
 __all__ = ("Raw",)
 
@@ -26,7 +26,9 @@ class RawReader(ChunkReader):
 
     def read(self, document: bytes, events: MutableSequence[Any]) -> None:
         """See `ChunkReader.read`."""
-        events.append(decode_object(document, "a chunk"))
+        wire = decode_object(document, "a chunk")
+        raise_error(wire, mid_stream=True)
+        events.append(wire)
 
 
 class Raw(BaseDialect):

@@ -11,8 +11,8 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from functools import lru_cache
-from ipaddress import ip_address
-from urllib.parse import urlsplit
+from ipaddress import IPv4Address, IPv6Address, ip_address
+from urllib.parse import quote
 
 import msgspec
 
@@ -24,6 +24,7 @@ __all__ = (
     "STS",
     "Endpoint",
     "Service",
+    "host_header",
     "is_loopback",
     "resolve_endpoint",
     "resolve_region",
@@ -31,6 +32,9 @@ __all__ = (
 
 
 _URL_FORM = "use https://host[:port][/path]"
+_URL = re.compile(r"(https?)://(\[[^\[\]/]+\]|[^\[\]/:]+)(?::([0-9]*))?(/.*)?", re.IGNORECASE | re.DOTALL)
+_LABEL = re.compile("[a-z0-9_-]{1,63}")
+_ASCII = "".join(map(chr, range(33, 127)))
 
 
 class _Partition(msgspec.Struct, frozen=True):
@@ -119,8 +123,7 @@ def resolve_endpoint(
         kind = "FIPS" if fips else "dual-stack"
         problem = f"a custom endpoint cannot be combined with {kind}"
         raise ConfigurationError(custom.source, problem, "drop one of them")
-    _check_url(service, custom, allow_http)
-    return custom
+    return _check_url(service, custom, allow_http)
 
 
 def _regional(service: Service, region: str, *, fips: bool, dual_stack: bool) -> str:
@@ -160,21 +163,66 @@ def _switch(
 
 
 @lru_cache(maxsize=64)  # the endpoint is the same for most calls
-def _check_url(service: Service, endpoint: Endpoint, allow_http: bool) -> None:
+def _check_url(service: Service, endpoint: Endpoint, allow_http: bool) -> Endpoint:
+    """Return the endpoint in the form in which its URL is sent and signed."""
     url = endpoint.url
-    try:
-        parts = urlsplit(url)
-        host, _ = parts.hostname, parts.port
-    except ValueError:
-        host = None
+    parts = _URL.fullmatch(url)
+    host = None if parts is None else _read_host(parts[2])
+    port = _read_port(parts[1], parts[3]) if parts else None
     # Reject query, fragment, user info and control characters: the URL is a prefix of every request's URL.
-    if not host or parts.scheme not in ("http", "https") or not url.isprintable() or set(url) & set(" ?#@"):
+    if parts is None or not host or port is None or not url.isprintable() or set(url) & set(" ?#@"):
         # The text before an @ may be a password.
         shown = re.sub("//.*@", "//...@", url)
         raise ConfigurationError(endpoint.source, f"expected an endpoint URL, got {shown!r}", _URL_FORM)
-    if parts.scheme == "http" and not allow_http and not is_loopback(host):
+    scheme, path = parts[1].lower(), quote(parts[4] or "", safe=_ASCII)
+    if scheme == "http" and not allow_http and not is_loopback(host.strip("[]").removesuffix(".")):
         remedy = "use https, or Client(allow_http=True)" if service is BEDROCK_RUNTIME else "use https"
         raise ConfigurationError(endpoint.source, f"{url!r} would send credentials unencrypted", remedy)
+    return Endpoint(f"{scheme}://{host}{port}{path}", endpoint.source)
+
+
+def _read_host(host: str) -> str | None:
+    """Return a host in the form in which it is sent: in lower case and ASCII, an address in its short form."""
+    try:
+        if host.startswith("["):
+            return f"[{IPv6Address(host[1:-1]).compressed}]"
+        name = host.removesuffix(".")
+        name = (name if name.isascii() else _to_ascii(name)).lower()
+        labels = name.split(".")
+        if labels[-1].isdigit():  # no top-level domain is a number
+            return str(IPv4Address(name))
+    except ValueError:
+        return None
+    is_valid = len(name) <= 253 and all(_LABEL.fullmatch(label) for label in labels)
+    return name + host[len(host.removesuffix(".")) :] if is_valid else None
+
+
+def _to_ascii(name: str) -> str:
+    """Return an internationalized name in ASCII. Raises `ValueError`."""
+    try:
+        import idna  # yarl, which aiohttp needs, requires it; the codec of the standard library has the rules of 2003
+    except ImportError:
+        return name.encode("idna").decode()
+    return idna.encode(name, uts46=True).decode()
+
+
+def _read_port(scheme: str, port: str | None) -> str | None:
+    """Return `:port`, empty for the scheme's own port, or None for an invalid one."""
+    if not port:
+        return ""
+    number = int(port) if len(port.lstrip("0")) <= 5 else 0
+    if not 0 < number <= 65535:
+        return None
+    return "" if number == {"http": 80, "https": 443}[scheme.lower()] else f":{number}"
+
+
+def host_header(url: str) -> tuple[tuple[str, str], ...]:
+    """Return the `Host` header for an endpoint's URL where HTTP clients send another host than the URL's.
+
+    They send a name that ends in a dot, which resolvers take as complete, without the dot.
+    """
+    name, colon, port = url.split("/", 3)[2].partition(":")
+    return (("Host", f"{name[:-1]}{colon}{port}"),) if name.endswith(".") else ()
 
 
 def is_loopback(host: str) -> bool:

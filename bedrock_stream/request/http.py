@@ -15,6 +15,7 @@ from .._version import __version__
 from ..dialects.encoding import Body, encode_body
 from ..dialects.native import native_headers
 from ..types.options import Options
+from .endpoints import host_header
 
 __all__ = ("EVENT_STREAM", "JSON", "Headers", "Request", "build_request", "headers_for")
 
@@ -57,6 +58,7 @@ def headers_for(*, streaming: bool, native: bool, options: Options | None = None
 
 def build_request(endpoint_url: str, model: str, operation: str, body: Any, *, headers: Headers) -> Request:
     """Return a POST to `/model/{model}/{operation}` under the endpoint's own path."""
+    headers += host_header(endpoint_url)
     return Request("POST", _url(endpoint_url, model, operation), headers, encode_body(body))
 
 

@@ -10,8 +10,9 @@ from typing import NamedTuple
 
 from ..errors import ValidationFailed
 from ..types.options import Options
+from .models import Model, profiles_for
 
-__all__ = ("explain_refusal",)
+__all__ = ("explain_profile", "explain_refusal")
 
 
 class _Words(NamedTuple):
@@ -59,6 +60,19 @@ _TABLE = (
     ),
 )
 _EMPTY = (None, (), False)
+
+_NEEDS_PROFILE = re.compile("on-demand throughput isn.t supported", re.IGNORECASE)
+
+
+def explain_profile(error: ValidationFailed, model: Model, region: str) -> None:
+    """Name the inference profile to use, if the service refused a model because it needs one."""
+    if not _NEEDS_PROFILE.search(error.message):
+        return
+    profiles = profiles_for(model, region)
+    if profiles:
+        error.explain("model", f"use the inference profile {' or '.join(map(repr, profiles))}")
+    else:
+        error.explain("model", "use an inference profile that contains this model")
 
 
 def explain_refusal(error: ValidationFailed, options: Options | None, *, schema: bool = False) -> None:

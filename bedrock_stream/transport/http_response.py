@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TYPE_CHECKING, Any
 
 from multidict import CIMultiDict, CIMultiDictProxy
 
 from ..errors import BedrockStreamError, ConfigurationError, StreamInterrupted
 from .connections import OpenConnection
+
+if TYPE_CHECKING:
+    from .content_encoding import BodyDecoder
 
 __all__ = ("HttpResponse", "Traffic")
 
@@ -30,12 +33,17 @@ class HttpResponse:
     Nothing else refers to it, so dropping the last reference closes its connection.
     """
 
-    __slots__ = ("_opened", "_protocol", "_traffic")
+    __slots__ = ("_decoder", "_opened", "_protocol", "_traffic")
 
     def __init__(self, opened: OpenConnection, traffic: Traffic) -> None:
         self._opened = opened
         self._protocol = opened.protocol
         self._traffic = traffic
+        self._decoder: BodyDecoder | None = None  # of a body that is not plain
+        if (coding := self.header("Content-Encoding")) is not None:
+            from .content_encoding import make_decoder
+
+            self._decoder = make_decoder(coding)
 
     @property
     def status(self) -> int:
@@ -68,13 +76,27 @@ class HttpResponse:
     @property
     def ended(self) -> bool:
         """Whether the whole body has been read."""
-        return self._protocol.complete and not self._protocol.pieces
+        decoded = self._decoder is None or not self._decoder.pending
+        return self._protocol.complete and not self._protocol.pieces and decoded
 
-    async def read(self) -> bytes:
+    def read(self) -> Awaitable[bytes]:
         """Wait for bytes and return what has arrived; empty at the body's proper end.
 
-        Raises `StreamInterrupted` if the body broke off; bytes that had arrived before are returned first.
+        Raises `StreamInterrupted` if the body broke off; bytes that had arrived before are returned first. Raises
+        `InvalidFrame` for a `Content-Encoding` that cannot be decoded.
         """
+        return self._read() if self._decoder is None else self._read_decoded(self._decoder)
+
+    async def _read_decoded(self, decoder: BodyDecoder) -> bytes:
+        while not (data := decoder.take()):
+            received = await self._read()
+            if not received:
+                decoder.finish()
+                return b""
+            decoder.feed(received)
+        return data
+
+    async def _read(self) -> bytes:
         protocol = self._protocol
         while not protocol.pieces:
             if protocol.complete or protocol.error is not None:
@@ -92,7 +114,8 @@ class HttpResponse:
         if isinstance(error, BedrockStreamError):
             raise error
         if error is not None:
-            raise StreamInterrupted(f"the body broke off after {self.bytes_received} bytes: {error}")
+            reason = str(error) or type(error).__name__
+            raise StreamInterrupted(f"the body broke off after {self.bytes_received} bytes: {reason}")
         return b""
 
     def close(self) -> None:

@@ -8,6 +8,8 @@ from typing import Any
 import aiohttp
 import msgspec
 
+from ..errors import is_retryable_status
+from .http_protocol import MalformedResponse
 from .proxies import Proxy
 
 __all__ = ("Route", "origin_of")
@@ -38,8 +40,17 @@ class Route(msgspec.Struct, frozen=True):
         return f" through {self.proxy}" if self.proxy else ""
 
     def refusal(self, status: int, reason: str) -> str:
+        reason = f" {reason[:200].strip()}" if reason.strip() else ""
         remedy = "; use http://user:password@host:port with the right login, percent-encoded" if status == 407 else ""
-        return f"{self.proxy} refused with {status} {reason[:200]}{remedy}"
+        return f"{self.proxy} refused with {status}{reason}{remedy}"
+
+    @staticmethod
+    def is_retryable(error: Exception) -> bool:
+        """Return whether the same request may succeed later: a proxy that refused it may only be busy."""
+        if isinstance(error, aiohttp.ClientHttpProxyError):
+            return error.status >= 500 and is_retryable_status(error.status)
+        refused = (aiohttp.ClientResponseError, aiohttp.ClientConnectorCertificateError, MalformedResponse)
+        return not isinstance(error, refused)
 
     def failure(self, error: Exception) -> str:
         if isinstance(error, aiohttp.ClientConnectorCertificateError):
@@ -52,7 +63,10 @@ class Route(msgspec.Struct, frozen=True):
             return self.refusal(error.status, error.message)
         # With a proxy, the only host name that is resolved here is the proxy's.
         if self.proxy and isinstance(error, aiohttp.ClientProxyConnectionError | aiohttp.ClientConnectorDNSError):
-            return f"{self.proxy} cannot be reached: {error.os_error}"
+            return f"{self.proxy} cannot be reached: {error.os_error or type(error.os_error).__name__}"
+        if isinstance(error, aiohttp.ClientConnectorError):  # its text contains the TLS context
+            reason = error.strerror or error.os_error or type(error.os_error).__name__
+            return f"no response{self.through}: cannot connect to {error.host}:{error.port}: {reason}"
         text = f"{error.status}, {error.message}" if isinstance(error, aiohttp.ClientResponseError) else str(error)
         return f"no response{self.through}: {text or type(error).__name__}"
 

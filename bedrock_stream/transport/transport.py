@@ -208,12 +208,11 @@ class Transport:
             return ClientClosed("the client was closed before the response was received")
         if isinstance(error, aiohttp.ConnectionTimeoutError):
             return ConnectTimeout(connect or 0, monotonic() - began, detail=f"{error}{route.through}")
-        if isinstance(error, aiohttp.ClientResponseError | MalformedResponse):
-            return _refused(route.failure(error))
         failed = ConnectionFailed(route.failure(error))
-        failed.retryable = not isinstance(error, aiohttp.ClientConnectorCertificateError)
+        failed.retryable = route.is_retryable(error)
         failed.dropped = isinstance(error, ConnectionDropped)
-        failed.__cause__ = without_frames(error)
+        if not isinstance(error, aiohttp.ClientResponseError | MalformedResponse):
+            failed.__cause__ = without_frames(error)
         return failed
 
     async def close(self) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 import trustme
 
-from bedrock_stream import Client, Timeouts, errors
+from bedrock_stream import Client, RetryPolicy, Timeouts, errors
 from bedrock_stream.auth.sources import Http
 from bedrock_stream.testing import Emulator, stall, text
 from bedrock_stream.transport.certificates import Certificates
@@ -150,7 +150,8 @@ async def test_no_proxy_is_honoured_and_an_empty_proxy_means_none(
     # Names under .invalid do not resolve: a client that looks one up does not use the proxy.
     monkeypatch.setenv("HTTPS_PROXY", f"http://user:{ENCODED}@{proxy.address}")
     url = "https://bedrock.invalid"
-    async with Client(region="us-east-1", endpoint_url=url, credentials=KEYS) as client:
+    once = RetryPolicy(max_attempts=1)
+    async with Client(region="us-east-1", endpoint_url=url, credentials=KEYS, retry=once) as client:
         with pytest.raises(errors.ConnectionFailed, match="refused with 502"):
             await _stream(client)
     async with Client(region="us-east-1", endpoint_url=url, credentials=KEYS, proxy="", retry=QUICK_RETRIES) as client:

@@ -5,18 +5,26 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from http.client import HTTPMessage
 from pathlib import Path
 from typing import Any
 
 import botocore.session
 import pytest
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials as BotocoreKeys
 from botocore.endpoint_provider import EndpointProvider
 from botocore.loaders import Loader
 
+from bedrock_stream import Client, Target
 from bedrock_stream.auth.profiles import read_profile
+from bedrock_stream.errors import ConfigurationError, ValidationFailed
 from bedrock_stream.request.endpoints import BEDROCK_RUNTIME, STS, Endpoint, Service, resolve_endpoint, resolve_region
 from bedrock_stream.types.settings import DEFAULT_REGION, check_region
+from tests.conftest import KEYS
 from tests.support.refusals import refused
+from tests.support.socket_server import Connection, SocketServer
 
 # ---------------------------------------------------------------------------------------------- the table of partitions
 
@@ -317,3 +325,118 @@ def test_the_partition_table_matches_botocore() -> None:
     assert known == {name: (suffix, dual) for name, (_, suffix, dual) in PARTITIONS.items()}
     for entry in data:
         assert all(re.match(entry["regionRegex"], region) for region in PARTITIONS[entry["id"]][0]), json.dumps(entry)
+
+
+@pytest.mark.parametrize(
+    ("url", "sent"),
+    [
+        ("https://host:0443", "https://host"),
+        ("https://host:443/a", "https://host/a"),
+        ("http://host:080", "http://host"),
+        ("http://host:00008080/", "http://host:8080"),
+        ("https://host:80", "https://host:80"),
+        ("https://host:", "https://host"),
+        ("HTTPS://Host.Example/Path", "https://host.example/Path"),
+        ("https://host.example./a", "https://host.example./a"),
+        ("https://[0:0::1]:8443", "https://[::1]:8443"),
+        ("https://[FE80::A]", "https://[fe80::a]"),
+        ("https://b\u00fccher.example", "https://xn--bcher-kva.example"),
+        ("https://stra\u00dfe.example", "https://xn--strae-oqa.example"),
+        ("https://\uff47\uff57.example", "https://gw.example"),
+        ("https://a_b.example", "https://a_b.example"),
+        ("https://host/\u00fc%2F", "https://host/%C3%BC%2F"),
+    ],
+)
+def test_an_endpoint_url_has_the_form_in_which_it_is_sent(url: str, sent: str) -> None:
+    assert resolve_endpoint("us-east-1", {}, {}, endpoint_url=url, allow_http=True).url == sent
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://[::1]evil.com",
+        "http://evil.com[::1]",
+        "http://[::1",
+        "http://::1]",
+        "http://[]",
+        "http://[localhost]",
+        "http://[127.0.0.1]",
+        "http://[::1]:x",
+        "http://a:0",
+        "http://a:65536",
+        "http://a:+80",
+        "http://a:-1",
+        "http://a:8 0",
+        "http://a:80:80",
+        "http://a:\u0664\u0664\u0663",
+        "http://a:" + "9" * 5_000,
+        "http://a..b",
+        "http://.a",
+        "http://a..",
+        "http://" + "a" * 64,
+        "http://" + "a." * 127 + "b",
+        "http://a\\@b",
+        "http://a%2fb",
+        "http://a,b",
+        "http://127.1",
+        "http://256.0.0.1",
+        "http://127.0.0.01",
+        "http://xn--a\u2044b.example",
+        "http://\u2100.example",
+        "http:/a",
+        "http:a",
+        "http://a\tb",
+    ],
+    ids=lambda url: ascii(url)[:40],
+)
+def test_a_bad_host_port_or_bracket_is_a_configuration_error(url: str) -> None:
+    with pytest.raises(ConfigurationError, match="endpoint_url: expected an endpoint URL"):
+        resolve_endpoint("us-east-1", {}, {}, endpoint_url=url, allow_http=True)
+
+
+@pytest.mark.parametrize("name", ["AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_BEDROCK_RUNTIME"])
+def test_a_bad_url_of_the_environment_names_its_variable(name: str) -> None:
+    with pytest.raises(ConfigurationError, match=f"{name}: expected an endpoint URL"):
+        resolve_endpoint("us-east-1", {name: "https://[::1]x"}, {})
+
+
+def test_a_target_with_a_bad_url_is_refused_at_the_call() -> None:
+    client = Client(region="us-east-1", api_key="k" * 20, failover=[Target(endpoint_url="https://a:99999")])
+    with pytest.raises(ConfigurationError, match="endpoint_url"):
+        client.stream("amazon.nova-lite-v1:0", "Hi")
+
+
+HOSTS = ["gw.example.", "gw.example.:8080", "GW.Example", "gw.example:080", "b\u00fccher.example", "[0:0::1]:0080"]
+
+
+@pytest.mark.parametrize("host", HOSTS)
+async def test_the_signed_host_is_the_sent_one(host: str) -> None:
+    async def answer(connection: Connection) -> None:
+        connection.write(b"HTTP/1.1 400 Bad\r\nContent-Length: 0\r\n\r\n")
+
+    async with SocketServer(answer) as proxy:
+        options: dict[str, Any] = {"credentials": KEYS, "proxy": proxy.url, "allow_http": True}
+        async with Client(region="us-east-1", endpoint_url=f"http://{host}", **options) as client:
+            with pytest.raises(ValidationFailed):
+                await client.generate("amazon.nova-lite-v1:0", "Hi")
+        request = proxy.connections[0]
+    assert signature_of(request, "us-east-1", KEYS) == request.headers["authorization"].partition("Signature=")[2]
+
+
+def signature_of(request: Connection, region: str, keys: Any) -> str:
+    """Return the signature that botocore makes of what arrived."""
+    signed = request.headers["authorization"].partition("SignedHeaders=")[2].partition(",")[0].split(";")
+    path = "/" + request.request_line.split()[1].split("/", 3)[3]
+    wanted = {name: request.headers[name] for name in signed}
+    arrived = AWSRequest("POST", f"http://{request.headers['host']}{path}", data=request.body, headers=wanted)
+    arrived.context["timestamp"] = request.headers["x-amz-date"]
+    signer = SigV4Auth(BotocoreKeys(keys.access_key_id, keys.secret_access_key, keys.session_token), "bedrock", region)
+    signer.headers_to_sign = lambda _: message_of(wanted)
+    return str(signer.signature(signer.string_to_sign(arrived, signer.canonical_request(arrived)), arrived))
+
+
+def message_of(headers: dict[str, str]) -> HTTPMessage:
+    message = HTTPMessage()
+    for name, value in headers.items():
+        message[name] = value
+    return message

@@ -94,7 +94,7 @@ def test_the_words_of_the_service_name_an_option(before: str, message: str, opti
 def test_only_options_that_the_call_had_set_are_named(message: str, options: dict[str, Any]) -> None:
     error = explained(message, **options)
     assert (error.option, error.message) == (None, message)
-    assert str(error) == f"ValidationException (HTTP 400): {message}"
+    assert str(error) == (f"ValidationException (HTTP 400): {message}" if message else "ValidationException (HTTP 400)")
 
 
 def test_a_tool_choice_of_an_output_schema_is_named_as_the_schema() -> None:

@@ -13,6 +13,7 @@ from datetime import datetime
 from urllib.parse import urlsplit
 
 from ...errors import ClientClosed, CredentialsUnavailable, ServiceError, TransportError, service_error
+from ...request.endpoints import host_header
 from ...types.settings import Masked
 from ..credentials import Credentials
 from ..responses import ERROR_CODE, MAX_RESPONSE_BYTES, REQUEST_ID, make_credentials, redact
@@ -55,7 +56,7 @@ class Exchange(Masked, frozen=True, kw_only=True):
 
     async def send(self, context: SourceContext, credentials: Credentials | None) -> HttpAnswer:
         """Send the request, signed if there are credentials. Raises `CredentialsUnavailable`."""
-        headers = dict(_HEADERS)
+        headers = {**_HEADERS, **dict(host_header(self.url))}
         if credentials is not None:
             headers |= sign(
                 "POST",

@@ -13,13 +13,11 @@ from typing import Any
 
 import msgspec
 
-from ...errors import service_error
 from ...types.events import (
     BlockStop,
     CacheDetail,
     CitationDelta,
     Event,
-    MessageStart,
     MessageStop,
     Metadata,
     ReasoningDelta,
@@ -70,21 +68,10 @@ class _BlockDelta(msgspec.Struct, gc=False, forbid_unknown_fields=True, tag="con
 
 _decode_delta = msgspec.json.Decoder(_BlockDelta).decode
 
-# Error types inside a Messages stream -> Bedrock's exception names, so that both become the same error classes.
-_ERRORS = {
-    "api_error": "InternalServerException",
-    "authentication_error": "AccessDeniedException",
-    "invalid_request_error": "ValidationException",
-    "not_found_error": "ResourceNotFoundException",
-    "overloaded_error": "ServiceUnavailableException",
-    "permission_error": "AccessDeniedException",
-    "rate_limit_error": "ThrottlingException",
-    "request_too_large": "ValidationException",
-    "timeout_error": "ModelTimeoutException",
-}
-
 # Blocks with events of their own. One that lacks a required member is not sent back, since Claude would reject it.
 _TYPED = frozenset({"text", "thinking", "redacted_thinking", "tool_use", "server_tool_use"})
+# Chunks that may follow the end of the message.
+_AFTER_END = frozenset({"ping", "error"})
 # Members of `message_start` without information that callers need.
 _ENVELOPE = frozenset({"id", "model", "stop_reason", "stop_sequence", "type"})
 # Other reasons have the same name on Converse, or are passed on unchanged.
@@ -162,6 +149,8 @@ class AnthropicReader(ChunkReader):
             self._read_any(decode_object(document, "a chunk"), events)
             return
         delta = wire.delta
+        if self.ended:
+            self.check_open("a content_block_delta")
         if self._unknown and wire.index in self._unknown:  # its deltas belong to the block, whatever their type
             self._read_any(decode_object(document, "a chunk"), events)
         elif isinstance(delta, _TextDelta):
@@ -178,6 +167,8 @@ class AnthropicReader(ChunkReader):
         if handle is None:
             events.append(UnknownEvent(str(kind or "chunk"), wire))
             return
+        if kind not in _AFTER_END:
+            self.check_open(f"a {kind}")
         del wire["type"]
         handle(self, wire, events)
         if rest := without_nulls(wire):
@@ -188,7 +179,7 @@ class AnthropicReader(ChunkReader):
     def _message_start(self, wire: _Wire, events: MutableSequence[Event]) -> None:
         message = pop_object(wire, "message")
         self._count(message)
-        events.append(MessageStart(pop(message, "role", str)))
+        self.start_message(pop(message, "role", str), events)
         rest = {key: value for key, value in message.items() if key not in _ENVELOPE and value != []}  # empty `content`
         put_back(wire, "message", rest)
 
@@ -270,11 +261,9 @@ class AnthropicReader(ChunkReader):
         """Ignore a keep-alive."""
 
     def _error(self, wire: _Wire, _events: MutableSequence[Event]) -> None:
-        error = wire.get("error")
-        if not isinstance(error, dict):
-            error = {"message": error}
-        kind = str(error.get("type") or "")
-        raise service_error(_ERRORS.get(kind, kind), str(error.get("message") or ""), mid_stream=True, extra=error)
+        from ..error_documents import foreign_error
+
+        raise foreign_error({**wire, "type": "error"}, mid_stream=True)
 
     def _count(self, wire: _Wire) -> None:
         if usage := take(wire, "usage", dict):

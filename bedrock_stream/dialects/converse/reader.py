@@ -24,7 +24,6 @@ from ...types.events import (
     Event,
     ImageDelta,
     ImageStart,
-    MessageStart,
     MessageStop,
     Metadata,
     ReasoningDelta,
@@ -45,6 +44,7 @@ from ..payloads import (
     put_back,
     take,
     take_nested,
+    unknown_event,
     without_nulls,
 )
 from .blocks import read_citation
@@ -90,7 +90,7 @@ class ConverseReader(BaseReader):
         """See `dialects.Reader`."""
         for frame in frames:
             headers = frame.headers
-            if headers is self._frequent_headers or self._is_frequent(headers):
+            if (headers is self._frequent_headers or self._is_frequent(headers)) and not self.ended:
                 try:
                     wire = _decode_delta(frame.payload)
                 except ValueError:  # a rare delta, an unknown member, or malformed: parsed generically
@@ -112,12 +112,14 @@ class ConverseReader(BaseReader):
         kind = headers.get(":event-type")
         if headers.get(":message-type", "event") != "event" or not isinstance(kind, str):
             raise frame_error(frame)
-        wire = decode_object(payload, f"the payload of a {kind} event")
-        wire.pop("p", None)  # padding: any event may have it
         handle = _HANDLERS.get(kind)
         if handle is None:
-            events.append(UnknownEvent(kind, wire))
+            events.append(unknown_event(kind, payload))
             return
+        if kind != "metadata":  # it follows the end, also in parts
+            self.check_open(f"a {kind} event")
+        wire = decode_object(payload, f"the payload of a {kind} event")
+        wire.pop("p", None)  # padding: any event may have it
         try:
             handle(self, wire, events)
         except (KeyError, TypeError, msgspec.ValidationError) as error:
@@ -128,7 +130,7 @@ class ConverseReader(BaseReader):
     # Each handler removes the members that it knows from `wire`. The rest is passed on as unknown.
 
     def _message_start(self, wire: _Wire, events: MutableSequence[Event]) -> None:
-        events.append(MessageStart(pop(wire, "role", str)))
+        self.start_message(pop(wire, "role", str), events)
 
     def _block_start(self, wire: _Wire, events: MutableSequence[Event]) -> None:
         # Only tool calls, tool results and images have a start event.

@@ -13,9 +13,9 @@ from typing import Any, Literal
 
 import msgspec
 
-from ...types.events import BlockStop, Event, MessageStart, ReasoningDelta, TextDelta, ToolCallStart, UnknownEvent
+from ...types.events import BlockStop, Event, ReasoningDelta, TextDelta, ToolCallStart, UnknownEvent
 from ..chunks import ACTION, METRICS, TRACE, ChunkReader
-from ..payloads import decode_object, pop_as
+from ..payloads import decode_object, pop_as, raise_if_failed
 from .facts import read_stop, rest_of, rest_of_choice, take_counts
 from .tags import TagSplitter
 
@@ -68,12 +68,12 @@ class _Call(msgspec.Struct):
 class OpenAIReader(ChunkReader):
     """Reader of one Chat Completions stream."""
 
-    __slots__ = ("_calls", "_index", "_kind", "_next", "_started", "_tags")
+    __slots__ = ("_calls", "_id", "_index", "_kind", "_next", "_tags")
 
     def __init__(self) -> None:
         super().__init__()
         self._tags = TagSplitter()
-        self._started = False
+        self._id: Any = None  # of the message, which each of its chunks has
         self._kind: type[ReasoningDelta] | type[TextDelta] | None = None  # of the open block
         self._index = 0  # of the open block
         self._next = 0
@@ -83,16 +83,20 @@ class OpenAIReader(ChunkReader):
         """See `ChunkReader.read`."""
         if not self.ended:
             try:
-                delta = _decode_delta(document).choices[0].delta
+                chunk = _decode_delta(document)
             except ValueError:  # a rare chunk, an unknown member, or malformed: parsed generically
                 pass
             else:
-                if not self._started:  # only the first chunk must have a role
-                    self._start(delta.role, events)
+                delta = chunk.choices[0].delta
+                # Only the first chunk must have a role.
+                if not self._message_started or delta.role is not None:
+                    self._start(delta.role, chunk.id, events)
                 if delta.content:  # empty in the first chunk
                     self._add_content(self._tags.feed(delta.content), events)
                 return
-        self._read_any(decode_object(document, "a chunk"), events)
+        wire = decode_object(document, "a chunk")
+        raise_if_failed(wire, mid_stream=True)
+        self._read_any(wire, events)
 
     def _read_any(self, wire: _Wire, events: MutableSequence[Event]) -> None:
         # Bedrock adds metrics and trace to the last chunk: the one with the finish reason, or the extra one without
@@ -100,22 +104,30 @@ class OpenAIReader(ChunkReader):
         last = METRICS in wire or TRACE in wire
         blocked = self.take_guardrail(wire)
         self.metadata = self.metadata.merged(take_counts(wire))
-        choices = [self._choice(choice, events) for choice in pop_as(wire, "choices", list[_Wire]) or ()]
+        message_id = wire.get("id")
+        choices = [self._choice(choice, message_id, events) for choice in pop_as(wire, "choices", list[_Wire]) or ()]
         if rest := rest_of(wire, choices):
             events.append(UnknownEvent("chunk", rest))
         if blocked and last and not self.ended:  # a guardrail's answer that replaces the model's may have no reason
             self._finish(None, events)
         self.emit_metadata(events)
 
-    def _choice(self, choice: _Wire, events: MutableSequence[Event]) -> _Wire:
+    def _choice(self, choice: _Wire, message_id: Any, events: MutableSequence[Event]) -> _Wire:
         """Remove the known members of a choice and return the rest.
 
         The rest is all of it for choices after the end and for further choices (`n`), which are passed on as unknown.
         """
-        if self.ended or choice.get("index") not in (0, None):
+        if choice.get("index") not in (0, None):
+            return choice
+        if self.ended:
+            late = choice.get("delta")
+            delta: _Wire = late if isinstance(late, dict) else {}
+            content = bool(delta.get("content") or delta.get("tool_calls"))
+            self.note_late(starts=delta.get("role") is not None, content=content)
+            self.note_late(ends=choice.get("finish_reason") is not None)
             return choice
         delta = pop_as(choice, "delta", _Wire) or {}
-        self._start(pop_as(delta, "role", str), events)
+        self._start(pop_as(delta, "role", str), message_id, events)
         if content := pop_as(delta, "content", str):
             self._add_content(self._tags.feed(content), events)
         fragments = [self._tool_fragment(wire, events) for wire in pop_as(delta, "tool_calls", list[_Wire]) or ()]
@@ -125,10 +137,12 @@ class OpenAIReader(ChunkReader):
             self._finish(reason, events)
         return rest_of_choice(choice, "delta", delta)
 
-    def _start(self, role: str | None, events: MutableSequence[Event]) -> None:
-        if not self._started:
-            self._started = True
-            events.append(MessageStart(role or "assistant"))
+    def _start(self, role: str | None, message_id: Any, events: MutableSequence[Event]) -> None:
+        if not self._message_started:
+            self.start_message(role or "assistant", events)
+            self._id = message_id
+        elif role is not None and message_id and self._id and message_id != self._id:  # some models repeat the role
+            self.start_message(role, events)
 
     def _add_content(self, pieces: Sequence[tuple[bool, str]], events: MutableSequence[Event]) -> None:
         for reasoning, text in pieces:
@@ -177,7 +191,7 @@ class OpenAIReader(ChunkReader):
         return {**wire, "function": function} if function else wire
 
     def _finish(self, reason: str | None, events: MutableSequence[Event]) -> None:
-        self._start(None, events)
+        self._start(None, None, events)
         self._add_content(self._tags.finish(), events)
         self._stop_block(events)
         for call in self._calls.values():

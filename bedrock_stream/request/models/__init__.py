@@ -1,6 +1,16 @@
 """Models: what their ids mean (`ids`), and what each generation takes (`table`, the one home of that knowledge)."""
 
-from .ids import MAX_LENGTH, Model, check_models, check_reachable, describe, normalize
+from .ids import MAX_LENGTH, Model, check_models, check_reachable, describe, normalize, profiles_for
 from .table import UNKNOWN, facts_of
 
-__all__ = ("MAX_LENGTH", "UNKNOWN", "Model", "check_models", "check_reachable", "describe", "facts_of", "normalize")
+__all__ = (
+    "MAX_LENGTH",
+    "UNKNOWN",
+    "Model",
+    "check_models",
+    "check_reachable",
+    "describe",
+    "facts_of",
+    "normalize",
+    "profiles_for",
+)

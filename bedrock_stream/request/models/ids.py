@@ -19,7 +19,7 @@ from ...types.model_facts import ModelFacts
 from .amazon import SONIC
 from .table import UNKNOWN, facts_of
 
-__all__ = ("MAX_LENGTH", "Model", "check_models", "check_reachable", "describe", "normalize")
+__all__ = ("MAX_LENGTH", "Model", "check_models", "check_reachable", "describe", "normalize", "profiles_for")
 
 MAX_LENGTH = 2048
 """The longest model id that the service accepts, in characters."""
@@ -27,6 +27,22 @@ MAX_LENGTH = 2048
 _PREFIXES = ("amazon_bedrock:", "bedrock:")
 # Prefixes of cross-region inference profiles. Another prefix is accepted in front of a known vendor.
 _GEO = frozenset({"us", "eu", "ap", "apac", "ca", "au", "jp", "in", "sa", "mx", "us-gov", "global"})
+# Beginnings of region names -> the prefix of the inference profiles there: of older models, and of newer ones, which
+# have profiles for single countries and one for all regions. Source: the Bedrock user guide.
+_REGION_GEOS = (
+    ("us-gov-", "us-gov", "us-gov"),
+    ("us-", "us", "us"),
+    ("ca-", "us", "us"),
+    ("eu-", "eu", "eu"),
+    ("ap-northeast-1", "apac", "jp"),
+    ("ap-northeast-3", "apac", "jp"),
+    ("ap-southeast-2", "apac", "au"),
+    ("ap-southeast-4", "apac", "au"),
+    ("ap-", "apac", None),
+)
+# The first models with profiles for all regions: Nova 2, and Claude from this date or without a date in its id.
+_NEWER = re.compile(r"amazon\.nova-[2-9]|anthropic\.claude-(?!v|instant|.*-20\d{6}-)")
+_FIRST_DATE = "20250929"
 _VENDORS = frozenset(
     {
         "ai21",
@@ -127,6 +143,22 @@ def describe(model: str, known: str | ModelFacts | None = None) -> Model:
         return msgspec.structs.replace(parsed, facts=known)
     base = describe(known)
     return msgspec.structs.replace(parsed, base=base.base, vendor=base.vendor, facts=base.facts)
+
+
+def profiles_for(model: Model, region: str) -> tuple[str, ...]:
+    """Return the ids of the inference profiles that should contain a foundation model, the one for the region first.
+
+    >>> profiles_for(describe("anthropic.claude-sonnet-4-5-20250929-v1:0"), "eu-west-1")[0]
+    'eu.anthropic.claude-sonnet-4-5-20250929-v1:0'
+    """
+    if model.geo is not None or model.vendor is None or model.arn_kind not in (None, "foundation-model"):
+        return ()
+    date = re.search(r"-(20\d{6})-", model.base)
+    is_dated = model.vendor == "anthropic" and date is not None and date[1] >= _FIRST_DATE
+    is_newer = is_dated or _NEWER.match(model.base) is not None
+    _, older, newer = next((row for row in _REGION_GEOS if region.startswith(row[0])), ("", None, None))
+    geos = (newer, None if newer == "us-gov" else "global") if is_newer else (older,)
+    return tuple(f"{geo}.{model.base}" for geo in geos if geo is not None)
 
 
 def check_reachable(model: Model) -> None:

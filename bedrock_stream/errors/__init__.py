@@ -27,7 +27,6 @@ The details are attributes, and the message is built from them. Neither contains
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -69,8 +68,14 @@ class BedrockStreamError(Exception):
     """Seconds to wait before a retry, as requested by the service."""
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # The default would call the class with `args`, which fails for constructors with other parameters.
-        return Exception.__new__, (type(self), *self.args), self.__dict__
+        from .nesting import reduce_error
+
+        return reduce_error(self)
+
+
+def _sentence(start: str, rest: str) -> str:
+    """Join the start of a message and the words of another program, which may be missing."""
+    return f"{start}: {rest}" if rest.strip() else start
 
 
 # -------------------------------------------------------------------------------------------- arguments and credentials
@@ -101,7 +106,7 @@ class CredentialsUnavailable(BedrockStreamError):
     """A credential provider failed: it was unreachable, returned an error, or returned an invalid response."""
 
     def __init__(self, source: str, reason: str) -> None:
-        super().__init__(f"{source}: {reason}")
+        super().__init__(_sentence(source, reason))
         self.source = source
         """Description of the provider."""
         self.reason = reason
@@ -223,9 +228,12 @@ class InvalidHeader(InvalidFrame):
 class NotAnEventStream(BedrockStreamError):
     """The response is not from Bedrock: its content type or its body is of another kind."""
 
-    def __init__(self, status: int, content_type: str | None, body: bytes) -> None:
+    def __init__(self, status: int, content_type: str | None, body: bytes, content_encoding: str | None = None) -> None:
         body = body[:200]
-        super().__init__(f"expected a Bedrock response, got HTTP {status} with content type {content_type!r}: {body!r}")
+        encoded = "" if content_encoding is None else f" and Content-Encoding {content_encoding[:100]!r}"
+        super().__init__(
+            f"expected a Bedrock response, got HTTP {status} with content type {content_type!r}{encoded}: {body!r}"
+        )
         self.status = status
         self.content_type = content_type
         self.body = body
@@ -271,13 +279,14 @@ class ServiceError(BedrockStreamError):
     def __init__(
         self, code: str, message: str, status: int, *, mid_stream: bool = False, extra: Mapping[str, Any] | None = None
     ) -> None:
-        super().__init__(f"{code} (HTTP {status}): {message}" if code else f"HTTP {status}: {message}")
+        named = bool(code) and code != str(status)  # gateways put the status into the code
+        super().__init__(_sentence(f"{code} (HTTP {status})" if named else f"HTTP {status}", message))
         self.code = code
         """The service's error code, such as `ThrottlingException`; empty if the response has none."""
         self.message = message
         """The service's own message."""
         self.status = status
-        """The HTTP status; for errors inside a stream, the status of the code in the service model."""
+        """The HTTP status; for errors inside a stream or with HTTP 200, that of the code in the service model."""
         self.mid_stream = mid_stream
         """True if the error was received as a frame, after HTTP 200."""
         extra = extra or {}
@@ -378,45 +387,6 @@ class ServiceUnavailable(ServiceError):
     retryable = True
 
 
-# fmt: off
-# The codes of the Bedrock Runtime service model, those that AWS's front ends return before a request reaches Bedrock,
-# and those STS codes whose HTTP status, 400, would select another class.
-_BY_CODE: dict[str, tuple[type[ServiceError], int]] = {
-    "AccessDeniedException": (AccessDenied, 403), "UnrecognizedClientException": (AccessDenied, 403),
-    "MissingAuthenticationTokenException": (AccessDenied, 403),
-    "ExpiredTokenException": (ExpiredToken, 403), "ExpiredToken": (ExpiredToken, 403),
-    "InvalidSignatureException": (InvalidSignature, 403), "SignatureDoesNotMatch": (InvalidSignature, 403),
-    "IncompleteSignatureException": (InvalidSignature, 403), "IncompleteSignature": (InvalidSignature, 403),
-    "RequestTimeTooSkewed": (SignatureExpired, 403), "RequestExpired": (SignatureExpired, 403),
-    "RequestInTheFuture": (SignatureExpired, 403),
-    "ValidationException": (ValidationFailed, 400), "ConflictException": (ValidationFailed, 400),
-    "Context_length_exceeded": (ContextWindowExceeded, 400),
-    "ResourceNotFoundException": (ResourceNotFound, 404), "ServiceQuotaExceededException": (QuotaExceeded, 400),
-    "ThrottlingException": (Throttled, 429), "TooManyRequestsException": (Throttled, 429),
-    "Throttling": (Throttled, 429), "ModelNotReadyException": (ModelNotReady, 429),
-    "IDPCommunicationError": (ServiceUnavailable, 503), "ServiceUnavailableException": (ServiceUnavailable, 503),
-    "ModelTimeoutException": (ModelTimeout, 408), "ModelErrorException": (ModelError, 424),
-    "ModelStreamErrorException": (ModelStreamError, 424), "InternalServerException": (InternalServerError, 500),
-    "InternalFailure": (InternalServerError, 500), "InternalError": (InternalServerError, 500),
-}
-# Some proxies strip the header with the code, so only the status is left.
-_BY_STATUS: dict[int, type[ServiceError]] = {
-    400: ValidationFailed, 401: AccessDenied, 403: AccessDenied, 404: ResourceNotFound, 408: ModelTimeout,
-    424: ModelError, 429: Throttled, 500: InternalServerError, 502: ServiceUnavailable, 503: ServiceUnavailable,
-    504: ServiceUnavailable,
-}
-# fmt: on
-
-# A ValidationException has no finer code: only its text tells that the input exceeds the context window.
-_CONTEXT_OVERFLOW = re.compile(
-    "input is too long|exceed context limit|too many total text bytes|prompt is too long"
-    "|prompt tokens .*exceed model maximum|maximum context length|context_length_exceeded",
-    re.IGNORECASE,
-)
-# An InvalidSignatureException covers wrong keys and wrong dates; these texts mean a wrong date.
-_CLOCK_SKEW = ("signature expired", "signature not yet current")
-
-
 def service_error(
     code: str | None,
     message: str,
@@ -427,17 +397,16 @@ def service_error(
 ) -> ServiceError:
     """Build the error for a service code.
 
-    `code` is the name in `x-amzn-ErrorType` or, inside a stream, in `:exception-type`; None if the response has none.
-    `status` is the HTTP status, None inside a stream. `extra` is the error's body.
+    `code` is what `x-amzn-ErrorType` or, inside a stream, `:exception-type` holds; None if the response has none.
+    `status` is the HTTP status; None inside a stream and with HTTP 200. `extra` is the error's body.
     """
-    # HTTP errors are named in Pascal case (`ThrottlingException`), exception frames in camel case.
-    name = code[:1].upper() + code[1:] if code else ""
-    known, modelled = _BY_CODE.get(name, (None, None))
-    cls = known or _BY_STATUS.get(status or 0, ServiceError)
-    # Models with OpenAI's API have codes of their own, such as `validation_error`. In a stream these have no status.
-    if cls in (ValidationFailed, ServiceError) and _CONTEXT_OVERFLOW.search(message):
-        cls, modelled = ContextWindowExceeded, 400
-    elif message.lower().startswith(_CLOCK_SKEW) and (cls is InvalidSignature or not name):
-        cls = SignatureExpired
-    # An unknown code inside a stream has no status: report it as a failure of the service.
-    return cls(name, message, status or modelled or 500, mid_stream=mid_stream, extra=extra)
+    from .codes import find_error
+
+    name, kind, status = find_error(code or "", message, status)
+    cls: type[ServiceError] = globals()[kind]
+    return cls(name, message, status, mid_stream=mid_stream, extra=extra)
+
+
+def is_retryable_status(status: int) -> bool:
+    """Return whether the same request may succeed after a response with this status."""
+    return service_error(None, "", status).retryable
