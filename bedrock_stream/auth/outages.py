@@ -61,11 +61,14 @@ def failure_words(body: bytes, secrets: Iterable[str]) -> tuple[str, str]:
     secrets = tuple(secrets)
     document = _decode(body)
     if isinstance(document, dict):
-        code = _member(document, "code", "__type", "error")
+        members = _members(document)
+        members = _members(members.get("error")) or members
+        code = next((text for text in map(members.get, ("code", "__type")) if isinstance(text, str)), "")
         code = code.rpartition("#")[2]
         code = code if ERROR_CODE.fullmatch(code) else ""
-        words = _member(document, "message", "errormessage", "error_description", "detail", "error")
-        words = ": ".join(part for part in (code, words if words != code else "") if part)
+        texts = map(members.get, ("message", "errormessage", "error_description", "detail", "error"))
+        words = next((text for text in texts if isinstance(text, str) and text.strip()), "")
+        words = ": ".join(part for part in (code, words) if part)
     elif _HOLDS_CREDENTIALS.search(text):
         return "", ""
     else:
@@ -95,13 +98,6 @@ def _decode(body: bytes) -> object:
         return None
 
 
-def _member(document: dict[str, object], *names: str) -> str:
-    """Return the first text among these members, whose names are compared without regard to case."""
-    members = {name.lower(): value for name, value in document.items()}
-    for name in names:
-        value = members.get(name)
-        if isinstance(value, dict):
-            value = _member(value, "message", "code")
-        if isinstance(value, str) and value.strip():
-            return value
-    return ""
+def _members(document: object) -> dict[str, object]:
+    """Return the members of an object, whose names are compared without regard to case; none of anything else."""
+    return {name.lower(): value for name, value in document.items()} if isinstance(document, dict) else {}
