@@ -5,28 +5,35 @@ walks the whole chain, since the credentials a session caches may have been revo
 has set on the session are used as they are. No global state and no state of the session is changed. botocore's error
 texts are shown only if they consist of names and paths: others may quote a process's output or a service's response,
 which may contain credentials. For the same reason its DEBUG logs, which include whole responses, are suppressed
-meanwhile.
+meanwhile. botocore would ask on the terminal for the code of an MFA device; here that is an error.
 """
 
 from __future__ import annotations
 
 import asyncio
+import copy
 import inspect
 import logging
 from collections.abc import Awaitable, Collection, Coroutine, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import datetime
+from functools import partial
 from typing import Any
-
-from anyio import to_thread
 
 from ..errors import ConfigurationError, CredentialsUnavailable
 from .credentials import Credentials
 from .responses import ERROR_CODE, REQUEST_ID, make_credentials
 from .sources import SourceContext
+from .threads import run_in_thread
 
-__all__ = ("BotocoreSession", "quiet_loggers")
+__all__ = ("MFA_REMEDY", "BotocoreSession", "quiet_loggers")
+
+MFA_REMEDY = (
+    "use a profile without mfa_serial, such as one of SSO, or pass temporary credentials of "
+    "`aws sts get-session-token` or `aws sts assume-role`"
+)
+"""What to do instead of typing the code of an MFA device."""
 
 # Errors whose messages consist of profiles, paths, addresses and names of settings.
 _SAFE_ERRORS = frozenset(
@@ -77,7 +84,7 @@ class BotocoreSession:
 
     async def fetch(self, context: SourceContext) -> Credentials:
         """Return new credentials. Raises `CredentialsUnavailable`."""
-        result = await to_thread.run_sync(self._fetch_in_thread, context.region, abandon_on_cancel=True)
+        result = await run_in_thread(partial(self._fetch_in_thread, context.region))
         if isinstance(result, CredentialsUnavailable):
             raise result  # here, and not in the thread, where botocore's error would be chained to it
         return result
@@ -105,6 +112,12 @@ class BotocoreSession:
 
     def _failure(self, error: Exception) -> CredentialsUnavailable:
         kind = type(error).__name__
+        if isinstance(error, _CodeNeededError):
+            problem = "its role needs a code of an MFA device (mfa_serial), and this library never asks for one"
+            return CredentialsUnavailable(self.name, f"{problem}; {MFA_REMEDY}")
+        if isinstance(error, OSError) and isinstance(error.filename, str) and error.strerror:
+            # Such as a credential_process that is not installed: a path, or the program's name without arguments.
+            return CredentialsUnavailable(self.name, f"{kind}: {error.filename!r}: {error.strerror}")
         response = getattr(error, "response", None)
         if kind in _SAFE_ERRORS and type(error).__module__ == "botocore.exceptions":
             return CredentialsUnavailable(self.name, f"{kind}: {error}")
@@ -117,6 +130,40 @@ class BotocoreSession:
         request_id = str(response.get("ResponseMetadata", {}).get("RequestId", ""))
         unavailable.request_id = request_id if REQUEST_ID.fullmatch(request_id) else None
         return unavailable
+
+
+class _CodeNeededError(Exception):
+    """A profile needs a code that somebody would have to type."""
+
+
+def _refuse_prompt(_prompt: str) -> str:
+    raise _CodeNeededError
+
+
+def _without_prompts(resolver: Any) -> Any:
+    """Return a copy of a chain of providers in which botocore's own prompt for a code is refused.
+
+    A prompter that the caller has set is left: it may know the code without asking.
+    """
+    from getpass import getpass
+
+    from botocore.credentials import AssumeRoleProvider
+
+    default = inspect.signature(AssumeRoleProvider.__init__).parameters["prompter"].default
+    prompters = (default, getpass)
+    asking = [provider for provider in resolver.providers if getattr(provider, "_prompter", None) in prompters]
+    if not asking:
+        return resolver
+    resolver = copy.copy(resolver)
+    resolver.providers = [_refuse_prompts(each) if each in asking else each for each in resolver.providers]
+    return resolver
+
+
+def _refuse_prompts(provider: Any) -> Any:
+    provider = copy.copy(provider)
+    provider._prompter = _refuse_prompt
+    provider._visited_profiles = [provider._profile_name]
+    return provider
 
 
 def _unwrap(session: Any) -> Any:
@@ -149,7 +196,7 @@ async def _load_credentials(session: Any) -> tuple[Any, datetime | None] | None:
     if cached is not None and getattr(cached, "method", None) not in {each.METHOD for each in resolver.providers}:
         credentials = cached
     else:
-        credentials = await _await_if_needed(resolver.load_credentials())
+        credentials = await _await_if_needed(_without_prompts(resolver).load_credentials())
     if credentials is None:
         return None
     frozen = await _await_if_needed(credentials.get_frozen_credentials())

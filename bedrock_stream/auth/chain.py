@@ -10,13 +10,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from importlib.util import find_spec
+from typing import Any, ClassVar
+
+import msgspec
 
 from ..errors import ConfigurationError, CredentialsUnavailable, MissingCredentials
-from .botocore import BotocoreSession
+from .botocore import MFA_REMEDY, BotocoreSession
 from .credentials import Credentials, check_pair
 from .instance import ContainerRole, InstanceRole
 from .profiles import Profile
-from .sources import KeySource, SourceContext
+from .sources import HttpAnswer, KeySource, SourceContext
 from .sts import AssumeRoleWithWebIdentity
 
 __all__ = ("chain_key_source", "profile_key_source")
@@ -68,6 +71,9 @@ def profile_key_source(profile: Profile) -> KeySource:
     if "role_arn" in settings and "web_identity_token_file" in settings:
         session = settings.get("role_session_name")
         return _web_identity(name, settings["role_arn"], settings["web_identity_token_file"], session)
+    if "role_arn" in settings and "mfa_serial" in settings:
+        problem = f"{name} has mfa_serial: its role needs a code of an MFA device, and this library never asks for one"
+        raise ConfigurationError(profile.named_by or "profile", problem, MFA_REMEDY)
     dynamic = next((setting for setting in _DYNAMIC_SETTINGS if setting in settings), None)
     # A key pair takes precedence over credential_process and console login, but not over a role or SSO.
     static = None if dynamic in _DYNAMIC_SETTINGS[:4] else _static_credentials(profile)
@@ -86,8 +92,11 @@ def profile_key_source(profile: Profile) -> KeySource:
 class _DefaultInstanceRole:
     """The instance role as the last source of the chain.
 
-    Most machines have none, so a failure is reported as `MissingCredentials`, with everything that was searched.
+    Most machines have none, so a failure is reported as `MissingCredentials`, with everything that was searched; except
+    for one that may pass, of a metadata service that has answered.
     """
+
+    outlives_expiry: ClassVar[bool] = True
 
     def __init__(self, profile: str) -> None:
         self._role = InstanceRole()
@@ -98,9 +107,19 @@ class _DefaultInstanceRole:
         return self._role.name
 
     async def fetch(self, context: SourceContext) -> Credentials:
+        has_answered = False
+
+        async def http(*arguments: Any, **options: Any) -> HttpAnswer:
+            nonlocal has_answered
+            response = await context.http(*arguments, **options)
+            has_answered = True
+            return response
+
         try:
-            return await self._role.fetch(context)
+            return await self._role.fetch(msgspec.structs.replace(context, http=http))
         except CredentialsUnavailable as error:
+            if has_answered and error.retryable:
+                raise
             raise _missing(self._profile, str(error)) from None
 
 

@@ -8,32 +8,33 @@ which a server-side request forgery usually cannot send.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import ipaddress
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from typing import ClassVar, TypeVar
 from urllib.parse import urlsplit
-
-from anyio import sleep, to_thread
 
 from ..errors import ClientClosed, ConfigurationError, CredentialsUnavailable, TransportError
 from .credentials import Credentials
+from .outages import ATTEMPTS, failure_words, is_outage, outage, retry_pause
 from .responses import parse_document
 from .sources import HttpAnswer, SourceContext
+from .threads import run_in_thread
 from .token_file import read_token_file
 
 __all__ = ("ContainerRole", "InstanceRole")
 
-_RETRY_PAUSE = 0.1  # seconds
+_T = TypeVar("_T")
 
 # ------------------------------------------------------------------------------------------------------- the container
 
 # ECS serves the relative URI at this fixed address.
 _CONTAINER_HOST = "http://169.254.170.2"
-_CONTAINER_SECONDS = 2.0  # timeout and attempts as in botocore
-_CONTAINER_ATTEMPTS = 3
+_CONTAINER_SECONDS = 2.0  # as in botocore
 _CONTAINER_IPV6 = ipaddress.ip_address("fd00:ec2::23")  # of EKS Pod Identity; unique local, not link-local
 _RELATIVE_URI = "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI"
 _FULL_URI = "AWS_CONTAINER_CREDENTIALS_FULL_URI"
@@ -61,11 +62,8 @@ class ContainerRole:
             raise CredentialsUnavailable(self.name, f"neither {_RELATIVE_URI} nor {_FULL_URI} is set")
         token = await self._token(environ)
         headers = {"Accept": "application/json"} | ({"Authorization": token} if token else {})
-        endpoint = _Endpoint(self.name, context, _CONTAINER_SECONDS, _CONTAINER_ATTEMPTS)
-        response = await endpoint.request("GET", url, headers)
-        if response.status != 200:
-            raise CredentialsUnavailable(self.name, f"the endpoint returned HTTP {response.status}")
-        return parse_document(self.name, response.body, [token])
+        endpoint = _Endpoint(self.name, "the endpoint", context, _CONTAINER_SECONDS)
+        return await endpoint.ask("GET", url, headers, lambda body: parse_document(self.name, body, [token]), [token])
 
     async def _token(self, environ: Mapping[str, str]) -> str:
         """Return the `Authorization` value, or "" if none is configured."""
@@ -74,7 +72,7 @@ class ContainerRole:
         if path := environ.get(_TOKEN_FILE, "").strip():
             variable = _TOKEN_FILE
             read = partial(read_token_file, self.name, Path(path), _MAX_TOKEN_LENGTH)
-            token = await to_thread.run_sync(read, abandon_on_cancel=True)
+            token = await run_in_thread(read)
             if not token.strip():
                 raise CredentialsUnavailable(self.name, f"{path}, which {_TOKEN_FILE} names, is empty")
         if not token.strip():
@@ -123,14 +121,22 @@ _DISABLED = "AWS_EC2_METADATA_DISABLED"
 _TOKEN_PATH = "/latest/api/token"  # noqa: S105 - a path
 _ROLE_PATH = "/latest/meta-data/iam/security-credentials/"
 _TOKEN_TTL = "300"  # noqa: S105 - seconds, of 1 to 21600; for the two requests that follow
+# What the service returns for what it does not have, or does not allow. It adds no code.
+_INSTANCE_REFUSALS = frozenset({400, 401, 403, 404, 405})
 _ROLE_NAME = re.compile(r"[\w+=,.@-]{1,64}", re.ASCII)
 _MAX_ATTEMPTS = 10
 
 
 class InstanceRole:
-    """The role of an EC2 instance, from its metadata service (IMDSv2)."""
+    """The role of an EC2 instance, from its metadata service (IMDSv2).
+
+    The service keeps returning credentials past their end while it cannot renew them. They are used until Bedrock
+    refuses them, as in the AWS SDKs ("static stability").
+    """
 
     name = "the instance role"
+    outlives_expiry: ClassVar[bool] = True
+    """Whether cached credentials are used past their end while the source has no others."""
 
     def __repr__(self) -> str:
         return "InstanceRole()"
@@ -142,37 +148,45 @@ class InstanceRole:
         """
         if context.environ.get(_DISABLED, "").strip().lower() == "true":
             raise CredentialsUnavailable(self.name, f"{_DISABLED}=true disables it")
-        endpoint = _Endpoint(self.name, context, _timeout(context), _attempts(context))
+        attempts = _attempts(context)
+        endpoint = _Endpoint(
+            self.name,
+            "the metadata service",
+            context,
+            _timeout(context),
+            attempts or ATTEMPTS,
+            # Most machines have no such service, so that it is not waited for thrice.
+            unreachable_attempts=attempts or 1,
+            refusals=_INSTANCE_REFUSALS,
+        )
         url = _instance_url(context)
         # Three requests: a session token, the name of the instance's role, and that role's credentials.
-        token = await self._token(endpoint, url)
-        headers = {"x-aws-ec2-metadata-token": token}
-        response = await self._get(endpoint, f"{url}{_ROLE_PATH}", headers)
-        role = response.body[:200].decode("utf-8", "replace").strip()
-        if not _ROLE_NAME.fullmatch(role) or set(role) <= {"."}:  # it becomes part of a path
-            raise CredentialsUnavailable(self.name, "the metadata service returned an invalid role name")
-        document = await self._get(endpoint, f"{url}{_ROLE_PATH}{role}", headers)
-        return parse_document(self.name, document.body, [token])
-
-    async def _token(self, endpoint: _Endpoint, url: str) -> str:
         ttl = {"x-aws-ec2-metadata-token-ttl-seconds": _TOKEN_TTL}
-        response = await endpoint.request("PUT", f"{url}{_TOKEN_PATH}", ttl)
-        token = response.body[: _MAX_TOKEN_LENGTH + 1].decode("latin-1")
+        token = await endpoint.ask("PUT", f"{url}{_TOKEN_PATH}", ttl, self._read_token, what=" instead of a token")
+        headers, roles = {"x-aws-ec2-metadata-token": token}, f"{url}{_ROLE_PATH}"
+        no_role = {404: "the instance has no role"}  # no instance profile is attached
+        role = await endpoint.ask("GET", roles, headers, self._read_role, [token], reasons=no_role)
+        return await endpoint.ask(
+            "GET",
+            f"{roles}{role}",
+            headers,
+            lambda body: parse_document(self.name, body, [token]),
+            [token],
+            reasons=no_role,
+        )
+
+    def _read_token(self, body: bytes) -> str:
         # There is no fallback to IMDSv1, which responds without a token.
-        if response.status != 200:
-            reason = f"the metadata service returned HTTP {response.status} instead of a token"
-            raise CredentialsUnavailable(self.name, reason)
+        token = body[: _MAX_TOKEN_LENGTH + 1].decode("latin-1")
         if not 0 < len(token) <= _MAX_TOKEN_LENGTH or not token.isascii() or not token.isprintable():
             raise CredentialsUnavailable(self.name, "the metadata service returned an invalid token")
         return token
 
-    async def _get(self, endpoint: _Endpoint, url: str, headers: Mapping[str, str]) -> HttpAnswer:
-        response = await endpoint.request("GET", url, headers)
-        if response.status == 404:  # no instance profile is attached
-            raise CredentialsUnavailable(self.name, "the instance has no role")
-        if response.status != 200:
-            raise CredentialsUnavailable(self.name, f"the metadata service returned HTTP {response.status}")
-        return response
+    def _read_role(self, body: bytes) -> str:
+        role = body[:200].decode("utf-8", "replace").strip()
+        if not _ROLE_NAME.fullmatch(role) or set(role) <= {"."}:  # it becomes part of a path
+            raise CredentialsUnavailable(self.name, "the metadata service returned an invalid role name")
+        return role
 
 
 def _instance_url(context: SourceContext) -> str:
@@ -190,16 +204,19 @@ def _instance_url(context: SourceContext) -> str:
 def _timeout(context: SourceContext) -> float:
     name, text = _setting(context, "AWS_METADATA_SERVICE_TIMEOUT", "metadata_service_timeout")
     with contextlib.suppress(ValueError):
-        seconds = float(text or 1)  # one second and one attempt are the SDKs' defaults
+        seconds = float(text or 1)  # one second is the SDKs' default
         if 0 < seconds < float("inf"):
             return seconds
     raise ConfigurationError(name, f"expected a positive number of seconds, got {text!r}")
 
 
-def _attempts(context: SourceContext) -> int:
+def _attempts(context: SourceContext) -> int | None:
+    """Return how often each request is sent at most, if that is set."""
     name, text = _setting(context, "AWS_METADATA_SERVICE_NUM_ATTEMPTS", "metadata_service_num_attempts")
+    if not text:
+        return None
     with contextlib.suppress(ValueError):
-        attempts = int(text or 1)
+        attempts = int(text)
         if 1 <= attempts <= _MAX_ATTEMPTS:
             return attempts
     raise ConfigurationError(name, f"expected an int from 1 to {_MAX_ATTEMPTS}, got {text!r}")
@@ -217,29 +234,77 @@ def _setting(context: SourceContext, variable: str, setting: str) -> tuple[str, 
 
 
 class _Endpoint:
-    """A metadata endpoint; requests are retried if it does not respond or returns a server error."""
+    """A metadata endpoint, called `title` in errors. A request is sent again after any failure that may pass.
 
-    def __init__(self, source: str, context: SourceContext, seconds: float, attempts: int) -> None:
+    `refusals` are the statuses that are final although their response has no code.
+    """
+
+    def __init__(
+        self,
+        source: str,
+        title: str,
+        context: SourceContext,
+        seconds: float,
+        attempts: int = ATTEMPTS,
+        *,
+        unreachable_attempts: int = ATTEMPTS,
+        refusals: frozenset[int] = frozenset(),
+    ) -> None:
         self._source = source
+        self._title = title
         self._context = context
         self._seconds = seconds
         self._attempts = attempts
+        self._unreachable_attempts = unreachable_attempts
+        self._refusals = refusals
 
-    async def request(self, method: str, url: str, headers: Mapping[str, str]) -> HttpAnswer:
-        """Send a request and return the response. Raises `CredentialsUnavailable` if the last attempt gets none."""
-        for attempts_left in reversed(range(self._attempts)):
+    async def ask(
+        self,
+        method: str,
+        url: str,
+        headers: Mapping[str, str],
+        read: Callable[[bytes], _T],
+        secrets: Sequence[str] = (),
+        *,
+        what: str = "",
+        reasons: Mapping[int, str] | None = None,
+    ) -> _T:
+        """Send a request and return what `read` makes of the body. Raises `CredentialsUnavailable`.
+
+        `what` follows the status in the error, and `reasons` are the errors of statuses that have a meaning here.
+        """
+        retries = 0
+        while True:
+            attempts, error = self._attempts, None
             try:
                 response = await self._context.http(method, url, headers=headers, seconds=self._seconds, direct=True)
+                if response.status == 200:
+                    return read(response.body)
+                error = self._failure(response, secrets, what, reasons or {})
             except ClientClosed:
                 raise
-            except TransportError as error:
-                reason = f"the endpoint {urlsplit(url).netloc} could not be reached: {error}"
-            else:
-                if response.status < 500 or not attempts_left:
-                    return response
-            if attempts_left:
-                await sleep(_RETRY_PAUSE)
-        raise CredentialsUnavailable(self._source, reason)
+            except TransportError as failure:
+                attempts = self._unreachable_attempts
+                error = outage(self._source, f"the endpoint {urlsplit(url).netloc} could not be reached: {failure}")
+            except CredentialsUnavailable as failure:
+                error = failure
+            retries += 1
+            if not error.retryable or retries >= attempts:
+                raise error  # outside of `except`, so that nothing is chained
+            await asyncio.sleep(retry_pause(retries - 1))
+
+    def _failure(
+        self, response: HttpAnswer, secrets: Sequence[str], what: str, reasons: Mapping[int, str]
+    ) -> CredentialsUnavailable:
+        """Return the error for a status other than 200."""
+        status = response.status
+        if status in reasons:
+            return CredentialsUnavailable(self._source, reasons[status])
+        code, words = failure_words(response.body, secrets)
+        reason = f"{self._title} returned HTTP {status}{what}" + (f": {words}" if words else "")
+        if status not in self._refusals and is_outage(status, code):
+            return outage(self._source, reason)
+        return CredentialsUnavailable(self._source, reason)
 
 
 def _parse_url(variable: str, url: str, *, allow_query: bool = False) -> tuple[str, str]:

@@ -104,9 +104,9 @@ class Profiles:
         if self._last is None or not self._last.is_slow:
             look()
             return
-        from anyio import to_thread
+        from .threads import run_in_thread
 
-        await to_thread.run_sync(look, abandon_on_cancel=True)
+        await run_in_thread(look)
 
     # ------------------------------------------------------------------------------------------------------- internals
 

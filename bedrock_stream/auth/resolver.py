@@ -21,7 +21,7 @@ from .lookup import environment_key_source, find_key_source, stored_key_source
 from .profiles import Profile, Profiles
 from .refresh import CredentialCache
 from .skew import ServiceClocks
-from .sources import Http, KeySource, Source, SourceContext, call_provider, prepare_threads
+from .sources import Http, KeySource, Source, SourceContext, answer_within, call_provider
 
 __all__ = ("CredentialResolver",)
 
@@ -74,22 +74,30 @@ class CredentialResolver:
             key_source = stored_key_source(get_stored_keys())
         return None if key_source is None else key_source.region
 
-    async def resolve(self, key_source: KeySource, http: Http, region: str) -> Identity:
-        """Return a source's current identity. Raises `CredentialsUnavailable` and the source's own errors."""
+    async def resolve(
+        self, key_source: KeySource, http: Http, region: str, *, host: str = "", limit: float | None = None
+    ) -> Identity:
+        """Return a source's current identity, for requests to a host.
+
+        Raises `CredentialsUnavailable`, also for a source that takes longer than `limit` seconds, and the source's own
+        errors.
+        """
         self._log_once(key_source, region)
         source = key_source.source
         if isinstance(source, Credentials | ApiKey):
             return source
         if key_source.scheme == "bearer":
-            return ApiKey(check_api_key(await call_provider(source, key_source.name)))
-        source, cache = self._cache_for(key_source)
-        return await cache.get(lambda: self._fetch(source, key_source.name, http, region))
+            question = call_provider(source, key_source.name)
+            return ApiKey(check_api_key(await answer_within(limit, key_source.name, question)))
+        return await self._cached(key_source, http, region, host, limit)
 
-    async def invalidate(self, key_source: KeySource, refused: Identity) -> None:
-        """Drop cached credentials that the service has refused, and read the profile files again."""
-        await self._profiles.reread(os.environ)
+    async def invalidate(
+        self, key_source: KeySource, refused: Identity, *, host: str = "", limit: float | None = None
+    ) -> None:
+        """Use credentials that a host has refused no longer for this host, and read the profile files again."""
+        await answer_within(limit, key_source.name, self._profiles.reread(os.environ))
         if isinstance(refused, Credentials) and key_source.key in self._caches:
-            self._caches[key_source.key][1].invalidate(refused)
+            self._caches[key_source.key][1].invalidate(refused, host)
 
     def close(self) -> None:
         """Cancel fetches on the running loop."""
@@ -115,7 +123,27 @@ class CredentialResolver:
             from . import chain  # noqa: F401
         elif isinstance(self._key_source.source, Credentials | ApiKey):
             return
-        prepare_threads()
+        from . import threads  # noqa: F401
+
+    async def _cached(
+        self,
+        key_source: KeySource,
+        http: Http,
+        region: str,
+        host: str,
+        limit: float | None,
+        *,
+        leaves_fetch: bool = True,
+    ) -> Credentials:
+        """Return the credentials of a source that has a cache. See `CredentialCache.get`."""
+        source, cache = self._cache_for(key_source)
+        return await cache.get(
+            lambda: self._fetch(source, key_source.name, http, region, limit),
+            host=host,
+            skew=self.clocks.skew(host),
+            limit=limit,
+            leaves_fetch=leaves_fetch,
+        )
 
     def _cache_for(self, key_source: KeySource) -> tuple[Any, CredentialCache]:
         # Entries are in order of use: each use moves one to the end, and the first is evicted.
@@ -124,21 +152,26 @@ class CredentialResolver:
             while len(self._caches) >= _MAX_CACHES:
                 del self._caches[next(iter(self._caches))]
             is_source = isinstance(key_source.source, Source)
-            cache = CredentialCache(key_source.name, self.clocks.corrected_now, cache_unexpiring=is_source)
+            cache = CredentialCache(
+                key_source.name,
+                self.clocks.local_now,
+                cache_unexpiring=is_source,
+                outlives_expiry=getattr(key_source.source, "outlives_expiry", False) is True,
+            )
             entry = (key_source.source, cache)
         self._caches[key_source.key] = entry
         return entry
 
-    async def _fetch(self, source: Any, name: str, http: Http, region: str) -> Credentials:
+    async def _fetch(self, source: Any, name: str, http: Http, region: str, limit: float | None) -> Credentials:
         if isinstance(source, Source):
-            source = partial(source.fetch, self._context(http, region))
+            source = partial(source.fetch, self._context(http, region, limit))
         result = await call_provider(source, name)
         if not isinstance(result, Credentials):
             problem = f"expected the provider to return Credentials, got {type(result).__name__}"
             raise ConfigurationError("credentials", problem)
         return result
 
-    def _context(self, http: Http, region: str) -> SourceContext:
+    def _context(self, http: Http, region: str, limit: float | None) -> SourceContext:
         return SourceContext(
             http=http,
             environ=os.environ,
@@ -146,10 +179,10 @@ class CredentialResolver:
             region=region,
             now=self.clocks.now,
             learn=self.clocks.learn,
-            default=lambda: self._default_credentials(http, region),
+            default=lambda: self._default_credentials(http, region, limit),
         )
 
-    async def _default_credentials(self, http: Http, region: str) -> Credentials:
+    async def _default_credentials(self, http: Http, region: str, limit: float | None) -> Credentials:
         """Fetch IAM credentials as if the client had none: a role without a `source` is assumed with these."""
         stored = stored_key_source(get_stored_keys())
         if stored is not None and stored.scheme == "bearer":
@@ -159,9 +192,11 @@ class CredentialResolver:
             from .chain import chain_key_source
 
             key_source = chain_key_source(os.environ, self.profile)
-        identity = await self.resolve(key_source, http, region)
-        assert isinstance(identity, Credentials)  # noqa: S101 - bearer sources are excluded above
-        return identity
+        self._log_once(key_source, region)
+        if isinstance(key_source.source, Credentials):
+            return key_source.source
+        # If the caller is given up, so is this fetch: the next caller must not join one that hangs.
+        return await self._cached(key_source, http, region, "", limit, leaves_fetch=False)
 
     def _log_once(self, key_source: KeySource, region: str) -> None:
         if key_source.name not in self._logged:

@@ -23,6 +23,7 @@ ERROR_CODE = re.compile(r"[A-Za-z0-9.]{1,64}")
 REQUEST_ID = re.compile(r"[A-Za-z0-9-]{1,64}")
 
 _MAX_MESSAGE_LENGTH = 500
+_SHORTEST_SECRET = 4  # characters; a shorter one, which only tests have, is part of ordinary words
 
 
 class _Document(msgspec.Struct):
@@ -45,7 +46,9 @@ def parse_document(source: str, body: bytes, secrets: Iterable[str] = ()) -> Cre
         with contextlib.suppress(ValueError, RecursionError):  # not chained: the decoder's error could show the body
             document = msgspec.json.decode(body, type=_Document)
     if document is None:
-        raise CredentialsUnavailable(source, "the response is not a JSON document with credentials")
+        error = CredentialsUnavailable(source, "the response is not a JSON document with credentials")
+        error.retryable = True  # such as a proxy's page; a service asked again may return a document
+        raise error
     # IMDS reports a failure with status 200 and another `Code`; container endpoints leave `Code` out.
     if document.Code not in (None, "", "Success"):
         hidden = (*secrets, document.SecretAccessKey or "", document.Token or "")
@@ -73,10 +76,11 @@ def make_credentials(
     raise CredentialsUnavailable(source, reason)
 
 
-def redact(text: str, secrets: Iterable[str]) -> str:
-    """Return the beginning of a text without these secrets, whether raw or URL-encoded."""
+def redact(text: str, secrets: Iterable[str], length: int | None = _MAX_MESSAGE_LENGTH) -> str:
+    """Return the beginning of a text, or all of it, without these secrets, whether raw or URL-encoded."""
     for secret in secrets:
+        if len(secret) < _SHORTEST_SECRET:
+            continue
         for form in (secret, quote_plus(secret), quote(secret, safe="")):
-            if form:
-                text = text.replace(form, "...")
-    return text[:_MAX_MESSAGE_LENGTH]
+            text = text.replace(form, "...")
+    return text[:length]

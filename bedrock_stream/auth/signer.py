@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from ..errors import BedrockStreamError, ServiceError, SignatureExpired
 from ..request.http import Request
-from .credentials import ApiKey, Authorization, Identity
+from .credentials import ApiKey, Authorization, Credentials, Identity
 from .resolver import CredentialResolver
 from .sigv4 import sign
 from .skew import describe_refusal, read_refusal
@@ -26,9 +26,23 @@ _STALE_CREDENTIALS = frozenset(
 
 
 class Signer:
-    """Signs the attempts of one call to one endpoint. `call` is the source of the call's own credentials, if any."""
+    """Signs the attempts of one call to one endpoint. `call` is the source of the call's own credentials, if any.
 
-    __slots__ = ("_call", "_host", "_http", "_recovered", "_region", "_resolver", "_signed_at", "_used")
+    `prepare` gets the credentials, which may take long; `authorize` signs with them just before a request is sent.
+    """
+
+    __slots__ = (
+        "_call",
+        "_ends",
+        "_host",
+        "_http",
+        "_limit",
+        "_recovered",
+        "_region",
+        "_resolver",
+        "_signed_at",
+        "_used",
+    )
 
     def __init__(self, resolver: CredentialResolver, call: KeySource | None, region: str) -> None:
         self._resolver = resolver
@@ -36,21 +50,38 @@ class Signer:
         self._region = region
         self._host = ""
         self._http: Http | None = None
+        self._limit: float | None = None
         self._used: tuple[KeySource, Identity] | None = None
+        self._ends: datetime | None = None  # of the credentials, if that was ahead when they were prepared
         self._signed_at: datetime | None = None
         self._recovered: set[str] = set()
 
-    async def authorize(self, request: Request, http: Http) -> Authorization:
-        """Return the headers that authorize a request. Raises `MissingCredentials` and the source's own errors."""
+    async def prepare(self, request: Request, http: Http, limit: float | None) -> None:
+        """Get the credentials for a request within `limit` seconds.
+
+        Raises `MissingCredentials`, `CredentialsUnavailable` and the source's own errors.
+        """
         resolver = self._resolver
+        self._host, self._http, self._limit = urlsplit(request.url).netloc, http, limit
         key_source = resolver.key_source(self._call)
-        identity = await resolver.resolve(key_source, http, self._region)
-        self._used, self._http = (key_source, identity), http
+        identity = await resolver.resolve(key_source, http, self._region, host=self._host, limit=limit)
+        self._used = key_source, identity
+        ends = identity.expires_at if isinstance(identity, Credentials) else None
+        self._ends = None if ends is None or ends <= resolver.clocks.now(self._host) else ends
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether the credentials have not expired since they were prepared."""
+        return self._ends is None or self._ends > self._resolver.clocks.now(self._host)
+
+    def authorize(self, request: Request) -> Authorization:
+        """Return the headers that authorize a request with the credentials that were prepared."""
+        assert self._used is not None  # noqa: S101 - set by `prepare`
+        identity = self._used[1]
         if isinstance(identity, ApiKey):
             # With an API key there is no date, no security token and no content hash, so clocks do not matter.
             return Authorization({"Authorization": f"Bearer {identity.token}"})
-        self._host = urlsplit(request.url).netloc
-        self._signed_at = now = resolver.clocks.now(self._host)
+        self._signed_at = now = self._resolver.clocks.now(self._host)
         return Authorization(
             sign(
                 request.method,
@@ -86,11 +117,12 @@ class Signer:
         return False
 
     async def _has_new_credentials(self) -> bool:
-        assert self._used is not None and self._http is not None  # noqa: S101, PT018 - set by `authorize`
+        assert self._used is not None and self._http is not None  # noqa: S101, PT018 - set by `prepare`
         key_source, refused = self._used
-        await self._resolver.invalidate(key_source, refused)
+        resolver, host, limit = self._resolver, self._host, self._limit
         try:
-            key_source = self._resolver.key_source(self._call)
-            return await self._resolver.resolve(key_source, self._http, self._region) != refused
+            await resolver.invalidate(key_source, refused, host=host, limit=limit)
+            key_source = resolver.key_source(self._call)
+            return await resolver.resolve(key_source, self._http, self._region, host=host, limit=limit) != refused
         except BedrockStreamError:
             return False  # the service's refusal is the more useful error

@@ -6,7 +6,7 @@ every later signature. A request can also be refused although the clock is right
 it again helps there too.
 
 Pure: the local clock is passed in. Thread-safe without a lock: each offset is a single dict value that is replaced as
-a whole, and the last refusal wins.
+a whole, and the last refusal wins. What one host reports changes the time for no other host.
 """
 
 from __future__ import annotations
@@ -89,20 +89,19 @@ class ServiceClocks:
     `base` is the local clock; it returns timezone-aware datetimes.
     """
 
-    __slots__ = ("_base", "_latest", "_offsets")
+    __slots__ = ("_base", "_offsets")
 
     def __init__(self, base: Callable[[], datetime]) -> None:
         self._base = base
         self._offsets: dict[str, timedelta] = {}  # by lower-case host; a host that agrees with the local clock has none
-        self._latest = _ZERO
 
     def now(self, host: str) -> datetime:
         """Return the time at this host, timezone-aware."""
         return self._base() + self.skew(host)
 
-    def corrected_now(self) -> datetime:
-        """Return the time by the offset learned last, timezone-aware, for uses without a host such as expiry."""
-        return self._base() + self._latest
+    def local_now(self) -> datetime:
+        """Return the local time, timezone-aware, which no host corrects."""
+        return self._base()
 
     def skew(self, host: str) -> timedelta:
         """Return how far the local clock is behind this host's; negative if ahead, zero until a date is refused."""
@@ -128,9 +127,8 @@ class ServiceClocks:
 
     def _set(self, host: str, offset: timedelta) -> None:
         if abs(offset) > _TOLERANCE:
-            self._latest = self._offsets[host.lower()] = offset
+            self._offsets[host.lower()] = offset
         else:
-            self._latest = _ZERO
             self._offsets.pop(host.lower(), None)
 
 

@@ -7,11 +7,11 @@ A source keeps no state: it fetches each time it is called, and `auth.refresh` c
 
 from __future__ import annotations
 
+import asyncio
 import inspect
-from collections.abc import Awaitable, Callable, Hashable, Mapping
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Coroutine, Hashable, Mapping
 from datetime import datetime
-from typing import Any, Protocol, TypeAlias, runtime_checkable
+from typing import Any, Protocol, TypeAlias, TypeVar, runtime_checkable
 
 import msgspec
 
@@ -27,9 +27,13 @@ __all__ = (
     "Provider",
     "Source",
     "SourceContext",
+    "answer_within",
     "call_provider",
-    "prepare_threads",
+    "forget_outcome",
+    "time_limit_reached",
 )
+
+_T = TypeVar("_T")
 
 
 class HttpAnswer(Masked, frozen=True):
@@ -114,29 +118,51 @@ class KeySource(msgspec.Struct, frozen=True):
         return f"KeySource({self.scheme}, {self.name})"
 
 
-def prepare_threads() -> None:
-    """Import what anyio would import on its first call into a thread, which would block the event loop meanwhile."""
-    from importlib import import_module
-
-    from anyio import to_thread  # noqa: F401
-
-    with suppress(ImportError):  # a private module of anyio: without it, only the first call is slower
-        import_module("anyio._backends._asyncio")
-
-
 async def call_provider(source: Callable[[], Any], name: str) -> Any:
     """Call a source and return its result. A plain function runs in a thread, which a cancelled call abandons.
 
     Raises `CredentialsUnavailable` for any foreign exception; `name` says in the error what was called.
     """
-    from anyio import to_thread
+    from .threads import run_in_thread  # static keys need no threads
 
     asynchronous = inspect.iscoroutinefunction(source) or inspect.iscoroutinefunction(type(source).__call__)
     try:
-        result = source() if asynchronous else await to_thread.run_sync(source, abandon_on_cancel=True)
+        result = source() if asynchronous else await run_in_thread(source)
         return await result if inspect.isawaitable(result) else result
     except BedrockStreamError:
         raise
     except Exception as error:
         # The text of a foreign exception may contain secrets, so only its type is reported.
         raise CredentialsUnavailable(name, f"it raised {type(error).__name__}") from error
+
+
+async def answer_within(limit: float | None, name: str, question: Coroutine[Any, Any, _T]) -> _T:
+    """Await a question to a source for so many seconds, None for any time; then leave it, even if it goes on.
+
+    Raises `CredentialsUnavailable`, which names the source.
+    """
+    if limit is None:
+        return await question
+    task = asyncio.get_running_loop().create_task(question)
+    try:
+        await asyncio.wait([task], timeout=limit)
+    finally:
+        if not task.done():
+            task.cancel()
+            task.add_done_callback(forget_outcome)
+    if not task.done():
+        raise time_limit_reached(name, limit)
+    return task.result()
+
+
+def time_limit_reached(name: str, limit: float) -> CredentialsUnavailable:
+    """Return the error for a source that did not answer within `Timeouts.credentials`."""
+    error = CredentialsUnavailable(name, f"no credentials within {limit:g} s (Timeouts.credentials)")
+    error.retryable = True
+    return error
+
+
+def forget_outcome(task: asyncio.Task[Any]) -> None:
+    """Take the error of a task that was left, so that asyncio does not log it."""
+    if not task.cancelled():
+        task.exception()

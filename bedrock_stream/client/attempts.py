@@ -20,7 +20,7 @@ from ..request.call import Call
 from ..request.output_schema import note_refusal
 from ..request.refusal_words import explain_profile, explain_refusal
 from ..transport.opening import Opening
-from ..transport.slots import LaneTicket
+from ..transport.slots import Hold, LaneTicket
 from ..types.response import Response
 from .checks import check, request_id_of
 from .retry import Retries
@@ -117,10 +117,10 @@ class Attempts:
                 async with opening:
                     for _ in call.request.body.steps():
                         await asyncio.sleep(0)  # a large body must not delay the other streams
-                    hold = await transport.hold(self._ticket, call.timeouts.pool)
+                    hold = await self._hold(transport, call, signer)
                     try:
                         # Signed last, with the slot held: a request that waited for minutes is still valid.
-                        authorized = await signer.authorize(call.request, transport.ask)
+                        authorized = signer.authorize(call.request)
                         sending()
                         response = await transport.send(call.request, authorized, hold, connect=call.timeouts.connect)
                     except BaseException:
@@ -248,6 +248,22 @@ class Attempts:
             signer = self._signer = Signer(self._state.resolver, call.destination.key_source, call.region)
             self._retries.sending()
         return call, signer
+
+    async def _hold(self, transport: Transport, call: Call, signer: Signer) -> Hold:
+        """Wait for the credentials, and then for a slot: a source that hangs must not hold one.
+
+        If the credentials have expired while it waited for the slot, the slot is released and they are fetched again.
+        """
+        while True:
+            await signer.prepare(call.request, transport.ask, call.timeouts.credentials)
+            hold = await transport.hold(self._ticket, call.timeouts.pool)
+            try:
+                if signer.is_ready:
+                    return hold
+            except BaseException:  # of the caller's clock
+                hold.release()
+                raise
+            hold.release()
 
     def _lane_ticket(self, transport: Transport) -> LaneTicket | None:
         if not self._state.settings.adaptive:

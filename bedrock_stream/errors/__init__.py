@@ -103,7 +103,7 @@ class UnsupportedOperation(ConfigurationError):
 
 
 class CredentialsUnavailable(BedrockStreamError):
-    """A credential provider failed: it was unreachable, returned an error, or returned an invalid response."""
+    """A credential provider failed: it was unreachable or too slow, or returned an error or an invalid response."""
 
     def __init__(self, source: str, reason: str) -> None:
         super().__init__(_sentence(source, reason))

@@ -48,6 +48,9 @@ if TYPE_CHECKING:
     from .script import unscripted as unscripted
     from .script import wrong_content_type as wrong_content_type
     from .service.asgi import visit as visit
+    from .service.credential_service import CredentialFault as CredentialFault
+    from .service.credential_service import CredentialService as CredentialService
+    from .service.credential_service import Foreign as Foreign
     from .service.received import ReceivedRequest as ReceivedRequest
     from .service.server import ACCESS_KEY_ID as ACCESS_KEY_ID
     from .service.server import API_KEY as API_KEY
@@ -95,6 +98,7 @@ _MODULES = {
         "wrong_content_type",
     ),
     "service.asgi": ("visit",),
+    "service.credential_service": ("CredentialFault", "CredentialService", "Foreign"),
     "service.received": ("ReceivedRequest",),
     "service.server": ("ACCESS_KEY_ID", "API_KEY", "CREDENTIALS", "Emulator", "REGION", "SECRET_ACCESS_KEY"),
     "service.verification": ("Keys",),

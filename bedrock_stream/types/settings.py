@@ -91,6 +91,9 @@ class Timeouts(msgspec.Struct, frozen=True, kw_only=True):
     Raises `ConfigurationError` for a limit that is not a positive number.
     """
 
+    credentials: float | None = 60
+    """Wait for credentials from their source, before a connection slot is taken. A source that takes longer raises
+    `CredentialsUnavailable`, and the next call asks it anew."""
     connect: float | None = 10
     """Name lookup, TCP and TLS handshakes together."""
     pool: float | None = 60

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import io
 import json
 import logging
 import os
@@ -347,6 +348,75 @@ async def test_names_and_paths_in_a_failure_are_shown(harness: ContextHarness, f
         CredentialsUnavailable, match=r"ConfigParseError: Unable to parse config file: .*config$"
     ) as caught:
         await BotocoreSession(profile="half").fetch(harness.context)
+    assert "hunter2" not in render_error(caught.value)
+
+
+@every_session
+@pytest.mark.parametrize("source_profile", ["base", "middle"])
+async def test_nobody_is_asked_for_the_code_of_an_mfa_device(
+    harness: ContextHarness,
+    files: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    make_source: MakeSource,
+    source_profile: str,
+) -> None:
+    """Also if it is not the profile itself that needs one, but a profile whose role it uses."""
+    asked: list[str] = []
+    monkeypatch.setattr("getpass.getpass", asked.append)
+    monkeypatch.setattr("sys.stdin", io.StringIO("123456\n"))
+    role, mfa = "role_arn = arn:aws:iam::123456789012:role/r\n", "mfa_serial = arn:aws:iam::123456789012:mfa/me\n"
+    top = "" if source_profile == "middle" else mfa
+    write(
+        files / "config",
+        f"[profile top]\n{role}{top}source_profile = {source_profile}\n"
+        f"[profile middle]\n{role}{mfa}source_profile = base\n",
+    )
+    with_keys(files, profile="base")
+    async with Sts().running() as sts:
+        monkeypatch.setenv("AWS_ENDPOINT_URL_STS", sts.url)
+        for _ in range(2):
+            with pytest.raises(
+                CredentialsUnavailable, match=r"code of an MFA device \(mfa_serial\), .*; use a profile"
+            ):
+                await make_source("top").fetch(harness.context)
+        assert not sts.requests
+    assert not asked
+
+
+async def test_a_prompter_of_the_caller_is_called(
+    harness: ContextHarness, files: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(
+        files / "config",
+        "[profile role]\nregion = us-east-1\nrole_arn = arn:aws:iam::123456789012:role/r\nsource_profile = base\n"
+        "mfa_serial = arn:aws:iam::123456789012:mfa/me\n",
+    )
+    with_keys(files, profile="base")
+    session = botocore.session.Session(profile="role")
+    provider = session.get_component("credential_provider").get_provider("assume-role")
+    provider._prompter = lambda _prompt: "123456"
+    async with Sts(keys=Credentials(BASE.access_key_id, BASE.secret_access_key)).running() as sts:
+        monkeypatch.setenv("AWS_ENDPOINT_URL_STS", sts.url)
+        assert (await BotocoreSession(session).fetch(harness.context)).access_key_id == KEY
+        assert [request.form["TokenCode"] for request in sts.requests] == ["123456"]
+
+
+@every_session
+@pytest.mark.parametrize(
+    ("command", "reason"),
+    [
+        ("no-such-program --secret hunter2", "FileNotFoundError: 'no-such-program': No such file or directory"),
+        ("{files}/gone/tool hunter2", "FileNotFoundError: '{files}/gone/tool': No such file or directory"),
+        ("{files}/config hunter2", "PermissionError: '{files}/config': Permission denied"),
+    ],
+)
+async def test_a_process_that_cannot_be_started_is_named(
+    harness: ContextHarness, files: Path, make_source: MakeSource, command: str, reason: str
+) -> None:
+    write(files / "config", f"[profile tool]\ncredential_process = {command.format(files=files)}\n")
+    with pytest.raises(CredentialsUnavailable) as caught:
+        await make_source("tool").fetch(harness.context)
+    assert caught.value.reason == reason.format(files=files)
     assert "hunter2" not in render_error(caught.value)
 
 

@@ -17,9 +17,11 @@ from bedrock_stream.errors import ClientClosed, CredentialsUnavailable
 class Scene:
     """A cache, its clock, and a source that waits for a gate."""
 
-    def __init__(self, *, cache_unexpiring: bool = True) -> None:
+    def __init__(self, *, cache_unexpiring: bool = True, outlives_expiry: bool = False) -> None:
         self.now = datetime(2030, 1, 1, tzinfo=UTC)
-        self.cache = CredentialCache("the source", lambda: self.now, cache_unexpiring=cache_unexpiring)
+        self.cache = CredentialCache(
+            "the source", lambda: self.now, cache_unexpiring=cache_unexpiring, outlives_expiry=outlives_expiry
+        )
         self.fetches = 0
         self.gate = asyncio.Event()
         self.gate.set()
@@ -102,7 +104,7 @@ async def test_cached_credentials_are_used_while_a_refresh_fails(
     ]
 
 
-async def test_expired_credentials_are_never_used() -> None:
+async def test_cached_credentials_are_not_used_past_their_end() -> None:
     scene = Scene()
     await scene.get()
     scene.now += timedelta(minutes=60)
@@ -110,9 +112,95 @@ async def test_expired_credentials_are_never_used() -> None:
     for _ in range(2):
         with pytest.raises(CredentialsUnavailable, match="no response"):
             await scene.get()
-    scene.failure, scene.minutes = None, -1
-    with pytest.raises(CredentialsUnavailable, match="its credentials expired at 2030-01-01 00:59:00 UTC"):
-        await scene.get()
+    scene.failure = None
+    assert await scene.get() == "KEY4"
+
+
+async def test_just_fetched_credentials_are_used_whatever_the_clock_says(caplog: pytest.LogCaptureFixture) -> None:
+    scene = Scene()
+    scene.minutes = -1
+    assert [await scene.get() for _ in range(3)] == ["KEY1"] * 3
+    (warning,) = caplog.messages
+    assert warning.startswith("the credentials of the source expired at 2029-12-31 23:59:00 UTC by the local clock")
+    scene.now += timedelta(seconds=61)
+    assert await scene.get() == "KEY2"
+
+
+async def test_a_source_that_outlives_an_expiry_is_asked_in_the_background() -> None:
+    scene = Scene(outlives_expiry=True)
+    await scene.get()
+    scene.now += timedelta(minutes=90)
+    scene.failure = CredentialsUnavailable("the source", "no response")
+    assert [await scene.get() for _ in range(3)] == ["KEY1"] * 3
+    await scene.finish_fetches()
+    assert [await scene.get() for _ in range(3)] == ["KEY1"] * 3
+    assert scene.fetches == 2  # not again within the minute
+    scene.now += timedelta(seconds=61)
+    scene.failure = None
+    assert await scene.get() == "KEY1"
+    await scene.finish_fetches()
+    assert await scene.get() == "KEY3"
+
+
+async def test_a_wrong_clock_of_one_host_ends_the_credentials_of_no_other() -> None:
+    scene = Scene()
+    await scene.get()
+    for _ in range(3):
+        assert (await scene.cache.get(scene.fetch, host="wrong", skew=timedelta(days=2))).access_key_id == "KEY1"
+    scene.now += timedelta(minutes=2)
+    scene.failure = CredentialsUnavailable("the source", "no response")
+    with pytest.raises(CredentialsUnavailable):
+        await scene.cache.get(scene.fetch, host="wrong", skew=timedelta(days=2))
+    assert await scene.get() == "KEY1"
+
+
+async def test_a_refusal_of_one_host_ends_the_credentials_of_no_other() -> None:
+    scene = Scene()
+    old = await scene.cache.get(scene.fetch, host="right")
+    scene.cache.invalidate(old, "wrong")
+    scene.failure = CredentialsUnavailable("the source", "no response")
+    for _ in range(2):
+        with pytest.raises(CredentialsUnavailable):
+            await scene.cache.get(scene.fetch, host="wrong")
+    assert await scene.cache.get(scene.fetch, host="right") is old
+    scene.failure = None
+    assert (await scene.cache.get(scene.fetch, host="wrong")).access_key_id == "KEY4"
+    assert (await scene.cache.get(scene.fetch, host="right")).access_key_id == "KEY4"
+
+
+async def test_a_fetch_that_hangs_is_left_behind_at_the_limit_of_each_waiter() -> None:
+    scene = Scene()
+    scene.gate.clear()
+    patient = asyncio.create_task(scene.cache.get(scene.fetch, limit=30))
+    results = await asyncio.gather(
+        *(scene.cache.get(scene.fetch, limit=0.05) for _ in range(3)), return_exceptions=True
+    )
+    for error in results:
+        assert isinstance(error, CredentialsUnavailable)
+        assert error.retryable
+        assert str(error) == "the source: no credentials within 0.05 s (Timeouts.credentials)"
+    assert scene.fetches == 1
+    anew = asyncio.create_task(scene.cache.get(scene.fetch, limit=30))
+    while scene.fetches < 2:
+        await asyncio.sleep(0)
+    scene.gate.set()
+    assert [keys.access_key_id for keys in await asyncio.gather(patient, anew)] == ["KEY1", "KEY2"]
+    assert await scene.get() == "KEY2"
+    assert not scene.cache._running
+
+
+async def test_a_background_refresh_that_hangs_is_not_joined() -> None:
+    scene = Scene()
+    await scene.get()
+    scene.now += timedelta(minutes=46)
+    scene.gate.clear()
+    assert (await scene.cache.get(scene.fetch, limit=0.01)).access_key_id == "KEY1"
+    (hanging,) = scene.cache._fetch_tasks.values()
+    await asyncio.wait([hanging], timeout=0.02)
+    scene.gate.set()
+    scene.now += timedelta(minutes=6)
+    assert (await scene.cache.get(scene.fetch, limit=0.01)).access_key_id == "KEY3"
+    assert hanging.cancelled()
 
 
 async def test_a_source_of_short_lived_credentials_is_not_called_for_every_request() -> None:

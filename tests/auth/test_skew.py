@@ -253,14 +253,13 @@ def test_the_offset_is_removed_when_the_local_clock_is_corrected() -> None:
     assert clocks.skew(HOST) == seconds(0)
 
 
-def test_the_time_without_a_host_uses_the_offset_learned_last() -> None:
+def test_no_host_changes_the_local_time() -> None:
     clocks = ServiceClocks(Clock())
-    assert clocks.corrected_now() == NOON
-    clocks.learn("a.example", date(NOON + seconds(600)), "")
-    clocks.learn("b.example", date(NOON + seconds(-900)), "")
-    assert clocks.corrected_now() == NOON + seconds(-900)
-    clocks.learn("b.example", date(NOON), "")
-    assert clocks.corrected_now() == NOON
+    assert clocks.local_now() == NOON
+    assert clocks.learn("a.example", date(NOON + seconds(600)), "")
+    assert clocks.learn("b.example", date(NOON + seconds(-900)), "")
+    assert clocks.local_now() == NOON
+    assert [clocks.skew(f"{name}.example") for name in "abc"] == [seconds(600), seconds(-900), seconds(0)]
 
 
 def test_the_corrected_time_advances_with_the_local_clock() -> None:

@@ -7,15 +7,24 @@ The request may contain secrets, and a response may repeat them: they are redact
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import Mapping
 from datetime import datetime
 from urllib.parse import urlsplit
 
-from ...errors import ClientClosed, CredentialsUnavailable, ServiceError, TransportError, service_error
+from ...errors import (
+    ClientClosed,
+    CredentialsUnavailable,
+    ServiceError,
+    SignatureExpired,
+    TransportError,
+    service_error,
+)
 from ...request.endpoints import host_header
 from ...types.settings import Masked
 from ..credentials import Credentials
+from ..outages import ATTEMPTS, failure_words, is_outage, outage, retry_pause
 from ..responses import ERROR_CODE, MAX_RESPONSE_BYTES, REQUEST_ID, make_credentials, redact
 from ..sigv4 import sign
 from ..sources import HttpAnswer, SourceContext
@@ -54,8 +63,32 @@ class Exchange(Masked, frozen=True, kw_only=True):
     def __repr__(self) -> str:
         return f"Exchange({self.source})"  # the body contains secrets
 
-    async def send(self, context: SourceContext, credentials: Credentials | None) -> HttpAnswer:
-        """Send the request, signed if there are credentials. Raises `CredentialsUnavailable`."""
+    async def fetch(self, context: SourceContext, credentials: Credentials | None) -> Credentials:
+        """Return the credentials that STS returns for the request, which is signed if there are `credentials`.
+
+        A response that tells of a passing failure is followed by another request. So is a refused date if the clock of
+        STS could be learned from it.
+        Raises `CredentialsUnavailable`, `ServiceError`.
+        """
+        retries, has_learned = 0, credentials is None
+        while True:
+            response = await self._send(context, credentials)
+            try:
+                return self.parse(response)
+            except (CredentialsUnavailable, ServiceError) as failure:
+                error = failure
+            if isinstance(error, SignatureExpired) and not has_learned:
+                has_learned = True
+                message = error.message.removeprefix(self.prefix)
+                if context.learn(self.host, response.headers.get("Date"), message):
+                    continue
+            retries += 1
+            if not error.retryable or retries >= ATTEMPTS:
+                raise error  # outside of `except`, so that nothing is chained
+            await asyncio.sleep(retry_pause(retries - 1))
+
+    async def _send(self, context: SourceContext, credentials: Credentials | None) -> HttpAnswer:
+        """Send the request and return the response. Raises `CredentialsUnavailable`, `ClientClosed`."""
         headers = {**_HEADERS, **dict(host_header(self.url))}
         if credentials is not None:
             headers |= sign(
@@ -73,9 +106,8 @@ class Exchange(Masked, frozen=True, kw_only=True):
         except ClientClosed:
             raise
         except TransportError as error:
-            unreachable = CredentialsUnavailable(self.source, f"{self.host} could not be reached: {error}")
-        unreachable.retryable = True
-        raise unreachable  # outside the except block, so that nothing is chained
+            unreachable = outage(self.source, f"{self.host} could not be reached: {error}")
+        raise unreachable  # outside of `except`, so that nothing is chained
 
     def parse(self, response: HttpAnswer) -> Credentials:
         """Return the credentials in a response. Raises `CredentialsUnavailable`, `ServiceError`."""
@@ -110,6 +142,7 @@ class Exchange(Masked, frozen=True, kw_only=True):
         # The class depends on the original message, so it is chosen before the message is redacted and prefixed.
         cls = type(service_error(code, message, response.status))
         error = cls(redact(code, self.secrets), self.prefix + redact(message, self.secrets), response.status)
+        error.retryable = error.retryable or is_outage(response.status, code)
         request_id = texts.get("ErrorResponse/RequestId") or response.headers.get("x-amzn-RequestId") or ""
         if REQUEST_ID.fullmatch(request_id):
             error.request_id = redact(request_id, self.secrets)
@@ -117,4 +150,7 @@ class Exchange(Masked, frozen=True, kw_only=True):
 
     def _unusable(self, response: HttpAnswer, reason: str) -> CredentialsUnavailable:
         reason = f"{self.host} returned HTTP {response.status} with an unusable body: {reason}"
-        return CredentialsUnavailable(self.source, reason)
+        if response.status != 200:  # one with status 200 may hold credentials
+            words = failure_words(response.body, self.secrets)[1]
+            reason += f": {words}" if words else ""
+        return outage(self.source, reason)

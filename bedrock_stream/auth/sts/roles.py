@@ -15,14 +15,13 @@ from pathlib import Path
 from typing import Any, ClassVar, TypeAlias
 from urllib.parse import urlencode
 
-from anyio import to_thread
-
-from ...errors import ConfigurationError, CredentialsUnavailable, SignatureExpired
+from ...errors import ConfigurationError, CredentialsUnavailable
 from ...request.endpoints import STS, resolve_endpoint
 from ...types.checks import is_integer
 from ...types.settings import DEFAULT_REGION, check_region
 from ..credentials import Credentials
 from ..sources import Provider, Source, SourceContext, call_provider
+from ..threads import run_in_thread
 from ..token_file import read_token_file
 from .exchange import Exchange
 
@@ -140,15 +139,7 @@ class AssumeRole(_Role):
         # The secret key is not sent; a custom endpoint's error could still quote it.
         secrets = (credentials.secret_access_key, credentials.session_token or "", self._external_id or "")
         exchange = self._exchange(context, form, secrets)
-        response = await exchange.send(context, credentials)
-        try:
-            return exchange.parse(response)
-        except SignatureExpired as error:
-            # STS checks the signature's date as Bedrock does; sign once more if its clock could be learned.
-            message = error.message.removeprefix(exchange.prefix)
-            if not context.learn(exchange.host, response.headers.get("Date"), message):
-                raise
-        return exchange.parse(await exchange.send(context, credentials))
+        return await exchange.fetch(context, credentials)
 
     async def _base_credentials(self, context: SourceContext) -> Credentials:
         source = self._source
@@ -201,13 +192,13 @@ class AssumeRoleWithWebIdentity(_Role):
         token = await self._read_token()
         exchange = self._exchange(context, {"WebIdentityToken": token}, [token])
         # The token authenticates the request: AWS defines this operation as unsigned.
-        return exchange.parse(await exchange.send(context, None))
+        return await exchange.fetch(context, None)
 
     async def _read_token(self) -> str:
         token = self._token
         if self._token_file is not None:
             read = partial(read_token_file, self.name, self._token_file, _MAX_TOKEN_LENGTH)
-            token = await to_thread.run_sync(read, abandon_on_cancel=True)
+            token = await run_in_thread(read)
         elif callable(token):
             token = await call_provider(token, self.name)
         if not isinstance(token, str):

@@ -1,6 +1,6 @@
 """A local Bedrock Runtime: authenticates and routes a request, then plays the steps of its answer, scripted or not.
 
-Operations are looked up in a table; this is the only module that listens on a socket.
+Operations are looked up in a table. The only other module that listens on a socket is `credential_service`.
 """
 
 from __future__ import annotations
