@@ -118,24 +118,31 @@ async def test_a_handshake_that_does_not_finish_is_connect_timeout() -> None:
         await server.deserted()
 
 
-async def test_a_request_is_signed_once_its_slot_is_held() -> None:
-    fetches = 0
+async def test_a_request_is_signed_once_its_slot_is_held_with_credentials_from_before() -> None:
+    fetches, signatures = 0, 0
 
     async def provider() -> Credentials:
         nonlocal fetches
         fetches += 1
         return KEYS
 
-    async with connected(silence, credentials=provider, max_connections=1) as (server, client):
+    def clock() -> dt.datetime:
+        nonlocal signatures
+        signatures += 1
+        return dt.datetime.now(dt.UTC)
+
+    async with connected(silence, credentials=provider, clock=clock, max_connections=1) as (server, client):
         first = asyncio.create_task(client.stream("model", "Hi").open())
         await server.arrived(1)
+        fetched, signed = fetches, signatures
         second = asyncio.create_task(client.stream("model", "Hi").open())
-        for _ in range(10):
+        while not client.stats().waiting:
             await asyncio.sleep(0)
-        assert fetches == 1
+        assert (fetches, signatures) == (fetched + 1, signed + 1)  # the clock of the cache, which keeps no such keys
+        before = signatures
         first.cancel()
         await server.arrived(2)
-        assert fetches == 2
+        assert (fetches, signatures) == (fetched + 1, before + 1)
         second.cancel()
         await asyncio.gather(first, second, return_exceptions=True)
 
