@@ -164,7 +164,7 @@ class Retries:
         return wait
 
     def _judge(self, error: BedrockStreamError) -> None:
-        if not self._breakers or isinstance(error, CredentialsUnavailable):  # which tells of the source alone
+        if not self._breakers:
             return
         if _is_worth_another_target(error):
             self._breakers[self.index].failed(self._clock())
