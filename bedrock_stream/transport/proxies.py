@@ -23,6 +23,7 @@ __all__ = ("Proxy", "find_proxy", "read_proxy")
 
 _PORTS = {"http": 80, "https": 443}
 _HOST = re.compile(r"[\w.-]+|\[[\w.:%]+\]")
+_AUTHORITY = re.compile(r"(\[[^\[\]]*\]|[^\[\]:]*)(:\d*)?")
 _FORM = "use http://[user:password@]host:port"
 
 
@@ -83,6 +84,8 @@ def read_proxy(value: str, source: str) -> Proxy:
     try:
         parts = urlsplit(url)
         host, port = parts.hostname, parts.port
+        if not _AUTHORITY.fullmatch(parts.netloc.rpartition("@")[2]):  # what follows a bracket is lost in `hostname`
+            host = None
     except ValueError:
         host = port = None
     # An @ after the host comes from a password with an unencoded / or #, which ends the host part of the URL.

@@ -40,7 +40,7 @@ class Route(msgspec.Struct, frozen=True):
         return f" through {self.proxy}" if self.proxy else ""
 
     def refusal(self, status: int, reason: str) -> str:
-        reason = f" {reason[:200].strip()}" if reason.strip() else ""
+        reason = f" {_printable(reason)[:200].strip()}" if reason.strip() else ""
         remedy = "; use http://user:password@host:port with the right login, percent-encoded" if status == 407 else ""
         return f"{self.proxy} refused with {status}{reason}{remedy}"
 
@@ -68,7 +68,12 @@ class Route(msgspec.Struct, frozen=True):
             reason = error.strerror or error.os_error or type(error.os_error).__name__
             return f"no response{self.through}: cannot connect to {error.host}:{error.port}: {reason}"
         text = f"{error.status}, {error.message}" if isinstance(error, aiohttp.ClientResponseError) else str(error)
-        return f"no response{self.through}: {text or type(error).__name__}"
+        return f"no response{self.through}: {_printable(text) or type(error).__name__}"
+
+
+def _printable(text: str) -> str:
+    """Return a text in which aiohttp has kept bytes that are not UTF-8, without them."""
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
 def origin_of(url: str) -> str:

@@ -577,6 +577,12 @@ async def test_a_proxy_that_is_busy_is_asked_again(status: bytes) -> None:
     assert f"refused with {status.decode().strip()}" in str(error)
 
 
+async def test_a_proxys_reason_in_any_bytes_can_be_printed() -> None:
+    error, _ = await connects(b"403 Verb\xf6ten \xff")
+    assert "refused with 403 Verb" in str(error)
+    str(error).encode()
+
+
 @pytest.mark.parametrize("status", [b"400 Bad Request", b"404 Not Found", b"407 Who", b"429 Slow", b"501 No"])
 async def test_a_proxy_that_refuses_is_asked_once(status: bytes) -> None:
     error, times = await connects(status)

@@ -1,5 +1,6 @@
 # The invariant: any status, headers and body of an HTTP error become a ServiceError with that status, whose code and
 # message are str, which can be printed and pickled, and says whether to retry. The same input has the same outcome.
+# The same body with HTTP 200 is a ServiceError or none.
 """Run by hand: `python -m tests.fuzz.fuzz_http_errors --seconds 120 [--seed N]`."""
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from random import Random
 from typing import Any
 
 from bedrock_stream.client import checks
+from bedrock_stream.dialects.payloads import document_failure
 from bedrock_stream.errors import ServiceError
 from tests.fuzz.fuzzing import command, mutated, mutated_json
 
@@ -30,6 +32,17 @@ MESSAGES = (
     "Input is too long for requested model.",
     "Signature expired: 20250130T203827Z is now earlier than 20250130T204131Z (20250130T204631Z - 5 min.)",
     "",
+)
+# Bodies of gateways.
+FOREIGN = (
+    {"error": {"message": "m", "type": "rate_limit_error", "code": "429"}},
+    {"type": "error", "error": {"type": "overloaded_error", "message": "m"}},
+    {"detail": [{"loc": ["body", 0], "msg": "m", "type": "t"}]},
+    {"errors": [{"title": "t", "detail": "d"}], "success": False},
+    {"fault": {"faultstring": "f", "detail": {"errorcode": "a.b"}}},
+    {"errorMessage": "m", "errorType": "t"},
+    {"Output": {"__type": "a#UnknownOperationException"}, "Version": "1.0"},
+    {"status": "failed", "error": None},
 )
 STATUSES = (400, 401, 403, 404, 408, 418, 424, 429, 451, 499, 500, 502, 503, 504, 529, 599)
 PAGES = (b"", b"<html><body><h1>502 Bad Gateway</h1></body></html>", b"null", b"[]", b'"text"', b"7", b"\xff\xfe{}")
@@ -59,6 +72,9 @@ def check(refusal: Refusal, body: bytes) -> ServiceError:
     assert not error.mid_stream
     assert type(error.code) is type(error.message) is str
     assert type(error.retryable) is bool
+    assert not str(error).rstrip().endswith(f"HTTP {refusal.status}):")
+    with_200 = document_failure(body)
+    assert with_200 is None or with_200.status >= 400
     again = read(refusal, body)
     unpickled = pickle.loads(pickle.dumps(error))  # noqa: S301  # made above
     shown = {(type(one), str(one), repr(one), one.code, one.message) for one in (error, again, unpickled)}
@@ -77,6 +93,8 @@ def an_input(random: Random) -> tuple[Refusal, bytes]:
         facts[random.choice(["code", "__type"])] = random.choice(CODES)
     if random.random() < 0.3:
         facts |= {"originalStatusCode": 424, "originalMessage": "m", "resourceName": "r"}
+    if random.random() < 0.4:
+        facts = random.choice(FOREIGN)
     body = json.dumps(facts).encode()
     chance = random.random()
     if chance < 0.1:

@@ -138,6 +138,7 @@ def test_proxies_are_parsed_in_their_common_spellings(value: str, url: str) -> N
         "http://user:secret@proxy:port", "http://user:secret@proxy:99999", "http://user:secret#@proxy:3128",
         "http://user:12/secret@proxy:3128", "http://user:12?secret@proxy:3128", "http://[::1", "http://pro xy:1",
         "http://user:secret@pro\nxy:1", "http://us%3Aer:secret@proxy:1", "://proxy", "http://user:secret\u2100@proxy",
+        "http://user:secret@[::1]proxy:1", "http://proxy[::1]:1",
     ],
 )  # fmt: skip
 def test_an_invalid_proxy_is_refused_without_its_password(value: str) -> None:
