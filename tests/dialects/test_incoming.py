@@ -174,7 +174,6 @@ WIDE = b'{"a":[' + b"{}," * (1 << 20) + b"{}]}"
 @pytest.mark.parametrize(
     ("reader", "frame"),
     [
-        (Converse().reader(), frames.raw_event("newEvent", WIDE)),
         (Converse().reader(), frames.raw_event("contentBlockDelta", WIDE)),
         (Raw().reader(), raw_chunk(WIDE)),
         (OpenAI().reader(), raw_chunk(WIDE)),
@@ -194,6 +193,12 @@ def test_a_payload_that_costs_far_more_memory_than_its_size_is_refused(reader: R
     assert isinstance(failure, InvalidFrame)
     assert "more than 10 times its size in memory" in str(failure)
     assert peak < 10 * len(data)
+
+
+def test_an_unknown_event_that_costs_far_more_memory_than_its_size_is_not_decoded() -> None:
+    events, failure = Incoming(Converse().reader()).receive(encode_frame(frames.raw_event("newEvent", WIDE)))
+    assert failure is None
+    assert events == [UnknownEvent("newEvent", WIDE)]
 
 
 def test_a_wide_exception_frame_is_still_an_error() -> None:

@@ -41,7 +41,7 @@ _UNREAD = msgspec.Raw()
 
 class _Chunk(msgspec.Struct, gc=False, forbid_unknown_fields=True):
     choices: tuple[_Choice]
-    id: msgspec.Raw = _UNREAD
+    id: str | None = None
     object: msgspec.Raw = _UNREAD
     created: msgspec.Raw = _UNREAD
     model: msgspec.Raw = _UNREAD
