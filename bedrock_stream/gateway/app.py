@@ -11,6 +11,8 @@ from contextlib import asynccontextmanager
 from time import time
 from typing import Any
 
+from anyio import CapacityLimiter
+from anyio.to_thread import run_sync
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
@@ -21,6 +23,7 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from ..client.client import Client
+from ..client.stream import Stream
 from ..errors import ConfigurationError
 from ..integrations.protocols.openai import OpenAIChunks
 from ..request.models import describe
@@ -28,12 +31,14 @@ from ..request.output_schema import TOOL_NAME
 from .errors import RequestError, error_response
 from .fitting import Caching, PromptCache
 from .guard import ApiKeys, Guard
-from .requests import build_call, model_ids, parse_request, request_error
+from .requests import ChatCall, build_call, model_ids, parse_request, request_error
 from .responses import ChunksResponse, CompletionResponse
+from .schema import ChatRequest
 
 __all__ = ("create_gateway",)
 
 _MAX_BODY = 32 * 1024 * 1024  # more than Bedrock accepts
+_LARGE_BODY = 64 * 1024  # bytes; a smaller one is planned within some milliseconds
 
 
 def create_gateway(
@@ -100,6 +105,7 @@ class _Gateway:
         self._max_body = max_body
         self._caching = caching
         self._created = int(time())
+        self._planning: CapacityLimiter | None = None
 
     @asynccontextmanager
     async def lifespan(self, app: Starlette) -> AsyncIterator[None]:
@@ -116,16 +122,13 @@ class _Gateway:
 
     async def create_completion(self, request: Request) -> Response:
         """Handle `POST /v1/chat/completions`."""
-        body = parse_request(await self._read_body(request))
-        model = self._model_id(body.model)
-        client = self._client
-        if client is None:
-            raise RequestError(503, "The gateway has not started: its ASGI server did not run the lifespan.")
-        try:
-            call = build_call(body, model, client.facts(model), self._caching)
-            stream = client.stream(call.model, call.messages, **call.options)
-        except ConfigurationError as error:
-            raise request_error(error) from None
+        raw = await self._read_body(request)
+        if len(raw) < _LARGE_BODY:
+            body, call, stream = self._plan(raw)
+        else:
+            # In a thread, which takes turns with the event loop; one at a time, since they all wait for the same lock.
+            self._planning = self._planning or CapacityLimiter(1)
+            body, call, stream = await run_sync(self._plan, raw, limiter=self._planning)
         # Models without native structured output return it as the input of this tool.
         tool = TOOL_NAME if "output_schema" in call.options else None
         if not body.stream:
@@ -133,6 +136,21 @@ class _Gateway:
         usage = bool(body.stream_options and body.stream_options.include_usage)
         writer = OpenAIChunks(body.model, include_usage=usage, answer_tool=tool)
         return ChunksResponse(stream, writer, body.model, call.notes, heartbeat=self._heartbeat)
+
+    def _plan(self, raw: bytes) -> tuple[ChatRequest, ChatCall, Stream]:
+        """Read a request body and plan its call. Nothing is sent."""
+        client = self._client
+        try:
+            body = parse_request(raw)
+            model = self._model_id(body.model)
+            if client is None:
+                raise RequestError(503, "The gateway has not started: its ASGI server did not run the lifespan.")
+            call = build_call(body, model, client.facts(model), self._caching)
+            return body, call, client.stream(call.model, call.messages, **call.options)
+        except ConfigurationError as error:
+            raise request_error(error) from None
+        except RecursionError:
+            raise RequestError(400, "The request body is nested too deeply.", code="invalid_json") from None
 
     async def list_models(self, request: Request) -> Response:
         """Handle `GET /v1/models`."""

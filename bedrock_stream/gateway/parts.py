@@ -28,6 +28,7 @@ _A = TypeVar("_A", bound=Attachment)
 
 # RFC 2397: data:[<media type>][;<parameter>=<value>]*;base64,<data>
 _DATA_URL = re.compile(r"data:(?P<type>[\w.+-]+/[\w.+-]+)?(;[\w.+-]+=[^;,]*)*;base64,", re.ASCII)
+_MAX_URL_HEAD = 1000  # characters
 _DOCUMENT_FORMATS = {
     "plain": "txt",
     "markdown": "md",
@@ -127,7 +128,7 @@ def _attachment(kind: Callable[..., _A], path: str, **fields: Any) -> _A:
 
 def _data_url(url: str, path: str) -> tuple[str, bytes]:
     """Return the media type and the data of a `data:` URL."""
-    head = _DATA_URL.match(url)
+    head = _DATA_URL.match(url, 0, _MAX_URL_HEAD)
     if head is None:
         raise RequestError(400, f"{path}: expected data:...;base64,...; URLs are not fetched", param=path)
     return head["type"] or "", read_base64(url[head.end() :], path)

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
 from ..errors import ConfigurationError
 from ..integrations.http_errors import NOT_CONFIGURED
+from ..types.checks import check_cost
 from ..types.messages import Block, CachePoint, Message, Reasoning, Text, ToolCall, ToolResult
 from ..types.model_facts import ModelFacts
 from ..types.tools import Tool
@@ -22,6 +23,7 @@ from .fitting import Caching, Fitting
 from .parts import add_cache_point, read_base64, read_content
 from .schema import (
     AssistantMessage,
+    ChatMessage,
     ChatRequest,
     DeveloperMessage,
     FunctionChoice,
@@ -83,24 +85,33 @@ _MEMBERS = {
     "output_schema": "response_format",
 }
 
+_LARGE = 1024 * 1024  # bytes
+# Messages and their parts. More could not be planned in a reasonable time, and no model has a context for them.
+_MAX_PARTS = 100_000
+
+
+class _Conversation(msgspec.Struct):
+    messages: msgspec.Raw = msgspec.Raw()
+
+
 _decode = msgspec.json.Decoder(ChatRequest).decode
+_decode_conversation = msgspec.json.Decoder(_Conversation).decode
+_decode_message = msgspec.json.Decoder(ChatMessage).decode
+
+_Decoded = TypeVar("_Decoded")
 
 
 def parse_request(body: bytes) -> ChatRequest:
     """Parse a request body and reject the members and values that the gateway does not support."""
-    try:
-        request = _decode(body)
-    except msgspec.ValidationError as error:
-        # msgspec reports the path as "... - at `$.messages[0].role`"; OpenAI's `param` has no "$".
-        message, _, path = str(error).partition(" - at ")
-        raise RequestError(400, message, param=path.strip("`").removeprefix("$").lstrip(".") or None) from None
-    except (ValueError, RecursionError):
-        raise RequestError(400, "The request body is not valid JSON.", code="invalid_json") from None
+    _check_cost(body)
+    request = _parse(_decode, body)
+    if len(request.messages) > _MAX_PARTS:
+        raise _too_many()
     for name, has_no_effect in _UNSUPPORTED.items():
         value = getattr(request, name)
         if value is not None and not has_no_effect(value):
             raise RequestError(
-                400, f"{name}: {value!r} is not supported; omit it", param=name, code="unsupported_value"
+                400, f"{name}: {repr(value)[:100]} is not supported; omit it", param=name, code="unsupported_value"
             )
     # Bedrock's structured output needs a schema.
     if isinstance(request.response_format, JsonObject):
@@ -108,6 +119,35 @@ def parse_request(body: bytes) -> ChatRequest:
             400, "response_format: json_object is not supported; use json_schema", param="response_format"
         )
     return request
+
+
+def _check_cost(body: bytes) -> None:
+    """Check the body without the conversation, which is decoded to structs, so its cost is bounded."""
+    if len(body) < _LARGE:
+        return
+    messages = _parse(_decode_conversation, body).messages
+    try:
+        check_cost(body.replace(messages, b"[]", 1) if messages else body)
+    except ValueError as error:
+        raise RequestError(413, f"The request body is too complex: {error}.", code="request_too_large") from None
+
+
+def _parse(decode: Callable[[bytes | msgspec.Raw], _Decoded], document: bytes | msgspec.Raw, at: str = "") -> _Decoded:
+    """Decode JSON to structs. Raises `RequestError` with the path of the invalid member; `at` is the document's own."""
+    try:
+        return decode(document)
+    except msgspec.ValidationError as error:
+        # msgspec reports the path as "... - at `$.messages[0].role`"; OpenAI's `param` has no "$".
+        message, _, path = str(error).partition(" - at ")
+        param = (at + path.strip("`").removeprefix("$")).lstrip(".")
+        raise RequestError(400, message, param=param or None) from None
+    except (ValueError, RecursionError):
+        raise RequestError(400, "The request body is not valid JSON.", code="invalid_json") from None
+
+
+def _too_many() -> RequestError:
+    message = f"messages: expected at most {_MAX_PARTS} messages and content parts"
+    return RequestError(413, message, code="request_too_large", param="messages")
 
 
 def build_call(request: ChatRequest, model: str, facts: ModelFacts, caching: Caching) -> ChatCall:
@@ -211,18 +251,35 @@ def _conversation(request: ChatRequest) -> tuple[tuple[Message, ...], list[Text 
     """Return the messages, and separately the system texts, which OpenAI allows at any position."""
     messages: list[Message] = []
     system: list[Text | CachePoint] = []
-    for index, message in enumerate(request.messages):
+    results: list[Block] = []  # of the tool messages since the last other one
+    parts = 0
+    for index, raw in enumerate(request.messages):
         path = f"messages[{index}]"
-        match message:
-            case SystemMessage() | DeveloperMessage():
-                system += _system_items(message, path)
-            case UserMessage():
-                messages.append(Message("user", read_content(message.content, path, message.cache_control)))
-            case AssistantMessage():
-                messages.append(Message("assistant", _assistant_blocks(message, path)))
-            case ToolMessage():
-                _add_result(messages, _result_blocks(message, path))
+        message = _parse(_decode_message, raw, path)
+        parts += _count_parts(message)
+        if parts > _MAX_PARTS:
+            raise _too_many()
+        if isinstance(message, ToolMessage):
+            results += _result_blocks(message, path)
+            continue
+        if isinstance(message, SystemMessage | DeveloperMessage):
+            system += _system_items(message, path)
+            continue
+        _add_results(messages, results)
+        if isinstance(message, UserMessage):
+            messages.append(Message("user", read_content(message.content, path, message.cache_control)))
+        else:
+            messages.append(Message("assistant", _assistant_blocks(message, path)))
+    _add_results(messages, results)
     return tuple(messages), system
+
+
+def _count_parts(message: ChatMessage) -> int:
+    """Return how many blocks a message becomes at most."""
+    count = len(message.content) if isinstance(message.content, list) else 1
+    if isinstance(message, AssistantMessage):
+        count += len(message.tool_calls or ()) + len(message.reasoning_details or ())
+    return count
 
 
 def _system_items(message: SystemMessage | DeveloperMessage, path: str) -> Iterator[Text | CachePoint]:
@@ -238,18 +295,14 @@ def _result_blocks(message: ToolMessage, path: str) -> list[Block]:
     return [ToolResult(message.tool_call_id, content or [Text(_NO_OUTPUT)]), *points[-1:]]
 
 
-def _add_result(messages: list[Message], result: list[Block]) -> None:
-    """Append a tool result. OpenAI has one message per result; Bedrock wants all results of a turn in one message."""
-    last = messages[-1] if messages else None
-    if (
-        last is not None
-        and last.role == "user"
-        and last.content
-        and all(isinstance(block, ToolResult | CachePoint) for block in last.content)
-    ):
-        messages[-1] = Message("user", [*last.content, *result])
-    else:
-        messages.append(Message("user", result))
+def _add_results(messages: list[Message], results: list[Block]) -> None:
+    """Append the collected tool results and clear the list.
+
+    OpenAI has one message per result; Bedrock wants all results of a turn in one message.
+    """
+    if results:
+        messages.append(Message("user", results))
+        results.clear()
 
 
 def _assistant_blocks(message: AssistantMessage, path: str) -> list[Block]:
@@ -272,7 +325,9 @@ def _assistant_blocks(message: AssistantMessage, path: str) -> list[Block]:
 def _arguments(text: str, path: str) -> dict[str, Any]:
     """Parse a call's arguments, which are JSON in a string; blank text is a call without arguments."""
     try:
-        value = msgspec.json.decode(text) if text.strip() else {}
+        document = text.encode()
+        check_cost(document)
+        value = msgspec.json.decode(document) if text.strip() else {}
     except (ValueError, RecursionError):
         value = None
     if not isinstance(value, dict):

@@ -13,6 +13,7 @@ import msgspec
 __all__ = (
     "AssistantMessage",
     "CacheControl",
+    "ChatMessage",
     "ChatRequest",
     "Content",
     "DeveloperMessage",
@@ -124,6 +125,9 @@ class ToolMessage(_Message, frozen=True, tag="tool"):
     content: Content
 
 
+ChatMessage: TypeAlias = SystemMessage | DeveloperMessage | UserMessage | AssistantMessage | ToolMessage
+
+
 class FunctionSpec(msgspec.Struct, frozen=True):
     name: str
     description: str | None = None
@@ -176,7 +180,8 @@ class ChatRequest(msgspec.Struct, frozen=True, kw_only=True):
     """The body of `POST /v1/chat/completions`."""
 
     model: str
-    messages: list[SystemMessage | DeveloperMessage | UserMessage | AssistantMessage | ToolMessage]
+    # Each is decoded on its own, as a `ChatMessage`: a conversation may have very many.
+    messages: list[msgspec.Raw]
     stream: bool | None = None
     stream_options: StreamOptions | None = None
     # Deprecated by OpenAI in favor of the next one; clients send either.

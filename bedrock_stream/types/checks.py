@@ -25,12 +25,12 @@ def is_instance(value: Any, kinds: type | tuple[type, ...]) -> bool:
 _LARGE = 1024 * 1024
 
 
-def check_cost(document: bytes) -> None:
-    """Check that a JSON document does not need far more memory than its own size. Raises `ValueError`.
+def check_cost(document: bytes, times: int = 10) -> None:
+    """Check that a JSON document does not need more than `times` its own size in memory. Raises `ValueError`.
 
     A document below 1 MiB costs little, whatever is in it.
     """
     if len(document) >= _LARGE:
         from .json_cost import check_cost_of_large  # rarely needed, so it is not loaded with a client
 
-        check_cost_of_large(document)
+        check_cost_of_large(document, times)

@@ -6,11 +6,9 @@ Brackets cost the most: `[],` has 3 bytes and becomes 64. The figures are those 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 
-__all__ = ("MAX_COST", "check_cost_of_large")
-
-MAX_COST = 10
-"""The most that a document may cost, in multiples of its size."""
+__all__ = ("check_cost_of_large",)
 
 _POINTER = 9  # in a list, which grows by an eighth more than it needs
 _LIST, _ITEMS = 56, 24  # an empty list, and what it needs for its first items
@@ -20,20 +18,42 @@ _STRING, _NUMBER = 56, 32
 
 # Without backtracking (possessive), since a document may consist of one string.
 _STRINGS = re.compile(rb'"(?:[^"\\]++|\\.)*+"', re.DOTALL)
+_OUTSIDE_STRINGS = re.compile(rb'[^"]*+(?:"(?:[^"\\]++|\\.)*+"[^"]*+)*+', re.DOTALL)
 _NUMBERS = re.compile(rb"[\d.eE+-]{3,}+")
+_SLICE = 128 * 1024  # bytes; other threads run between two slices
 
 
-def check_cost_of_large(document: bytes) -> None:
-    """Check that a JSON document does not need far more memory than its own size. Raises `ValueError`."""
-    limit = (MAX_COST - 1) * len(document)  # the rest is for the content of strings
+def check_cost_of_large(document: bytes, times: int) -> None:
+    """Check that a JSON document does not need more than `times` its own size in memory. Raises `ValueError`."""
+    limit = (times - 1) * len(document)  # the rest is for the content of strings
     # Nearly all documents of this size are a few long strings. Brackets inside strings are counted too.
     commas, lists, dicts = (document.count(mark) for mark in (b",", b"[", b"{"))
     if commas * (_POINTER + _MORE_KEYS) + lists * (_LIST + _ITEMS) + dicts * _DICT <= limit:
         return
-    outline = _STRINGS.sub(b'""', document).translate(None, b" \t\r\n")
-    cost, numbers = _cost(outline)
-    if cost + numbers * _NUMBER > limit and cost + _NUMBERS.subn(b"", outline)[1] * _NUMBER > limit:
-        raise ValueError(f"it would need more than {MAX_COST} times its size in memory")
+    total = 0
+    for part in _slices(document):
+        outline = _STRINGS.sub(b'""', part).translate(None, b" \t\r\n")
+        cost, numbers = _cost(outline)
+        if cost + numbers * _NUMBER > (times - 1) * len(part):
+            numbers = _NUMBERS.subn(b"", outline)[1]
+        total += cost + numbers * _NUMBER
+        if total > limit:
+            raise ValueError(f"it would need more than {times} times its size in memory")
+
+
+def _slices(document: bytes) -> Iterator[bytes]:
+    """Yield the parts of a document, cut between its strings. An unfinished string is left out."""
+    start, size = 0, _SLICE
+    while start < len(document):
+        part = document[start : start + size]
+        end = _OUTSIDE_STRINGS.match(part).end()  # type: ignore[union-attr]  # it matches everywhere
+        if end:
+            yield part[:end]
+            start, size = start + end, _SLICE
+        elif start + size < len(document):
+            size *= 2  # a string that is longer than a slice
+        else:
+            return
 
 
 def _cost(outline: bytes) -> tuple[int, int]:

@@ -52,7 +52,8 @@ def _content(body: dict[str, Any], last: list[dict[str, Any]], prompt: str, mode
     if forced := _forced_tools(tools, choice, prompt):
         return [_call(tool, prompt) for tool in forced]
     if results:
-        return [text(" ".join(_describe_result(result, body["messages"]) for result in results))]
+        names = _call_names(body["messages"])
+        return [text(" ".join(_describe_result(result, names) for result in results))]
     if matching := _matching_tools(tools, prompt):
         names = " and ".join(tool["name"] for tool in matching)
         return [text(f"I will use {names} for that."), *(_call(tool, prompt) for tool in matching)]
@@ -132,9 +133,18 @@ def _keywords(text: str) -> set[str]:
     return set(_WORD.findall(text.lower().replace("_", " "))) - _STOP_WORDS
 
 
-def _describe_result(result: dict[str, Any], messages: list[dict[str, Any]]) -> str:
-    calls = (block["toolUse"] for message in messages for block in message["content"] if "toolUse" in block)
-    name = next((call["name"] for call in calls if call["toolUseId"] == result["toolUseId"]), "the tool")
+def _call_names(messages: list[dict[str, Any]]) -> dict[str, str]:
+    """Return the names of the tools that were called, by the ids of the calls."""
+    names: dict[str, str] = {}
+    for message in messages:
+        for block in message["content"]:
+            if "toolUse" in block:
+                names.setdefault(block["toolUse"]["toolUseId"], block["toolUse"]["name"])
+    return names
+
+
+def _describe_result(result: dict[str, Any], names: dict[str, str]) -> str:
+    name = names.get(result["toolUseId"], "the tool")
     output = ", ".join(map(_result_text, result["content"])) or "nothing"
     return f"{name} failed: {output}." if result.get("status") == "error" else f"{name} says: {output}."
 

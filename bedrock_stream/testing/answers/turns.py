@@ -31,10 +31,11 @@ def unpaired(messages: list[dict[str, Any]]) -> Iterator[tuple[str, int, list[st
         if message.get("role") == "system":
             continue
         results = list(_ids(message, "toolResult"))
-        if missing := [call for call in pending if call not in results]:
+        given, expected = set(results), set(pending)
+        if missing := [call for call in pending if call not in given]:
             yield "missing", position, missing
         if len(results) > len(pending):
-            yield "unexpected", position, [call for call in results if call not in pending] or results
+            yield "unexpected", position, [call for call in results if call not in expected] or results
         pending = list(_ids(message, "toolUse"))
     if pending:
         yield "missing", len(messages), pending

@@ -35,7 +35,7 @@ from .loopback import check_origin
 from .operations import Operation, find_operation
 from .received import ReceivedRequest
 from .refusal import ERROR_TYPE_SUFFIX, Refusal, invalid
-from .validation import parse_body
+from .validation import MAX_BODY_COST, parse_body
 from .verification import Guard, Identity, IncomingRequest, Keys
 
 __all__ = ("ACCESS_KEY_ID", "API_KEY", "CREDENTIALS", "REGION", "SECRET_ACCESS_KEY", "Emulator")
@@ -266,7 +266,7 @@ class Emulator:
     ) -> ReceivedRequest:
         parsed = None
         with suppress(ValueError, RecursionError):
-            check_cost(request.body)
+            check_cost(request.body, MAX_BODY_COST)
             parsed = msgspec.json.decode(request.body)
         received = ReceivedRequest(
             method=request.method,

@@ -16,7 +16,10 @@ from .families import maker_of
 from .refusal import Refusal, constraint, extraneous, invalid, malformed
 from .refusals import check_model
 
-__all__ = ("check_converse", "parse_body")
+__all__ = ("MAX_BODY_COST", "check_converse", "parse_body")
+
+MAX_BODY_COST = 20
+"""The most memory that a parsed body may need, in multiples of its size; many short messages need about 14 times."""
 
 _TOP_LEVEL = frozenset(
     {
@@ -45,7 +48,7 @@ _ASSISTANT_FIRST = frozenset({"anthropic", "qwen", "zai", "moonshot", "moonshota
 def parse_body(body: bytes) -> dict[str, Any]:
     """Parse a body that must be a JSON object. Raises `Refusal`."""
     try:
-        check_cost(body)
+        check_cost(body, MAX_BODY_COST)
     except ValueError as error:
         raise malformed(f"The request body cannot be read: {error}.") from None
     try:

@@ -274,6 +274,19 @@ MARKDOWN = {
     ),
     "> a\n> b": "<blockquote><p>a\nb</p></blockquote>",
     "---": "<hr>",
+    " * * * ": "<hr>",
+    "**": "<p>**</p>",
+    "- - a": "<ul><li><ul><li><span>a</span></li></ul></li></ul>",
+    "# C ## #": "<h1>C ##</h1>",
+    "#": "<p>#</p>",
+    "~~~~ py\nx\n~~~\n~~~~\ny": (
+        '<pre tabindex="0" role="group" aria-label="Code, py"><code>x\n~~~</code></pre><p>y</p>'
+    ),
+    "``a`b``": "<p><code>a`b</code></p>",
+    "|a|b|\n|-|-|\n|1|": (
+        '<div tabindex="0" role="group" aria-label="Table"><table><thead><tr><th>a</th><th>b</th></tr></thead>'
+        "<tbody><tr><td>1</td><td></td></tr></tbody></table></div>"
+    ),
     "```\n<i>\n\n# x": "<i>\n\n# x",
     "[a](data:text/html,x) [b](/x)": "<p>[a](data:text/html,x) [b](/x)</p>",
     "[c](HTTPS://e.org/)": '<p><a href="HTTPS://e.org/">c</a></p>',
@@ -306,6 +319,37 @@ async def test_the_markdown_renderer(page: Page) -> None:
             assert expected.replace("<", "&lt;").replace(">", "&gt;") in rendered
         else:
             assert rendered == expected
+
+
+# Each is repeated to 50,000 characters: with time that grows with the square, or a stack with the depth, drawing fails.
+UNITS = (
+    "- ", "* ", "_ ", "-", "***", "#", "# #", "`", "` `` ", "`a ", "~", "**", "**a ", "__a ", "*a ", "_a ", "*_", "[",
+    "[a](", "[a](<x", "http://", "\\", "> ", ">", "1. ", "- a\n", "- a\n\n\n", "#\n", "a\n\n", "|", "|-", "| |",
+    "```\n", " ", "\n", "\u2028 ", "<b>",
+)  # fmt: skip
+STARTS = ("", "# ", "~~~ ", "|a|\n")
+
+
+async def test_any_markdown_is_rendered_in_time_that_grows_with_its_length(page: Page) -> None:
+    failures = await page.evaluate(
+        """async ([starts, units]) => {
+            const { Markdown } = await import("/page/markdown.js");
+            const failures = [];
+            for (const start of starts) for (const unit of units) for (const end of ["x", "`"]) {
+                const markdown = new Markdown(document.createElement("div"));
+                markdown.source = start + unit.repeat(50_000 / unit.length) + end;
+                try { markdown.draw(); } catch (error) { failures.push(`${start}${unit}: ${error}`); }
+            }
+            const table = new Markdown(document.createElement("div"));
+            table.source = "|" + "a|".repeat(5000) + "\\n|" + "-|".repeat(5000) + "\\n" + "|x|\\n".repeat(5000);
+            table.draw();
+            const count = table.element.querySelectorAll("th, td").length;
+            if (count !== 10_000) failures.push(`a table of ${count} cells`);
+            return failures;
+        }""",
+        [STARTS, UNITS],
+    )
+    assert failures == []
 
 
 async def test_an_error_is_shown_with_its_remedy(page: Page, emulator: Emulator) -> None:

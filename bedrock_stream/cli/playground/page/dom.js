@@ -2,11 +2,12 @@
 
 export const byId = (id) => document.getElementById(id);
 
-/** Create an element with a class and children. A string child becomes a text node. */
+/** Create an element with a class and children, which may be in lists. A string child becomes a text node. */
 export function make(tag, className = "", ...children) {
   const element = document.createElement(tag);
   if (className) element.className = className;
-  element.append(...children);
+  // One by one, since the number of arguments of a call is limited.
+  for (const child of children.flat()) element.append(child);
   return element;
 }
 
