@@ -52,8 +52,8 @@ def _content(body: dict[str, Any], last: list[dict[str, Any]], prompt: str, mode
     if forced := _forced_tools(tools, choice, prompt):
         return [_call(tool, prompt) for tool in forced]
     if results:
-        names = _call_names(body["messages"])
-        return [text(" ".join(_describe_result(result, names) for result in results))]
+        called = _call_names(body["messages"])
+        return [text(" ".join(_describe_result(result, called) for result in results))]
     if matching := _matching_tools(tools, prompt):
         names = " and ".join(tool["name"] for tool in matching)
         return [text(f"I will use {names} for that."), *(_call(tool, prompt) for tool in matching)]
