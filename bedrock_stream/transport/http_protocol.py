@@ -301,7 +301,7 @@ class ResponseProtocol(asyncio.Protocol):
     def _count_silent(self, data: bytes) -> None:
         """Limit what llhttp would collect without an end: a head, the extension of a chunk, trailers."""
         if not self.final:
-            self._start = self._start or data[:100]
+            self._start = (self._start + data)[:100]
         self._silent += len(data)
         if self._silent > 2 * _HEAD:
             self._damaged(MalformedResponse(f"{self._silent} bytes hold neither a complete head nor a body"), data)
@@ -313,7 +313,7 @@ class ResponseProtocol(asyncio.Protocol):
         self.reusable = False
         reason = "the connection was switched to another protocol" if isinstance(error, HttpParserUpgrade) else error
         if not self.final:
-            reason = _describe(self._start or data, str(reason))
+            reason = _describe((self._start + data)[:100], str(reason))
         self._fail(MalformedResponse(str(reason)))
         self._parser = None
         self._transport.abort()
