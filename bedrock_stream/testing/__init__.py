@@ -24,13 +24,16 @@ if TYPE_CHECKING:
     from .script import content_type as content_type
     from .script import cut as cut
     from .script import delay as delay
+    from .script import double_answer as double_answer
     from .script import end_block as end_block
     from .script import event as event
     from .script import expired_signature as expired_signature
     from .script import flip_bit as flip_bit
+    from .script import garbage_chunk as garbage_chunk
     from .script import hang_before_headers as hang_before_headers
     from .script import headers as headers
     from .script import http_error as http_error
+    from .script import late_fin as late_fin
     from .script import metadata as metadata
     from .script import raw_frame as raw_frame
     from .script import reasoning as reasoning
@@ -46,6 +49,7 @@ if TYPE_CHECKING:
     from .script import tool_call as tool_call
     from .script import unmodeled_error as unmodeled_error
     from .script import unscripted as unscripted
+    from .script import unsolicited as unsolicited
     from .script import wrong_content_type as wrong_content_type
     from .service.asgi import visit as visit
     from .service.credential_service import CredentialFault as CredentialFault
@@ -73,13 +77,16 @@ _MODULES = {
         "content_type",
         "cut",
         "delay",
+        "double_answer",
         "end_block",
         "event",
         "expired_signature",
         "flip_bit",
+        "garbage_chunk",
         "hang_before_headers",
         "headers",
         "http_error",
+        "late_fin",
         "metadata",
         "raw_frame",
         "reasoning",
@@ -95,6 +102,7 @@ _MODULES = {
         "tool_call",
         "unmodeled_error",
         "unscripted",
+        "unsolicited",
         "wrong_content_type",
     ),
     "service.asgi": ("visit",),

@@ -28,13 +28,16 @@ __all__ = (
     "content_type",
     "cut",
     "delay",
+    "double_answer",
     "end_block",
     "event",
     "expired_signature",
     "flip_bit",
+    "garbage_chunk",
     "hang_before_headers",
     "headers",
     "http_error",
+    "late_fin",
     "metadata",
     "raw_frame",
     "reasoning",
@@ -50,6 +53,7 @@ __all__ = (
     "tool_call",
     "unmodeled_error",
     "unscripted",
+    "unsolicited",
     "wrong_content_type",
 )
 
@@ -57,6 +61,8 @@ SIGNATURE = "RW11bGF0b3JTaWduYXR1cmU="
 """The default signature of reasoning blocks."""
 
 _PAGE = "<!DOCTYPE html><title>Sign in</title><p>This network wants to know who you are.</p>"
+_BAD_GATEWAY = b"<html><head><title>502 Bad Gateway</title></head></html>\r\n"
+_OTHER_ANSWER = b'{"message":"This answers another request."}'
 _CITATION_MEMBERS = frozenset({"title", "source", "sourceContent", "location"})
 
 # ------------------------------------------------------------------------------------------------------------ message
@@ -266,6 +272,39 @@ def stall(seconds: float | None = None) -> steps.Stall:
 def delay(seconds: float) -> steps.Delay:
     """Wait for `seconds`."""
     return steps.Delay(seconds)
+
+
+def late_fin(seconds: float | None = None) -> steps.LateFin:
+    """Send the whole message, then nothing: the body and the connection end `seconds` later, or never with None.
+
+    The message is that of the script, so `metadata(None)` leaves out the usage. Without an end, the connection stays
+    open until the client disconnects. A JSON document ends with its length, so it is not affected.
+    """
+    return steps.LateFin(seconds)
+
+
+def garbage_chunk(data: bytes = _BAD_GATEWAY) -> steps.GarbageChunk:
+    """Write `data` here instead of an HTTP chunk, like the error page of a proxy, and then the rest of the body.
+
+    In a JSON document, `data` is in the middle.
+    """
+    return steps.GarbageChunk(data)
+
+
+def double_answer(body: bytes = _OTHER_ANSWER, *, status: int = 200) -> steps.DoubleAnswer:
+    """Send a second HTTP response, JSON with `status`, in one write with the end of the body.
+
+    Behind a JSON document, which ends with its length, it is a write of its own.
+    """
+    return steps.DoubleAnswer(body, status)
+
+
+def unsolicited(seconds: float = 0.0, body: bytes = _OTHER_ANSWER, *, status: int = 200) -> steps.Unsolicited:
+    """Send a second HTTP response, JSON with `status`, on the idle connection, `seconds` after the end of the answer.
+
+    The emulator is not idle before it has sent that response.
+    """
+    return steps.Unsolicited(seconds, body, status)
 
 
 def flip_bit(bit: int) -> steps.FlipBit:

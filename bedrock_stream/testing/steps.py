@@ -203,6 +203,33 @@ class Delay(Struct, frozen=True):
     seconds: float
 
 
+class LateFin(Struct, frozen=True):
+    """A pause behind the whole message, for some seconds or until the client disconnects, then a torn end."""
+
+    seconds: float | None = None
+
+
+class GarbageChunk(Struct, frozen=True):
+    """Bytes in the body that do not form an HTTP chunk."""
+
+    data: bytes
+
+
+class DoubleAnswer(Struct, frozen=True):
+    """A second HTTP response, in one write with the end of the answer."""
+
+    body: bytes
+    status: int = 200
+
+
+class Unsolicited(Struct, frozen=True):
+    """A second HTTP response, some seconds after the end of the answer."""
+
+    seconds: float
+    body: bytes
+    status: int = 200
+
+
 class FlipBit(Struct, frozen=True):
     """A flipped bit in the next frame."""
 
@@ -263,6 +290,10 @@ Step: TypeAlias = (
     | Reset
     | Stall
     | Delay
+    | LateFin
+    | GarbageChunk
+    | DoubleAnswer
+    | Unsolicited
     | FlipBit
     | Rechunk
     | SlowBody

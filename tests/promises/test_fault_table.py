@@ -25,12 +25,15 @@ from bedrock_stream.testing import (
     Step,
     cut,
     delay,
+    double_answer,
     end_block,
     event,
     expired_signature,
     flip_bit,
+    garbage_chunk,
     hang_before_headers,
     http_error,
+    late_fin,
     metadata,
     rechunk,
     replay,
@@ -43,6 +46,7 @@ from bedrock_stream.testing import (
     text,
     tool_call,
     unmodeled_error,
+    unsolicited,
     wrong_content_type,
 )
 from bedrock_stream.transport.http_response import HttpResponse
@@ -163,6 +167,9 @@ BROKEN = [
     interruption("cut inside the prelude", cut(inside=5), *MORE),
     interruption("cut inside a frame", cut(inside=40), *MORE),
     interruption("torn inside a frame", cut(inside=40, torn=True), *MORE),
+    interruption("page of a proxy between chunks", garbage_chunk(), *MORE),
+    interruption("empty lines between chunks", garbage_chunk(b"\r\n\r\n"), *MORE),
+    interruption("size of a chunk without an end", garbage_chunk(b"f" * 40 + b"\r\n"), *MORE),
     interruption("reset", reset(), lossy=True),
     interruption("reset inside a frame", reset(after=30), *MORE, lossy=True),
     damage("bit in the length", 3, part="prelude"),
@@ -432,6 +439,47 @@ async def test_a_fault_of_the_body_after_its_last_event_is_ignored(late: Step, c
         response = await client.stream(CLAUDE, "Hi", use_converse=converse).response()
     assert (response.text, response.stop_reason) == ("One two", "end_turn")
     assert response.usage is not None
+
+
+@pytest.mark.parametrize("seconds", [0.0, 0.02, None])
+@pytest.mark.parametrize("counted", [True, False], ids=["usage", "no usage"])
+@every_route
+async def test_a_message_whose_connection_ends_late_or_never_ends_normally(
+    seconds: float | None, counted: bool, converse: bool
+) -> None:
+    said = (text(["One ", "two"]), tool_call("look", {"at": [1, 2]}, id="call-1"))
+    async with answering(*said, late_fin(seconds), *([] if counted else [metadata(None)])) as client:
+        # Usage that is missing is waited for, so only one reader does that.
+        for read in READERS if counted or seconds is not None else [by_response]:
+            stream = client.stream(CLAUDE, "Hi", use_converse=converse)
+            await read(stream, [])
+            response = await stream.response()
+            assert (response.text, response.stop_reason) == ("One two", "tool_use")
+            if converse:  # Claude's native format has usage in the events of the message too
+                assert (response.usage is not None) == counted
+
+
+SECOND = [
+    pytest.param(double_answer(), id="double_answer"),
+    pytest.param(double_answer(b"", status=408), id="double_answer, empty"),
+    pytest.param(unsolicited(), id="unsolicited"),
+    pytest.param(unsolicited(0.02), id="unsolicited, later"),
+    pytest.param(unsolicited(0.02, b'{"message":"Not you."}', status=403), id="unsolicited refusal"),
+]
+
+
+@pytest.mark.parametrize("second", SECOND)
+@every_route
+async def test_a_second_answer_on_a_connection_is_never_that_of_the_next_call(second: Step, converse: bool) -> None:
+    async with answering(second, *TEXT, metadata()) as client:
+        for turn in range(4):
+            if turn % 2:
+                response = await client.generate(CLAUDE, "Hi", use_converse=converse)
+            else:
+                response = await client.stream(CLAUDE, "Hi", use_converse=converse).response()
+            assert (response.text, response.stop_reason) == ("One two", "end_turn")
+            assert response.usage is not None
+            await asyncio.sleep(0.05)  # longer than the emulator waits before the second answer
 
 
 @every_route

@@ -1,6 +1,6 @@
 """Soak test: thousands of concurrent streams, some with each fault, some left early, all of them checked.
 
-    python -m tests.support.soak --streams 10000 --at-once 2000 --cancel 0.2 --fault 0.05
+    python -m tests.support.soak --streams 10000 --at-once 2000 --cancel 0.2 --fault 0.5
 
 The prompt of each stream names the fault that the emulator plays, so each outcome is compared with the expected one.
 The emulator runs in its own process, so that only the client is measured here. Prints the figures, and exits with 1 if
@@ -36,13 +36,17 @@ from bedrock_stream.testing import (
     ReceivedRequest,
     Step,
     cut,
+    double_answer,
     flip_bit,
+    garbage_chunk,
     hang_before_headers,
     http_error,
+    late_fin,
     reset,
     stall,
     stream_error,
     unscripted,
+    unsolicited,
     wrong_content_type,
 )
 from bedrock_stream.transport.http_response import HttpResponse
@@ -59,7 +63,7 @@ SILENCE = 1.0
 CACHED_BLOCKS = 5_000
 """Blocks of memory by which caches and free lists vary, however many streams there were."""
 
-FAULTS: dict[str, tuple[Step, type[errors.BedrockStreamError]]] = {
+FAULTS: dict[str, tuple[Step, type[errors.BedrockStreamError] | None]] = {
     "refused": (http_error(429, "ThrottlingException", "No."), errors.Throttled),
     "unavailable": (http_error(503, None, "No."), errors.ServiceUnavailable),
     "exception": (stream_error("modelStreamErrorException", "No."), errors.ModelStreamError),
@@ -73,7 +77,13 @@ FAULTS: dict[str, tuple[Step, type[errors.BedrockStreamError]]] = {
     "stall": (stall(), errors.IdleTimeout),
     "hang": (hang_before_headers(), errors.FirstEventTimeout),
     "page": (wrong_content_type(), errors.NotAnEventStream),
+    "garbage": (garbage_chunk(), errors.StreamInterrupted),
+    "late_fin": (late_fin(), None),
+    "late_fin_slow": (late_fin(0.2), None),
+    "double_answer": (double_answer(), None),
+    "unsolicited": (unsolicited(), None),
 }
+"""Each fault with the error that it raises, or None if the stream ends normally."""
 LEAVE_BY = ("break", "drop", "close", "cancel", "timeout")
 """The ways to leave a stream early."""
 
@@ -85,8 +95,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     at_once: int = 2_000
     cancel: float = 0.2
     """The fraction of streams that are left early."""
-    fault: float = 0.05
-    """The fraction of streams for each of the faults."""
+    fault: float = 0.5
+    """The fraction of streams that meet a fault, drawn evenly from all."""
     seed: int = 1
 
 
@@ -129,12 +139,12 @@ def scenarios(plan: Plan) -> list[Scenario]:
     dice, kinds = Random(plan.seed), list(FAULTS)  # noqa: S311 - repeatable, and not for secrets
     plans = []
     for _ in range(plan.streams):
-        drawn = int(dice.random() / plan.fault) if plan.fault else len(kinds)
+        drawn = int(dice.random() / plan.fault * len(kinds)) if plan.fault else len(kinds)
         leave: str | None = dice.choice(LEAVE_BY)
         fault = kinds[drawn] if drawn < len(kinds) else None
         if dice.random() >= plan.cancel:
             leave = None
-        elif fault and leave == "drop":  # a fault closes the stream, and a closed stream is dropped without a warning
+        elif fault and leave == "drop":  # an error closes the stream, and a closed stream is dropped without a warning
             leave = "break"
         plans.append(Scenario(fault, leave, 0.2 + 0.6 * dice.random(), dice.random() < 0.5))
     return plans
@@ -191,7 +201,8 @@ async def run_one(client: Client, scenario: Scenario, events: list[int], wrong: 
         outcome = await task
     except asyncio.CancelledError:  # before it began
         outcome = "left"
-    expected = {FAULTS[scenario.fault][1].__name__ if scenario.fault else "finished"}
+    error = FAULTS[scenario.fault][1] if scenario.fault else None
+    expected = {"finished" if error is None else error.__name__}
     if scenario.leave is not None:  # the fault and leaving race
         expected |= {"left", "dropped"}
     if outcome not in expected:

@@ -18,7 +18,7 @@ from aiohttp import web
 
 from .. import steps as s
 from ..recording import Recording
-from ..service.body import BodyEnded, Ending, ResponseBody, reset_connection
+from ..service.body import BodyEnded, Ending, ResponseBody, pause, reset_connection
 from ..service.refusal import Refusal, pascal_name, status_of
 from ..service.verification import check_date
 from .facts import Facts
@@ -84,7 +84,7 @@ async def play_document(exchange: Exchange) -> web.StreamResponse:
     for step in exchange.steps:
         match step:
             case s.Delay() | s.Stall():
-                await _pause(step.seconds)
+                await pause(step.seconds)
             case s.StreamError():
                 raise Refusal(status_of(step.code), pascal_name(step.code), step.message)
             case s.UnmodeledError():
@@ -113,8 +113,11 @@ async def _write_document(document: bytes, steps: Sequence[s.Step], body: Respon
         if isinstance(step, s.Cut):
             # The response has a Content-Length, so a body that ends early is always truncated.
             body.end_inside(step.inside or 0, Ending.TORN)
-        elif isinstance(step, s.Reset | s.FlipBit | s.Rechunk | s.SlowBody):
+        elif isinstance(step, s.Reset | s.FlipBit | s.Rechunk | s.SlowBody | s.DoubleAnswer | s.Unsolicited):
             await _apply_fault(step, body)
+        elif isinstance(step, s.GarbageChunk):
+            middle = len(document) // 2
+            document = document[:middle] + step.data + document[middle:]
     await body.write(document)
     await body.end()
 
@@ -125,7 +128,7 @@ async def _prepare_headers(exchange: Exchange) -> dict[str, str]:
     for step in exchange.steps:
         match step:
             case s.HangBeforeHeaders():
-                await _pause(step.seconds)
+                await pause(step.seconds)
             case s.HttpError():
                 raise Refusal(step.status, step.code, step.message, headers=step.headers)
             case s.ExpiredSignature():
@@ -174,13 +177,21 @@ async def _apply_fault(step: s.Step, body: ResponseBody) -> bool:
     match step:
         case s.Delay() | s.Stall():
             await body.flush()
-            await _pause(step.seconds)
+            await pause(step.seconds)
         case s.FlipBit():
             body.flip_bit(step.bit)
         case s.Rechunk():
             body.rechunk(step.size)
         case s.SlowBody():
             body.slow_down(step.seconds)
+        case s.LateFin():
+            body.end_late(step.seconds)
+        case s.GarbageChunk():
+            await body.write_raw(step.data)
+        case s.DoubleAnswer():
+            body.answer_again(step.status, step.body)
+        case s.Unsolicited():
+            body.answer_again(step.status, step.body, after=step.seconds)
         case s.Cut(inside=int() as inside):
             body.end_inside(inside, _ENDINGS[step.torn])
         case s.Cut():
@@ -237,11 +248,3 @@ async def _send(event: WireEvent, exchange: Exchange, body: ResponseBody) -> Non
         # Also with a pace of 0, so that a client on the same event loop can read along.
         await asyncio.sleep(exchange.pace)
     await body.write(exchange.frames.event(event.name, event.payload))
-
-
-async def _pause(seconds: float | None) -> None:
-    """Wait for `seconds`; None waits until the client disconnects, which cancels the task."""
-    if seconds is None:
-        await asyncio.get_running_loop().create_future()
-    else:
-        await asyncio.sleep(seconds)

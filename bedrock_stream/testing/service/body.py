@@ -9,7 +9,7 @@ from enum import Enum, auto
 
 from aiohttp import web
 
-__all__ = ("BodyEnded", "Ending", "ResponseBody", "reset_connection")
+__all__ = ("BodyEnded", "Ending", "ResponseBody", "pause", "reset_connection")
 
 _LINGER_ZERO = struct.pack("ii", 1, 0)  # with SO_LINGER at 0 seconds, closing sends RST instead of FIN
 _PARTS_PER_FRAME = 8  # the writes that a slow body needs for one frame
@@ -41,6 +41,8 @@ class ResponseBody:
         self._bit: int | None = None
         # An ending that is still to come, the bytes before it, and whether it is inside the next frame in any case.
         self._pending_end: tuple[Ending, int, bool] | None = None
+        self._late: tuple[float | None] | None = None  # the pause before a torn end
+        self._second: tuple[bytes, float | None] | None = None  # another response, and the pause before it
         self._chunk_size: int | None = None
         self._frame_seconds: float | None = None
         self._buffer = bytearray()  # bytes that do not fill a chunk yet
@@ -70,6 +72,26 @@ class ResponseBody:
         """End the body after `count` more bytes, or at its regular end if it is shorter."""
         self._pending_end = ending, count, False
 
+    def end_late(self, seconds: float | None) -> None:
+        """End the body and the connection only `seconds` after the message; None waits until the client disconnects."""
+        self._late = (seconds,)
+
+    def answer_again(self, status: int, body: bytes, *, after: float | None = None) -> None:
+        """Send another response behind this one: in one write with its end, or some seconds later."""
+        head = f"HTTP/1.1 {status} Other\r\nContent-Type: application/json\r\n"
+        if after is None and self._response.chunked:
+            # Its end is the one that aiohttp writes for the first response, whose own end is in front of it.
+            raw = f"0\r\n\r\n{head}Transfer-Encoding: chunked\r\n\r\n{len(body):x}\r\n".encode() + body + b"\r\n"
+        else:
+            raw = f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body
+        self._second = raw, after
+
+    async def write_raw(self, data: bytes) -> None:
+        """Write bytes to the connection outside of HTTP chunks."""
+        await self.flush()
+        if self._http.transport is not None:
+            self._http.transport.write(data)
+
     def rechunk(self, size: int) -> None:
         """Write chunks of `size` bytes from here on."""
         self._chunk_size = size
@@ -91,14 +113,31 @@ class ResponseBody:
         if self._pending_end is not None:
             ending = self._pending_end[0]
         match ending:
+            case Ending.CLEAN if self._late is not None and self._response.chunked:
+                await pause(self._late[0])
+                if self._http.transport is not None:
+                    self._http.transport.close()
             case Ending.CLEAN:
-                await self._response.write_eof()
+                await self._end_properly()
             case Ending.RESET:
                 reset_connection(self._http)
             case _ if self._http.transport is not None:
                 if ending is Ending.TORN_CHUNK and self._response.chunked:
                     self._http.transport.write(b"10\r\n")  # the size line (hex) of a chunk whose 16 bytes never follow
                 self._http.transport.close()
+
+    async def _end_properly(self) -> None:
+        """End the body, and send the response that a script has behind it."""
+        if self._second is None:
+            await self._response.write_eof()
+            return
+        second, after = self._second
+        if after is None:
+            await self.write_raw(second)
+        await self._response.write_eof()
+        if after is not None:
+            await asyncio.sleep(after)
+            await self.write_raw(second)
 
     async def _end_inside(self, data: bytes, inside: int, ending: Ending) -> None:
         if ending is Ending.TORN_CHUNK and self._response.chunked and self._http.transport is not None:
@@ -137,6 +176,14 @@ def reset_connection(http: web.BaseRequest) -> None:
     if http.transport is not None:
         http.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_ZERO)
         http.transport.abort()
+
+
+async def pause(seconds: float | None) -> None:
+    """Wait for `seconds`; None waits until the client disconnects, which cancels the task."""
+    if seconds is None:
+        await asyncio.get_running_loop().create_future()
+    else:
+        await asyncio.sleep(seconds)
 
 
 def _flip(data: bytes, bit: int) -> bytes:
