@@ -14,7 +14,7 @@ from bedrock_stream.errors import ServiceError
 from bedrock_stream.eventstream import Decoder, Frame, Headers
 from bedrock_stream.types.events import Event, MessageStop
 from bedrock_stream.types.response import Response
-from tests.fuzz import corpus, fuzz_answers, fuzz_decoder, fuzz_headers, fuzz_http_errors, fuzz_readers, fuzzing
+from tests.fuzz import corpus, fuzz_answers, fuzz_decoder, fuzz_headers, fuzz_http_errors, fuzz_readers, fuzzing, guided
 from tests.fuzz.run_all import HARNESSES
 
 SEED = 20_250_701
@@ -125,3 +125,10 @@ def test_the_command_prints_its_outcomes_and_returns_an_exit_code(capsys: pytest
     assert "inputs from seed 1" in capsys.readouterr().out
     assert fuzzing.command("It:", breaks, ["--seconds", "1", "--seed", "5"]) == 1
     assert "repeat it with --seed 5" in capsys.readouterr().err
+
+
+def test_what_a_coverage_guided_fuzzer_found_is_decoded_the_same_in_any_split() -> None:
+    inputs = [bytes.fromhex(line) for line in guided.CORPUS.read_text(encoding="ascii").splitlines()]
+    assert len(inputs) > 20
+    for data in inputs:
+        guided.check_input(data)
