@@ -150,7 +150,11 @@ class Transport:
         return HttpResponse(response.opened, self._traffic)
 
     def _address(self, url: str) -> Address:
-        return self._addresses.setdefault(origin_of(url), Address())
+        origin = origin_of(url)
+        address = self._addresses.get(origin)
+        if address is None:
+            address = self._addresses[origin] = Address()
+        return address
 
     async def ask(
         self,
