@@ -23,7 +23,7 @@ from ..transport.opening import Opening
 from ..transport.slots import Hold, LaneTicket
 from ..types.response import Response
 from .checks import check, request_id_of
-from .retry import Retries
+from .retry import THROTTLES, Retries
 from .state import ClientState
 
 if TYPE_CHECKING:
@@ -52,10 +52,12 @@ class Attempts:
         "_started",
         "_state",
         "_ticket",
+        "answered",
         "call",
         "headers",
         "observers",
         "request_id",
+        "sent",
     )
 
     def __init__(self, state: ClientState, calls: Sequence[Call], chance: Callable[[], float] = random.random) -> None:
@@ -76,6 +78,10 @@ class Attempts:
         self._opening: Opening | None = None  # around opening, and around the wait before a retry
         self._aborted: BedrockStreamError | None = None
         self._started = 0.0  # by a clock that needs no loop: a finalizer may report the end
+        self.sent: bool = False
+        """Whether the request of the current attempt was sent."""
+        self.answered: bool = False
+        """Whether content has been received, so that no other attempt follows."""
         self.request_id: str | None = None
         """The service's id of the last response."""
         self.headers: Mapping[str, str] = NO_HEADERS
@@ -83,6 +89,11 @@ class Attempts:
         self._observers = Observers(state.settings.observers, self._subject)
         self.observers: Observers | None = self._observers or None
         """The observations of this call; None without any, and once the call is over."""
+
+    @property
+    def is_held_up(self) -> bool:
+        """Whether the call waits, with patience, for a model that is throttled."""
+        return not self.sent and self._ticket is not None and self._ticket.is_refused
 
     @property
     def began(self) -> bool:
@@ -122,6 +133,7 @@ class Attempts:
                         # Signed last, with the slot held: a request that waited for minutes is still valid.
                         authorized = signer.authorize(call.request)
                         sending()
+                        self.sent = True
                         response = await transport.send(call.request, authorized, hold, connect=call.timeouts.connect)
                     except BaseException:
                         hold.release()
@@ -158,7 +170,13 @@ class Attempts:
         self.interrupt(error)
 
     def failed(
-        self, error: BedrockStreamError, *, wait: float = 0.0, events: int = 0, partial: Response | None = None
+        self,
+        error: BedrockStreamError,
+        *,
+        retried: bool = False,
+        wait: float = 0.0,
+        events: int = 0,
+        partial: Response | None = None,
     ) -> None:
         """Put the facts of the call on its error, and end the current attempt if there is one."""
         call = self.call
@@ -170,8 +188,8 @@ class Attempts:
             explain_refusal(error, call.options, schema=call.output is not None)
             explain_profile(error, call.model, call.region)
         if self._since is not None:
-            if isinstance(error, Throttled) and self._ticket is not None:
-                self._ticket.throttled()  # in the middle of a response, too
+            pause = self._report_throttling(error)  # in the middle of a response, too
+            wait = max(wait, pause) if retried else 0.0
             seconds = asyncio.get_running_loop().time() - self._since
             number = len(self._past) + 1
             self._past.append(Attempt(number=number, target=call.target, error=error, seconds=seconds, wait=wait))
@@ -179,6 +197,7 @@ class Attempts:
 
     def succeeded(self) -> None:
         """Note that content has been received, so that no other attempt follows."""
+        self.answered = True
         self._retries.succeeded()
         if self._ticket is not None:
             self._ticket.succeeded()
@@ -241,7 +260,7 @@ class Attempts:
         """Return the call of the next attempt, or of the same one again, and its signer."""
         call, signer = self.call, self._signer if self._resumed else None
         self._responded, self._date, self.request_id = False, None, None
-        self._resumed = False
+        self._resumed = self.sent = False
         if signer is None:
             self._since = asyncio.get_running_loop().time()
             self._state.attempts += 1
@@ -266,9 +285,20 @@ class Attempts:
             hold.release()
 
     def _lane_ticket(self, transport: Transport) -> LaneTicket | None:
-        if not self._state.settings.adaptive:
+        patience = self.call.destination.retry.patience
+        if patience is None and not self._state.settings.adaptive:
             return None
-        return LaneTicket(transport.lanes.lane(self.call.region, self.call.model.id))
+        lane = transport.lanes.lane(self.call.region, self.call.model.id)
+        return LaneTicket(lane, patience, self._began or 0.0, first=bool(self._past))
+
+    def _report_throttling(self, error: BedrockStreamError) -> float:
+        """Tell the lane if this error is throttling. Return the seconds that it pauses."""
+        ticket = self._ticket
+        if ticket is not None and ticket.patience is not None and isinstance(error, THROTTLES):
+            return ticket.refused(error)
+        if ticket is not None and isinstance(error, Throttled):
+            ticket.throttled()
+        return 0.0
 
     def _take(self, response: HttpResponse) -> None:
         self._responded, self._date = True, response.header("Date")
@@ -305,9 +335,10 @@ class Attempts:
         fallback = self._fallback(error)
         following: tuple[int, float] | None = self._retries.index, 0.0
         if fallback is None:
-            following = self._retries.following(error, elapsed, first=not self._past)
+            starved = elapsed if self._ticket is None else self._ticket.starved
+            following = self._retries.following(error, elapsed, first=not self._past, starved=starved)
         policy = self.call.destination.retry
-        self.failed(error, wait=0.0 if following is None else following[1])
+        self.failed(error, retried=following is not None, wait=0.0 if following is None else following[1])
         if following is not None:
             if self.observers:
                 self.observers.tell("failed", self._past[-1])

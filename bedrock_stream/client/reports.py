@@ -28,7 +28,8 @@ class Stats(msgspec.Struct, frozen=True, kw_only=True):
     bytes_received: int
     """Bytes of response bodies so far."""
     lanes: Mapping[tuple[str, str], int]
-    """With `adaptive_concurrency`: how many requests each region and model takes at once, as learned."""
+    """With `adaptive_concurrency` or `RetryPolicy.patience`: how many requests each region and model takes at once, as
+    learned."""
 
 
 class Explanation(msgspec.Struct, frozen=True, kw_only=True):

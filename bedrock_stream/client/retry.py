@@ -1,7 +1,8 @@
 """Decides whether a failed attempt is retried, where and after how long. Pure: time and chance are passed in.
 
 The error's class decides, never its text. A target that failed is left for the next one at once; a wait comes only
-once every target that is not known to be down has been tried. Nothing here knows what a caller has received: callers
+once every target that is not known to be down has been tried. A patient call that is throttled waits in its lane (see
+`transport.slots`), so it is retried here without a wait. Nothing here knows what a caller has received: callers
 must not ask for another attempt once an event has been delivered.
 """
 
@@ -16,12 +17,18 @@ from ..errors import (
     FirstContentTimeout,
     FirstEventTimeout,
     IdleTimeout,
+    ModelNotReady,
     QuotaExceeded,
     ServiceError,
+    ServiceUnavailable,
+    Throttled,
 )
 from ..types.settings import RetryPolicy
 
-__all__ = ("Breaker", "Budget", "Retries")
+__all__ = ("THROTTLES", "Breaker", "Budget", "Retries")
+
+THROTTLES = (Throttled, QuotaExceeded, ServiceUnavailable, ModelNotReady)
+"""The errors that a patient call waits out."""
 
 _FAILURES = 5  # in a row, until a breaker opens
 _OPEN_SECONDS = 30.0
@@ -136,10 +143,13 @@ class Retries:
         if self._breakers:
             self._breakers[self.index].succeeded()
 
-    def following(self, error: BedrockStreamError, elapsed: float, *, first: bool) -> tuple[int, float] | None:
+    def following(
+        self, error: BedrockStreamError, elapsed: float, *, first: bool, starved: float = 0.0
+    ) -> tuple[int, float] | None:
         """Return the index of the next attempt's target and the seconds to wait before it, None for no more attempts.
 
-        `elapsed` is in seconds since the first attempt began; `first` tells whether this was the first one.
+        `elapsed` is in seconds since the first attempt began, `starved` in seconds since then without a success of the
+        model; `first` tells whether this was the first one.
         """
         # A connection that was open and broke says little about the target: replace it at once, once. (The transport
         # replaces pooled ones that were dead before the request by itself.)
@@ -152,6 +162,8 @@ class Retries:
             if index is not None:
                 self._untried.remove(index)
                 return index, 0.0
+        if self._policy.patience is not None and isinstance(error, THROTTLES):
+            return (self._first_up(), 0.0) if starved < self._policy.patience else None
         wait = self._wait(error, elapsed)
         return None if wait is None else (self._first_up(), wait)
 

@@ -1,23 +1,34 @@
 """Limits how many requests are open at once on an event loop, and spreads their starts; first come, first served.
 
 A released slot is handed directly to the first waiter, so late arrivals cannot overtake. A `Lane` also learns how many
-requests the service takes: its limit falls by a third when one is throttled, and rises by one after as many successes
-as it has slots. A `StartPacer` lets one request start per visit of the loop, however many have a slot. A `Hold` is what
-one request holds of them.
+requests the service takes. Its limit starts low and doubles in each round of successes, until a request is throttled;
+from then on it falls by a third when one is throttled, and rises by one after as many successes as it has slots.
+Throttling of a patient request also pauses the lane: nothing starts until the pause is over, and then one request
+alone, the probe. A `StartPacer` lets one request start per visit of the loop, however many have a slot. A `Hold` is
+what one request holds of them.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import copy
+import random
 from collections import deque
+from collections.abc import Callable
+from math import inf
 from time import monotonic
 
-from ..errors import PoolTimeout
+from ..errors import BedrockStreamError, PoolTimeout
 
 __all__ = ("Hold", "Lane", "LaneTicket", "Lanes", "Slots", "StartPacer", "hold_slots")
 
 _MOST_LANES = 1024  # models that are named call by call must not pile up
+_FIRST_LIMIT = 16  # of a lane: a burst of hundreds would find a small quota by being throttled hundreds of times
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 30.0  # seconds
+_MAX_DOUBLINGS = 10
+# A refusal comes at once, an answer after many seconds. So a probe counts as accepted if it is not refused for as long.
+_PROBE_SECONDS = 1.0
 
 
 class StartPacer:
@@ -77,15 +88,16 @@ class Slots:
         """How many requests wait for a slot."""
         return len(self._waiting)
 
-    async def acquire(self, seconds: float | None, began: float | None = None) -> None:
+    async def acquire(self, seconds: float | None, began: float | None = None, *, first: bool = False) -> None:
         """Take a slot within this many seconds of `began`, by the monotonic clock, or of now; None for no limit.
 
-        Raises `PoolTimeout`. A slot that is received together with a cancellation is passed on.
+        `first` waits before all others. Raises `PoolTimeout`. A slot that is received together with a cancellation is
+        passed on.
         """
-        if self.taken < self.limit and not self._waiting:
-            self.taken += 1
+        if self._has_room() and not self._waiting:
+            self._take()
         else:
-            await self._wait(seconds, began)
+            await self._wait(seconds, began, first)
         if self._pacer is not None:
             try:
                 await self._pacer.wait_turn()
@@ -98,9 +110,15 @@ class Slots:
         self.taken -= 1
         self._admit()
 
-    async def _wait(self, seconds: float | None, began: float | None) -> None:
+    def _has_room(self) -> bool:
+        return self.taken < self.limit
+
+    def _take(self) -> None:
+        self.taken += 1
+
+    async def _wait(self, seconds: float | None, began: float | None, first: bool) -> None:
         waiter = asyncio.get_running_loop().create_future()
-        self._waiting.append(waiter)
+        (self._waiting.appendleft if first else self._waiting.append)(waiter)
         now = monotonic()
         began = now if began is None else began
         try:
@@ -118,39 +136,127 @@ class Slots:
             raise
 
     def _admit(self) -> None:
-        while self._waiting and self.taken < self.limit:
+        while self._waiting and self._has_room():
             waiter = self._waiting.popleft()
             if not waiter.done():
-                self.taken += 1
+                self._take()
                 waiter.set_result(None)
 
 
 class Lane(Slots):
-    """Slots for one model in one region: as many as it has taken without throttling."""
+    """Slots for one model in one region: as many as it has taken without throttling, and none during a pause.
 
-    __slots__ = ("_most", "_successes", "epoch")
+    `chance` returns a random number from 0 to 1.
+    """
 
-    def __init__(self, most: int, name: str) -> None:
-        super().__init__(most, f"slots for {name}", is_paced=False)  # the pool's slot, which is taken next, is
+    __slots__ = (
+        "_chance",
+        "_doubles",
+        "_most",
+        "_pauses_in_a_row",
+        "_starts",
+        "_successes",
+        "_timer",
+        "epoch",
+        "is_paused",
+        "paused_until",
+        "pauses",
+        "refusal",
+        "succeeded_at",
+        "throttles",
+    )
+
+    def __init__(self, most: int, name: str, chance: Callable[[], float] = random.random) -> None:
+        # The pool's slot, which is taken next, is paced.
+        super().__init__(min(most, _FIRST_LIMIT), f"slots for {name}", is_paced=False)
         self._most = most
+        self._chance = chance
+        self._doubles = True  # until the first throttle
         self._successes = 0
+        self._starts = inf  # how many requests may start: none during a pause, then the probe
+        self._pauses_in_a_row = 0
+        self._timer: asyncio.TimerHandle | None = None
         self.epoch: int = 0
-        """Grows when the limit falls. A request that began before says nothing about the new limit."""
+        """Grows when a request is throttled. One that began before says nothing about what follows."""
+        self.is_paused: bool = False
+        """Whether nothing may start."""
+        self.paused_until: float = 0.0
+        """When the current or last pause ends, by the loop's clock."""
+        self.pauses: int = 0
+        """How many pauses there were."""
+        self.throttles: int = 0
+        """How many patient requests were throttled."""
+        self.succeeded_at: float = 0.0
+        """When a request last succeeded, by the loop's clock."""
+        self.refusal: BedrockStreamError | None = None
+        """The last error of a patient request that was throttled; None once another one has succeeded."""
 
     def throttled(self, epoch: int) -> None:
         """Note that a request that began in this epoch was throttled."""
-        if epoch == self.epoch:  # a burst is one sign, however many of its requests are throttled
-            self.epoch += 1
-            self._successes = 0
+        if epoch != self.epoch:  # a burst is one sign, however many of its requests are throttled
+            return
+        self.epoch += 1
+        self._successes = 0
+        self._doubles = False
+        if self._starts == inf:  # a probe says nothing about how many are too many
             self.limit = max(1, self.limit * 2 // 3)
 
-    def succeeded(self) -> None:
-        """Note that a request was not throttled."""
+    def refused(self, epoch: int, error: BedrockStreamError) -> float:
+        """Note that a patient request of this epoch was throttled: pause. Return the seconds that are left of it."""
+        now = asyncio.get_running_loop().time()
+        wait = error.retry_after or 0.0
+        if epoch == self.epoch:
+            doubled = _FIRST_PAUSE * 2.0 ** min(self._pauses_in_a_row, _MAX_DOUBLINGS)
+            wait = max(wait, min(doubled, _LONGEST_PAUSE) * (0.5 + self._chance() / 2))
+            self._pauses_in_a_row += 1
+            self.pauses += 1
+        self.throttles += 1
+        self.refusal = copy.copy(error)  # without its traceback, whose frames hold the stream
+        self.throttled(epoch)
+        if now + wait > self.paused_until:
+            self.is_paused, self.paused_until = True, now + wait
+            self._starts = 0
+            self._call_at(self.paused_until, self._probe)
+        return max(0.0, self.paused_until - now)
+
+    def succeeded(self, epoch: int) -> None:
+        """Note that a request that began in this epoch was not throttled."""
+        self.succeeded_at = asyncio.get_running_loop().time()
         self._successes += 1
-        if self._successes >= self.limit < self._most:
+        if self._doubles or self._successes >= self.limit:
             self._successes = 0
-            self.limit += 1
-            self._admit()
+            self.limit = min(self.limit + 1, self._most)
+        if epoch == self.epoch and not self.is_paused:
+            self.refusal = None
+            self._pauses_in_a_row = 0
+            self._open()
+        self._admit()
+
+    def _has_room(self) -> bool:
+        return self._starts > 0 and self.taken < self.limit
+
+    def _take(self) -> None:
+        self.taken += 1
+        self._starts -= 1
+
+    def _probe(self) -> None:
+        """End the pause: let one request start."""
+        self.is_paused, self._starts = False, 1
+        self._call_at(self.paused_until + _PROBE_SECONDS, self._open)
+        self._admit()
+
+    def _open(self) -> None:
+        """Let requests start up to the limit."""
+        self._starts = inf
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self._admit()
+
+    def _call_at(self, moment: float, callback: Callable[[], None]) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = asyncio.get_running_loop().call_at(moment, callback)
 
 
 class Lanes:
@@ -188,18 +294,55 @@ class Lanes:
 
 
 class LaneTicket:
-    """One request's slot in a lane. Its outcome counts for the limit under which it got the slot."""
+    """One request's slot in a lane. Its outcome counts for the limit under which it got the slot.
 
-    __slots__ = ("_epoch", "_lane")
+    With `patience`, in seconds, throttling pauses the lane, and the wait for a slot ends once the lane has had no
+    success for so long since `began`, by the loop's clock. `first` waits before all others: the call has waited before.
+    """
 
-    def __init__(self, lane: Lane) -> None:
+    __slots__ = ("_began", "_epoch", "_first", "_lane", "patience")
+
+    def __init__(self, lane: Lane, patience: float | None = None, began: float = 0.0, *, first: bool = False) -> None:
         self._lane = lane
-        self._epoch = lane.epoch
+        self._began = began
+        self._first = first
+        self._epoch: int | None = None  # until it has a slot
+        self.patience: float | None = patience
 
     async def acquire(self, seconds: float | None, began: float | None = None) -> None:
-        """See `Slots.acquire`."""
-        await self._lane.acquire(seconds, began)
-        self._epoch = self._lane.epoch  # the limit may have fallen while it waited
+        """See `Slots.acquire`. With patience, `seconds` has no effect, and the lane's last refusal is raised."""
+        if self.patience is None:
+            await self._lane.acquire(seconds, began, first=self._first)
+        else:
+            await self._acquire_patiently(self.patience)
+        self._epoch = self._lane.epoch  # it may have grown while it waited
+        self._first = True  # if it waits again
+
+    async def _acquire_patiently(self, patience: float) -> None:
+        while True:
+            # A lane that is merely full has no refusal: its requests may take any time.
+            left = patience - self.starved if self.is_refused else patience
+            try:
+                return await self._lane.acquire(left, first=self._first)
+            except PoolTimeout:
+                self._first = True  # it has waited the longest
+                if self._lane.refusal is not None and self.starved >= patience:
+                    raise copy.copy(self._lane.refusal) from None
+
+    @property
+    def starved(self) -> float:
+        """Seconds without a success in the lane since the call began."""
+        return asyncio.get_running_loop().time() - max(self._began, self._lane.succeeded_at)
+
+    @property
+    def is_paused(self) -> bool:
+        """Whether the lane pauses now."""
+        return self._lane.is_paused
+
+    @property
+    def is_refused(self) -> bool:
+        """Whether the service throttled the lane, and has taken no request since."""
+        return self._lane.refusal is not None
 
     def release(self) -> None:
         """See `Slots.release`."""
@@ -207,11 +350,17 @@ class LaneTicket:
 
     def throttled(self) -> None:
         """Note that the request was throttled."""
-        self._lane.throttled(self._epoch)
+        if self._epoch is not None:
+            self._lane.throttled(self._epoch)
+
+    def refused(self, error: BedrockStreamError) -> float:
+        """Note that the request, which is patient, was throttled. Return the seconds that the lane pauses."""
+        return 0.0 if self._epoch is None else self._lane.refused(self._epoch, error)
 
     def succeeded(self) -> None:
         """Note that it was not."""
-        self._lane.succeeded()
+        if self._epoch is not None:
+            self._lane.succeeded(self._epoch)
 
 
 class Hold:
@@ -233,13 +382,22 @@ class Hold:
 
 
 async def hold_slots(slots: Slots, ticket: LaneTicket | None, seconds: float | None) -> Hold:
-    """Wait for a slot of the lane, if any, and of `slots`, within `seconds` for both. Raises `PoolTimeout`."""
+    """Wait for a slot of the lane, if any, and of `slots`, within `seconds` for both. Raises `PoolTimeout`.
+
+    The wait of a patient request for its lane does not count.
+    """
     hold, began = Hold(), monotonic()
     try:
-        for place in (slots,) if ticket is None else (ticket, slots):
-            await place.acquire(seconds, began)
-            hold.add(place)
+        while True:
+            if ticket is not None:
+                await ticket.acquire(seconds, began)
+                hold.add(ticket)
+                began = began if ticket.patience is None else monotonic()
+            await slots.acquire(seconds, began)
+            hold.add(slots)
+            if ticket is None or not ticket.is_paused:
+                return hold
+            hold.release()  # the lane was paused during the wait for the other slot
     except BaseException:
         hold.release()
         raise
-    return hold

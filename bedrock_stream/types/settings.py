@@ -125,8 +125,14 @@ _MAX_DOUBLINGS = 64  # 2.0 ** retries would overflow a float for a very large nu
 class RetryPolicy(msgspec.Struct, frozen=True, kw_only=True):
     """Rules for retries: exponential backoff with full jitter. `RetryPolicy(max_attempts=1)` disables retries.
 
-    Only errors with `retryable` are retried, and only before an event of the response has been delivered. Raises
-    `ConfigurationError` for invalid values.
+    Only errors with `retryable` are retried, and only before an event of the response has been delivered.
+
+    A backend, where somebody waits for the answer, is served best by the defaults: a call fails soon, and the budget
+    keeps all calls together from flooding a service in trouble. `RetryPolicy(max_attempts=20, budget=False)` survives
+    throttling of some seconds; each call finds out by itself when it is over. Workers, which may wait, are served best
+    by `RetryPolicy(patience=600)`: all calls of a model wait together, and one at a time finds out.
+
+    Raises `ConfigurationError` for invalid values.
     """
 
     max_attempts: int = 4
@@ -143,6 +149,13 @@ class RetryPolicy(msgspec.Struct, frozen=True, kw_only=True):
     on_retry: Callable[[Any], None] | None = None
     """A plain function that is called with the failed `Attempt` before each wait. An exception from it ends the
     call."""
+    patience: float | None = None
+    """Seconds without any success of the model after which a throttled call fails. Until then, throttling (`Throttled`,
+    `QuotaExceeded`, `ServiceUnavailable`, `ModelNotReady`) pauses all calls of this client with patience to that model
+    and region, for 0.5 s at first, doubling up to 30 s, or as long as `Retry-After` says; then one call tries alone.
+    How many calls run at once is learned, as with `adaptive_concurrency`. Such a retry counts neither for
+    `max_attempts` and `total` nor for the budget, and the wait does not count for `Timeouts.pool`; `Timeouts.total`
+    ends it. None, the default, treats throttling as any other failure."""
 
     def __post_init__(self) -> None:
         if not is_integer(self.max_attempts) or self.max_attempts < 1:
@@ -154,6 +167,9 @@ class RetryPolicy(msgspec.Struct, frozen=True, kw_only=True):
             if not is_number(value) or not 0 <= value < math.inf:
                 allowed = "a finite, non-negative number of seconds" + (" or None" if name == "total" else "")
                 raise ConfigurationError(f"RetryPolicy.{name}", f"expected {allowed}, got {value!r}")
+        if self.patience is not None and not (is_number(self.patience) and 0 < self.patience < math.inf):
+            problem = f"expected a finite, positive number of seconds or None, got {self.patience!r}"
+            raise ConfigurationError("RetryPolicy.patience", problem)
         if self.on_retry is not None and not callable(self.on_retry):
             raise ConfigurationError("RetryPolicy.on_retry", f"expected a function, got {self.on_retry!r}")
         if inspect.iscoroutinefunction(self.on_retry):

@@ -184,10 +184,10 @@ async def test_waiting_to_start_is_not_waiting_for_a_slot() -> None:
 
 
 async def test_only_the_pool_spreads_starts_since_each_request_passes_it_after_its_lane() -> None:
-    lane = Lane(20, "model in region")
+    lane = Lane(16, "model in region")
     with Visits() as visits:
         started = list[int]()
-        await asyncio.gather(*(start(lane, visits, started) for _ in range(20)))
+        await asyncio.gather(*(start(lane, visits, started) for _ in range(16)))
     assert len(set(started)) == 1
 
 
@@ -296,6 +296,76 @@ async def test_the_limit_never_falls_below_one() -> None:
     assert lane.limit == 1
 
 
+async def test_the_limit_doubles_in_each_round_until_the_first_throttling() -> None:
+    lane = Lane(100, "model in region")
+    limits = []
+    for _ in range(3):
+        limits.append(lane.limit)
+        for ticket in await acquire_tickets(lane, lane.limit):
+            ticket.succeeded()
+            ticket.release()
+    assert limits == [16, 32, 64]
+    assert lane.limit == 100
+    (ticket,) = await acquire_tickets(lane, 1)
+    ticket.throttled()
+    ticket.release()
+    for ticket in await acquire_tickets(lane, 66):
+        ticket.succeeded()
+        ticket.release()
+    assert lane.limit == 67
+
+
+# --------------------------------------------------------------------------------------------------- pauses of a lane
+
+
+def throttled(retry_after: float | None = None) -> errors.Throttled:
+    error = errors.Throttled("ThrottlingException", "Slow down.", 429)
+    error.retry_after = retry_after
+    return error
+
+
+@pytest.mark.parametrize(("chance", "factor"), [(0.0, 0.5), (1.0, 1.0)])
+async def test_pauses_double_up_to_30_seconds(chance: float, factor: float) -> None:
+    lane = Lane(9, "model in region", lambda: chance)
+    pauses = [lane.refused(lane.epoch, throttled()) for _ in range(9)]
+    assert pauses == pytest.approx([wait * factor for wait in (0.5, 1, 2, 4, 8, 16, 30, 30, 30)], abs=0.1)
+    assert (lane.pauses, lane.throttles) == (9, 9)
+
+
+async def test_a_burst_of_throttled_requests_is_one_pause_as_long_as_any_of_them_asks_for() -> None:
+    lane = Lane(9, "model in region")
+    tickets = await acquire_tickets(lane, 9)
+    for ticket in tickets:
+        ticket.refused(throttled())
+    assert (lane.limit, lane.pauses, lane.throttles) == (6, 1, 9)
+    assert tickets[0].refused(throttled(retry_after=100)) == pytest.approx(100, abs=1)
+    assert lane.pauses == 1
+    assert tickets[0].refused(throttled(retry_after=50)) == pytest.approx(100, abs=1)
+
+
+async def test_a_success_of_a_request_that_began_before_does_not_end_a_pause() -> None:
+    lane = Lane(9, "model in region")
+    first, second = await acquire_tickets(lane, 2)
+    first.refused(throttled(retry_after=100))
+    waiting = await start_acquiring(lane)
+    second.succeeded()
+    assert await acquired(waiting) == [False]
+    assert first.is_refused
+    waiting[0].cancel()
+
+
+async def test_a_request_that_waited_before_is_the_first() -> None:
+    slots = Slots(1)
+    await slots.acquire(None)
+    early = await start_acquiring(slots)
+    again = asyncio.create_task(slots.acquire(None, first=True))
+    await asyncio.sleep(0)
+    slots.release()
+    assert await acquired([*early, again]) == [False, True]
+    slots.release()
+    assert await acquired(early) == [True]
+
+
 # ----------------------------------------------------------------------------------------------------------- many lanes
 
 
@@ -347,7 +417,7 @@ def test_no_slot_is_lost_or_granted_twice(steps: list[str]) -> None:
                 case "throttle":
                     lane.throttled(lane.epoch)
                 case "succeed":
-                    lane.succeeded()
+                    lane.succeeded(lane.epoch)
             taken = sum(await acquired(tasks)) - len(released)
             waiting = sum(not task.done() for task in tasks)
             assert (lane.taken, lane.waiting) == (taken, waiting)
