@@ -9,6 +9,8 @@
 Calls: `stream` and `generate`, or the same on a `Client`, which also has `run_tools`, `invoke_stream`, `invoke`,
 `count_tokens`, `explain` and `stats`.
 
+Many calls: `Client.map`, with `Ask` and `Stop`, makes a `Batch` of `Row`s.
+
 Conversation: `Message`, its blocks (`Text`, `Image`, `Document`, `Video`, `Audio`, `ToolCall`, `ToolResult`,
 `Reasoning`, `CachePoint`, `Guarded`, `SearchResult`, ...), `Tool` and `SystemTool`.
 
@@ -42,6 +44,11 @@ if TYPE_CHECKING:
     from .auth.key_store import put_key as put_key
     from .auth.sts import AssumeRole as AssumeRole
     from .auth.sts import AssumeRoleWithWebIdentity as AssumeRoleWithWebIdentity
+    from .batch.asks import Ask as Ask
+    from .batch.batch import Batch as Batch
+    from .batch.progress import Progress as Progress
+    from .batch.rows import Row as Row
+    from .batch.stop import Stop as Stop
     from .client.api import generate as generate
     from .client.api import stream as stream
     from .client.client import Client as Client
@@ -121,6 +128,11 @@ _MODULES = {
         "AssumeRole",
         "AssumeRoleWithWebIdentity",
     ),
+    "batch.asks": ("Ask",),
+    "batch.batch": ("Batch",),
+    "batch.progress": ("Progress",),
+    "batch.rows": ("Row",),
+    "batch.stop": ("Stop",),
     "client.api": (
         "generate",
         "stream",

@@ -27,9 +27,11 @@ QUICK_RETRIES = RetryPolicy(base=0, cap=0)
 
 # Tests that use sockets run on asyncio's own event loop and on uvloop.
 ON_EVERY_LOOP = {
+    "batch/test_map.py",
     "client/test_attempts.py",
     "client/test_client.py",
     "client/test_failover.py",
+    "client/test_patience.py",
     "client/test_stats.py",
     "client/test_stream.py",
     "client/test_wire_observers.py",

@@ -44,6 +44,16 @@ TABLE: list[tuple[Make, str, dict[str, Any]]] = [
         "the instance role: no response",
         {"source": "the instance role", "reason": "no response"},
     ),
+    (
+        lambda: errors.RowInvalid("prompts[3]", "expected a non-empty str, got ''"),
+        "prompts[3]: expected a non-empty str, got ''",
+        {"argument": "prompts[3]"},
+    ),
+    (
+        lambda: errors.BatchStopped("100 rows were asked", None),
+        "the batch stopped: 100 rows were asked",
+        {"reason": "100 rows were asked", "progress": None},
+    ),
     (lambda: errors.TransportError("the connection was lost"), "the connection was lost", {}),
     (lambda: errors.ConnectionFailed("connection refused"), "connection refused", {}),
     (lambda: errors.ClientClosed("the client was closed"), "the client was closed", {}),

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import ssl as ssl_module
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterable, Awaitable, Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, Unpack
@@ -35,7 +35,7 @@ from ..types.response import Response
 from ..types.settings import Masked, RetryPolicy, Target, Timeouts, check_region, read_targets
 from ..types.target_options import check_targets, options_at
 from .attempts import Attempts
-from .document import receive_document
+from .document import receive_document, response_parser
 from .logs import LogLines
 from .pricing import Price, check_prices
 from .reports import Explanation, Stats
@@ -43,6 +43,7 @@ from .state import ClientSettings, ClientState
 from .stream import RawStream, Stream
 
 if TYPE_CHECKING:
+    from ..batch.batch import Batch, Stop
     from .tool_loop import ToolRun
 
 __all__ = ("Client",)
@@ -150,18 +151,7 @@ class Client:
     async def generate(self, model: str, prompt: Prompt, **options: Unpack[CallOptions]) -> Response:
         """Return the whole response at once. Arguments as for `stream`. Raises what reading a stream would."""
         attempts = self._attempts(model, prompt, options, streaming=False)
-
-        def parse(call: Call, body: bytes, request_id: str | None) -> Response:
-            response = call.dialect.answer(
-                body,
-                request_id=request_id,
-                model=call.model.id,
-                family=call.model.family,
-                headers=attempts.headers,
-            )
-            return attempts.finish(response)
-
-        return await receive_document(attempts, parse)
+        return await receive_document(attempts, response_parser(attempts))
 
     def run_tools(self, model: str, prompt: Prompt, *, max_rounds: int = 10, **options: Unpack[CallOptions]) -> ToolRun:
         """Stream a response, run the functions that the model calls, send their results, until it calls none.
@@ -190,6 +180,45 @@ class Client:
             return self.stream(model, messages, **{**held.options, **offered})
 
         return ToolRun(start, first, tools, max_rounds)
+
+    def map(
+        self,
+        model: str,
+        prompts: Iterable[Any] | AsyncIterable[Any],
+        *,
+        concurrency: int = 256,
+        ordered: bool = False,
+        stop: Stop | None = None,
+        patience: float = 3600.0,
+        each: Callable[[Stream], Awaitable[Any]] | None = None,
+        stream: bool | None = None,
+        **options: Unpack[CallOptions],
+    ) -> Batch:
+        """Ask many prompts with bounded concurrency. Return a `Batch`: an async iterator of `Row`, as they end.
+
+        `prompts`: an (async) iterable of what `generate` takes, or of `Ask`; read no earlier than needed. `ordered`:
+        hand the rows out in the order of the prompts. `stop`: ceilings. `patience`: seconds without any success after
+        which throttling ends the
+        batch; until then it is waited out. `each`: an async function that reads the row's `Stream` and returns its
+        value. `stream`: whether rows are streamed; left out, those with `max_tokens` up to 1024 are not. A row is
+        retried `retry.max_attempts` times. Raises `ConfigurationError` for an argument that cannot be used.
+        """
+        from ..batch.batch import start_batch
+
+        held = _Arguments({**options})
+        return start_batch(
+            _Calls(self._state, self._attempts, self._raw_attempts),
+            model,
+            prompts,
+            _read_options(options),
+            held,
+            concurrency=concurrency,
+            ordered=ordered,
+            stop=stop,
+            patience=patience,
+            each=each,
+            stream=stream,
+        )
 
     def invoke_stream(self, model: str, body: Mapping[str, Any], **options: Any) -> RawStream:
         """Stream any model's own JSON: `body` is sent as it is, each document is received as a dict.
@@ -308,10 +337,21 @@ class Client:
             unsupported=state.unsupported(options, target),
         )
 
-    def _raw_attempts(self, model: str, body: Mapping[str, Any], arguments: Any, *, streaming: bool) -> Attempts:
+    def _raw_attempts(
+        self, model: str, body: Mapping[str, Any], arguments: Any, *, streaming: bool, converse: bool = False
+    ) -> Attempts:
         options = _raw_options(arguments)
         destination = self._state.destination(options)
-        return Attempts(self._state, [plan_raw(model, body, destination, streaming=streaming, options=options)])
+        call = plan_raw(model, body, destination, streaming=streaming, options=options, converse=converse)
+        return Attempts(self._state, [call])
+
+
+class _Calls(Masked, frozen=True):
+    """What a batch needs of its client; see `batch.asking.Calls`."""
+
+    state: ClientState
+    prompt: Callable[..., Attempts]
+    body: Callable[..., Attempts]
 
 
 class _Arguments(Masked, frozen=True):

@@ -14,7 +14,7 @@ from ..types.response import Response
 from .attempts import Attempts
 from .base_stream import BaseStream
 
-__all__ = ("Parse", "receive_document")
+__all__ = ("DocumentStream", "Parse", "receive_document", "response_parser")
 
 _T = TypeVar("_T")
 
@@ -22,7 +22,7 @@ Parse = Callable[[Call, bytes, str | None], _T]
 """Makes a value of a body; is passed the call and the request id as well."""
 
 
-class _DocumentStream(BaseStream[_T]):
+class DocumentStream(BaseStream[_T]):
     """A stream of one value: the parsed document."""
 
     __slots__ = ("_parse",)
@@ -40,10 +40,23 @@ class _DocumentStream(BaseStream[_T]):
         return value if isinstance(value, Response) else None
 
 
+def response_parser(attempts: Attempts) -> Parse[Response]:
+    """Return what makes the `Response` of a call of a body."""
+
+    def parse(call: Call, body: bytes, request_id: str | None) -> Response:
+        model = call.model
+        response = call.dialect.answer(
+            body, request_id=request_id, model=model.id, family=model.family, headers=attempts.headers
+        )
+        return attempts.finish(response)
+
+    return parse
+
+
 async def receive_document(attempts: Attempts, parse: Parse[_T]) -> _T:
     """Send, read the whole body and return what `parse` makes of it.
 
     Raises what reading a stream would, and what `parse` raises.
     """
-    async with _DocumentStream(attempts, parse) as stream:
+    async with DocumentStream(attempts, parse) as stream:
         return await anext(stream)

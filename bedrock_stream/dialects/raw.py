@@ -13,7 +13,7 @@ from .base import NO_HEADERS, BaseDialect
 from .chunks import ChunkReader
 from .payloads import decode_object, raise_error
 
-__all__ = ("Raw",)
+__all__ = ("Raw", "RawConverse")
 
 
 class RawReader(ChunkReader):
@@ -51,3 +51,11 @@ class Raw(BaseDialect):
     ) -> Response:
         """Raise `UnsupportedOperation`: the caller reads the response."""
         raise UnsupportedOperation("response", "raw calls return dicts and no Response", "use generate()")
+
+
+class RawConverse(Raw):
+    """The dialect of calls whose body is the caller's own, in Converse's format."""
+
+    route = "converse"
+    operation = "converse"
+    stream_operation = "converse-stream"

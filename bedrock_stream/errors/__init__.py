@@ -3,7 +3,9 @@
     BedrockStreamError
     ├── ConfigurationError          an argument or setting is invalid; raised at the call, before anything is sent
     │   ├── MissingCredentials      no provider had credentials
-    │   └── UnsupportedOperation    this model, route or kind of credentials does not support the request
+    │   ├── UnsupportedOperation    this model, route or kind of credentials does not support the request
+    │   └── RowInvalid              a row of a batch cannot be sent
+    ├── BatchStopped                a batch ended before all its rows were asked
     ├── CredentialsUnavailable      a credential provider failed
     ├── TransportError              the network failed, or a time limit was reached
     │   ├── ConnectionFailed        no byte of the response was read
@@ -34,6 +36,7 @@ from typing import Any
 __all__ = (
     "BedrockStreamError",
     "ConfigurationError", "MissingCredentials", "UnsupportedOperation", "CredentialsUnavailable",
+    "RowInvalid", "BatchStopped",
     "TransportError", "ConnectionFailed", "ClientClosed",
     "TimeLimitError", "ConnectTimeout", "PoolTimeout", "FirstEventTimeout", "FirstContentTimeout", "IdleTimeout",
     "TotalTimeout", "UnreadTimeout",
@@ -111,6 +114,23 @@ class CredentialsUnavailable(BedrockStreamError):
         """Description of the provider."""
         self.reason = reason
         """The cause, without secrets."""
+
+
+# ------------------------------------------------------------------------------------------------------------- batches
+
+
+class RowInvalid(ConfigurationError):
+    """A row of a batch cannot be sent. `argument` names it: `prompts[3]`."""
+
+
+class BatchStopped(BedrockStreamError):
+    """A batch ended before all its rows were asked: a limit of `Stop`, throttling without end, ..."""
+
+    def __init__(self, reason: str, progress: Any = None) -> None:
+        super().__init__(f"the batch stopped: {reason}")
+        self.reason = reason
+        self.progress = progress
+        """The `Progress` at the end."""
 
 
 # ---------------------------------------------------------------------------------------------- network and time limits

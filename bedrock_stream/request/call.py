@@ -14,7 +14,7 @@ import msgspec
 from ..dialects import Dialect
 from ..dialects.encoding import Body
 from ..dialects.native import native_body
-from ..dialects.raw import Raw
+from ..dialects.raw import Raw, RawConverse
 from ..errors import ConfigurationError
 from ..types.messages import Message, Prompt, read_prompt
 from ..types.model_facts import ModelFacts
@@ -34,6 +34,7 @@ from .vendor_fields import with_default_limit, with_vendor_fields
 __all__ = ("Call", "Destination", "expand_options", "plan_call", "plan_count", "plan_raw", "write_body")
 
 _RAW = Route(Raw(), "the body is the caller's own", ())
+_RAW_CONVERSE = Route(RawConverse(), "the body is the caller's own, for Converse", ())
 
 # The members of a Converse body that CountTokens takes.
 _COUNTED = ("messages", "system", "toolConfig", "additionalModelRequestFields")
@@ -169,25 +170,39 @@ def plan_count(
 
 
 def plan_raw(
-    model: str, body: Mapping[str, Any], destination: Destination, *, streaming: bool, options: Options | None = None
+    model: str,
+    body: Mapping[str, Any],
+    destination: Destination,
+    *,
+    streaming: bool,
+    options: Options | None = None,
+    converse: bool = False,
 ) -> Call:
-    """Return the Invoke call for a body in the model's own JSON. Raises `ConfigurationError`.
+    """Return the Invoke call for a body in the model's own JSON, or the Converse call for a body of that API.
 
-    `options` are those that are sent as headers.
+    `options` are those that are sent as headers. Raises `ConfigurationError`.
     """
     if not isinstance(body, Mapping):
         raise ConfigurationError("body", f"expected a dict, got {type(body).__name__}")
-    operation = _RAW.dialect.stream_operation if streaming else _RAW.dialect.operation
-    headers = headers_for(streaming=streaming, native=True, options=options)
-    return _plan_own_body(describe(model), operation, body, destination, headers, streaming=streaming)
+    route = _RAW_CONVERSE if converse else _RAW
+    operation = route.dialect.stream_operation if streaming else route.dialect.operation
+    headers = headers_for(streaming=streaming, native=not converse, options=options)
+    return _plan_own_body(describe(model), operation, body, destination, headers, streaming=streaming, route=route)
 
 
 def _plan_own_body(
-    model: Model, operation: str, body: Any, destination: Destination, headers: Headers, *, streaming: bool
+    model: Model,
+    operation: str,
+    body: Any,
+    destination: Destination,
+    headers: Headers,
+    *,
+    streaming: bool,
+    route: Route = _RAW,
 ) -> Call:
     return Call(
         model=model,
-        route=_RAW,
+        route=route,
         operation=operation,
         streaming=streaming,
         destination=destination,

@@ -23,7 +23,7 @@ from ..types.options import Options
 from .conversation import uses_tools
 from .models import Model
 
-__all__ = ("Route", "choose_route")
+__all__ = ("Route", "choose_route", "native_dialect")
 
 
 class Route(msgspec.Struct, frozen=True):
@@ -61,7 +61,7 @@ def choose_route(model: Model, messages: tuple[Message, ...], options: Options) 
     _check_own_tools(model, options)
     if options.use_converse:
         return Route(_CONVERSE, "use_converse=True", messages)
-    native = _native(model)
+    native = native_dialect(model)
     forced = options.use_converse is False
     if native is None:
         if forced:
@@ -129,7 +129,8 @@ def _native_tools(options: Options, unsupported: str | None) -> str | None:
     return None
 
 
-def _native(model: Model) -> Native | None:
+def native_dialect(model: Model) -> Native | None:
+    """Return the dialect of a model's native format, or None if this library has none for it."""
     match model.native:  # imported on first use: most programs use the models of one family
         case "anthropic":
             from ..dialects.anthropic import Anthropic

@@ -21,7 +21,8 @@ LANE = (REGION, MODEL)
 
 @pytest.fixture(autouse=True)
 def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(slots, "_FIRST_PAUSE", 0.002)
+    monkeypatch.setattr(slots, "_FIRST_PAUSE", 0.001)
+    monkeypatch.setattr(slots, "_LONGEST_PAUSE", 0.002)
     monkeypatch.setattr(slots, "_PROBE_SECONDS", 600.0)  # only its answer ends a probe
 
 

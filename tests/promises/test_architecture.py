@@ -28,14 +28,15 @@ LAYERS = (
     "auth",
     "transport",
     "client",
+    "batch",
     "testing",
     "integrations",
     "gateway",
     "cli",
 )
-CORE = LAYERS[: LAYERS.index("client") + 1]
+CORE = LAYERS[: LAYERS.index("batch") + 1]
 # Imports in a function body that may leave this order or close a circle, so that a program pays for them on first use.
-EXCEPTIONS = {("client.client", "client.tool_loop")}
+EXCEPTIONS = {("client.client", "client.tool_loop"), ("client.client", "batch.batch")}
 PURE = ("errors", "eventstream", "types", "dialects", "request", "auth.sigv4", "auth.skew", "auth.credentials")
 FOREIGN_TO_PURE = {"aiohttp", "anyio", "asyncio", "socket", "ssl", "threading", "time", "os", "botocore", "crcmod"}
 

@@ -1,0 +1,133 @@
+"""`Batch`: what `Client.map` returns. It runs while it exists; its tasks refer to its engine and not to it."""
+
+from __future__ import annotations
+
+import asyncio
+import warnings
+from types import TracebackType
+from typing import Any, Self
+
+from ..errors import ConfigurationError
+from ..request.models import describe
+from ..types.checks import is_integer, is_number
+from ..types.options import Options
+from .asking import Arguments, Asker, Calls, Each
+from .engine import Engine
+from .intake import Intake
+from .keys import Keys
+from .progress import Progress
+from .rows import Row
+from .stop import Stop
+
+__all__ = ("Batch", "Stop", "start_batch")  # the client imports nothing else of this layer
+
+
+class Batch:
+    """The rows of a batch, as they end; made by `Client.map`.
+
+        async with client.map(model, prompts, max_tokens=500) as rows:
+            async for row in rows:
+                ...
+
+    `async with` frees all connections on every way out, as do the end of the rows and dropping the batch. Reading
+    raises `BatchStopped` where rows were left.
+    Cancelling a read closes the batch.
+    """
+
+    __slots__ = ("__weakref__", "_engine")
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    @property
+    def progress(self) -> Progress:
+        """How far it is."""
+        return self._engine.progress()
+
+    async def drain(self) -> None:
+        """Take no more prompts, and return once the rows in flight have ended. They can be read afterwards.
+
+        A row that waits for a throttled model stays open. Reading then ends without an error.
+        """
+        await self._engine.drain()
+
+    async def aclose(self) -> None:
+        """Close all connections at once and the prompts if they are a generator. Twice is fine."""
+        await self._engine.aclose()
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> Row:
+        try:
+            return await self._engine.next()
+        except asyncio.CancelledError:
+            await self._engine.aclose()
+            raise
+
+    async def __aenter__(self) -> Self:
+        await self._engine.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self._engine.aclose()
+
+    def __del__(self) -> None:
+        engine = getattr(self, "_engine", None)
+        if engine is not None and engine.abandon():
+            warnings.warn("a Batch was dropped before its end: use `async with`", ResourceWarning, stacklevel=2)
+
+
+def start_batch(
+    calls: Calls,
+    model: str,
+    prompts: Any,
+    options: Options,
+    arguments: Arguments,
+    *,
+    concurrency: int,
+    ordered: bool,
+    stop: Stop | None,
+    patience: float,
+    each: Each | None,
+    stream: bool | None,
+) -> Batch:
+    """Return a batch; `options` are the validated ones of `arguments`. Raises `ConfigurationError`."""
+    describe(model)
+    if not is_integer(concurrency) or concurrency < 1:
+        raise ConfigurationError("concurrency", f"expected a positive int, got {concurrency!r}")
+    if not is_number(patience) or not 0 < patience < float("inf"):
+        raise ConfigurationError("patience", f"expected a positive number of seconds, got {patience!r}")
+    if stop is not None and not isinstance(stop, Stop):
+        raise ConfigurationError("stop", f"expected a Stop, got {type(stop).__name__}")
+    if each is not None and not callable(each):
+        raise ConfigurationError("each", f"expected an async function, got {type(each).__name__}")
+    if each is not None and stream is False:
+        raise ConfigurationError("stream", "cannot be False with each, which is passed streams", "leave it out")
+
+    def make_asker(on_retry: Any) -> Asker:
+        return Asker(
+            calls, model, options, arguments, patience=patience, each=each, streaming=stream, on_retry=on_retry
+        )
+
+    engine = Engine(
+        Intake(prompts),
+        _keys(model, arguments),
+        make_asker,
+        concurrency=concurrency,
+        ordered=ordered,
+        stop=stop or Stop(),
+        patience=patience,
+    )
+    return Batch(engine)
+
+
+def _keys(model: str, arguments: Arguments) -> Keys:
+    """Return what makes the keys of the rows. Raises `ConfigurationError`."""
+    try:
+        return Keys(model, arguments.options)
+    except ValueError as error:
+        problem = str(error)
+    raise ConfigurationError("options", f"cannot be part of a row's key: {problem}", "use JSON values and types")

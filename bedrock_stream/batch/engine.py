@@ -1,0 +1,368 @@
+"""Runs the rows of a batch: workers take a prompt, ask it, and put the row into the outbox.
+
+At most `concurrency` rows are in flight, and as many have ended and are unread; with `ordered`, four times as many. How
+many requests are sent at once is learned by the lanes of the models. The only tasks are the workers, which are started
+one by one as prompts come, and a row starts in a visit of the loop in which no other does. A row's failure ends no
+batch; what does is in `stop` and in `_Refusals`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from time import monotonic
+from typing import Any
+
+from ..auth.credentials import without_frames
+from ..client.attempts import Attempts
+from ..client.retry import THROTTLES
+from ..errors import (
+    AccessDenied,
+    BatchStopped,
+    BedrockStreamError,
+    ClientClosed,
+    InvalidSignature,
+    MissingCredentials,
+    ResourceNotFound,
+    RowInvalid,
+    UnsupportedOperation,
+)
+from ..observing import Attempt
+from ..transport.slots import Lane, StartPacer
+from ..types.events import Usage
+from .asking import Asker, Asking
+from .asks import Ask, read_ask
+from .intake import Intake
+from .keys import Keys
+from .outbox import Outbox
+from .progress import Progress, Tally
+from .rows import Row
+from .stop import Stop
+
+__all__ = ("Engine",)
+
+# Refusals that every other row will meet as well.
+_HOPELESS = (AccessDenied, MissingCredentials, InvalidSignature, ResourceNotFound, UnsupportedOperation)
+_MOST_REFUSALS = 20
+
+
+class _GivenUp(Exception):
+    """A row waits for a throttled model, and the batch has stopped."""
+
+
+class _Refusals:
+    """Watches for a batch that can only fail: its first 20 rows did, all of them for the same reason of access.
+
+    What `each` raises counts as well: else a mistake in it would cost all rows.
+    """
+
+    __slots__ = ("_count", "_kind", "is_open")
+
+    def __init__(self) -> None:
+        self._count = 0
+        self._kind: type[BaseException] | None = None
+        self.is_open: bool = True
+        """Whether all rows so far were refused for the same reason."""
+
+    def add(self, error: BaseException | None) -> str | None:
+        """Take the outcome of a row. Return why the batch has to stop, or None."""
+        if not self.is_open:
+            return None
+        is_hopeless = isinstance(error, _HOPELESS) or not isinstance(error, BedrockStreamError)
+        if error is None or not is_hopeless or self._kind not in (None, type(error)):
+            self.is_open = False
+            return None
+        self._kind = type(error)
+        self._count += 1
+        return f"the first {self._count} rows failed with {error!r}"[:500] if self._count >= _MOST_REFUSALS else None
+
+
+class Engine:
+    """The machine of one batch. Its tasks refer to it and not to the `Batch`, so that a dropped batch ends them."""
+
+    def __init__(
+        self,
+        intake: Intake,
+        keys: Keys,
+        make_asker: Callable[[Callable[[Attempt], None]], Asker],
+        *,
+        concurrency: int,
+        ordered: bool,
+        stop: Stop,
+        patience: float,
+    ) -> None:
+        self._intake = intake
+        self._keys = keys
+        self._asker = make_asker(self._on_retry)
+        self._concurrency = concurrency
+        self._ceilings = stop
+        self._patience = patience
+        self._outbox: Outbox[Row] = Outbox(ordered=ordered)
+        self._room = asyncio.Semaphore((4 if ordered else 2) * concurrency)
+        self._pacer = StartPacer()
+        self._workers: dict[asyncio.Task[None], Asking | None] = {}
+        self._news = asyncio.Event()
+        self._tally = Tally()
+        self._refusals = _Refusals()
+        self._lanes: dict[Lane, tuple[int, int]] = {}  # with its throttles and pauses before
+        self._find_lane: Callable[[str, str], Lane] | None = None
+        self._starting = asyncio.Lock()
+        self._loop: asyncio.AbstractEventLoop | None = None  # once it has started
+        self._timer: asyncio.TimerHandle | None = None
+        self._stopping = self._closed = False
+        self._left_open = 0
+        self._why: str | None = None
+        self._failure: BaseException | None = None
+
+    # --------------------------------------------------------------------------------------------------- for the batch
+
+    async def start(self) -> None:
+        """Start to ask. Raises what keeps the batch from it."""
+        async with self._starting:
+            if self._loop is not None or self._closed:
+                return
+            try:
+                if self._ceilings.cost is not None:
+                    self._asker.check_price()
+                self._find_lane = (await self._asker.state.transports.current()).lanes.lane
+            except BaseException as error:
+                self._why, self._left_open = f"it could not start: {error!r}", 1
+                await self.aclose()
+                raise
+            self._loop = asyncio.get_running_loop()
+            if (seconds := self._ceilings.seconds) is not None:
+                self._timer = self._loop.call_later(seconds, self.stop, f"{seconds:g} s have passed (Stop.seconds)")
+            self._spawn()
+
+    async def next(self) -> Row:
+        """Return the next row. Raises `StopAsyncIteration` at the end, `BatchStopped`, and what the prompts raised."""
+        await self.start()
+        while not self._outbox.ready:
+            if not self._workers:
+                await self.aclose()
+                raise self._end()
+            self._news.clear()
+            await self._news.wait()
+        self._room.release()
+        return self._outbox.ready.popleft()
+
+    async def drain(self) -> None:
+        """Take no more prompts, and return once the rows in flight have ended."""
+        self.stop(None)
+        while self._workers:
+            await asyncio.wait(self._workers)
+
+    async def aclose(self) -> None:
+        """Stop at once, and close all connections and the prompts."""
+        if not self._closed and (self._workers or self._outbox.ready or self._loop is None):
+            self._why = self._why or "it was closed"
+            self._left_open += len(self._outbox.ready)
+            self._outbox.ready.clear()
+        self._stopping = self._closed = True
+        if self._timer is not None:
+            self._timer.cancel()
+        workers = [task for task in self._workers if task.cancel()]
+        if workers:
+            await asyncio.wait(workers)
+        await self._intake.aclose()
+
+    def abandon(self) -> bool:
+        """Close soon; called from any thread. Return whether anything was open."""
+        loop = self._loop
+        if loop is None or self._closed or loop.is_closed():
+            return False
+        loop.call_soon_threadsafe(_close_soon, self)
+        return True
+
+    def progress(self) -> Progress:
+        """Return how far the batch is."""
+        tally, total = self._tally, self._intake.total
+        rate = tally.rows_per_second()
+        left = None if total is None else total - tally.done - tally.failed
+        busy = [asking for asking in self._workers.values() if asking is not None]
+        sent = sum(asking.is_sent for asking in busy)
+        paused = self._paused_until()
+        return Progress(
+            total=total,
+            done=tally.done,
+            failed=tally.failed,
+            reused=tally.reused,
+            in_flight=sent,
+            waiting=len(busy) - sent,
+            throttled=sum(lane.throttles - before for lane, (before, _) in self._lanes.items()),
+            pauses=sum(lane.pauses - before for lane, (_, before) in self._lanes.items()),
+            paid_again=tally.paid_again,
+            window=min(self._concurrency, sum(lane.limit for lane in self._lanes) or self._concurrency),
+            usage=tally.usage,
+            cost=tally.cost,
+            rows_per_second=rate,
+            eta=None if left is None or not rate else left / rate,
+            paused_until=paused,
+            reason=self._why or (None if paused is None else "throttled"),
+        )
+
+    def _paused_until(self) -> datetime | None:
+        moments = [lane.paused_until for lane in self._lanes if lane.is_paused]
+        if not moments or self._loop is None:
+            return None
+        return datetime.now(UTC) + timedelta(seconds=max(moments) - self._loop.time())
+
+    # ------------------------------------------------------------------------------------------------------- stopping
+
+    def stop(self, why: str | None, failure: BaseException | None = None) -> None:
+        """Take no more prompts. Rows that wait for a throttled model stay open; the others in flight end.
+
+        Without `why`, the caller asked for it, and the batch ends without an error.
+        """
+        if not self._stopping:
+            self._stopping, self._why, self._failure = True, why, failure
+            self._intake.end()
+        self._give_up()
+
+    def _give_up(self) -> None:
+        """Cancel the workers that wait for a prompt, for room or for a throttled model."""
+        for task, asking in self._workers.items():
+            if task is not asyncio.current_task() and (asking is None or asking.is_held_up):
+                task.cancel()
+
+    def _on_retry(self, attempt: Attempt) -> None:
+        """Take a failed attempt of a row that is followed by another one."""
+        if self._stopping and isinstance(attempt.error, THROTTLES):
+            self._give_up()
+            raise _GivenUp
+
+    def _end(self) -> BaseException:
+        """Return what the reader gets after the last row."""
+        if self._failure is not None:
+            return self._failure
+        if self._left_open and not self._stopping:
+            self._why = "its tasks were cancelled"
+        if self._why is not None and (self._left_open or self._intake.is_cut):
+            return BatchStopped(self._why, self.progress())
+        return StopAsyncIteration()
+
+    # -------------------------------------------------------------------------------------------------------- workers
+
+    def _spawn(self) -> None:
+        task = asyncio.create_task(self._work(), name="row")
+        self._workers[task] = None
+        task.add_done_callback(self._worker_ended)
+
+    def _worker_ended(self, task: asyncio.Task[None]) -> None:
+        del self._workers[task]
+        self._news.set()
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._failure = self._failure or error  # a mistake of ours, or what ends the program
+            self.stop(None)
+
+    async def _work(self) -> None:
+        task = asyncio.current_task()
+        assert task is not None  # noqa: S101 - it is a task's own code
+        while not self._stopping:
+            await self._room.acquire()
+            entry = None
+            try:
+                entry = await self._take()
+            finally:
+                if entry is None:
+                    self._room.release()
+            if entry is None:
+                return
+            if len(self._workers) < self._concurrency:
+                self._spawn()
+            asking = self._workers[task] = Asking(self._note_lane)
+            await self._process(*entry, asking)
+            self._workers[task] = None
+
+    async def _take(self) -> tuple[int, Any] | None:
+        """Return the next prompt with its index, or None at the end or where a ceiling is reached."""
+        why = self._tally.reached(self._ceilings)
+        if why is not None and not self._intake.is_exhausted:
+            self.stop(why)
+            return None
+        try:
+            return await self._intake.next()
+        except Exception as error:
+            self.stop(None, error)
+            return None
+
+    async def _process(self, index: int, item: Any, asking: Asking) -> None:
+        row: Row | None = None
+        try:
+            row = await self._outcome(index, item, asking)
+        finally:
+            self._tally.paid_again += asking.again
+            if row is None:
+                self._left_open += 1
+                self._outbox.leave_out(index)
+                self._room.release()
+        if row is not None:
+            self._outbox.put(index, row)
+            self._news.set()
+
+    async def _outcome(self, index: int, item: Any, asking: Asking) -> Row | None:
+        """Return a row with its outcome, or None if it stays open."""
+        began = monotonic()
+        try:
+            ask = read_ask(item, index)
+            key = self._keys.key(ask, index)
+            if ask.model is not None and self._ceilings.cost is not None:
+                self._asker.check_price(ask, index)
+        except RowInvalid as error:
+            own = item.key if isinstance(item, Ask) else None
+            name = own if isinstance(own, str) and own else f"prompts[{index}]"
+            return self._count(Row(index=index, key=name, error=without_frames(error)))
+        self._tally.asked += 1
+        await self._pacer.wait_turn()
+        answer, failure = None, None
+        try:
+            answer = await self._asker.ask(ask, f"prompts[{index}]", asking)
+        except Exception as error:
+            failure = without_frames(error)
+            if self._is_of_the_batch(failure, asking):
+                return None
+        row = Row(
+            index=index,
+            key=ask.key or key.hex(),
+            response=None if answer is None else answer.response,
+            value=None if answer is None else answer.value,
+            error=failure,
+            attempts=asking.requests,
+            seconds=monotonic() - began,
+            cost=None if answer is None else answer.cost,
+            target=None if asking.attempts is None else asking.attempts.call.target,
+        )
+        why = self._refusals.add(failure)
+        if why is not None:
+            self.stop(why)
+        return self._count(row, None if answer is None else answer.usage)
+
+    def _is_of_the_batch(self, error: Exception, asking: Asking) -> bool:
+        """Return whether a failure ends the batch and leaves the row open."""
+        if isinstance(error, THROTTLES) and not asking.is_answered:
+            self.stop(f"throttled, without one success for {self._patience:g} s: {error}")
+        elif isinstance(error, ClientClosed):
+            self.stop(str(error))
+        elif not isinstance(error, _GivenUp):
+            return False
+        return True
+
+    def _count(self, row: Row, usage: Usage | None = None) -> Row:
+        self._tally.add(row, usage)
+        return row
+
+    def _note_lane(self, attempts: Attempts) -> None:
+        """Note the lane of a call that is about to be sent."""
+        if self._find_lane is not None:
+            lane = self._find_lane(attempts.call.region, attempts.call.model.id)
+            self._lanes.setdefault(lane, (lane.throttles, lane.pauses))
+
+
+_closing: set[asyncio.Task[None]] = set()  # the loop refers to tasks weakly
+
+
+def _close_soon(engine: Engine) -> None:
+    task = asyncio.create_task(engine.aclose())
+    _closing.add(task)
+    task.add_done_callback(_closing.discard)
