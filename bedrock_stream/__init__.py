@@ -9,7 +9,7 @@
 Calls: `stream` and `generate`, or the same on a `Client`, which also has `run_tools`, `invoke_stream`, `invoke`,
 `count_tokens`, `explain` and `stats`.
 
-Many calls: `Client.map`, with `Ask` and `Stop`, makes a `Batch` of `Row`s.
+Many calls: `Client.map`, with `Ask`, `Stop` and `Journal`, makes a `Batch` of `Row`s.
 
 Conversation: `Message`, its blocks (`Text`, `Image`, `Document`, `Video`, `Audio`, `ToolCall`, `ToolResult`,
 `Reasoning`, `CachePoint`, `Guarded`, `SearchResult`, ...), `Tool` and `SystemTool`.
@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from .auth.sts import AssumeRoleWithWebIdentity as AssumeRoleWithWebIdentity
     from .batch.asks import Ask as Ask
     from .batch.batch import Batch as Batch
+    from .batch.journal import Journal as Journal
     from .batch.progress import Progress as Progress
     from .batch.rows import Row as Row
     from .batch.stop import Stop as Stop
@@ -130,6 +131,7 @@ _MODULES = {
     ),
     "batch.asks": ("Ask",),
     "batch.batch": ("Batch",),
+    "batch.journal": ("Journal",),
     "batch.progress": ("Progress",),
     "batch.rows": ("Row",),
     "batch.stop": ("Stop",),

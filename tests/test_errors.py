@@ -49,6 +49,9 @@ TABLE: list[tuple[Make, str, dict[str, Any]]] = [
         "prompts[3]: expected a non-empty str, got ''",
         {"argument": "prompts[3]"},
     ),
+    (lambda: errors.JournalBusy("journal", "is in use by process 7"), "journal: is in use by process 7", {}),
+    (lambda: errors.JournalDamaged("journal", "line 3 is not JSON"), "journal: line 3 is not JSON", {"line": 0}),
+    (lambda: errors.JournalMismatch("journal", "max_tokens differs"), "journal: max_tokens differs", {}),
     (
         lambda: errors.BatchStopped("100 rows were asked", None),
         "the batch stopped: 100 rows were asked",

@@ -28,6 +28,7 @@ from ..errors import BedrockStreamError, ConfigurationError, RowInvalid, Unsuppo
 from ..observing import Attempt
 from ..request.call import Call
 from ..request.models import describe
+from ..request.output_schema import parse_as
 from ..request.route import native_dialect
 from ..types.events import Usage
 from ..types.options import Options
@@ -176,6 +177,14 @@ class Asker:
             problem = f"{model!r} has no price, so Stop(cost=...) cannot be kept"
             kind, name = (ConfigurationError, "prices") if ask is None else (RowInvalid, f"prompts[{index}]")
             raise kind(name, problem, "pass it to Client(prices=...)")
+
+    def restore(self, ask: Ask, response: Response) -> Response:
+        """Return a response that was recorded with its parsed output as the type that the row asked for."""
+        arguments = {**self._arguments.options, **ask.options}
+        schema = arguments.get("output_schema")
+        if response.parsed is None or not isinstance(schema, type):
+            return response
+        return msgspec.structs.replace(response, parsed=parse_as(schema, response.parsed))
 
     def plan(self, ask: Ask, name: str, policy: RetryPolicy | None = None) -> Attempts:
         """Return the call of a row. Raises `RowInvalid`, `UnsupportedOperation`."""

@@ -14,12 +14,14 @@ from ..types.options import Options
 from .asking import Arguments, Asker, Calls, Each
 from .engine import Engine
 from .intake import Intake
+from .journal import Journal, Records, read_journal
 from .keys import Keys
 from .progress import Progress
+from .records import Header, header_of
 from .rows import Row
 from .stop import Stop
 
-__all__ = ("Batch", "Stop", "start_batch")  # the client imports nothing else of this layer
+__all__ = ("Batch", "Journal", "Stop", "start_batch")  # the client imports nothing else of this layer
 
 
 class Batch:
@@ -30,7 +32,7 @@ class Batch:
                 ...
 
     `async with` frees all connections on every way out, as do the end of the rows and dropping the batch. Reading
-    raises `BatchStopped` where rows were left.
+    raises `BatchStopped` where rows were left, and at the start `JournalBusy`, `JournalDamaged`, `JournalMismatch`.
     Cancelling a read closes the batch.
     """
 
@@ -52,7 +54,7 @@ class Batch:
         await self._engine.drain()
 
     async def aclose(self) -> None:
-        """Close all connections at once and the prompts if they are a generator. Twice is fine."""
+        """Close all connections at once, the prompts if they are a generator, and the journal. Twice is fine."""
         await self._engine.aclose()
 
     def __aiter__(self) -> Self:
@@ -89,6 +91,7 @@ def start_batch(
     *,
     concurrency: int,
     ordered: bool,
+    journal: Any,
     stop: Stop | None,
     patience: float,
     each: Each | None,
@@ -112,22 +115,24 @@ def start_batch(
             calls, model, options, arguments, patience=patience, each=each, streaming=stream, on_retry=on_retry
         )
 
+    keys, header = _identity(model, arguments, each=each is not None)
     engine = Engine(
         Intake(prompts),
-        _keys(model, arguments),
+        keys,
         make_asker,
         concurrency=concurrency,
         ordered=ordered,
         stop=stop or Stop(),
         patience=patience,
+        records=None if journal is None else Records(read_journal(journal), header),
     )
     return Batch(engine)
 
 
-def _keys(model: str, arguments: Arguments) -> Keys:
-    """Return what makes the keys of the rows. Raises `ConfigurationError`."""
+def _identity(model: str, arguments: Arguments, *, each: bool) -> tuple[Keys, Header]:
+    """Return what makes the keys of the rows, and the first line of a journal. Raises `ConfigurationError`."""
     try:
-        return Keys(model, arguments.options)
+        return Keys(model, arguments.options), header_of(model, arguments.options, each=each)
     except ValueError as error:
         problem = str(error)
     raise ConfigurationError("options", f"cannot be part of a row's key: {problem}", "use JSON values and types")

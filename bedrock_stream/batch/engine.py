@@ -1,4 +1,4 @@
-"""Runs the rows of a batch: workers take a prompt, ask it, and put the row into the outbox.
+"""Runs the rows of a batch: workers take a prompt, ask it, write it to the journal, and put it into the outbox.
 
 At most `concurrency` rows are in flight, and as many have ended and are unread; with `ordered`, four times as many. How
 many requests are sent at once is learned by the lanes of the models. The only tasks are the workers, which are started
@@ -13,6 +13,8 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from time import monotonic
 from typing import Any
+
+import msgspec
 
 from ..auth.credentials import without_frames
 from ..client.attempts import Attempts
@@ -31,12 +33,15 @@ from ..errors import (
 from ..observing import Attempt
 from ..transport.slots import Lane, StartPacer
 from ..types.events import Usage
+from ..types.response import Response
 from .asking import Asker, Asking
 from .asks import Ask, read_ask
 from .intake import Intake
+from .journal import JournalFailed, Records
 from .keys import Keys
 from .outbox import Outbox
 from .progress import Progress, Tally
+from .records import Recorded
 from .rows import Row
 from .stop import Stop
 
@@ -91,6 +96,7 @@ class Engine:
         ordered: bool,
         stop: Stop,
         patience: float,
+        records: Records | None,
     ) -> None:
         self._intake = intake
         self._keys = keys
@@ -98,7 +104,8 @@ class Engine:
         self._concurrency = concurrency
         self._ceilings = stop
         self._patience = patience
-        self._outbox: Outbox[Row] = Outbox(ordered=ordered)
+        self._records = records
+        self._outbox: Outbox[Row | Recorded] = Outbox(ordered=ordered)
         self._room = asyncio.Semaphore((4 if ordered else 2) * concurrency)
         self._pacer = StartPacer()
         self._workers: dict[asyncio.Task[None], Asking | None] = {}
@@ -113,12 +120,13 @@ class Engine:
         self._stopping = self._closed = False
         self._left_open = 0
         self._why: str | None = None
+        self._journal_error: OSError | None = None
         self._failure: BaseException | None = None
 
     # --------------------------------------------------------------------------------------------------- for the batch
 
     async def start(self) -> None:
-        """Start to ask. Raises what keeps the batch from it."""
+        """Open the journal and start to ask. Raises what keeps the batch from it."""
         async with self._starting:
             if self._loop is not None or self._closed:
                 return
@@ -126,6 +134,8 @@ class Engine:
                 if self._ceilings.cost is not None:
                     self._asker.check_price()
                 self._find_lane = (await self._asker.state.transports.current()).lanes.lane
+                if self._records is not None:
+                    await self._records.open(self._journal_failed)
             except BaseException as error:
                 self._why, self._left_open = f"it could not start: {error!r}", 1
                 await self.aclose()
@@ -144,8 +154,9 @@ class Engine:
                 raise self._end()
             self._news.clear()
             await self._news.wait()
+        entry = self._outbox.ready.popleft()
         self._room.release()
-        return self._outbox.ready.popleft()
+        return self._reused(entry) if isinstance(entry, Recorded) else entry
 
     async def drain(self) -> None:
         """Take no more prompts, and return once the rows in flight have ended."""
@@ -154,7 +165,10 @@ class Engine:
             await asyncio.wait(self._workers)
 
     async def aclose(self) -> None:
-        """Stop at once, and close all connections and the prompts."""
+        """Stop at once, and close all connections, the prompts and the journal.
+
+        Raises `BatchStopped` if the last records could not be stored.
+        """
         if not self._closed and (self._workers or self._outbox.ready or self._loop is None):
             self._why = self._why or "it was closed"
             self._left_open += len(self._outbox.ready)
@@ -166,6 +180,12 @@ class Engine:
         if workers:
             await asyncio.wait(workers)
         await self._intake.aclose()
+        if self._records is not None:
+            try:
+                await self._records.aclose()
+            except JournalFailed as failure:
+                self._journal_error = failure.error
+                raise self._end() from None
 
     def abandon(self) -> bool:
         """Close soon; called from any thread. Return whether anything was open."""
@@ -232,8 +252,20 @@ class Engine:
             self._give_up()
             raise _GivenUp
 
+    def _journal_failed(self, error: OSError) -> None:
+        """Stop at once: rows that cannot be recorded would be asked and paid for again."""
+        self._journal_error = self._journal_error or error
+        self.stop(None)
+        for task in self._workers:
+            if task is not asyncio.current_task():
+                task.cancel()
+
     def _end(self) -> BaseException:
         """Return what the reader gets after the last row."""
+        if self._journal_error is not None:
+            stopped = BatchStopped(f"the journal cannot be written: {self._journal_error}", self.progress())
+            stopped.__cause__ = self._journal_error
+            return stopped
         if self._failure is not None:
             return self._failure
         if self._left_open and not self._stopping:
@@ -288,9 +320,11 @@ class Engine:
             return None
 
     async def _process(self, index: int, item: Any, asking: Asking) -> None:
-        row: Row | None = None
+        row: Row | Recorded | None = None
         try:
             row = await self._outcome(index, item, asking)
+        except JournalFailed as failure:
+            self._journal_failed(failure.error)
         finally:
             self._tally.paid_again += asking.again
             if row is None:
@@ -301,7 +335,7 @@ class Engine:
             self._outbox.put(index, row)
             self._news.set()
 
-    async def _outcome(self, index: int, item: Any, asking: Asking) -> Row | None:
+    async def _outcome(self, index: int, item: Any, asking: Asking) -> Row | Recorded | None:
         """Return a row with its outcome, or None if it stays open."""
         began = monotonic()
         try:
@@ -313,6 +347,10 @@ class Engine:
             own = item.key if isinstance(item, Ask) else None
             name = own if isinstance(own, str) and own else f"prompts[{index}]"
             return self._count(Row(index=index, key=name, error=without_frames(error)))
+        if self._records is not None:
+            key, offset = self._records.claim(key)
+            if offset is not None:
+                return Recorded(index, key, offset, ask)
         self._tally.asked += 1
         await self._pacer.wait_turn()
         answer, failure = None, None
@@ -336,6 +374,9 @@ class Engine:
         why = self._refusals.add(failure)
         if why is not None:
             self.stop(why)
+        # Refusals of access before the first success are no judgement of the row: the next run asks it again.
+        if self._records is not None and (failure is None or not self._refusals.is_open):
+            await self._records.write(key, ask, row, answer)
         return self._count(row, None if answer is None else answer.usage)
 
     def _is_of_the_batch(self, error: Exception, asking: Asking) -> bool:
@@ -351,6 +392,13 @@ class Engine:
     def _count(self, row: Row, usage: Usage | None = None) -> Row:
         self._tally.add(row, usage)
         return row
+
+    def _reused(self, entry: Recorded) -> Row:
+        assert self._records is not None  # noqa: S101 - it made the entry
+        row, usage = self._records.read(entry)
+        if isinstance(row.response, Response):
+            row = msgspec.structs.replace(row, response=self._asker.restore(entry.ask, row.response))
+        return self._count(row, usage)
 
     def _note_lane(self, attempts: Attempts) -> None:
         """Note the lane of a call that is about to be sent."""

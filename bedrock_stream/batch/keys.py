@@ -17,9 +17,9 @@ from ..request.models import normalize
 from ..types.tools import Tool, read_tools
 from .asks import Ask
 
-__all__ = ("Keys",)
+__all__ = ("KEY_BYTES", "Keys", "digest_of", "numbered")
 
-_KEY_BYTES = 16
+KEY_BYTES = 16
 
 # Options that say how a row is asked, by whom, or who pays.
 _OF_THE_WAY = frozenset(
@@ -69,7 +69,18 @@ class Keys:
         options = {} if ask.body is not None else {**self._options, **_of_the_answer(ask.options)}
         model = self._model if ask.model is None else normalize(ask.model)
         said = _encode([ask.key, model, options])
-        return blake2b(said + b"\n", digest_size=_KEY_BYTES)
+        return blake2b(said + b"\n", digest_size=KEY_BYTES)
+
+
+def digest_of(options: Mapping[str, Any]) -> dict[str, str]:
+    """Return a digest of each option that answers depend on. Raises `ValueError` for what has no JSON."""
+    said = _of_the_answer(options)
+    return {name: blake2b(_encode(value), digest_size=6).hexdigest() for name, value in sorted(said.items())}
+
+
+def numbered(key: bytes, number: int) -> bytes:
+    """Return the key of the row that is equal to `number` earlier ones."""
+    return blake2b(key + b"%d" % number, digest_size=KEY_BYTES).digest() if number else key
 
 
 def _of_the_answer(options: Mapping[str, Any]) -> dict[str, Any]:
@@ -91,7 +102,7 @@ def _plain(value: Any) -> Any:
     if value is None or isinstance(value, str | int | float):
         return value
     if isinstance(value, bytes | bytearray):
-        return {"digest": blake2b(value, digest_size=_KEY_BYTES).hexdigest()}
+        return {"digest": blake2b(value, digest_size=KEY_BYTES).hexdigest()}
     if isinstance(value, Mapping):
         return {str(name): _plain(part) for name, part in value.items()}
     if isinstance(value, list | tuple | set | frozenset):

@@ -43,7 +43,7 @@ from .state import ClientSettings, ClientState
 from .stream import RawStream, Stream
 
 if TYPE_CHECKING:
-    from ..batch.batch import Batch, Stop
+    from ..batch.batch import Batch, Journal, Stop
     from .tool_loop import ToolRun
 
 __all__ = ("Client",)
@@ -188,6 +188,7 @@ class Client:
         *,
         concurrency: int = 256,
         ordered: bool = False,
+        journal: Journal | str | os.PathLike[str] | None = None,
         stop: Stop | None = None,
         patience: float = 3600.0,
         each: Callable[[Stream], Awaitable[Any]] | None = None,
@@ -197,8 +198,8 @@ class Client:
         """Ask many prompts with bounded concurrency. Return a `Batch`: an async iterator of `Row`, as they end.
 
         `prompts`: an (async) iterable of what `generate` takes, or of `Ask`; read no earlier than needed. `ordered`:
-        hand the rows out in the order of the prompts. `stop`: ceilings. `patience`: seconds without any success after
-        which throttling ends the
+        hand the rows out in the order of the prompts. `journal`: a `Journal` or a path, for a batch that can be run
+        again after a crash. `stop`: ceilings. `patience`: seconds without any success after which throttling ends the
         batch; until then it is waited out. `each`: an async function that reads the row's `Stream` and returns its
         value. `stream`: whether rows are streamed; left out, those with `max_tokens` up to 1024 are not. A row is
         retried `retry.max_attempts` times. Raises `ConfigurationError` for an argument that cannot be used.
@@ -214,6 +215,7 @@ class Client:
             held,
             concurrency=concurrency,
             ordered=ordered,
+            journal=journal,
             stop=stop,
             patience=patience,
             each=each,

@@ -4,7 +4,7 @@
     ├── ConfigurationError          an argument or setting is invalid; raised at the call, before anything is sent
     │   ├── MissingCredentials      no provider had credentials
     │   ├── UnsupportedOperation    this model, route or kind of credentials does not support the request
-    │   └── RowInvalid              a row of a batch cannot be sent
+    │   └── RowInvalid, JournalBusy, JournalDamaged, JournalMismatch    of a batch
     ├── BatchStopped                a batch ended before all its rows were asked
     ├── CredentialsUnavailable      a credential provider failed
     ├── TransportError              the network failed, or a time limit was reached
@@ -36,7 +36,7 @@ from typing import Any
 __all__ = (
     "BedrockStreamError",
     "ConfigurationError", "MissingCredentials", "UnsupportedOperation", "CredentialsUnavailable",
-    "RowInvalid", "BatchStopped",
+    "RowInvalid", "JournalBusy", "JournalDamaged", "JournalMismatch", "BatchStopped",
     "TransportError", "ConnectionFailed", "ClientClosed",
     "TimeLimitError", "ConnectTimeout", "PoolTimeout", "FirstEventTimeout", "FirstContentTimeout", "IdleTimeout",
     "TotalTimeout", "UnreadTimeout",
@@ -123,8 +123,23 @@ class RowInvalid(ConfigurationError):
     """A row of a batch cannot be sent. `argument` names it: `prompts[3]`."""
 
 
+class JournalBusy(ConfigurationError):
+    """Another batch writes to this journal; the message names its process."""
+
+
+class JournalDamaged(ConfigurationError):
+    """A line of a journal, other than a torn last one, cannot be read."""
+
+    line = 0
+    """Its number, from 1."""
+
+
+class JournalMismatch(ConfigurationError):
+    """A journal is of another run; the message says what differs."""
+
+
 class BatchStopped(BedrockStreamError):
-    """A batch ended before all its rows were asked: a limit of `Stop`, throttling without end, ..."""
+    """A batch ended before all its rows were asked: a limit of `Stop`, throttling without end, a full disk, ..."""
 
     def __init__(self, reason: str, progress: Any = None) -> None:
         super().__init__(f"the batch stopped: {reason}")

@@ -23,7 +23,7 @@ from .reasoning import reasons
 from .schema_subset import fit_schema, inline_definitions
 from .unsupported import Refusals
 
-__all__ = ("TOOL_NAME", "OutputSchema", "fit_tools", "note_refusal")
+__all__ = ("TOOL_NAME", "OutputSchema", "fit_tools", "note_refusal", "parse_as")
 
 TOOL_NAME = "structured_output"
 """The synthetic tool's name."""
@@ -110,11 +110,16 @@ class OutputSchema:
 
     def _parse(self, raw: Any) -> Any:
         value = msgspec.json.decode(raw) if isinstance(raw, str) else raw
-        if self._type is None:
-            return value
-        if hasattr(self._type, "model_validate"):
-            return self._type.model_validate(value)
-        return msgspec.convert(value, self._type, dec_hook=read_foreign)
+        return value if self._type is None else parse_as(self._type, value)
+
+
+def parse_as(kind: Any, value: Any) -> Any:
+    """Return JSON values as a type that an output schema was made of. Raises `ValueError`."""
+    return (
+        kind.model_validate(value)
+        if hasattr(kind, "model_validate")
+        else msgspec.convert(value, kind, dec_hook=read_foreign)
+    )
 
 
 def note_refusal(model: Model, error: BedrockStreamError) -> bool:

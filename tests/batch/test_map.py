@@ -392,6 +392,7 @@ async def test_bad_input_is_an_error_row_and_nothing_is_sent(bad: Any) -> None:
         ({"stop": 5}, "stop: expected a Stop, got int"),
         ({"each": 5}, "each: expected an async function"),
         ({"each": len, "stream": False}, "stream: cannot be False with each"),
+        ({"journal": 5}, r"Journal\.path: expected a path"),
         ({"keep": False}, "keep: is False"),
         ({"max_token": 5}, "max_token: unknown option; did you mean max_tokens"),
     ],
