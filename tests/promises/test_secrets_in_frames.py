@@ -79,8 +79,15 @@ async def count_tokens(client: Client, options: dict[str, Any]) -> None:
     await client.count_tokens("anthropic.claude-3-5-haiku-20241022-v1:0", "Hi", **options)
 
 
+async def map_prompts(client: Client, options: dict[str, Any]) -> None:
+    async with client.map(MODEL, ["Hi"], **options) as rows:
+        async for row in rows:
+            if row.error is not None:
+                raise row.error
+
+
 every_run = pytest.mark.parametrize(
-    "run", [stream, generate, run_tools, invoke, count_tokens], ids=lambda run: run.__name__
+    "run", [stream, generate, run_tools, invoke, count_tokens, map_prompts], ids=lambda run: run.__name__
 )
 
 
