@@ -20,7 +20,7 @@ Events of a `Stream`: `MessageStart`, `TextDelta`, `ReasoningDelta`, `ToolCallSt
 Credentials: `Credentials`, `AssumeRole`, `AssumeRoleWithWebIdentity`, `ContainerRole`, `InstanceRole`,
 `BotocoreSession`, `put_key`.
 
-Settings: `Timeouts`, `RetryPolicy`, `Target`, `Price`.
+Settings: `Timeouts`, `RetryPolicy`, `Target`, `Price`, `Quota`.
 
 Other modules: `errors` (every exception), `eventstream` (framing alone), `auth.sigv4` (signing alone), `observing`
 (hooks for traces and logs), `testing` (a local Bedrock), `integrations` and `gateway`.
@@ -60,6 +60,9 @@ if TYPE_CHECKING:
     from .client.stream import Stream as Stream
     from .client.tool_loop import ToolRun as ToolRun
     from .observing import Attempt as Attempt
+    from .transport.quota import Quota as Quota
+    from .transport.quota import QuotaLike as QuotaLike
+    from .transport.quota import QuotaStats as QuotaStats
     from .types.events import BlockStop as BlockStop
     from .types.events import Citation as Citation
     from .types.events import CitationDelta as CitationDelta
@@ -151,6 +154,11 @@ _MODULES = {
     ),
     "client.tool_loop": ("ToolRun",),
     "observing": ("Attempt",),
+    "transport.quota": (
+        "Quota",
+        "QuotaLike",
+        "QuotaStats",
+    ),
     "types.events": (
         "BlockStop",
         "Citation",

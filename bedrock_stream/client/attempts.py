@@ -21,6 +21,7 @@ from ..request.output_schema import note_refusal
 from ..request.refusal_words import explain_profile, explain_refusal
 from ..transport.opening import Opening
 from ..transport.slots import Hold, LaneTicket
+from ..types.events import Usage
 from ..types.response import Response
 from .checks import check, request_id_of
 from .retry import THROTTLES, Retries
@@ -28,7 +29,9 @@ from .state import ClientState
 
 if TYPE_CHECKING:
     from ..transport.http_response import HttpResponse
+    from ..transport.quota import QuotaLike
     from ..transport.transport import Transport
+    from .quotas import Spending
 
 __all__ = ("Attempts",)
 
@@ -49,6 +52,7 @@ class Attempts:
         "_retries",
         "_signer",
         "_since",
+        "_spending",
         "_started",
         "_state",
         "_ticket",
@@ -73,6 +77,7 @@ class Attempts:
         self._signer: Signer | None = None  # of the current attempt
         self._resumed = False  # whether the current attempt is sent again, with a new signature
         self._ticket: LaneTicket | None = None
+        self._spending: Spending | None = None if state.quotas is None else state.quotas.spending()
         self._responded = False  # whether the current attempt has a response
         self._date: str | None = None  # of that response
         self._opening: Opening | None = None  # around opening, and around the wait before a retry
@@ -92,7 +97,9 @@ class Attempts:
 
     @property
     def is_held_up(self) -> bool:
-        """Whether the call waits, with patience, for a model that is throttled."""
+        """Whether the call waits for a quota or, with patience, for a model that is throttled."""
+        if self._spending is not None and self._spending.is_waiting:
+            return True
         return not self.sent and self._ticket is not None and self._ticket.is_refused
 
     @property
@@ -104,6 +111,10 @@ class Attempts:
         """Add an observer of this call alone, before anything is sent."""
         self._observers.add(observer, self._subject())
         self.observers = self._observers or None
+
+    def use_quota(self, quota: QuotaLike, tokens: int | None = None) -> None:
+        """Add a quota of this call alone, before anything is sent; `tokens` are its input tokens, if they are known."""
+        self._spending = self._state.shared_quotas().spending(quota, tokens)
 
     def history(self) -> tuple[Attempt, ...]:
         """Return every attempt so far, the current one last."""
@@ -194,6 +205,9 @@ class Attempts:
             number = len(self._past) + 1
             self._past.append(Attempt(number=number, target=call.target, error=error, seconds=seconds, wait=wait))
             self._since = None
+            if self._spending is not None:
+                usage = None if partial is None or partial.stop_reason is None else partial.usage
+                self._spending.failed(error, usage, sent=self.sent, answered=self.answered)
 
     def succeeded(self) -> None:
         """Note that content has been received, so that no other attempt follows."""
@@ -226,6 +240,13 @@ class Attempts:
                 seconds=monotonic() - self._started,
             )
             observers.tell("ended", ending)
+
+    async def settle(self, usage: Callable[[], Usage | None] | None = None) -> None:
+        """Settle what ended attempts took of the quotas; `usage` returns that of a response that was complete."""
+        if self._spending is not None:
+            if usage is not None:
+                self._spending.finished(usage())
+            await self._spending.settle()
 
     def finish(self, response: Response) -> Response:
         """Return the whole response with its cost and its parsed output."""
@@ -269,13 +290,15 @@ class Attempts:
         return call, signer
 
     async def _hold(self, transport: Transport, call: Call, signer: Signer) -> Hold:
-        """Wait for the credentials, and then for a slot: a source that hangs must not hold one.
+        """Wait for the credentials, and then for quotas and a slot: a source that hangs must not hold one.
 
         If the credentials have expired while it waited for the slot, the slot is released and they are fetched again.
         """
+        spending = self._spending
+        reserve = None if spending is None else (lambda: spending.reserve(call))
         while True:
             await signer.prepare(call.request, transport.ask, call.timeouts.credentials)
-            hold = await transport.hold(self._ticket, call.timeouts.pool)
+            hold = await transport.hold(self._ticket, call.timeouts.pool, reserve)
             try:
                 if signer.is_ready:
                     return hold
@@ -332,6 +355,8 @@ class Attempts:
     def _following(self, error: BedrockStreamError) -> tuple[tuple[int, float] | None, Call | None]:
         """Return the target and the wait of the next attempt, if any, and its call if that is another one."""
         elapsed = asyncio.get_running_loop().time() - (self._began or 0.0)
+        if self._spending is not None:
+            elapsed -= self._spending.waited
         fallback = self._fallback(error)
         following: tuple[int, float] | None = self._retries.index, 0.0
         if fallback is None:

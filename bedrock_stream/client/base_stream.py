@@ -29,6 +29,7 @@ from ..errors import (
 )
 from ..observing import Attempt, Observer
 from ..request.call import Call
+from ..types.events import Usage
 from ..types.response import Assembly, Response, tool_input_error
 from ..types.settings import Target
 from .attempts import Attempts
@@ -189,6 +190,7 @@ class BaseStream(Generic[_E]):
         if not self._finished:
             self._stop(StreamInterrupted("the stream was closed before its end"), "closed")
         self._ready.clear()
+        await self._attempts.settle()
 
     async def __aenter__(self) -> Self:
         return self
@@ -231,11 +233,19 @@ class BaseStream(Generic[_E]):
                 self._take(await response.read())
                 timer.end_wait()
         except BedrockStreamError as error:
-            self._fail(error)
+            try:
+                self._fail(error)
+            finally:
+                await self._attempts.settle(self._usage if self._finished else None)
         except BaseException as error:
             way = "cancelled" if isinstance(error, asyncio.CancelledError) else "failed"
             self._stop(StreamInterrupted(f"a read ended with {type(error).__name__}, which closed the stream"), way)
+            if way == "cancelled":
+                await self._attempts.settle()
             raise
+        else:
+            if self._finished:
+                await self._attempts.settle(self._usage)
         finally:
             self._reading = False
 
@@ -382,6 +392,10 @@ class BaseStream(Generic[_E]):
     def _outcome(self) -> Response | None:
         """Return the response as observers receive it."""
         return self.partial
+
+    def _usage(self) -> Usage | None:
+        """Return the token counts of a response that has ended; None if they are unknown."""
+        return self._incoming.usage
 
     def expire(self, kind: type[TimeLimitError], limit: float, elapsed: float) -> None:
         """Take a time limit that was reached; called by the timer."""

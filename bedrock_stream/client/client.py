@@ -44,6 +44,8 @@ from .stream import RawStream, Stream
 
 if TYPE_CHECKING:
     from ..batch.batch import Batch, Journal, Stop
+    from ..transport.quota import QuotaLike
+    from .quotas import ClientQuotas
     from .tool_loop import ToolRun
 
 __all__ = ("Client",)
@@ -90,6 +92,8 @@ class Client:
         `unsupported`: what happens to an option that a model is known to refuse: `error`, `drop` or `send`; else
         `BEDROCK_STREAM_UNSUPPORTED`, else `error`.
         `clock`: returns the current time, timezone-aware, for signatures.
+        `quotas`: a `Quota` by the beginning of model ids without geo prefix, such as `anthropic.claude-sonnet-4`; the
+        longest one that matches holds for a call, which waits for it. Only `Timeouts.total` limits that wait.
 
     Raises `ConfigurationError` for an argument that cannot be used.
     """
@@ -118,6 +122,7 @@ class Client:
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         models: Mapping[str, str | ModelFacts] | None = None,
         unsupported: Unsupported | None = None,
+        quotas: Mapping[str, QuotaLike] | None = None,
     ) -> None:
         held = _Arguments({"api_key": api_key, "credentials": credentials, "keys": keys, "profile": profile})
         api_key = keys = None  # this frame is in the traceback of every bad argument
@@ -138,7 +143,7 @@ class Client:
         )
         self._resolver = CredentialResolver(_client_key_source(held), profile, clock)
         self._connect(ssl, proxy, max_connections)
-        self._state = ClientState(settings, self._resolver, self._transports)
+        self._state = ClientState(settings, self._resolver, self._transports, quotas=_client_quotas(quotas))
 
     def stream(self, model: str, prompt: Prompt, **options: Unpack[CallOptions]) -> Stream:
         """Stream a response. Nothing is sent before the first await.
@@ -278,6 +283,7 @@ class Client:
             retries_left=state.budget.left,
             bytes_received=self._traffic.received + sum(transport.bytes_under_way for transport in transports),
             lanes={name: limit for transport in transports for name, limit in transport.lanes.limits().items()},
+            quotas={} if state.quotas is None else state.quotas.stats(),
         )
 
     async def aclose(self) -> None:
@@ -380,6 +386,15 @@ def _read_options(arguments: Any) -> Options:
     finally:
         mask_secrets(arguments)
     raise failure
+
+
+def _client_quotas(quotas: Mapping[str, QuotaLike] | None) -> ClientQuotas | None:
+    """Return a client's quotas, None without any. Raises `ConfigurationError`."""
+    if quotas is None:
+        return None
+    from .quotas import ClientQuotas
+
+    return ClientQuotas(quotas)
 
 
 def _failover(value: Any) -> tuple[Target, ...]:

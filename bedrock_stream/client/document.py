@@ -8,13 +8,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeVar
 
+from ..dialects.converse import Converse
 from ..dialects.incoming import Document, Incoming
+from ..errors import BedrockStreamError
 from ..request.call import Call
+from ..request.route import native_dialect
+from ..types.events import Usage
 from ..types.response import Response
 from .attempts import Attempts
 from .base_stream import BaseStream
 
-__all__ = ("DocumentStream", "Parse", "receive_document", "response_parser")
+__all__ = ("DocumentStream", "Parse", "receive_document", "response_parser", "usage_in")
 
 _T = TypeVar("_T")
 
@@ -38,6 +42,23 @@ class DocumentStream(BaseStream[_T]):
     def _outcome(self) -> Response | None:
         value = self._ready[0] if self._ready else None
         return value if isinstance(value, Response) else None
+
+    def _usage(self) -> Usage | None:
+        response = self._outcome()
+        if response is not None:
+            return response.usage
+        return usage_in(self._attempts.call, self._incoming.body) if isinstance(self._incoming, Document) else None
+
+
+def usage_in(call: Call, body: bytes) -> Usage | None:
+    """Return the counts in a response in a model's own JSON; None for a family that this library does not read."""
+    dialect = Converse() if call.dialect.route == "converse" else native_dialect(call.model)
+    if dialect is None:
+        return None
+    try:
+        return dialect.answer(body, request_id=None, model=call.model.id, family=call.model.family).usage
+    except BedrockStreamError:
+        return None
 
 
 def response_parser(attempts: Attempts) -> Parse[Response]:

@@ -25,6 +25,7 @@ from .retry import Breaker, Budget
 
 if TYPE_CHECKING:
     from ..transport.per_loop import Transports
+    from .quotas import ClientQuotas
 
 __all__ = ("ClientSettings", "ClientState")
 
@@ -53,7 +54,7 @@ class ClientSettings(msgspec.Struct, frozen=True, kw_only=True):
 class ClientState:
     """The shared state of one client. `clock` tells seconds for the breakers."""
 
-    __slots__ = ("_breakers", "attempts", "budget", "clock", "resolver", "retries", "settings", "transports")
+    __slots__ = ("_breakers", "attempts", "budget", "clock", "quotas", "resolver", "retries", "settings", "transports")
 
     def __init__(
         self,
@@ -61,12 +62,15 @@ class ClientState:
         resolver: CredentialResolver,
         transports: Transports,
         clock: Callable[[], float] = monotonic,
+        quotas: ClientQuotas | None = None,
     ) -> None:
         self.settings: ClientSettings = settings
         self.resolver: CredentialResolver = resolver
         self.transports: Transports = transports
         self.clock: Callable[[], float] = clock
         self.budget: Budget = Budget()
+        self.quotas: ClientQuotas | None = quotas
+        """The quotas of its calls; None without any."""
         self.attempts: int = 0
         """Requests so far, retries included."""
         self.retries: int = 0
@@ -123,6 +127,14 @@ class ClientState:
                 del self._breakers[next(iter(self._breakers))]
             breaker = self._breakers[key] = Breaker()
         return breaker
+
+    def shared_quotas(self) -> ClientQuotas:
+        """Return the quotas of its calls, for a call that has one of its own as well."""
+        from .quotas import ClientQuotas
+
+        if self.quotas is None:
+            self.quotas = ClientQuotas({})
+        return self.quotas
 
     def finish(self, call: Call, response: Response) -> Response:
         """Return a whole response with its cost and its parsed output."""
