@@ -142,8 +142,7 @@ class Client:
             unsupported=unsupported,
         )
         self._resolver = CredentialResolver(_client_key_source(held), profile, clock)
-        self._connect(ssl, proxy, max_connections)
-        self._state = ClientState(settings, self._resolver, self._transports, quotas=_client_quotas(quotas))
+        self._state = self._connect(settings, ssl, proxy, max_connections, _client_quotas(quotas))
 
     def stream(self, model: str, prompt: Prompt, **options: Unpack[CallOptions]) -> Stream:
         """Stream a response. Nothing is sent before the first await.
@@ -301,7 +300,14 @@ class Client:
 
     # ------------------------------------------------------------------------------------------------------- internals
 
-    def _connect(self, ssl: ssl_module.SSLContext | None, proxy: str | None, max_connections: int) -> None:
+    def _connect(
+        self,
+        settings: ClientSettings,
+        ssl: ssl_module.SSLContext | None,
+        proxy: str | None,
+        max_connections: int,
+        quotas: ClientQuotas | None,
+    ) -> ClientState:
         # Importing aiohttp takes longer than all else together. A program that only names the class does not pay for
         # it, and a client that was made has it, so that no call blocks the loop for it.
         from ..transport.http_response import Traffic
@@ -317,6 +323,7 @@ class Client:
         self._transports = Transports(
             lambda: Transport(max_connections=limit, trust=trust, traffic=traffic, proxy=proxy)
         )
+        return ClientState(settings, self._resolver, self._transports, quotas=quotas)
 
     def _attempts(self, model: str, prompt: Prompt, arguments: Any, *, streaming: bool) -> Attempts:
         """Return the attempts of a call, planned for each target. Raises `ConfigurationError` for any of them."""

@@ -62,6 +62,7 @@ class ClientState:
         resolver: CredentialResolver,
         transports: Transports,
         clock: Callable[[], float] = monotonic,
+        *,
         quotas: ClientQuotas | None = None,
     ) -> None:
         self.settings: ClientSettings = settings
