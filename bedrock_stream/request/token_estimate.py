@@ -98,10 +98,10 @@ def _attachment(block: dict[str, Any]) -> tuple[str | None, Any]:
         inner = block.get(kind)  # Converse's form
         if isinstance(inner, dict) and "source" in inner:
             return kind, inner
-    kind = block.get("type")
-    if kind in ("image", "document") and isinstance(block.get("source"), dict):
-        return kind, block["source"]  # Claude's
-    return ("image", block) if kind == "image_url" else (None, None)
+    name = block.get("type")
+    if name in ("image", "document") and isinstance(block.get("source"), dict):
+        return name, block["source"]  # Claude's
+    return ("image", block) if name == "image_url" else (None, None)
 
 
 def _attachment_tokens(kind: str, described: Any) -> float:

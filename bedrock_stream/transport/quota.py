@@ -70,10 +70,10 @@ class Reservation:
 
     __slots__ = ("_burn", "_is_open", "_quota", "tokens")
 
-    def __init__(self, quota: BaseQuota, tokens: int, burn: float) -> None:
+    def __init__(self, quota: BaseQuota, tokens: int, burn: float, *, is_counted: bool = True) -> None:
         self._quota = quota
         self._burn = burn
-        self._is_open = True
+        self._is_open = is_counted
         self.tokens: int = tokens
         """The reserved tokens."""
 
@@ -182,9 +182,10 @@ class BaseQuota:
         if not is_integer(tokens) or tokens < 0:
             raise ConfigurationError("tokens", f"expected a number of at least 0, got {tokens!r}")
 
-    def _reservation(self, tokens: int, burn: float | None) -> Reservation:
-        self._reserved += tokens
-        return Reservation(self, tokens, self.burn or burn or 1.0)
+    def _reservation(self, tokens: int, burn: float | None, *, is_counted: bool = True) -> Reservation:
+        """Return a new reservation. One that no bucket counted has nothing to settle."""
+        self._reserved += tokens if is_counted else 0
+        return Reservation(self, tokens, self.burn or burn or 1.0, is_counted=is_counted)
 
     def _stats(self, waiting: int, level: tuple[float | None, float | None], *, slowed: bool) -> QuotaStats:
         requests, tokens = level
