@@ -112,9 +112,10 @@ class Attempts:
         self._observers.add(observer, self._subject())
         self.observers = self._observers or None
 
-    def use_quota(self, quota: QuotaLike, tokens: int | None = None) -> None:
+    def use_quota(self, quota: QuotaLike | None, tokens: int | None = None) -> None:
         """Add a quota of this call alone, before anything is sent; `tokens` are its input tokens, if they are known."""
-        self._spending = self._state.shared_quotas().spending(quota, tokens)
+        if quota is not None or self._spending is not None:
+            self._spending = self._state.shared_quotas().spending(quota, tokens)
 
     def history(self) -> tuple[Attempt, ...]:
         """Return every attempt so far, the current one last."""
