@@ -44,6 +44,7 @@ class Attempts:
         "_began",
         "_calls",
         "_date",
+        "_is_counted",
         "_observers",
         "_opening",
         "_past",
@@ -75,6 +76,7 @@ class Attempts:
         self._began: float | None = None  # the loop's time
         self._since: float | None = None  # when the current attempt began
         self._signer: Signer | None = None  # of the current attempt
+        self._is_counted = False  # whether the current attempt is in the client's number of requests
         self._resumed = False  # whether the current attempt is sent again, with a new signature
         self._ticket: LaneTicket | None = None
         self._spending: Spending | None = None if state.quotas is None else state.quotas.spending()
@@ -145,7 +147,7 @@ class Attempts:
                         # Signed last, with the slot held: a request that waited for minutes is still valid.
                         authorized = signer.authorize(call.request)
                         sending()
-                        self.sent = True
+                        self._note_sent()
                         response = await transport.send(call.request, authorized, hold, connect=call.timeouts.connect)
                     except BaseException:
                         hold.release()
@@ -285,7 +287,7 @@ class Attempts:
         self._resumed = self.sent = False
         if signer is None:
             self._since = asyncio.get_running_loop().time()
-            self._state.attempts += 1
+            self._is_counted = False
             signer = self._signer = Signer(self._state.resolver, call.destination.key_source, call.region)
             self._retries.sending()
         return call, signer
@@ -323,6 +325,12 @@ class Attempts:
         if ticket is not None and isinstance(error, Throttled):
             ticket.throttled()
         return 0.0
+
+    def _note_sent(self) -> None:
+        self.sent = True
+        if not self._is_counted:  # one that waited for a slot or a quota, and was closed, is not a request
+            self._is_counted = True
+            self._state.attempts += 1
 
     def _take(self, response: HttpResponse) -> None:
         self._responded, self._date = True, response.header("Date")

@@ -117,7 +117,7 @@ class _Server:
             "retry": Retry(NoBackoff(), 1),  # a connection that was idle may be dead
             **address.options,
         }
-        pool: BlockingConnectionPool[Any] = BlockingConnectionPool(**options)
+        pool = BlockingConnectionPool(**options)
         self._redis = Redis.from_pool(pool)
         self.script: Any = self._redis.register_script(_SCRIPT)
         self.id: str = uuid4().hex
