@@ -39,7 +39,7 @@ __all__ = ("RedisQuota",)
 _log = logging.getLogger("bedrock_stream.quotas")
 
 _CONNECTIONS = 8  # of each event loop
-_SECONDS = 1.0  # for a connection, and for an answer
+_SECONDS = 1.0  # for an answer
 _POLL = 0.1  # seconds; others give back meanwhile
 _GONE = 2.0  # seconds until a server that is gone is asked again
 
@@ -111,8 +111,8 @@ class _Server:
     def __init__(self, address: _Address) -> None:
         options = {
             "max_connections": _CONNECTIONS,
-            "timeout": None,  # a call waits for a connection as long as for the quota
-            "socket_timeout": _SECONDS,
+            "timeout": None,  # ours is around the whole question
+            "socket_timeout": None,  # redis-py's uses `asyncio.wait_for`, which loses cancellations before Python 3.12
             "socket_connect_timeout": _SECONDS,
             "retry": Retry(NoBackoff(), 1),  # a connection that was idle may be dead
             **address.options,
@@ -176,7 +176,8 @@ class RedisQuota(BaseQuota):
         server = await self._servers.current()
         self._waiting += 1
         try:
-            if self._is_gone(server):
+            # While one call asks whether it is back, the others do not wait for it.
+            if self._is_gone() or (self._gone_until is not None and server.line.locked()):
                 return self._reservation(tokens, burn, is_counted=False)
             async with server.line:
                 is_counted = await self._take(server, tokens)
@@ -190,7 +191,7 @@ class RedisQuota(BaseQuota):
         server = await self._servers.current()
         if server.line.locked():  # the call that asks will tell it
             server.news.set()
-        elif not self._is_gone(server):
+        elif not self._is_gone():
             await self._ask(server, -1)
 
     def give_back(self, tokens: int) -> None:
@@ -216,7 +217,7 @@ class RedisQuota(BaseQuota):
 
     async def _take(self, server: _Server, tokens: int) -> bool:
         """Wait until Redis grants it. Return False if Redis is gone."""
-        while not self._is_gone(server):
+        while not self._is_gone():
             server.news.clear()
             wait = await self._ask(server, tokens)
             if not wait:
@@ -238,7 +239,8 @@ class RedisQuota(BaseQuota):
         limits = (self.rpm or 0, self.tpm or 0, self.burst)
         arguments = (*limits, server.id, tokens, requests_back, tokens_back, int(is_throttled))
         try:
-            wait, slow = await server.script(keys=[self._key], args=arguments)
+            async with asyncio.timeout(_SECONDS):
+                wait, slow = await server.script(keys=[self._key], args=arguments)
         except (RedisError, OSError, TimeoutError) as error:
             self._note_gone(error)
             return None
@@ -248,9 +250,9 @@ class RedisQuota(BaseQuota):
         self._is_slow = bool(slow)
         return float(wait)
 
-    def _is_gone(self, server: _Server) -> bool:
-        """Return whether to go on without Redis; from time to time one call asks whether it is back."""
-        return self._gone_until is not None and (monotonic() < self._gone_until or server.line.locked())
+    def _is_gone(self) -> bool:
+        """Return whether to go on without Redis; from time to time a call asks whether it is back."""
+        return self._gone_until is not None and monotonic() < self._gone_until
 
     def _note_gone(self, error: Exception) -> None:
         if self._gone_until is None:
