@@ -209,7 +209,8 @@ class Attempts:
             self._past.append(Attempt(number=number, target=call.target, error=error, seconds=seconds, wait=wait))
             self._since = None
             if self._spending is not None:
-                usage = None if partial is None or partial.stop_reason is None else partial.usage
+                received = error.partial
+                usage = None if received is None or received.stop_reason is None else received.usage
                 self._spending.failed(error, usage, sent=self.sent, answered=self.answered)
 
     def succeeded(self) -> None:

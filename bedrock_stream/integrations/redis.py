@@ -126,6 +126,20 @@ class _Server:
         """First come, first served: held by the call that asks."""
         self.news: asyncio.Event = asyncio.Event()
         """Set when a call of this loop has given something back."""
+        self.is_asleep: bool = False
+        """Whether the call that asks sleeps before it asks again."""
+
+    async def sleep(self, seconds: float) -> None:
+        """Return after so many seconds, or on news."""
+        self.is_asleep = True
+        self.news.clear()
+        try:
+            async with asyncio.timeout(seconds):
+                await self.news.wait()
+        except TimeoutError:
+            pass
+        finally:
+            self.is_asleep = False
 
     async def close(self) -> None:
         """Close the connections."""
@@ -189,7 +203,7 @@ class RedisQuota(BaseQuota):
         """See `BaseQuota.settle`."""
         self._tokens_back += tokens
         server = await self._servers.current()
-        if server.line.locked():  # the call that asks will tell it
+        if server.is_asleep:  # the call that asks will tell it
             server.news.set()
         elif not self._is_gone():
             await self._ask(server, -1)
@@ -218,15 +232,10 @@ class RedisQuota(BaseQuota):
     async def _take(self, server: _Server, tokens: int) -> bool:
         """Wait until Redis grants it. Return False if Redis is gone."""
         while not self._is_gone():
-            server.news.clear()
             wait = await self._ask(server, tokens)
             if not wait:
                 return wait is not None
-            try:
-                async with asyncio.timeout(min(wait, _POLL)):
-                    await server.news.wait()
-            except TimeoutError:
-                pass
+            await server.sleep(min(wait, _POLL))
         return False
 
     async def _ask(self, server: _Server, tokens: int) -> float | None:
