@@ -37,7 +37,17 @@ LAYERS = (
 CORE = LAYERS[: LAYERS.index("batch") + 1]
 # Imports in a function body that may leave this order or close a circle, so that a program pays for them on first use.
 EXCEPTIONS = {("client.client", "client.tool_loop"), ("client.client", "batch.batch")}
-PURE = ("errors", "eventstream", "types", "dialects", "request", "auth.sigv4", "auth.skew", "auth.credentials")
+PURE = (
+    "errors",
+    "eventstream",
+    "types",
+    "dialects",
+    "request",
+    "auth.sigv4",
+    "auth.skew",
+    "auth.credentials",
+    "transport.bucket",
+)
 FOREIGN_TO_PURE = {"aiohttp", "anyio", "asyncio", "socket", "ssl", "threading", "time", "os", "botocore", "crcmod"}
 
 
