@@ -319,12 +319,16 @@ class Attempts:
         return LaneTicket(lane, patience, self._began or 0.0, first=bool(self._past))
 
     def _report_throttling(self, error: BedrockStreamError) -> float:
-        """Tell the lane if this error is throttling. Return the seconds that it pauses."""
+        """Tell the lane whether this error is throttling. Return the seconds that it pauses."""
         ticket = self._ticket
-        if ticket is not None and ticket.patience is not None and isinstance(error, THROTTLES):
+        if ticket is None:
+            return 0.0
+        if ticket.patience is not None and isinstance(error, THROTTLES):
             return ticket.refused(error)
-        if ticket is not None and isinstance(error, Throttled):
+        if isinstance(error, Throttled):
             ticket.throttled()
+        else:
+            ticket.undecided()
         return 0.0
 
     def _note_sent(self) -> None:
