@@ -7,7 +7,7 @@ from base64 import b64encode
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bedrock_stream.dialects.encoding import blob, encode_body
@@ -94,6 +94,7 @@ JSON = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(st.dictionaries(NAMES, JSON))
 def test_any_body_has_an_estimate(body: dict[str, Any]) -> None:
     assert estimate_tokens(encode_body(body)).input_tokens >= 0
