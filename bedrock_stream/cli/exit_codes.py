@@ -28,16 +28,24 @@ _TERMINATED = 128 + 15
 
 _OPTIONS = {
     "api_key": "--api-key",
+    "document": "--document",
     "endpoint_url": "--endpoint-url",
     "host": "--host",
     "hosts": "--allow-host",
+    "image": "--image",
     "keys": "--key",
     "max_tokens": "--max-tokens",
     "model": "MODEL",
     "models": "--model",
+    "output_schema": "--schema",
+    "profile": "--profile",
     "prompt": "PROMPT",
     "region": "--region",
+    "schema": "--schema",
+    "stop_sequences": "--stop",
     "system": "--system",
+    "temperature": "--temperature",
+    "top_p": "--top-p",
 }
 """The command line's option for each argument of the library."""
 
@@ -84,7 +92,7 @@ def run_command(action: Callable[[], int | None]) -> int:
         if sys.flags.dev_mode:
             raise
         kind = type(error).__name__
-        message = f"unexpected {kind}: {error}; run `python -X dev -m bedrock_stream.cli` for a traceback"
+        message = f"unexpected {kind}: {error}; run `python -X dev -m bedrock_stream` for a traceback"
         return print_error(message, FAILURE)
     return code
 
@@ -98,7 +106,8 @@ def print_error(message: str, code: int) -> int:
 def _usage_message(error: ConfigurationError) -> str:
     if isinstance(error, MissingCredentials):
         return f"{error}, or use `bedrock-stream ask --emulator`"
-    name = _OPTIONS.get(error.argument, error.argument)
+    # Parts of an option, such as `stop_sequences[0]`, are of the option.
+    name = _OPTIONS.get(error.argument.partition("[")[0], error.argument)
     return f"{name}: {error.problem}" + (f"; {error.remedy}" if error.remedy else "")
 
 

@@ -24,6 +24,7 @@ __all__ = (
     "STS",
     "Endpoint",
     "Service",
+    "find_region",
     "host_header",
     "is_loopback",
     "resolve_endpoint",
@@ -86,15 +87,21 @@ def resolve_region(explicit: str | None, environ: Mapping[str, str], settings: M
 
     Raises `ConfigurationError` if it is not a host label.
     """
+    region, source = find_region(explicit, environ, settings)
+    return check_region(region, source)
+
+
+def find_region(explicit: str | None, environ: Mapping[str, str], settings: Mapping[str, str]) -> tuple[str, str]:
+    """Return the region as it is set, unchecked, and where: `region`, a variable, the profile or the default."""
     if explicit is not None:
-        return check_region(explicit, "region")
+        return explicit, "region"
     # botocore reads only AWS_DEFAULT_REGION, the other AWS SDKs read AWS_REGION. A blank variable counts as absent.
     for source in ("AWS_REGION", "AWS_DEFAULT_REGION"):
         if environ.get(source):
-            return check_region(environ[source], source)
+            return environ[source], source
     if settings.get("region"):
-        return check_region(settings["region"], "region of the profile")
-    return DEFAULT_REGION
+        return settings["region"], "region of the profile"
+    return DEFAULT_REGION, "the default"
 
 
 def resolve_endpoint(
