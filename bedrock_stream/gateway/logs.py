@@ -47,13 +47,13 @@ class CompletionLog:
         if self._first is None:
             self._first = monotonic() - self._began
 
-    def watch(self, receive: Receive) -> Receive:
-        """Return the same channel, which notes that the client has disconnected."""
+    def watch(self, receive: Receive, stream: Stream) -> Receive:
+        """Return the same channel, which notes that the client has disconnected before the stream failed."""
 
         async def receive_and_note() -> Message:
             message = await receive()
             if message["type"] == "http.disconnect":
-                self._left = True
+                self._left = not _failure_of(stream)
             return message
 
         return receive_and_note
@@ -62,9 +62,11 @@ class CompletionLog:
         """Log the line."""
         if not _log.isEnabledFor(logging.INFO):
             return
-        status = self.status or (CLIENT_CLOSED_REQUEST if self._left else 0)
-        outcome = "closed by the client" if self._left else _failure_of(stream)
         partial = stream.partial
+        # Servers report a disconnect after every response, too.
+        has_left = self._left and (partial is None or partial.stop_reason is None)
+        status = self.status or (CLIENT_CLOSED_REQUEST if has_left else 0)
+        outcome = "closed by the client" if has_left else _failure_of(stream)
         usage = None if partial is None else partial.usage
         tokens = "tokens unknown" if usage is None else f"{usage.input_tokens}+{usage.output_tokens} tokens"
         _write(

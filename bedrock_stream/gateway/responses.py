@@ -59,7 +59,7 @@ class ChunksResponse(EventResponse):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """See ASGI."""
         try:
-            await super().__call__(scope, self._log.watch(receive), send)
+            await super().__call__(scope, self._log.watch(receive, self.stream), send)
         finally:
             self._log.write(scope, self.stream)
 
@@ -98,7 +98,7 @@ class CompletionResponse(Response):
             response = await self._read()
 
         try:
-            if not await run_until_disconnect(self._log.watch(receive), read):
+            if not await run_until_disconnect(self._log.watch(receive, self._stream), read):
                 # No client receives this, but middleware expects a response.
                 response = Response(status_code=CLIENT_CLOSED_REQUEST)
             self._log.status = response.status_code

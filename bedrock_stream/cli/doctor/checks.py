@@ -149,7 +149,7 @@ def check_tls(settings: Settings, reach: Reach | None) -> Finding:
     """Check the TLS handshake with the endpoint, and which certificates it trusts."""
     check, endpoint = "TLS", settings.endpoint
     if endpoint is None or reach is None:
-        return skipped(check, "no endpoint")
+        return skipped(check, "not tried")
     if endpoint.url.startswith("http:"):
         return ok(check, "not used: the endpoint is plain HTTP")
     bundles = " and ".join(f"{bundle.path} ({bundle.source})" for bundle in settings.bundles)
@@ -208,7 +208,7 @@ def check_endpoint(settings: Settings, reach: Reach | None) -> Finding:
         source = "--endpoint-url" if error.argument == "endpoint_url" else error.argument
         return failed(check, f"{source}: {error.problem}", error.remedy or f"correct {source}", misuse=True)
     if endpoint is None or reach is None:
-        return skipped(check, "needs a region")
+        return skipped(check, "needs a region" if endpoint is None else "needs a proxy that can be used")
     source = {"region": f"the region {settings.region}", "endpoint_url": "--endpoint-url"}.get(
         endpoint.source, endpoint.source
     )
@@ -223,8 +223,9 @@ def check_endpoint(settings: Settings, reach: Reach | None) -> Finding:
     if not reach.is_aws:
         doubt = f"{fact}, answers with HTTP {reach.status} and without a request id of AWS"
         return warning(check, doubt, "check the URL: it may be another service, or a proxy's page")
-    where = f" ({reach.addresses[0]})" if reach.addresses and settings.proxy is None else ""
-    return ok(check, f"{fact}{where}, answers after {reach.seconds:.2f} s")
+    address = reach.addresses[0] if reach.addresses and settings.proxy is None else endpoint.url
+    where = "" if address in endpoint.url else f" ({address})"
+    return ok(check, f"{fact}{where}, answers after {reach.seconds * 1000:.0f} ms")
 
 
 def _reach_remedy(trouble: Trouble, settings: Settings) -> str:
@@ -251,4 +252,4 @@ def _span(span: timedelta) -> str:
     seconds = round(abs(span).total_seconds())
     if seconds < 120:
         return f"{seconds} s"
-    return f"{seconds // 60} min" if seconds < 120 * 60 else f"{seconds // 3600} h"
+    return f"{round(seconds / 60)} min" if seconds < 120 * 60 else f"{round(seconds / 3600)} h"

@@ -16,7 +16,7 @@ from .facts import Identity, Reach, Settings
 from .findings import Finding, exit_code, skipped
 from .model_checks import check_answer, check_model
 from .paid_call import call_model
-from .probes import Limits, fetch_identity, reach_endpoint
+from .probes import fetch_identity, reach_endpoint
 from .report import JsonReport, Report, TextReport
 from .settings import read_settings
 
@@ -43,7 +43,6 @@ async def doctor(
     *,
     as_json: bool = False,
     clock: Callable[[], datetime] = _now,
-    credentials_within: float = Limits.credentials,
 ) -> int:
     """Run every check, print its finding, and return the exit code. Never raises an error of the library."""
     report: Report = JsonReport() if as_json else TextReport()
@@ -60,10 +59,10 @@ async def doctor(
     certificates = Certificates(None, lambda: settings.bundles)
     transport = Transport(max_connections=1, trust=certificates.context, traffic=Traffic())
     try:
-        identity = await fetch_identity(settings, question.profile, transport.ask, clock, credentials_within)
+        identity = await fetch_identity(settings, question.profile, transport.ask, clock)
         add(check_credentials(identity, settings, clock()))
         reach = None
-        if settings.endpoint is not None:
+        if settings.endpoint is not None and settings.proxy_error is None:
             reach = await reach_endpoint(settings.endpoint, settings.proxy, certificates, transport.ask, clock)
     finally:
         await transport.close()

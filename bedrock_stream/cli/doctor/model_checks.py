@@ -74,12 +74,9 @@ def check_answer(answer: Answer, name: str, identity: Identity, settings: Settin
         misuse = isinstance(error, ConfigurationError)
         return failed(check, fact_of(error), remedy_for(error, situation), misuse=misuse)
     usage = answer.usage
-    tokens = "" if usage is None or usage.output_tokens is None else f", {usage.output_tokens} output"
-    billed = (
-        "an unknown number of tokens"
-        if usage is None or usage.input_tokens is None
-        else f"{usage.input_tokens} input{tokens} tokens"
-    )
+    billed = "an unknown number of tokens"
+    if usage is not None and usage.input_tokens is not None and usage.output_tokens is not None:
+        billed = f"{usage.input_tokens} input and {usage.output_tokens} output tokens"
     times = [
         f"first event after {_seconds(answer.first_event)}",
         f"first content after {_seconds(answer.first_content)}",
@@ -89,4 +86,6 @@ def check_answer(answer: Answer, name: str, identity: Identity, settings: Settin
 
 
 def _seconds(value: float | None) -> str:
-    return "no time (none came)" if value is None else f"{value:.2f} s"
+    if value is None:
+        return "no time: none came"
+    return f"{value * 1000:.0f} ms" if value < 1 else f"{value:.1f} s"

@@ -47,7 +47,7 @@ class Limits:
 
 
 async def fetch_identity(
-    settings: Settings, profile: str | None, http: Http, clock: Callable[[], datetime], limit: float
+    settings: Settings, profile: str | None, http: Http, clock: Callable[[], datetime]
 ) -> Identity:
     """Return the credentials that a client would use."""
     place, scheme = None, ""
@@ -56,7 +56,7 @@ async def fetch_identity(
         source = resolver.key_source(None)
         place, scheme = source.name, source.scheme
         region = DEFAULT_REGION if settings.region_error else settings.region  # STS has a host in each region
-        found = await resolver.resolve(source, http, region, limit=limit)
+        found = await resolver.resolve(source, http, region, limit=Limits.credentials)
     except BedrockStreamError as error:
         return Identity(place=place, scheme=scheme, error=error)
     if isinstance(found, Credentials):

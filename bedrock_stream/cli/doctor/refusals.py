@@ -14,6 +14,7 @@ from ... import errors
 from ...errors import BedrockStreamError, ConfigurationError, ServiceError, SignatureExpired
 from ...request.endpoints import Endpoint
 from ...request.models import describe, profiles_for
+from ...request.models.table import row_of
 from ..catalog import nearest
 from .checks import renewal
 from .facts import Identity
@@ -41,6 +42,8 @@ class _Rule(NamedTuple):
 
 _ACTION = "bedrock:InvokeModelWithResponseStream"
 _LATER = "try again later; if it lasts, see the AWS Health Dashboard for Bedrock in {region}"
+
+_SOME_PROFILE = "an inference profile that contains the model"
 
 _RULES = (
     # Who asks
@@ -175,18 +178,22 @@ def remedy_for(error: BedrockStreamError, situation: Situation) -> str:
 
 def _names(situation: Situation) -> dict[str, str]:
     name, region = situation.name, situation.region
+    profiles: tuple[str, ...] = ()
+    similar = nearest(name)
     try:
         model = describe(name)
-        profiles = profiles_for(model, region) or profiles_for(describe(model.base), region)
     except ConfigurationError:
-        profiles = ()
-    similar = [known for known in (*profiles, *nearest(name)) if known not in name]
+        pass
+    else:
+        profiles = profiles_for(model, region) or profiles_for(describe(model.base), region)
+        row = row_of(model.base)
+        similar = similar if row is None or not row.known else []  # the spelling is right
+    others = [known for known in (*profiles, *similar) if known != name]
     return {
         "model": name,
         "region": region,
         "renewal": renewal(situation.identity),
-        "profiles": " or ".join(f"the inference profile {profile}" for profile in profiles)
-        or "an inference profile that contains the model",
-        "ids": f", such as {' or '.join(similar)}" if similar else "",
+        "profiles": f"the inference profile {' or '.join(profiles)}" if profiles else _SOME_PROFILE,
+        "ids": f", such as {' or '.join(others)}" if others else "",
         "endpoint": "the endpoint" if situation.endpoint is None else situation.endpoint.url,
     }
