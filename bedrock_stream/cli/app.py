@@ -11,17 +11,14 @@ import typer
 
 from .._version import __version__
 from . import options as o
-from .exit_codes import USAGE_ERROR, print_error, run, run_command
+from .exit_codes import MEANINGS, USAGE_ERROR, print_error, run, run_command
 
 __all__ = ("app", "invoke")
 
 app: typer.Typer = typer.Typer(
     name="bedrock-stream",
     help="Stream model responses from Amazon Bedrock or from a local emulator.",
-    epilog=(
-        "Exit codes: 0 success; 1 the service, the network, the stream or a check failed; 2 a wrong option, missing "
-        "credentials or a missing extra; 130 Ctrl-C; 141 the reader of stdout left; 143 SIGTERM."
-    ),
+    epilog=f"Exit codes: {'; '.join(f'{code} {meaning}' for code, meaning in MEANINGS.items())}.",
     add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},

@@ -17,7 +17,7 @@ from typing import Any
 from ..errors import BedrockStreamError, ConfigurationError, MissingCredentials
 from .terminal import one_line
 
-__all__ = ("FAILURE", "USAGE_ERROR", "print_error", "run", "run_command")
+__all__ = ("FAILURE", "MEANINGS", "USAGE_ERROR", "print_error", "run", "run_command")
 
 FAILURE = 1
 USAGE_ERROR = 2
@@ -25,6 +25,16 @@ USAGE_ERROR = 2
 _INTERRUPTED = 128 + 2
 _BROKEN_PIPE = 128 + 13
 _TERMINATED = 128 + 15
+
+MEANINGS = {
+    0: "success",
+    FAILURE: "the service, the network, the stream or a check failed",
+    USAGE_ERROR: "a wrong option or argument, missing credentials, a missing extra",
+    _INTERRUPTED: "Ctrl-C (SIGINT)",
+    _BROKEN_PIPE: "the reader of stdout closed it (SIGPIPE)",
+    _TERMINATED: "SIGTERM",
+}
+"""The exit codes of all commands."""
 
 _OPTIONS = {
     "api_key": "--api-key",

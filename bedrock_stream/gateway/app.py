@@ -65,9 +65,8 @@ def create_gateway(
     `prompt_cache`: True caches tools and system prompt, "auto" also the growing conversation; a request with its own
     `cache_control` keeps that alone. `prompt_cache_ttl`: "5m" or "1h".
 
-    Options that a model refuses are left out, as the response header `x-bedrock-stream-changes` says. Raises
-    `ConfigurationError` for hosts without keys, for keys that are short enough to guess, and for invalid caching.
-    A line for each request is logged with `bedrock_stream.gateway`; see `logs`.
+    Options that a model refuses are left out, as the response header `x-bedrock-stream-changes` says. Each request is
+    logged in one line; see `logs`. Raises `ConfigurationError` for hosts without keys, for short keys and bad caching.
     """
     api_keys, origins, hosts = ApiKeys(keys), tuple(origins), tuple(hosts)
     guard = Middleware(Guard, keys=api_keys, hosts=hosts, origins=origins)

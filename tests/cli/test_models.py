@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import sys
 
 import pytest
 
 from bedrock_stream.cli.app import invoke
 from bedrock_stream.cli.catalog import find_rows, nearest
+from bedrock_stream.cli.terminal import clean
 from bedrock_stream.request.models.table import ROWS
+from tests.support.command_line import Screen
 
 
 def _names(pattern: str | None) -> list[str]:
@@ -60,6 +63,15 @@ def test_a_table(capsys: pytest.CaptureFixture[str]) -> None:
     assert all(line == line.rstrip() for line in lines)
     assert invoke(["models", "xai.grok"]) == 0
     assert "bedrock-mantle" in capsys.readouterr().out  # why a model is not served
+
+
+def test_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdout", screen := Screen())
+    monkeypatch.setenv("COLUMNS", "120")
+    assert invoke(["models", "claude"]) == 0
+    lines = clean(screen.getvalue()).splitlines()
+    assert all(len(line) <= 120 for line in lines)
+    assert any(line.startswith("anthropic.claude-mythos-preview  claude") for line in lines)
 
 
 def test_few_matches_are_shown_in_detail(capsys: pytest.CaptureFixture[str]) -> None:

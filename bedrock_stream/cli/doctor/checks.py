@@ -127,7 +127,10 @@ def check_proxy(settings: Settings, reach: Reach | None) -> Finding:
     if settings.endpoint is None:
         return skipped(check, "no endpoint")
     if proxy is None:
-        return ok(check, "not used")
+        return ok(
+            check,
+            f"not used: NO_PROXY exempts the host from {settings.exempt_from}" if settings.exempt_from else "not used",
+        )
     trouble = None if reach is None else reach.trouble
     if trouble is not None and trouble.stage == "dns":
         return failed(check, f"{proxy}: {trouble.reason}", f"correct {proxy.source}, or unset it")
@@ -175,7 +178,7 @@ _UNKNOWN_AUTHORITY = (2, 18, 19, 20, 21)
 
 def _certificate_remedy(code: int) -> str:
     if code in (_NOT_YET_VALID, _EXPIRED):
-        return "check the date of this machine; if it is right, whoever runs the endpoint has to renew its certificate"
+        return "check the date of this machine; if it is right, the endpoint needs a new certificate"
     if code == _WRONG_HOST:
         return "the certificate is for another host: check the endpoint's URL, and whether a proxy answers in its place"
     if code in _UNKNOWN_AUTHORITY:

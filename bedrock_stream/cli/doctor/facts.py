@@ -30,13 +30,15 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     endpoint_error: ConfigurationError | None = None
     proxy: Proxy | None = None
     proxy_error: ConfigurationError | None = None
+    exempt_from: str | None = None
+    """The variable with a proxy that NO_PROXY exempts the endpoint from."""
     bundles: tuple[Bundle, ...] = ()
     also_set: tuple[str, ...] = ()
     """Variables with credentials, in their order of precedence."""
 
 
 class Identity(msgspec.Struct, frozen=True, kw_only=True):
-    """The credentials in use, or why there are none."""
+    """The credentials in use, or why none were found."""
 
     place: str | None = None
     """Where they are configured; None if nothing is."""

@@ -45,8 +45,11 @@ def read_settings(
     except ConfigurationError as error:
         endpoint_error = error
     proxy: Proxy | None = None
+    exempt_from = None
     try:
         proxy = None if endpoint is None else find_proxy(endpoint.url, None, environ)
+        if endpoint is not None and proxy is None:
+            exempt_from = _exempted(endpoint, environ)
     except ConfigurationError as error:
         proxy_error = error
     return Settings(
@@ -57,6 +60,13 @@ def read_settings(
         endpoint_error=endpoint_error,
         proxy=proxy,
         proxy_error=proxy_error,
+        exempt_from=exempt_from,
         bundles=find_bundle(environ, settings),
         also_set=tuple(variable for variable in _CREDENTIAL_VARIABLES if environ.get(variable, "").strip()),
     )
+
+
+def _exempted(endpoint: Endpoint, environ: Mapping[str, str]) -> str | None:
+    """Return the variable with the proxy that would be used without NO_PROXY."""
+    proxy = find_proxy(endpoint.url, None, {name: environ[name] for name in environ if name.lower() != "no_proxy"})
+    return None if proxy is None else proxy.source

@@ -272,6 +272,23 @@ async def test_a_service_of_credentials(
     assert str(keys.session_token) not in str(found.fact)
 
 
+async def test_a_web_identity(examine: Examine, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+    monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
+    (tmp_path / "token").write_text("a-jwt")
+    monkeypatch.setenv("AWS_WEB_IDENTITY_TOKEN_FILE", str(tmp_path / "token"))
+    monkeypatch.setenv("AWS_ROLE_ARN", "arn:aws:iam::123456789012:role/r")
+    async with CredentialService() as credentials, Emulator(credentials=credentials.keys) as aws:
+        monkeypatch.setenv("AWS_ENDPOINT_URL_STS", credentials.url)
+        found = await examine(endpoint_url=aws.url)
+        assert (found.code, found.failed) == (0, [])
+        assert "from AWS_WEB_IDENTITY_TOKEN_FILE for arn:aws:iam" in found.fact["credentials"]
+        credentials.script(*["busy"] * 3)
+        found = await examine(endpoint_url=aws.url)
+    assert found.failed == ["credentials"]
+    assert "Throttling" in found.fact["credentials"]
+
+
 # -------------------------------------------------------------------------------------------------------------- clock
 
 
@@ -312,6 +329,16 @@ async def test_an_endpoint_that_never_answers(examine: Examine, monkeypatch: pyt
         found = await examine(endpoint_url=f"http://127.0.0.1:{port}")
     assert found.failed == ["endpoint"]
     assert "within 0.1 s" in found.fact["endpoint"]
+
+
+@pytest.mark.parametrize(("limit", "fact"), [("lookup", "was not resolved within"), ("connect", "no connection to")])
+async def test_each_step_has_a_time_limit(
+    examine: Examine, emulator: Emulator, monkeypatch: pytest.MonkeyPatch, limit: str, fact: str
+) -> None:
+    monkeypatch.setattr(Limits, limit, 0)
+    found = await examine(endpoint_url=emulator.url)
+    assert found.failed == ["endpoint"]
+    assert fact in found.fact["endpoint"]
 
 
 async def test_a_name_that_does_not_exist(examine: Examine) -> None:
@@ -399,6 +426,10 @@ async def test_a_proxy(
         assert (found.code, found.failed) == (0, [])
         assert found.fact["proxy"] == f"http://{proxy.address} with a login, from HTTPS_PROXY"
         assert found.fact["endpoint"].startswith(f"https://{HOST}, from the region us-east-1")
+        monkeypatch.setenv("AWS_CA_BUNDLE", "/no/such/file")
+        found = await examine()
+        assert (found.code, found.failed) == (2, ["TLS"])
+        monkeypatch.setenv("AWS_CA_BUNDLE", bundle)
         monkeypatch.setenv("HTTPS_PROXY", f"http://me:wrong@{proxy.address}")
         found = await examine()
         assert (found.code, found.failed) == (1, ["proxy"])
@@ -437,5 +468,10 @@ async def test_as_a_process(emulator: Emulator) -> None:
     completed = await run("doctor", NOVA, env=environ)
     assert (completed.code, completed.err) == (0, "")
     assert completed.out.splitlines()[-1] == "The model answers."
-    completed = await run("doctor", NOVA, "--no-call", env=environ)
-    assert completed.out.splitlines()[-1] == "No check failed. The model was not called."
+
+
+async def test_the_last_line(emulator: Emulator, capsys: pytest.CaptureFixture[str]) -> None:
+    for pays, line in ((True, "The model answers."), (False, "No check failed. The model was not called.")):
+        question = Question(model=NOVA, region="us-east-1", endpoint_url=emulator.url, pays=pays)
+        assert await doctor(question) == 0
+        assert capsys.readouterr().out.splitlines()[-1] == line
