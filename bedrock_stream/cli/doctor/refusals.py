@@ -159,8 +159,8 @@ def fact_of(error: BedrockStreamError) -> str:
         return f"{error.argument}: {error.problem}"
     text = str(error)
     if isinstance(error, ServiceError) and not isinstance(error, SignatureExpired):
-        code = error.code or type(error).__name__
-        text = f"{type(error).__name__}, {code} (HTTP {error.status}): {error.message}".replace(f"{code}, {code}", code)
+        # Without the remedy that the library may have added to the text.
+        text = f"{error.code or type(error).__name__} (HTTP {error.status}): {error.message}"
     return text + (f" (request {error.request_id})" if error.request_id else "")
 
 

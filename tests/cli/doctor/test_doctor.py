@@ -283,7 +283,7 @@ async def test_a_web_identity(examine: Examine, monkeypatch: pytest.MonkeyPatch,
         found = await examine(endpoint_url=aws.url)
         assert (found.code, found.failed) == (0, [])
         assert "from AWS_WEB_IDENTITY_TOKEN_FILE for arn:aws:iam" in found.fact["credentials"]
-        credentials.script(*["busy"] * 3)
+        credentials.script("busy", "busy", "busy")
         found = await examine(endpoint_url=aws.url)
     assert found.failed == ["credentials"]
     assert "Throttling" in found.fact["credentials"]
