@@ -13,6 +13,7 @@ import msgspec
 
 from ..errors import ConfigurationError
 from ..types.media import Attachment, Document, Image
+from .schema_match import check_schema
 
 __all__ = ("read_attachments", "read_schema")
 
@@ -65,6 +66,7 @@ def read_schema(value: str) -> dict[str, Any]:
     if not isinstance(schema, dict):
         problem = f"expected a JSON object in {source}, got {type(schema).__name__}"
         raise ConfigurationError(option, problem, "pass a JSON Schema, or a file with one")
+    check_schema(schema)
     return schema
 
 

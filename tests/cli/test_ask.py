@@ -334,7 +334,7 @@ def test_an_answer_that_does_not_match(
     _assert_one_line(output.err, "the answer does not match the schema: ", "I do not know.")
     _answers(script_emulator, {"town": "Oslo"})
     assert invoke(arguments) == 1
-    _assert_one_line(capsys.readouterr().err, "$: 'city' is missing")
+    _assert_one_line(capsys.readouterr().err, "$: 'city' is a required property")
 
 
 @pytest.mark.parametrize(
