@@ -328,8 +328,8 @@ class BaseStream(Generic[_E]):
         try:
             async with asyncio.timeout(_END_SECONDS if complete else self._call.timeouts.after_end):
                 return await response.read()
-        except (StreamInterrupted, ClientClosed):
-            if not complete:
+        except BedrockStreamError as error:  # also a limit of the stream, which is a TimeoutError
+            if not complete or not isinstance(error, StreamInterrupted | ClientClosed):
                 raise
         except TimeoutError:
             pass
