@@ -35,6 +35,11 @@ TABLE: list[tuple[Make, str, dict[str, Any]]] = [
         {"argument": "credentials", "problem": "none found", "remedy": "set AWS_BEARER_TOKEN_BEDROCK"},
     ),
     (
+        lambda: errors.MissingCredentials("credentials", "none found", "set one", "the call, and the environment"),
+        "credentials: none found; set one; searched: the call, and the environment",
+        {"remedy": "set one", "searched": "the call, and the environment"},
+    ),
+    (
         lambda: errors.UnsupportedOperation("model", "cannot count tokens"),
         "model: cannot count tokens",
         {"argument": "model", "problem": "cannot count tokens"},

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeAlias
+from typing import Any, Generic, TypeAlias
 
 from ..errors import ConfigurationError
 from ..types.events import Event, TextDelta, ToolCallDelta, ToolCallEnd, ToolCallStart
-from ..types.response import Response
+from ..types.response import Parsed, Response
+from .async_only import AsyncFor
 from .base_stream import BaseStream
 
 __all__ = ("RawStream", "Stream", "TextStream", "ToolEvent", "ToolStream")
@@ -14,14 +15,15 @@ __all__ = ("RawStream", "Stream", "TextStream", "ToolEvent", "ToolStream")
 ToolEvent: TypeAlias = ToolCallStart | ToolCallDelta | ToolCallEnd
 
 
-class Stream(BaseStream[Event]):
+class Stream(BaseStream[Event], Generic[Parsed]):
     """One message as typed events; made by `stream()`.
 
         async with stream(model, prompt) as answer:
             async for event in answer:
                 ...
 
-    See `BaseStream` for how it is read and closed, and what it raises.
+    See `BaseStream` for how it is read and closed, and what it raises. For type checkers, it is a `Stream[City]` with
+    `output_schema=City`, and its `response()` a `Response[City]`; a plain `Stream` is a `Stream[Any]`.
     """
 
     __slots__ = ()
@@ -36,7 +38,7 @@ class Stream(BaseStream[Event]):
         """The tool calls alone: `ToolCallStart`, `ToolCallDelta`, `ToolCallEnd`."""
         return ToolStream(self)
 
-    async def response(self) -> Response:
+    async def response(self) -> Response[Parsed]:
         """Read to the end and return the whole `Response`.
 
         Raises what reading would, and `ConfigurationError` with `keep=False`.
@@ -59,12 +61,12 @@ class RawStream(BaseStream[dict[str, Any]]):
     __slots__ = ()
 
 
-class TextStream:
+class TextStream(AsyncFor):
     """The text of a stream, as str chunks. It refers to its stream; leaving it leaves the stream open."""
 
     __slots__ = ("_stream",)
 
-    def __init__(self, stream: Stream) -> None:
+    def __init__(self, stream: Stream[Any]) -> None:
         self._stream = stream
 
     def __aiter__(self) -> TextStream:
@@ -78,12 +80,12 @@ class TextStream:
                 return event.text
 
 
-class ToolStream:
+class ToolStream(AsyncFor):
     """The tool calls of a stream. It refers to its stream; leaving it leaves the stream open."""
 
     __slots__ = ("_stream",)
 
-    def __init__(self, stream: Stream) -> None:
+    def __init__(self, stream: Stream[Any]) -> None:
         self._stream = stream
 
     def __aiter__(self) -> ToolStream:

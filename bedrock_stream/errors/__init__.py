@@ -102,7 +102,14 @@ class ConfigurationError(BedrockStreamError, ValueError):
 
 
 class MissingCredentials(ConfigurationError):
-    """Neither an API key nor IAM credentials were found; the message lists every place that was searched."""
+    """Neither an API key nor IAM credentials were found: what to do first, then every place that was searched."""
+
+    def __init__(self, argument: str, problem: str, remedy: str = "", searched: str = "") -> None:
+        super().__init__(argument, problem, remedy)
+        self.searched = searched
+        """The places that were searched, and why the last one had no credentials; empty if there was only one."""
+        if searched:
+            self.args = (f"{self.args[0]}; searched: {searched}",)
 
 
 class UnsupportedOperation(ConfigurationError):
@@ -259,9 +266,7 @@ class StreamInterrupted(BedrockStreamError):
 class ToolInputError(BedrockStreamError):
     """The message is complete, but the input of a tool call is not a JSON object. `{}` never replaces such an input."""
 
-    def __init__(
-        self, name: str, call_id: str, raw: str, stop_reason: str | None, usage: Usage | None = None
-    ) -> None:
+    def __init__(self, name: str, call_id: str, raw: str, stop_reason: str | None, usage: Usage | None = None) -> None:
         super().__init__(
             f"input of tool call {name!r} ({call_id}) is not a JSON object: {raw[:200]!r} (stop reason {stop_reason!r})"
         )

@@ -84,7 +84,6 @@ async def test_an_os_error_of_the_server_is_a_disconnect() -> None:
     assert not await run_until_disconnect(receive, fail)
 
 
-
 def starlette_app(handler: Handler, *middleware: Middleware) -> ASGIApp:
     async def endpoint(request: Request) -> Response:
         return handler(request)

@@ -112,7 +112,9 @@ def test_an_exception_is_an_import_inside_a_function(name: str, target: str) -> 
 @pytest.mark.parametrize(("name", "target"), sorted(FOR_CHECKERS))
 def test_an_import_for_checkers_is_not_run(name: str, target: str) -> None:
     tree = ast.parse(MODULES[name].read_text())
-    for_checkers = [node for node in tree.body if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"]
+    for_checkers = [
+        node for node in tree.body if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+    ]
     assert target in own_imports(name, ast.Module([*for_checkers], []))
     assert target not in own_imports(name, ast.Module([node for node in tree.body if node not in for_checkers], []))
 
