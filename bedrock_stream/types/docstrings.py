@@ -6,7 +6,6 @@ for lack of the parser or by its judgment, are reported by a warning and never s
 
 from __future__ import annotations
 
-import inspect
 import re
 import warnings
 from typing import Any, NamedTuple
@@ -38,12 +37,11 @@ class ReadDocstring(NamedTuple):
 
 
 def read_docstring(text: str, name: str) -> ReadDocstring:
-    """Return what a docstring says; `name` is for the warning. Raises nothing.
+    """Return what a docstring says, which `inspect.cleandoc` has been applied to. `name` is for the warning.
 
     >>> read_docstring("Weather of a city.", "weather")
     ReadDocstring(description='Weather of a city.', parameters={})
     """
-    text = inspect.cleandoc(text)
     if not (_SPHINX.search(text) or _NUMPY.search(text) or _GOOGLE.search(text)):
         return ReadDocstring(_first_paragraph(text), {})
     try:
@@ -69,6 +67,7 @@ def _parse(text: str) -> Any:
     # Imported here: importing it takes longer than reading many docstrings.
     from docstring_parser import google, numpydoc, rest
 
+    text = "\n" + text  # the parsers apply `cleandoc` too, which would move the lines below a section on the first line
     if _SPHINX.search(text):
         return rest.parse(text)
     if _NUMPY.search(text):

@@ -93,7 +93,8 @@ class Tool(msgspec.Struct, frozen=True, kw_only=True):
 
         schema = _schema(model)
         # Not `inspect.getdoc`: for a model without a docstring it returns that of the base class.
-        read = read_docstring(schema.get("description", ""), model.__name__)
+        text = schema.get("description", "")
+        read = read_docstring(text if hasattr(model, "model_json_schema") else inspect.cleandoc(text), model.__name__)
         if read.parameters:
             schema = _with_descriptions(schema, read.description, read.parameters)
         return cls(name=name or model.__name__, description=description or read.description, input_schema=schema)
