@@ -50,8 +50,11 @@ if TYPE_CHECKING:
     from .client.reports import Stats as Stats
     from .client.stream import RawStream as RawStream
     from .client.stream import Stream as Stream
+    from .client.tool_calls import AfterCall as AfterCall
+    from .client.tool_calls import BeforeCall as BeforeCall
     from .client.tool_loop import ToolRun as ToolRun
     from .observing import Attempt as Attempt
+    from .types.docstrings import DocstringWarning as DocstringWarning
     from .types.events import BlockStop as BlockStop
     from .types.events import Citation as Citation
     from .types.events import CitationDelta as CitationDelta
@@ -135,8 +138,13 @@ _MODULES = {
         "RawStream",
         "Stream",
     ),
+    "client.tool_calls": (
+        "AfterCall",
+        "BeforeCall",
+    ),
     "client.tool_loop": ("ToolRun",),
     "observing": ("Attempt",),
+    "types.docstrings": ("DocstringWarning",),
     "types.events": (
         "BlockStop",
         "Citation",
