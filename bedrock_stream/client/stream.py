@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Generic, Protocol, TypeAlias
 
 from ..errors import BedrockStreamError, ConfigurationError
 from ..types.events import Event, TextDelta, ToolCallDelta, ToolCallEnd, ToolCallStart
-from ..types.response import Response
+from ..types.response import Parsed, Response
+from .async_only import AsyncFor
 from .attempts import Attempts
 from .base_stream import BaseStream
 
@@ -16,7 +17,7 @@ __all__ = ("RawStream", "Stream", "TextStream", "ToolEvent", "ToolStream")
 ToolEvent: TypeAlias = ToolCallStart | ToolCallDelta | ToolCallEnd
 
 
-class Stream(BaseStream[Event]):
+class Stream(BaseStream[Event], Generic[Parsed]):
     """One message as typed events; made by `stream()`.
 
         async with stream(model, prompt) as answer:
@@ -24,7 +25,8 @@ class Stream(BaseStream[Event]):
                 ...
 
     See `BaseStream` for how it is read and closed, and what it raises. Each event is delivered once: a view, or another
-    `async for`, continues where reading is.
+    `async for`, continues where reading is. For type checkers, it is a `Stream[City]` with `output_schema=City`, and
+    its `response()` a `Response[City]`; a plain `Stream` is a `Stream[Any]`.
     """
 
     __slots__ = ("left_out_text", "left_out_tools")
@@ -57,7 +59,7 @@ class Stream(BaseStream[Event]):
         """The error that ended the stream, which every later read raises; None if it has not failed or been closed."""
         return self._failure
 
-    async def response(self) -> Response:
+    async def response(self) -> Response[Parsed]:
         """Read to the end and return the whole `Response`.
 
         Raises what reading would, and `ConfigurationError` with `keep=False`.
@@ -90,7 +92,7 @@ class _Viewed(Protocol):
     def __anext__(self) -> Awaitable[Any]: ...
 
 
-class TextStream:
+class TextStream(AsyncFor):
     """The text of a stream, as str chunks. It refers to its stream; leaving it leaves the stream open."""
 
     __slots__ = ("_begun", "_source")
@@ -115,7 +117,7 @@ class TextStream:
                 source.left_out_tools = True
 
 
-class ToolStream:
+class ToolStream(AsyncFor):
     """The tool calls of a stream. It refers to its stream; leaving it leaves the stream open."""
 
     __slots__ = ("_begun", "_source")

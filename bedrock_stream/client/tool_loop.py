@@ -8,25 +8,29 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from types import TracebackType
-from typing import Any, NoReturn, Self, TypeAlias
+from typing import Any, Generic, Self, TypeAlias
 
 from ..errors import BedrockStreamError, ConfigurationError, StreamInterrupted, ToolRoundsExceeded
 from ..observing import Attempt
+from ..types.call_options import CallOptions
+from ..types.checks import is_integer
 from ..types.events import Event, Usage
-from ..types.messages import Message, ToolResult
-from ..types.response import Response
+from ..types.messages import Message, Prompt, ToolResult, read_prompt
+from ..types.options import Options
+from ..types.response import Parsed, Response
 from ..types.stopped import NOT_RUN, turns_of
 from ..types.tools import Tool
+from .async_only import AsyncFor, AsyncWith
 from .stream import Stream, TextStream
 from .tool_calls import AfterCall, BeforeCall, Toolbox
 from .tool_results import failed_result
 
-__all__ = ("ToolRun", "ToolRunEvent")
+__all__ = ("ToolRun", "ToolRunEvent", "begin_run")
 
 ToolRunEvent: TypeAlias = Event | ToolResult
 
 
-class ToolRun:
+class ToolRun(AsyncFor, AsyncWith, Generic[Parsed]):
     """A conversation with tools, created by `Client.run_tools()`.
 
     `async for` yields the events of every round, and between two rounds each `ToolResult` that is sent back.
@@ -57,7 +61,7 @@ class ToolRun:
 
     def __init__(
         self,
-        start: Callable[[tuple[Message, ...]], Stream],
+        start: Callable[[tuple[Message, ...]], Stream[Parsed]],
         messages: tuple[Message, ...],
         tools: tuple[Tool | dict[str, Any], ...],
         rounds: int,
@@ -99,7 +103,7 @@ class ToolRun:
         return (*self._messages, *turns_of(partial.message, whole=whole, results=self._results))
 
     @property
-    def partial(self) -> Response | None:
+    def partial(self) -> Response[Any] | None:
         """The response of the round under way, as far as it was received; at the end of the run, the last response.
 
         After a failure or a close, it is the part that was received before.
@@ -161,9 +165,6 @@ class ToolRun:
     def __aiter__(self) -> Self:
         return self
 
-    def __iter__(self) -> NoReturn:
-        raise TypeError("a ToolRun is read asynchronously: write `async for event in run`")
-
     async def __anext__(self) -> ToolRunEvent:
         if self._failure is not None:
             raise self._failure
@@ -177,7 +178,7 @@ class ToolRun:
                     raise
             await self._next_round()
 
-    async def response(self) -> Response:
+    async def response(self) -> Response[Parsed]:
         """Run to the end and return the last response."""
         async for _ in self:
             pass
@@ -247,6 +248,37 @@ class ToolRun:
         error.partial, error.request_id, error.model = response, response.request_id, response.model
         error.events_received = self._stream.delivered
         return error
+
+
+def begin_run(
+    send: Callable[[tuple[Message, ...], CallOptions], Stream[Parsed]],
+    prompt: Prompt,
+    options: Options,
+    max_rounds: int,
+    *,
+    before_call: BeforeCall | None,
+    after_call: AfterCall | None,
+    keep_partial: bool,
+) -> ToolRun[Parsed]:
+    """Return a run, whose rounds `send` starts with messages and changed options. Raises `ConfigurationError`."""
+    if not is_integer(max_rounds) or max_rounds < 1:
+        raise ConfigurationError("max_rounds", f"expected a positive int, got {max_rounds!r}")
+    tools = options.tools
+    if not tools:
+        raise ConfigurationError("tools", "run_tools() needs at least one function", "use stream() instead")
+    if not options.keep:
+        raise ConfigurationError("keep", "is False, so no tool calls are assembled", "leave keep=False out")
+    first = read_prompt(prompt)
+
+    def start(messages: tuple[Message, ...]) -> Stream[Parsed]:
+        changed: CallOptions = {"tools": tools}
+        if messages is not first and options.tool_choice not in ("auto", "none"):
+            changed["tool_choice"] = None
+        return send(messages, changed)
+
+    return ToolRun(
+        start, first, tools, max_rounds, before_call=before_call, after_call=after_call, keep_partial=keep_partial
+    )
 
 
 def _runnable(tools: tuple[Tool | dict[str, Any], ...]) -> dict[str, Tool]:

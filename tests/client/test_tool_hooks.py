@@ -52,8 +52,9 @@ def run_of(
     """Return a run whose first round has these calls, with ids call-0, call-1, ..."""
     emulator.script(*(tool_call(name, values, id=f"call-{index}") for index, (name, values) in enumerate(inputs)))
     emulator.script(say("Ah."))
-    tools = [journal.add, journal.fail]
-    return client.run_tools(NOVA, "Hi", tools=tools, before_call=before, after_call=after, keep_partial=keep_partial)
+    return client.run_tools(
+        NOVA, "Hi", tools=[journal.add, journal.fail], before_call=before, after_call=after, keep_partial=keep_partial
+    )
 
 
 def sent(emulator: Emulator) -> list[tuple[str | None, Any]]:
@@ -120,7 +121,7 @@ async def test_calls_are_decided_one_after_another_before_any_is_run(
         journal.lines.append(f"asked {call.input['a']}")
         await asyncio.sleep(0)
         journal.lines.append(f"decided {call.input['a']}")
-        return call.input["a"] != 2
+        return bool(call.input["a"] != 2)
 
     inputs = [("add", {"a": number}) for number in range(1, 4)]
     await run_of(emulator, client, journal, *inputs, before=decide).response()
@@ -339,7 +340,8 @@ async def test_results_of_ended_calls_are_kept_when_others_are_interrupted(
     task = asyncio.create_task(run.response())
     await quick_ended.wait()
     await slow_began.wait()
-    assert run.messages == (Message.user("Hi"),)  # while they run, nothing is lost yet
+    before = run.messages
+    assert before == (Message.user("Hi"),)  # while they run, nothing is lost yet
     await asyncio.sleep(0)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):

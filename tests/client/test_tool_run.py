@@ -66,12 +66,6 @@ async def test_the_text_of_all_rounds(emulator: Emulator, client: Client) -> Non
         await anext(run.text_stream)
 
 
-async def test_a_run_is_not_iterable_without_async(client: Client) -> None:
-    with pytest.raises(TypeError, match="write `async for event in run`"):
-        for _ in client.run_tools(NOVA, "Hi", tools=[add]):
-            pass
-
-
 # ------------------------------------------------------------------------------------------------------- usage and cost
 
 
