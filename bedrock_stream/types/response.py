@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Generic
 import msgspec
 
 from ..errors import ConfigurationError, ToolInputError
+from . import Value
 from .events import (
     BlockStop,
     Citation,
@@ -50,7 +51,7 @@ else:
 __all__ = ("Assembly", "Parsed", "Response", "Schema", "build_response", "tool_input_error", "whole_response")
 
 
-class Response(msgspec.Struct, Generic[Parsed], frozen=True, kw_only=True):
+class Response(Value, msgspec.Struct, Generic[Parsed], frozen=True, kw_only=True):
     """A response of the model; in the `partial` of an error or a stream, the part received so far.
 
     For type checkers, `output_schema=City` gives a `Response[City]`; a plain `Response` is a `Response[Any]`.
