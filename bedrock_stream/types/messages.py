@@ -241,11 +241,18 @@ class ToolResult(_Block, frozen=True, tag="tool_result"):
     """`success` or `error`. None leaves it out."""
     kind: str | None = None
     """The service's type of the result, for server-side tools."""
+    name: str | None = None
+    """Name of the tool; `run_tools` sets it. It is not sent."""
 
     if TYPE_CHECKING:
 
         def __init__(
-            self, id: str, content: Any = (), status: Status | None = None, kind: str | None = None
+            self,
+            id: str,
+            content: Any = (),
+            status: Status | None = None,
+            kind: str | None = None,
+            name: str | None = None,
         ) -> None: ...
 
     def __post_init__(self) -> None:

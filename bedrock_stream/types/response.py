@@ -100,6 +100,17 @@ class Response(Value, msgspec.Struct, Generic[Parsed], frozen=True, kw_only=True
     route: str | None = None
     """The API that was used: `converse` or `invoke`."""
 
+    def to_history(self) -> tuple[Message, ...]:
+        """Return the turns to append to the history, valid before the next user turn wherever the answer was stopped.
+
+        They are `message`, without what the service would refuse in it, and where it calls tools, a user turn with an
+        error result for each call, which says that the tool was not run. Empty if nothing that was received can be
+        sent back. Of a complete response without tool calls it is `message` alone.
+        """
+        from .stopped import turns_of
+
+        return turns_of(self.message, whole=self.stop_reason is not None)
+
 
 class _TextBuffer:
     """A text that grows by fragments, which are joined in batches of 1000."""
