@@ -114,11 +114,14 @@ def print_error(message: str, code: int) -> int:
 
 
 def _usage_message(error: ConfigurationError) -> str:
-    if isinstance(error, MissingCredentials):
-        return f"{error}, or use `bedrock-stream ask --emulator`"
     # Parts of an option, such as `stop_sequences[0]`, are of the option.
     name = _OPTIONS.get(error.argument.partition("[")[0], error.argument)
-    return f"{name}: {error.problem}" + (f"; {error.remedy}" if error.remedy else "")
+    message = f"{name}: {error.problem}" + (f"; {error.remedy}" if error.remedy else "")
+    if isinstance(error, MissingCredentials):
+        message += ", or use `bedrock-stream ask --emulator`" + (
+            f"; searched: {error.searched}" if error.searched else ""
+        )
+    return message
 
 
 def _discard_stdout() -> None:
