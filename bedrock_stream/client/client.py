@@ -82,7 +82,8 @@ class Client:
         `adaptive_concurrency`: learn how many requests a model takes at once without throttling, and send no more.
         `timeouts`: `Timeouts`, in seconds. `retry`: a `RetryPolicy`.
         `observers`: receive the steps of every call, for traces, metrics and logs; see `observing`.
-        `prices`: a `Price` by model id, for `Response.cost`.
+        `prices`: a `Price` by model id, for `Response.cost`. Left out, genai-prices is used if it is installed, and
+        costs are in US dollars; `{}` has every cost stay None.
         `ssl`: an `ssl.SSLContext` in place of the default one; see `transport.certificates`.
         `proxy`: a proxy's URL in place of the environment's; an empty one turns proxies off; see `transport.proxies`.
         `models`: what opaque model ids are, each a base model's id or `ModelFacts`.
@@ -128,7 +129,7 @@ class Client:
             failover=_failover(failover),
             adaptive=adaptive_concurrency,
             observers=(LogLines(), *observers),
-            prices=check_prices(prices or {}),
+            prices=None if prices is None else check_prices(prices),
             use_fips=use_fips,
             use_dual_stack=use_dual_stack,
             allow_http=allow_http,
@@ -161,7 +162,7 @@ class Client:
             )
             return attempts.finish(response)
 
-        return await receive_document(attempts, parse)
+        return await attempts.with_list_cost(await receive_document(attempts, parse))
 
     def run_tools(self, model: str, prompt: Prompt, *, max_rounds: int = 10, **options: Unpack[CallOptions]) -> ToolRun:
         """Stream a response, run the functions that the model calls, send their results, until it calls none.
@@ -284,6 +285,8 @@ class Client:
     def _attempts(self, model: str, prompt: Prompt, arguments: Any, *, streaming: bool) -> Attempts:
         """Return the attempts of a call, planned for each target. Raises `ConfigurationError` for any of them."""
         options = _read_options(arguments)
+        if options.show_retries and not streaming:
+            raise ConfigurationError("show_retries", "generate() delivers no events", "use stream()")
         failover = self._state.settings.failover if options.failover is None else options.failover
         if failover:
             check_targets(failover)

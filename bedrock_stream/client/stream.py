@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
 
 from ..errors import ConfigurationError
+from ..request.output_schema import OutputSchema
 from ..types.events import Event, TextDelta, ToolCallDelta, ToolCallEnd, ToolCallStart
 from ..types.response import Response
 from .base_stream import BaseStream
 
-__all__ = ("RawStream", "Stream", "TextStream", "ToolEvent", "ToolStream")
+if TYPE_CHECKING:
+    from .snapshots import Snapshot, SnapshotMaker
+
+__all__ = ("ParsedStream", "RawStream", "Stream", "TextStream", "ToolEvent", "ToolStream")
+
+_T = TypeVar("_T")
 
 ToolEvent: TypeAlias = ToolCallStart | ToolCallDelta | ToolCallEnd
 
@@ -36,17 +42,43 @@ class Stream(BaseStream[Event]):
         """The tool calls alone: `ToolCallStart`, `ToolCallDelta`, `ToolCallEnd`."""
         return ToolStream(self)
 
+    @property
+    def parsed_stream(self) -> ParsedStream[Any]:
+        """Snapshots of the answer to `output_schema` while it grows; see `Snapshot`. Needs the extra `structured`.
+
+            async for snapshot in stream.parsed_stream:
+                show(snapshot.value)
+
+        Raises `ConfigurationError` without `output_schema`, with `keep=False`, and if jiter is not installed.
+        """
+        from .snapshots import SnapshotMaker
+
+        self._check_kept()
+        self._output()
+        return ParsedStream(self, SnapshotMaker())
+
     async def response(self) -> Response:
         """Read to the end and return the whole `Response`.
 
         Raises what reading would, and `ConfigurationError` with `keep=False`.
         """
-        if not self._call.keep:
-            raise ConfigurationError("keep", "is False, so no Response is assembled", "leave keep=False out")
+        self._check_kept()
         await self._drain()
         response = self.partial
         assert response is not None  # noqa: S101 - with `keep` it is assembled
-        return self._attempts.finish(response)
+        return await self._attempts.with_list_cost(self._attempts.finish(response))
+
+
+    def _check_kept(self) -> None:
+        if not self._call.keep:
+            raise ConfigurationError("keep", "is False, so no Response is assembled", "leave keep=False out")
+
+    def _output(self) -> OutputSchema:
+        """Return the output schema, in its form for the current target."""
+        output = self._call.output
+        if output is None:
+            raise ConfigurationError("parsed_stream", "the call has no output_schema", "pass output_schema=...")
+        return output
 
 
 class RawStream(BaseStream[dict[str, Any]]):
@@ -95,3 +127,39 @@ class ToolStream:
             event = await stream.__anext__()
             if isinstance(event, ToolCallStart | ToolCallDelta | ToolCallEnd):
                 return event
+
+
+class ParsedStream(Generic[_T]):
+    """Snapshots of a structured answer. It refers to its stream; leaving it leaves the stream open.
+
+    A snapshot is made whenever the answer has changed and grown by a 64th. The last one is that of the whole answer: it
+    is `complete`, or the answer does not fit the schema, for example because `max_tokens` cut it off. Raises what
+    reading the stream raises, and `ConfigurationError` if events have been read before.
+    """
+
+    __slots__ = ("_begun", "_finished", "_maker", "_stream")
+
+    def __init__(self, stream: Stream, maker: SnapshotMaker[_T]) -> None:
+        self._stream = stream
+        self._maker = maker
+        self._begun = self._finished = False
+
+    def __aiter__(self) -> ParsedStream[_T]:
+        return self
+
+    async def __anext__(self) -> Snapshot[_T]:
+        if self._finished:
+            raise StopAsyncIteration
+        stream, maker = self._stream, self._maker
+        if stream.delivered and not self._begun:
+            raise ConfigurationError("parsed_stream", "events of the stream have been read", "read it from its start")
+        self._begun = True
+        try:
+            while True:
+                event = await stream.__anext__()
+                snapshot = maker.take(event, stream._output())
+                if snapshot is not None:
+                    return snapshot
+        except StopAsyncIteration:
+            self._finished = True
+        return maker.last(await stream.response())

@@ -12,7 +12,15 @@ import weakref
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from ..errors import TimeLimitError, TotalTimeout, UnreadTimeout
+from ..errors import (
+    FirstContentTimeout,
+    FirstEventTimeout,
+    IdleTimeout,
+    TimeLimitError,
+    TotalTimeout,
+    UnreadTimeout,
+)
+from ..types.settings import Timeouts
 
 __all__ = ("StreamTimer", "TimedStream")
 
@@ -88,6 +96,20 @@ class StreamTimer:
         self._deadline = deadline = self._since + limit
         if deadline < self._due:
             self._arm(deadline)
+
+    def begin_first_wait(self, timeouts: Timeouts, waited: float, *, started: bool, streaming: bool) -> None:
+        """Wait before the first content, by the limit that ends first. `waited` seconds of such waits have passed.
+
+        `started` tells whether anything of the message has been received.
+        """
+        kind: type[TimeLimitError] = FirstEventTimeout
+        limit, spent = timeouts.first_event, waited
+        if started:
+            kind, limit, spent = IdleTimeout, timeouts.idle, 0.0
+        content = timeouts.first_content if streaming else None
+        if content is not None and (limit is None or content - waited < limit - spent):
+            kind, limit, spent = FirstContentTimeout, content, waited
+        self.begin_wait(kind, limit, spent)
 
     @property
     def waited(self) -> float:

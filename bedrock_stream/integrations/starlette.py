@@ -75,7 +75,9 @@ def event_response(
     `stream`: may already be open; it is closed when the response ends, for whatever reason. `heartbeat`: seconds of
     silence after which a comment is sent, so that proxies do not time out; None disables heartbeats. `status_within`:
     seconds to wait for the first event before the status 200 and heartbeats are sent; a later failure is an error event
-    then. None waits without a limit of its own. `include_usage`: with "openai", end with a chunk of token counts.
+    then. None waits without a limit of its own. With `show_retries`, the first `Retrying` that the protocol has a form
+    for starts the response in the same way: "events" sends it as an event, "ui-message" as a transient part
+    `data-retrying`, "openai" not at all. `include_usage`: with "openai", end with a chunk of token counts.
 
     Raises `ConfigurationError` for an unknown protocol, for a `ToolRun` with "openai", and for a time that is not
     positive.

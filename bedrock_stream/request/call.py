@@ -70,6 +70,8 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     """What was changed of the caller's arguments, in sentences."""
     destination: Destination
     request: Request
+    rate: tuple[str, str] = ("default", "standard")
+    """The service tier and the latency mode that the caller asks for."""
 
     def sent(self) -> Call:
         """Return the call without what only another attempt would need: the request, the conversation, the options."""
@@ -148,6 +150,7 @@ def plan_call(
         keep=options.keep,
         fallback=fallback,
         changes=tuple(refusals.changes),
+        rate=(options.service_tier or "default", options.performance or "standard"),
         destination=destination,
         request=build_request(destination.endpoint.url, described.id, operation, body, headers=headers),
     )

@@ -120,6 +120,8 @@ class CallOptions(TypedDict, total=False):
     """Lifetime of these cache points: `5m` or `1h`."""
     prompt_cache_messages: bool | int
     """Index of the message after which to set another cache point; True selects the last message."""
+    show_retries: bool
+    """True has a stream yield a `Retrying` event before it waits for another attempt. `generate` takes no True."""
 
 
 class Options(Masked, frozen=True, kw_only=True):
@@ -166,6 +168,7 @@ class Options(Masked, frozen=True, kw_only=True):
     prompt_cache_auto: bool = False
     """True moves a cache point with the conversation."""
     keep: bool = True
+    show_retries: bool = False
 
     def __repr__(self) -> str:
         shown = (f"{name}={getattr(self, name)!r}" for name in self.__struct_fields__ if name not in _SECRETS)
@@ -431,4 +434,5 @@ _CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "project": _str,
     "prompt_cache_auto": _bool,
     "keep": _bool,
+    "show_retries": _bool,
 }
