@@ -50,8 +50,7 @@ def stream(model: str, prompt: Prompt, **options: Unpack[CallOptions]) -> Stream
     Options for the call:
         `api_key`, or `access_key_id` with `secret_access_key` and `session_token`; `region`.
         `timeouts`: `Timeouts`, in seconds. `retry`: a `RetryPolicy`. `failover`: a sequence of `Target`.
-        `keep`: False to assemble no `Response`, for a stream of any length in flat memory.
-        `show_retries`: True to receive a `Retrying` event before each wait for another attempt.
+        `keep`: False for flat memory, without a `Response`. `show_retries`: True for `Retrying` events before retries.
         `use_converse`: True or False to choose the API; left out, the library chooses.
 
     Options for Bedrock:

@@ -57,7 +57,7 @@ class Attempts:
         "_started",
         "_state",
         "_ticket",
-        "_wait",
+        "_wait_until",
         "call",
         "headers",
         "observers",
@@ -74,7 +74,7 @@ class Attempts:
         options = self.call.options
         self._shows_retries = options is not None and options.show_retries
         self._retrying: Retrying | None = None  # not delivered yet
-        self._wait: float | None = None  # seconds before the next attempt; None unless it follows a failed one
+        self._wait_until: float | None = None  # the loop's time; None unless the next attempt is a retry
         self._past: list[Attempt] = []
         self._began: float | None = None  # the loop's time
         self._since: float | None = None  # when the current attempt began
@@ -124,8 +124,8 @@ class Attempts:
         self._begin()
         transports = self._state.transports
         while True:
-            if self._wait is not None:
-                await self._wait_before_retry(self._wait)
+            if self._wait_until is not None:
+                await self._wait_before_retry(self._wait_until)
             try:
                 call, signer = self._next()
                 transport = await transports.current()
@@ -305,7 +305,7 @@ class Attempts:
         self.request_id, self.headers = request_id_of(response), response.headers
 
     async def _retry(self, error: BedrockStreamError) -> bool:
-        """Take the failure of an attempt. Return whether another one follows, after `_wait` if that is set."""
+        """Take the failure of an attempt. Return whether another one follows, after the wait."""
         transport = await self._state.transports.current()
         opening = self._opening = Opening(transport.openings)
         async with opening:
@@ -319,27 +319,27 @@ class Attempts:
         if following is None:
             return False
         error.__traceback__ = None  # its frames hold the stream, which must be freed with its last reference
-        index, self._wait = following
+        index, wait = following
+        self._wait_until = asyncio.get_running_loop().time() + wait
         self._retries.index = index
         if fallback is not None:
             self._calls[index] = fallback
         self.call = self._calls[index]
         if self._shows_retries:
-            self._retrying = Retrying(len(self._past) + 1, self._wait, type(error).__name__)
+            self._retrying = Retrying(len(self._past) + 1, wait, type(error).__name__)
         return True
 
-    async def _wait_before_retry(self, seconds: float) -> None:
-        """Wait before another attempt. Raises what ends the wait."""
-        if self._aborted is not None:
-            raise self._aborted
+    async def _wait_before_retry(self, moment: float) -> None:
+        """Wait for the moment of another attempt. Raises what ends the wait."""
         transport = await self._state.transports.current()
         opening = self._opening = Opening(transport.openings)
         async with opening:
-            if seconds:
+            seconds = moment - asyncio.get_running_loop().time()
+            if seconds > 0:
                 await asyncio.sleep(seconds)
         if opening.error is not None:
             raise opening.error
-        self._wait = None
+        self._wait_until = None
         self._state.retries += 1
 
     def _following(self, error: BedrockStreamError) -> tuple[tuple[int, float] | None, Call | None]:

@@ -33,8 +33,7 @@ from ..request.call import Call
 from ..types.response import Assembly, Response, tool_input_error
 from ..types.settings import Target
 from .attempts import Attempts
-from .stopwatch import Stopwatch
-from .timer import StreamTimer
+from .timer import Stopwatch, StreamTimer
 
 if TYPE_CHECKING:
     from ..transport.http_response import HttpResponse
@@ -288,7 +287,8 @@ class BaseStream(Generic[_E]):
         if self._call is not self._attempts.call:
             self._begin_attempt()
         if self._timer is not None:
-            self._timer.begin_first_wait(self._call.timeouts, self._waited, started=False, streaming=self._call.streaming)
+            call = self._call
+            self._timer.begin_first_wait(call.timeouts, self._waited, started=False, streaming=call.streaming)
 
     def _opened(self, response: HttpResponse, timer: StreamTimer) -> None:
         """Take a response whose headers are here."""

@@ -26,7 +26,8 @@ class Snapshot(msgspec.Struct, Generic[_T], frozen=True, kw_only=True):
     """A structured answer, as far as it was received."""
 
     value: Any
-    """The JSON so far: members that have not begun are absent, and the last text and the last list may still grow."""
+    """The JSON so far: members that have not begun are absent, the last text and the last list may still grow, and a
+    number is there once it is whole."""
     parsed: _T | None = None
     """The value as the type of `output_schema`, once it fits: nothing that the type requires is missing. Without a
     type, the same as `value`."""
@@ -90,13 +91,27 @@ class SnapshotMaker(Generic[_T]):
         return Snapshot(value=value, parsed=_fitted(value, output))
 
     def _incomplete(self, data: bytes) -> Any:
-        """Return the value of JSON that may be cut off; the one before if there is none yet."""
+        """Return the value of JSON that may be cut off; the one before if it has none yet."""
         try:
             value = self._parse(data, partial_mode="trailing-strings", allow_inf_nan=False)
         except ValueError:
             return self._value
-        # A number or a text at the top may be the beginning of words that are no JSON at all.
-        return value if isinstance(value, dict | list) else self._value
+        # A number or a text at the top may be the beginning of words that are not JSON at all.
+        if not isinstance(value, dict | list):
+            return self._value
+        if data[-1:].isdigit():
+            _drop_last_number(value)
+        return value
+
+
+def _drop_last_number(value: Any) -> None:
+    """Remove the number that a document ends with, unless it ends in a string: more digits may follow."""
+    while isinstance(value, dict | list) and value:
+        last = next(reversed(value)) if isinstance(value, dict) else -1
+        if isinstance(value[last], int | float) and not isinstance(value[last], bool):
+            del value[last]
+            return
+        value = value[last]
 
 
 def _fitted(value: Any, output: OutputSchema) -> Any:

@@ -68,7 +68,6 @@ class Stream(BaseStream[Event]):
         assert response is not None  # noqa: S101 - with `keep` it is assembled
         return await self._attempts.with_list_cost(self._attempts.finish(response))
 
-
     def _check_kept(self) -> None:
         if not self._call.keep:
             raise ConfigurationError("keep", "is False, so no Response is assembled", "leave keep=False out")

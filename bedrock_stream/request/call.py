@@ -137,9 +137,8 @@ def plan_call(
         fallback = partial(again, model, messages, caller_options, destination)
     route, body, options = write_body(described, messages, options, refusals)
     dialect = route.dialect
-    native = dialect.route == "invoke"
     operation = dialect.stream_operation if streaming else dialect.operation
-    headers = headers_for(streaming=streaming, native=native, options=options)
+    headers = headers_for(streaming=streaming, native=dialect.route == "invoke", options=options)
     return Call(
         model=described,
         route=route,
