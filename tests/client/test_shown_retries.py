@@ -10,8 +10,8 @@ import pytest
 from bedrock_stream import (
     Client,
     MessageStart,
-    RetryPolicy,
     Retrying,
+    RetryPolicy,
     Stream,
     Target,
     TextDelta,

@@ -34,6 +34,7 @@ from bedrock_stream import (
 from bedrock_stream.errors import StreamInterrupted, ToolInputError
 from bedrock_stream.integrations.protocols import StreamItem, Writer
 from bedrock_stream.integrations.protocols.openai import OpenAIChunks, usage_json
+from bedrock_stream.integrations.protocols.plain import PlainEvents
 from bedrock_stream.integrations.protocols.ui_message import UIMessageParts
 from tests.support.web_app import parts
 
@@ -76,7 +77,6 @@ UI_PARTS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
 }
 
 EVENTS: list[StreamItem] = [
-    Retrying(2, 3.0, "Throttled"),
     MessageStart("assistant"),
     ReasoningDelta(0, text="Let me "),
     ReasoningDelta(0, text="see."),
@@ -122,6 +122,7 @@ EVENTS: list[StreamItem] = [
     ToolResult("c1", Json({"sky": "blue"}), "success"),
     ToolResult("c2", "no clock", "error"),
     ToolResult("c3", [Text("one"), Text("two")]),
+    Retrying(2, 3.0, "Throttled"),
     MessageStart("assistant"),
     TextDelta(0, "Blue."),
 ]
