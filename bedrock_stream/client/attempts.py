@@ -20,7 +20,6 @@ from ..errors import BedrockStreamError, Throttled, ValidationFailed
 from ..observing import Attempt, Ending, Observer, Observers, Subject
 from ..request.call import Call
 from ..request.output_schema import note_refusal
-from ..request.refusal_words import explain_profile, explain_refusal
 from ..transport.opening import Opening
 from ..transport.slots import Hold, LaneTicket
 from ..types.events import Retrying
@@ -191,6 +190,8 @@ class Attempts:
         error.events_received = events
         error.partial = partial if error.partial is None else error.partial
         if isinstance(error, ValidationFailed) and error.option is None:
+            from ..request.refusal_words import explain_profile, explain_refusal  # rarely needed
+
             explain_refusal(error, call.options, schema=call.output is not None)
             explain_profile(error, call.model, call.region)
         if self._since is not None:

@@ -32,6 +32,7 @@ from ..observing import Attempt, Observer
 from ..request.call import Call
 from ..types.response import Assembly, Response, tool_input_error
 from ..types.settings import Target
+from .async_only import AsyncFor, AsyncWith
 from .attempts import Attempts
 from .timer import Stopwatch, StreamTimer
 
@@ -45,7 +46,7 @@ _E = TypeVar("_E")
 _END_SECONDS = 1.0  # how long the body's end is awaited once the message is complete
 
 
-class BaseStream(Generic[_E]):
+class BaseStream(AsyncFor, AsyncWith, Generic[_E]):
     """One response while it is received. Nothing is sent before the first await.
 
     `async for` reads it; `async with` also closes it on every way out. One task reads at a time. Reading raises
@@ -341,8 +342,8 @@ class BaseStream(Generic[_E]):
         try:
             async with asyncio.timeout(_END_SECONDS if complete else self._call.timeouts.after_end):
                 return await response.read()
-        except (StreamInterrupted, ClientClosed):
-            if not complete:
+        except BedrockStreamError as error:  # also a limit of the stream, which is a TimeoutError
+            if not complete or not isinstance(error, StreamInterrupted | ClientClosed):
                 raise
         except TimeoutError:
             pass

@@ -27,13 +27,14 @@ from ..request.models import check_models, describe
 from ..request.unsupported import Unsupported
 from ..transport.certificates import Certificates, find_bundle
 from ..transport.per_loop import Transports
+from ..types.call_options import CallOptions, PlainOptions, RawOptions
 from ..types.checks import is_integer
 from ..types.messages import Message, Prompt, read_prompt
 from ..types.model_facts import ModelFacts
-from ..types.options import CallOptions, Options, mask_secrets, read_options
-from ..types.response import Response
+from ..types.options import Options, mask_secrets, read_options
+from ..types.response import Response, Schema
 from ..types.settings import Masked, RetryPolicy, Target, Timeouts, check_region, read_targets
-from ..types.target_options import check_targets, options_at
+from .async_only import AsyncWith
 from .attempts import Attempts
 from .document import receive_document
 from .logs import LogLines
@@ -47,19 +48,10 @@ if TYPE_CHECKING:
 
 __all__ = ("Client",)
 
-_RAW_OPTIONS = (
-    "access_key_id",
-    "api_key",
-    "region",
-    "retry",
-    "secret_access_key",
-    "session_token",
-    "timeouts",
-    "project",
-)
+_RAW_OPTIONS = tuple(RawOptions.__annotations__)
 
 
-class Client:
+class Client(AsyncWith):
     """Connections, credentials and defaults for any number of calls, streams and event loops.
 
     Where requests are sent:
@@ -140,19 +132,33 @@ class Client:
         self._connect(ssl, proxy, max_connections)
         self._state = ClientState(settings, self._resolver, self._transports)
 
-    def stream(self, model: str, prompt: Prompt, **options: Unpack[CallOptions]) -> Stream:
+    def stream(
+        self,
+        model: str,
+        prompt: Prompt,
+        *,
+        output_schema: type[Schema] | Mapping[str, Any] | None = None,
+        **options: Unpack[PlainOptions],
+    ) -> Stream[Schema]:
         """Stream a response. Nothing is sent before the first await.
 
         `model`: a model id, inference-profile id or ARN. `prompt`: a str, a `Message`, or a sequence of `Message` or
         dicts. `options`: see `CallOptions`. Raises `ConfigurationError` at once for an argument that cannot be used.
         """
-        return Stream(self._attempts(model, prompt, options, streaming=True))
+        return Stream(self._attempts(model, prompt, _with_schema(options, output_schema), streaming=True))
 
-    async def generate(self, model: str, prompt: Prompt, **options: Unpack[CallOptions]) -> Response:
+    async def generate(
+        self,
+        model: str,
+        prompt: Prompt,
+        *,
+        output_schema: type[Schema] | Mapping[str, Any] | None = None,
+        **options: Unpack[PlainOptions],
+    ) -> Response[Schema]:
         """Return the whole response at once. Arguments as for `stream`. Raises what reading a stream would."""
-        attempts = self._attempts(model, prompt, options, streaming=False)
+        attempts = self._attempts(model, prompt, _with_schema(options, output_schema), streaming=False)
 
-        def parse(call: Call, body: bytes, request_id: str | None) -> Response:
+        def parse(call: Call, body: bytes, request_id: str | None) -> Response[Schema]:
             response = call.dialect.answer(
                 body,
                 request_id=request_id,
@@ -164,7 +170,15 @@ class Client:
 
         return await attempts.with_list_cost(await receive_document(attempts, parse))
 
-    def run_tools(self, model: str, prompt: Prompt, *, max_rounds: int = 10, **options: Unpack[CallOptions]) -> ToolRun:
+    def run_tools(
+        self,
+        model: str,
+        prompt: Prompt,
+        *,
+        max_rounds: int = 10,
+        output_schema: type[Schema] | Mapping[str, Any] | None = None,
+        **options: Unpack[PlainOptions],
+    ) -> ToolRun[Schema]:
         """Stream a response, run the functions that the model calls, send their results, until it calls none.
 
         `tools`: functions, or `Tool`s that have one. `max_rounds`: how many requests are sent at most. A `tool_choice`
@@ -175,7 +189,7 @@ class Client:
             raise ConfigurationError("max_rounds", f"expected a positive int, got {max_rounds!r}")
         from .tool_loop import ToolRun
 
-        held = _Arguments({**options})
+        held = _Arguments({**_with_schema(options, output_schema)})
         read = _read_options(options)
         tools = read.tools
         if not tools:
@@ -184,7 +198,7 @@ class Client:
             raise ConfigurationError("keep", "is False, so no tool calls are assembled", "leave keep=False out")
         first = read_prompt(prompt)
 
-        def start(messages: tuple[Message, ...]) -> Stream:
+        def start(messages: tuple[Message, ...]) -> Stream[Schema]:
             offered: Any = {"tools": tools}
             if messages is not first and read.tool_choice not in ("auto", "none"):
                 offered["tool_choice"] = None
@@ -192,7 +206,7 @@ class Client:
 
         return ToolRun(start, first, tools, max_rounds)
 
-    def invoke_stream(self, model: str, body: Mapping[str, Any], **options: Any) -> RawStream:
+    def invoke_stream(self, model: str, body: Mapping[str, Any], **options: Unpack[RawOptions]) -> RawStream:
         """Stream any model's own JSON: `body` is sent as it is, each document is received as a dict.
 
         `options`: `region`, the credentials of the call, `project`, `timeouts`, `retry`. The families mark the end of a
@@ -200,7 +214,7 @@ class Client:
         """
         return RawStream(self._raw_attempts(model, body, options, streaming=True))
 
-    async def invoke(self, model: str, body: Mapping[str, Any], **options: Any) -> dict[str, Any]:
+    async def invoke(self, model: str, body: Mapping[str, Any], **options: Unpack[RawOptions]) -> dict[str, Any]:
         """Return any model's whole response in its own JSON. Arguments as for `invoke_stream`."""
         attempts = self._raw_attempts(model, body, options, streaming=False)
         return await receive_document(attempts, lambda _call, body, _id: decode_response(body))
@@ -250,6 +264,17 @@ class Client:
             lanes={name: limit for transport in transports for name, limit in transport.lanes.limits().items()},
         )
 
+    def __repr__(self) -> str:
+        # Only what a call would find anyway, without asking a source for credentials.
+        try:
+            destination = self._state.destination(Options())
+        except ConfigurationError as error:
+            where = f"invalid {error.argument}"
+        else:
+            where = f"region={destination.region!r}, endpoint={destination.endpoint.url!r}"
+        opened = sum(transport.slots.taken for transport in self._transports)
+        return f"Client({where}, credentials={self._resolver.description!r}, open_streams={opened})"
+
     async def aclose(self) -> None:
         """Close every connection of every event loop. Open streams end with `ClientClosed`."""
         self._resolver.close()
@@ -289,6 +314,8 @@ class Client:
             raise ConfigurationError("show_retries", "generate() delivers no events", "use stream()")
         failover = self._state.settings.failover if options.failover is None else options.failover
         if failover:
+            from ..types.target_options import check_targets  # rarely needed
+
             check_targets(failover)
             prompt = read_prompt(prompt)  # it may be an iterator, and is read for each target
         calls = [self._plan(model, prompt, options, target, streaming=streaming) for target in (None, *failover)]
@@ -299,6 +326,8 @@ class Client:
     ) -> Call:
         if target is not None:
             model = target.model or model
+            from ..types.target_options import options_at
+
             options = options_at(target, options)
         state = self._state
         return plan_call(
@@ -332,6 +361,14 @@ def _client_key_source(arguments: _Arguments) -> KeySource | None:
     raise failure
 
 
+def _with_schema(options: PlainOptions, output_schema: Any) -> Any:
+    """Return the keyword arguments of a call, the same dict, with its `output_schema` among them."""
+    arguments: Any = options
+    if output_schema is not None:
+        arguments["output_schema"] = output_schema
+    return arguments
+
+
 def _read_options(arguments: Any) -> Options:
     """Read a call's keyword arguments and mask the keys in them. Raises `ConfigurationError`, without their frames."""
     try:
@@ -345,7 +382,10 @@ def _read_options(arguments: Any) -> Options:
 
 def _failover(value: Any) -> tuple[Target, ...]:
     targets = read_targets("failover", value)
-    check_targets(targets)
+    if targets:
+        from ..types.target_options import check_targets
+
+        check_targets(targets)
     return targets
 
 
@@ -357,7 +397,7 @@ def _check_max_connections(value: Any) -> int:
 
 def _raw_options(arguments: Any) -> Options:
     """Return the options of a call whose body is the caller's own. Raises `ConfigurationError` for any other option."""
-    unknown = _names_of(arguments) - {*_RAW_OPTIONS, "provider_options"}
+    unknown = _names_of(arguments) - {*_RAW_OPTIONS}
     options = _read_options(arguments)
     if unknown:
         raise ConfigurationError(

@@ -6,36 +6,34 @@ by a 64th since the one before. So at most 65 times the answer's bytes are parse
 
 from __future__ import annotations
 
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic
 
 import msgspec
 
 from ..errors import ConfigurationError
 from ..request.output_schema import TOOL_NAME, OutputSchema
 from ..types.events import Event, TextDelta, ToolCallDelta, ToolCallEnd, ToolCallStart
-from ..types.response import Response
+from ..types.response import Parsed, Response
 
 __all__ = ("Snapshot", "SnapshotMaker")
-
-_T = TypeVar("_T")
 
 _PARTS = 64  # a snapshot is made when the answer has grown by one of so many parts
 
 
-class Snapshot(msgspec.Struct, Generic[_T], frozen=True, kw_only=True):
+class Snapshot(msgspec.Struct, Generic[Parsed], frozen=True, kw_only=True):
     """A structured answer, as far as it was received."""
 
     value: Any
     """The JSON so far: members that have not begun are absent, the last text and the last list may still grow, and a
     number is there once it is whole."""
-    parsed: _T | None = None
+    parsed: Parsed | None = None
     """The value as the type of `output_schema`, once it fits: nothing that the type requires is missing. Without a
     type, the same as `value`."""
     complete: bool = False
     """Whether this is the last snapshot of an answer that is whole and fits; `parsed` is that of the response then."""
 
 
-class SnapshotMaker(Generic[_T]):
+class SnapshotMaker(Generic[Parsed]):
     """Collects the answer from a stream's events. Raises `ConfigurationError` if jiter is not installed."""
 
     __slots__ = ("_block", "_input", "_parse", "_parsed", "_text", "_value")
@@ -53,7 +51,7 @@ class SnapshotMaker(Generic[_T]):
         self._block: int | None = None  # of the synthetic tool's call
         self._input: Any = None  # of that call, once it has ended
 
-    def take(self, event: Event, output: OutputSchema) -> Snapshot[_T] | None:
+    def take(self, event: Event, output: OutputSchema) -> Snapshot[Parsed] | None:
         """Take the next event. Return a snapshot if the answer has changed by it, and has grown enough."""
         if isinstance(event, TextDelta):
             return self._grow(event.text, output) if output.native and self._block is None else None
@@ -67,7 +65,7 @@ class SnapshotMaker(Generic[_T]):
             self._input = event.input
         return None
 
-    def last(self, response: Response) -> Snapshot[_T]:
+    def last(self, response: Response) -> Snapshot[Parsed]:
         """Return the last snapshot, of the finished response."""
         value = self._input
         if value is None:
@@ -78,7 +76,7 @@ class SnapshotMaker(Generic[_T]):
                 value = self._incomplete(data)
         return Snapshot(value=value, parsed=response.parsed, complete=response.parse_error is None)
 
-    def _grow(self, fragment: str, output: OutputSchema) -> Snapshot[_T] | None:
+    def _grow(self, fragment: str, output: OutputSchema) -> Snapshot[Parsed] | None:
         text = self._text
         text += fragment.encode(errors="replace")
         if (len(text) - self._parsed) * _PARTS < self._parsed:

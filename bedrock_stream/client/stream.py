@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeAlias
 
 from ..errors import ConfigurationError
 from ..request.output_schema import OutputSchema
 from ..types.events import Event, TextDelta, ToolCallDelta, ToolCallEnd, ToolCallStart
-from ..types.response import Response
+from ..types.response import Parsed, Response
+from .async_only import AsyncFor
 from .base_stream import BaseStream
 
 if TYPE_CHECKING:
@@ -15,19 +16,18 @@ if TYPE_CHECKING:
 
 __all__ = ("ParsedStream", "RawStream", "Stream", "TextStream", "ToolEvent", "ToolStream")
 
-_T = TypeVar("_T")
-
 ToolEvent: TypeAlias = ToolCallStart | ToolCallDelta | ToolCallEnd
 
 
-class Stream(BaseStream[Event]):
+class Stream(BaseStream[Event], Generic[Parsed]):
     """One message as typed events; made by `stream()`.
 
         async with stream(model, prompt) as answer:
             async for event in answer:
                 ...
 
-    See `BaseStream` for how it is read and closed, and what it raises.
+    See `BaseStream` for how it is read and closed, and what it raises. For type checkers, it is a `Stream[City]` with
+    `output_schema=City`, and its `response()` a `Response[City]`; a plain `Stream` is a `Stream[Any]`.
     """
 
     __slots__ = ()
@@ -43,7 +43,7 @@ class Stream(BaseStream[Event]):
         return ToolStream(self)
 
     @property
-    def parsed_stream(self) -> ParsedStream[Any]:
+    def parsed_stream(self) -> ParsedStream[Parsed]:
         """Snapshots of the answer to `output_schema` while it grows; see `Snapshot`. Needs the extra `structured`.
 
             async for snapshot in stream.parsed_stream:
@@ -57,7 +57,7 @@ class Stream(BaseStream[Event]):
         self._output()
         return ParsedStream(self, SnapshotMaker())
 
-    async def response(self) -> Response:
+    async def response(self) -> Response[Parsed]:
         """Read to the end and return the whole `Response`.
 
         Raises what reading would, and `ConfigurationError` with `keep=False`.
@@ -90,12 +90,12 @@ class RawStream(BaseStream[dict[str, Any]]):
     __slots__ = ()
 
 
-class TextStream:
+class TextStream(AsyncFor):
     """The text of a stream, as str chunks. It refers to its stream; leaving it leaves the stream open."""
 
     __slots__ = ("_stream",)
 
-    def __init__(self, stream: Stream) -> None:
+    def __init__(self, stream: Stream[Any]) -> None:
         self._stream = stream
 
     def __aiter__(self) -> TextStream:
@@ -109,12 +109,12 @@ class TextStream:
                 return event.text
 
 
-class ToolStream:
+class ToolStream(AsyncFor):
     """The tool calls of a stream. It refers to its stream; leaving it leaves the stream open."""
 
     __slots__ = ("_stream",)
 
-    def __init__(self, stream: Stream) -> None:
+    def __init__(self, stream: Stream[Any]) -> None:
         self._stream = stream
 
     def __aiter__(self) -> ToolStream:
@@ -128,7 +128,7 @@ class ToolStream:
                 return event
 
 
-class ParsedStream(Generic[_T]):
+class ParsedStream(AsyncFor, Generic[Parsed]):
     """Snapshots of a structured answer. It refers to its stream; leaving it leaves the stream open.
 
     A snapshot is made whenever the answer has changed and grown by a 64th. The last one is that of the whole answer: it
@@ -138,15 +138,15 @@ class ParsedStream(Generic[_T]):
 
     __slots__ = ("_begun", "_finished", "_maker", "_stream")
 
-    def __init__(self, stream: Stream, maker: SnapshotMaker[_T]) -> None:
+    def __init__(self, stream: Stream[Parsed], maker: SnapshotMaker[Parsed]) -> None:
         self._stream = stream
         self._maker = maker
         self._begun = self._finished = False
 
-    def __aiter__(self) -> ParsedStream[_T]:
+    def __aiter__(self) -> ParsedStream[Parsed]:
         return self
 
-    async def __anext__(self) -> Snapshot[_T]:
+    async def __anext__(self) -> Snapshot[Parsed]:
         if self._finished:
             raise StopAsyncIteration
         stream, maker = self._stream, self._maker

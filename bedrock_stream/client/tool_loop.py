@@ -11,7 +11,7 @@ import asyncio
 import inspect
 from collections.abc import Callable, Iterator, Mapping
 from types import TracebackType
-from typing import Any, Self, TypeAlias
+from typing import Any, Generic, Self, TypeAlias
 
 import anyio
 import msgspec
@@ -20,16 +20,17 @@ from anyio import to_thread
 from ..errors import BedrockStreamError, ConfigurationError, StreamInterrupted, ToolRoundsExceeded
 from ..types.events import Event
 from ..types.messages import Json, Message, Raw, ResultBlock, Text, ToolCall, ToolResult
-from ..types.response import Response
+from ..types.response import Parsed, Response
 from ..types.tools import Tool, read_foreign, signature_model
+from .async_only import AsyncFor, AsyncWith
 from .stream import Stream
 
-__all__ = ("ToolRun",)
+__all__ = ("ToolRun", "ToolRunEvent")
 
 ToolRunEvent: TypeAlias = Event | ToolResult
 
 
-class ToolRun:
+class ToolRun(AsyncFor, AsyncWith, Generic[Parsed]):
     """A conversation with tools, created by `Client.run_tools()`.
 
     `async for` yields the events of every round, and between two rounds each `ToolResult` that is sent back.
@@ -52,7 +53,7 @@ class ToolRun:
 
     def __init__(
         self,
-        start: Callable[[tuple[Message, ...]], Stream],
+        start: Callable[[tuple[Message, ...]], Stream[Parsed]],
         messages: tuple[Message, ...],
         tools: tuple[Tool | dict[str, Any], ...],
         rounds: int,
@@ -90,7 +91,7 @@ class ToolRun:
                     raise
             await self._next_round()
 
-    async def response(self) -> Response:
+    async def response(self) -> Response[Parsed]:
         """Run to the end and return the last response."""
         async for _ in self:
             pass

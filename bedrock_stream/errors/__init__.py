@@ -22,13 +22,20 @@
         ├── Throttled, QuotaExceeded, ModelNotReady
         └── ModelTimeout, ModelError, ModelStreamError, InternalServerError, ServiceUnavailable
 
+Three of them are also what Python's own calls raise: `ConfigurationError` is a `ValueError`, `ConnectionFailed` a
+`ConnectionError`, and `TimeLimitError` a `TimeoutError`. The last two are therefore `OSError`s, without an `errno`.
+
 The details are attributes, and the message is built from them. Neither contains a secret.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ..types.events import Usage
+    from ..types.response import Response
 
 # fmt: off
 __all__ = (
@@ -60,9 +67,9 @@ class BedrockStreamError(Exception):
     """The region that the request was signed for."""
     events_received: int = 0
     """Number of events delivered to the caller."""
-    partial: Any = None
+    partial: Response | None = None
     """The `Response` assembled so far, or None if nothing was assembled."""
-    retryable = False
+    retryable: bool = False
     """True if the same request may succeed later."""
     retry_after: float | None = None
     """Seconds to wait before a retry, as requested by the service."""
@@ -81,8 +88,8 @@ def _sentence(start: str, rest: str) -> str:
 # -------------------------------------------------------------------------------------------- arguments and credentials
 
 
-class ConfigurationError(BedrockStreamError):
-    """An invalid argument or setting. Raised at the call, before anything is sent."""
+class ConfigurationError(BedrockStreamError, ValueError):
+    """An invalid argument or setting. Raised at the call, before anything is sent. It is a `ValueError`."""
 
     def __init__(self, argument: str, problem: str, remedy: str = "") -> None:
         super().__init__(f"{argument}: {problem}" + (f"; {remedy}" if remedy else ""))
@@ -95,7 +102,14 @@ class ConfigurationError(BedrockStreamError):
 
 
 class MissingCredentials(ConfigurationError):
-    """Neither an API key nor IAM credentials were found; the message lists every place that was searched."""
+    """Neither an API key nor IAM credentials were found: what to do first, then every place that was searched."""
+
+    def __init__(self, argument: str, problem: str, remedy: str = "", searched: str = "") -> None:
+        super().__init__(argument, problem, remedy)
+        self.searched = searched
+        """The places that were searched, and why the last one had no credentials; empty if there was only one."""
+        if searched:
+            self.args = (f"{self.args[0]}; searched: {searched}",)
 
 
 class UnsupportedOperation(ConfigurationError):
@@ -120,18 +134,21 @@ class TransportError(BedrockStreamError):
     """A network failure, or a time limit that was reached."""
 
 
-class ConnectionFailed(TransportError):
-    """The connection could not be opened, or broke before any byte of the response was read."""
+class ConnectionFailed(TransportError, ConnectionError):
+    """The connection could not be opened, or broke before any byte of the response was read.
+
+    It is a `ConnectionError`. The error of the operating system, where there is one, is its `__cause__`.
+    """
 
     retryable = True
-    dropped = False
+    dropped: bool = False
     """True if an open connection broke before the head of a response; one that was dead before is replaced unseen."""
 
 
-class TimeLimitError(TransportError):
-    """A limit of `Timeouts` was reached. Each limit has its own subclass."""
+class TimeLimitError(TransportError, TimeoutError):
+    """A limit of `Timeouts` was reached. Each limit has its own subclass. All are `TimeoutError`s."""
 
-    clock = "time"
+    clock: str = "time"
     """Name of the limit: the field of `Timeouts`."""
 
     def __init__(self, limit: float, elapsed: float, bytes_received: int = 0, detail: str = "") -> None:
@@ -249,7 +266,7 @@ class StreamInterrupted(BedrockStreamError):
 class ToolInputError(BedrockStreamError):
     """The message is complete, but the input of a tool call is not a JSON object. `{}` never replaces such an input."""
 
-    def __init__(self, name: str, call_id: str, raw: str, stop_reason: str | None, usage: Any = None) -> None:
+    def __init__(self, name: str, call_id: str, raw: str, stop_reason: str | None, usage: Usage | None = None) -> None:
         super().__init__(
             f"input of tool call {name!r} ({call_id}) is not a JSON object: {raw[:200]!r} (stop reason {stop_reason!r})"
         )

@@ -8,7 +8,7 @@ left out of the message, because the service rejects them in the next request; e
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any, Generic
 
 import msgspec
 
@@ -23,6 +23,7 @@ from .events import (
     MessageStop,
     Metadata,
     ReasoningDelta,
+    StopReason,
     TextDelta,
     ToolCallDelta,
     ToolCallEnd,
@@ -34,7 +35,19 @@ from .events import (
 from .media import Image
 from .messages import Block, CitedText, Json, Message, Raw, Reasoning, Text, ToolCall, ToolResult
 
-__all__ = ("Assembly", "Response", "Timing", "build_response", "tool_input_error", "whole_response")
+if TYPE_CHECKING:
+    from typing_extensions import TypeVar
+
+    Parsed = TypeVar("Parsed", default=Any, covariant=True)
+    Schema = TypeVar("Schema", default=Any)
+else:
+    from typing import TypeVar
+
+    # The defaults need Python 3.13, and only type checkers use them.
+    Parsed = TypeVar("Parsed", covariant=True)
+    Schema = TypeVar("Schema")
+
+__all__ = ("Assembly", "Parsed", "Response", "Schema", "Timing", "build_response", "tool_input_error", "whole_response")
 
 
 class Timing(msgspec.Struct, frozen=True, kw_only=True):
@@ -51,8 +64,11 @@ class Timing(msgspec.Struct, frozen=True, kw_only=True):
     """The end, complete or not; None while the stream is open."""
 
 
-class Response(msgspec.Struct, frozen=True, kw_only=True):
-    """A response of the model; in the `partial` of an error or a stream, the part received so far."""
+class Response(msgspec.Struct, Generic[Parsed], frozen=True, kw_only=True):
+    """A response of the model; in the `partial` of an error or a stream, the part received so far.
+
+    For type checkers, `output_schema=City` gives a `Response[City]`; a plain `Response` is a `Response[Any]`.
+    """
 
     message: Message
     """The message, to send back as history in the next turn."""
@@ -66,7 +82,7 @@ class Response(msgspec.Struct, frozen=True, kw_only=True):
     """Tool calls whose input is truncated or not a JSON object: `raw` is the text received, and `input` stays None."""
     citations: tuple[Citation, ...] = ()
     """Citations of all text blocks, with the `start` and `end` of the citing block in `text`."""
-    stop_reason: str | None = None
+    stop_reason: StopReason | None = None
     """Converse's stop reason, such as `end_turn`; None if the message is not complete."""
     raw_stop_reason: str | None = None
     """The model's own stop reason, if the dialect has other names."""
@@ -85,7 +101,7 @@ class Response(msgspec.Struct, frozen=True, kw_only=True):
     """The latency mode that was used: `standard` or `optimized`."""
     service_tier: str | None = None
     """The service tier that was used."""
-    parsed: Any = None
+    parsed: Parsed | None = None
     """The value that matches `output_schema`; None without a schema, or if the response does not match it."""
     parse_error: str | None = None
     """Why the response does not match `output_schema`; `text` and `message` are unchanged."""
@@ -203,12 +219,13 @@ def _added(data: bytearray | None, part: bytes | None) -> bytearray | None:
 
 def _tool_result(start: ToolResultStart, content: list[Any]) -> Block:
     # The items are kept in the service's own format, so that they can be sent back unchanged.
+    status: Any = start.status
     try:
         items = [Raw(item) if isinstance(item, dict) else Json(item) for item in content]
-        return ToolResult(start.id, items, start.status, start.kind)
+        return ToolResult(start.id, items, status, start.kind)
     except ConfigurationError:  # a status that this version does not know
         kind = {"type": start.kind} if start.kind else {}
-        return Raw({"toolResult": {"toolUseId": start.id, "content": content, "status": start.status, **kind}})
+        return Raw({"toolResult": {"toolUseId": start.id, "content": content, "status": status, **kind}})
 
 
 def _image(data: bytes | None, location: dict[str, Any], format: str) -> Image | None:

@@ -79,7 +79,7 @@ async def test_a_profiles_arn_has_the_price_of_what_it_names(emulator: Emulator,
     model = "us.anthropic.claude-opus-4-5-20251101-v1:0"
     name = model if kind == "inference-profile" else "abc123"
     arn = f"arn:aws:bedrock:{REGION}:123456789012:{kind}/{name}"
-    named = {} if kind == "inference-profile" else {"base_model": model}
+    named: dict[str, Any] = {} if kind == "inference-profile" else {"base_model": model}
     price = expected(model, input_tokens=1000, output_tokens=2000)
     assert await cost(emulator, arn, **named) == pytest.approx(price)
     assert named == {} or await cost(emulator, arn) is None

@@ -23,7 +23,7 @@ from bedrock_stream.testing import text as say
 from bedrock_stream.types.messages import Message
 from tests.support.clients import client_of, collect
 
-NATIVE = "us.anthropic.claude-sonnet-4-5-20250929-v1:0"
+NATIVE = "us.anthropic.claude-haiku-4-5-20251001-v1:0"
 BY_TOOL = "amazon.nova-lite-v1:0"
 OSLO = {"name": "Oslo", "people": 717710, "rivers": ["Akerselva", "Lysakerelva"]}
 SCHEMA = {"type": "object", "properties": {"name": {"type": "string"}}}

@@ -23,7 +23,8 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from bedrock_stream import Client, MessageStart, RetryPolicy, Stream, Timeouts, Tool
-from bedrock_stream.errors import BedrockStreamError, ConfigurationError
+from bedrock_stream.errors import BedrockStreamError, ConfigurationError, ConnectionFailed, IdleTimeout
+from bedrock_stream.integrations.asgi import run_until_disconnect
 from bedrock_stream.integrations.protocols import StreamItem
 from bedrock_stream.integrations.protocols.plain import PlainEvents
 from bedrock_stream.integrations.starlette import (
@@ -56,6 +57,31 @@ PROTOCOLS: tuple[Protocol, ...] = ("events", "openai", "ui-message")
 SOON = 0.25  # seconds within which Bedrock must see the stream closed
 
 Handler = Callable[[Request], Response]
+
+
+@pytest.mark.parametrize("error", [IdleTimeout(1, 1.2), ConnectionFailed("refused"), ConfigurationError("a", "b")])
+async def test_an_error_of_the_library_is_not_taken_for_a_disconnect(error: BedrockStreamError) -> None:
+    async def receive() -> Message:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    async def fail() -> None:
+        raise error
+
+    with pytest.raises(type(error)) as caught:
+        await run_until_disconnect(receive, fail)
+    assert caught.value is error
+
+
+async def test_an_os_error_of_the_server_is_a_disconnect() -> None:
+    async def receive() -> Message:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    async def fail() -> None:
+        raise OSError
+
+    assert not await run_until_disconnect(receive, fail)
 
 
 def starlette_app(handler: Handler, *middleware: Middleware) -> ASGIApp:
