@@ -58,6 +58,8 @@ if TYPE_CHECKING:
     from .client.stream import RawStream as RawStream
     from .client.stream import Stream as Stream
     from .client.stream import ToolEvent as ToolEvent
+    from .client.tool_calls import AfterCall as AfterCall
+    from .client.tool_calls import BeforeCall as BeforeCall
     from .client.tool_loop import ToolRun as ToolRun
     from .client.tool_loop import ToolRunEvent as ToolRunEvent
     from .errors import AccessDenied as AccessDenied
@@ -102,6 +104,7 @@ if TYPE_CHECKING:
     from .errors import ValidationFailed as ValidationFailed
     from .observing import Attempt as Attempt
     from .types.call_options import CallOptions as CallOptions
+    from .types.docstrings import DocstringWarning as DocstringWarning
     from .types.events import BlockStop as BlockStop
     from .types.events import Citation as Citation
     from .types.events import CitationDelta as CitationDelta
@@ -195,6 +198,10 @@ _MODULES = {
         "Stream",
         "ToolEvent",
     ),
+    "client.tool_calls": (
+        "AfterCall",
+        "BeforeCall",
+    ),
     "client.tool_loop": (
         "ToolRun",
         "ToolRunEvent",
@@ -243,6 +250,7 @@ _MODULES = {
     ),
     "observing": ("Attempt",),
     "types.call_options": ("CallOptions",),
+    "types.docstrings": ("DocstringWarning",),
     "types.events": (
         "BlockStop",
         "Citation",

@@ -44,6 +44,7 @@ from .state import ClientSettings, ClientState
 from .stream import RawStream, Stream
 
 if TYPE_CHECKING:
+    from .tool_calls import AfterCall, BeforeCall
     from .tool_loop import ToolRun
 
 __all__ = ("Client",)
@@ -176,35 +177,38 @@ class Client(AsyncWith):
         prompt: Prompt,
         *,
         max_rounds: int = 10,
+        before_call: BeforeCall | None = None,
+        after_call: AfterCall | None = None,
+        keep_partial: bool = False,
         output_schema: type[Schema] | Mapping[str, Any] | None = None,
         **options: Unpack[PlainOptions],
     ) -> ToolRun[Schema]:
         """Stream a response, run the functions that the model calls, send their results, until it calls none.
 
         `tools`: functions, or `Tool`s that have one. `max_rounds`: how many requests are sent at most. A `tool_choice`
-        that forces a call forces it in the first request only; otherwise the model could never stop. Raises
-        `ConfigurationError` for an argument that cannot be used.
+        that forces a call forces it in the first request only; otherwise the model could never stop.
+
+        `before_call(call)` is asked about each valid call of a round, one after another, before any of them is run.
+        None or True runs the call; a `ToolCall` runs it with that one's input; False, a str or a `ToolResult` refuse
+        it, and the model gets that as the result. `after_call(call, result)` receives each result once all calls of the
+        round have ended, and may return another. Both may be async; plain functions run in a thread, as tools do. What
+        a hook raises ends the run and is raised to the caller; `ToolRun.partial` then has the calls.
+
+        `keep_partial`: add the answer so far to `ToolRun.messages` if the run ends early.
+
+        Raises `ConfigurationError` for an argument that cannot be used.
         """
-        if not is_integer(max_rounds) or max_rounds < 1:
-            raise ConfigurationError("max_rounds", f"expected a positive int, got {max_rounds!r}")
-        from .tool_loop import ToolRun
+        from .tool_loop import begin_run
 
         held = _Arguments({**_with_schema(options, output_schema)})
         read = _read_options(options)
-        tools = read.tools
-        if not tools:
-            raise ConfigurationError("tools", "run_tools() needs at least one function", "use stream() instead")
-        if not read.keep:
-            raise ConfigurationError("keep", "is False, so no tool calls are assembled", "leave keep=False out")
-        first = read_prompt(prompt)
 
-        def start(messages: tuple[Message, ...]) -> Stream[Schema]:
-            offered: Any = {"tools": tools}
-            if messages is not first and read.tool_choice not in ("auto", "none"):
-                offered["tool_choice"] = None
-            return self.stream(model, messages, **{**held.options, **offered})
+        def send(messages: tuple[Message, ...], changed: CallOptions) -> Stream[Schema]:
+            return self.stream(model, messages, **{**held.options, **changed})
 
-        return ToolRun(start, first, tools, max_rounds)
+        return begin_run(
+            send, prompt, read, max_rounds, before_call=before_call, after_call=after_call, keep_partial=keep_partial
+        )
 
     def invoke_stream(self, model: str, body: Mapping[str, Any], **options: Unpack[RawOptions]) -> RawStream:
         """Stream any model's own JSON: `body` is sent as it is, each document is received as a dict.

@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias
 
 import msgspec
 
+from . import Value
+
 __all__ = (
     "BlockStop",
     "CacheDetail",
@@ -63,7 +65,7 @@ else:
     StopReason = str
 
 
-class CacheDetail(msgspec.Struct, frozen=True):
+class CacheDetail(Value, msgspec.Struct, frozen=True):
     """Number of tokens written to the prompt cache with one lifetime."""
 
     ttl: str
@@ -72,7 +74,7 @@ class CacheDetail(msgspec.Struct, frozen=True):
     """Input tokens written to the cache."""
 
 
-class Usage(msgspec.Struct, frozen=True, omit_defaults=True):
+class Usage(Value, msgspec.Struct, frozen=True, omit_defaults=True):
     """Token counts reported by the service. None means that it did not report a count; unknown is never 0."""
 
     input_tokens: int | None = None
@@ -92,6 +94,27 @@ class Usage(msgspec.Struct, frozen=True, omit_defaults=True):
     reasoning_tokens: int | None = None
     """Output tokens that were reasoning, as far as the service reports them; `output_tokens` includes them."""
 
+    def __add__(self, other: Usage) -> Usage:
+        """Return the counts of both. A count that is unknown on one side is unknown in the sum; `extra` is left out.
+
+        `sum(usages)` works too. A start value of `Usage()` would make every count unknown.
+
+        >>> total = Usage(1, 2, 3) + Usage(10, 20)
+        >>> total.input_tokens, total.output_tokens, total.total_tokens
+        (11, 22, None)
+        """
+        if not isinstance(other, Usage):
+            return NotImplemented
+        counts: dict[str, Any] = {}
+        for name in _COUNTS:
+            one, two = getattr(self, name), getattr(other, name)
+            counts[name] = None if one is None or two is None else one + two
+        return Usage(**counts, cache_details=_added_details(self, other))
+
+    def __radd__(self, other: int) -> Usage:
+        """Return these counts: `sum` begins with 0."""
+        return self if type(other) is int and other == 0 else NotImplemented
+
     def merged(self, later: Usage) -> Usage:
         """Return these counts updated with those that `later` knows; unknown counts do not overwrite known ones."""
         # Claude's native stream reports input tokens in its first chunk and output tokens in a later one.
@@ -102,8 +125,36 @@ class Usage(msgspec.Struct, frozen=True, omit_defaults=True):
             known["extra"] = {**self.extra, **later.extra}
         return msgspec.structs.replace(self, **known)
 
+    def __add__(self, other: Usage) -> Usage:
+        """Return the counts of two calls together. A count that is unknown on one side is unknown in the sum."""
+        if not isinstance(other, Usage):
+            return NotImplemented
+        counts: dict[str, Any] = {}
+        for name in ("input_tokens", "output_tokens", "total_tokens", "cache_read_tokens", "cache_write_tokens",
+                     "reasoning_tokens"):  # fmt: skip
+            ours, theirs = getattr(self, name), getattr(other, name)
+            counts[name] = None if ours is None or theirs is None else ours + theirs
+        written: dict[str, int] = {}
+        for detail in (*self.cache_details, *other.cache_details):
+            written[detail.ttl] = written.get(detail.ttl, 0) + detail.input_tokens
+        return Usage(**counts, cache_details=tuple(CacheDetail(ttl, tokens) for ttl, tokens in written.items()))
 
-class Citation(msgspec.Struct, frozen=True, omit_defaults=True):
+
+_COUNTS = tuple(name for name in Usage.__struct_fields__ if name.endswith("_tokens"))
+
+
+def _added_details(one: Usage, two: Usage) -> tuple[CacheDetail, ...]:
+    """Return the cache writes of both by lifetime; none if one side may have written and does not say for how long."""
+    totals: dict[str, int] = {}
+    for usage in (one, two):
+        if not usage.cache_details and usage.cache_write_tokens != 0:
+            return ()
+        for detail in usage.cache_details:
+            totals[detail.ttl] = totals.get(detail.ttl, 0) + detail.input_tokens
+    return tuple(CacheDetail(ttl, tokens) for ttl, tokens in totals.items())
+
+
+class Citation(Value, msgspec.Struct, frozen=True, omit_defaults=True):
     """A source that the model cites for a part of its text."""
 
     title: str | None = None
@@ -123,7 +174,7 @@ class Citation(msgspec.Struct, frozen=True, omit_defaults=True):
     """End of that text, exclusive: it is `response.text[start:end]`."""
 
 
-class _Event(msgspec.Struct, frozen=True, tag_field="type", tag=_snake, omit_defaults=True):
+class _Event(Value, msgspec.Struct, frozen=True, tag_field="type", tag=_snake, omit_defaults=True):
     """Base class that adds the `type` tag to the JSON of each event.
 
     Each event repeats it as `type`, by which `if` and `match` narrow an `Event` for type checkers.

@@ -12,6 +12,7 @@ from typing import ClassVar, Literal, TypeVar
 import msgspec
 
 from ..errors import ConfigurationError
+from . import Value
 
 __all__ = ("TEXT_FORMATS", "Attachment", "Audio", "Document", "Image", "Video")
 
@@ -26,7 +27,7 @@ _NOT_IN_NAMES = re.compile(r"[^a-zA-Z0-9()\[\]-]")
 _ALIASES = {"jpg": "jpeg", "htm": "html", "markdown": "md", "text": "txt", "3gp": "three_gp"}
 
 
-class Attachment(msgspec.Struct, frozen=True, tag_field="type", omit_defaults=True):
+class Attachment(Value, msgspec.Struct, frozen=True, tag_field="type", omit_defaults=True):
     """Base class of all attachments. Exactly one of `data` and `s3_uri` is set.
 
     Raises `ConfigurationError` for an invalid source, and for a format that is unknown or cannot be detected.

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias, get_args
 import msgspec
 
 from ..errors import ConfigurationError
+from . import Value
 from .events import Citation
 from .media import Audio, Document, Image, Video
 
@@ -41,7 +42,7 @@ Ttl: TypeAlias = Literal["5m", "1h"]
 ROLES: tuple[str, ...] = get_args(Role)
 
 
-class _Block(msgspec.Struct, frozen=True, tag_field="type", omit_defaults=True):
+class _Block(Value, msgspec.Struct, frozen=True, tag_field="type", omit_defaults=True):
     """Base class that adds the `type` tag to each block."""
 
 
@@ -240,11 +241,18 @@ class ToolResult(_Block, frozen=True, tag="tool_result"):
     """`success` or `error`. None leaves it out."""
     kind: str | None = None
     """The service's type of the result, for server-side tools."""
+    name: str | None = None
+    """Name of the tool; `run_tools` sets it. It is not sent."""
 
     if TYPE_CHECKING:
 
         def __init__(
-            self, id: str, content: Any = (), status: Status | None = None, kind: str | None = None
+            self,
+            id: str,
+            content: Any = (),
+            status: Status | None = None,
+            kind: str | None = None,
+            name: str | None = None,
         ) -> None: ...
 
     def __post_init__(self) -> None:
@@ -292,7 +300,7 @@ Content: TypeAlias = str | Block | Mapping[str, Any]
 """A block in any accepted form: a str is a `Text`, a dict a `Raw`."""
 
 
-class Message(msgspec.Struct, frozen=True):
+class Message(Value, msgspec.Struct, frozen=True):
     """One turn of a conversation: a role and its content blocks.
 
     `content` accepts a str, a block, a dict in Converse's own format, or an iterable of these. Raises

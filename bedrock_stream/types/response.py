@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Generic
 import msgspec
 
 from ..errors import ConfigurationError, ToolInputError
+from . import Value
 from .events import (
     BlockStop,
     Citation,
@@ -64,7 +65,7 @@ class Timing(msgspec.Struct, frozen=True, kw_only=True):
     """The end, complete or not; None while the stream is open."""
 
 
-class Response(msgspec.Struct, Generic[Parsed], frozen=True, kw_only=True):
+class Response(Value, msgspec.Struct, Generic[Parsed], frozen=True, kw_only=True):
     """A response of the model; in the `partial` of an error or a stream, the part received so far.
 
     For type checkers, `output_schema=City` gives a `Response[City]`; a plain `Response` is a `Response[Any]`.
@@ -115,6 +116,17 @@ class Response(msgspec.Struct, Generic[Parsed], frozen=True, kw_only=True):
     """The API that was used: `converse` or `invoke`."""
     timing: Timing | None = None
     """When the response was received, by this machine's clock; None before anything is sent."""
+
+    def to_history(self) -> tuple[Message, ...]:
+        """Return the turns to append to the history, valid before the next user turn wherever the answer was stopped.
+
+        They are `message`, without what the service would refuse in it, and where it calls tools, a user turn with an
+        error result for each call, which says that the tool was not run. Empty if nothing that was received can be
+        sent back. Of a complete response without tool calls it is `message` alone.
+        """
+        from .stopped import turns_of
+
+        return turns_of(self.message, whole=self.stop_reason is not None)
 
 
 class _TextBuffer:

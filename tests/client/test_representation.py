@@ -26,7 +26,7 @@ def weather(city: str) -> str:
         ({}, f"{US_EAST_1}, credentials='the environment'"),
         (
             {"region": "eu-west-1", "api_key": "a-secret-key"},
-            "region='eu-west-1', endpoint='https://bedrock-runtime.eu-west-1.amazonaws.com', credentials=\"the client's",
+            "region='eu-west-1', endpoint='https://bedrock-runtime.eu-west-1.amazonaws.com', credentials=\"the client",
         ),
         ({"credentials": KEYS}, f'{US_EAST_1}, credentials="the client\'s credentials"'),
         (

@@ -21,7 +21,7 @@ from bedrock_stream.request.output_schema import TOOL_NAME, OutputSchema
 from bedrock_stream.testing import Emulator, cut, http_error, start, stop, tool_call
 from bedrock_stream.testing import text as say
 from bedrock_stream.types.messages import Message
-from tests.support.clients import client_of, collect
+from tests.support.clients import client_of
 
 NATIVE = "us.anthropic.claude-haiku-4-5-20251001-v1:0"
 BY_TOOL = "amazon.nova-lite-v1:0"
@@ -189,13 +189,30 @@ async def test_without_jiter_the_error_names_the_extra(client: Client, monkeypat
         _ = client.stream(NATIVE, "Hi", output_schema=Struct).parsed_stream
 
 
-async def test_a_stream_that_has_been_read_is_refused(emulator: Emulator, client: Client) -> None:
+async def test_snapshots_are_refused_where_they_would_miss_events(emulator: Emulator, client: Client) -> None:
+    missing = "parsed_stream: events of the stream have been read elsewhere.*; use response"
     emulator.script(*answer(NATIVE, OSLO))
     async with client.stream(NATIVE, "Hi", output_schema=Struct) as stream:
         await anext(stream)
-        with pytest.raises(errors.ConfigurationError, match="events of the stream have been read"):
+        with pytest.raises(errors.ConfigurationError, match=missing):
             await anext(stream.parsed_stream)
-        await collect(stream)
+    emulator.script(*answer(NATIVE, OSLO))
+    stream = client.stream(NATIVE, "Hi", output_schema=Struct)
+    view = stream.parsed_stream
+    await anext(view)
+    await anext(view)
+    with pytest.raises(errors.ConfigurationError, match="text_stream: parsed_stream has left out events"):
+        await anext(stream.text_stream)
+    assert (await stream.response()).parsed
+    with pytest.raises(errors.ConfigurationError, match=missing):
+        await anext(view)
+
+
+async def test_a_view_that_has_ended_stays_so(emulator: Emulator, client: Client) -> None:
+    emulator.script(*answer(NATIVE, OSLO))
+    view = client.stream(NATIVE, "Hi", output_schema=Struct).parsed_stream
+    assert [snapshot async for snapshot in view][-1].complete
+    assert [snapshot async for snapshot in view] == []
 
 
 # ------------------------------------------------------------------------------------------------------------- the cost
