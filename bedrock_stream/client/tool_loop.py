@@ -208,7 +208,7 @@ class ToolRun(AsyncFor, AsyncWith, Generic[Parsed]):
         response = await self._stream.response()
         self._costs.append(response.cost)
         if not response.tool_calls:
-            self._messages = (*self._messages, response.message)
+            self._messages = (*self._messages, *response.to_history())
             self._finished = self._in_messages = True
             raise StopAsyncIteration
         if len(self._costs) >= self._max_rounds:
@@ -216,9 +216,9 @@ class ToolRun(AsyncFor, AsyncWith, Generic[Parsed]):
             self._failure = self._exceeded(response)
             raise self._failure
         results = await self._run_calls(response)
-        self._usage = _sum(self._usage, response)
-        self._attempts = self.attempts
-        self._stream, self._in_messages = self._start(self._messages), False
+        following = self._start(self._messages)
+        self._usage, self._attempts = _sum(self._usage, response), self.attempts
+        self._stream, self._in_messages = following, False
         self._pending = results
         self._failure = None
 

@@ -125,20 +125,6 @@ class Usage(Value, msgspec.Struct, frozen=True, omit_defaults=True):
             known["extra"] = {**self.extra, **later.extra}
         return msgspec.structs.replace(self, **known)
 
-    def __add__(self, other: Usage) -> Usage:
-        """Return the counts of two calls together. A count that is unknown on one side is unknown in the sum."""
-        if not isinstance(other, Usage):
-            return NotImplemented
-        counts: dict[str, Any] = {}
-        for name in ("input_tokens", "output_tokens", "total_tokens", "cache_read_tokens", "cache_write_tokens",
-                     "reasoning_tokens"):  # fmt: skip
-            ours, theirs = getattr(self, name), getattr(other, name)
-            counts[name] = None if ours is None or theirs is None else ours + theirs
-        written: dict[str, int] = {}
-        for detail in (*self.cache_details, *other.cache_details):
-            written[detail.ttl] = written.get(detail.ttl, 0) + detail.input_tokens
-        return Usage(**counts, cache_details=tuple(CacheDetail(ttl, tokens) for ttl, tokens in written.items()))
-
 
 _COUNTS = tuple(name for name in Usage.__struct_fields__ if name.endswith("_tokens"))
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from bedrock_stream import Client, Message, MessageStop, Price, TextDelta, ToolCall, ToolResult, ToolRun, errors
-from bedrock_stream.testing import REGION, Emulator, http_error, metadata, stream_error, tool_call
+from bedrock_stream.testing import REGION, Emulator, http_error, metadata, reasoning, stop, stream_error, tool_call
 from bedrock_stream.testing import text as say
 from bedrock_stream.types.stopped import NOT_RUN
 from tests.conftest import KEYS, QUICK_RETRIES
@@ -196,6 +196,13 @@ async def test_a_finished_run_keeps_its_answer_once(emulator: Emulator, client: 
     async with client.run_tools(NOVA, "Hi", tools=[add], keep_partial=True) as run:
         await run.response()
     assert run.messages == (Message.user("Hi"), Message.assistant("Hi."))
+
+
+async def test_a_last_answer_that_cannot_be_sent_back_is_not_in_the_history(emulator: Emulator, client: Client) -> None:
+    emulator.script(reasoning("Hm."), stop("max_tokens"))
+    run = client.run_tools(NOVA, "Hi", tools=[add])
+    assert (await run.response()).reasoning == "Hm."
+    assert run.messages == (Message.user("Hi"),)
 
 
 async def test_a_run_that_never_began_keeps_nothing(client: Client) -> None:
