@@ -109,7 +109,7 @@ class MissingCredentials(ConfigurationError):
         self.searched = searched
         """The places that were searched, and why the last one had no credentials; empty if there was only one."""
         if searched:
-            self.args = (f"{self.args[0]}; searched: {searched}",)
+            self.args: tuple[Any, ...] = (f"{self.args[0]}; searched: {searched}",)
 
 
 class UnsupportedOperation(ConfigurationError):
@@ -337,7 +337,9 @@ class SignatureExpired(InvalidSignature):
         """Set `age` and `skew`, and add them, the cause and the possible fixes to the message."""
         self.age, self.skew = age, skew
         fix = "a correct clock; for slow models a faster one, lower max_tokens or streaming; or an API key (no date)"
-        self.args = (f"{self.args[0]} [signed {age:.0f} s before the refusal; {why}; what helps: {fix}]",)
+        self.args: tuple[Any, ...] = (
+            f"{self.args[0]} [signed {age:.0f} s before the refusal; {why}; what helps: {fix}]",
+        )
 
 
 class ValidationFailed(ServiceError):
@@ -349,7 +351,7 @@ class ValidationFailed(ServiceError):
     def explain(self, option: str, remedy: str) -> None:
         """Set `option`, and add it and the remedy to the text of the error; `message` stays the service's own."""
         self.option = option
-        self.args = (f"{self.args[0]} [option {option}: {remedy}]",)
+        self.args: tuple[Any, ...] = (f"{self.args[0]} [option {option}: {remedy}]",)
 
 
 class ContextWindowExceeded(ValidationFailed):
