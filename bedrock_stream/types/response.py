@@ -54,7 +54,8 @@ __all__ = ("Assembly", "Parsed", "Response", "Schema", "Timing", "build_response
 class Timing(msgspec.Struct, frozen=True, kw_only=True):
     """When the parts of a response were received, in seconds from the start of the call's first attempt.
 
-    The waits between attempts are part of it, and the time that the caller takes between two reads.
+    The waits between attempts are part of it, and the time that the caller takes between two reads. The response of a
+    tool run has the times of its last round.
     """
 
     first_event: float | None = None

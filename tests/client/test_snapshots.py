@@ -6,7 +6,7 @@ import dataclasses
 import itertools
 import json
 import sys
-from typing import Any
+from typing import Any, assert_type
 
 import msgspec
 import pydantic
@@ -206,6 +206,15 @@ async def test_snapshots_are_refused_where_they_would_miss_events(emulator: Emul
     assert (await stream.response()).parsed
     with pytest.raises(errors.ConfigurationError, match=missing):
         await anext(view)
+
+
+async def test_snapshots_have_the_type_and_are_json(emulator: Emulator, client: Client) -> None:
+    emulator.script(*answer(NATIVE, OSLO))
+    async for snapshot in client.stream(NATIVE, "Hi", output_schema=Struct).parsed_stream:
+        assert_type(snapshot, Snapshot[Struct])
+        assert_type(snapshot.parsed, Struct | None)
+    expected = {"value": OSLO, "parsed": OSLO, "complete": True}
+    assert msgspec.json.decode(msgspec.json.encode(snapshot)) == expected
 
 
 async def test_a_view_that_has_ended_stays_so(emulator: Emulator, client: Client) -> None:
