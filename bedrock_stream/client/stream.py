@@ -33,7 +33,8 @@ class Stream(BaseStream[Event], Generic[Parsed]):
 
     def __init__(self, attempts: Attempts) -> None:
         super().__init__(attempts)
-        self.left_out_text = self.left_out_tools = False  # by a view of other events
+        self.left_out_text: bool = False  # by a view of other events
+        self.left_out_tools: bool = False
 
     @property
     def text_stream(self) -> TextStream:
