@@ -55,7 +55,10 @@ _RAW_OPTIONS = tuple(RawOptions.__annotations__)
 class Client(AsyncWith):
     """Connections, credentials and defaults for any number of calls, streams and event loops.
 
-    Where requests are sent:
+        async with Client(region="us-east-1", timeouts=Timeouts(total=60)) as client:
+            print((await client.generate(model, "Hello")).text)
+
+    Where requests are sent (https://docs.aws.amazon.com/general/latest/gr/bedrock.html):
         `region`: an AWS region; else `AWS_REGION`, `AWS_DEFAULT_REGION`, the profile's, `us-east-1`.
         `endpoint_url`: the origin of Bedrock Runtime or of an emulator; else `AWS_ENDPOINT_URL_BEDROCK_RUNTIME`,
         `AWS_ENDPOINT_URL`, the profile's, the region's own.
@@ -63,7 +66,8 @@ class Client(AsyncWith):
         `allow_http`: allow plain HTTP to another machine.
         `failover`: a sequence of `Target`, tried in this order when a call fails.
 
-    Credentials, at most one of these; without any, those of the process are used (see `auth.lookup`):
+    Credentials, at most one of these; without any, those of the process are used, as the AWS SDKs find them
+    (https://docs.aws.amazon.com/sdkref/latest/guide/standardized-credentials.html; see `auth.lookup`):
         `api_key`: a Bedrock API key, or an (async) callable that is called before each request.
         `credentials`: `Credentials`, a source such as `AssumeRole`, an (async) callable that returns `Credentials`, or
         a session of botocore.
@@ -73,7 +77,7 @@ class Client(AsyncWith):
     Limits and behavior:
         `max_connections`: how many responses may be open at once per event loop; more wait for a slot.
         `adaptive_concurrency`: learn how many requests a model takes at once without throttling, and send no more.
-        `timeouts`: `Timeouts`, in seconds. `retry`: a `RetryPolicy`.
+        `timeouts`: `Timeouts`, in seconds. `retry`: a `RetryPolicy`. Both can be set for a call too.
         `observers`: receive the steps of every call, for traces, metrics and logs; see `observing`.
         `prices`: a `Price` by model id, for `Response.cost`. Left out, genai-prices is used if it is installed, and
         costs are in US dollars; `{}` has every cost stay None.

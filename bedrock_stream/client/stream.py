@@ -37,7 +37,8 @@ class Stream(BaseStream[Event], Generic[Parsed]):
 
     def __init__(self, attempts: Attempts) -> None:
         super().__init__(attempts)
-        self.left_out_text = self.left_out_tools = ""  # the view that did so
+        self.left_out_text: str = ""  # the view that did so
+        self.left_out_tools: str = ""
 
     @property
     def text_stream(self) -> TextStream:

@@ -1,5 +1,7 @@
 """What type checkers say of calls: each line that they must refuse has a comment, which must not be superfluous."""
 
+# pyright: strict, reportUnnecessaryTypeIgnoreComment=true
+
 from __future__ import annotations
 
 from collections.abc import Mapping
