@@ -77,6 +77,7 @@ def test_none_is_the_same_as_omitted() -> None:
         ("extra", {"new": [1]}, {"new": [1]}),
         ("timeouts", Timeouts(idle=5), Timeouts(idle=5)),
         ("keep", False, False),
+        ("show_retries", True, True),
     ],
     ids=lambda value: repr(value)[:30],
 )
