@@ -14,7 +14,7 @@ from ..errors import BedrockStreamError, ConfigurationError, StreamInterrupted, 
 from ..observing import Attempt
 from ..types.call_options import CallOptions
 from ..types.checks import is_integer
-from ..types.events import Event, Usage
+from ..types.events import Event, StopReason, Usage
 from ..types.messages import Message, Prompt, ToolResult, read_prompt
 from ..types.options import Options
 from ..types.response import Parsed, Response
@@ -132,7 +132,7 @@ class ToolRun(AsyncFor, AsyncWith, Generic[Parsed]):
         return sum(known) if known and len(known) == len(self._costs) else None
 
     @property
-    def stop_reason(self) -> str | None:
+    def stop_reason(self) -> StopReason | None:
         """The stop reason of the round under way, at the end of the last; None while its message is not complete."""
         partial = self._stream.partial
         return None if partial is None else partial.stop_reason

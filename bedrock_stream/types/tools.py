@@ -9,7 +9,6 @@ from __future__ import annotations
 import functools
 import inspect
 import re
-import types
 import typing
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeAlias
@@ -115,7 +114,7 @@ class SystemTool(msgspec.Struct, frozen=True):
 
 
 def signature_model(
-    function: Callable[..., Any], descriptions: Mapping[str, str] = types.MappingProxyType({})
+    function: Callable[..., Any], descriptions: Mapping[str, str] | None = None
 ) -> type[msgspec.Struct]:
     """Return a struct with a field for each parameter. Raises `ConfigurationError` for unsupported parameters.
 
@@ -138,7 +137,7 @@ def signature_model(
         if parameter.kind is parameter.POSITIONAL_ONLY:
             problem = f"{name}() has the positional-only parameter {parameter.name}"
             raise ConfigurationError("tools", problem, "remove the /")
-        annotation = _described(hints.get(parameter.name, Any), descriptions.get(parameter.name))
+        annotation = _described(hints.get(parameter.name, Any), (descriptions or {}).get(parameter.name))
         required = parameter.default is parameter.empty
         fields.append((parameter.name, annotation) if required else (parameter.name, annotation, parameter.default))
     try:

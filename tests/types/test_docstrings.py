@@ -13,7 +13,7 @@ from typing import Annotated, Any
 import msgspec
 import pydantic
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bedrock_stream import Tool
@@ -273,6 +273,7 @@ PIECES = st.sampled_from(
 )  # fmt: skip
 
 
+@settings(deadline=None)  # the first example imports the parser
 @given(st.one_of(st.text(), st.lists(PIECES, max_size=30).map("".join), st.lists(PIECES, max_size=30).map(" ".join)))
 def test_no_docstring_raises(text: str) -> None:
     with warnings.catch_warnings():
