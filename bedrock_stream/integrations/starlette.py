@@ -25,7 +25,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, ParamSpec, TypeAlias, TypeVar
 
 from starlette.background import BackgroundTask
 from starlette.requests import Request
@@ -52,6 +52,9 @@ __all__ = (
     "event_response",
     "get_client",
 )
+
+_Options = ParamSpec("_Options")
+_T = TypeVar("_T")
 
 Protocol: TypeAlias = Literal["events", "openai", "ui-message"]
 """The format of the response; see `bedrock_stream.integrations.protocols`."""
@@ -204,6 +207,12 @@ def error_response(request: Request, error: Exception) -> Response:
     return Response(writer.refusal(details), details.status, headers, "application/json")
 
 
+def _takes_options_of(_client: Callable[_Options, Any]) -> Callable[[Callable[..., _T]], Callable[_Options, _T]]:
+    """Give a function the signature of the client, for editors and type checkers."""
+    return lambda function: function
+
+
+@_takes_options_of(Client)
 def bedrock_lifespan(**options: Any) -> Callable[[Any], AbstractAsyncContextManager[dict[str, Any]]]:
     """Return a lifespan that owns one `Client(**options)`: `FastAPI(lifespan=bedrock_lifespan(region="us-east-1"))`.
 

@@ -602,7 +602,7 @@ async def read_to_end(reader: asyncio.StreamReader) -> bool:
 
 
 async def test_an_app_owns_one_client(emulator: Emulator) -> None:
-    options = {"region": REGION, "endpoint_url": emulator.url, "credentials": KEYS}
+    options: dict[str, Any] = {"region": REGION, "endpoint_url": emulator.url, "credentials": KEYS}
     app = FastAPI(lifespan=bedrock_lifespan(**options))
     client_ids: set[int] = set()
 
