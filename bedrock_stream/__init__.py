@@ -54,6 +54,7 @@ if TYPE_CHECKING:
     from .client.pricing import Price as Price
     from .client.reports import Explanation as Explanation
     from .client.reports import Stats as Stats
+    from .client.snapshots import Snapshot as Snapshot
     from .client.stream import RawStream as RawStream
     from .client.stream import Stream as Stream
     from .client.stream import ToolEvent as ToolEvent
@@ -114,6 +115,7 @@ if TYPE_CHECKING:
     from .types.events import MessageStop as MessageStop
     from .types.events import Metadata as Metadata
     from .types.events import ReasoningDelta as ReasoningDelta
+    from .types.events import Retrying as Retrying
     from .types.events import TextDelta as TextDelta
     from .types.events import ToolCallDelta as ToolCallDelta
     from .types.events import ToolCallEnd as ToolCallEnd
@@ -141,6 +143,7 @@ if TYPE_CHECKING:
     from .types.messages import ToolResult as ToolResult
     from .types.model_facts import ModelFacts as ModelFacts
     from .types.response import Response as Response
+    from .types.response import Timing as Timing
     from .types.settings import RetryPolicy as RetryPolicy
     from .types.settings import Target as Target
     from .types.settings import Timeouts as Timeouts
@@ -189,6 +192,7 @@ _MODULES = {
         "Explanation",
         "Stats",
     ),
+    "client.snapshots": ("Snapshot",),
     "client.stream": (
         "RawStream",
         "Stream",
@@ -258,6 +262,7 @@ _MODULES = {
         "MessageStop",
         "Metadata",
         "ReasoningDelta",
+        "Retrying",
         "TextDelta",
         "ToolCallDelta",
         "ToolCallEnd",
@@ -289,7 +294,10 @@ _MODULES = {
         "ToolCall",
         "ToolResult",
     ),
-    "types.response": ("Response",),
+    "types.response": (
+        "Response",
+        "Timing",
+    ),
     "types.settings": (
         "RetryPolicy",
         "Target",

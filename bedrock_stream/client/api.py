@@ -50,6 +50,7 @@ def stream(
     For the call:
         `api_key`, or `access_key_id` with `secret_access_key` and `session_token`; `region`. `timeouts`: `Timeouts`.
         `retry`: a `RetryPolicy`. `failover`: a sequence of `Target`. `keep`: False to assemble no `Response`.
+        `show_retries`: True to receive `Retrying` events.
         `use_converse`: True or False to choose the API. `provider_options`: a dict of any options.
     For Bedrock:
         `guardrail`, `performance`, `service_tier`, `project`, `request_metadata`, `prompt_variables`,

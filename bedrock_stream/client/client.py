@@ -55,7 +55,10 @@ _RAW_OPTIONS = tuple(RawOptions.__annotations__)
 class Client(AsyncWith):
     """Connections, credentials and defaults for any number of calls, streams and event loops.
 
-    Where requests are sent:
+        async with Client(region="us-east-1", timeouts=Timeouts(total=60)) as client:
+            print((await client.generate(model, "Hello")).text)
+
+    Where requests are sent (https://docs.aws.amazon.com/general/latest/gr/bedrock.html):
         `region`: an AWS region; else `AWS_REGION`, `AWS_DEFAULT_REGION`, the profile's, `us-east-1`.
         `endpoint_url`: the origin of Bedrock Runtime or of an emulator; else `AWS_ENDPOINT_URL_BEDROCK_RUNTIME`,
         `AWS_ENDPOINT_URL`, the profile's, the region's own.
@@ -63,7 +66,8 @@ class Client(AsyncWith):
         `allow_http`: allow plain HTTP to another machine.
         `failover`: a sequence of `Target`, tried in this order when a call fails.
 
-    Credentials, at most one of these; without any, those of the process are used (see `auth.lookup`):
+    Credentials, at most one of these; without any, those of the process are used, as the AWS SDKs find them
+    (https://docs.aws.amazon.com/sdkref/latest/guide/standardized-credentials.html; see `auth.lookup`):
         `api_key`: a Bedrock API key, or an (async) callable that is called before each request.
         `credentials`: `Credentials`, a source such as `AssumeRole`, an (async) callable that returns `Credentials`, or
         a session of botocore.
@@ -73,9 +77,10 @@ class Client(AsyncWith):
     Limits and behavior:
         `max_connections`: how many responses may be open at once per event loop; more wait for a slot.
         `adaptive_concurrency`: learn how many requests a model takes at once without throttling, and send no more.
-        `timeouts`: `Timeouts`, in seconds. `retry`: a `RetryPolicy`.
+        `timeouts`: `Timeouts`, in seconds. `retry`: a `RetryPolicy`. Both can be set for a call too.
         `observers`: receive the steps of every call, for traces, metrics and logs; see `observing`.
-        `prices`: a `Price` by model id, for `Response.cost`.
+        `prices`: a `Price` by model id, for `Response.cost`. Left out, genai-prices is used if it is installed, and
+        costs are in US dollars; `{}` has every cost stay None.
         `ssl`: an `ssl.SSLContext` in place of the default one; see `transport.certificates`.
         `proxy`: a proxy's URL in place of the environment's; an empty one turns proxies off; see `transport.proxies`.
         `models`: what opaque model ids are, each a base model's id or `ModelFacts`.
@@ -121,7 +126,7 @@ class Client(AsyncWith):
             failover=_failover(failover),
             adaptive=adaptive_concurrency,
             observers=(LogLines(), *observers),
-            prices=check_prices(prices or {}),
+            prices=None if prices is None else check_prices(prices),
             use_fips=use_fips,
             use_dual_stack=use_dual_stack,
             allow_http=allow_http,
@@ -168,7 +173,7 @@ class Client(AsyncWith):
             )
             return attempts.finish(response)
 
-        return await receive_document(attempts, parse)
+        return await attempts.with_list_cost(await receive_document(attempts, parse))
 
     def run_tools(
         self,
@@ -268,6 +273,8 @@ class Client(AsyncWith):
         )
 
     def __repr__(self) -> str:
+        if not hasattr(self, "_state"):  # its constructor failed, and a traceback shows it
+            return "Client()"
         # Only what a call would find anyway, without asking a source for credentials.
         try:
             destination = self._state.destination(Options())
@@ -313,6 +320,8 @@ class Client(AsyncWith):
     def _attempts(self, model: str, prompt: Prompt, arguments: Any, *, streaming: bool) -> Attempts:
         """Return the attempts of a call, planned for each target. Raises `ConfigurationError` for any of them."""
         options = _read_options(arguments)
+        if options.show_retries and not streaming:
+            raise ConfigurationError("show_retries", "generate() delivers no events", "use stream()")
         failover = self._state.settings.failover if options.failover is None else options.failover
         if failover:
             from ..types.target_options import check_targets  # rarely needed

@@ -82,7 +82,8 @@ class ToolRun(AsyncFor, AsyncWith, Generic[Parsed]):
         self._usage: Usage | None = None
         self._costs: list[float | None] = []  # of the finished rounds
         self._attempts: tuple[Attempt, ...] = ()
-        self.left_out_text = self.left_out_tools = False  # see `stream.TextStream`
+        self.left_out_text: str = ""  # see `stream.TextStream`
+        self.left_out_tools: str = ""
         self._messages = messages
         self._in_messages = False  # whether the response of `_stream` and its results are
         self._stream = start(messages)

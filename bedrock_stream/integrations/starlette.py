@@ -25,7 +25,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, ParamSpec, TypeAlias, TypeVar
 
 from starlette.background import BackgroundTask
 from starlette.requests import Request
@@ -53,6 +53,9 @@ __all__ = (
     "get_client",
 )
 
+_Options = ParamSpec("_Options")
+_T = TypeVar("_T")
+
 Protocol: TypeAlias = Literal["events", "openai", "ui-message"]
 """The format of the response; see `bedrock_stream.integrations.protocols`."""
 
@@ -75,7 +78,9 @@ def event_response(
     `stream`: may already be open; it is closed when the response ends, for whatever reason. `heartbeat`: seconds of
     silence after which a comment is sent, so that proxies do not time out; None disables heartbeats. `status_within`:
     seconds to wait for the first event before the status 200 and heartbeats are sent; a later failure is an error event
-    then. None waits without a limit of its own. `include_usage`: with "openai", end with a chunk of token counts.
+    then. None waits without a limit of its own. With `show_retries`, the first `Retrying` that the protocol has a form
+    for starts the response in the same way: "events" sends it as an event, "ui-message" as a transient part
+    `data-retrying`, "openai" not at all. `include_usage`: with "openai", end with a chunk of token counts.
 
     Raises `ConfigurationError` for an unknown protocol, for a `ToolRun` with "openai", and for a time that is not
     positive.
@@ -202,6 +207,12 @@ def error_response(request: Request, error: Exception) -> Response:
     return Response(writer.refusal(details), details.status, headers, "application/json")
 
 
+def _takes_options_of(_client: Callable[_Options, Any]) -> Callable[[Callable[..., _T]], Callable[_Options, _T]]:
+    """Give a function the signature of the client, for editors and type checkers."""
+    return lambda function: function
+
+
+@_takes_options_of(Client)
 def bedrock_lifespan(**options: Any) -> Callable[[Any], AbstractAsyncContextManager[dict[str, Any]]]:
     """Return a lifespan that owns one `Client(**options)`: `FastAPI(lifespan=bedrock_lifespan(region="us-east-1"))`.
 

@@ -123,6 +123,9 @@ class PlainOptions(RawOptions, total=False):
     keep: bool | None
     """True, the default, assembles a `Response`. False keeps the memory of a stream constant; `response()` and
     `partial` are not available then."""
+    show_retries: bool | None
+    """True makes a stream yield a `Retrying` event before it waits for another attempt; `generate` refuses it.
+    Default: False."""
     unsupported: Unsupported | None
     """What happens to an option that the model is known to refuse: `error` raises, `drop` leaves it out and logs that
     once, `send` lets the service decide. Default: the client's, else `BEDROCK_STREAM_UNSUPPORTED`, else `error`."""

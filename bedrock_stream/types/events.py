@@ -29,6 +29,7 @@ __all__ = (
     "MessageStop",
     "Metadata",
     "ReasoningDelta",
+    "Retrying",
     "TextDelta",
     "ToolCallDelta",
     "ToolCallEnd",
@@ -344,6 +345,21 @@ class UnknownEvent(_Event, frozen=True):
     """The payload or its unknown members."""
 
 
+class Retrying(_Event, frozen=True, gc=False):
+    """An attempt failed and another one follows; delivered with `show_retries=True` alone, before the wait.
+
+    It comes before all events of the message, and is not one of them: `events_received` does not count it.
+    """
+
+    type: ClassVar[Literal["retrying"]] = "retrying"
+    attempt: int
+    """Number of the attempt that follows: 2 for the first retry."""
+    wait: float
+    """Seconds until it starts, from when this event was delivered; 0 for another target."""
+    reason: str
+    """Class of the error in `bedrock_stream.errors`, such as `Throttled`. The error itself is in `stream.attempts`."""
+
+
 Event: TypeAlias = (
     MessageStart
     | TextDelta
@@ -360,5 +376,6 @@ Event: TypeAlias = (
     | MessageStop
     | Metadata
     | UnknownEvent
+    | Retrying
 )
 """Union of all events of a stream."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import ClassVar, Literal, TypeVar
+from typing import TYPE_CHECKING, ClassVar, Literal, TypeAlias, TypeVar, get_args
 
 import msgspec
 
@@ -17,6 +17,14 @@ from . import Value
 __all__ = ("TEXT_FORMATS", "Attachment", "Audio", "Document", "Image", "Video")
 
 _A = TypeVar("_A", bound="Attachment")
+
+# The formats in the service model.
+ImageFormat: TypeAlias = Literal["png", "jpeg", "gif", "webp"]
+DocumentFormat: TypeAlias = Literal["pdf", "csv", "doc", "docx", "xls", "xlsx", "html", "txt", "md"]
+VideoFormat: TypeAlias = Literal["mkv", "mov", "mp4", "webm", "flv", "mpeg", "mpg", "wmv", "three_gp"]
+AudioFormat: TypeAlias = Literal[
+    "mp3", "opus", "wav", "aac", "flac", "mp4", "ogg", "mkv", "mka", "x-aac", "m4a", "mpeg", "mpga", "pcm", "webm"
+]
 
 TEXT_FORMATS = ("txt", "md", "csv", "html")
 """The formats of documents whose content is text."""
@@ -120,7 +128,10 @@ class Image(Attachment, frozen=True, tag="image", omit_defaults=True):
     """An image."""
 
     type: ClassVar[Literal["image"]] = "image"
-    formats: ClassVar[tuple[str, ...]] = ("png", "jpeg", "gif", "webp")
+    formats: ClassVar[tuple[str, ...]] = get_args(ImageFormat)
+
+    if TYPE_CHECKING:  # suffixes such as `jpg` are accepted, too
+        format: ImageFormat | str = ""
 
 
 class Document(Attachment, frozen=True, tag="document", omit_defaults=True):
@@ -134,7 +145,10 @@ class Document(Attachment, frozen=True, tag="document", omit_defaults=True):
     """
 
     type: ClassVar[Literal["document"]] = "document"
-    formats: ClassVar[tuple[str, ...]] = ("pdf", "csv", "doc", "docx", "xls", "xlsx", "html", "txt", "md")
+    formats: ClassVar[tuple[str, ...]] = get_args(DocumentFormat)
+
+    if TYPE_CHECKING:  # suffixes such as `jpg` are accepted, too
+        format: DocumentFormat | str = ""
 
     name: str = "document"
     """Name shown to the model: letters, digits, single spaces, hyphens, round and square brackets."""
@@ -170,13 +184,17 @@ class Video(Attachment, frozen=True, tag="video", omit_defaults=True):
     """A video."""
 
     type: ClassVar[Literal["video"]] = "video"
-    formats: ClassVar[tuple[str, ...]] = ("mkv", "mov", "mp4", "webm", "flv", "mpeg", "mpg", "wmv", "three_gp")
+    formats: ClassVar[tuple[str, ...]] = get_args(VideoFormat)
+
+    if TYPE_CHECKING:  # suffixes such as `jpg` are accepted, too
+        format: VideoFormat | str = ""
 
 
 class Audio(Attachment, frozen=True, tag="audio", omit_defaults=True):
     """An audio recording."""
 
     type: ClassVar[Literal["audio"]] = "audio"
-    formats: ClassVar[tuple[str, ...]] = (
-        "mp3", "opus", "wav", "aac", "flac", "mp4", "ogg", "mkv", "mka", "x-aac", "m4a", "mpeg", "mpga", "pcm", "webm",
-    )  # fmt: skip
+    formats: ClassVar[tuple[str, ...]] = get_args(AudioFormat)
+
+    if TYPE_CHECKING:
+        format: AudioFormat | str = ""

@@ -74,6 +74,7 @@ class Options(Masked, frozen=True, kw_only=True):
     prompt_cache_auto: bool = False
     """True moves a cache point with the conversation."""
     keep: bool = True
+    show_retries: bool = False
 
     def __repr__(self) -> str:
         shown = (f"{name}={getattr(self, name)!r}" for name in self.__struct_fields__ if name not in _SECRETS)
@@ -339,4 +340,5 @@ _CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "project": _str,
     "prompt_cache_auto": _bool,
     "keep": _bool,
+    "show_retries": _bool,
 }

@@ -11,10 +11,8 @@ from inspect import cleandoc
 from typing import Annotated, Any
 
 import msgspec
-from pydantic import WithJsonSchema
-from pydantic_core import PydanticCustomError, core_schema
-
-from .tools import read_foreign
+from pydantic import TypeAdapter, WithJsonSchema
+from pydantic_core import PydanticCustomError, core_schema, to_jsonable_python
 
 __all__ = ("core_schema_of",)
 
@@ -29,7 +27,7 @@ def core_schema_of(cls: type[Any], source: Any, handler: Any) -> core_schema.Cor
         if isinstance(value, cls):
             return value
         try:
-            return msgspec.convert(value, source, dec_hook=read_foreign)
+            return msgspec.convert(value, source, dec_hook=_read_foreign)
         except (ValueError, RecursionError) as error:
             problem = {"name": name, "problem": str(error)}
             raise PydanticCustomError("bedrock_stream", "Input should be a valid {name}: {problem}", problem) from None
@@ -43,15 +41,13 @@ def core_schema_of(cls: type[Any], source: Any, handler: Any) -> core_schema.Cor
     )
 
 
+def _read_foreign(kind: type[Any], value: Any) -> Any:
+    """Read what only pydantic can read in a value, such as the model in a `Response[City]`."""
+    return TypeAdapter(kind).validate_python(value)
+
+
 def _write(value: Any) -> Any:
-    return msgspec.to_builtins(value, enc_hook=_write_foreign)
-
-
-def _write_foreign(value: Any) -> Any:
-    """Convert a pydantic model in a value, such as in `Response.parsed`."""
-    if hasattr(value, "model_dump"):
-        return value.model_dump(mode="json")
-    raise NotImplementedError(f"{type(value).__name__} has no JSON form")
+    return msgspec.to_builtins(value, enc_hook=to_jsonable_python)
 
 
 def json_schema(source: Any) -> dict[str, Any]:

@@ -48,7 +48,22 @@ else:
     Parsed = TypeVar("Parsed", covariant=True)
     Schema = TypeVar("Schema")
 
-__all__ = ("Assembly", "Parsed", "Response", "Schema", "build_response", "tool_input_error", "whole_response")
+__all__ = ("Assembly", "Parsed", "Response", "Schema", "Timing", "build_response", "tool_input_error", "whole_response")
+
+
+class Timing(msgspec.Struct, frozen=True, kw_only=True):
+    """When the parts of a response were received, in seconds from the start of the call's first attempt.
+
+    The waits between attempts are part of it, and the time that the caller takes between two reads. The response of a
+    tool run has the times of its last round.
+    """
+
+    first_event: float | None = None
+    """The first event, which is usually the message's start. None for a response that was not streamed."""
+    first_content: float | None = None
+    """The first event after the message's start: text, reasoning, a tool call. None if it was not streamed."""
+    total: float | None = None
+    """The end, complete or not; None while the stream is open."""
 
 
 class Response(Value, msgspec.Struct, Generic[Parsed], frozen=True, kw_only=True):
@@ -76,7 +91,8 @@ class Response(Value, msgspec.Struct, Generic[Parsed], frozen=True, kw_only=True
     usage: Usage | None = None
     """Token counts; None if the service did not report them."""
     cost: float | None = None
-    """Cost by the client's price table, in its currency; None if a price or a count is unknown."""
+    """Cost by the client's price table, in its currency; without a table by genai-prices, in US dollars, if that is
+    installed. None if a price or a count is unknown. See `client.pricing`."""
     latency_ms: int | None = None
     """Latency measured by the service, in milliseconds."""
     additional_fields: Any = None
@@ -99,6 +115,8 @@ class Response(Value, msgspec.Struct, Generic[Parsed], frozen=True, kw_only=True
     """The model id or ARN as sent."""
     route: str | None = None
     """The API that was used: `converse` or `invoke`."""
+    timing: Timing | None = None
+    """When the response was received, by this machine's clock; None before anything is sent."""
 
     def to_history(self) -> tuple[Message, ...]:
         """Return the turns to append to the history, valid before the next user turn wherever the answer was stopped.

@@ -184,8 +184,9 @@ async def test_writes_of_each_lifetime_have_their_own_price_on_both_routes(emula
                 assert response.cost == pytest.approx((usage.cache_write_tokens * rate + rest) / MILLION)
 
 
-async def test_without_a_price_or_a_usage_the_cost_is_unknown(emulator: Emulator, client: Client) -> None:
-    assert [response.cost for response in await both(client)] == [None, None]
+async def test_without_a_price_or_a_usage_the_cost_is_unknown(emulator: Emulator) -> None:
+    async with Client(region=REGION, endpoint_url=emulator.url, credentials=KEYS, prices={}) as client:
+        assert [response.cost for response in await both(client)] == [None, None]
     async with Client(region=REGION, endpoint_url=emulator.url, credentials=KEYS, prices={CLAUDE: PLAIN}) as priced:
         emulator.script(text("Hi"), metadata(None))
         assert (await priced.stream(CLAUDE, "Hi", use_converse=True).response()).cost is None

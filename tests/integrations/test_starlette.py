@@ -195,6 +195,34 @@ async def test_a_tool_run_is_sent_with_its_results(emulator: Emulator, client: C
         assert types.count("start-step") == types.count("finish-step") == 2
 
 
+@pytest.mark.parametrize("fault", [None, http_error(403, "AccessDeniedException", "No.")], ids=["answered", "failed"])
+@pytest.mark.parametrize(("protocol", "status"), [("events", 200), ("ui-message", 200), ("openai", 403)])
+async def test_a_shown_retry_starts_the_response_where_the_protocol_has_a_form_for_it(
+    emulator: Emulator, protocol: Any, status: int, fault: Any
+) -> None:
+    emulator.script(http_error(429, "ThrottlingException", "Wait."))
+    emulator.script(fault or text("Hello"))
+    retry = RetryPolicy(base=0, cap=0)
+    async with (
+        Client(region=REGION, endpoint_url=emulator.url, credentials=KEYS, retry=retry) as client,
+        serving(
+            starlette_app(lambda _: event_response(client.stream(MODEL, "Hi", show_retries=True), protocol))
+        ) as url,
+        httpx.AsyncClient() as browser,
+    ):
+        response = await browser.get(f"{url}/chat")
+    assert response.status_code == (200 if fault is None else status)
+    if protocol == "openai":
+        assert "etrying" not in response.text
+        return
+    first, *rest = parts(response.text)
+    assert first["type"] == ("retrying" if protocol == "events" else "data-retrying")
+    if fault is None:
+        assert text_of(protocol, rest) == "Hello"
+    else:
+        assert {"events": rest[-1], "ui-message": rest[0]}[protocol]["type"] == "error"
+
+
 async def test_head_sends_no_request_to_bedrock(emulator: Emulator, client: Client) -> None:
     async with browser_for(client) as browser:
         response = await browser.head("/chat")
@@ -574,7 +602,7 @@ async def read_to_end(reader: asyncio.StreamReader) -> bool:
 
 
 async def test_an_app_owns_one_client(emulator: Emulator) -> None:
-    options = {"region": REGION, "endpoint_url": emulator.url, "credentials": KEYS}
+    options: dict[str, Any] = {"region": REGION, "endpoint_url": emulator.url, "credentials": KEYS}
     app = FastAPI(lifespan=bedrock_lifespan(**options))
     client_ids: set[int] = set()
 

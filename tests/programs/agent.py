@@ -1,5 +1,7 @@
 """An agent in a terminal: it shows its answer as it comes, and asks before it deletes anything."""
 
+# pyright: strict, reportUnnecessaryTypeIgnoreComment=true
+
 from __future__ import annotations
 
 from collections.abc import Callable

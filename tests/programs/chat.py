@@ -1,5 +1,7 @@
 """A chat server: it remembers each conversation, lets the model call a tool, and can be stopped in an answer."""
 
+# pyright: strict, reportUnnecessaryTypeIgnoreComment=true
+
 from __future__ import annotations
 
 from collections.abc import Mapping

@@ -1,5 +1,7 @@
 """What type checkers say of calls: each line that they must refuse has a comment, which must not be superfluous."""
 
+# pyright: strict, reportUnnecessaryTypeIgnoreComment=true
+
 from __future__ import annotations
 
 from collections.abc import Mapping
@@ -28,6 +30,7 @@ from bedrock_stream import (
     generate,
     stream,
 )
+from bedrock_stream.integrations.starlette import bedrock_lifespan
 
 
 class City(BaseModel):
@@ -57,6 +60,8 @@ def options_are_typed(client: Client, options: CallOptions, limit: int | None) -
     client.explain("m", "q", **options)
     client.stream("m", "q", max_tokens=limit, system=None, reasoning=None, effort="high", prompt_cache="auto")
     client.invoke_stream("m", {}, region="us-east-1", timeouts=None)
+    bedrock_lifespan(region="us-east-1", max_connections=10)
+    bedrock_lifespan(reigon="us-east-1")  # type: ignore[call-arg]
     client.stream("m", "q", max_tokens="3")  # type: ignore[arg-type]
     client.stream("m", "q", max_token=3)  # type: ignore[call-arg]
     client.stream("m", "q", effort="hgh")  # type: ignore[arg-type]

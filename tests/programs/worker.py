@@ -1,11 +1,12 @@
 """A worker: many documents are classified, some at once, throttled calls are repeated, and the tokens are counted."""
 
+# pyright: strict, reportUnnecessaryTypeIgnoreComment=true
+
 from __future__ import annotations
 
 import asyncio
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 
 from pydantic import BaseModel
 
@@ -19,11 +20,13 @@ class Label(BaseModel):
     urgent: bool = False
 
 
-@dataclass
 class Report:
-    labels: dict[int, Label] = field(default_factory=dict)
-    failed: Counter[str] = field(default_factory=Counter)
-    usages: list[Usage] = field(default_factory=list)
+    """The labels by the documents' positions, and how many documents have none, by reason."""
+
+    def __init__(self) -> None:
+        self.labels: dict[int, Label] = {}
+        self.failed: Counter[str] = Counter()
+        self.usages: list[Usage] = []
 
     @property
     def usage(self) -> Usage | None:

@@ -22,6 +22,7 @@ from bedrock_stream import (
     MessageStop,
     Metadata,
     ReasoningDelta,
+    Retrying,
     TextDelta,
     ToolCallDelta,
     ToolCallEnd,
@@ -65,6 +66,7 @@ SAMPLES: list[tuple[Event, str]] = [
         '{"type":"metadata","usage":{"input_tokens":1,"cache_details":[{"ttl":"1h","input_tokens":3}]},"latency_ms":99}',
     ),
     (UnknownEvent("new", {"a": [1]}), '{"type":"unknown_event","name":"new","payload":{"a":[1]}}'),
+    (Retrying(2, 1.5, "Throttled"), '{"type":"retrying","attempt":2,"wait":1.5,"reason":"Throttled"}'),
 ]
 
 

@@ -23,6 +23,7 @@ from ...types.events import (
     ImageStart,
     MessageStart,
     ReasoningDelta,
+    Retrying,
     TextDelta,
     ToolCallDelta,
     ToolCallEnd,
@@ -110,6 +111,11 @@ class UIMessageParts:
                 yield from self._close(index)
             case ToolResultStart() | ToolResultDelta() | ImageStart() | ImageDelta():
                 self._collect(event)
+            case Retrying():
+                # The AI SDK hands a transient part to `onData` and keeps it out of the message; it may come before
+                # `start`.
+                data = {"attempt": event.attempt, "wait": event.wait, "reason": event.reason}
+                yield "data-retrying", {"data": data, "transient": True}
 
     def _next_step(self) -> Iterator[_Part]:
         """Start a step. The whole run of tools is one message, with a step for each response of the model."""
