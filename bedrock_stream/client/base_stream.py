@@ -187,7 +187,7 @@ class BaseStream(Generic[_E]):
     async def aclose(self) -> None:
         """Close the connection at once. Closing twice is fine."""
         if not self._finished:
-            self._stop(StreamInterrupted("the stream was closed before its end"), "closed")
+            self._stop(StreamInterrupted.by_caller("the stream was closed before its end"), "closed")
         self._ready.clear()
 
     async def __aenter__(self) -> Self:
@@ -233,8 +233,9 @@ class BaseStream(Generic[_E]):
         except BedrockStreamError as error:
             self._fail(error)
         except BaseException as error:
-            way = "cancelled" if isinstance(error, asyncio.CancelledError) else "failed"
-            self._stop(StreamInterrupted(f"a read ended with {type(error).__name__}, which closed the stream"), way)
+            failure = StreamInterrupted(f"a read ended with {type(error).__name__}, which closed the stream")
+            failure.closed = isinstance(error, asyncio.CancelledError)
+            self._stop(failure, "cancelled" if failure.closed else "failed")
             raise
         finally:
             self._reading = False

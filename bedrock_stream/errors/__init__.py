@@ -3,7 +3,8 @@
     BedrockStreamError
     ├── ConfigurationError          an argument or setting is invalid; raised at the call, before anything is sent
     │   ├── MissingCredentials      no provider had credentials
-    │   └── UnsupportedOperation    this model, route or kind of credentials does not support the request
+    │   ├── UnsupportedOperation    this model, route or kind of credentials does not support the request
+    │   └── InvalidRequest          a request that a browser or client sent to this program cannot be converted
     ├── CredentialsUnavailable      a credential provider failed
     ├── TransportError              the network failed, or a time limit was reached
     │   ├── ConnectionFailed        no byte of the response was read
@@ -16,6 +17,7 @@
     ├── StreamInterrupted           the response had begun, and ended before the message was complete
     ├── ToolInputError              the message is complete, but the input of a tool call is not a JSON object
     ├── ToolRoundsExceeded          the model still calls tools after the last allowed round
+    ├── RelayFull                   a relay holds as many answers as it may
     └── ServiceError                an error from Bedrock: the same class as an HTTP status and inside a stream
         ├── AccessDenied, ExpiredToken, InvalidSignature (SignatureExpired)
         ├── ValidationFailed (ContextWindowExceeded), ResourceNotFound
@@ -33,12 +35,12 @@ from typing import Any
 # fmt: off
 __all__ = (
     "BedrockStreamError",
-    "ConfigurationError", "MissingCredentials", "UnsupportedOperation", "CredentialsUnavailable",
+    "ConfigurationError", "MissingCredentials", "UnsupportedOperation", "InvalidRequest", "CredentialsUnavailable",
     "TransportError", "ConnectionFailed", "ClientClosed",
     "TimeLimitError", "ConnectTimeout", "PoolTimeout", "FirstEventTimeout", "FirstContentTimeout", "IdleTimeout",
     "TotalTimeout", "UnreadTimeout",
     "InvalidFrame", "ChecksumMismatch", "FrameSizeError", "InvalidHeader",
-    "NotAnEventStream", "StreamInterrupted", "ToolInputError", "ToolRoundsExceeded",
+    "NotAnEventStream", "StreamInterrupted", "ToolInputError", "ToolRoundsExceeded", "RelayFull",
     "ServiceError", "AccessDenied", "ExpiredToken", "InvalidSignature", "SignatureExpired",
     "ValidationFailed", "ContextWindowExceeded", "ResourceNotFound", "Throttled", "QuotaExceeded", "ModelNotReady",
     "ModelTimeout", "ModelError", "ModelStreamError", "InternalServerError", "ServiceUnavailable", "service_error",
@@ -66,6 +68,8 @@ class BedrockStreamError(Exception):
     """True if the same request may succeed later."""
     retry_after: float | None = None
     """Seconds to wait before a retry, as requested by the service."""
+    closed = False
+    """True if this program closed the stream, the tool run or the client, so that nothing failed."""
 
     def __reduce__(self) -> tuple[Any, ...]:
         from .nesting import reduce_error
@@ -100,6 +104,21 @@ class MissingCredentials(ConfigurationError):
 
 class UnsupportedOperation(ConfigurationError):
     """The model, the route or the kind of credentials does not support the request."""
+
+
+class InvalidRequest(ConfigurationError):
+    """A request that a browser or client sent to this program cannot be converted into a call."""
+
+    def __init__(
+        self, argument: str, problem: str, remedy: str = "", *, status: int = 400, code: str = "", member: str = ""
+    ) -> None:
+        super().__init__(argument, problem, remedy)
+        self.status = status
+        """The HTTP status for it: 400, or 413 for a request that is too large."""
+        self.code = code
+        """A word for the cause, such as `invalid_json`; empty for most."""
+        self.member = member or argument
+        """Path of the invalid member in the request."""
 
 
 class CredentialsUnavailable(BedrockStreamError):
@@ -193,6 +212,8 @@ class UnreadTimeout(TimeLimitError):
 class ClientClosed(TransportError):
     """The client was closed before the stream was opened, or while it was open."""
 
+    closed = True
+
 
 # --------------------------------------------------------------------------------------- invalid or incomplete response
 
@@ -245,6 +266,13 @@ class StreamInterrupted(BedrockStreamError):
 
     retryable = True
 
+    @classmethod
+    def by_caller(cls, message: str) -> StreamInterrupted:
+        """Return the error of a stream or run that this program closed."""
+        error = cls(message)
+        error.closed = True
+        return error
+
 
 class ToolInputError(BedrockStreamError):
     """The message is complete, but the input of a tool call is not a JSON object. `{}` never replaces such an input."""
@@ -268,6 +296,12 @@ class ToolRoundsExceeded(BedrockStreamError):
     def __init__(self, rounds: int) -> None:
         super().__init__(f"the model still calls tools after {rounds} rounds")
         self.rounds = rounds
+
+
+class RelayFull(BedrockStreamError):
+    """A `Relay` holds as many answers as it may, and all of them are running."""
+
+    retryable = True
 
 
 # ------------------------------------------------------------------------------------------------------- service errors
