@@ -29,6 +29,7 @@ from ..errors import (
 )
 from ..observing import Attempt, Observer
 from ..request.call import Call
+from ..types.messages import Message
 from ..types.response import Assembly, Response, tool_input_error
 from ..types.settings import Target
 from .attempts import Attempts
@@ -126,6 +127,11 @@ class BaseStream(Generic[_E]):
     def changes(self) -> tuple[str, ...]:
         """What was changed of the caller's arguments for the current target, in sentences."""
         return self._attempts.call.changes
+
+    @property
+    def messages(self) -> tuple[Message, ...]:
+        """The conversation as it is sent; empty once content has been received, and for a body of the caller's own."""
+        return self._call.messages
 
     @property
     def partial(self) -> Response | None:

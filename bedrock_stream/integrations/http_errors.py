@@ -91,6 +91,12 @@ def error_details(error: BedrockStreamError) -> ErrorDetails:
             retry_after=retry_after if isinstance(retry_after, int | float) else None,
         )
     if isinstance(error, InvalidRequest):
-        return ErrorDetails(status=error.status, type=type(error).__name__, message=str(error), code=error.code)
+        return ErrorDetails(
+            status=error.status,
+            type=type(error).__name__,
+            message=str(error),
+            code=error.code,
+            request_id=error.request_id,
+        )
     status, message = next((status, message) for kind, status, message in _RESPONSES if isinstance(error, kind))
     return ErrorDetails(status=status, type=type(error).__name__, message=message, request_id=error.request_id)

@@ -18,7 +18,7 @@ def total_input_tokens(usage: Usage) -> int | None:
 
 def sum_of_usage(first: Usage, second: Usage) -> Usage:
     """Return the counts of two responses together; a count that is unknown in one of them is unknown in the sum."""
-    counts = {}
+    counts: dict[str, Any] = {}
     for name in ("input_tokens", "output_tokens", "total_tokens", "cache_read_tokens", "cache_write_tokens"):
         one, other = getattr(first, name), getattr(second, name)
         counts[name] = None if one is None or other is None else one + other

@@ -89,28 +89,11 @@ def messages_from_ui(
     document = read_body(body, max_bytes)
     is_list = document.lstrip(b" \t\r\n").startswith(b"[")
     raws = decode(_decode_list, document, "messages") if is_list else decode(_decode_body, document).messages
-    reader = _Reader(max_parts, max_file_bytes)
-    messages: list[Message] = []
-    system: list[str] = []
-    for index, raw in enumerate(raws):
-        path = f"messages[{index}]"
-        message = decode(_decode_message, raw, path)
-        reader.count(1 + len(message.parts))
-        match message.role:
-            case "user":
-                messages += _messages("user", reader.user_blocks(message.parts, path))
-            case "assistant":
-                messages += reader.steps(message.parts, path)
-            case "system" if allow_system:
-                system += (block.text for block in reader.user_blocks(message.parts, path) if isinstance(block, Text))
-            case "system":
-                remedy = "set the system prompt on the server, or pass allow_system=True"
-                raise InvalidRequest(f"{path}.role", "a system message is not accepted from a browser", remedy)
-            case role:
-                raise InvalidRequest(f"{path}.role", f"expected user, assistant or system, got {role[:100]!r}")
+    reader = _Reader(allow_system, max_parts, max_file_bytes)
+    messages = [message for index, raw in enumerate(raws) for message in reader.read(raw, f"messages[{index}]")]
     if not messages:
         raise InvalidRequest("messages", "expected at least one message with text or a file")
-    return ChatRequest(tuple(messages), {"system": "\n\n".join(system)} if system else {})
+    return ChatRequest(tuple(messages), {"system": "\n\n".join(reader.system)} if reader.system else {})
 
 
 def _messages(role: str, blocks: list[Block]) -> Iterator[Message]:
@@ -119,21 +102,38 @@ def _messages(role: str, blocks: list[Block]) -> Iterator[Message]:
 
 
 class _Reader:
-    """Reads the parts of one request and counts what it has read."""
+    """Reads the messages of one request and counts what it has read."""
 
-    def __init__(self, max_parts: int, max_file_bytes: int) -> None:
+    def __init__(self, allow_system: bool, max_parts: int, max_file_bytes: int) -> None:
+        self.system: list[str] = []
+        """The texts of the system messages."""
+        self._allow_system = allow_system
         self._max_parts = max_parts
         self._max_file_bytes = max_file_bytes
         self._parts = 0
         self._tools = ToolParts()
 
-    def count(self, parts: int) -> None:
-        """Count messages and parts. Raises `InvalidRequest` above the limit."""
-        self._parts += parts
+    def read(self, raw: msgspec.Raw, path: str) -> Iterator[Message]:
+        """Yield the messages that a UI message consists of."""
+        message = decode(_decode_message, raw, path)
+        self._parts += 1 + len(message.parts)
         if self._parts > self._max_parts:
             raise too_many_parts(self._max_parts)
+        match message.role:
+            case "user":
+                yield from _messages("user", self._user_blocks(message.parts, path))
+            case "assistant":
+                yield from self._steps(message.parts, path)
+            case "system" if self._allow_system:
+                blocks = self._user_blocks(message.parts, path)
+                self.system += (block.text for block in blocks if isinstance(block, Text))
+            case "system":
+                remedy = "set the system prompt on the server, or pass allow_system=True"
+                raise InvalidRequest(f"{path}.role", "a system message is not accepted from a browser", remedy)
+            case role:
+                raise InvalidRequest(f"{path}.role", f"expected user, assistant or system, got {role[:100]!r}")
 
-    def user_blocks(self, parts: list[msgspec.Raw], path: str) -> list[Block]:
+    def _user_blocks(self, parts: list[msgspec.Raw], path: str) -> list[Block]:
         """Return the blocks of a message without tools and reasoning."""
         return [
             block
@@ -142,7 +142,7 @@ class _Reader:
             for block in self._blocks(kind, raw, at)
         ]
 
-    def steps(self, parts: list[msgspec.Raw], path: str) -> Iterator[Message]:
+    def _steps(self, parts: list[msgspec.Raw], path: str) -> Iterator[Message]:
         """Yield a message for each step of the assistant, and one for the results of its tools."""
         typed = list(_typed(parts, path))
         # Without marks of steps, text behind a tool's part was written with its result.

@@ -4,8 +4,8 @@ The parsers of AI SDK 5 are strict: an unknown part or member ends the stream. S
 version since 5.0.7 knows are written; the finish reason, which version 6 introduced, is omitted. Versions before 5.0.7
 do not know `tool-input-error` and fail on a tool call with invalid input, which is better than running it.
 
-`start` has the id of the message, if one was passed. The metadata of `finish` has what the message cost: `usage`, with
-the AI SDK's names, and `stopReason`. A message that this program stopped ends with `abort`, any other incomplete one
+`start` has the id of the message, if one was passed. With `include_usage`, the metadata of `finish` has `usage`, with the
+AI SDK's names, and `stopReason`. A message that this program stopped ends with `abort`, any other incomplete one
 with `error`. Source: the AI SDK's documentation of stream protocols, and the schema of its UI message chunks.
 """
 
@@ -99,8 +99,9 @@ class UIMessageParts:
     request_id_headers: tuple[str, ...] = ("x-amzn-requestid",)
     writes_abort = True
 
-    def __init__(self, *, message_id: str | None = None, include_usage: bool = True) -> None:
-        """`message_id`: the id of the message on the page. A message that is continued keeps its own without one."""
+    def __init__(self, *, message_id: str | None = None, include_usage: bool = False) -> None:
+        """`message_id`: the id of the message on the page, which keeps its own without one. `include_usage`: whether
+        the metadata of the message has its usage and its stop reason."""
         self.message_id = message_id
         self._counter = _Counter() if include_usage else None
         self._encode = msgspec.json.Encoder().encode
