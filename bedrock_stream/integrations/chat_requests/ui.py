@@ -206,5 +206,5 @@ def _reasoning(part: _ReasoningPart) -> Iterator[Reasoning]:
             signature = text or None
     if redacted:
         yield Reasoning(redacted=redacted)
-    elif part.text.strip() or signature is not None:
+    elif part.text or signature is not None:
         yield Reasoning(part.text, signature)

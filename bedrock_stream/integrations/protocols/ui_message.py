@@ -4,8 +4,8 @@ The parsers of AI SDK 5 are strict: an unknown part or member ends the stream. S
 version since 5.0.7 knows are written; the finish reason, which version 6 introduced, is omitted. Versions before 5.0.7
 do not know `tool-input-error` and fail on a tool call with invalid input, which is better than running it.
 
-`start` has the id of the message, if one was passed. With `include_usage`, the metadata of `finish` has `usage`, with the
-AI SDK's names, and `stopReason`. A message that this program stopped ends with `abort`, any other incomplete one
+`start` has the id of the message, if one was passed. With `include_usage`, the metadata of `finish` has `usage`, with
+the AI SDK's names, and `stopReason`. A message that this program stopped ends with `abort`, any other incomplete one
 with `error`. Source: the AI SDK's documentation of stream protocols, and the schema of its UI message chunks.
 """
 
@@ -54,9 +54,9 @@ class _Block:
     def __init__(self, kind: str) -> None:
         self.kind = kind  # text, reasoning, result, image
         self.id = ""
-        self.metadata: dict[str, str] = {}  # a reasoning block's signature or redacted data
+        self.signature = ""
         self.format = ""
-        self.data = b""
+        self.data = b""  # an image's, or redacted reasoning
         self.failed = False
         self.content: list[Any] = []
 
@@ -186,11 +186,9 @@ class UIMessageParts:
 
     def _reason(self, event: ReasoningDelta) -> Iterator[_Part]:
         yield from self._start(event.index, "reasoning")
-        metadata = self._block(event.index, "reasoning").metadata
-        if event.signature is not None:
-            metadata["signature"] = metadata.get("signature", "") + event.signature
-        if event.redacted is not None:
-            metadata["redactedData"] = b64encode(event.redacted).decode()
+        block = self._block(event.index, "reasoning")
+        block.signature += event.signature or ""
+        block.data += event.redacted or b""
         if event.text:
             yield "reasoning-delta", {"id": self._id(event.index), "delta": event.text}
 
@@ -224,9 +222,7 @@ class UIMessageParts:
                 case "text":
                     yield "text-end", {"id": self._id(index)}
                 case "reasoning":
-                    # A member without metadata is omitted: the schema does not allow null.
-                    metadata = {"providerMetadata": {"bedrock": block.metadata}} if block.metadata else {}
-                    yield "reasoning-end", {"id": self._id(index), **metadata}
+                    yield "reasoning-end", {"id": self._id(index), **_reasoning_metadata(block)}
                 # A result without a start event has no call id, and the protocol requires one.
                 case "result" if block.id:
                     kind, members = _tool_output(block.id, block.failed, block.content)
@@ -238,6 +234,13 @@ class UIMessageParts:
 
     def _close_all(self) -> list[_Part]:
         return [part for index in sorted({key[0] for key in self._open}) for part in self._close(index)]
+
+
+def _reasoning_metadata(block: _Block) -> dict[str, Any]:
+    """Return what the page sends back with the reasoning; nothing without it, since the schema does not allow null."""
+    metadata = {"signature": block.signature, "redactedData": b64encode(block.data).decode()}
+    known = {name: text for name, text in metadata.items() if text}
+    return {"providerMetadata": {"bedrock": known}} if known else {}
 
 
 def _call(event: ToolCallStart | ToolCallDelta | ToolCallEnd, id: str) -> Iterator[_Part]:
