@@ -177,6 +177,8 @@ class RelayResponse(_ServerSentEvents):
             if not await self._send_error(response, error):
                 await response.close(self.writer.failed(error))
             return
+        if answer is None:  # it has begun, however long the next event takes
+            await response.write(b"")
         while events := await reader.read():
             if answer is not None and answer.refusal is not None:
                 if await self._send_error(response, answer.refusal):

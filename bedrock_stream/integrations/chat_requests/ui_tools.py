@@ -66,10 +66,10 @@ class ToolParts:
             case "output-available" if not part.preliminary:
                 content, status = _content(part.output), "success"
             case "output-error":
-                content, status = (Text((part.error_text or "").strip() or _FAILED),), "error"
+                content, status = (Text(_text(part.error_text, _FAILED)),), "error"
             case "output-denied":
                 reason = part.approval.reason if part.approval is not None else None
-                content, status = (Text(reason if isinstance(reason, str) and reason.strip() else _DENIED),), "error"
+                content, status = (Text(_text(reason, _DENIED)),), "error"
             case _:
                 return None
         if not name or not part.tool_call_id:
@@ -91,15 +91,18 @@ class ToolParts:
 def _content(output: Any) -> tuple[ResultBlock, ...]:
     """Return an output as the content of a result."""
     match output:
-        case None:
-            return (Text(NO_OUTPUT),)
-        case str(text):
-            return (Text(text if text.strip() else NO_OUTPUT),)
+        case None | str():
+            return (Text(_text(output, NO_OUTPUT)),)
         case dict():  # Converse's JSON block must be an object
             return (Json(output),)
         case [*items] if items and (blocks := _blocks(items)):
             return blocks
     return (Text(msgspec.json.encode(output).decode()),)
+
+
+def _text(text: Any, default: str) -> str:
+    """Return a text that is not blank: the service refuses a blank one."""
+    return text if isinstance(text, str) and text.strip() else default
 
 
 def _blocks(items: list[Any]) -> tuple[ResultBlock, ...]:
