@@ -12,67 +12,22 @@ import httpx
 import pytest
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 from starlette.routing import Route
 
-from bedrock_stream import Client, Stream, ToolRun
+from bedrock_stream import Client
 from bedrock_stream.errors import ClientClosed, ConfigurationError, RelayFull
 from bedrock_stream.integrations.protocols import StreamItem
 from bedrock_stream.integrations.protocols.plain import PlainEvents
 from bedrock_stream.integrations.protocols.ui_message import UIMessageParts
 from bedrock_stream.integrations.relay_log import MemoryLog
 from bedrock_stream.integrations.responses import RelayResponse
-from bedrock_stream.integrations.starlette import Relay, bedrock_lifespan, relay_response, resume_response
-from bedrock_stream.testing import REGION, Emulator, http_error, stall, start, stream_error, text, tool_call
+from bedrock_stream.integrations.starlette import Relay, bedrock_lifespan, resume_response
+from bedrock_stream.testing import REGION, Emulator, http_error, stall, start, stream_error, text
 from tests.conftest import KEYS
+from tests.support.relayed_chat import MODEL, Chat
 from tests.support.ui_reader import read_ui_message
 from tests.support.web_app import parts, serving
-
-MODEL = "amazon.nova-lite-v1:0"
-
-
-class Chat:
-    """An application with a relay, whose answer waits in the middle until `go_on` is set."""
-
-    def __init__(self, client: Client, relay: Relay, protocol: Any = "ui-message") -> None:
-        self.client = client
-        self.relay = relay
-        self.protocol = protocol
-        self.go_on = asyncio.Event()
-        self.waiting = asyncio.Event()
-        self.gated = False
-        self.app = Starlette(
-            routes=[
-                Route("/chat/{key}", self.ask, methods=["GET", "POST"]),
-                Route("/chat/{key}/stream", self.resume),
-                Route("/chat/{key}/stop", self.stop, methods=["POST"]),
-            ]
-        )
-
-    def script(self, emulator: Emulator) -> None:
-        self.gated = True
-        emulator.script(text(["One ", "two "]), tool_call("wait"))
-        emulator.script(text(["three ", "four."]))
-
-    async def wait(self) -> str:
-        """Wait until the test goes on."""
-        self.waiting.set()
-        await self.go_on.wait()
-        return "waited"
-
-    def answer(self) -> Stream | ToolRun:
-        if self.gated:
-            return self.client.run_tools(MODEL, "Hi", tools=[self.wait])
-        return self.client.stream(MODEL, "Hi")
-
-    async def ask(self, request: Request) -> Response:
-        return relay_response(self.relay, request.path_params["key"], self.answer(), self.protocol)
-
-    async def resume(self, request: Request) -> Response:
-        return await resume_response(request, self.relay, request.path_params["key"], self.protocol)
-
-    async def stop(self, request: Request) -> Response:
-        return JSONResponse(await self.relay.stop(request.path_params["key"]))
 
 
 @pytest.fixture
@@ -139,8 +94,8 @@ async def test_all_readers_of_an_answer_get_the_same(emulator: Emulator, chat: C
     async with browser_of(chat) as browser, AsyncExitStack() as stack:
         responses = [await stack.enter_async_context(browser.stream("POST", "/chat/c"))]
         await chat.waiting.wait()
-        for _ in range(3):
-            responses.append(await stack.enter_async_context(browser.stream("GET", "/chat/c/stream")))
+        readers = [browser.stream("GET", "/chat/c/stream") for _ in range(3)]
+        responses += [await stack.enter_async_context(reader) for reader in readers]
         chat.go_on.set()
         bodies = [await response.aread() for response in responses]
     assert len(set(bodies)) == 1
@@ -161,7 +116,7 @@ async def test_a_reader_goes_on_behind_any_event(emulator: Emulator, chat: Chat,
     assert len(emulator.requests) == 1
 
 
-@pytest.mark.parametrize("last", ["", "x", "x-1", "-", "\xb2-\xb2", "9" * 5000])
+@pytest.mark.parametrize("last", ["", "x-1", "\xb2-\xb2"])
 async def test_the_id_of_another_answer_reads_from_the_start(emulator: Emulator, chat: Chat, last: str) -> None:
     chat.script(emulator)
     header = {"Last-Event-ID": last.encode("latin-1")}
