@@ -30,7 +30,7 @@ class Relay:
     """Answers that are written by tasks of this process, by keys such as the id of a chat.
 
         relay = Relay()
-        app = FastAPI(lifespan=bedrock_lifespan(region="us-east-1", relay=relay))
+        app = FastAPI(lifespan=bedrock_lifespan(relay, region="us-east-1"))
 
         @app.post("/api/chat")
         async def chat(request: Request, client: Client = Depends(get_client)) -> Response:
@@ -43,9 +43,9 @@ class Relay:
             return await resume_response(request, relay, key)
 
     One answer runs under a key: a new one stops the one before. `log`: where the answers are kept; by default in
-    memory, at most 1000 of them. `max_age`: seconds after which an answer is stopped and dropped. `keep`: seconds for
-    which an answer that has ended can still be read on by its `Last-Event-ID`. `max_bytes`: the size of an answer, as
-    sent, above which it ends with an error.
+    memory, see `MemoryLog` for its limits. `max_age`: seconds after which an answer is stopped and dropped. `keep`:
+    seconds for which an answer that has ended can still be read on by its `Last-Event-ID`. `max_bytes`: the size of an
+    answer, as sent, above which it ends with an error.
 
     A key is not a secret: check that the user may read the chat before you resume or stop it. Raises
     `ConfigurationError` for a limit that is not positive.

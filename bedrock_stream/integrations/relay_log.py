@@ -7,6 +7,7 @@ behind the last event that it received.
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Sequence
 from typing import Protocol
 from uuid import uuid4
@@ -16,6 +17,7 @@ from ..errors import RelayFull
 __all__ = ("LogReader", "LogWriter", "MemoryLog", "RelayLog")
 
 _BATCH = 256  # events that a reader takes at a time
+_POINTER = 9  # bytes in a list, which grows by an eighth more than it needs
 
 
 class LogWriter(Protocol):
@@ -74,6 +76,7 @@ class _Log:
     def __init__(self) -> None:
         self.name = uuid4().hex[:12]  # part of the ids, so that those of another answer are not mistaken for its own
         self.events: list[bytes] = []
+        self.size = 0  # bytes of memory
         self.ended = False
         self.stop = asyncio.Event()
         self.expiry: asyncio.TimerHandle | None = None
@@ -102,22 +105,23 @@ class _Log:
 class MemoryLog:
     """Logs in the memory of this process, for one event loop.
 
-    `max_answers`: how many logs it holds. For a new one, it drops ended ones; if all are running, it refuses. An event
-    takes about 100 bytes more than its text.
+    `max_answers`, `max_bytes`: how many logs it holds, and of which size together. To begin another one above a limit,
+    it drops ended logs, and refuses if all are running. Each event counts with what Python needs for it.
     """
 
-    def __init__(self, max_answers: int = 1000) -> None:
+    def __init__(self, max_answers: int = 1000, max_bytes: int = 256 * 1024 * 1024) -> None:
         self._max_answers = max_answers
+        self._max_bytes = max_bytes
         self._logs: dict[str, _Log] = {}
 
     async def begin(self, key: str, max_age: float) -> LogWriter:
         """See `RelayLog`."""
         await self.stop(key)
         self._drop(key, self._logs.get(key))
-        if len(self._logs) >= self._max_answers:
+        while self._is_full():
             ended = next((key for key, log in self._logs.items() if log.ended), None)
             if ended is None:
-                raise RelayFull(f"the relay holds {self._max_answers} running answers")
+                raise RelayFull(f"the relay holds {len(self._logs)} running answers")
             self._drop(ended, self._logs[ended])
         log = self._logs[key] = _Log()
         self.drop_later(key, log, max_age)
@@ -135,6 +139,10 @@ class MemoryLog:
             return False
         log.stop.set()
         return True
+
+    def _is_full(self) -> bool:
+        size = sum(log.size for log in self._logs.values())
+        return len(self._logs) >= self._max_answers or size >= self._max_bytes
 
     def drop_later(self, key: str, log: _Log, seconds: float) -> None:
         """Drop a log after some seconds, instead of when it was to be dropped before."""
@@ -157,8 +165,10 @@ class _MemoryWriter:
 
     async def append(self, events: Sequence[bytes]) -> None:
         log = self._log
-        first = len(log.events) + 1
-        log.events += [b"id: %s-%d\n%s" % (log.name.encode(), first + index, data) for index, data in enumerate(events)]
+        for data in events:
+            event = b"id: %s-%d\n%s" % (log.name.encode(), len(log.events) + 1, data)
+            log.events.append(event)
+            log.size += sys.getsizeof(event) + _POINTER
         log.notify()
 
     async def end(self, keep: float) -> None:

@@ -37,7 +37,7 @@ from starlette.responses import Response
 from ..client.client import Client
 from ..client.stream import Stream
 from ..client.tool_loop import ToolRun
-from ..errors import BedrockStreamError, ConfigurationError
+from ..errors import BedrockStreamError, ConfigurationError, InvalidRequest
 from ..types.messages import ToolResult
 from .http_errors import error_details
 from .protocols import Writer, request_id_headers
@@ -62,6 +62,8 @@ __all__ = (
 
 Protocol: TypeAlias = Literal["events", "openai", "ui-message"]
 """The format of the response; see `bedrock_stream.integrations.protocols`."""
+
+_LONGEST_KEY = 256
 
 
 def event_response(
@@ -114,8 +116,11 @@ def relay_response(
     """Return a response that starts an answer of a relay and sends its events.
 
     The answer goes on if the client disconnects; `resume_response` sends it from there, and `relay.stop(key)` stops it.
-    `key`: such as the id of the chat. The other arguments are those of `event_response`, and so are the errors.
+    `key`: such as the id of the chat. The other arguments are those of `event_response`, and so are the errors; also
+    `InvalidRequest` for a key that is not a str of 1 to 256 characters, since it may come from a browser.
     """
+    if not isinstance(key, str) or not 0 < len(key) <= _LONGEST_KEY:
+        raise InvalidRequest("key", f"expected a str of 1 to {_LONGEST_KEY} characters, got {key!r:.100}")
     _check_times(heartbeat=heartbeat, status_within=status_within)
     return RelayResponse(
         relay,
@@ -212,7 +217,7 @@ def error_response(request: Request, error: Exception) -> Response:
 
 
 def bedrock_lifespan(
-    *, relay: Relay | None = None, **options: Any
+    relay: Relay | None = None, /, **options: Any
 ) -> Callable[[Any], AbstractAsyncContextManager[dict[str, Any]]]:
     """Return a lifespan that owns one `Client(**options)`: `FastAPI(lifespan=bedrock_lifespan(region="us-east-1"))`.
 

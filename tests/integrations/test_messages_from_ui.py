@@ -145,6 +145,10 @@ def tool(state: str, **members: Any) -> dict[str, Any]:
             ToolResult("a1", "no", "error"),
         ),
         (
+            tool("approval-responded", approval={"id": "1", "approved": False, "reason": "no"}),
+            ToolResult("a1", "no", "error"),
+        ),
+        (
             tool("output-denied"),
             ToolResult("a1", "The user denied the execution of this tool.", "error"),
         ),

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -16,14 +18,14 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from bedrock_stream import Client
-from bedrock_stream.errors import ClientClosed, ConfigurationError, RelayFull
+from bedrock_stream.errors import ClientClosed, ConfigurationError, InvalidRequest, RelayFull
 from bedrock_stream.integrations.protocols import StreamItem
 from bedrock_stream.integrations.protocols.plain import PlainEvents
 from bedrock_stream.integrations.protocols.ui_message import UIMessageParts
 from bedrock_stream.integrations.relay_log import MemoryLog
 from bedrock_stream.integrations.responses import RelayResponse
-from bedrock_stream.integrations.starlette import Relay, bedrock_lifespan, resume_response
-from bedrock_stream.testing import REGION, Emulator, http_error, stall, start, stream_error, text
+from bedrock_stream.integrations.starlette import Relay, bedrock_lifespan, relay_response, resume_response
+from bedrock_stream.testing import API_KEY, REGION, Emulator, http_error, stall, start, stream_error, text
 from tests.conftest import KEYS
 from tests.support.relayed_chat import MODEL, Chat
 from tests.support.ui_reader import read_ui_message
@@ -119,7 +121,7 @@ async def test_a_reader_goes_on_behind_any_event(emulator: Emulator, chat: Chat,
 @pytest.mark.parametrize("last", ["", "x-1", "\xb2-\xb2"])
 async def test_the_id_of_another_answer_reads_from_the_start(emulator: Emulator, chat: Chat, last: str) -> None:
     chat.script(emulator)
-    header = {"Last-Event-ID": last.encode("latin-1")}
+    header = {b"Last-Event-ID": last.encode("latin-1")}
     async with browser_of(chat) as browser:
         await leave_in_the_middle(browser, chat)
         async with browser.stream("GET", "/chat/c/stream", headers=header) as response:
@@ -197,7 +199,7 @@ async def test_the_end_of_the_application_stops_every_answer(emulator: Emulator)
     emulator.script(text(["One "]), stall())
     relay = Relay()
     options = {"region": REGION, "endpoint_url": emulator.url, "credentials": KEYS}
-    async with bedrock_lifespan(relay=relay, **options)(Starlette()) as state:
+    async with bedrock_lifespan(relay, **options)(Starlette()) as state:
         answer = await relay.start("c", state["bedrock"].stream(MODEL, "Hi"), PlainEvents())
         await answer.reader.read()
         tasks = len(asyncio.all_tasks())
@@ -337,7 +339,7 @@ async def _read_on(reader: Any) -> bytes:
 @pytest.mark.parametrize("name", ["max_age", "keep", "max_bytes"])
 def test_limits_must_be_positive(name: str) -> None:
     with pytest.raises(ConfigurationError, match=f"{name}: expected a positive number, got 0"):
-        Relay(**{name: 0})
+        Relay(None, **{name: 0})
 
 
 async def test_a_relay_that_is_full_says_so() -> None:
@@ -348,7 +350,45 @@ async def test_a_relay_that_is_full_says_so() -> None:
     await log.begin("a", 60)  # takes the place of its own
 
 
+async def test_logs_that_are_large_together_make_room() -> None:
+    log = MemoryLog(max_bytes=10_000)
+    first = await log.begin("a", 60)
+    await first.append([b"x" * 100] * 70)
+    with pytest.raises(RelayFull):
+        await log.begin("b", 60)
+    await first.end(60)
+    await log.begin("b", 60)
+    assert await log.open("a", None) is None
+
+
+@pytest.mark.parametrize("key", ["", "x" * 257, 5, None])
+def test_a_key_of_a_browser_is_checked(client: Client, relay: Relay, key: Any) -> None:
+    with pytest.raises(InvalidRequest, match="key: expected a str of 1 to 256 characters"):
+        relay_response(relay, key, client.stream(MODEL, "Hi"))
+
+
 async def test_an_unknown_protocol_is_not_resumed(chat: Chat) -> None:
     chat.protocol = "xml"
     with pytest.raises(ConfigurationError, match="protocol"):
         await resume_response(Request({"type": "http", "headers": []}), chat.relay, "c", chat.protocol)
+
+
+async def test_the_program_in_the_readme(emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    (program,) = [code for code in re.findall(r"```python\n(.*?)```", readme, re.DOTALL) if "messages_from_ui" in code]
+    monkeypatch.setenv("AWS_ENDPOINT_URL_BEDROCK_RUNTIME", emulator.url)
+    monkeypatch.setenv("AWS_BEARER_TOKEN_BEDROCK", API_KEY)
+    namespace: dict[str, Any] = {}
+    exec(program, namespace)  # noqa: S102 - our own program
+    emulator.script(text(["One "]), stall())
+    body: dict[str, Any] = {"id": "c", "messages": [{"role": "user", "parts": [{"type": "text", "text": "Hi"}]}]}
+    async with serving(namespace["app"]) as url, httpx.AsyncClient(base_url=url) as browser:
+        async with browser.stream("POST", "/api/chat", json=body) as response:
+            async for line in response.aiter_lines():
+                if "One" in line:
+                    break
+        async with browser.stream("GET", "/api/chat/c/stream") as response:
+            await browser.delete("/api/chat/c")
+            assert words(await response.aread()) == "One "
+        body["messages"][0]["parts"] = [{"type": "file", "url": "https://example.com/a.png"}]
+        assert (await browser.post("/api/chat", json=body)).status_code == 400

@@ -675,7 +675,8 @@ async def test_the_usage_is_in_the_metadata_of_the_message(
 
 
 async def test_what_is_wrong_with_the_body_of_a_page_is_a_400(client: Client) -> None:
-    app = FastAPI(exception_handlers={BedrockStreamError: error_response})
+    app = FastAPI()
+    app.add_exception_handler(BedrockStreamError, error_response)
 
     @app.post("/chat", response_model=None)
     async def chat(request: Request) -> Response:

@@ -30,6 +30,7 @@ _TIMES = 16  # how much memory the values may need, in proportion to their JSON
 
 
 class _Approval(msgspec.Struct, frozen=True):
+    approved: Any = None
     reason: Any = None
 
 
@@ -42,7 +43,7 @@ class _ToolPart(msgspec.Struct, frozen=True, rename="camel"):
     error_text: str | None = None
     provider_executed: bool | None = None
     preliminary: bool | None = None
-    approval: _Approval | None = None
+    approval: _Approval = _Approval()
 
 
 _decode = msgspec.json.Decoder(_ToolPart).decode
@@ -67,9 +68,8 @@ class ToolParts:
                 content, status = _content(part.output), "success"
             case "output-error":
                 content, status = (Text(_text(part.error_text, _FAILED)),), "error"
-            case "output-denied":
-                reason = part.approval.reason if part.approval is not None else None
-                content, status = (Text(_text(reason, _DENIED)),), "error"
+            case "output-denied" | "approval-responded" if not part.approval.approved:
+                content, status = (Text(_text(part.approval.reason, _DENIED)),), "error"
             case _:
                 return None
         if not name or not part.tool_call_id:
