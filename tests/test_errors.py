@@ -52,8 +52,8 @@ TABLE: list[tuple[Make, str, dict[str, Any]]] = [
     (lambda: errors.TransportError("the connection was lost"), "the connection was lost", {}),
     (lambda: errors.ConnectionFailed("connection refused"), "connection refused", {}),
     (lambda: errors.ClientClosed("the client was closed"), "the client was closed", {"closed": True}),
-    (lambda: errors.RelayFull("10 answers"), "10 answers", {"retryable": True}),
-    (lambda: errors.StreamInterrupted.by_caller("closed"), "closed", {"closed": True}),
+    (lambda: errors.RelayFull("10 answers"), "10 answers", {}),
+    (lambda: errors.StreamInterrupted("closed", closed=True), "closed", {"closed": True}),
     (
         lambda: errors.TimeLimitError(1, 2),
         "time limit of 1 s reached after 2.0 s, 0 bytes received",

@@ -193,7 +193,7 @@ class BaseStream(Generic[_E]):
     async def aclose(self) -> None:
         """Close the connection at once. Closing twice is fine."""
         if not self._finished:
-            self._stop(StreamInterrupted.by_caller("the stream was closed before its end"), "closed")
+            self._stop(StreamInterrupted("the stream was closed before its end", closed=True), "closed")
         self._ready.clear()
 
     async def __aenter__(self) -> Self:
@@ -239,9 +239,9 @@ class BaseStream(Generic[_E]):
         except BedrockStreamError as error:
             self._fail(error)
         except BaseException as error:
-            failure = StreamInterrupted(f"a read ended with {type(error).__name__}, which closed the stream")
-            failure.closed = isinstance(error, asyncio.CancelledError)
-            self._stop(failure, "cancelled" if failure.closed else "failed")
+            cancelled, kind = isinstance(error, asyncio.CancelledError), type(error).__name__
+            failure = StreamInterrupted(f"a read ended with {kind}, which closed the stream", closed=cancelled)
+            self._stop(failure, "cancelled" if cancelled else "failed")
             raise
         finally:
             self._reading = False

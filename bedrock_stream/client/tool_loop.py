@@ -99,7 +99,7 @@ class ToolRun:
     async def aclose(self) -> None:
         """Close the stream of the current round and start no other. Closing twice has no effect."""
         if not self._finished and not isinstance(self._failure, ToolRoundsExceeded):
-            self._failure = StreamInterrupted.by_caller("the run was closed before its end")
+            self._failure = StreamInterrupted("the run was closed before its end", closed=True)
         self._pending.clear()
         await self._stream.aclose()
 
@@ -125,7 +125,7 @@ class ToolRun:
             self._failure = self._exceeded(response)
             raise self._failure
         # Functions may have side effects: after a cancellation or a close in here, none of them is run again.
-        interrupted = self._failure = StreamInterrupted.by_caller("the run was interrupted while its tools ran")
+        interrupted = self._failure = StreamInterrupted("the run was interrupted while its tools ran", closed=True)
         results = await self._run_all(calls)
         # All results of a turn belong in the next user message.
         self.messages = (*self.messages, response.message, Message("user", results))

@@ -107,18 +107,17 @@ class UnsupportedOperation(ConfigurationError):
 
 
 class InvalidRequest(ConfigurationError):
-    """A request that a browser or client sent to this program cannot be converted into a call."""
+    """A request that a browser or client sent to this program cannot be converted into a call.
+
+    `member` is the path of what is wrong in it, `status` the HTTP status for it (400, or 413 if it is too large), `code`
+    a word for the cause, such as `invalid_json`, if there is one.
+    """
 
     def __init__(
         self, argument: str, problem: str, remedy: str = "", *, status: int = 400, code: str = "", member: str = ""
     ) -> None:
         super().__init__(argument, problem, remedy)
-        self.status = status
-        """The HTTP status for it: 400, or 413 for a request that is too large."""
-        self.code = code
-        """A word for the cause, such as `invalid_json`; empty for most."""
-        self.member = member or argument
-        """Path of the invalid member in the request."""
+        self.status, self.code, self.member = status, code, member or argument
 
 
 class CredentialsUnavailable(BedrockStreamError):
@@ -266,12 +265,9 @@ class StreamInterrupted(BedrockStreamError):
 
     retryable = True
 
-    @classmethod
-    def by_caller(cls, message: str) -> StreamInterrupted:
-        """Return the error of a stream or run that this program closed."""
-        error = cls(message)
-        error.closed = True
-        return error
+    def __init__(self, message: str = "", *, closed: bool = False) -> None:
+        super().__init__(message)
+        self.closed = closed
 
 
 class ToolInputError(BedrockStreamError):
@@ -300,8 +296,6 @@ class ToolRoundsExceeded(BedrockStreamError):
 
 class RelayFull(BedrockStreamError):
     """A `Relay` holds as many answers as it may, and all of them are running."""
-
-    retryable = True
 
 
 # ------------------------------------------------------------------------------------------------------- service errors

@@ -144,7 +144,7 @@ class RelayedAnswer:
     async def run(self, max_age: float, keep: float) -> None:
         """Read the stream to its end. Whatever ends it, the log ends too."""
         watch = asyncio.create_task(self._close_when_stopped(max_age))
-        end = StreamInterrupted.by_caller("the relay was closed before the end of the answer")
+        end = StreamInterrupted("the relay was closed before the end of the answer", closed=True)
         try:
             await deliver(self.stream, self._writer, self)
         except Exception:

@@ -134,7 +134,7 @@ def written(writer: Writer, events: list[StreamItem], *, complete: bool = True) 
 def test_a_front_end_receives_only_known_parts_and_members() -> None:
     message = written(UIMessageParts(message_id="m", include_usage=True), EVENTS)
     message += written(UIMessageParts(), EVENTS[:5], complete=False)
-    message += parts(UIMessageParts().failed(StreamInterrupted.by_caller("closed")).decode())
+    message += parts(UIMessageParts().failed(StreamInterrupted("closed", closed=True)).decode())
     seen = set()
     for part in message:
         if part == "[DONE]":
@@ -190,7 +190,7 @@ def test_the_content_of_a_ui_message() -> None:
 @pytest.mark.parametrize(
     ("error", "last"),
     [
-        (StreamInterrupted.by_caller("closed"), "abort"),
+        (StreamInterrupted("closed", closed=True), "abort"),
         (ClientClosed("closed"), "abort"),
         (StreamInterrupted("torn"), "error"),
         (IdleTimeout(1, 2), "error"),
