@@ -96,10 +96,13 @@ def print_error(message: str, code: int) -> int:
 
 
 def _usage_message(error: ConfigurationError) -> str:
-    if isinstance(error, MissingCredentials):
-        return f"{error}, or use `bedrock-stream ask --emulator`"
     name = _OPTIONS.get(error.argument, error.argument)
-    return f"{name}: {error.problem}" + (f"; {error.remedy}" if error.remedy else "")
+    message = f"{name}: {error.problem}" + (f"; {error.remedy}" if error.remedy else "")
+    if isinstance(error, MissingCredentials):
+        message += ", or use `bedrock-stream ask --emulator`" + (
+            f"; searched: {error.searched}" if error.searched else ""
+        )
+    return message
 
 
 def _discard_stdout() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, MutableSequence, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 from ..errors import UnsupportedOperation
 from ..types.messages import Message
@@ -34,7 +34,7 @@ class RawReader(ChunkReader):
 class Raw(BaseDialect):
     """The dialect of raw calls, where the caller writes the body and reads the documents."""
 
-    reader = staticmethod(RawReader)
+    reader: ClassVar[staticmethod[[], RawReader]] = staticmethod(RawReader)
 
     def body(self, messages: Sequence[Message], options: Options) -> dict[str, Any]:
         """Raise `UnsupportedOperation`: the caller writes the body."""

@@ -24,13 +24,20 @@
         ├── Throttled, QuotaExceeded, ModelNotReady
         └── ModelTimeout, ModelError, ModelStreamError, InternalServerError, ServiceUnavailable
 
+Three of them are also what Python's own calls raise: `ConfigurationError` is a `ValueError`, `ConnectionFailed` a
+`ConnectionError`, and `TimeLimitError` a `TimeoutError`. The last two are therefore `OSError`s, without an `errno`.
+
 The details are attributes, and the message is built from them. Neither contains a secret.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ..types.events import Usage
+    from ..types.response import Response
 
 # fmt: off
 __all__ = (
@@ -62,9 +69,9 @@ class BedrockStreamError(Exception):
     """The region that the request was signed for."""
     events_received: int = 0
     """Number of events delivered to the caller."""
-    partial: Any = None
+    partial: Response | None = None
     """The `Response` assembled so far, or None if nothing was assembled."""
-    retryable = False
+    retryable: bool = False
     """True if the same request may succeed later."""
     retry_after: float | None = None
     """Seconds to wait before a retry, as requested by the service."""
@@ -85,8 +92,8 @@ def _sentence(start: str, rest: str) -> str:
 # -------------------------------------------------------------------------------------------- arguments and credentials
 
 
-class ConfigurationError(BedrockStreamError):
-    """An invalid argument or setting. Raised at the call, before anything is sent."""
+class ConfigurationError(BedrockStreamError, ValueError):
+    """An invalid argument or setting. Raised at the call, before anything is sent. It is a `ValueError`."""
 
     def __init__(self, argument: str, problem: str, remedy: str = "") -> None:
         super().__init__(f"{argument}: {problem}" + (f"; {remedy}" if remedy else ""))
@@ -99,7 +106,14 @@ class ConfigurationError(BedrockStreamError):
 
 
 class MissingCredentials(ConfigurationError):
-    """Neither an API key nor IAM credentials were found; the message lists every place that was searched."""
+    """Neither an API key nor IAM credentials were found: what to do first, then every place that was searched."""
+
+    def __init__(self, argument: str, problem: str, remedy: str = "", searched: str = "") -> None:
+        super().__init__(argument, problem, remedy)
+        self.searched = searched
+        """The places that were searched, and why the last one had no credentials; empty if there was only one."""
+        if searched:
+            self.args: tuple[Any, ...] = (f"{self.args[0]}; searched: {searched}",)
 
 
 class UnsupportedOperation(ConfigurationError):
@@ -107,11 +121,8 @@ class UnsupportedOperation(ConfigurationError):
 
 
 class InvalidRequest(ConfigurationError):
-    """A request that a browser or client sent to this program cannot be converted into a call.
-
-    `member` is the path of what is wrong in it, `status` the HTTP status for it (400, or 413 if it is too large), `code`
-    a word for the cause, such as `invalid_json`, if there is one.
-    """
+    """A request that a client sent to this program cannot be converted into a call. `member` is the path of what is
+    wrong in it, `status` the HTTP status for it (400 or 413), and `code` a word for the cause, or empty."""
 
     def __init__(
         self, argument: str, problem: str, remedy: str = "", *, status: int = 400, code: str = "", member: str = ""
@@ -138,18 +149,21 @@ class TransportError(BedrockStreamError):
     """A network failure, or a time limit that was reached."""
 
 
-class ConnectionFailed(TransportError):
-    """The connection could not be opened, or broke before any byte of the response was read."""
+class ConnectionFailed(TransportError, ConnectionError):
+    """The connection could not be opened, or broke before any byte of the response was read.
+
+    It is a `ConnectionError`. The error of the operating system, where there is one, is its `__cause__`.
+    """
 
     retryable = True
-    dropped = False
+    dropped: bool = False
     """True if an open connection broke before the head of a response; one that was dead before is replaced unseen."""
 
 
-class TimeLimitError(TransportError):
-    """A limit of `Timeouts` was reached. Each limit has its own subclass."""
+class TimeLimitError(TransportError, TimeoutError):
+    """A limit of `Timeouts` was reached. Each limit has its own subclass. All are `TimeoutError`s."""
 
-    clock = "time"
+    clock: str = "time"
     """Name of the limit: the field of `Timeouts`."""
 
     def __init__(self, limit: float, elapsed: float, bytes_received: int = 0, detail: str = "") -> None:
@@ -273,7 +287,7 @@ class StreamInterrupted(BedrockStreamError):
 class ToolInputError(BedrockStreamError):
     """The message is complete, but the input of a tool call is not a JSON object. `{}` never replaces such an input."""
 
-    def __init__(self, name: str, call_id: str, raw: str, stop_reason: str | None, usage: Any = None) -> None:
+    def __init__(self, name: str, call_id: str, raw: str, stop_reason: str | None, usage: Usage | None = None) -> None:
         super().__init__(
             f"input of tool call {name!r} ({call_id}) is not a JSON object: {raw[:200]!r} (stop reason {stop_reason!r})"
         )
@@ -348,7 +362,8 @@ class SignatureExpired(InvalidSignature):
         """Set `age` and `skew`, and add them, the cause and the possible fixes to the message."""
         self.age, self.skew = age, skew
         fix = "a correct clock; for slow models a faster one, lower max_tokens or streaming; or an API key (no date)"
-        self.args = (f"{self.args[0]} [signed {age:.0f} s before the refusal; {why}; what helps: {fix}]",)
+        signed = f"signed {age:.0f} s before the refusal; {why}; what helps: {fix}"
+        self.args: tuple[Any, ...] = (f"{self.args[0]} [{signed}]",)
 
 
 class ValidationFailed(ServiceError):
@@ -360,7 +375,7 @@ class ValidationFailed(ServiceError):
     def explain(self, option: str, remedy: str) -> None:
         """Set `option`, and add it and the remedy to the text of the error; `message` stays the service's own."""
         self.option = option
-        self.args = (f"{self.args[0]} [option {option}: {remedy}]",)
+        self.args: tuple[Any, ...] = (f"{self.args[0]} [option {option}: {remedy}]",)
 
 
 class ContextWindowExceeded(ValidationFailed):
@@ -433,8 +448,3 @@ def service_error(
     name, kind, status = find_error(code or "", message, status)
     cls: type[ServiceError] = globals()[kind]
     return cls(name, message, status, mid_stream=mid_stream, extra=extra)
-
-
-def is_retryable_status(status: int) -> bool:
-    """Return whether the same request may succeed after a response with this status."""
-    return service_error(None, "", status).retryable

@@ -82,7 +82,9 @@ def event_response(
     `stream`: may already be open; it is closed when the response ends, for whatever reason. `heartbeat`: seconds of
     silence after which a comment is sent, so that proxies do not time out; None disables heartbeats. `status_within`:
     seconds to wait for the first event before the status 200 and heartbeats are sent; a later failure is an error event
-    then. None waits without a limit of its own. `include_usage`: whether "openai" ends with a chunk of token counts (by
+    then. None waits without a limit of its own. With `show_retries`, the first `Retrying` that the protocol has a form
+    for starts the response in the same way: "events" sends it as an event, "ui-message" as a transient part
+    `data-retrying`, "openai" not at all. `include_usage`: whether "openai" ends with a chunk of token counts (by
     default not), and "ui-message" with token counts in the message's metadata (by default it does). `message_id`: with
     "ui-message", the id of the message; by default a new one, except for a message that goes on with tool results.
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from ..types.events import Usage
 
-__all__ = ("sum_of_usage", "total_input_tokens", "usage_of_ui")
+__all__ = ("total_input_tokens", "usage_of_ui")
 
 
 def total_input_tokens(usage: Usage) -> int | None:
@@ -14,15 +14,6 @@ def total_input_tokens(usage: Usage) -> int | None:
     if usage.input_tokens is None:
         return None
     return usage.input_tokens + (usage.cache_read_tokens or 0) + (usage.cache_write_tokens or 0)
-
-
-def sum_of_usage(first: Usage, second: Usage) -> Usage:
-    """Return the counts of two responses together; a count that is unknown in one of them is unknown in the sum."""
-    counts: dict[str, Any] = {}
-    for name in ("input_tokens", "output_tokens", "total_tokens", "cache_read_tokens", "cache_write_tokens"):
-        one, other = getattr(first, name), getattr(second, name)
-        counts[name] = None if one is None or other is None else one + other
-    return Usage(**counts)
 
 
 def usage_of_ui(usage: Usage) -> dict[str, Any]:

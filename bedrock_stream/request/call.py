@@ -70,6 +70,8 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     """What was changed of the caller's arguments, in sentences."""
     destination: Destination
     request: Request
+    rate: tuple[str, str] = ("default", "standard")
+    """The service tier and the latency mode that the caller asks for."""
 
     def sent(self) -> Call:
         """Return the call without what only another attempt would need: the request, the conversation, the options."""
@@ -135,9 +137,8 @@ def plan_call(
         fallback = partial(again, model, messages, caller_options, destination)
     route, body, options = write_body(described, messages, options, refusals)
     dialect = route.dialect
-    native = dialect.route == "invoke"
     operation = dialect.stream_operation if streaming else dialect.operation
-    headers = headers_for(streaming=streaming, native=native, options=options)
+    headers = headers_for(streaming=streaming, native=dialect.route == "invoke", options=options)
     return Call(
         model=described,
         route=route,
@@ -148,6 +149,7 @@ def plan_call(
         keep=options.keep,
         fallback=fallback,
         changes=tuple(refusals.changes),
+        rate=(options.service_tier or "default", options.performance or "standard"),
         destination=destination,
         request=build_request(destination.endpoint.url, described.id, operation, body, headers=headers),
     )

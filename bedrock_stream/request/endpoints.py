@@ -25,6 +25,7 @@ __all__ = (
     "Endpoint",
     "Service",
     "host_header",
+    "in_standard_partition",
     "is_loopback",
     "resolve_endpoint",
     "resolve_region",
@@ -126,9 +127,18 @@ def resolve_endpoint(
     return _check_url(service, custom, allow_http)
 
 
-def _regional(service: Service, region: str, *, fips: bool, dual_stack: bool) -> str:
+def in_standard_partition(region: str) -> bool:
+    """Return whether a region belongs to AWS's standard partition: not to China, GovCloud or another separate cloud."""
+    return _partition(region) is _PARTITIONS[0]
+
+
+def _partition(region: str) -> _Partition:
     # The rules put an unknown region into the first partition, `aws`.
-    partition = next((p for p in _PARTITIONS if re.fullmatch(p.regions, region)), _PARTITIONS[0])
+    return next((p for p in _PARTITIONS if re.fullmatch(p.regions, region)), _PARTITIONS[0])
+
+
+def _regional(service: Service, region: str, *, fips: bool, dual_stack: bool) -> str:
+    partition = _partition(region)
     suffix = partition.dual_stack_suffix if dual_stack else partition.suffix
     fips_label = fips and (dual_stack or not re.fullmatch(service.plain_fips_regions, region))
     return f"https://{service.host}{'-fips' if fips_label else ''}.{region}.{suffix}"

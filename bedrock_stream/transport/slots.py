@@ -149,7 +149,7 @@ class Lane(Slots):
         self._successes += 1
         if self._successes >= self.limit < self._most:
             self._successes = 0
-            self.limit += 1
+            self.limit: int = self.limit + 1
             self._admit()
 
 

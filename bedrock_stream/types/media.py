@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import ClassVar, TypeVar
+from typing import ClassVar, Literal, TypeVar
 
 import msgspec
 
 from ..errors import ConfigurationError
+from . import Value
 
 __all__ = ("TEXT_FORMATS", "Attachment", "Audio", "Document", "Image", "Video")
 
@@ -26,7 +27,7 @@ _NOT_IN_NAMES = re.compile(r"[^a-zA-Z0-9()\[\]-]")
 _ALIASES = {"jpg": "jpeg", "htm": "html", "markdown": "md", "text": "txt", "3gp": "three_gp"}
 
 
-class Attachment(msgspec.Struct, frozen=True, tag_field="type", omit_defaults=True):
+class Attachment(Value, msgspec.Struct, frozen=True, tag_field="type", omit_defaults=True):
     """Base class of all attachments. Exactly one of `data` and `s3_uri` is set.
 
     Raises `ConfigurationError` for an invalid source, and for a format that is unknown or cannot be detected.
@@ -118,6 +119,7 @@ def _sniff(data: bytes) -> str:
 class Image(Attachment, frozen=True, tag="image", omit_defaults=True):
     """An image."""
 
+    type: ClassVar[Literal["image"]] = "image"
     formats: ClassVar[tuple[str, ...]] = ("png", "jpeg", "gif", "webp")
 
 
@@ -131,6 +133,7 @@ class Document(Attachment, frozen=True, tag="document", omit_defaults=True):
     Document(txt, 14 characters)
     """
 
+    type: ClassVar[Literal["document"]] = "document"
     formats: ClassVar[tuple[str, ...]] = ("pdf", "csv", "doc", "docx", "xls", "xlsx", "html", "txt", "md")
 
     name: str = "document"
@@ -166,12 +169,14 @@ class Document(Attachment, frozen=True, tag="document", omit_defaults=True):
 class Video(Attachment, frozen=True, tag="video", omit_defaults=True):
     """A video."""
 
+    type: ClassVar[Literal["video"]] = "video"
     formats: ClassVar[tuple[str, ...]] = ("mkv", "mov", "mp4", "webm", "flv", "mpeg", "mpg", "wmv", "three_gp")
 
 
 class Audio(Attachment, frozen=True, tag="audio", omit_defaults=True):
     """An audio recording."""
 
+    type: ClassVar[Literal["audio"]] = "audio"
     formats: ClassVar[tuple[str, ...]] = (
         "mp3", "opus", "wav", "aac", "flac", "mp4", "ogg", "mkv", "mka", "x-aac", "m4a", "mpeg", "mpga", "pcm", "webm",
     )  # fmt: skip

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from base64 import b64encode
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 import pytest
@@ -397,7 +397,7 @@ def steps(draw: st.DrawFn) -> tuple[list[StreamItem], list[Message]]:
         assembly = Assembly()
         assembly.extend(events)
         message = assembly.response().message
-        statuses = st.sampled_from(["success", "error"])
+        statuses: st.SearchStrategy[Literal["success", "error"]] = st.sampled_from(["success", "error"])
         results = [ToolResult(call.id, draw(RESULTS), draw(statuses)) for call in message.tool_calls]
         items += [*events, *results]
         messages += [message] if message.content else []

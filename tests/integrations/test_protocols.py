@@ -19,6 +19,7 @@ from bedrock_stream import (
     MessageStop,
     Metadata,
     ReasoningDelta,
+    Retrying,
     Text,
     TextDelta,
     ToolCallDelta,
@@ -69,6 +70,7 @@ UI_PARTS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
         {"filename": str, "providerMetadata": dict},
     ),
     "file": ({"url": str, "mediaType": str}, {"providerMetadata": dict}),
+    "data-retrying": ({"data": object}, {"id": str, "transient": bool}),
     "finish-step": ({}, {}),
     "finish": ({}, {"messageMetadata": object}),
     "abort": ({}, {}),
@@ -121,6 +123,7 @@ EVENTS: list[StreamItem] = [
     ToolResult("c1", Json({"sky": "blue"}), "success"),
     ToolResult("c2", "no clock", "error"),
     ToolResult("c3", [Text("one"), Text("two")]),
+    Retrying(2, 3.0, "Throttled"),
     MessageStart("assistant"),
     TextDelta(0, "Blue."),
 ]
@@ -375,3 +378,18 @@ def test_the_input_of_the_answer_tool_is_text() -> None:
     assert "".join(choice["delta"].get("content", "") for choice in choices) == '{"a":1}'
     assert choices[-1]["finish_reason"] == "stop"
     assert not any("tool_calls" in choice["delta"] for choice in choices)
+
+
+def test_a_retry_is_a_transient_part_an_event_or_nothing() -> None:
+    retrying = Retrying(2, 3.5, "Throttled")
+    assert parts(UIMessageParts().event(retrying).decode()) == [
+        {
+            "type": "data-retrying",
+            "data": {"attempt": 2, "wait": 3.5, "reason": "Throttled"},
+            "transient": True,
+        }
+    ]
+    assert parts(PlainEvents().event(retrying).decode()) == [
+        {"type": "retrying", "attempt": 2, "wait": 3.5, "reason": "Throttled"}
+    ]
+    assert OpenAIChunks("a-model").event(retrying) == b""

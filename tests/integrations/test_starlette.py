@@ -36,8 +36,9 @@ from bedrock_stream import (
 from bedrock_stream import (
     Message as Turn,
 )
-from bedrock_stream.errors import BedrockStreamError, ConfigurationError
+from bedrock_stream.errors import BedrockStreamError, ConfigurationError, ConnectionFailed, IdleTimeout
 from bedrock_stream.integrations import messages_from_ui
+from bedrock_stream.integrations.asgi import run_until_disconnect
 from bedrock_stream.integrations.protocols import StreamItem
 from bedrock_stream.integrations.protocols.plain import PlainEvents
 from bedrock_stream.integrations.starlette import (
@@ -71,6 +72,31 @@ PROTOCOLS: tuple[Protocol, ...] = ("events", "openai", "ui-message")
 SOON = 0.25  # seconds within which Bedrock must see the stream closed
 
 Handler = Callable[[Request], Response]
+
+
+@pytest.mark.parametrize("error", [IdleTimeout(1, 1.2), ConnectionFailed("refused"), ConfigurationError("a", "b")])
+async def test_an_error_of_the_library_is_not_taken_for_a_disconnect(error: BedrockStreamError) -> None:
+    async def receive() -> Message:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    async def fail() -> None:
+        raise error
+
+    with pytest.raises(type(error)) as caught:
+        await run_until_disconnect(receive, fail)
+    assert caught.value is error
+
+
+async def test_an_os_error_of_the_server_is_a_disconnect() -> None:
+    async def receive() -> Message:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    async def fail() -> None:
+        raise OSError
+
+    assert not await run_until_disconnect(receive, fail)
 
 
 def starlette_app(handler: Handler, *middleware: Middleware) -> ASGIApp:
@@ -182,6 +208,34 @@ async def test_a_tool_run_is_sent_with_its_results(emulator: Emulator, client: C
         ]
         assert types.count("start") == 1
         assert types.count("start-step") == types.count("finish-step") == 2
+
+
+@pytest.mark.parametrize("fault", [None, http_error(403, "AccessDeniedException", "No.")], ids=["answered", "failed"])
+@pytest.mark.parametrize(("protocol", "status"), [("events", 200), ("ui-message", 200), ("openai", 403)])
+async def test_a_shown_retry_starts_the_response_where_the_protocol_has_a_form_for_it(
+    emulator: Emulator, protocol: Any, status: int, fault: Any
+) -> None:
+    emulator.script(http_error(429, "ThrottlingException", "Wait."))
+    emulator.script(fault or text("Hello"))
+    retry = RetryPolicy(base=0, cap=0)
+    async with (
+        Client(region=REGION, endpoint_url=emulator.url, credentials=KEYS, retry=retry) as client,
+        serving(
+            starlette_app(lambda _: event_response(client.stream(MODEL, "Hi", show_retries=True), protocol))
+        ) as url,
+        httpx.AsyncClient() as browser,
+    ):
+        response = await browser.get(f"{url}/chat")
+    assert response.status_code == (200 if fault is None else status)
+    if protocol == "openai":
+        assert "etrying" not in response.text
+        return
+    first, *rest = parts(response.text)
+    assert first["type"] == ("retrying" if protocol == "events" else "data-retrying")
+    if fault is None:
+        assert text_of(protocol, rest) == "Hello"
+    else:
+        assert {"events": rest[-1], "ui-message": rest[0]}[protocol]["type"] == "error"
 
 
 async def test_head_sends_no_request_to_bedrock(emulator: Emulator, client: Client) -> None:

@@ -36,6 +36,8 @@ LAYERS = (
 CORE = LAYERS[: LAYERS.index("client") + 1]
 # Imports in a function body that may leave this order or close a circle, so that a program pays for them on first use.
 EXCEPTIONS = {("client.client", "client.tool_loop")}
+# Imports for type checkers alone, which no program runs: an error names the type of the response that it carries.
+FOR_CHECKERS = {("errors", "types.events"), ("errors", "types.response")}
 PURE = ("errors", "eventstream", "types", "dialects", "request", "auth.sigv4", "auth.skew", "auth.credentials")
 FOREIGN_TO_PURE = {"aiohttp", "anyio", "asyncio", "socket", "ssl", "threading", "time", "os", "botocore", "crcmod"}
 
@@ -88,12 +90,13 @@ def test_the_first_level_holds_the_layers_and_nothing_else() -> None:
 @pytest.mark.parametrize("name", sorted(MODULES))
 def test_a_module_imports_only_from_its_layer_and_those_before_it(name: str) -> None:
     for target in own_imports(name):
-        if (name, target) not in EXCEPTIONS:
+        if (name, target) not in EXCEPTIONS | FOR_CHECKERS:
             assert LAYERS.index(layer_of(target)) <= LAYERS.index(layer_of(name)), f"{name} imports {target}"
 
 
 def test_no_module_is_part_of_an_import_circle() -> None:
-    graph = {name: {target for target in own_imports(name) if (name, target) not in EXCEPTIONS} for name in MODULES}
+    outside = EXCEPTIONS | FOR_CHECKERS
+    graph = {name: {target for target in own_imports(name) if (name, target) not in outside} for name in MODULES}
     TopologicalSorter(graph).prepare()  # raises CycleError
 
 
@@ -104,6 +107,16 @@ def test_an_exception_is_an_import_inside_a_function(name: str, target: str) -> 
     assert any(target in own_imports(name, function) for function in functions)
     top = ast.Module([node for node in tree.body if isinstance(node, ast.Import | ast.ImportFrom)], [])
     assert target not in own_imports(name, top)
+
+
+@pytest.mark.parametrize(("name", "target"), sorted(FOR_CHECKERS))
+def test_an_import_for_checkers_is_not_run(name: str, target: str) -> None:
+    tree = ast.parse(MODULES[name].read_text())
+    for_checkers = [
+        node for node in tree.body if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+    ]
+    assert target in own_imports(name, ast.Module([*for_checkers], []))
+    assert target not in own_imports(name, ast.Module([node for node in tree.body if node not in for_checkers], []))
 
 
 @pytest.mark.parametrize("name", sorted(name for name in MODULES if layer_of(name) == "dialects"))

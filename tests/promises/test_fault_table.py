@@ -52,6 +52,7 @@ from bedrock_stream.testing import (
 from bedrock_stream.transport.http_response import HttpResponse
 from tests.conftest import KEYS
 from tests.support.leftovers import nothing_left
+from tests.support.reading import partial_of
 
 CLAUDE = "anthropic.claude-3-sonnet-20240229-v1:0"
 ONCE = RetryPolicy(max_attempts=1)
@@ -274,12 +275,12 @@ def check_error(fault: Fault, error: errors.BedrockStreamError, stream: Stream) 
 
 def check_partial(error: errors.BedrockStreamError, said: tuple[Step, ...], lossy: bool) -> None:
     """Check that the partial response holds what was received and no more; incomplete tool calls are set apart."""
-    assert "One two".startswith(error.partial.text) if lossy else error.partial.text == "One two"
-    assert error.partial.tool_calls == ()
-    broken = [call.raw for call in error.partial.broken_tool_calls]
+    assert "One two".startswith(partial_of(error).text) if lossy else partial_of(error).text == "One two"
+    assert partial_of(error).tool_calls == ()
+    broken = [call.raw for call in partial_of(error).broken_tool_calls]
     assert lossy or broken == (['{"at": [1, 2'] if said is TOOLS else [])
-    assert error.partial.stop_reason is None
-    assert error.partial.usage is None
+    assert partial_of(error).stop_reason is None
+    assert partial_of(error).usage is None
 
 
 @every_fault
@@ -300,7 +301,7 @@ async def test_a_fault_raises_the_right_error_and_leaves_nothing(
             if fault.begun:
                 check_partial(raised.value, said, fault.lossy)
             else:
-                assert raised.value.partial.text == ""
+                assert partial_of(raised.value).text == ""
                 assert not [item for item in got if type(item).__name__ != "MessageStart"]
             if fault.begun and not fault.lossy:
                 check_items(read, got, said)
@@ -426,10 +427,10 @@ async def test_an_exception_after_the_end_of_the_message_still_raises(ended: tup
         stream = client.stream(CLAUDE, "Hi", use_converse=converse)
         with pytest.raises(errors.ModelStreamError, match="Late") as raised:
             await stream.response()
-    assert raised.value.partial.text == "One two"
+    assert partial_of(raised.value).text == "One two"
     assert (raised.value.original_status, raised.value.mid_stream) == (500, True)
     # Claude sends the stop reason before the end of the message, and it counts only with that end.
-    assert raised.value.partial.stop_reason == ("end_turn" if converse or len(ended) > 1 else None)
+    assert partial_of(raised.value).stop_reason == ("end_turn" if converse or len(ended) > 1 else None)
 
 
 @pytest.mark.parametrize("late", [stall(), cut(torn=True), cut(torn="chunk"), reset()], ids=repr)
@@ -497,4 +498,4 @@ async def test_invalid_bytes_after_the_end_raise_invalid_frame(converse: bool) -
     async with answering(text("One two"), stop(), metadata(), delay(0.02), garbage) as client:
         with pytest.raises(errors.InvalidFrame) as raised:
             await client.stream(CLAUDE, "Hi", use_converse=converse).response()
-    assert raised.value.partial.text == "One two"
+    assert partial_of(raised.value).text == "One two"

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from base64 import b64decode
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -96,7 +96,7 @@ def messages_from_ui(
     return ChatRequest(tuple(messages), {"system": "\n\n".join(reader.system)} if reader.system else {})
 
 
-def _messages(role: str, blocks: list[Block]) -> Iterator[Message]:
+def _messages(role: Literal["user", "assistant"], blocks: list[Block]) -> Iterator[Message]:
     if blocks:
         yield Message(role, blocks)
 

@@ -7,7 +7,7 @@ files in S3, which the server's account would read.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -63,6 +63,7 @@ class ToolParts:
         # What the service's own tools found is in the text of the answer, and their blocks have more than a page keeps.
         if part.provider_executed or not isinstance(part.input, dict):
             return None
+        status: Literal["success", "error"]
         match part.state:
             case "output-available" if not part.preliminary:
                 content, status = _content(part.output), "success"

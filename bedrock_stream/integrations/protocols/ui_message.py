@@ -28,6 +28,7 @@ from ...types.events import (
     MessageStop,
     Metadata,
     ReasoningDelta,
+    Retrying,
     TextDelta,
     ToolCallDelta,
     ToolCallEnd,
@@ -38,7 +39,7 @@ from ...types.events import (
 )
 from ...types.messages import Json, Text, ToolResult
 from ..http_errors import ErrorDetails, error_details
-from ..usage import sum_of_usage, usage_of_ui
+from ..usage import usage_of_ui
 from . import DONE, StreamItem, server_sent
 from .plain import error_json
 
@@ -88,7 +89,7 @@ class _Counter:
 
     def _usage(self) -> Usage:
         last = self._last.usage or Usage()
-        return last if self._past is None else sum_of_usage(self._past, last)
+        return last if self._past is None else self._past + last
 
 
 class UIMessageParts:
@@ -158,6 +159,11 @@ class UIMessageParts:
                 self._collect(event)
             case MessageStop() | Metadata() if self._counter is not None:
                 self._counter.add(event)
+            case Retrying():
+                # The AI SDK hands a transient part to `onData` and keeps it out of the message; it may come before
+                # `start`.
+                data = {"attempt": event.attempt, "wait": event.wait, "reason": event.reason}
+                yield "data-retrying", {"data": data, "transient": True}
 
     def _next_step(self) -> Iterator[_Part]:
         """Start a step. The whole run of tools is one message, with a step for each response of the model."""

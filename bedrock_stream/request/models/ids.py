@@ -142,7 +142,8 @@ def describe(model: str, known: str | ModelFacts | None = None) -> Model:
     if isinstance(known, ModelFacts):
         return msgspec.structs.replace(parsed, facts=known)
     base = describe(known)
-    return msgspec.structs.replace(parsed, base=base.base, vendor=base.vendor, facts=base.facts)
+    geo = parsed.geo or base.geo
+    return msgspec.structs.replace(parsed, base=base.base, vendor=base.vendor, facts=base.facts, geo=geo)
 
 
 def profiles_for(model: Model, region: str) -> tuple[str, ...]:
