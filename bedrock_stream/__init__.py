@@ -79,6 +79,7 @@ if TYPE_CHECKING:
     from .errors import InternalServerError as InternalServerError
     from .errors import InvalidFrame as InvalidFrame
     from .errors import InvalidHeader as InvalidHeader
+    from .errors import InvalidRequest as InvalidRequest
     from .errors import InvalidSignature as InvalidSignature
     from .errors import MissingCredentials as MissingCredentials
     from .errors import ModelError as ModelError
@@ -88,6 +89,7 @@ if TYPE_CHECKING:
     from .errors import NotAnEventStream as NotAnEventStream
     from .errors import PoolTimeout as PoolTimeout
     from .errors import QuotaExceeded as QuotaExceeded
+    from .errors import RelayFull as RelayFull
     from .errors import ResourceNotFound as ResourceNotFound
     from .errors import ServiceError as ServiceError
     from .errors import ServiceUnavailable as ServiceUnavailable
@@ -224,6 +226,7 @@ _MODULES = {
         "InternalServerError",
         "InvalidFrame",
         "InvalidHeader",
+        "InvalidRequest",
         "InvalidSignature",
         "MissingCredentials",
         "ModelError",
@@ -233,6 +236,7 @@ _MODULES = {
         "NotAnEventStream",
         "PoolTimeout",
         "QuotaExceeded",
+        "RelayFull",
         "ResourceNotFound",
         "ServiceError",
         "ServiceUnavailable",

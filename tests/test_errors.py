@@ -45,13 +45,20 @@ TABLE: list[tuple[Make, str, dict[str, Any]]] = [
         {"argument": "model", "problem": "cannot count tokens"},
     ),
     (
+        lambda: errors.InvalidRequest("messages[0].role", "expected user", "send user", status=413, code="too_large"),
+        "messages[0].role: expected user; send user",
+        {"argument": "messages[0].role", "status": 413, "code": "too_large", "member": "messages[0].role"},
+    ),
+    (
         lambda: errors.CredentialsUnavailable("the instance role", "no response"),
         "the instance role: no response",
         {"source": "the instance role", "reason": "no response"},
     ),
     (lambda: errors.TransportError("the connection was lost"), "the connection was lost", {}),
     (lambda: errors.ConnectionFailed("connection refused"), "connection refused", {}),
-    (lambda: errors.ClientClosed("the client was closed"), "the client was closed", {}),
+    (lambda: errors.ClientClosed("the client was closed"), "the client was closed", {"closed": True}),
+    (lambda: errors.RelayFull("10 answers"), "10 answers", {}),
+    (lambda: errors.StreamInterrupted("closed", closed=True), "closed", {"closed": True}),
     (
         lambda: errors.TimeLimitError(1, 2),
         "time limit of 1 s reached after 2.0 s, 0 bytes received",

@@ -30,6 +30,7 @@ from ..errors import (
 )
 from ..observing import Attempt, Observer
 from ..request.call import Call
+from ..types.messages import Message
 from ..types.response import Assembly, Response, tool_input_error
 from ..types.settings import Target
 from .async_only import AsyncFor, AsyncWith
@@ -132,6 +133,11 @@ class BaseStream(AsyncFor, AsyncWith, Generic[_E]):
         return self._attempts.call.changes
 
     @property
+    def messages(self) -> tuple[Message, ...]:
+        """The conversation as it is sent; empty once content has been received, and for a body of the caller's own."""
+        return self._call.messages
+
+    @property
     def partial(self) -> Response | None:
         """The `Response` so far; None if nothing is assembled, as with `keep=False`."""
         assembly = self._incoming.assembly
@@ -197,7 +203,7 @@ class BaseStream(AsyncFor, AsyncWith, Generic[_E]):
     async def aclose(self) -> None:
         """Close the connection at once. Closing twice is fine."""
         if not self._finished:
-            self._stop(StreamInterrupted("the stream was closed before its end"), "closed")
+            self._stop(StreamInterrupted("the stream was closed before its end", closed=True), "closed")
         self._ready.clear()
 
     async def __aenter__(self) -> Self:
@@ -247,8 +253,9 @@ class BaseStream(AsyncFor, AsyncWith, Generic[_E]):
         except BedrockStreamError as error:
             self._fail(error)
         except BaseException as error:
-            way = "cancelled" if isinstance(error, asyncio.CancelledError) else "failed"
-            self._stop(StreamInterrupted(f"a read ended with {type(error).__name__}, which closed the stream"), way)
+            cancelled, kind = isinstance(error, asyncio.CancelledError), type(error).__name__
+            failure = StreamInterrupted(f"a read ended with {kind}, which closed the stream", closed=cancelled)
+            self._stop(failure, "cancelled" if cancelled else "failed")
             raise
         finally:
             self._reading = False

@@ -190,7 +190,7 @@ class ToolRun(AsyncFor, AsyncWith, Generic[Parsed]):
     async def aclose(self) -> None:
         """Close the stream of the current round and start no other. Closing twice has no effect."""
         if not self._finished and not isinstance(self._failure, ToolRoundsExceeded):
-            self._failure = StreamInterrupted("the run was closed before its end")
+            self._failure = StreamInterrupted("the run was closed before its end", closed=True)
         self._pending.clear()
         await self._stream.aclose()
 

@@ -3,7 +3,8 @@
     BedrockStreamError
     ├── ConfigurationError          an argument or setting is invalid; raised at the call, before anything is sent
     │   ├── MissingCredentials      no provider had credentials
-    │   └── UnsupportedOperation    this model, route or kind of credentials does not support the request
+    │   ├── UnsupportedOperation    this model, route or kind of credentials does not support the request
+    │   └── InvalidRequest          a request that a browser or client sent to this program cannot be converted
     ├── CredentialsUnavailable      a credential provider failed
     ├── TransportError              the network failed, or a time limit was reached
     │   ├── ConnectionFailed        no byte of the response was read
@@ -16,6 +17,7 @@
     ├── StreamInterrupted           the response had begun, and ended before the message was complete
     ├── ToolInputError              the message is complete, but the input of a tool call is not a JSON object
     ├── ToolRoundsExceeded          the model still calls tools after the last allowed round
+    ├── RelayFull                   a relay holds as many answers as it may
     └── ServiceError                an error from Bedrock: the same class as an HTTP status and inside a stream
         ├── AccessDenied, ExpiredToken, InvalidSignature (SignatureExpired)
         ├── ValidationFailed (ContextWindowExceeded), ResourceNotFound
@@ -40,12 +42,12 @@ if TYPE_CHECKING:
 # fmt: off
 __all__ = (
     "BedrockStreamError",
-    "ConfigurationError", "MissingCredentials", "UnsupportedOperation", "CredentialsUnavailable",
+    "ConfigurationError", "MissingCredentials", "UnsupportedOperation", "InvalidRequest", "CredentialsUnavailable",
     "TransportError", "ConnectionFailed", "ClientClosed",
     "TimeLimitError", "ConnectTimeout", "PoolTimeout", "FirstEventTimeout", "FirstContentTimeout", "IdleTimeout",
     "TotalTimeout", "UnreadTimeout",
     "InvalidFrame", "ChecksumMismatch", "FrameSizeError", "InvalidHeader",
-    "NotAnEventStream", "StreamInterrupted", "ToolInputError", "ToolRoundsExceeded",
+    "NotAnEventStream", "StreamInterrupted", "ToolInputError", "ToolRoundsExceeded", "RelayFull",
     "ServiceError", "AccessDenied", "ExpiredToken", "InvalidSignature", "SignatureExpired",
     "ValidationFailed", "ContextWindowExceeded", "ResourceNotFound", "Throttled", "QuotaExceeded", "ModelNotReady",
     "ModelTimeout", "ModelError", "ModelStreamError", "InternalServerError", "ServiceUnavailable", "service_error",
@@ -73,6 +75,8 @@ class BedrockStreamError(Exception):
     """True if the same request may succeed later."""
     retry_after: float | None = None
     """Seconds to wait before a retry, as requested by the service."""
+    closed = False
+    """True if this program closed the stream, the tool run or the client, so that nothing failed."""
 
     def __reduce__(self) -> tuple[Any, ...]:
         from .nesting import reduce_error
@@ -114,6 +118,17 @@ class MissingCredentials(ConfigurationError):
 
 class UnsupportedOperation(ConfigurationError):
     """The model, the route or the kind of credentials does not support the request."""
+
+
+class InvalidRequest(ConfigurationError):
+    """A request that a client sent to this program cannot be converted into a call. `member` is the path of what is
+    wrong in it, `status` the HTTP status for it (400 or 413), and `code` a word for the cause, or empty."""
+
+    def __init__(
+        self, argument: str, problem: str, remedy: str = "", *, status: int = 400, code: str = "", member: str = ""
+    ) -> None:
+        super().__init__(argument, problem, remedy)
+        self.status, self.code, self.member = status, code, member or argument
 
 
 class CredentialsUnavailable(BedrockStreamError):
@@ -210,6 +225,8 @@ class UnreadTimeout(TimeLimitError):
 class ClientClosed(TransportError):
     """The client was closed before the stream was opened, or while it was open."""
 
+    closed = True
+
 
 # --------------------------------------------------------------------------------------- invalid or incomplete response
 
@@ -262,6 +279,10 @@ class StreamInterrupted(BedrockStreamError):
 
     retryable = True
 
+    def __init__(self, message: str = "", *, closed: bool = False) -> None:
+        super().__init__(message)
+        self.closed = closed
+
 
 class ToolInputError(BedrockStreamError):
     """The message is complete, but the input of a tool call is not a JSON object. `{}` never replaces such an input."""
@@ -285,6 +306,10 @@ class ToolRoundsExceeded(BedrockStreamError):
     def __init__(self, rounds: int) -> None:
         super().__init__(f"the model still calls tools after {rounds} rounds")
         self.rounds = rounds
+
+
+class RelayFull(BedrockStreamError):
+    """A `Relay` holds as many answers as it may, and all of them are running."""
 
 
 # ------------------------------------------------------------------------------------------------------- service errors
@@ -337,9 +362,8 @@ class SignatureExpired(InvalidSignature):
         """Set `age` and `skew`, and add them, the cause and the possible fixes to the message."""
         self.age, self.skew = age, skew
         fix = "a correct clock; for slow models a faster one, lower max_tokens or streaming; or an API key (no date)"
-        self.args: tuple[Any, ...] = (
-            f"{self.args[0]} [signed {age:.0f} s before the refusal; {why}; what helps: {fix}]",
-        )
+        signed = f"signed {age:.0f} s before the refusal; {why}; what helps: {fix}"
+        self.args: tuple[Any, ...] = (f"{self.args[0]} [{signed}]",)
 
 
 class ValidationFailed(ServiceError):
@@ -424,8 +448,3 @@ def service_error(
     name, kind, status = find_error(code or "", message, status)
     cls: type[ServiceError] = globals()[kind]
     return cls(name, message, status, mid_stream=mid_stream, extra=extra)
-
-
-def is_retryable_status(status: int) -> bool:
-    """Return whether the same request may succeed after a response with this status."""
-    return service_error(None, "", status).retryable

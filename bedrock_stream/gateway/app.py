@@ -32,9 +32,8 @@ from .errors import RequestError, error_response
 from .fitting import Caching, PromptCache
 from .guard import ApiKeys, Guard
 from .logs import CompletionLog, log_response
-from .requests import ChatCall, build_call, model_ids, parse_request, request_error
+from .requests import ChatCall, ModelRequest, build_call, model_ids, parse_request, request_error
 from .responses import ChunksResponse, CompletionResponse
-from .schema import ChatRequest
 
 __all__ = ("create_gateway",)
 
@@ -140,7 +139,7 @@ class _Gateway:
         writer = OpenAIChunks(body.model, include_usage=usage, answer_tool=tool)
         return ChunksResponse(stream, writer, body.model, call.notes, log, heartbeat=self._heartbeat)
 
-    def _plan(self, raw: bytes) -> tuple[ChatRequest, ChatCall, Stream]:
+    def _plan(self, raw: bytes) -> tuple[ModelRequest, ChatCall, Stream]:
         """Read a request body and plan its call. Nothing is sent."""
         client = self._client
         try:
