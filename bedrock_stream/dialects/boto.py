@@ -44,7 +44,7 @@ def _member_to_wire(name: str, value: Any) -> Any:
 
 
 def _data(value: Any) -> bytes | Blob | Any:
-    """Return data for the encoder, or the value itself if it is none; the encoder refuses what it cannot write."""
+    """Return data for the encoder. It refuses a value of another type, which is returned unchanged."""
     if callable(read := getattr(value, "read", None)):
         value = read()
     if isinstance(value, str):

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping, Sequence
-from functools import cache
 from typing import Any
 
 from . import ServiceError
@@ -45,10 +44,15 @@ def _made(kind: type[ServiceError], mid_stream: bool, args: tuple[Any, ...], nod
     return restore(kind if base is None else _class_of(kind, base), args, nodes)
 
 
-@cache
-def _class_of(kind: type[ServiceError], base: type[Exception]) -> type[Exception]:
-    members = {"__doc__": kind.__doc__, "__module__": kind.__module__, "__reduce__": _reduce}
-    return type(kind.__name__, (kind, base), members)
+_classes: dict[tuple[type[Exception], ...], type[Exception]] = {}  # by their bases
+
+
+def _class_of(*bases: type[Exception]) -> type[Exception]:
+    kind = bases[0]
+    if bases not in _classes:
+        members = {"__doc__": kind.__doc__, "__module__": kind.__module__, "__reduce__": _reduce}
+        _classes[bases] = type(kind.__name__, bases, members)
+    return _classes[bases]
 
 
 def _reduce(error: ServiceError) -> tuple[Any, ...]:
