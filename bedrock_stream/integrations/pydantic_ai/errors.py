@@ -15,23 +15,23 @@ from ...errors import BedrockStreamError, ConfigurationError, ServiceError
 __all__ = ("model_errors",)
 
 # The first class of an error decides, so subclasses come before their bases.
-_CATEGORIES: tuple[tuple[type[BedrockStreamError], str], ...] = (
-    (errors.ContextWindowExceeded, "ModelContextWindowExceededError"),
-    (errors.ValidationFailed, "ModelRequestRejectedError"),
-    (errors.AccessDenied, "ModelAuthenticationError"),
-    (errors.ExpiredToken, "ModelAuthenticationError"),
-    (errors.InvalidSignature, "ModelAuthenticationError"),
-    (errors.ResourceNotFound, "ModelNotFoundError"),
-    (errors.QuotaExceeded, "ModelQuotaExceededError"),
-    (errors.Throttled, "ModelRateLimitError"),
-    (errors.ModelNotReady, "ModelUnavailableError"),
-    (errors.ServiceUnavailable, "ModelUnavailableError"),
-    (errors.InternalServerError, "ModelServerError"),
-    (errors.ModelError, "ModelServerError"),
-    (errors.ModelStreamError, "ModelServerError"),
-    (errors.TimeLimitError, "ModelTimeoutError"),
-    (errors.TransportError, "ModelConnectionError"),
-    (errors.StreamInterrupted, "ModelConnectionError"),
+_CATEGORIES: tuple[tuple[type[BedrockStreamError], type[ModelAPIError]], ...] = (
+    (errors.ContextWindowExceeded, exceptions.ModelContextWindowExceededError),
+    (errors.ValidationFailed, exceptions.ModelRequestRejectedError),
+    (errors.AccessDenied, exceptions.ModelAuthenticationError),
+    (errors.ExpiredToken, exceptions.ModelAuthenticationError),
+    (errors.InvalidSignature, exceptions.ModelAuthenticationError),
+    (errors.ResourceNotFound, exceptions.ModelNotFoundError),
+    (errors.QuotaExceeded, exceptions.ModelQuotaExceededError),
+    (errors.Throttled, exceptions.ModelRateLimitError),
+    (errors.ModelNotReady, exceptions.ModelUnavailableError),
+    (errors.ServiceUnavailable, exceptions.ModelUnavailableError),
+    (errors.InternalServerError, exceptions.ModelServerError),
+    (errors.ModelError, exceptions.ModelServerError),
+    (errors.ModelStreamError, exceptions.ModelServerError),
+    (errors.TimeLimitError, exceptions.ModelTimeoutError),
+    (errors.TransportError, exceptions.ModelConnectionError),
+    (errors.StreamInterrupted, exceptions.ModelConnectionError),
 )
 
 
@@ -49,7 +49,7 @@ def model_errors(model: str) -> Iterator[None]:
 def _model_error(error: BedrockStreamError, model: str) -> ModelAPIError:
     category = _category(error)
     if not isinstance(error, ServiceError):
-        return category(model_name=model, message=str(error))
+        return (category or ModelAPIError)(model_name=model, message=str(error))
     http: Any = ModelHTTPError.for_category
     failure: ModelAPIError = http(
         category,
@@ -63,7 +63,5 @@ def _model_error(error: BedrockStreamError, model: str) -> ModelAPIError:
     return failure
 
 
-def _category(error: BedrockStreamError) -> type[ModelAPIError]:
-    name = next((name for kind, name in _CATEGORIES if isinstance(error, kind)), "")
-    found: type[ModelAPIError] = getattr(exceptions, name) if name else ModelAPIError
-    return found
+def _category(error: BedrockStreamError) -> type[ModelAPIError] | None:
+    return next((category for kind, category in _CATEGORIES if isinstance(error, kind)), None)
