@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from base64 import b64decode
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 from pydantic_ai.exceptions import UserError
@@ -31,13 +31,10 @@ from pydantic_ai.messages import (
     UserPromptPart,
     VideoUrl,
 )
-from pydantic_ai.models import ModelRequestParameters, download_item
+from pydantic_ai.models import Model, ModelRequestParameters, download_item
 
 from ...types import messages as own
 from ...types.media import Document, Image, Video
-
-if TYPE_CHECKING:
-    from .model import BedrockStreamModel
 
 __all__ = ("REDACTED", "REDACTED_BASE64", "Conversation", "read_messages")
 
@@ -56,14 +53,17 @@ class Conversation(msgspec.Struct, frozen=True):
 
 
 async def read_messages(
-    messages: Sequence[ModelMessage], parameters: ModelRequestParameters, model: BedrockStreamModel
+    messages: Sequence[ModelMessage], parameters: ModelRequestParameters, model: Model[Any], family: str | None
 ) -> Conversation:
-    """Return the conversation. Downloads files that are given by their URL. Raises `UserError` for an unknown part."""
+    """Return the conversation for a model of this family.
+
+    Downloads files that are given by their URL. Raises `UserError` for a part that cannot be sent.
+    """
     system: list[str] = []
     turns: list[own.Message] = []
     for message in messages:
         if isinstance(message, ModelResponse):
-            blocks = _blocks_of_response(message, model)
+            blocks = _blocks_of_response(message, model, family)
             role = "assistant"
         else:
             blocks = await _blocks_of_request(message, system)
@@ -149,14 +149,14 @@ def _attachment(media_type: str, format: str, **source: Any) -> Image | Document
 # ----------------------------------------------------------------------------------------------------------- responses
 
 
-def _blocks_of_response(message: ModelResponse, model: BedrockStreamModel) -> list[own.Block]:
+def _blocks_of_response(message: ModelResponse, model: Model[Any], family: str | None) -> list[own.Block]:
     blocks: list[own.Block] = []
     for part in message.parts:
         if isinstance(part, TextPart):
             if part.content.strip():
                 blocks.append(own.Text(part.content))
         elif isinstance(part, ThinkingPart):
-            blocks += _reasoning(part, message, model)
+            blocks += _reasoning(part, message, model, family)
         elif isinstance(part, ToolCallPart):
             blocks.append(own.ToolCall(part.tool_call_id, part.tool_name, _arguments(part)))
         # Others are files, and calls of tools that another provider ran: no API takes them back.
@@ -171,12 +171,12 @@ def _arguments(part: ToolCallPart) -> dict[str, Any]:
         return {"INVALID_JSON": part.args_as_json_str()}
 
 
-def _reasoning(part: ThinkingPart, message: ModelResponse, model: BedrockStreamModel) -> list[own.Block]:
+def _reasoning(part: ThinkingPart, message: ModelResponse, model: Model[Any], family: str | None) -> list[own.Block]:
     """Return reasoning that this model may get back; a signature of another provider means nothing to it."""
-    family = model.family if message.model_name == model.model_name else None
     if part.signature is None or not model.accepts_stateless_artifacts(message, part):
-        return [own.Reasoning(part.content, family=family)] if part.content.strip() else []
+        own_family = family if message.model_name == model.model_name else None
+        return [own.Reasoning(part.content, family=own_family)] if part.content.strip() else []
     if part.id in _REDACTED_IDS:
         data = b64decode(part.signature) if part.id == REDACTED_BASE64 else part.signature.encode()
         return [own.Reasoning(redacted=data, family=family)]
-    return [own.Reasoning(part.content, part.signature, family=model.family)]
+    return [own.Reasoning(part.content, part.signature, family=family)]

@@ -87,11 +87,6 @@ class BedrockStreamModel(Model[Client]):
         return "bedrock"
 
     @property
-    def family(self) -> str | None:
-        """The model's family, as in `ModelFacts`."""
-        return self._facts.family
-
-    @property
     def canonical_system(self) -> str:
         """Who verifies the signatures of reasoning."""
         return "anthropic" if self._facts.family == "claude" else self.system
@@ -140,7 +135,7 @@ class BedrockStreamModel(Model[Client]):
         return RequestUsage(input_tokens=count)
 
     async def _whole(self, model: str, conversation: Conversation, options: dict[str, Any]) -> Response:
-        if self.family == "claude" and (options.get("max_tokens") or 0) > _LONG:
+        if self._facts.family == "claude" and (options.get("max_tokens") or 0) > _LONG:
             async with self.client.stream(model, conversation.messages, **options) as stream:
                 return await stream.response()
         return await self.client.generate(model, conversation.messages, **options)
@@ -151,7 +146,7 @@ class BedrockStreamModel(Model[Client]):
         """Return the conversation, the options of the call with its model, and the parameters as they were resolved."""
         check_allow_model_requests()
         merged, parameters = self.prepare_request(settings, parameters)
-        conversation = await read_messages(messages, parameters, self)
+        conversation = await read_messages(messages, parameters, self, self._facts.family)
         options = call_options(merged or {}, parameters, self._facts, self._model_name)
         if conversation.system:
             options["system"] = conversation.system

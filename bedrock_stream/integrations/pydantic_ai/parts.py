@@ -5,7 +5,7 @@ from __future__ import annotations
 from base64 import b64encode
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 from pydantic_ai.messages import (
@@ -19,7 +19,7 @@ from pydantic_ai.messages import (
     ThinkingPart,
     ToolCallPart,
 )
-from pydantic_ai.models import ModelRequestParameters, StreamedResponse
+from pydantic_ai.models import Model, ModelRequestParameters, StreamedResponse
 from pydantic_ai.usage import RequestUsage
 
 from ...client.stream import Stream
@@ -31,9 +31,6 @@ from ...types.response import Response
 from ..usage import total_input_tokens
 from .errors import model_errors
 from .messages import REDACTED, REDACTED_BASE64
-
-if TYPE_CHECKING:
-    from .model import BedrockStreamModel
 
 __all__ = ("StreamOfParts", "read_response")
 
@@ -52,7 +49,7 @@ _FINISH: dict[str, FinishReason] = {
 }
 
 
-def read_response(response: Response, model: BedrockStreamModel) -> ModelResponse:
+def read_response(response: Response, model: Model[Any]) -> ModelResponse:
     """Return a whole response."""
     parts = [part for block in response.message.content if (part := _part(block, model.system)) is not None]
     # Pydantic-ai tells the model what is wrong with these.
@@ -117,7 +114,7 @@ def _details(reason: str | None, trace: Any) -> dict[str, Any]:
     return {"finish_reason": reason, **({} if trace is None else {"trace": trace})}
 
 
-def _stamp(model: BedrockStreamModel) -> str | None:
+def _stamp(model: Model[Any]) -> str | None:
     """Return who verifies the signatures, where that is not the provider."""
     return None if model.canonical_system == model.system else model.canonical_system
 
@@ -125,7 +122,7 @@ def _stamp(model: BedrockStreamModel) -> str | None:
 class StreamOfParts(StreamedResponse):
     """A stream as pydantic-ai reads it. The one who opened it closes it."""
 
-    def __init__(self, parameters: ModelRequestParameters, stream: Stream, model: BedrockStreamModel) -> None:
+    def __init__(self, parameters: ModelRequestParameters, stream: Stream, model: Model[Any]) -> None:
         super().__init__(parameters)
         self._stream = stream
         self._model = model
