@@ -2,8 +2,9 @@
 
 Agents of pydantic-ai stream an answer each, on pydantic-ai's own model, which waits for boto3 in threads (40 by
 default), and on the model of this library. This library without a framework shows what the framework itself costs. All
-start together, and the server sends each answer at its pace as soon as the request is there. The CPU time is that of
-the client's process, all threads included. The first answer, which imports and connects, is not counted.
+start together. The server answers each request after half a second, as a model does, and sends 20 texts per second. The
+CPU time is that of the client's process, all threads included. The first answer, which imports and connects, is not
+counted.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from .reading import run, sampled
 
 __all__ = ("ask", "trial")
 
+_WAIT = 500.0  # ms
 _CONTENDERS = (OURS, "pydantic_ai_agent_ours", "pydantic_ai_agent")
 
 
@@ -29,7 +31,7 @@ def ask(lab: Lab) -> None:
         case=f"{lab.pick(200, 5)} agents",
         url=lab.servers.plain,
         streams=lab.pick(200, 5),
-        events=lab.pick(50, 5),
+        events=lab.pick(20, 5),
         pace_ms=lab.pick(50, 5),
     )
     lab.race("agents", _CONTENDERS, setting)
@@ -41,7 +43,7 @@ def trial(setting: Setting) -> Sample:
 
 
 async def _read(setting: Setting) -> Sample:
-    prompt = Order(setting.events, setting.pace_ms).prompt()
+    prompt = Order(setting.events, setting.pace_ms, wait_ms=min(_WAIT, 10 * setting.pace_ms)).prompt()
     async with load(setting.contender).reading(setting) as read:
         await read(Order(3).prompt(), lambda piece: None)
         cpu, start = time.process_time(), time.monotonic()
