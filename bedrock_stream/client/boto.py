@@ -104,7 +104,7 @@ class BotoBody:
 class Exceptions:
     """The classes of service errors by boto3's names: `client.exceptions.ThrottlingException` is `errors.Throttled`."""
 
-    ClientError = ServiceError
+    ClientError: type[ServiceError] = ServiceError
 
     def __getattr__(self, name: str) -> type[ServiceError]:
         kind = type(service_error(name, ""))

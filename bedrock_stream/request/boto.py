@@ -55,7 +55,11 @@ def plan_converse(
     dialect = _CONVERSE.dialect
     operation = dialect.stream_operation if streaming else dialect.operation
     headers = headers_for(streaming=streaming, native=False)
-    return plan_own_body(_CONVERSE, called, operation, to_wire(given), destination, headers, streaming=streaming)
+    try:
+        body = to_wire(given)
+    except RecursionError:
+        raise ConfigurationError("request", "its values are nested too deeply") from None
+    return plan_own_body(_CONVERSE, called, operation, body, destination, headers, streaming=streaming)
 
 
 def plan_invoke(arguments: Mapping[str, Any], destination: Destination, *, streaming: bool) -> Call:

@@ -300,6 +300,15 @@ def test_data_of_any_size_is_sent_in_base64(data: bytes) -> None:
     assert body["system"][0]["guardContent"]["image"]["source"]["bytes"] == b64encode(data).decode()
 
 
+def test_values_that_are_nested_too_deeply_are_refused() -> None:
+    deep: Any = []
+    for _ in range(100_000):
+        deep = [deep]
+    for arguments in ({"system": deep}, {"additionalModelRequestFields": {"a": deep}}):
+        with pytest.raises(errors.ConfigurationError, match="request"):
+            sent({**ASK, **arguments})
+
+
 @pytest.mark.parametrize("operation", ["Converse", "ConverseStream"])
 def test_the_names_of_data_and_documents_are_those_of_the_service_model(operation: str) -> None:
     """No other member has one of these names, which are looked for at any depth."""

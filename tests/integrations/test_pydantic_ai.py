@@ -32,6 +32,7 @@ from pydantic_ai.messages import (
     FilePart,
     ModelRequest,
     ModelResponse,
+    TextContent,
     TextPart,
     ThinkingPart,
     ToolCallPart,
@@ -179,7 +180,7 @@ async def tool_output(model: Model[Any]) -> Any:
 
 async def attachments(model: Model[Any]) -> Any:
     prompt: Any = [
-        "What is this?",
+        TextContent("What is this?"),
         BinaryContent(PNG, media_type="image/png"),
         BinaryContent(b"a,b", media_type="text/csv"),
         ImageUrl("s3://bucket/image.png"),
