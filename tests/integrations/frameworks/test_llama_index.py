@@ -14,6 +14,7 @@ from bedrock_stream.testing import (
     REGION,
     SECRET_ACCESS_KEY,
     Emulator,
+    Step,
     cut,
     http_error,
     reasoning,
@@ -102,7 +103,11 @@ async def test_a_program_gets_the_same_before_and_after(program: Any, emulator: 
 
 
 async def test_reasoning_and_tool_calls_are_read_from_the_dicts(emulator: Emulator, client: Client) -> None:
-    answer = [reasoning("I look it up.", signature="c2ln"), text("Now."), tool_call("weather", {"city": "Oslo"})]
+    answer: list[Step] = [
+        reasoning("I look it up.", signature="c2ln"),
+        text("Now."),
+        tool_call("weather", {"city": "Oslo"}),
+    ]
     seen = []
     for changed in ({}, {"async_client": client}):
         emulator.script(*answer)
