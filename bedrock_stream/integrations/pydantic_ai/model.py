@@ -72,7 +72,10 @@ class BedrockStreamModel(Model[Client]):
 
         def complete(default: ModelProfile) -> ModelProfile:
             known: Any = {**default, **_profile(facts)}
-            return profile(known) if callable(profile) else {**known, **(profile or {})}
+            if callable(profile):
+                return profile(known)
+            completed: Any = {**known, **(profile or {})}
+            return completed
 
         super().__init__(settings=settings, profile=complete)
 
