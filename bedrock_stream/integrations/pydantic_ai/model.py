@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, cast
 
 from pydantic_ai.messages import ModelMessage, ModelResponse
 from pydantic_ai.models import Model, ModelRequestParameters, StreamedResponse, check_allow_model_requests
@@ -74,8 +74,7 @@ class BedrockStreamModel(Model[Client]):
             known: Any = {**default, **_profile(facts)}
             if callable(profile):
                 return profile(known)
-            completed: Any = {**known, **(profile or {})}
-            return completed
+            return cast("ModelProfile", {**known, **(profile or {})})
 
         super().__init__(settings=settings, profile=complete)
 
