@@ -202,9 +202,7 @@ class BaseStream(AsyncFor, AsyncWith, Generic[_E]):
 
     async def aclose(self) -> None:
         """Close the connection at once. Closing twice is fine."""
-        if not self._finished:
-            self._stop(StreamInterrupted("the stream was closed before its end", closed=True), "closed")
-        self._ready.clear()
+        self._close()
 
     async def __aenter__(self) -> Self:
         return self
@@ -224,6 +222,11 @@ class BaseStream(AsyncFor, AsyncWith, Generic[_E]):
             warnings.warn(f"{self!r} was dropped before its end: use `async with`", ResourceWarning, stacklevel=2)
 
     # ------------------------------------------------------------------------------------------------------- internals
+
+    def _close(self) -> None:
+        if not self._finished:
+            self._stop(StreamInterrupted("the stream was closed before its end", closed=True), "closed")
+        self._ready.clear()
 
     async def _receive(self) -> None:
         """Send, or wait for bytes and make events of them. Raises the failure, `StopAsyncIteration` at the end.

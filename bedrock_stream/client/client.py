@@ -36,6 +36,7 @@ from ..types.response import Response, Schema
 from ..types.settings import Masked, RetryPolicy, Target, Timeouts, check_region, read_targets
 from .async_only import AsyncWith
 from .attempts import Attempts
+from .boto_calls import BotoCalls
 from .document import receive_document
 from .logs import LogLines
 from .pricing import Price, check_prices
@@ -52,7 +53,7 @@ __all__ = ("Client",)
 _RAW_OPTIONS = tuple(RawOptions.__annotations__)
 
 
-class Client(AsyncWith):
+class Client(AsyncWith, BotoCalls):
     """Connections, credentials and defaults for any number of calls, streams and event loops.
 
         async with Client(region="us-east-1", timeouts=Timeouts(total=60)) as client:

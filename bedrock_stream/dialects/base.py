@@ -99,6 +99,11 @@ class BaseReader(ToolInputs):
         self.ended: bool = False
         self.complete: bool = False
 
+    @staticmethod
+    def is_start(event: Any) -> bool:
+        """See `dialects.Reader`."""
+        return type(event) is MessageStart
+
     def take_headers(self, headers: Mapping[str, str]) -> None:
         """See `dialects.Reader`. Converse repeats in the body what its headers tell."""
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, MutableSequence, Sequence
-from typing import Any, ClassVar
+from typing import Any
 
 from ..errors import UnsupportedOperation
 from ..types.messages import Message
 from ..types.options import Options
 from ..types.response import Response
+from . import Reader
 from .base import NO_HEADERS, BaseDialect
 from .chunks import ChunkReader
 from .payloads import decode_object, raise_error
@@ -34,7 +35,9 @@ class RawReader(ChunkReader):
 class Raw(BaseDialect):
     """The dialect of raw calls, where the caller writes the body and reads the documents."""
 
-    reader: ClassVar[staticmethod[[], RawReader]] = staticmethod(RawReader)
+    def reader(self) -> Reader:
+        """See `dialects.Dialect`."""
+        return RawReader()
 
     def body(self, messages: Sequence[Message], options: Options) -> dict[str, Any]:
         """Raise `UnsupportedOperation`: the caller writes the body."""

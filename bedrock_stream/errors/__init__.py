@@ -318,6 +318,11 @@ class RelayFull(BedrockStreamError):
 class ServiceError(BedrockStreamError):
     """An error returned by Bedrock. The base class itself is used for error codes without a class of their own."""
 
+    response: dict[str, Any]
+    """`{"Error": {"Code", "Message"}, "ResponseMetadata"}`; only the errors of calls in boto3's form have it."""
+    operation_name: str
+    """`ConverseStream` and the like; only the errors of calls in boto3's form have it."""
+
     def __init__(
         self, code: str, message: str, status: int, *, mid_stream: bool = False, extra: Mapping[str, Any] | None = None
     ) -> None:

@@ -31,7 +31,16 @@ from .supported import check_last_message, check_on_converse, check_options, che
 from .unsupported import Refusals, Unsupported
 from .vendor_fields import with_default_limit, with_vendor_fields
 
-__all__ = ("Call", "Destination", "expand_options", "plan_call", "plan_count", "plan_raw", "write_body")
+__all__ = (
+    "Call",
+    "Destination",
+    "expand_options",
+    "plan_call",
+    "plan_count",
+    "plan_own_body",
+    "plan_raw",
+    "write_body",
+)
 
 _RAW = Route(Raw(), "the body is the caller's own", ())
 
@@ -167,7 +176,7 @@ def plan_count(
     # The operation takes no inference profiles, only the models behind them.
     wire = {"input": {"converse": counted}}
     headers = headers_for(streaming=False, native=False)
-    return _plan_own_body(describe(described.base), "count-tokens", wire, destination, headers, streaming=False)
+    return plan_own_body(_RAW, describe(described.base), "count-tokens", wire, destination, headers, streaming=False)
 
 
 def plan_raw(
@@ -181,15 +190,23 @@ def plan_raw(
         raise ConfigurationError("body", f"expected a dict, got {type(body).__name__}")
     operation = _RAW.dialect.stream_operation if streaming else _RAW.dialect.operation
     headers = headers_for(streaming=streaming, native=True, options=options)
-    return _plan_own_body(describe(model), operation, body, destination, headers, streaming=streaming)
+    return plan_own_body(_RAW, describe(model), operation, body, destination, headers, streaming=streaming)
 
 
-def _plan_own_body(
-    model: Model, operation: str, body: Any, destination: Destination, headers: Headers, *, streaming: bool
+def plan_own_body(
+    route: Route,
+    model: Model,
+    operation: str,
+    body: Any,
+    destination: Destination,
+    headers: Headers,
+    *,
+    streaming: bool,
 ) -> Call:
+    """Return the call for a body that the caller wrote: a `Body`, or what becomes one as JSON."""
     return Call(
         model=model,
-        route=_RAW,
+        route=route,
         operation=operation,
         streaming=streaming,
         destination=destination,

@@ -198,8 +198,8 @@ async def test_a_new_answer_stops_the_one_before(emulator: Emulator, chat: Chat)
 async def test_the_end_of_the_application_stops_every_answer(emulator: Emulator) -> None:
     emulator.script(text(["One "]), stall())
     relay = Relay()
-    options = {"region": REGION, "endpoint_url": emulator.url, "credentials": KEYS}
-    async with bedrock_lifespan(relay, **options)(Starlette()) as state:
+    lifespan = bedrock_lifespan(relay, region=REGION, endpoint_url=emulator.url, credentials=KEYS)
+    async with lifespan(Starlette()) as state:
         answer = await relay.start("c", state["bedrock"].stream(MODEL, "Hi"), PlainEvents())
         await answer.reader.read()
         tasks = len(asyncio.all_tasks())

@@ -61,7 +61,7 @@ def options_are_typed(client: Client, options: CallOptions, limit: int | None) -
     client.stream("m", "q", max_tokens=limit, system=None, reasoning=None, effort="high", prompt_cache="auto")
     client.invoke_stream("m", {}, region="us-east-1", timeouts=None)
     bedrock_lifespan(region="us-east-1", max_connections=10)
-    bedrock_lifespan(reigon="us-east-1")  # type: ignore[call-arg]
+    bedrock_lifespan(reigon="us-east-1")  # type: ignore[call-overload]
     client.stream("m", "q", max_tokens="3")  # type: ignore[arg-type]
     client.stream("m", "q", max_token=3)  # type: ignore[call-arg]
     client.stream("m", "q", effort="hgh")  # type: ignore[arg-type]
