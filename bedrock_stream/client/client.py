@@ -274,8 +274,8 @@ class Client(AsyncWith, BotoCalls):
         )
 
     def __repr__(self) -> str:
-        if not hasattr(self, "_state"):  # its constructor failed, and a traceback shows it
-            return "Client()"
+        if not hasattr(self, "_state"):  # in the traceback of a bad argument
+            return "Client(not made)"
         # Only what a call would find anyway, without asking a source for credentials.
         try:
             destination = self._state.destination(Options())

@@ -46,6 +46,10 @@ def test_a_client_shows_where_it_calls_and_as_whom(arguments: dict[str, Any], sh
     assert "secret" not in repr(client)
 
 
+def test_a_client_that_could_not_be_made_has_a_representation_for_debuggers() -> None:
+    assert repr(Client.__new__(Client)) == "Client(not made)"
+
+
 async def test_a_client_shows_how_many_streams_are_open(client: Client, emulator: Emulator) -> None:
     async with client.stream(MODEL, "Hi") as stream:
         await stream.open()
