@@ -13,7 +13,7 @@ from bedrock_stream.types.checks import check_cost
 
 SIZE = 2 << 20
 SAMPLE = 1 << 16
-"""The size of documents that are decoded to measure their cost. In multiples of the size, a larger one costs the same."""
+"""The size of documents that are decoded to measure their cost. A larger one costs as many times its size."""
 
 Document = Callable[[int], bytes]
 """Returns a document of at least this many bytes."""
