@@ -14,7 +14,7 @@ import pytest
 
 from bedrock_stream import Client, Credentials, RetryPolicy
 from bedrock_stream.testing import ACCESS_KEY_ID, REGION, SECRET_ACCESS_KEY, Emulator
-from tests.support.debug_stacks import record_cheap_stacks
+from tests.support.debug_mode import record_cheaply
 
 KEYS = Credentials(ACCESS_KEY_ID, SECRET_ACCESS_KEY)
 QUICK_RETRIES = RetryPolicy(base=0, cap=0)
@@ -60,7 +60,7 @@ def pytest_configure() -> None:
 
     Warnings of slow callbacks are dropped, since they depend on how busy the machine is.
     """
-    record_cheap_stacks()
+    record_cheaply()
     logging.getLogger("asyncio").addFilter(lambda record: not str(record.msg).startswith("Executing %s took"))
 
 
