@@ -16,6 +16,10 @@ from bedrock_stream import Client, Credentials, RetryPolicy
 from bedrock_stream.testing import ACCESS_KEY_ID, REGION, SECRET_ACCESS_KEY, Emulator
 from tests.support.debug_mode import record_cheaply
 
+# Hundreds of child processes would each compile the package again where the environment forbids to write bytecode.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
+
 KEYS = Credentials(ACCESS_KEY_ID, SECRET_ACCESS_KEY)
 QUICK_RETRIES = RetryPolicy(base=0, cap=0)
 """As many attempts as by default, without the long waits between them."""
