@@ -283,7 +283,7 @@ def levels(value: Any) -> list[str]:
                 return found
 
 
-@pytest.mark.parametrize("depth", [0, 10, 49, 50, 51, 200, 5_000, 50_000])
+@pytest.mark.parametrize("depth", [0, 10, 49, 50, 51, 200, 5_000, 20_000])
 def test_an_error_with_a_partial_of_any_depth_survives_pickle_and_copy(depth: int) -> None:
     error = service_error("ThrottlingException", "slow", 429)
     error.partial = cast("Any", nested(depth))

@@ -320,7 +320,7 @@ async def leave_by_cancelling(client: Client, ready: Ready) -> None:
 
 
 async def leave_by_total_timeout(client: Client, ready: Ready) -> None:
-    stream = client.stream(MODEL, "Hi", timeouts=Timeouts(total=0.3))
+    stream = client.stream(MODEL, "Hi", timeouts=Timeouts(total=0.5))
     await anext(stream)
     ready()
     with pytest.raises(errors.TotalTimeout):
