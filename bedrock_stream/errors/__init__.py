@@ -106,14 +106,18 @@ class UnsupportedOperation(ConfigurationError):
 
 
 class InvalidRequest(ConfigurationError):
-    """A request that a client sent to this program cannot be converted into a call. `member` is the path of what is
-    wrong in it, `status` the HTTP status for it (400 or 413), and `code` a word for the cause, or empty."""
+    """A request that a client sent to this program cannot be converted into a call."""
 
     def __init__(
         self, argument: str, problem: str, remedy: str = "", *, status: int = 400, code: str = "", member: str = ""
     ) -> None:
         super().__init__(argument, problem, remedy)
-        self.status, self.code, self.member = status, code, member or argument
+        self.status: int = status
+        """The HTTP status for it: 400 or 413."""
+        self.code: str = code
+        """A word for the cause, or empty."""
+        self.member: str = member or argument
+        """Path of the member of the request that is wrong."""
 
 
 class CredentialsUnavailable(BedrockStreamError):

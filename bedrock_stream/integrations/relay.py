@@ -133,7 +133,7 @@ class RelayedAnswer:
         self.stream = stream
         self.refusal: BedrockStreamError | None = None
         """The error of a stream that failed before anything was written."""
-        self.reader = log.reader()
+        self.reader: LogReader = log.reader()
         """A reader of this answer from its start."""
         self._writer = writer
         self._log = log

@@ -74,11 +74,13 @@ class _Log:
     """The log of one answer."""
 
     def __init__(self) -> None:
-        self.name = uuid4().hex[:12]  # part of the ids, so that those of another answer are not mistaken for its own
+        self.name: str = uuid4().hex[
+            :12
+        ]  # part of the ids, so that those of another answer are not mistaken for its own
         self.events: list[bytes] = []
         self.size = 0  # bytes of memory
         self.ended = False
-        self.stop = asyncio.Event()
+        self.stop: asyncio.Event = asyncio.Event()
         self.expiry: asyncio.TimerHandle | None = None
         self._changed: asyncio.Future[None] | None = None  # set by readers that wait
 
@@ -124,7 +126,7 @@ class MemoryLog:
                 raise RelayFull(f"the relay holds {len(self._logs)} running answers")
             self._drop(ended, self._logs[ended])
         log = self._logs[key] = _Log()
-        self.drop_later(key, log, max_age)
+        self._drop_later(key, log, max_age)
         return _MemoryWriter(self, key, log)
 
     async def open(self, key: str, after: str | None) -> LogReader | None:
@@ -144,7 +146,7 @@ class MemoryLog:
         size = sum(log.size for log in self._logs.values())
         return len(self._logs) >= self._max_answers or size >= self._max_bytes
 
-    def drop_later(self, key: str, log: _Log, seconds: float) -> None:
+    def _drop_later(self, key: str, log: _Log, seconds: float) -> None:
         """Drop a log after some seconds, instead of when it was to be dropped before."""
         if log.expiry is not None:
             log.expiry.cancel()
@@ -174,7 +176,7 @@ class _MemoryWriter:
     async def end(self, keep: float) -> None:
         self._log.ended = True
         self._log.notify()
-        self._logs.drop_later(self._key, self._log, keep)
+        self._logs._drop_later(self._key, self._log, keep)
 
     async def stopped(self) -> None:
         await self._log.stop.wait()

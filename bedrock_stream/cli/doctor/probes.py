@@ -37,10 +37,10 @@ _PORTS = {"http": 80, "https": 443}
 class Limits:
     """Time limits in seconds."""
 
-    credentials = 15.0
-    lookup = 5.0
-    connect = 10.0
-    response = 10.0
+    credentials: float = 15.0
+    lookup: float = 5.0
+    connect: float = 10.0
+    response: float = 10.0
 
 
 # ----------------------------------------------------------------------------------------------------- the credentials

@@ -91,7 +91,7 @@ class _Conversation(msgspec.Struct):
 
 _decode_request = msgspec.json.Decoder(CompletionRequest).decode
 _decode_conversation = msgspec.json.Decoder(_Conversation).decode
-decode_message = msgspec.json.Decoder(ChatMessage).decode
+decode_message: Callable[[bytes], ChatMessage] = msgspec.json.Decoder(ChatMessage).decode
 """Decodes one of `CompletionRequest.messages`."""
 
 

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 from pydantic_ai.messages import ModelMessage, ModelResponse
 from pydantic_ai.models import Model, ModelRequestParameters, StreamedResponse, check_allow_model_requests
 from pydantic_ai.profiles import ModelProfile, ModelProfileSpec
-from pydantic_ai.settings import ModelSettings
+from pydantic_ai.settings import ModelSettingName, ModelSettings
 from pydantic_ai.tools import RunContext
 from pydantic_ai.usage import RequestUsage
 
@@ -43,7 +43,7 @@ class BedrockStreamModel(Model[Client]):
     """
 
     _unsupported_file_inputs = frozenset({"audio"})
-    unsupported_settings = frozenset(
+    unsupported_settings: ClassVar[frozenset[ModelSettingName]] = frozenset(
         {
             "extra_headers",
             "frequency_penalty",

@@ -131,8 +131,10 @@ class StreamOfParts(StreamedResponse):
         self._citations: dict[int, list[events.Citation]] = {}
         self._images: dict[int, tuple[str, list[bytes]]] = {}
         self._usage = _usage(None)
-        self.provider_response_id = stream.request_id
-        self.canonical_system = _stamp(model)
+        self.provider_response_id: str | None = stream.request_id
+        self.provider_details: dict[str, Any] | None = None
+        self.finish_reason: FinishReason | None = None
+        self.canonical_system: str | None = _stamp(model)
 
     async def _get_event_iterator(self) -> AsyncIterator[ModelResponseStreamEvent]:
         with model_errors(self._model.model_name):
