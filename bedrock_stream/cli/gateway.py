@@ -126,8 +126,8 @@ def _reach(client: Client, region: str | None, profile: str | None) -> dict[str,
     reach = {"region": f"{name}, from {'--region' if source == 'region' else source}"}
     try:
         explained = client.explain(_ANY_MODEL, "Hello")
-    except MissingCredentials as error:
-        return {**reach, "credentials": f"not found, so that every request fails; {error.remedy}"}
+    except MissingCredentials:
+        return {**reach, "credentials": "not found, so that every request fails; run `bedrock-stream doctor MODEL`"}
     source = {"region": "the region", "endpoint_url": "--endpoint-url"}.get(
         explained.endpoint_source, explained.endpoint_source
     )

@@ -101,7 +101,7 @@ async def test_says_where_it_reaches_and_prints_no_requests_when_quiet(
         "  models      every model of the account",
         "  api_key     any: only this machine is served",
         "  region      eu-west-1, from AWS_REGION",
-        "  credentials not found, so that every request fails; configure one of them",
+        "  credentials not found, so that every request fails; run `bedrock-stream doctor MODEL`",
     ]
     assert logging.getLogger("bedrock_stream.gateway").handlers == []
 

@@ -50,7 +50,9 @@ def _no_credentials(identity: Identity) -> Finding:
     check, error = "credentials", identity.error
     assert error is not None  # noqa: S101 - checked by the caller
     if isinstance(error, MissingCredentials):
-        return failed(check, error.problem, error.remedy if "pip" in error.remedy else _CONFIGURE, misuse=True)
+        searched = f"; searched: {error.searched}" if error.searched else ""
+        remedy = error.remedy if "pip" in error.remedy else _CONFIGURE
+        return failed(check, f"{error.problem}{searched}", remedy, misuse=True)
     if isinstance(error, ConfigurationError):
         fact = f"{error.argument}: {error.problem}"
         return failed(check, fact, error.remedy or f"correct {error.argument}, or unset it", misuse=True)
