@@ -24,7 +24,19 @@ from .plot import draw
 from .servers import serving
 from .table import lines
 
-QUESTIONS = ("decode", "sign", "burst", "paced", "first_event", "memory", "startup", "growth", "sustained", "backend")
+QUESTIONS = (
+    "decode",
+    "sign",
+    "burst",
+    "paced",
+    "first_event",
+    "memory",
+    "startup",
+    "growth",
+    "sustained",
+    "backend",
+    "agents",
+)
 PICTURE = Path(__file__).with_name("burst.svg")
 
 

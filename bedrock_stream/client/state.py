@@ -40,7 +40,7 @@ class ClientSettings(msgspec.Struct, frozen=True, kw_only=True):
     retry: RetryPolicy
     failover: tuple[Target, ...]
     adaptive: bool
-    prices: Mapping[str, Price]
+    prices: Mapping[str, Price] | None
     observers: tuple[Observer, ...]
     use_fips: bool | None
     use_dual_stack: bool | None
@@ -126,10 +126,18 @@ class ClientState:
 
     def finish(self, call: Call, response: Response) -> Response:
         """Return a whole response with its cost and its parsed output."""
-        price = price_for(call.model, self.settings.prices)
+        price = price_for(call.model, self.settings.prices or {})
         if price is not None:
             response = msgspec.structs.replace(response, cost=cost_of(response.usage, price))
         return response if call.output is None else call.output.read(response)
+
+    async def with_list_cost(self, call: Call, response: Response) -> Response:
+        """Return a whole response with its cost by genai-prices, if the client has no price table of its own."""
+        if self.settings.prices is not None or response.usage is None:
+            return response
+        from .list_prices import list_cost  # only a program that reads a Response needs it
+
+        return msgspec.structs.replace(response, cost=await list_cost(call, response))
 
 
 def _mode_of_environment() -> Unsupported | None:

@@ -30,6 +30,9 @@ class Reader(Protocol):
     broken_tool: ToolCallEnd | None
     """The first tool call whose input is not a JSON object."""
 
+    def is_start(self, event: Any) -> bool:
+        """Return whether an event only says that a message starts, so that the call can still be retried."""
+
     def take_headers(self, headers: Mapping[str, str]) -> None:
         """Take the HTTP headers of the response, before its first frame."""
 

@@ -11,7 +11,7 @@ from typing import Any, Protocol, TypeAlias
 
 from ..errors import BedrockStreamError, StreamInterrupted
 from ..eventstream import Decoder, Frame
-from ..types.events import MessageStart, ToolCallEnd
+from ..types.events import ToolCallEnd
 from ..types.response import Assembly
 from . import Reader
 from .payloads import document_failure
@@ -163,7 +163,7 @@ class EventStream:
 
     def _hold_back(self) -> None:
         events = self._events
-        if all(type(event) is MessageStart for event in events):
+        if all(map(self._reader.is_start, events)):
             self._held.extend(events)
             events.clear()
         else:
