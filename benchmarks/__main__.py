@@ -35,6 +35,7 @@ QUESTIONS = (
     "growth",
     "sustained",
     "backend",
+    "agents",
     "quota",
 )
 PICTURE = Path(__file__).with_name("burst.svg")
