@@ -17,19 +17,18 @@ import msgspec
 from ..auth.credentials import without_frames
 from ..client.attempts import Attempts
 from ..client.base_stream import BaseStream
-from ..client.document import DocumentStream, response_parser
+from ..client.document import DocumentStream, response_parser, usage_in
 from ..client.pricing import cost_of, price_for
 from ..client.retry import THROTTLES
 from ..client.state import ClientState
 from ..client.stream import Stream
-from ..dialects.converse import Converse
 from ..dialects.payloads import decode_response
 from ..errors import BedrockStreamError, ConfigurationError, RowInvalid, UnsupportedOperation
 from ..observing import Attempt
 from ..request.call import Call
 from ..request.models import describe
 from ..request.output_schema import OutputSchema
-from ..request.route import native_dialect
+from ..transport.quota import BaseQuota, QuotaLike
 from ..types.events import Usage
 from ..types.options import Options
 from ..types.response import Response
@@ -136,6 +135,7 @@ class Asker:
         "_on_retry",
         "_patience",
         "_policy",
+        "_quota",
         "_streaming",
         "_timeouts",
     )
@@ -151,6 +151,7 @@ class Asker:
         each: Each | None,
         streaming: bool | None,
         on_retry: Callable[[Attempt], None],
+        quota: QuotaLike | None,
     ) -> None:
         if each is None and not options.keep:
             raise ConfigurationError("keep", "is False, so no Response is assembled", "leave keep=False out")
@@ -161,6 +162,7 @@ class Asker:
         self._each = each
         self._streaming = True if each is not None else streaming
         self._on_retry = on_retry
+        self._quota = quota
         self._policy = self._patient(options.retry or calls.state.settings.retry)
         self._timeouts = _unpooled(options.timeouts or calls.state.settings.timeouts)
 
@@ -168,6 +170,12 @@ class Asker:
     def state(self) -> ClientState:
         """The state of the client."""
         return self._calls.state
+
+    @property
+    def slowed(self) -> str | None:
+        """Why the quota grants less than it has, in words, or None."""
+        is_slowed = isinstance(self._quota, BaseQuota) and self._quota.stats().slowed
+        return "throttled although the quota had room, so its rate is halved" if is_slowed else None
 
     def check_price(self, ask: Ask | None = None, index: int = 0) -> None:
         """Raise `ConfigurationError`, or `RowInvalid` for a row with a model of its own, if a cost will be unknown."""
@@ -192,11 +200,14 @@ class Asker:
         """Return the call of a row. Raises `RowInvalid`, `UnsupportedOperation`."""
         failure: BedrockStreamError
         try:
-            return self._plan(ask, policy)
+            attempts = self._plan(ask, policy)
         except UnsupportedOperation as error:
             failure = without_frames(error)
         except ConfigurationError as error:
             failure = RowInvalid(f"{name}.{error.argument}", error.problem, error.remedy)
+        else:
+            attempts.use_quota(self._quota, ask.tokens)
+            return attempts
         raise failure
 
     async def ask(self, ask: Ask, name: str, asking: Asking) -> Answer:
@@ -279,7 +290,7 @@ class Asker:
 
     async def _read_body(self, attempts: Attempts) -> Answer:
         def parse(call: Call, body: bytes, _request_id: str | None) -> tuple[dict[str, Any], Usage | None]:
-            return decode_response(body), _usage_in(call, body)
+            return decode_response(body), usage_in(call, body)
 
         async with DocumentStream(attempts, parse) as document:
             response, usage = await anext(document)
@@ -301,14 +312,3 @@ def _whole(stream: BaseStream[Any], attempts: Attempts) -> Response | None:
     """Return the response that `each` read, if it read it to the end of the message."""
     partial = stream.partial
     return None if partial is None or partial.stop_reason is None else attempts.finish(partial)
-
-
-def _usage_in(call: Call, body: bytes) -> Usage | None:
-    """Return the counts in a response in a model's own JSON; None for a family that this library does not read."""
-    dialect = Converse() if call.dialect.route == "converse" else native_dialect(call.model)
-    if dialect is None:
-        return None
-    try:
-        return dialect.answer(body, request_id=None, model=call.model.id, family=call.model.family).usage
-    except BedrockStreamError:
-        return None

@@ -7,8 +7,10 @@ import warnings
 from types import TracebackType
 from typing import Any, Self
 
+from ..client.quotas import check_quota
 from ..errors import ConfigurationError
 from ..request.models import describe
+from ..transport.quota import QuotaLike
 from ..types.checks import is_integer, is_number
 from ..types.options import Options
 from .asking import Arguments, Asker, Calls, Each
@@ -92,6 +94,7 @@ def start_batch(
     concurrency: int,
     ordered: bool,
     journal: Any,
+    quota: QuotaLike | None,
     stop: Stop | None,
     patience: float,
     each: Each | None,
@@ -99,20 +102,19 @@ def start_batch(
 ) -> Batch:
     """Return a batch; `options` are the validated ones of `arguments`. Raises `ConfigurationError`."""
     describe(model)
-    if not is_integer(concurrency) or concurrency < 1:
-        raise ConfigurationError("concurrency", f"expected a positive int, got {concurrency!r}")
-    if not is_number(patience) or not 0 < patience < float("inf"):
-        raise ConfigurationError("patience", f"expected a positive number of seconds, got {patience!r}")
-    if stop is not None and not isinstance(stop, Stop):
-        raise ConfigurationError("stop", f"expected a Stop, got {type(stop).__name__}")
-    if each is not None and not callable(each):
-        raise ConfigurationError("each", f"expected an async function, got {type(each).__name__}")
-    if each is not None and stream is False:
-        raise ConfigurationError("stream", "cannot be False with each, which is passed streams", "leave it out")
+    _check(concurrency, patience, stop, each, stream, quota)
 
     def make_asker(on_retry: Any) -> Asker:
         return Asker(
-            calls, model, options, arguments, patience=patience, each=each, streaming=stream, on_retry=on_retry
+            calls,
+            model,
+            options,
+            arguments,
+            patience=patience,
+            each=each,
+            streaming=stream,
+            on_retry=on_retry,
+            quota=quota,
         )
 
     keys, header = _identity(model, arguments, each=each is not None)
@@ -127,6 +129,22 @@ def start_batch(
         records=None if journal is None else Records(read_journal(journal), header),
     )
     return Batch(engine)
+
+
+def _check(concurrency: Any, patience: Any, stop: Any, each: Any, stream: Any, quota: Any) -> None:
+    """Raise `ConfigurationError` for an argument that cannot be used."""
+    if not is_integer(concurrency) or concurrency < 1:
+        raise ConfigurationError("concurrency", f"expected a positive int, got {concurrency!r}")
+    if not is_number(patience) or not 0 < patience < float("inf"):
+        raise ConfigurationError("patience", f"expected a positive number of seconds, got {patience!r}")
+    if stop is not None and not isinstance(stop, Stop):
+        raise ConfigurationError("stop", f"expected a Stop, got {type(stop).__name__}")
+    if each is not None and not callable(each):
+        raise ConfigurationError("each", f"expected an async function, got {type(each).__name__}")
+    if each is not None and stream is False:
+        raise ConfigurationError("stream", "cannot be False with each, which is passed streams", "leave it out")
+    if quota is not None:
+        check_quota("quota", quota)
 
 
 def _identity(model: str, arguments: Arguments, *, each: bool) -> tuple[Keys, Header]:

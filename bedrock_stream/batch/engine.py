@@ -219,7 +219,7 @@ class Engine:
             rows_per_second=rate,
             eta=None if left is None or not rate else left / rate,
             paused_until=paused,
-            reason=self._why or (None if paused is None else "throttled"),
+            reason=self._why or ("throttled" if paused is not None else self._asker.slowed),
         )
 
     def _paused_until(self) -> datetime | None:

@@ -12,6 +12,7 @@ from .stream import Stream
 
 if TYPE_CHECKING:
     from ..batch.batch import Batch, Journal, Stop
+    from ..transport.quota import QuotaLike
     from .boto import Exceptions
 
 __all__ = ("BatchCalls", "BotoCalls")
@@ -32,6 +33,7 @@ class BatchCalls:
         concurrency: int = 256,
         ordered: bool = False,
         journal: Journal | str | os.PathLike[str] | None = None,
+        quota: QuotaLike | None = None,
         stop: Stop | None = None,
         patience: float = 3600.0,
         each: Callable[[Stream], Awaitable[Any]] | None = None,
@@ -42,10 +44,11 @@ class BatchCalls:
 
         `prompts`: an (async) iterable of what `generate` takes, or of `Ask`; read no earlier than needed. `ordered`:
         hand the rows out in the order of the prompts. `journal`: a `Journal` or a path, for a batch that can be run
-        again after a crash. `stop`: ceilings. `patience`: seconds without any success after which throttling ends the
-        batch; until then it is waited out. `each`: an async function that reads the row's `Stream` and returns its
-        value. `stream`: whether rows are streamed; left out, those with `max_tokens` up to 1024 are not. A row is
-        retried `retry.max_attempts` times. Raises `ConfigurationError` for an argument that cannot be used.
+        again after a crash. `quota`: a `Quota` that its calls wait for, beside those of the client. `stop`: ceilings.
+        `patience`: seconds without any success after which throttling ends the batch; until then it is waited out.
+        `each`: an async function that reads the row's `Stream` and returns its value. `stream`: whether rows are
+        streamed; left out, those with `max_tokens` up to 1024 are not. A row is retried `retry.max_attempts` times.
+        Raises `ConfigurationError` for an argument that cannot be used.
         """
         from ..batch.batch import start_batch
 
@@ -59,6 +62,7 @@ class BatchCalls:
             concurrency=concurrency,
             ordered=ordered,
             journal=journal,
+            quota=quota,
             stop=stop,
             patience=patience,
             each=each,
