@@ -58,6 +58,8 @@ class Ask:
 def read_ask(item: Any, index: int) -> Ask:
     """Return a row in any accepted form as an `Ask` whose prompt is a str or messages. Raises `RowInvalid`."""
     name = f"prompts[{index}]"
+    if isinstance(item, RowInvalid):  # the caller's reader found that it is not a row
+        raise item
     if type(item) is str:
         if not item.strip() or len(item) > _LONGEST:
             raise RowInvalid(name, *_text_problem(item))
