@@ -27,7 +27,13 @@ _BROKEN_PIPE = 128 + 13
 _TERMINATED = 128 + 15
 
 _OPTIONS = {
+    "Quota.rpm": "--rpm",
+    "Quota.tpm": "--tpm",
+    "Stop.cost": "--max-cost",
+    "Stop.failures": "--max-failures",
+    "Stop.output_tokens": "--max-output-tokens",
     "api_key": "--api-key",
+    "concurrency": "--concurrency",
     "endpoint_url": "--endpoint-url",
     "host": "--host",
     "hosts": "--allow-host",
@@ -35,6 +41,8 @@ _OPTIONS = {
     "max_tokens": "--max-tokens",
     "model": "MODEL",
     "models": "--model",
+    "patience": "--patience",
+    "prices": "--prices",
     "prompt": "PROMPT",
     "region": "--region",
     "system": "--system",

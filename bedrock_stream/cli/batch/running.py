@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import AsyncExitStack, contextmanager
 from typing import Any
 
@@ -14,8 +14,7 @@ from ...batch.journal import Journal
 from ...batch.journal_file import JournalFile
 from ...batch.results import Manifest
 from ...client.client import Client
-from ...errors import BatchStopped, ConfigurationError
-from ...integrations.chat_requests import messages_from_openai
+from ...errors import BatchStopped, ConfigurationError, JournalMismatch
 from ..exit_codes import print_error
 from .display import Display, Watch, make_display, sentence
 from .output import Output
@@ -52,7 +51,7 @@ class Rows:
                 return entry.item.model
             if self._reader.format is not None:
                 break
-        raise ConfigurationError("model", "is missing, and the first row has none of its own", "pass --model")
+        raise ConfigurationError("--model", "is missing, and the first row has none of its own", "pass --model")
 
     async def entries(self) -> AsyncIterator[Entry]:
         """Yield the rows."""
@@ -91,9 +90,14 @@ def open_rows(settings: BatchSettings, source: Source) -> Rows:
     """Return the rows of IN."""
     name = None if settings.format == "auto" else settings.format
     own_models = settings.model is None
-    return Rows(
-        source, LineReader(name, chat=messages_from_openai, own_models=own_models, invocation=settings.invocation)
-    )
+    return Rows(source, LineReader(name, chat=_read_chat, own_models=own_models, invocation=settings.invocation))
+
+
+def _read_chat(body: dict[str, Any]) -> tuple[Any, Mapping[str, Any]]:
+    """Read a chat completion request as the gateway does. Raises `ConfigurationError`."""
+    from ...integrations.chat_requests import messages_from_openai  # other formats do not need it
+
+    return messages_from_openai(body)
 
 
 async def batch(settings: BatchSettings) -> int:
@@ -119,7 +123,11 @@ async def batch(settings: BatchSettings) -> int:
             stream=settings.stream,
             **settings.options,
         )
-        await stack.enter_async_context(asked)
+        try:
+            await stack.enter_async_context(asked)
+        except JournalMismatch as error:
+            remedy = "pass the same options, or remove it, or name another OUT"
+            raise ConfigurationError("OUT.partial", error.problem, remedy) from None
         check_paths(settings)  # another run may have ended just before this one got the journal
         display = make_display(as_json=settings.as_json)
         stack.callback(display.close)

@@ -50,15 +50,17 @@ class BatchSettings(msgspec.Struct, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         if self.format not in ("auto", *FORMATS):
-            raise ConfigurationError("format", f"expected auto, {', '.join(FORMATS)}, got {self.format!r}")
+            raise ConfigurationError("--format", f"expected auto, {', '.join(FORMATS)}, got {self.format!r}")
         if self.invocation not in (None, *_INVOCATIONS):
-            raise ConfigurationError("invocation", f"expected {' or '.join(_INVOCATIONS)}, got {self.invocation!r}")
+            raise ConfigurationError(
+                "--invocation-type", f"expected {' or '.join(_INVOCATIONS)}, got {self.invocation!r}"
+            )
         if self.concurrency < 1:
-            raise ConfigurationError("concurrency", f"expected a positive number, got {self.concurrency}")
+            raise ConfigurationError("--concurrency", f"expected a positive number, got {self.concurrency}")
         if self.redis is not None and self.rpm is None and self.tpm is None:
-            raise ConfigurationError("redis", "has no limit to share", "pass --rpm, --tpm or both")
+            raise ConfigurationError("--redis", "has no limit to share", "pass --rpm, --tpm or both")
         if self.model is not None and not self.model.strip():
-            raise ConfigurationError("model", "expected a model id, got an empty value")
+            raise ConfigurationError("--model", "expected a model id, got an empty value")
 
     @property
     def partial(self) -> str:
@@ -117,7 +119,7 @@ def read_prices(path: str | None) -> dict[str, Price] | None:
         with open(path, "rb") as file:
             return msgspec.json.decode(file.read(), type=dict[str, Price])
     except OSError as error:
-        raise ConfigurationError("prices", f"cannot read {path}: {error.strerror or error}") from None
+        raise ConfigurationError("--prices", f"cannot read {path}: {error.strerror or error}") from None
     except (ValueError, RecursionError) as error:
         remedy = '{"MODEL": {"input": 3.0, "output": 15.0}}, for a million tokens'
-        raise ConfigurationError("prices", f"{path}: {error}", f"expected {remedy}") from None
+        raise ConfigurationError("--prices", f"{path}: {error}", f"expected {remedy}") from None
