@@ -122,8 +122,10 @@ class _OpenAI(_Whole):
         """See `WholeAnswer.answer`."""
         choices = [choice for _, choice in sorted(self._choices.items())]
         for choice in choices:
-            for call in choice["message"].get("tool_calls") or ():
+            message = choice["message"]
+            for call in message.get("tool_calls") or ():
                 call.pop("index", None)
+                message["content"] = message.get("content") or None  # as whole answers have it, and not as ""
         return {**self._answer, "object": "chat.completion", "choices": choices}
 
 

@@ -39,7 +39,7 @@ async def check(settings: BatchSettings) -> int:
     source = Source(settings.source)
     rows = open_rows(settings, source)
     try:
-        async with make_client(settings) as client:
+        async with Client(api_key="not used", region=settings.region, prices=read_prices(settings.prices)) as client:
             model = settings.model or await rows.first_model()
             findings = _Findings(settings, client, model, read_prices(settings.prices))
             async for entry in rows.entries():

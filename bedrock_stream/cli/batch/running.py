@@ -14,7 +14,7 @@ from ...batch.journal import Journal
 from ...batch.journal_file import JournalFile
 from ...batch.results import Manifest
 from ...client.client import Client
-from ...errors import BatchStopped, ConfigurationError, JournalMismatch
+from ...errors import BatchStopped, ConfigurationError, JournalMismatch, MissingCredentials
 from ..exit_codes import print_error
 from .display import Display, Watch, make_display, sentence
 from .output import Output
@@ -75,7 +75,7 @@ class Rows:
 
 
 def make_client(settings: BatchSettings) -> Client:
-    """Return the client. Raises `ConfigurationError`."""
+    """Return a client. Raises `ConfigurationError`."""
     return Client(
         region=settings.region,
         profile=settings.profile,
@@ -150,16 +150,19 @@ class _Run:
         """Return the exit code."""
         output, why = Output(self._settings), None
         try:
-            with self._stopping.listening(), self._watch.running(self._source.count):
-                why = await self._write_rows(output)
-            if why is None:
-                await self._finish(output)
+            with self._stopping.listening():
+                with self._watch.running(self._source.count):
+                    why = await self._write_rows(output)
+                self._stopping.is_over = True
+                if why is None:
+                    await self._finish(output)
         except OSError as error:
             why = f"OUT cannot be written: {error.strerror or error}"
         finally:
             output.discard()
         self._display.close()
-        self._display.show(self._watch.now()) if self._settings.as_json else None
+        if self._settings.as_json:
+            self._display.show(self._watch.now())
         if why is not None:
             left = "the rows that are done are in " + repr(self._settings.partial)
             return print_error(f"stopped: {why}; {left}; run the same command again to go on", STOPPED)
@@ -171,6 +174,8 @@ class _Run:
         """Write each row as it comes. Return why rows are left, or None."""
         try:
             async for row in self._asked:
+                if isinstance(row.error, MissingCredentials) and not output.rows:
+                    raise row.error  # no row will have any
                 output.add(self._rows.open.pop(row.index), row)
         except BatchStopped as stopped:
             return self._stopping.reason or stopped.reason

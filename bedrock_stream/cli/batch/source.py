@@ -84,13 +84,12 @@ def _readable(path: str) -> Iterator[None]:
 
 
 def _open(path: str) -> BinaryIO:
-    file = open(path, "rb")  # noqa: SIM115 - it is read later
     if _is_regular(path):
-        start = file.read(len(_GZIP))
-        file.seek(0)
+        with open(path, "rb") as file:
+            start = file.read(len(_GZIP))
         if start == _GZIP:
-            return cast("BinaryIO", gzip.open(file, "rb"))
-    return file
+            return cast("BinaryIO", gzip.open(path, "rb"))
+    return open(path, "rb")
 
 
 def _is_regular(path: str) -> bool:

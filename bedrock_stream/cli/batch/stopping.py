@@ -28,6 +28,8 @@ class Stopping:
         self._timer: asyncio.TimerHandle | None = None
         self.reason: str | None = None
         """Why the run ends before its end; None as long as nobody asked for it."""
+        self.is_over: bool = False
+        """Whether all rows have ended, so that there is nothing to stop."""
 
     @contextmanager
     def listening(self) -> Iterator[None]:
@@ -51,6 +53,8 @@ class Stopping:
 
     def signalled(self, number: signal.Signals) -> None:
         """Take a signal."""
+        if self.is_over:
+            return
         if self.reason is None:
             self.drain(number.name)
         else:
