@@ -15,6 +15,7 @@ from ...batch.journal_file import JournalFile
 from ...batch.results import Manifest
 from ...client.client import Client
 from ...errors import BatchStopped, ConfigurationError, JournalMismatch, MissingCredentials
+from ...types.settings import RetryPolicy
 from ..exit_codes import print_error
 from .display import Display, Watch, make_display, sentence
 from .output import Output
@@ -30,6 +31,8 @@ SOME_FAILED = 3
 """All rows are in OUT, and some have an error."""
 STOPPED = 4
 """Rows are left; the same command goes on."""
+
+_ATTEMPTS = 5  # of a row, throttled ones not counted: nobody waits for its answer
 
 
 class Rows:
@@ -81,6 +84,7 @@ def make_client(settings: BatchSettings) -> Client:
         profile=settings.profile,
         endpoint_url=settings.endpoint_url,
         max_connections=max(256, settings.concurrency),
+        retry=RetryPolicy(max_attempts=_ATTEMPTS),
         prices=read_prices(settings.prices),
         quotas=quota_of(settings),
     )
