@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import inf
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bedrock_stream.transport.bucket import Bucket
@@ -22,6 +22,7 @@ STEPS = st.lists(
 )
 
 
+@settings(deadline=None)
 @given(LIMITS, LIMITS, st.floats(0.001, 1), STEPS)
 def test_no_schedule_is_granted_more_than_the_burst_and_the_rate(
     rpm: float, tpm: float, burst: float, steps: list[tuple[float, str, int, float]]
@@ -51,6 +52,7 @@ def test_no_schedule_is_granted_more_than_the_burst_and_the_rate(
             bucket.slow(now)
 
 
+@settings(deadline=None)
 @given(st.integers(0, 5000), st.integers(0, 20_000), st.floats(0, 0.5))
 def test_a_settlement_leaves_what_taking_the_used_amount_would_have_left(
     reserved: int, used: int, seconds: float
@@ -65,6 +67,7 @@ def test_a_settlement_leaves_what_taking_the_used_amount_would_have_left(
     assert settled.level(seconds)[1] == pytest.approx(exact.level(seconds)[1])
 
 
+@settings(deadline=None)
 @given(LIMITS, LIMITS, st.lists(st.integers(0, 100_000), min_size=1, max_size=10), st.booleans())
 def test_after_the_wait_that_it_names_there_is_enough(rpm: float, tpm: float, sizes: list[int], slow: bool) -> None:
     bucket, now = Bucket(rpm, tpm, 0.1, 0.0), 0.0

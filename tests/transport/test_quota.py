@@ -7,7 +7,7 @@ from threading import Thread
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bedrock_stream import Quota, Usage, errors
@@ -34,6 +34,7 @@ def test_schedules(name: str) -> None:
     run_simulated(main())
 
 
+@settings(deadline=None)
 @given(
     st.lists(
         st.tuples(st.floats(0, 2), st.integers(0, 200), st.one_of(st.none(), st.floats(0, 20)), st.floats(0, 1.2)),

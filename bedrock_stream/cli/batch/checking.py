@@ -5,9 +5,7 @@ Both plan the requests as the run would, and send nothing.
 
 from __future__ import annotations
 
-import sys
 from collections import deque
-from typing import Any
 
 import msgspec
 
@@ -22,8 +20,10 @@ from ...errors import BedrockStreamError, ConfigurationError
 from ...request.models import describe
 from ...request.token_estimate import Estimate, estimate_tokens
 from ...types.events import Usage
+from ..exit_codes import SOME_FAILED
+from ..explain import show
 from ..terminal import one_line
-from .running import SOME_FAILED, make_client, open_rows
+from .running import make_client, open_rows
 from .settings import BatchSettings, read_prices
 from .source import Source
 
@@ -60,7 +60,8 @@ async def dry_run(settings: BatchSettings) -> int:
             async for entry in rows.entries():
                 if not isinstance(entry.item, Ask):
                     raise entry.item
-                _show(_explained(client, settings, model, read_ask(entry.item, entry.line.number)))
+                request = _explained(client, settings, model, read_ask(entry.item, entry.line.number))
+                show(request, as_json=settings.as_json)
                 return 0
     finally:
         source.close()
@@ -164,13 +165,3 @@ def _explained(client: Client, settings: BatchSettings, model: str, ask: Ask) ->
         body=dict(ask.body),
         changes=(),
     )
-
-
-def _show(explanation: Explanation) -> None:
-    """Print a request."""
-    shown: dict[str, Any] = {
-        name: getattr(explanation, name) for name in ("model", "route", "reason", "region", "auth")
-    }
-    for name, value in {**shown, "request": f"{explanation.method} {explanation.url}"}.items():
-        print(f"{name:<10}{value}")
-    sys.stdout.write(msgspec.json.format(msgspec.json.encode(explanation.body)).decode() + "\n")

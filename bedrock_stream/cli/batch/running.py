@@ -16,21 +16,14 @@ from ...batch.results import Manifest
 from ...client.client import Client
 from ...errors import BatchStopped, ConfigurationError, JournalMismatch, MissingCredentials
 from ...types.settings import RetryPolicy
-from ..exit_codes import print_error
+from ..exit_codes import SOME_FAILED, STOPPED, print_error
 from .display import Display, Watch, make_display, sentence
 from .output import Output
 from .settings import BatchSettings, check_paths, quota_of, read_prices, stop_of
 from .source import Source
 from .stopping import Stopping
 
-__all__ = ("DONE", "SOME_FAILED", "STOPPED", "Rows", "batch", "make_client", "open_rows")
-
-DONE = 0
-"""All rows have an answer."""
-SOME_FAILED = 3
-"""All rows are in OUT, and some have an error."""
-STOPPED = 4
-"""Rows are left; the same command goes on."""
+__all__ = ("Rows", "batch", "make_client", "open_rows")
 
 _ATTEMPTS = 5  # of a row, throttled ones not counted: nobody waits for its answer
 
@@ -172,7 +165,7 @@ class _Run:
             return print_error(f"stopped: {why}; {left}; run the same command again to go on", STOPPED)
         if not self._settings.as_json:
             self._display.tell(sentence(self._watch.now()))
-        return SOME_FAILED if output.failed else DONE
+        return SOME_FAILED if output.failed else 0
 
     async def _write_rows(self, output: Output) -> str | None:
         """Write each row as it comes. Return why rows are left, or None."""
