@@ -55,7 +55,7 @@ class Entry(msgspec.Struct, frozen=True):
     record_id: str
     """Its name in the result; made of the line's number where the line has none."""
     model_input: bytes
-    """The input as JSON, byte for byte as in the line where it is a member of it; `null` if there is none."""
+    """The input as JSON, byte for byte as in the line where it is a member of it; else `null`."""
     item: Ask | RowInvalid
     """What `Client.map` takes."""
 
@@ -171,7 +171,7 @@ def _members(line: Line) -> _Members:
 
 
 def _value_of(members: _Members, name: str) -> Any:
-    """Return the value of a member, None if there is none. Raises `RowInvalid`."""
+    """Return the value of a member, None without one. Raises `RowInvalid`."""
     if name not in members:
         return None
     try:

@@ -76,7 +76,18 @@ async def started_batch(
     files: Files, *arguments: str, before: Callable[[], None] | None = None
 ) -> AsyncIterator[Process]:
     """Start the command in a process of its own; kill it at the end if it still runs."""
-    command = (sys.executable, "-W", "error", "-m", "bedrock_stream.cli", "batch", str(files.source), str(files.out))
+    # Without bytecode files: one that a limit of file sizes cuts off would break all other processes.
+    command = (
+        sys.executable,
+        "-B",
+        "-W",
+        "error",
+        "-m",
+        "bedrock_stream.cli",
+        "batch",
+        str(files.source),
+        str(files.out),
+    )
     options = ("--model", MODEL, "--max-tokens", "50", "--endpoint-url", files.url)
     environ = {**os.environ, "AWS_BEARER_TOKEN_BEDROCK": "ABSK"}
     process = await create(

@@ -67,8 +67,8 @@ async def test_the_first_request_of_a_native_body(
     files.write([{"modelInput": body}])
     assert await dry_run(files.settings(model=CLAUDE, options={})) == 0
     out = capsys.readouterr().out
-    assert f"/{operation}\n{{" in out
-    assert json.loads(out[out.index("{") :]) == body
+    assert f"/{operation}\n" in out
+    assert json.loads(out.partition("\nbody\n")[2]) == body
     assert "ABSKsecret" not in out
 
 
@@ -79,7 +79,9 @@ async def test_the_first_request_of_a_prompt(
     files.write(prompt_lines(2))
     assert await dry_run(files.settings()) == 0
     out = capsys.readouterr().out
-    assert json.loads(out[out.index("{") :])["messages"] == [{"role": "user", "content": [{"text": "item=0 hello"}]}]
+    assert json.loads(out.partition("\nbody\n")[2])["messages"] == [
+        {"role": "user", "content": [{"text": "item=0 hello"}]}
+    ]
 
 
 async def test_no_first_request(files: Files) -> None:

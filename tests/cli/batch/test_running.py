@@ -51,7 +51,7 @@ async def test_all_rows_are_in_out_and_the_journal_is_gone(files: Files, capsys:
     check_result(files, 12)
     assert files.lines()[0].keys() == {"recordId", "modelInput", "modelOutput"}
     assert files.names() == {"in.jsonl", "out.jsonl", "out.jsonl.manifest.json"}
-    assert files.manifest() == {
+    assert {**files.manifest(), "cost": None} == {  # genai-prices knows one, if it is installed
         "totalRecordCount": 12, "processedRecordCount": 12, "successRecordCount": 12, "errorRecordCount": 0,
         "inputTokenCount": 60, "outputTokenCount": 84, "cost": None, "reused": 0, "pausedSeconds": 0.0, "paidAgain": 0,
     }  # fmt: skip
