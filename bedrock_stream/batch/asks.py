@@ -58,12 +58,12 @@ class Ask:
 def read_ask(item: Any, index: int) -> Ask:
     """Return a row in any accepted form as an `Ask` whose prompt is a str or messages. Raises `RowInvalid`."""
     name = f"prompts[{index}]"
-    if isinstance(item, RowInvalid):  # the caller's reader found that it is not a row
-        raise item
     if type(item) is str:
         if not item.strip() or len(item) > _LONGEST:
             raise RowInvalid(name, *_text_problem(item))
         return Ask(item)
+    if isinstance(item, RowInvalid):  # the caller's reader found that it is not a row
+        raise item
     ask = item if isinstance(item, Ask) else Ask(item)
     if (ask.prompt is None) == (ask.body is None):
         problem = "has both a prompt and a body" if ask.body is not None else "has neither a prompt nor a body"

@@ -130,7 +130,7 @@ class LineReader:
         if "custom_id" not in members:
             raise RowInvalid("custom_id", "is missing", "name each line")
         messages, options = self._chat(body)
-        return Ask(messages, model=self._model_of(body.get("model")), **options)  # type: ignore[arg-type]
+        return Ask(messages, model=self._model_of(body.get("model")), **options)
 
     def _prompt(self, members: _Members) -> Ask:
         if "prompt" not in members:

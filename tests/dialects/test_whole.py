@@ -39,7 +39,7 @@ def test_claude() -> None:
         {"type": "redacted_thinking", "data": "eA=="},
         {"type": "tool_use", "id": "u", "name": "g", "input": {}},
     ]
-    message = {"id": "m", "type": "message", "role": "assistant", "content": [], "stop_reason": None}
+    message: dict[str, Any] = {"id": "m", "type": "message", "role": "assistant", "content": [], "stop_reason": None}
     answer = joined(
         "anthropic",
         {"type": "message_start", "message": {**message, "usage": {"input_tokens": 3, "output_tokens": 1}}},

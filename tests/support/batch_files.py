@@ -73,7 +73,7 @@ def check_result(files: Files, count: int, failed: tuple[int, ...] = ()) -> None
 
 @asynccontextmanager
 async def started_batch(
-    files: Files, *arguments: str, before: Callable[[], None] | None = None
+    files: Files, *arguments: str, before: Callable[[], None] | None = None, stdin: int = DEVNULL
 ) -> AsyncIterator[Process]:
     """Start the command in a process of its own; kill it at the end if it still runs."""
     # Without bytecode files: one that a limit of file sizes cuts off would break all other processes.
@@ -91,7 +91,7 @@ async def started_batch(
     options = ("--model", MODEL, "--max-tokens", "50", "--endpoint-url", files.url)
     environ = {**os.environ, "AWS_BEARER_TOKEN_BEDROCK": "ABSK"}
     process = await create(
-        *command, *options, *arguments, stdin=DEVNULL, stdout=PIPE, stderr=PIPE, env=environ, preexec_fn=before
+        *command, *options, *arguments, stdin=stdin, stdout=PIPE, stderr=PIPE, env=environ, preexec_fn=before
     )
     try:
         yield process

@@ -96,7 +96,7 @@ class _Findings:
                 raise entry.item
             ask = read_ask(entry.item, entry.line.number)
             self._check_name(ask, entry.line.number)
-            body = _explained(self._client, self._settings, self._model, ask).body
+            body = ask.body or _explained(self._client, self._settings, self._model, ask).body
             self._estimate(ask, estimate_tokens(encode_body(body)))
         except BedrockStreamError as error:
             self.bad += 1

@@ -7,7 +7,6 @@ import gzip
 import io
 import json
 import os
-import resource
 import signal
 import sys
 from collections.abc import AsyncIterator
@@ -22,6 +21,8 @@ from bedrock_stream.transport import slots
 from tests.support.batch_files import Files, check_result, prompt_lines, started_batch
 from tests.support.counting_server import CLAUDE, DENIED, INVALID, THROTTLED, Asked, CountingServer
 from tests.support.exhaustive import exhaustive
+
+on_posix = pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX signals and limits")
 
 
 @pytest.fixture(autouse=True)
@@ -334,6 +335,7 @@ async def test_failed_rows_are_asked_again_only_if_told(files: Files, server: Co
     assert server.asked[0] == 2
 
 
+@on_posix
 async def test_one_interrupt_lets_the_rows_in_flight_end(
     files: Files, server: CountingServer, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -361,6 +363,7 @@ async def test_one_interrupt_lets_the_rows_in_flight_end(
     assert set(server.asked.values()) == {1}
 
 
+@on_posix
 async def test_two_interrupts_stop_at_once(files: Files, server: CountingServer) -> None:
     ready = asyncio.Event()
 
@@ -377,6 +380,30 @@ async def test_two_interrupts_stop_at_once(files: Files, server: CountingServer)
     os.kill(os.getpid(), signal.SIGINT)
     assert await run == 4
     assert len(files.lines(files.partial)) == 1 + 3
+
+
+async def test_missing_credentials_are_told_once(files: Files, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("AWS_BEARER_TOKEN_BEDROCK")
+    files.write(prompt_lines(3))
+    with pytest.raises(errors.MissingCredentials):
+        await files.run()
+    assert files.names() == {"in.jsonl", "out.jsonl.partial"}
+
+
+@on_posix
+async def test_an_interrupt_while_stdin_is_silent(files: Files, server: CountingServer) -> None:
+    reader, writer = os.pipe()
+    os.write(writer, json.dumps(prompt_lines(1)[0]).encode() + b"\n")
+    files.source = Path("-")
+    async with started_batch(files, stdin=reader) as process:
+        while not server.asked:
+            await asyncio.sleep(0.01)
+        process.send_signal(signal.SIGINT)
+        _, err = await asyncio.wait_for(process.communicate(), 20)
+    os.close(reader)
+    os.close(writer)
+    assert process.returncode == 4
+    assert b"stopped: SIGINT" in err
 
 
 async def test_refusals_of_the_key_stop_the_run(files: Files, server: CountingServer) -> None:
@@ -401,10 +428,12 @@ async def test_a_torn_last_record_is_asked_again(files: Files, server: CountingS
         assert sum(server.asked.values()) == (1 if size == len(whole) else 2)
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="there is no RLIMIT_FSIZE")
+@on_posix
 @pytest.mark.parametrize("limit", [2500, 6000])
 async def test_a_full_disk_stops_the_run_and_loses_nothing(files: Files, server: CountingServer, limit: int) -> None:
     files.write({**line, "system": "x" * 300} for line in prompt_lines(12))
+
+    import resource
 
     def before() -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
