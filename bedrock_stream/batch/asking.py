@@ -17,15 +17,13 @@ import msgspec
 from ..auth.credentials import without_frames
 from ..client.attempts import Attempts
 from ..client.base_stream import BaseStream
-from ..client.document import DocumentStream, response_parser, usage_in
+from ..client.document import DocumentStream, response_parser
 from ..client.pricing import cost_of, price_for
 from ..client.retry import THROTTLES
 from ..client.state import ClientState
 from ..client.stream import Stream
-from ..dialects.payloads import decode_response
 from ..errors import BedrockStreamError, ConfigurationError, RowInvalid, UnsupportedOperation
 from ..observing import Attempt
-from ..request.call import Call
 from ..request.models import describe
 from ..request.output_schema import OutputSchema
 from ..transport.quota import BaseQuota, QuotaLike
@@ -34,13 +32,13 @@ from ..types.options import Options
 from ..types.response import Response
 from ..types.settings import RetryPolicy, Timeouts
 from .asks import Ask
+from .bodies import WHOLE_TOKENS, is_streamed, receive_body
 
 __all__ = ("Answer", "Asker", "Asking", "Calls", "Each")
 
 Each = Callable[[Stream], Awaitable[Any]]
 """The caller's own reader of a row's stream; what it returns is the row's value."""
 
-_WHOLE_TOKENS = 1024  # a longer answer may take longer than `Timeouts.first_event`; it is then paid for and lost
 _MAX_DOUBLINGS = 10
 _OF_A_BODY = ("access_key_id", "api_key", "region", "secret_access_key", "session_token", "project")
 
@@ -251,13 +249,16 @@ class Asker:
             return self._calls.prompt(model, ask.prompt, arguments, streaming=self._streams(arguments))
         kept = {*_OF_A_BODY, *ask.options, "retry", "timeouts"}
         arguments = {name: value for name, value in arguments.items() if name in kept}
-        return self._calls.body(model, ask.body, arguments, streaming=False, converse=ask.converse)
+        described = describe(model, self.state.settings.models.get(model))
+        wanted = None if self._each is not None else self._streaming
+        streaming = is_streamed(described, ask.body, converse=ask.converse, wanted=wanted)
+        return self._calls.body(model, ask.body, arguments, streaming=streaming, converse=ask.converse)
 
     def _streams(self, arguments: Mapping[str, Any]) -> bool:
         if self._streaming is not None:
             return self._streaming
         most = arguments.get("max_tokens")
-        return most is None or most > _WHOLE_TOKENS
+        return most is None or most > WHOLE_TOKENS
 
     def _patient(self, policy: RetryPolicy) -> RetryPolicy:
         """Return a policy whose retries draw on no budget: a batch has time, and is not to lose rows for it."""
@@ -289,11 +290,7 @@ class Asker:
         return _answer(attempts, response=response, value=value, usage=usage, cost=cost)
 
     async def _read_body(self, attempts: Attempts) -> Answer:
-        def parse(call: Call, body: bytes, _request_id: str | None) -> tuple[dict[str, Any], Usage | None]:
-            return decode_response(body), usage_in(call, body)
-
-        async with DocumentStream(attempts, parse) as document:
-            response, usage = await anext(document)
+        response, usage = await receive_body(attempts)
         price = price_for(attempts.call.model, self.state.settings.prices or {})
         cost = None if price is None else cost_of(usage, price)
         return _answer(attempts, response=response, usage=usage, cost=cost)

@@ -62,6 +62,8 @@ def read_ask(item: Any, index: int) -> Ask:
         if not item.strip() or len(item) > _LONGEST:
             raise RowInvalid(name, *_text_problem(item))
         return Ask(item)
+    if isinstance(item, RowInvalid):  # the caller's reader found that it is not a row
+        raise item
     ask = item if isinstance(item, Ask) else Ask(item)
     if (ask.prompt is None) == (ask.body is None):
         problem = "has both a prompt and a body" if ask.body is not None else "has neither a prompt nor a body"

@@ -46,7 +46,7 @@ class Progress(msgspec.Struct, frozen=True, kw_only=True):
     cost: float | None
     """Sum of the known costs of all rows; None if no cost is known."""
     rows_per_second: float
-    """Over the last 30 s."""
+    """Over the last 30 s, without reused rows."""
     eta: float | None
     """Seconds to the end at this rate; None if unknown."""
     paused_until: datetime | None
@@ -110,10 +110,10 @@ class Tally:
             counts["cache_write_tokens"] += usage.cache_write_tokens or 0
         if row.reused:
             self.reused += 1
-        else:
-            self.asked_cost += cost
-            self.asked_output += output
-            self.asked_failures += row.error is not None
+            return
+        self.asked_cost += cost
+        self.asked_output += output
+        self.asked_failures += row.error is not None
         second = int(monotonic())
         rates = self._rates
         if rates and rates[-1][0] == second:

@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from .._version import __version__
+from . import batch_options as b
 from . import options as o
 from .exit_codes import MEANINGS, USAGE_ERROR, print_error, run, run_command
 
@@ -22,6 +23,15 @@ app: typer.Typer = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+_BATCH = (
+    "Ask each line of a file, and write the answers to another one.\n\n"
+    "Lines are those of Bedrock's batch jobs, of OpenAI's batch API, or prompts. Throttling pauses the run and fails "
+    "nothing. All that is done is in OUT.partial until OUT is complete: the same command again goes on. Beside OUT are "
+    "OUT.manifest.json and, where rows failed, OUT.failed.jsonl with their lines. Ctrl-C lets the rows in flight end; "
+    "again, it stops at once. Exit codes: 0 all rows have an answer; 3 some failed; 4 rows are left, run it again; 2 "
+    "wrong arguments."
 )
 
 
@@ -125,6 +135,49 @@ def ask(
             emulator=emulator, region=region, profile=profile, endpoint_url=endpoint_url,
         )  # fmt: skip
         return run(ask(question, as_json=as_json, verbose=verbose))
+
+    _exit_with(action)
+
+
+@app.command(help=_BATCH)
+def batch(
+    source: b.Source,
+    out: b.Out,
+    model: b.Model = None,
+    format: b.Format = "auto",
+    invocation_type: b.InvocationType = None,
+    system: o.System = None,
+    max_tokens: o.MaxTokens = None,
+    temperature: o.Temperature = None,
+    top_p: o.TopP = None,
+    check: b.Check = False,
+    dry_run: b.DryRun = False,
+    concurrency: b.Concurrency = 256,
+    ordered: b.Ordered = False,
+    stream: b.Stream = None,
+    retry_failed: b.RetryFailed = False,
+    force: b.Force = False,
+    no_input: b.NoInput = False,
+    as_json: b.JsonLines = False,
+    rpm: b.Rpm = None,
+    tpm: b.Tpm = None,
+    redis: b.Redis = None,
+    max_cost: b.MaxCost = None,
+    prices: b.Prices = None,
+    max_output_tokens: b.MaxOutputTokens = None,
+    max_failures: b.MaxFailures = None,
+    patience: b.Patience = 3600.0,
+    region: o.Region = None,
+    profile: o.Profile = None,
+    endpoint_url: o.EndpointUrl = None,
+) -> None:
+    """Ask each line of a file."""
+    arguments = dict(locals())
+
+    def action() -> int | None:
+        from .batch import run_batch
+
+        return run(run_batch(**arguments))
 
     _exit_with(action)
 

@@ -17,10 +17,12 @@ from typing import Any
 from ..errors import BedrockStreamError, ConfigurationError, MissingCredentials
 from .terminal import one_line
 
-__all__ = ("FAILURE", "MEANINGS", "USAGE_ERROR", "print_error", "run", "run_command")
+__all__ = ("FAILURE", "MEANINGS", "SOME_FAILED", "STOPPED", "USAGE_ERROR", "print_error", "run", "run_command")
 
 FAILURE = 1
 USAGE_ERROR = 2
+SOME_FAILED = 3
+STOPPED = 4
 # The codes that a shell reports for a process ended by SIGINT, SIGPIPE and SIGTERM: 128 and the signal's number.
 _INTERRUPTED = 128 + 2
 _BROKEN_PIPE = 128 + 13
@@ -30,6 +32,8 @@ MEANINGS = {
     0: "success",
     FAILURE: "the service, the network, the stream or a check failed",
     USAGE_ERROR: "a wrong option or argument, missing credentials, a missing extra",
+    SOME_FAILED: "some rows of a batch failed",
+    STOPPED: "rows of a batch are left; run it again",
     _INTERRUPTED: "Ctrl-C (SIGINT)",
     _BROKEN_PIPE: "the reader of stdout closed it (SIGPIPE)",
     _TERMINATED: "SIGTERM",
@@ -37,7 +41,13 @@ MEANINGS = {
 """The exit codes of all commands."""
 
 _OPTIONS = {
+    "Quota.rpm": "--rpm",
+    "Quota.tpm": "--tpm",
+    "Stop.cost": "--max-cost",
+    "Stop.failures": "--max-failures",
+    "Stop.output_tokens": "--max-output-tokens",
     "api_key": "--api-key",
+    "concurrency": "--concurrency",
     "document": "--document",
     "endpoint_url": "--endpoint-url",
     "host": "--host",
@@ -48,6 +58,8 @@ _OPTIONS = {
     "model": "MODEL",
     "models": "--model",
     "output_schema": "--schema",
+    "patience": "--patience",
+    "prices": "--prices",
     "profile": "--profile",
     "prompt": "PROMPT",
     "region": "--region",

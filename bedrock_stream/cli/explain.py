@@ -13,7 +13,7 @@ from ..client.reports import Explanation
 from .ask import Question
 from .terminal import make_console, one_line
 
-__all__ = ("explain",)
+__all__ = ("explain", "show")
 
 _MAX_TEXT = 300  # characters of a str in the body; attachments are long
 
@@ -22,6 +22,11 @@ async def explain(question: Question, *, as_json: bool) -> None:
     """Print the explanation of a call: one line of JSON, or lines of text. Raises `ConfigurationError`."""
     async with Client(region=question.region, profile=question.profile, endpoint_url=question.endpoint_url) as client:
         explanation = client.explain(question.model, question.prompt, **question.options)
+    show(explanation, as_json=as_json)
+
+
+def show(explanation: Explanation, *, as_json: bool = False) -> None:
+    """Print an explanation."""
     if as_json:
         print(msgspec.json.encode(explanation).decode())
         return

@@ -6,6 +6,7 @@ from collections.abc import Mapping, MutableSequence, Sequence
 from typing import Any
 
 from ..errors import UnsupportedOperation
+from ..eventstream import Frame
 from ..types.events import Usage
 from ..types.messages import Message
 from ..types.options import Options
@@ -13,6 +14,7 @@ from ..types.response import Response
 from . import Reader
 from .base import NO_HEADERS, BaseDialect
 from .chunks import METRICS, ChunkReader, take_metrics
+from .converse.reader import read_metadata
 from .payloads import decode_object, raise_error
 
 __all__ = ("Raw", "RawConverse")
@@ -37,6 +39,12 @@ class RawReader(ChunkReader):
         if METRICS in wire:  # the last one has Bedrock's own counts, whatever the family
             self.raw_usage = take_metrics(dict(wire)).usage
         events.append(wire)
+
+    def _feed_other(self, frame: Frame, events: MutableSequence[Any]) -> None:
+        super()._feed_other(frame, events)
+        event = events[-1]
+        if event.name == "metadata" and isinstance(event.payload, dict):  # of Converse
+            self.raw_usage = read_metadata(event.payload).usage
 
 
 class Raw(BaseDialect):

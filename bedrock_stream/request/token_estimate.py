@@ -13,7 +13,7 @@ import msgspec
 
 from ..dialects.encoding import Body
 
-__all__ = ("Estimate", "estimate_tokens")
+__all__ = ("Estimate", "estimate_tokens", "output_limit")
 
 _BYTES_PER_TOKEN = 4
 _MOST_INPUT = 1_000_000  # tokens; no model has a larger window
@@ -54,10 +54,11 @@ def estimate_tokens(body: Body) -> Estimate:
         wire = None
     if wire is None:
         return Estimate(min(len(outline) / _BYTES_PER_TOKEN, _MOST_INPUT), None)
-    return Estimate(min(_input_tokens(wire), _MOST_INPUT), _limit(wire))
+    return Estimate(min(_input_tokens(wire), _MOST_INPUT), output_limit(wire))
 
 
-def _limit(wire: Any) -> int | None:
+def output_limit(wire: Any) -> int | None:
+    """Return the limit of the output that a body sets, in any API's format; None without one."""
     for path in _LIMITS:
         value = wire
         for name in path:

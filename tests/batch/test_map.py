@@ -110,7 +110,8 @@ async def test_no_prompts_are_no_rows() -> None:
 
 async def test_a_row_has_its_own_model_options_and_body() -> None:
     body = {"max_tokens": 33, "messages": [{"role": "user", "content": "item=2 hello"}]}
-    converse = {"messages": [{"role": "user", "content": [{"text": "item=3 hello"}]}]}
+    messages = [{"role": "user", "content": [{"text": "item=3 hello"}]}]
+    converse = {"messages": messages, "inferenceConfig": {"maxTokens": 33}}
     asks = [
         "item=0 hello",
         Ask("item=1 hello", model="amazon.nova-pro-v1:0", max_tokens=77, top_p=0.5),
