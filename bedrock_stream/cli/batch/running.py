@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import AsyncExitStack, contextmanager
 from typing import Any
@@ -202,6 +203,8 @@ class _Run:
         )
         with _held(self._settings.partial):
             await run_in_thread(lambda: output.finish(manifest))
+        # After it is closed, as Windows requires. A run that gets it just before finds OUT, and ends.
+        os.unlink(self._settings.partial)
 
 
 @contextmanager
