@@ -18,7 +18,7 @@ from tempfile import TemporaryDirectory
 
 from bedrock_stream.testing import Emulator, ReceivedRequest, chance, cut, http_error, reset
 
-ROWS, RPM, CONCURRENCY = 5000, 4000, 64
+ROWS, RPM, CONCURRENCY = 5000, 3000, 64
 MODEL = "amazon.nova-lite-v1:0"
 COMMAND = f"bedrock-stream batch in.jsonl out.jsonl --model {MODEL} --concurrency {CONCURRENCY} --max-tokens 2000"
 
@@ -60,8 +60,9 @@ def report(folder: Path, emulator: Emulator, kinds: Counter[str]) -> None:
     results = [json.loads(line) for path in folder.glob("*t.jsonl") for line in path.read_bytes().splitlines()]
     answered = Counter(line["recordId"] for line in results if "modelOutput" in line)
     asked = Counter(map(item_of, emulator.requests))
-    print(f"the emulator: {emulator.request_count:,} requests for {len(asked):,} prompts; {emulator.quota.throttled:,}")
-    print(f"were throttled, {kinds['with']:,} met a fault, {kinds['without']:,} were answered")
+    throttled, met, whole = emulator.quota.throttled, kinds["with"], kinds["without"]
+    print(f"the emulator: {emulator.request_count:,} requests for {len(asked):,} prompts; {throttled:,} of them were")
+    print(f"throttled, {met:,} met a fault, {whole:,} were answered")
     print(f"the results: {len(answered):,} answers, none twice: {set(answered.values()) == {1}}")
 
 
@@ -79,7 +80,7 @@ async def main() -> None:
         folder = Path(name)
         lines = (json.dumps({"id": f"r{item}", "prompt": f"Fact {item}, please."}) for item in range(ROWS))
         (folder / "in.jsonl").write_text("\n".join(lines))
-        async with Emulator(script=play, quota={"rpm": RPM}, keep_requests=None) as emulator:
+        async with Emulator(script=play, quota={"rpm": RPM, "burst": 0.1}, keep_requests=None) as emulator:
             await run(folder, emulator, COMMAND, kill_at=ROWS // 3)
             await run(folder, emulator, COMMAND, kill_at=2 * ROWS // 3)
             await run(folder, emulator, COMMAND)

@@ -60,6 +60,16 @@ async def later(items: list[Any]) -> AsyncIterator[Any]:
 # ----------------------------------------------------------------------------------------------------------------- rows
 
 
+async def test_what_a_reader_found_to_be_invalid_keeps_its_place() -> None:
+    invalid = errors.RowInvalid("line 2", "is not valid JSON")
+    async with counting() as (server, client):
+        items = [prompts(1)[0], invalid, *prompts(1, start=2)]
+        rows = await rows_of(client.map(MODEL, items, max_tokens=50, ordered=True))
+        check_rows(rows, 3, failed=(1,))
+        assert rows[1].error is invalid
+        assert sum(server.asked.values()) == 2
+
+
 @pytest.mark.parametrize("stream", [False, True])
 @pytest.mark.parametrize("concurrency", [1, 7])
 async def test_each_prompt_is_asked_once_and_is_one_row(concurrency: int, stream: bool) -> None:

@@ -69,8 +69,9 @@ async def test_at_random_moments(tmp_path: Path) -> None:
         assert files.names() == {"in.jsonl", "out.jsonl", "out.jsonl.manifest.json"}
 
 
-# A process that is killed before the n-th of these calls: the journal's folder is synced; the old failed file removed;
-# the manifest synced and renamed; OUT synced and renamed; the folder synced; the journal removed.
+# A process that is killed before the n-th of these calls: the journal's folder is synced; its .pid file removed; the
+# old file of failed lines removed; the manifest synced and renamed; OUT synced and renamed; its folder synced; the
+# journal's .pid file and the journal removed.
 _KILLED_AT = """
 import os, signal, sys
 steps = int(sys.argv.pop(1))
@@ -91,7 +92,7 @@ sys.exit(invoke(sys.argv[1:]))
 """
 
 
-@pytest.mark.parametrize("step", range(8) if exhaustive(whole=True, part=False) else (5,))
+@pytest.mark.parametrize("step", range(10) if exhaustive(whole=True, part=False) else (6,))
 async def test_while_the_files_are_put_in_place(step: int, tmp_path: Path) -> None:
     async with CountingServer() as server:
         files = Files(tmp_path, server)

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from math import ceil
 from time import monotonic
 from typing import Protocol
 
@@ -159,8 +160,8 @@ def sentence(progress: Progress) -> str:
         parts.append(f"cost {progress.cost:,.4g}")
     parts.append(f"window {progress.window}")
     if progress.paused_until is not None:
-        left = max(0.0, (progress.paused_until - datetime.now(UTC)).total_seconds())
-        parts.append(f"paused {left:.0f} s: {one_line(progress.reason or 'throttled')}")
+        left = max(1, ceil((progress.paused_until - datetime.now(UTC)).total_seconds()))
+        parts.append(f"paused {left} s: {one_line(progress.reason or 'throttled')}")
     if progress.eta is not None and ended != progress.total:
         parts.append(f"{_duration(progress.eta)} left")
     return ", ".join(parts)

@@ -39,7 +39,7 @@ class Output:
             self._failed.write(entry.line.data + b"\n" if entry.line.data else b"")
 
     def finish(self, manifest: Manifest) -> None:
-        """Put all files in place, OUT last, and remove the journal. Blocks until the disk has them."""
+        """Put all files in place, OUT last. Blocks until the disk has them."""
         if self._failed is not None:
             self._failed.put_in_place()
         else:
@@ -50,9 +50,6 @@ class Output:
         counters.put_in_place()
         self._result.put_in_place()
         _sync_folder(self._settings.out)
-        # Now that OUT is on the disk, for good.
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(self._settings.partial)
 
     def discard(self) -> None:
         """Remove what is not in place. All of it is in the journal."""

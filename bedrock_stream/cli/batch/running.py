@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import AsyncExitStack, contextmanager
 from typing import Any
@@ -125,6 +126,9 @@ async def batch(settings: BatchSettings) -> int:
         except JournalMismatch as error:
             remedy = "pass the same options, or remove it, or name another OUT"
             raise ConfigurationError("OUT.partial", error.problem, remedy) from None
+        except OSError as error:
+            problem = f"cannot write {settings.partial}: {error.strerror or error}"
+            raise ConfigurationError("OUT", problem, "name another file") from None
         check_paths(settings)  # another run may have ended just before this one got the journal
         display = make_display(as_json=settings.as_json)
         stack.callback(display.close)
@@ -179,7 +183,7 @@ class _Run:
         except OSError as error:  # of IN or of OUT; what is in flight is paid for, and goes to the journal
             self._stopping.drain("a file failed")
             await self._asked.drain()
-            return str(error)
+            return f"OUT cannot be written: {error.strerror}" if error.strerror else str(error)
         return None if self._rows.are_done else self._stopping.reason or "rows are left"
 
     async def _finish(self, output: Output) -> None:
@@ -199,6 +203,8 @@ class _Run:
         )
         with _held(self._settings.partial):
             await run_in_thread(lambda: output.finish(manifest))
+        # After it is closed, as Windows requires. A run that gets it just before finds OUT, and ends.
+        os.unlink(self._settings.partial)
 
 
 @contextmanager

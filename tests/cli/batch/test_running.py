@@ -255,6 +255,14 @@ async def test_misuse_is_told_and_nothing_is_sent(
     assert not files.out.exists()
 
 
+async def test_a_journal_that_cannot_be_written_is_misuse(files: Files, server: CountingServer) -> None:
+    files.write(prompt_lines(2))
+    files.partial.mkdir()
+    with pytest.raises(errors.ConfigurationError, match=r"OUT: cannot write .*out.jsonl.partial: "):
+        await files.run()
+    assert not server.asked
+
+
 async def test_the_journal_of_another_run_is_kept(files: Files, server: CountingServer) -> None:
     files.write(prompt_lines(6))
     assert await files.run(max_output_tokens=7, concurrency=1) == 4
@@ -441,6 +449,7 @@ async def test_a_full_disk_stops_the_run_and_loses_nothing(files: Files, server:
     async with started_batch(files, "--concurrency", "2", before=before) as process:
         _, err = await process.communicate()
     assert process.returncode == 4, err
+    assert b"cannot be written: " in err
     assert b"File too large" in err
     assert not files.out.exists()
     recorded = files.partial.read_bytes().count(b'"status":"ok"')
