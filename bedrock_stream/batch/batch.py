@@ -20,6 +20,7 @@ from .progress import Progress
 from .records import Header, header_of
 from .rows import Row
 from .stop import Stop
+from .watching import watch
 
 __all__ = ("Batch", "Journal", "Stop", "start_batch")  # the client imports nothing else of this layer
 
@@ -125,6 +126,7 @@ def start_batch(
         stop=stop or Stop(),
         patience=patience,
         records=None if journal is None else Records(read_journal(journal), header),
+        watch=lambda progress: watch(calls.state.settings.observers, model, concurrency, progress),
     )
     return Batch(engine)
 

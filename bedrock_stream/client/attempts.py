@@ -17,7 +17,7 @@ import msgspec
 from ..auth.signer import Signer
 from ..dialects.base import NO_HEADERS
 from ..errors import BedrockStreamError, Throttled, ValidationFailed
-from ..observing import Attempt, Ending, Observer, Observers, Subject
+from ..observing import Attempt, Ending, Observer, Observers, Subject, batch_row
 from ..request.call import Call
 from ..request.output_schema import note_refusal
 from ..transport.opening import Opening
@@ -266,6 +266,7 @@ class Attempts:
 
     def _subject(self) -> Subject:
         call = self.call
+        batch, key = batch_row.get() or (None, None)
         return Subject(
             model=call.model.id,
             route=call.dialect.route,
@@ -275,6 +276,8 @@ class Attempts:
             options=call.options,
             messages=call.messages,
             body=lambda: call.request.body.data,
+            batch=batch,
+            batch_key=key,
         )
 
     def _begin(self) -> None:

@@ -165,6 +165,7 @@ class Lane(Slots):
         "_timer",
         "epoch",
         "is_paused",
+        "paused_seconds",
         "paused_until",
         "pauses",
         "refusal",
@@ -189,6 +190,8 @@ class Lane(Slots):
         """Whether nothing may start."""
         self.paused_until: float = 0.0
         """When the current or last pause ends, by the loop's clock."""
+        self.paused_seconds: float = 0.0
+        """How long the pauses were, together, with what is left of the current one."""
         self.pauses: int = 0
         """How many pauses there were."""
         self.throttles: int = 0
@@ -222,6 +225,7 @@ class Lane(Slots):
         self.refusal = copy.copy(error)  # without its traceback, whose frames hold the stream
         self.throttled(epoch)
         if wait and now + wait > self.paused_until:
+            self.paused_seconds += now + wait - max(now, self.paused_until)
             self.is_paused, self.paused_until = True, now + wait
             self._starts = 0
             self._call_at(self.paused_until, self._probe)
