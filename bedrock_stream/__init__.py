@@ -20,7 +20,7 @@ Events of a `Stream`: `MessageStart`, `TextDelta`, `ReasoningDelta`, `ToolCallSt
 Credentials: `Credentials`, `AssumeRole`, `AssumeRoleWithWebIdentity`, `ContainerRole`, `InstanceRole`,
 `BotocoreSession`, `put_key`.
 
-Settings: `Timeouts`, `RetryPolicy`, `Target`, `Price`, and `CallOptions`, the options of a call.
+Settings: `Timeouts`, `RetryPolicy`, `Target`, `Price`, `Quota`, and `CallOptions`, the options of a call.
 
 Errors: `BedrockStreamError` and its subclasses, such as `Throttled`, `StreamInterrupted` and `ConfigurationError`, also
 in the module `errors`, which shows them as a tree.
@@ -113,6 +113,9 @@ if TYPE_CHECKING:
     from .errors import UnsupportedOperation as UnsupportedOperation
     from .errors import ValidationFailed as ValidationFailed
     from .observing import Attempt as Attempt
+    from .transport.quota import Quota as Quota
+    from .transport.quota import QuotaLike as QuotaLike
+    from .transport.quota import QuotaStats as QuotaStats
     from .types.call_options import CallOptions as CallOptions
     from .types.docstrings import DocstringWarning as DocstringWarning
     from .types.events import BlockStop as BlockStop
@@ -267,6 +270,11 @@ _MODULES = {
         "ValidationFailed",
     ),
     "observing": ("Attempt",),
+    "transport.quota": (
+        "Quota",
+        "QuotaLike",
+        "QuotaStats",
+    ),
     "types.call_options": ("CallOptions",),
     "types.docstrings": ("DocstringWarning",),
     "types.events": (

@@ -36,6 +36,7 @@ QUESTIONS = (
     "sustained",
     "backend",
     "agents",
+    "quota",
 )
 PICTURE = Path(__file__).with_name("burst.svg")
 

@@ -16,6 +16,7 @@ import msgspec
 
 from ..auth.signer import Signer
 from ..dialects.base import NO_HEADERS
+from ..dialects.incoming import Incoming
 from ..errors import BedrockStreamError, Throttled, ValidationFailed
 from ..observing import Attempt, Ending, Observer, Observers, Subject, batch_row
 from ..request.call import Call
@@ -30,7 +31,9 @@ from .state import ClientState
 
 if TYPE_CHECKING:
     from ..transport.http_response import HttpResponse
+    from ..transport.quota import QuotaLike
     from ..transport.transport import Transport
+    from .quotas import Spending
 
 __all__ = ("Attempts",)
 
@@ -43,6 +46,7 @@ class Attempts:
         "_began",
         "_calls",
         "_date",
+        "_is_counted",
         "_observers",
         "_opening",
         "_past",
@@ -53,6 +57,7 @@ class Attempts:
         "_shows_retries",
         "_signer",
         "_since",
+        "_spending",
         "_started",
         "_state",
         "_ticket",
@@ -80,8 +85,10 @@ class Attempts:
         self._began: float | None = None  # the loop's time
         self._since: float | None = None  # when the current attempt began
         self._signer: Signer | None = None  # of the current attempt
+        self._is_counted = False  # whether the current attempt is in the client's number of requests
         self._resumed = False  # whether the current attempt is sent again, with a new signature
         self._ticket: LaneTicket | None = None
+        self._spending: Spending | None = None if state.quotas is None else state.quotas.spending()
         self._responded = False  # whether the current attempt has a response
         self._date: str | None = None  # of that response
         self._opening: Opening | None = None  # around opening, and around a wait
@@ -101,7 +108,9 @@ class Attempts:
 
     @property
     def is_held_up(self) -> bool:
-        """Whether the call waits, with patience, for a model that is throttled."""
+        """Whether the call waits for a quota or, with patience, for a model that is throttled."""
+        if self._spending is not None and self._spending.is_waiting:
+            return True
         return not self.sent and self._ticket is not None and self._ticket.is_refused
 
     @property
@@ -113,6 +122,11 @@ class Attempts:
         """Add an observer of this call alone, before anything is sent."""
         self._observers.add(observer, self._subject())
         self.observers = self._observers or None
+
+    def use_quota(self, quota: QuotaLike | None, tokens: int | None = None) -> None:
+        """Add a quota of this call alone, before anything is sent; `tokens` are its input tokens, if they are known."""
+        if quota is not None or self._spending is not None:
+            self._spending = self._state.shared_quotas().spending(quota, tokens)
 
     def history(self) -> tuple[Attempt, ...]:
         """Return every attempt so far, the current one last."""
@@ -149,7 +163,7 @@ class Attempts:
                         # Signed last, with the slot held: a request that waited for minutes is still valid.
                         authorized = signer.authorize(call.request)
                         sending()
-                        self.sent = True
+                        self._note_sent()
                         response = await transport.send(call.request, authorized, hold, connect=call.timeouts.connect)
                     except BaseException:
                         hold.release()
@@ -219,6 +233,10 @@ class Attempts:
             number = len(self._past) + 1
             self._past.append(Attempt(number=number, target=call.target, error=error, seconds=seconds, wait=wait))
             self._since = None
+            if self._spending is not None:
+                received = error.partial
+                usage = None if received is None or received.stop_reason is None else received.usage
+                self._spending.failed(error, usage, sent=self.sent, answered=self.answered)
 
     def succeeded(self) -> None:
         """Note that content has been received, so that no other attempt follows."""
@@ -251,6 +269,13 @@ class Attempts:
                 seconds=monotonic() - self._started,
             )
             observers.tell("ended", ending)
+
+    async def settle(self, complete: Incoming | None = None) -> None:
+        """Settle what ended attempts took of the quotas; `complete` is the response of the one that has succeeded."""
+        if self._spending is not None:
+            if complete is not None:
+                self._spending.finished(complete.usage)
+            await self._spending.settle()
 
     def finish(self, response: Response) -> Response:
         """Return the whole response with its cost and its parsed output; with its total time if it has no timing."""
@@ -297,19 +322,21 @@ class Attempts:
         self._resumed = self.sent = False
         if signer is None:
             self._since = asyncio.get_running_loop().time()
-            self._state.attempts += 1
+            self._is_counted = False
             signer = self._signer = Signer(self._state.resolver, call.destination.key_source, call.region)
             self._retries.sending()
         return call, signer
 
     async def _hold(self, transport: Transport, call: Call, signer: Signer) -> Hold:
-        """Wait for the credentials, and then for a slot: a source that hangs must not hold one.
+        """Wait for the credentials, and then for quotas and a slot: a source that hangs must not hold one.
 
         If the credentials have expired while it waited for the slot, the slot is released and they are fetched again.
         """
+        spending = self._spending
+        reserve = None if spending is None else (lambda: spending.reserve(call))
         while True:
             await signer.prepare(call.request, transport.ask, call.timeouts.credentials)
-            hold = await transport.hold(self._ticket, call.timeouts.pool)
+            hold = await transport.hold(self._ticket, call.timeouts.pool, reserve)
             try:
                 if signer.is_ready:
                     return hold
@@ -337,6 +364,12 @@ class Attempts:
         else:
             ticket.undecided()
         return 0.0
+
+    def _note_sent(self) -> None:
+        self.sent = True
+        if not self._is_counted:  # one that waited for a slot or a quota, and was closed, is not a request
+            self._is_counted = True
+            self._state.attempts += 1
 
     def _take(self, response: HttpResponse) -> None:
         self._responded, self._date = True, response.header("Date")
@@ -383,6 +416,8 @@ class Attempts:
     def _following(self, error: BedrockStreamError) -> tuple[tuple[int, float] | None, Call | None]:
         """Return the target and the wait of the next attempt, if any, and its call if that is another one."""
         elapsed = self.elapsed() or 0.0
+        if self._spending is not None:
+            elapsed -= self._spending.waited
         fallback = self._fallback(error)
         following: tuple[int, float] | None = self._retries.index, 0.0
         if fallback is None:

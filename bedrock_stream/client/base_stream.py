@@ -203,6 +203,7 @@ class BaseStream(AsyncFor, AsyncWith, Generic[_E]):
     async def aclose(self) -> None:
         """Close the connection at once. Closing twice is fine."""
         self._close()
+        await self._attempts.settle()
 
     async def __aenter__(self) -> Self:
         return self
@@ -254,14 +255,18 @@ class BaseStream(AsyncFor, AsyncWith, Generic[_E]):
                 self._take(await response.read())
                 timer.end_wait()
         except BedrockStreamError as error:
-            self._fail(error)
+            await self._fail(error)
         except BaseException as error:
             cancelled, kind = isinstance(error, asyncio.CancelledError), type(error).__name__
             failure = StreamInterrupted(f"a read ended with {kind}, which closed the stream", closed=cancelled)
             self._stop(failure, "cancelled" if cancelled else "failed")
+            if cancelled:
+                await self._attempts.settle()
             raise
         finally:
             self._reading = False
+        if self._finished:
+            await self._attempts.settle(self._incoming)
 
     def _refuse(self) -> None:
         """Raise why the stream cannot be read."""
@@ -272,7 +277,7 @@ class BaseStream(AsyncFor, AsyncWith, Generic[_E]):
             raise StopAsyncIteration
         raise ConfigurationError("stream", "is being read by another task", "read a stream from one task")
 
-    def _fail(self, error: BedrockStreamError) -> None:
+    async def _fail(self, error: BedrockStreamError) -> None:
         """Close with the error of a read and raise it, unless the message is complete: only its end is lost then."""
         if isinstance(error, StreamInterrupted) and self._failure is None and self._incoming.ended:
             try:
@@ -282,6 +287,7 @@ class BaseStream(AsyncFor, AsyncWith, Generic[_E]):
             else:
                 return
         self._stop(error)
+        await self._attempts.settle()
         raise error
 
     def _begin_opening(self) -> StreamTimer:
@@ -394,8 +400,7 @@ class BaseStream(AsyncFor, AsyncWith, Generic[_E]):
 
     def _end(self) -> None:
         """Take the end of the body. Raises `StreamInterrupted` if the message has not ended, and `ToolInputError`."""
-        incoming = self._incoming
-        begun = incoming.begun
+        incoming, begun = self._incoming, self._incoming.begun
         self._stopwatch.note_end()
         incoming.finish(self.request_id)
         if incoming.broken_tool is not None:

@@ -45,6 +45,7 @@ from .state import ClientSettings, ClientState
 from .stream import RawStream, Stream
 
 if TYPE_CHECKING:
+    from ..transport.quota import QuotaLike
     from .tool_calls import AfterCall, BeforeCall
     from .tool_loop import ToolRun
 
@@ -88,6 +89,8 @@ class Client(AsyncWith, BatchCalls, BotoCalls):
         `unsupported`: what happens to an option that a model is known to refuse: `error`, `drop` or `send`; else
         `BEDROCK_STREAM_UNSUPPORTED`, else `error`.
         `clock`: returns the current time, timezone-aware, for signatures.
+        `quotas`: a `Quota` by the beginning of model ids without geo prefix, such as `anthropic.claude-sonnet-4`; the
+        longest one that matches holds for a call, which waits for it. Only `Timeouts.total` limits that wait.
 
     Raises `ConfigurationError` for an argument that cannot be used.
     """
@@ -116,6 +119,7 @@ class Client(AsyncWith, BatchCalls, BotoCalls):
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         models: Mapping[str, str | ModelFacts] | None = None,
         unsupported: Unsupported | None = None,
+        quotas: Mapping[str, QuotaLike] | None = None,
     ) -> None:
         held = _Arguments({"api_key": api_key, "credentials": credentials, "keys": keys, "profile": profile})
         api_key = keys = None  # this frame is in the traceback of every bad argument
@@ -135,8 +139,7 @@ class Client(AsyncWith, BatchCalls, BotoCalls):
             unsupported=unsupported,
         )
         self._resolver = CredentialResolver(_client_key_source(held), profile, clock)
-        self._connect(ssl, proxy, max_connections)
-        self._state = ClientState(settings, self._resolver, self._transports)
+        self._state = self._connect(settings, ssl, proxy, max_connections, quotas)
 
     def stream(
         self,
@@ -260,6 +263,7 @@ class Client(AsyncWith, BatchCalls, BotoCalls):
             retries_left=state.budget.left,
             bytes_received=self._traffic.received + sum(transport.bytes_under_way for transport in transports),
             lanes={name: limit for transport in transports for name, limit in transport.lanes.limits().items()},
+            quotas={} if state.quotas is None else state.quotas.stats(),
         )
 
     def __repr__(self) -> str:
@@ -290,7 +294,14 @@ class Client(AsyncWith, BatchCalls, BotoCalls):
 
     # ------------------------------------------------------------------------------------------------------- internals
 
-    def _connect(self, ssl: ssl_module.SSLContext | None, proxy: str | None, max_connections: int) -> None:
+    def _connect(
+        self,
+        settings: ClientSettings,
+        ssl: ssl_module.SSLContext | None,
+        proxy: str | None,
+        max_connections: int,
+        quotas: Mapping[str, QuotaLike] | None,
+    ) -> ClientState:
         # Importing aiohttp takes longer than all else together. A program that only names the class does not pay for
         # it, and a client that was made has it, so that no call blocks the loop for it.
         from ..transport.http_response import Traffic
@@ -306,6 +317,7 @@ class Client(AsyncWith, BatchCalls, BotoCalls):
         self._transports = Transports(
             lambda: Transport(max_connections=limit, trust=trust, traffic=traffic, proxy=proxy)
         )
+        return ClientState(settings, self._resolver, self._transports, quotas=quotas)
 
     def _attempts(self, model: str, prompt: Prompt, arguments: Any, *, streaming: bool) -> Attempts:
         """Return the attempts of a call, planned for each target. Raises `ConfigurationError` for any of them."""

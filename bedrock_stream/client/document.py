@@ -6,15 +6,19 @@ It is read by the same loop as a stream; nothing is delivered before its last by
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
-from ..dialects.incoming import Document, Incoming
+from ..dialects.converse import Converse
+from ..dialects.incoming import Document, Incoming, OnBytes
+from ..errors import BedrockStreamError
 from ..request.call import Call
+from ..request.route import native_dialect
+from ..types.events import Usage
 from ..types.response import Response
 from .attempts import Attempts
 from .base_stream import BaseStream
 
-__all__ = ("DocumentStream", "Parse", "receive_document", "response_parser")
+__all__ = ("DocumentStream", "Parse", "receive_document", "response_parser", "usage_in")
 
 _T = TypeVar("_T")
 
@@ -32,12 +36,38 @@ class DocumentStream(BaseStream[_T]):
         super().__init__(attempts)
 
     def _expect(self, call: Call) -> Incoming:
-        parse = self._parse
-        return Document(lambda body, request_id: parse(call, body, request_id), self._ready, self._reporter("received"))
+        return _Read(call, self._parse, self._ready, self._reporter("received"))
 
     def _outcome(self) -> Response | None:
         value = self._ready[0] if self._ready else None
         return value if isinstance(value, Response) else None
+
+
+class _Read(Document):
+    """A document that is parsed for its call, and its token counts."""
+
+    __slots__ = ("_call",)
+
+    def __init__(self, call: Call, parse: Parse[Any], values: list[Any], on_bytes: OnBytes | None) -> None:
+        super().__init__(lambda body, request_id: parse(call, body, request_id), values, on_bytes)
+        self._call = call
+
+    @property
+    def usage(self) -> Usage | None:
+        """See `Incoming`. Read from the body if the value does not tell."""
+        value = self._events[0] if self._events else None
+        return value.usage if isinstance(value, Response) else usage_in(self._call, self.body)
+
+
+def usage_in(call: Call, body: bytes) -> Usage | None:
+    """Return the counts in a response in a model's own JSON; None for a family that this library does not read."""
+    dialect = Converse() if call.dialect.route == "converse" else native_dialect(call.model)
+    if dialect is None:
+        return None
+    try:
+        return dialect.answer(body, request_id=None, model=call.model.id, family=call.model.family).usage
+    except BedrockStreamError:
+        return None
 
 
 def response_parser(attempts: Attempts) -> Parse[Response]:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
+
+if TYPE_CHECKING:  # a client without quotas does not load them
+    from ..transport.quota import QuotaStats
 
 __all__ = ("Explanation", "Stats")
 
@@ -30,6 +33,8 @@ class Stats(msgspec.Struct, frozen=True, kw_only=True):
     lanes: Mapping[tuple[str, str], int]
     """With `adaptive_concurrency` or `RetryPolicy.patience`: how many requests each region and model takes at once, as
     learned."""
+    quotas: Mapping[str, QuotaStats] = {}
+    """The numbers of each `Quota` by its name in `quotas=`."""
 
 
 class Explanation(msgspec.Struct, frozen=True, kw_only=True):

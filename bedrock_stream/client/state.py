@@ -25,6 +25,8 @@ from .retry import Breaker, Budget
 
 if TYPE_CHECKING:
     from ..transport.per_loop import Transports
+    from ..transport.quota import QuotaLike
+    from .quotas import ClientQuotas
 
 __all__ = ("ClientSettings", "ClientState")
 
@@ -53,7 +55,7 @@ class ClientSettings(msgspec.Struct, frozen=True, kw_only=True):
 class ClientState:
     """The shared state of one client. `clock` tells seconds for the breakers."""
 
-    __slots__ = ("_breakers", "attempts", "budget", "clock", "resolver", "retries", "settings", "transports")
+    __slots__ = ("_breakers", "attempts", "budget", "clock", "quotas", "resolver", "retries", "settings", "transports")
 
     def __init__(
         self,
@@ -61,12 +63,16 @@ class ClientState:
         resolver: CredentialResolver,
         transports: Transports,
         clock: Callable[[], float] = monotonic,
+        *,
+        quotas: Mapping[str, QuotaLike] | None = None,
     ) -> None:
         self.settings: ClientSettings = settings
         self.resolver: CredentialResolver = resolver
         self.transports: Transports = transports
         self.clock: Callable[[], float] = clock
         self.budget: Budget = Budget()
+        self.quotas: ClientQuotas | None = None if quotas is None else _client_quotas(quotas)
+        """The quotas of its calls; None without any."""
         self.attempts: int = 0
         """Requests so far, retries included."""
         self.retries: int = 0
@@ -124,6 +130,12 @@ class ClientState:
             breaker = self._breakers[key] = Breaker()
         return breaker
 
+    def shared_quotas(self) -> ClientQuotas:
+        """Return the quotas of its calls, for a call that has one of its own as well."""
+        if self.quotas is None:
+            self.quotas = _client_quotas({})
+        return self.quotas
+
     def finish(self, call: Call, response: Response) -> Response:
         """Return a whole response with its cost and its parsed output."""
         price = price_for(call.model, self.settings.prices or {})
@@ -138,6 +150,13 @@ class ClientState:
         from .list_prices import list_cost  # only a program that reads a Response needs it
 
         return msgspec.structs.replace(response, cost=await list_cost(call, response))
+
+
+def _client_quotas(quotas: Mapping[str, QuotaLike]) -> ClientQuotas:
+    """Return a client's quotas. Raises `ConfigurationError`."""
+    from .quotas import ClientQuotas  # a client without quotas does not load them
+
+    return ClientQuotas(quotas)
 
 
 def _mode_of_environment() -> Unsupported | None:

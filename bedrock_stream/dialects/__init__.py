@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, MutableSequence, Sequence
 from typing import Any, Protocol
 
 from ..eventstream import Frame
-from ..types.events import Event, ToolCallEnd
+from ..types.events import Event, ToolCallEnd, Usage
 from ..types.messages import Message
 from ..types.options import Options
 from ..types.response import Response
@@ -29,6 +29,8 @@ class Reader(Protocol):
     """False if this API does not mark the end of a message: then the end of the body is the end."""
     broken_tool: ToolCallEnd | None
     """The first tool call whose input is not a JSON object."""
+    raw_usage: Usage | None
+    """The token counts so far, if the events are documents of the family's own; else None."""
 
     def is_start(self, event: Any) -> bool:
         """Return whether an event only says that a message starts, so that the call can still be retried."""

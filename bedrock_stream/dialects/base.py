@@ -8,7 +8,7 @@ from typing import Any, ClassVar, TypeAlias
 
 from ..errors import InvalidFrame
 from ..eventstream import HeaderValue
-from ..types.events import Event, MessageStart, MessageStop, Metadata, ToolCallEnd
+from ..types.events import Event, MessageStart, MessageStop, Metadata, ToolCallEnd, Usage
 from ..types.messages import Block, Message
 from ..types.options import Options
 from ..types.response import Response, whole_response
@@ -91,6 +91,7 @@ class BaseReader(ToolInputs):
     has_end_marker = True
     frequent_event: ClassVar[str]
     """The `:event-type` of the frames that are decoded directly to a struct."""
+    raw_usage: Usage | None = None
 
     def __init__(self) -> None:
         super().__init__()

@@ -72,6 +72,11 @@ class Body:
         """SHA-256 of the bytes in hex."""
         return self._digest if self.data else hashlib.sha256().hexdigest()
 
+    @property
+    def outline(self) -> bytes:
+        """The JSON with `#` and the number of bytes in place of each `Blob`."""
+        return b"".join(b"#%d" % len(piece.data) if isinstance(piece, Blob) else piece for piece in self._pieces)
+
     def steps(self) -> Iterator[None]:
         """Encode and hash the body, one slice per step. Does nothing once that is done."""
         if self._data is not None:

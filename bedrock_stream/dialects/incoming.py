@@ -11,7 +11,7 @@ from typing import Any, Protocol, TypeAlias
 
 from ..errors import BedrockStreamError, StreamInterrupted
 from ..eventstream import Decoder, Frame
-from ..types.events import ToolCallEnd
+from ..types.events import Metadata, ToolCallEnd, Usage
 from ..types.response import Assembly
 from . import Reader
 from .payloads import document_failure
@@ -53,6 +53,10 @@ class Incoming(Protocol):
     def assembly(self) -> Assembly | None:
         """The sum of the events so far; None if nothing is kept."""
 
+    @property
+    def usage(self) -> Usage | None:
+        """The token counts as the response reports them, once it has ended; None if unknown."""
+
     def take_headers(self, headers: Mapping[str, str]) -> None:
         """Take the HTTP headers, before the first bytes of the body."""
 
@@ -76,6 +80,7 @@ class EventStream:
         "_on_bytes",
         "_on_frames",
         "_reader",
+        "_usage",
         "assembly",
         "begun",
         "complete",
@@ -96,6 +101,7 @@ class EventStream:
         self._held: list[Any] = []  # the message's start, until something follows it
         self._on_bytes = on_bytes
         self._on_frames = on_frames
+        self._usage: Usage | None = None
         self.assembly: Assembly | None = assembly
         self.begun: bool = False
         self.complete: bool = False
@@ -116,6 +122,11 @@ class EventStream:
         """See `Incoming`."""
         return self._reader.broken_tool
 
+    @property
+    def usage(self) -> Usage | None:
+        """See `Incoming`."""
+        return self._usage or self._reader.raw_usage
+
     def take_headers(self, headers: Mapping[str, str]) -> None:
         """See `Incoming`."""
         self._reader.take_headers(headers)
@@ -135,6 +146,8 @@ class EventStream:
         except BedrockStreamError as error:
             failure = error
         self.over, self.complete = reader.ended, reader.complete
+        if self.over:
+            self._note_usage()
         if failure is not None and data.startswith(b"{") and not self.started:
             failure = document_failure(data) or failure  # no frame begins like this
         if not self.begun:
@@ -160,6 +173,11 @@ class EventStream:
         # A proxy may end the body properly in the middle of a message, so the message's own end decides.
         if not self._reader.ended and self._reader.has_end_marker:
             raise StreamInterrupted("the body ended before the message did")
+
+    def _note_usage(self) -> None:
+        for event in self._events:
+            if type(event) is Metadata and event.usage is not None:
+                self._usage = event.usage if self._usage is None else self._usage.merged(event.usage)
 
     def _hold_back(self) -> None:
         events = self._events
@@ -205,7 +223,17 @@ class Document:
         """See `Incoming`."""
         return False
 
+    @property
+    def usage(self) -> Usage | None:
+        """See `Incoming`. Unknown here."""
+        return None
+
+    @property
+    def body(self) -> bytes:
+        """The bytes so far."""
+        return b"".join(self._parts)
+
     def finish(self, request_id: str | None) -> None:
         """See `Incoming`. Raises what `read` raises."""
-        self._events.append(self._read(b"".join(self._parts), request_id))
+        self._events.append(self._read(self.body, request_id))
         self.begun = True

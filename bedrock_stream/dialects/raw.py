@@ -6,12 +6,13 @@ from collections.abc import Mapping, MutableSequence, Sequence
 from typing import Any
 
 from ..errors import UnsupportedOperation
+from ..types.events import Usage
 from ..types.messages import Message
 from ..types.options import Options
 from ..types.response import Response
 from . import Reader
 from .base import NO_HEADERS, BaseDialect
-from .chunks import ChunkReader
+from .chunks import METRICS, ChunkReader, take_metrics
 from .payloads import decode_object, raise_error
 
 __all__ = ("Raw", "RawConverse")
@@ -20,15 +21,21 @@ __all__ = ("Raw", "RawConverse")
 class RawReader(ChunkReader):
     """Reader that passes each document on as a dict."""
 
-    __slots__ = ()
+    __slots__ = ("raw_usage",)
 
     # Each family marks the end in its own way, so only the end of the body ends a stream here.
     has_end_marker = False
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.raw_usage: Usage | None = None
 
     def read(self, document: bytes, events: MutableSequence[Any]) -> None:
         """See `ChunkReader.read`."""
         wire = decode_object(document, "a chunk")
         raise_error(wire, mid_stream=True)
+        if METRICS in wire:  # the last one has Bedrock's own counts, whatever the family
+            self.raw_usage = take_metrics(dict(wire)).usage
         events.append(wire)
 
 

@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from .script import unscripted as unscripted
     from .script import unsolicited as unsolicited
     from .script import wrong_content_type as wrong_content_type
+    from .service.account_quota import AccountQuota as AccountQuota
     from .service.asgi import visit as visit
     from .service.credential_service import CredentialFault as CredentialFault
     from .service.credential_service import CredentialService as CredentialService
@@ -105,6 +106,7 @@ _MODULES = {
         "unsolicited",
         "wrong_content_type",
     ),
+    "service.account_quota": ("AccountQuota",),
     "service.asgi": ("visit",),
     "service.credential_service": ("CredentialFault", "CredentialService", "Foreign"),
     "service.received": ("ReceivedRequest",),

@@ -1,4 +1,4 @@
-"""A transport for each event loop, closed with its loop.
+"""A transport, or another resource, for each event loop, closed with its loop.
 
 An asynchronous generator that was started belongs to its loop, and the loop closes it when it shuts its generators
 down, as `asyncio.run` does. So a script that closes nothing ends without a warning, and a client that was made at
@@ -11,49 +11,61 @@ import asyncio
 import contextlib
 import weakref
 from collections.abc import AsyncGenerator, Callable, Iterator
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 from ..errors import ClientClosed
 
 if TYPE_CHECKING:
     from .transport import Transport
 
-__all__ = ("Transports",)
+__all__ = ("PerLoop", "Transports")
 
 
-class Transports:
-    """The transports of one client."""
+class _Resource(Protocol):
+    async def close(self) -> None: ...
 
-    __slots__ = ("__weakref__", "_closed", "_kept", "_make")
+    def abandon(self) -> None:
+        """Free everything after the loop was closed."""
 
-    def __init__(self, make: Callable[[], Transport]) -> None:
+
+_R = TypeVar("_R", bound=_Resource)
+_Kept = dict[asyncio.AbstractEventLoop, tuple[_R, AsyncGenerator[None]]]
+
+
+class PerLoop(Generic[_R]):
+    """A resource for each event loop; `name` describes its owner in errors."""
+
+    __slots__ = ("__weakref__", "_closed", "_kept", "_make", "_name")
+
+    def __init__(self, make: Callable[[], _R], name: str) -> None:
         self._make = make
+        self._name = name
         self._closed = False
         # Not a WeakKeyDictionary: its values refer to their keys, so it would keep dead loops.
-        self._kept: dict[asyncio.AbstractEventLoop, tuple[Transport, AsyncGenerator[None]]] = {}
+        self._kept: _Kept[_R] = {}
         weakref.finalize(self, _abandon, self._kept)
 
     def __len__(self) -> int:
         return len(self._kept)
 
-    def __iter__(self) -> Iterator[Transport]:
-        return (transport for transport, _ in list(self._kept.values()))
+    def __iter__(self) -> Iterator[_R]:
+        return (resource for resource, _ in list(self._kept.values()))
 
-    async def current(self) -> Transport:
-        """Return the running loop's transport. Raises `ClientClosed`."""
+    async def current(self) -> _R:
+        """Return the running loop's resource. Raises `ClientClosed`."""
         if self._closed:
-            raise ClientClosed("the client is closed")
+            raise ClientClosed(f"{self._name} is closed")
         loop = asyncio.get_running_loop()
         entry = self._kept.get(loop)
         if entry is None:
             _abandon(self._kept)
-            transport = self._make()
-            entry = self._kept[loop] = (transport, _keep(self._kept, loop, transport))
+            resource = self._make()
+            entry = self._kept[loop] = (resource, _keep(self._kept, loop, resource))
             await anext(entry[1])
         return entry[0]
 
     async def aclose(self) -> None:
-        """Close all transports; those of other loops on their own threads."""
+        """Close all of them; those of other loops on their own threads."""
         self._closed = True
         current = asyncio.get_running_loop()
         _abandon(self._kept)
@@ -65,19 +77,25 @@ class Transports:
                     asyncio.run_coroutine_threadsafe(keeper.aclose(), loop)
 
 
-_Kept: TypeAlias = "dict[asyncio.AbstractEventLoop, tuple[Transport, AsyncGenerator[None]]]"
+class Transports(PerLoop["Transport"]):
+    """The transports of one client."""
+
+    __slots__ = ()
+
+    def __init__(self, make: Callable[[], Transport]) -> None:
+        super().__init__(make, "the client")
 
 
-async def _keep(kept: _Kept, loop: asyncio.AbstractEventLoop, transport: Transport) -> AsyncGenerator[None]:
+async def _keep(kept: _Kept[_R], loop: asyncio.AbstractEventLoop, resource: _R) -> AsyncGenerator[None]:
     try:
         yield
     finally:
         kept.pop(loop, None)
-        await transport.close()
+        await resource.close()
 
 
-def _abandon(kept: _Kept) -> None:
-    """Forget the transports of loops that were closed without shutting their generators down."""
+def _abandon(kept: _Kept[_R]) -> None:
+    """Forget the resources of loops that were closed without shutting their generators down."""
     for loop in list(kept):  # other threads may add theirs
         if loop.is_closed() and (entry := kept.pop(loop, None)) is not None:
             entry[0].abandon()

@@ -16,7 +16,7 @@ import contextlib
 import copy
 import random
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from math import inf
 from time import monotonic
 
@@ -423,10 +423,13 @@ class Hold:
             self._held.pop().release()
 
 
-async def hold_slots(slots: Slots, ticket: LaneTicket | None, seconds: float | None) -> Hold:
+async def hold_slots(
+    slots: Slots, ticket: LaneTicket | None, seconds: float | None, reserve: Callable[[], Awaitable[None]] | None = None
+) -> Hold:
     """Wait for a slot of the lane, if any, and of `slots`, within `seconds` for both. Raises `PoolTimeout`.
 
-    The wait of a patient request for its lane does not count.
+    Between the two, `reserve` waits for a quota. That wait, and the wait of a patient request for its lane, do not
+    count.
     """
     hold, began = Hold(), monotonic()
     try:
@@ -435,6 +438,10 @@ async def hold_slots(slots: Slots, ticket: LaneTicket | None, seconds: float | N
                 await ticket.acquire(seconds, began)
                 hold.add(ticket)
                 began = began if ticket.patience is None else monotonic()
+            if reserve is not None:
+                waits = monotonic()
+                await reserve()
+                began += monotonic() - waits
             await slots.acquire(seconds, began)
             hold.add(slots)
             if ticket is None or not ticket.is_paused:

@@ -104,9 +104,11 @@ class Transport:
         if self._closed:
             raise ClientClosed("the client is closed")
 
-    async def hold(self, ticket: LaneTicket | None, seconds: float | None) -> Hold:
-        """Wait for a slot, and with a `ticket` for one of its lane. Raises `PoolTimeout`."""
-        return await hold_slots(self.slots, ticket, seconds)
+    async def hold(
+        self, ticket: LaneTicket | None, seconds: float | None, reserve: Callable[[], Awaitable[None]] | None = None
+    ) -> Hold:
+        """Wait for a slot, and with a `ticket` for one of its lane. Raises `PoolTimeout`. See `slots.hold_slots`."""
+        return await hold_slots(self.slots, ticket, seconds, reserve)
 
     async def send(
         self, request: Request, authorization: Authorization, hold: Hold, *, connect: float | None

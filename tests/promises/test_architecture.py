@@ -41,7 +41,17 @@ CORE = LAYERS[: LAYERS.index("batch") + 1]
 EXCEPTIONS = {("client.client", "client.tool_loop"), ("client.late_calls", "batch.batch")}
 # Imports for type checkers alone, which no program runs: an error names the type of the response that it carries.
 FOR_CHECKERS = {("errors", "types.events"), ("errors.base", "types.response")}
-PURE = ("errors", "eventstream", "types", "dialects", "request", "auth.sigv4", "auth.skew", "auth.credentials")
+PURE = (
+    "errors",
+    "eventstream",
+    "types",
+    "dialects",
+    "request",
+    "auth.sigv4",
+    "auth.skew",
+    "auth.credentials",
+    "transport.bucket",
+)
 FOREIGN_TO_PURE = {"aiohttp", "anyio", "asyncio", "socket", "ssl", "threading", "time", "os", "botocore", "crcmod"}
 
 

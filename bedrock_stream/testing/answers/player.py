@@ -12,16 +12,18 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from email.utils import format_datetime
+from typing import Any
 
 import msgspec
 from aiohttp import web
 
 from .. import steps as s
 from ..recording import Recording
+from ..service.account_quota import Admission
 from ..service.body import BodyEnded, Ending, ResponseBody, pause, reset_connection
 from ..service.refusal import Refusal, pascal_name, status_of
 from ..service.verification import check_date
-from .facts import Facts
+from .facts import Facts, last_metadata
 from .frames import FrameWriter
 from .rendering import Composer, Form, WireEvent
 
@@ -29,6 +31,8 @@ __all__ = ("EVENT_STREAM", "Exchange", "play_document", "play_stream")
 
 EVENT_STREAM = "application/vnd.amazon.eventstream"
 
+# Steps after which an answer is not whole.
+_BROKEN = (s.Cut, s.Reset, s.StreamError, s.UnmodeledError, s.GarbageChunk, s.Replay, s.Recorded)
 _ENDINGS = {False: Ending.CLEAN, True: Ending.TORN, "chunk": Ending.TORN_CHUNK}
 
 
@@ -47,6 +51,15 @@ class Exchange:
     """Seconds between deltas."""
     now: datetime
     """The time at which the request was received."""
+    admission: Admission | None = None
+    """What the request took of the account's quota; None for an operation without one."""
+
+    def usage(self) -> Mapping[str, Any] | None:
+        """Return the usage of the whole answer; None if a script broke it off."""
+        if any(isinstance(step, _BROKEN) for step in self.steps):
+            return None
+        usage: Mapping[str, Any] = self.facts.metadata(self.steps, last_metadata(self.steps))["usage"]
+        return usage
 
 
 async def play_stream(exchange: Exchange) -> web.StreamResponse:
@@ -247,4 +260,6 @@ async def _send(event: WireEvent, exchange: Exchange, body: ResponseBody) -> Non
             await body.flush()
         # Also with a pace of 0, so that a client on the same event loop can read along.
         await asyncio.sleep(exchange.pace)
+        if exchange.admission is not None:
+            exchange.admission.wrote()
     await body.write(exchange.frames.event(event.name, event.payload))

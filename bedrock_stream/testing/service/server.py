@@ -9,7 +9,7 @@ import asyncio
 import ssl as ssl_module
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from datetime import UTC, datetime
 from email.utils import format_datetime
 from types import TracebackType
@@ -31,6 +31,7 @@ from ..answers.frames import FrameWriter, independent_crc
 from ..answers.player import Exchange
 from ..answers.rendering import check_supported
 from ..steps import Answer, ExpiredSignature, HttpError, Step
+from .account_quota import AccountQuota, Admission, read_quota
 from .loopback import check_origin
 from .operations import Operation, find_operation
 from .received import ReceivedRequest
@@ -73,6 +74,8 @@ class Emulator:
     - `models`: the model ids that exist; None means all.
     - `ssl`: a server-side context with a certificate, to serve https. The `Host` header is not checked then.
     - `keep_requests`: the number of requests kept in `requests`; None means all.
+    - `quota`: the account's quota of each model, beyond which requests are throttled: an `AccountQuota`, a dict of its
+      settings, or any object with `rpm` and `tpm`, such as a `Quota`.
 
     Raises `ConfigurationError` if crcmod is not installed: `pip install "bedrock-stream[testing]"`.
     """
@@ -91,6 +94,7 @@ class Emulator:
         models: Collection[str] | None = None,
         ssl: ssl_module.SSLContext | None = None,
         keep_requests: int | None = 1000,
+        quota: Any = None,
     ) -> None:
         self._crc = independent_crc()
         self._host, self._port = host, port
@@ -114,6 +118,7 @@ class Emulator:
         self._active: set[asyncio.Task[Any]] = set()
         self._state_changed = asyncio.Event()
         self._cache = PromptCache()
+        self._quota = read_quota(quota)
         self._runner: web.ServerRunner | None = None
 
     # ---------------------------------------------------------------------------------------------------- public API
@@ -141,6 +146,11 @@ class Emulator:
     def open_streams(self) -> int:
         """The number of answers that are still being written."""
         return len(self._active)
+
+    @property
+    def quota(self) -> AccountQuota:
+        """The account's quota, and what it counted; it counts without limits, too."""
+        return self._quota
 
     @property
     def environ(self) -> dict[str, str]:
@@ -216,16 +226,7 @@ class Emulator:
 
     async def _answer(self, http: web.BaseRequest, headers: dict[str, str], now: datetime) -> web.StreamResponse:
         request = IncomingRequest(http.method, http.raw_path, http.headers, await _read_body(http))
-        route = find_operation(request.method, request.target)
-        # Refused requests are recorded too.
-        try:
-            received = self._record(request, route, self._guard.verify(request, now))
-        except Refusal:
-            self._record(request, route, None)
-            raise
-        if route is None:
-            raise Refusal(404, "UnknownOperationException", "The operation does not exist.")
-        operation, model = route
+        received, operation, model = self._receive(request, now)
         body = parse_body(request.body)
         if self._models is not None and model not in self._models:
             raise invalid("The provided model identifier is invalid.")
@@ -236,16 +237,41 @@ class Emulator:
             except (AttributeError, KeyError, TypeError, ValueError) as error:
                 # A member that no check covers has an unexpected type.
                 raise Refusal(400, "SerializationException", f"A member has an unexpected type: {error}") from error
-        scripted = self._next_answer(received)
-        steps = unscripted if scripted is None else list(fill(scripted, unscripted))
-        check_supported(steps, form, operation.name, model)
-        headers |= {name: request.headers[name] for name in _ECHOED if name in request.headers}
-        # A request that ends in an HTTP error never reaches the model, so it does not touch the prompt cache.
-        uses_cache = operation.uses_cache and not any(isinstance(step, HttpError | ExpiredSignature) for step in steps)
-        with _bounded_depth():
-            facts = Facts.of(converse, model, self._cache.update(converse, model) if uses_cache else None)
-        exchange = Exchange(http, headers, steps, form, facts, FrameWriter(self._crc), self._pace, now)
-        return await self._play(operation, exchange)
+            facts = Facts.of(converse, model)
+        # A throttled request gets no answer of the script, and never reaches the model and its prompt cache.
+        with self._admit(operation, converse, facts) as admission:
+            scripted = self._next_answer(received)
+            steps = unscripted if scripted is None else list(fill(scripted, unscripted))
+            check_supported(steps, form, operation.name, model)
+            headers |= {name: request.headers[name] for name in _ECHOED if name in request.headers}
+            # Neither does a request that ends in an HTTP error.
+            is_refused = any(isinstance(step, HttpError | ExpiredSignature) for step in steps)
+            if operation.uses_cache and not is_refused:
+                with _bounded_depth():
+                    facts = facts._replace(cached=self._cache.update(converse, model))
+            exchange = Exchange(http, headers, steps, form, facts, FrameWriter(self._crc), self._pace, now, admission)
+            return await self._play(operation, exchange)
+
+    def _receive(self, request: IncomingRequest, now: datetime) -> tuple[ReceivedRequest, Operation, str]:
+        """Check who calls, and return the record of the request, its operation and its model."""
+        route = find_operation(request.method, request.target)
+        # Refused requests are recorded too.
+        try:
+            received = self._record(request, route, self._guard.verify(request, now))
+        except Refusal:
+            self._record(request, route, None)
+            raise
+        if route is None:
+            raise Refusal(404, "UnknownOperationException", "The operation does not exist.")
+        return received, *route
+
+    def _admit(
+        self, operation: Operation, converse: dict[str, Any], facts: Facts
+    ) -> AbstractContextManager[Admission | None]:
+        if not operation.uses_cache:  # no model reads the prompt
+            return nullcontext()
+        limit = (converse.get("inferenceConfig") or {}).get("maxTokens")
+        return self._quota.admit(facts.model, facts.input_tokens, limit)
 
     async def _play(self, operation: Operation, exchange: Exchange) -> web.StreamResponse:
         task = asyncio.current_task()
@@ -253,10 +279,14 @@ class Emulator:
         self._active.add(task)
         self._notify()
         try:
-            return await operation.play(exchange)
+            response = await operation.play(exchange)
+            if exchange.admission is not None and (usage := exchange.usage()) is not None:
+                exchange.admission.end(usage)
         except ConnectionError:
             # The client has disconnected, so this response is never sent.
             return web.Response()
+        else:
+            return response
         finally:
             self._active.discard(task)
             self._notify()

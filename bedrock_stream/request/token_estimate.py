@@ -1,0 +1,117 @@
+"""Estimate how many tokens a request takes of a quota, from its body alone, whatever the API. Pure.
+
+Bedrock counts input and `max_tokens` when a request begins. A token is taken for four bytes of text in UTF-8, which a
+client corrects by what it learns from usage; attachments have flat numbers, which are those of large ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import msgspec
+
+from ..dialects.encoding import Body
+
+__all__ = ("Estimate", "estimate_tokens")
+
+_BYTES_PER_TOKEN = 4
+_MOST_INPUT = 1_000_000  # tokens; no model has a larger window
+_MOST_PARSED = 4 * 1024 * 1024  # bytes; parsing more would delay the event loop
+
+# Tokens of an attachment. Claude takes up to 1,600 for an image, and 1,500 to 3,000 for a page of a PDF file, which
+# has some 50 KB; Nova 1,300 for an image and 288 for a second of video.
+_ATTACHMENTS = {"image": 1600, "video": 20_000, "audio": 2000}
+_DOCUMENT, _DOCUMENT_BYTES_PER_TOKEN = 1500, 20
+_PLAIN_DOCUMENTS = ("txt", "md", "csv", "html", "text/plain", "text/markdown", "text/csv", "text/html")
+
+# Where the families have the limit of the output.
+_LIMITS = (
+    ("inferenceConfig", "maxTokens"),
+    ("inferenceConfig", "max_new_tokens"),
+    ("max_tokens",),
+    ("max_completion_tokens",),
+    ("max_output_tokens",),
+    ("max_gen_len",),
+    ("textGenerationConfig", "maxTokenCount"),
+)
+
+
+class Estimate(NamedTuple):
+    """The tokens of one request."""
+
+    input_tokens: float
+    max_tokens: int | None
+    """The limit of its output; None if it sets none."""
+
+
+def estimate_tokens(body: Body) -> Estimate:
+    """Return an estimate for a body in any API's format."""
+    outline = body.outline
+    try:
+        wire = msgspec.json.decode(outline) if len(outline) <= _MOST_PARSED else None
+    except (ValueError, RecursionError):  # it is nested more deeply than can be parsed
+        wire = None
+    if wire is None:
+        return Estimate(min(len(outline) / _BYTES_PER_TOKEN, _MOST_INPUT), None)
+    return Estimate(min(_input_tokens(wire), _MOST_INPUT), _limit(wire))
+
+
+def _limit(wire: Any) -> int | None:
+    for path in _LIMITS:
+        value = wire
+        for name in path:
+            value = value.get(name) if isinstance(value, Mapping) else None
+        if type(value) is int:
+            return value
+    return None
+
+
+def _input_tokens(wire: Any) -> float:
+    size, tokens, waiting = 0, 0.0, [wire]
+    while waiting:  # without recursion, since a tool's input may be nested deeply
+        value = waiting.pop()
+        if isinstance(value, str):
+            size += _size(value)
+        elif isinstance(value, list):
+            waiting += value
+        elif isinstance(value, dict):
+            kind, source = _attachment(value)
+            if kind is not None:
+                tokens += _attachment_tokens(kind, source)
+                value = {name: member for name, member in value.items() if name not in ("source", kind, "image_url")}
+            for name, member in value.items():
+                if name in ("toolConfig", "tools"):  # the model reads the names in a schema, too
+                    size += len(msgspec.json.encode(member))
+                else:
+                    waiting.append(member)
+    return tokens + size / _BYTES_PER_TOKEN
+
+
+def _size(text: str) -> int:
+    return len(text) if text.isascii() else len(text.encode("utf-8", "replace"))
+
+
+def _attachment(block: dict[str, Any]) -> tuple[str | None, Any]:
+    """Return the kind of a block that is an attachment, and what describes it."""
+    for kind in ("image", "document", "video", "audio"):
+        inner = block.get(kind)  # Converse's form
+        if isinstance(inner, dict) and "source" in inner:
+            return kind, inner
+    name = block.get("type")
+    if name in ("image", "document") and isinstance(block.get("source"), dict):
+        return name, block["source"]  # Claude's
+    return ("image", block) if name == "image_url" else (None, None)
+
+
+def _attachment_tokens(kind: str, described: Any) -> float:
+    if kind != "document":
+        return _ATTACHMENTS[kind]
+    source = described.get("source", described)
+    if not isinstance(source, dict):
+        return _DOCUMENT
+    data = next((source[name] for name in ("bytes", "data", "text") if isinstance(source.get(name), str)), "")
+    size = int(data[1:]) if data[:1] == "#" and data[1:].isdigit() else len(data) * 3 // 4
+    if "text" in source or described.get("format", described.get("media_type")) in _PLAIN_DOCUMENTS:
+        return size / _BYTES_PER_TOKEN
+    return max(_DOCUMENT, size / _DOCUMENT_BYTES_PER_TOKEN)
