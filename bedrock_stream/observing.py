@@ -31,6 +31,7 @@ __all__ = (
     "Observation",
     "Observer",
     "Observers",
+    "QuotaObservation",
     "Subject",
     "WireObservation",
     "batch_row",
@@ -104,7 +105,8 @@ class Ending(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Observation(Protocol):
-    """Receives the steps of one call. It may have the methods of `WireObservation`, too.
+    """Receives the steps of one call. It may have the methods of `WireObservation` and of
+    `QuotaObservation`, too.
 
     Every method is called on the call's own event loop, except that `ended` may be called by a finalizer: on any
     thread, with any lock held by it, and perhaps after the loop was closed.
@@ -140,6 +142,16 @@ class WireObservation(Protocol):
 
     def frames(self, frames: Sequence[Frame]) -> None:
         """Take decoded frames whose events are about to be read; damaged frames are left out."""
+
+
+class QuotaObservation(Protocol):
+    """Optional methods of an observation, for a call with quotas."""
+
+    def reserved(self, tokens: int, seconds: float) -> None:
+        """Take the tokens that an attempt reserved, of all its quotas, and how long it waited for them."""
+
+    def settled(self, tokens: int) -> None:
+        """Take the tokens that a reservation was settled with; may come after `ended`."""
 
 
 class Observer(Protocol):

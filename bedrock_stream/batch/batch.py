@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import warnings
+from functools import partial
 from types import TracebackType
 from typing import Any, Self
 
@@ -111,16 +112,11 @@ def start_batch(
     if each is not None and stream is False:
         raise ConfigurationError("stream", "cannot be False with each, which is passed streams", "leave it out")
 
-    def make_asker(on_retry: Any) -> Asker:
-        return Asker(
-            calls, model, options, arguments, patience=patience, each=each, streaming=stream, on_retry=on_retry
-        )
-
     keys, header = _identity(model, arguments, each=each is not None)
     engine = Engine(
         Intake(prompts),
         keys,
-        make_asker,
+        partial(Asker, calls, model, options, arguments, patience=patience, each=each, streaming=stream),
         concurrency=concurrency,
         ordered=ordered,
         stop=stop or Stop(),

@@ -92,7 +92,7 @@ class Engine:
         self,
         intake: Intake,
         keys: Keys,
-        make_asker: Callable[[Callable[[Attempt], None]], Asker],
+        make_asker: Callable[..., Asker],
         *,
         concurrency: int,
         ordered: bool,
@@ -104,7 +104,7 @@ class Engine:
         """`watch` is called at the start, and returns the observers."""
         self._intake = intake
         self._keys = keys
-        self._asker = make_asker(self._on_retry)
+        self._asker = make_asker(on_retry=self._on_retry)
         self._concurrency = concurrency
         self._ceilings = stop
         self._patience = patience

@@ -4,9 +4,8 @@ A released slot is handed directly to the first waiter, so late arrivals cannot 
 requests the service takes. Its limit starts low and doubles in each round of successes, until a request is throttled;
 from then on it falls by a third when one is throttled, and rises by one after as many successes as it has slots.
 Throttling of a patient request also pauses the lane: nothing starts until the pause is over, and then one request
-alone, the probe. Once it is accepted, twice as many follow in each round, until as many run as the limit allows.
-A `StartPacer` lets one request start per visit of the loop, however many have a slot. A `Hold` is
-what one request holds of them.
+alone, the probe. Once it is accepted, twice as many follow in each round, until as many run as the limit allows. A
+`StartPacer` lets one request start per visit of the loop, and a `Hold` is what one request holds of them.
 """
 
 from __future__ import annotations
@@ -35,8 +34,7 @@ _PROBE_SECONDS = 1.0
 class StartPacer:
     """Lets one request start in each visit of the event loop to its ready callbacks; the first of a visit never waits.
 
-    A start, from signing to sending, takes about 0.3 ms in one piece: a thousand in one visit would stop the loop for
-    0.3 s.
+    A start, from signing to sending, takes some 0.3 ms in one piece: a thousand at once would stop the loop for 0.3 s.
     """
 
     __slots__ = ("_is_taken", "_waiting")
@@ -428,8 +426,7 @@ async def hold_slots(
 ) -> Hold:
     """Wait for a slot of the lane, if any, and of `slots`, within `seconds` for both. Raises `PoolTimeout`.
 
-    Between the two, `reserve` waits for a quota. That wait, and the wait of a patient request for its lane, do not
-    count.
+    Between the two, `reserve` waits for a quota. That wait, and a patient request's for its lane, do not count.
     """
     hold, began = Hold(), monotonic()
     try:

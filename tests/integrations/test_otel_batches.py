@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from opentelemetry.trace import StatusCode
 
-from bedrock_stream import Ask, Client, Stop, Stream, errors
+from bedrock_stream import Ask, Client, Quota, Stop, Stream, errors
 from bedrock_stream.batch.journal import Journal
 from bedrock_stream.observing import Subject
 from bedrock_stream.testing import Emulator, http_error, text
@@ -99,6 +99,20 @@ async def test_pauses_are_counted(emulator: Emulator, client: Client, scope: Sco
     assert levels(scope, "paused")[0] >= 0.2
     (batch,) = [span for span in scope.spans if span.name.startswith("batch")]
     assert (batch.attributes or {})["bedrock_stream.batch.pauses"] == 1
+
+
+async def test_quotas_of_rows_are_measured(emulator: Emulator, scope: Scope) -> None:
+    quota = Quota(tpm=1_000_000)
+    async with client_of(emulator, scope.observer(), quotas={"amazon": quota}) as client:
+        async with client.map(NOVA, ["One", "Two"], max_tokens=10) as rows:
+            assert [row.error async for row in rows] == [None, None]
+        stats = client.stats().quotas["amazon"]
+        await client.generate(NOVA, "Not of a batch", max_tokens=10)
+    (wait,) = scope.points("bedrock_stream.batch.quota.wait")
+    assert wait.count == 2
+    assert levels(scope, "quota.reserved") == [stats.reserved]
+    assert levels(scope, "quota.settled") == [stats.settled]
+    assert stats.settled > 0
 
 
 async def test_a_batch_that_stops_is_an_error_and_one_that_is_closed_is_not(client: Client, scope: Scope) -> None:

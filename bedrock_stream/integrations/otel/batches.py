@@ -25,6 +25,8 @@ __all__ = ("Batches",)
 
 _SYNC_BUCKETS = [0.0001 * 4**step for step in range(10)]
 """0.1 ms to 26 s."""
+_WAIT_BUCKETS = [0.01 * 4**step for step in range(9)]
+"""10 ms to 11 min."""
 
 
 class Batches:
@@ -43,6 +45,19 @@ class Batches:
             description="Duration of a sync of the journal.",
             explicit_bucket_boundaries_advisory=_SYNC_BUCKETS,
         )
+        self._wait: Any = meter.create_histogram(
+            "bedrock_stream.batch.quota.wait",
+            unit="s",
+            description="Time that a request waited for its quotas.",
+            explicit_bucket_boundaries_advisory=_WAIT_BUCKETS,
+        )
+        self._reserved, self._settled = (
+            meter.create_counter(f"bedrock_stream.batch.quota.{name}", unit="{token}", description=description)
+            for name, description in (
+                ("reserved", "Tokens that requests reserved of their quotas."),
+                ("settled", "Tokens of quotas that requests used."),
+            )
+        )
         self._observe(meter.create_observable_up_down_counter, "in_flight", "{row}", "Rows whose request was sent.")
         self._observe(meter.create_observable_gauge, "window", "{row}", "Rows that may be in flight, as learned.")
         meter.create_observable_counter(
@@ -59,6 +74,16 @@ class Batches:
         if self._running.pop(subject, None) is not None:
             model = subject.model
             self._past_pauses[model] = self._past_pauses.get(model, 0.0) + subject.progress().paused_seconds
+
+    def reserved(self, model: str, tokens: int, seconds: float) -> None:
+        """Record a reservation of a quota."""
+        attributes = attributes_of(model)
+        self._wait.record(seconds, attributes)
+        self._reserved.add(tokens, attributes)
+
+    def settled(self, model: str, tokens: int) -> None:
+        """Record what a reservation was settled with."""
+        self._settled.add(tokens, attributes_of(model))
 
     def place(self, subject: Subject, context: Context) -> tuple[Context, list[Link]]:
         """Return the context and the links of the span of a call."""

@@ -163,6 +163,16 @@ class _Call:
                 self._record(self._observer.inference.between_chunks, now - self._last_chunk)
             self._last_chunk = now
 
+    def reserved(self, tokens: int, seconds: float) -> None:
+        """See `observing.QuotaObservation`."""
+        if self._subject.batch is not None:
+            self._observer.batches.reserved(self._subject.model, tokens, seconds)
+
+    def settled(self, tokens: int) -> None:
+        """See `observing.QuotaObservation`."""
+        if self._subject.batch is not None:
+            self._observer.batches.settled(self._subject.model, tokens)
+
     def ended(self, ending: Ending) -> None:
         end_time = time_ns()
         if ending.way == "dropped" and self._loop.is_running():
