@@ -74,10 +74,10 @@ async def test_another_process_reads_on_behind_any_event_and_waits_for_more(logs
     stranger = await there.open("k", "another-1")
     assert stranger is not None
     assert not stranger.resumed
-    waits = asyncio.create_task(read_all(resumed))
+    rest = asyncio.create_task(read_all(resumed))
     await writer.append([THREE])
     await writer.end(100)
-    assert without_ids(await waits) == TWO + THREE
+    assert without_ids(await rest) == TWO + THREE
     assert without_ids(await read_all(reader)) == THREE
     assert await read_all(stranger) == await read_all(own)
     assert (reader.running, await reader.read()) == (False, ())
@@ -143,7 +143,7 @@ async def test_everything_in_redis_ends_by_itself(logs: list[RedisLog], server: 
 async def test_many_readers_wait_on_one_connection(logs: list[RedisLog], server: Server) -> None:
     here, there = logs
     client = redis.asyncio.Redis.from_url(server.url)
-    before = (await client.info("commandstats")).get("cmdstat_lrange", {"calls": 0})["calls"]
+    before = int((await client.info("commandstats")).get("cmdstat_lrange", {"calls": 0})["calls"])
     writers = [await here.begin(f"k{number}", 100) for number in range(30)]
     readers = [await there.open(f"k{number}", None) for number in range(30)]
     waiting = [asyncio.create_task(read_all(reader)) for reader in readers if reader is not None]
