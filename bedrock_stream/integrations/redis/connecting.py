@@ -17,8 +17,8 @@ __all__ = ("GONE", "SECONDS", "Address", "check_name", "connect", "read_url")
 
 _CONNECTIONS = 8  # of each event loop
 
-SECONDS = 1.0
-"""How long an answer may take."""
+SECONDS = 5.0
+"""How long an answer may take; less would take a process that is busy for a Redis that is gone."""
 
 GONE = (RedisError, OSError, TimeoutError)
 """What is raised where Redis does not answer."""

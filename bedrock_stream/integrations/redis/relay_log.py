@@ -29,7 +29,8 @@ _log = logging.getLogger("bedrock_stream.relay")
 
 _LEASE = 30.0  # seconds for which an answer counts as running without a sign of its process
 _ROUND = 10.0  # seconds between those signs
-_RETRY = 2.0  # seconds until a server that is gone is asked again
+_WRITE_SECONDS = 1.0  # for what a writer does: meanwhile nothing is read of the answer
+_RETRY = 5.0  # seconds until a server that is gone is asked again
 
 # KEYS: answer, state, running. ARGV: name, milliseconds to keep, lease, most answers, whether it is there again.
 _BEGIN = """
@@ -267,7 +268,7 @@ class _Writer:
     async def _try(self, step: Any) -> None:
         """Do a step; where Redis is gone, the answer goes on without it."""
         try:
-            async with asyncio.timeout(SECONDS):
+            async with asyncio.timeout(_WRITE_SECONDS):
                 await step()
         except GONE as error:
             if self._gone_until is None:
