@@ -98,6 +98,7 @@ if TYPE_CHECKING:
     from .errors import PoolTimeout as PoolTimeout
     from .errors import QuotaExceeded as QuotaExceeded
     from .errors import RelayFull as RelayFull
+    from .errors import RelayUnavailable as RelayUnavailable
     from .errors import ResourceNotFound as ResourceNotFound
     from .errors import ServiceError as ServiceError
     from .errors import ServiceUnavailable as ServiceUnavailable
@@ -254,6 +255,7 @@ _MODULES = {
         "PoolTimeout",
         "QuotaExceeded",
         "RelayFull",
+        "RelayUnavailable",
         "ResourceNotFound",
         "ServiceError",
         "ServiceUnavailable",

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextvars import ContextVar
 from typing import Any, Protocol
 
 import msgspec
@@ -23,12 +24,17 @@ from .types.settings import Target
 
 __all__ = (
     "Attempt",
+    "BatchObservation",
+    "BatchObserver",
+    "BatchSubject",
     "Ending",
     "Observation",
     "Observer",
     "Observers",
+    "QuotaObservation",
     "Subject",
     "WireObservation",
+    "batch_row",
     "observe",
     "observers",
 )
@@ -51,6 +57,15 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
     """Seconds waited before the next attempt."""
 
 
+class BatchSubject(msgspec.Struct, frozen=True, kw_only=True, eq=False):
+    """A batch of `Client.map`, before its first row."""
+
+    model: str
+    concurrency: int
+    progress: Callable[[], Any]
+    """Returns its `Progress`; may be called on any thread."""
+
+
 class Subject(msgspec.Struct, frozen=True, kw_only=True):
     """What is observed: a call before anything is sent."""
 
@@ -67,6 +82,10 @@ class Subject(msgspec.Struct, frozen=True, kw_only=True):
     """The conversation as it is sent; empty if the body is the caller's own."""
     body: Callable[[], bytes]
     """Returns the request's body: JSON, with the whole prompt in it."""
+    batch: BatchSubject | None = None
+    """The batch that the call is made for; None outside of one."""
+    batch_key: str | None = None
+    """The key of its row."""
 
 
 class Ending(msgspec.Struct, frozen=True, kw_only=True):
@@ -86,7 +105,8 @@ class Ending(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Observation(Protocol):
-    """Receives the steps of one call. It may have the methods of `WireObservation`, too.
+    """Receives the steps of one call. It may have the methods of `WireObservation` and of
+    `QuotaObservation`, too.
 
     Every method is called on the call's own event loop, except that `ended` may be called by a finalizer: on any
     thread, with any lock held by it, and perhaps after the loop was closed.
@@ -124,12 +144,45 @@ class WireObservation(Protocol):
         """Take decoded frames whose events are about to be read; damaged frames are left out."""
 
 
+class QuotaObservation(Protocol):
+    """Optional methods of an observation, for a call with quotas."""
+
+    def reserved(self, tokens: int, seconds: float) -> None:
+        """Take the tokens that an attempt reserved, of all its quotas, and how long it waited for them."""
+
+    def settled(self, tokens: int) -> None:
+        """Take the tokens that a reservation was settled with; may come after `ended`."""
+
+
 class Observer(Protocol):
     """Decides what is observed."""
 
     def watch(self, subject: Subject) -> Observation | None:
         """Return an observation of this call, or None."""
 
+
+class BatchObservation(Protocol):
+    """Receives the steps of one batch, on its event loop. The calls of its rows are observed as any calls."""
+
+    def row(self, outcome: str, seconds: float) -> None:
+        """Take the end of a row: `ok`, `failed`, or `reused` from the journal."""
+
+    def synced(self, seconds: float) -> None:
+        """Take how long a sync of the journal lasted."""
+
+    def ended(self, error: BaseException | None) -> None:
+        """Take the end of the batch; called exactly once. The error is what the reader of the rows gets."""
+
+
+class BatchObserver(Protocol):
+    """An optional method of an `Observer`."""
+
+    def watch_batch(self, batch: BatchSubject) -> BatchObservation | None:
+        """Return an observation of this batch, or None. Called at its start, in the context of its first reader."""
+
+
+batch_row: ContextVar[tuple[BatchSubject, str] | None] = ContextVar("bedrock_stream_batch_row", default=None)
+"""The batch and the key of the row that this task works for, if the batch has observers."""
 
 observers: list[Observer] = []
 """Observers of every client's calls."""

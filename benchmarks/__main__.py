@@ -37,6 +37,7 @@ QUESTIONS = (
     "backend",
     "agents",
     "quota",
+    "batch",
 )
 PICTURE = Path(__file__).with_name("burst.svg")
 

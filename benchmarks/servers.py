@@ -127,6 +127,7 @@ class _Connection(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._request = b""
         self._form = ""
+        self._is_whole = False
         self._deltas: Iterator[bytes] = iter(())
         self._order = Order(0)
         self._due = 0.0
@@ -147,6 +148,7 @@ class _Connection(asyncio.Protocol):
         elif end and _is_complete(head.lower(), body):
             self._request = b""
             self._form = "invoke" if b"/invoke-with-response-stream" in head else "converse"
+            self._is_whole = b"/converse HTTP" in head
             order = Order.read(body)
             if order.wait_ms:
                 self._loop.call_later(order.wait_ms / 1000, self._crowds.add, self, order)
@@ -155,6 +157,9 @@ class _Connection(asyncio.Protocol):
 
     def respond(self, order: Order, phase: float) -> None:
         """Start the response; `phase` is the offset of this stream within the interval, from 0 to 1."""
+        if self._is_whole:
+            self._write(_document(order.events))
+            return
         if not (order.pace_ms or order.held or order.gated):
             self._write(_complete_response(self._form, order.events))
             return
@@ -198,6 +203,17 @@ class _Connection(asyncio.Protocol):
 @lru_cache(maxsize=8)
 def _complete_response(form: str, events: int) -> bytes:
     return _HEAD + _chunks(answers.answer(form, events).whole())
+
+
+@lru_cache(maxsize=8)
+def _document(events: int) -> bytes:
+    """Return the response of Converse, which is not streamed."""
+    message = {"role": "assistant", "content": [{"text": "".join(answers.words(events))}]}
+    usage = {"inputTokens": 20, "outputTokens": events, "totalTokens": 20 + events}
+    answer = {"output": {"message": message}, "stopReason": "end_turn", "usage": usage, "metrics": {"latencyMs": 200}}
+    body = json.dumps(answer).encode()
+    head = f"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n"
+    return head.encode() + body
 
 
 @lru_cache(maxsize=8)

@@ -71,6 +71,7 @@ TABLE: list[tuple[Make, str, dict[str, Any]]] = [
     (lambda: errors.ConnectionFailed("connection refused"), "connection refused", {}),
     (lambda: errors.ClientClosed("the client was closed"), "the client was closed", {"closed": True}),
     (lambda: errors.RelayFull("10 answers"), "10 answers", {}),
+    (lambda: errors.RelayUnavailable("no answer"), "no answer", {"retryable": True}),
     (lambda: errors.StreamInterrupted("closed", closed=True), "closed", {"closed": True}),
     (
         lambda: errors.TimeLimitError(1, 2),

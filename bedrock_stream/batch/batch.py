@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import warnings
+from functools import partial
 from types import TracebackType
 from typing import Any, Self
 
@@ -22,6 +23,7 @@ from .progress import Progress
 from .records import Header, header_of
 from .rows import Row
 from .stop import Stop
+from .watching import watch
 
 __all__ = ("Batch", "Journal", "Stop", "start_batch")  # the client imports nothing else of this layer
 
@@ -104,29 +106,17 @@ def start_batch(
     describe(model)
     _check(concurrency, patience, stop, each, stream, quota)
 
-    def make_asker(on_retry: Any) -> Asker:
-        return Asker(
-            calls,
-            model,
-            options,
-            arguments,
-            patience=patience,
-            each=each,
-            streaming=stream,
-            on_retry=on_retry,
-            quota=quota,
-        )
-
     keys, header = _identity(model, arguments, each=each is not None)
     engine = Engine(
         Intake(prompts),
         keys,
-        make_asker,
+        partial(Asker, calls, model, options, arguments, patience=patience, each=each, streaming=stream, quota=quota),
         concurrency=concurrency,
         ordered=ordered,
         stop=stop or Stop(),
         patience=patience,
         records=None if journal is None else Records(read_journal(journal), header),
+        watch=lambda progress: watch(calls.state.settings.observers, model, concurrency, progress),
     )
     return Batch(engine)
 

@@ -44,12 +44,14 @@ from .progress import Progress, Tally
 from .records import Recorded
 from .rows import Row
 from .stop import Stop
+from .watching import Watch
 
 __all__ = ("Engine",)
 
 # Refusals that every other row will meet as well.
 _HOPELESS = (AccessDenied, MissingCredentials, InvalidSignature, ResourceNotFound, UnsupportedOperation)
 _MOST_REFUSALS = 20
+_CLOSED = "it was closed"
 
 
 class _GivenUp(Exception):
@@ -90,21 +92,25 @@ class Engine:
         self,
         intake: Intake,
         keys: Keys,
-        make_asker: Callable[[Callable[[Attempt], None]], Asker],
+        make_asker: Callable[..., Asker],
         *,
         concurrency: int,
         ordered: bool,
         stop: Stop,
         patience: float,
         records: Records | None,
+        watch: Callable[[Callable[[], Progress]], Watch | None] = lambda _progress: None,
     ) -> None:
+        """`watch` is called at the start, and returns the observers."""
         self._intake = intake
         self._keys = keys
-        self._asker = make_asker(self._on_retry)
+        self._asker = make_asker(on_retry=self._on_retry)
         self._concurrency = concurrency
         self._ceilings = stop
         self._patience = patience
         self._records = records
+        self._make_watch = watch
+        self._watch: Watch | None = None
         self._outbox: Outbox[Row | Recorded] = Outbox(ordered=ordered)
         self._room = asyncio.Semaphore((4 if ordered else 2) * concurrency)
         self._pacer = StartPacer()
@@ -112,7 +118,7 @@ class Engine:
         self._news = asyncio.Event()
         self._tally = Tally()
         self._refusals = _Refusals()
-        self._lanes: dict[Lane, tuple[int, int]] = {}  # with its throttles and pauses before
+        self._lanes: dict[Lane, tuple[int, int, float]] = {}  # with its throttles, pauses and their seconds before
         self._find_lane: Callable[[str, str], Lane] | None = None
         self._starting = asyncio.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None  # once it has started
@@ -141,6 +147,9 @@ class Engine:
                 await self.aclose()
                 raise
             self._loop = asyncio.get_running_loop()
+            self._watch = self._make_watch(self.progress)
+            if self._watch is not None and self._records is not None:
+                self._records.on_sync = self._watch.synced
             if (seconds := self._ceilings.seconds) is not None:
                 self._timer = self._loop.call_later(seconds, self.stop, f"{seconds:g} s have passed (Stop.seconds)")
             self._spawn()
@@ -170,7 +179,7 @@ class Engine:
         Raises `BatchStopped` if the last records could not be stored.
         """
         if not self._closed and (self._workers or self._outbox.ready or self._loop is None):
-            self._why = self._why or "it was closed"
+            self._why = self._why or _CLOSED
             self._left_open += len(self._outbox.ready)
             self._outbox.ready.clear()
         self._stopping = self._closed = True
@@ -180,12 +189,14 @@ class Engine:
         if workers:
             await asyncio.wait(workers)
         await self._intake.aclose()
-        if self._records is not None:
-            try:
+        try:
+            if self._records is not None:
                 await self._records.aclose()
-            except JournalFailed as failure:
-                self._journal_error = failure.error
-                raise self._end() from None
+        except JournalFailed as failure:
+            self._journal_error = failure.error
+            raise self._end() from None
+        finally:
+            self._report_end()
 
     def abandon(self) -> bool:
         """Close soon; called from any thread. Return whether anything was open."""
@@ -196,11 +207,12 @@ class Engine:
         return True
 
     def progress(self) -> Progress:
-        """Return how far the batch is."""
+        """Return how far the batch is; on any thread."""
         tally, total = self._tally, self._intake.total
         rate = tally.rows_per_second()
         left = None if total is None else total - tally.done - tally.failed
-        busy = [asking for asking in self._workers.values() if asking is not None]
+        busy = [asking for asking in list(self._workers.values()) if asking is not None]
+        lanes = list(self._lanes.items())
         sent = sum(asking.is_sent for asking in busy)
         paused = self._paused_until()
         return Progress(
@@ -210,10 +222,11 @@ class Engine:
             reused=tally.reused,
             in_flight=sent,
             waiting=len(busy) - sent,
-            throttled=sum(lane.throttles - before for lane, (before, _) in self._lanes.items()),
-            pauses=sum(lane.pauses - before for lane, (_, before) in self._lanes.items()),
+            throttled=sum(lane.throttles - before for lane, (before, _, _) in lanes),
+            pauses=sum(lane.pauses - before for lane, (_, before, _) in lanes),
+            paused_seconds=sum(lane.paused_seconds - before for lane, (_, _, before) in lanes),
             paid_again=tally.paid_again,
-            window=min(self._concurrency, sum(lane.limit for lane in self._lanes) or self._concurrency),
+            window=min(self._concurrency, sum(lane.limit for lane, _ in lanes) or self._concurrency),
             usage=tally.usage,
             cost=tally.cost,
             rows_per_second=rate,
@@ -223,7 +236,7 @@ class Engine:
         )
 
     def _paused_until(self) -> datetime | None:
-        moments = [lane.paused_until for lane in self._lanes if lane.is_paused]
+        moments = [lane.paused_until for lane in list(self._lanes) if lane.is_paused]
         if not moments or self._loop is None:
             return None
         return datetime.now(UTC) + timedelta(seconds=max(moments) - self._loop.time())
@@ -273,6 +286,12 @@ class Engine:
         if self._why is not None and (self._left_open or self._intake.is_cut):
             return BatchStopped(self._why, self.progress())
         return StopAsyncIteration()
+
+    def _report_end(self) -> None:
+        watch, self._watch = self._watch, None
+        if watch is not None:
+            end = self._end()
+            watch.ended(None if isinstance(end, StopAsyncIteration) or self._why == _CLOSED else end)
 
     # -------------------------------------------------------------------------------------------------------- workers
 
@@ -353,6 +372,8 @@ class Engine:
                 return Recorded(index, key, offset, ask)
         self._tally.asked += 1
         await self._pacer.wait_turn()
+        if self._watch is not None:
+            self._watch.enter(ask.key or key.hex())
         answer, failure = None, None
         try:
             answer = await self._asker.ask(ask, f"prompts[{index}]", asking)
@@ -398,6 +419,8 @@ class Engine:
 
     def _count(self, row: Row, usage: Usage | None = None) -> Row:
         self._tally.add(row, usage)
+        if self._watch is not None:
+            self._watch.row(row)
         return row
 
     def _reused(self, entry: Recorded) -> Row:
@@ -411,7 +434,7 @@ class Engine:
         """Note the lane of a call that is about to be sent."""
         if self._find_lane is not None:
             lane = self._find_lane(attempts.call.region, attempts.call.model.id)
-            self._lanes.setdefault(lane, (lane.throttles, lane.pauses))
+            self._lanes.setdefault(lane, (lane.throttles, lane.pauses, lane.paused_seconds))
 
 
 _closing: set[asyncio.Task[None]] = set()  # the loop refers to tasks weakly

@@ -19,6 +19,7 @@ import asyncio
 import logging
 import os
 from collections.abc import Callable
+from time import monotonic
 from typing import Any
 
 import msgspec
@@ -82,7 +83,7 @@ class Records:
     with the key was read, how many of them were, below 0.
     """
 
-    __slots__ = ("_file", "_group", "_header", "_index", "_journal", "_on_failure", "_syncing", "_timer")
+    __slots__ = ("_file", "_group", "_header", "_index", "_journal", "_on_failure", "_syncing", "_timer", "on_sync")
 
     def __init__(self, journal: Journal, header: Header) -> None:
         self._journal = journal
@@ -93,6 +94,8 @@ class Records:
         self._syncing: asyncio.Future[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._on_failure: Callable[[OSError], None] = lambda _error: None
+        self.on_sync: Callable[[float], None] | None = None
+        """Called with the seconds that each sync lasted."""
 
     async def open(self, on_failure: Callable[[OSError], None]) -> None:
         """Lock and read the file. `on_failure` is called if a sync fails that no row waits for.
@@ -152,7 +155,10 @@ class Records:
         try:
             if self._syncing is not None:
                 await asyncio.wait([self._syncing])
+            began = monotonic()
             await asyncio.get_running_loop().run_in_executor(None, file.sync)
+            if self.on_sync is not None:
+                self.on_sync(monotonic() - began)
         except OSError as error:
             raise JournalFailed(error) from None
         finally:
@@ -234,11 +240,14 @@ class Records:
         """Sync in a thread, for all records so far."""
         self._timer = None
         group, self._group = self._group, []
+        began = monotonic()
         self._syncing = asyncio.get_running_loop().run_in_executor(None, self._opened.sync)
-        self._syncing.add_done_callback(lambda syncing: self._end_sync(syncing, group))
+        self._syncing.add_done_callback(lambda syncing: self._end_sync(syncing, group, began))
 
-    def _end_sync(self, syncing: asyncio.Future[None], group: list[asyncio.Future[None]]) -> None:
+    def _end_sync(self, syncing: asyncio.Future[None], group: list[asyncio.Future[None]], began: float) -> None:
         self._syncing = None
+        if self.on_sync is not None:
+            self.on_sync(monotonic() - began)
         error = None if syncing.cancelled() else syncing.exception()
         for waiter in group:
             if not waiter.done():

@@ -53,6 +53,8 @@ class Progress(msgspec.Struct, frozen=True, kw_only=True):
     """When the current pause ends; None outside of a pause."""
     reason: str | None
     """Why the batch stopped, or pauses."""
+    paused_seconds: float = 0.0
+    """How long these lanes paused, together."""
 
 
 class Tally:
@@ -137,5 +139,5 @@ class Tally:
         """Return the rate of the last 30 s."""
         now = monotonic()
         first = max(self._began, now - _RATE_SECONDS)
-        count = sum(rows for second, rows in self._rates if second >= int(first))
+        count = sum(rows for second, rows in list(self._rates) if second >= int(first))
         return count / max(now - first, 1.0)

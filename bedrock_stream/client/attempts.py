@@ -18,7 +18,7 @@ from ..auth.signer import Signer
 from ..dialects.base import NO_HEADERS
 from ..dialects.incoming import Incoming
 from ..errors import BedrockStreamError, Throttled, ValidationFailed
-from ..observing import Attempt, Ending, Observer, Observers, Subject
+from ..observing import Attempt, Ending, Observer, Observers, Subject, batch_row
 from ..request.call import Call
 from ..request.output_schema import note_refusal
 from ..transport.opening import Opening
@@ -88,7 +88,6 @@ class Attempts:
         self._is_counted = False  # whether the current attempt is in the client's number of requests
         self._resumed = False  # whether the current attempt is sent again, with a new signature
         self._ticket: LaneTicket | None = None
-        self._spending: Spending | None = None if state.quotas is None else state.quotas.spending()
         self._responded = False  # whether the current attempt has a response
         self._date: str | None = None  # of that response
         self._opening: Opening | None = None  # around opening, and around a wait
@@ -105,6 +104,8 @@ class Attempts:
         self._observers = Observers(state.settings.observers, self._subject)
         self.observers: Observers | None = self._observers or None
         """The observations of this call; None without any, and once the call is over."""
+        quotas = state.quotas
+        self._spending: Spending | None = None if quotas is None else quotas.spending(self.observers)
 
     @property
     def is_held_up(self) -> bool:
@@ -126,7 +127,7 @@ class Attempts:
     def use_quota(self, quota: QuotaLike | None, tokens: int | None = None) -> None:
         """Add a quota of this call alone, before anything is sent; `tokens` are its input tokens, if they are known."""
         if quota is not None or self._spending is not None:
-            self._spending = self._state.shared_quotas().spending(quota, tokens)
+            self._spending = self._state.shared_quotas().spending(self.observers, quota, tokens)
 
     def history(self) -> tuple[Attempt, ...]:
         """Return every attempt so far, the current one last."""
@@ -291,6 +292,7 @@ class Attempts:
 
     def _subject(self) -> Subject:
         call = self.call
+        batch, key = batch_row.get() or (None, None)
         return Subject(
             model=call.model.id,
             route=call.dialect.route,
@@ -300,6 +302,8 @@ class Attempts:
             options=call.options,
             messages=call.messages,
             body=lambda: call.request.body.data,
+            batch=batch,
+            batch_key=key,
         )
 
     def _begin(self) -> None:

@@ -25,6 +25,7 @@ from ..errors import (
     Throttled,
     ValidationFailed,
 )
+from ..observing import Observers
 from ..request.call import Call
 from ..request.models import Model, describe
 from ..request.token_estimate import Estimate, estimate_tokens
@@ -95,9 +96,11 @@ class ClientQuotas:
         names = [name for name in self._quotas if model.base.startswith(name)]
         return self._quotas[max(names, key=len)][1] if names else None
 
-    def spending(self, own: QuotaLike | None = None, tokens: int | None = None) -> Spending:
+    def spending(
+        self, observers: Observers | None, own: QuotaLike | None = None, tokens: int | None = None
+    ) -> Spending:
         """Return what one call takes of them; see `Spending`."""
-        return Spending(self, own, tokens)
+        return Spending(self, observers, own, tokens)
 
     def stats(self) -> dict[str, QuotaStats]:
         """Return the numbers of this library's own quotas."""
@@ -128,10 +131,24 @@ class ClientQuotas:
 class Spending:
     """What one call takes of its quotas. `own` is a quota of its own beside the client's, `tokens` its known input."""
 
-    __slots__ = ("_client", "_due", "_estimated", "_held", "_own", "_ratio", "_tokens", "is_waiting", "waited")
+    __slots__ = (
+        "_client",
+        "_due",
+        "_estimated",
+        "_held",
+        "_observers",
+        "_own",
+        "_ratio",
+        "_tokens",
+        "is_waiting",
+        "waited",
+    )
 
-    def __init__(self, client: ClientQuotas, own: QuotaLike | None = None, tokens: int | None = None) -> None:
+    def __init__(
+        self, client: ClientQuotas, observers: Observers | None, own: QuotaLike | None, tokens: int | None
+    ) -> None:
         self._client = client
+        self._observers = observers
         self._own = own
         self._tokens = tokens
         self._held: list[ReservationLike] = []  # of the current attempt
@@ -163,7 +180,10 @@ class Spending:
             raise
         finally:
             self.is_waiting = False
-            self.waited += monotonic() - began
+            waited = monotonic() - began
+            self.waited += waited
+        if self._observers is not None:
+            self._tell("reserved", sum(getattr(reservation, "tokens", 0) for reservation in self._held), waited)
 
     def failed(self, error: BedrockStreamError, usage: Usage | None, *, sent: bool, answered: bool) -> None:
         """Note that the attempt has failed; `usage` is that of a message that was complete, `sent` and `answered`
@@ -195,8 +215,16 @@ class Spending:
                 await reservation.settle(usage)
             except Exception:
                 _log.warning("a quota could not be settled", exc_info=True)
+            if self._observers is not None and (used := getattr(reservation, "used", None)) is not None:
+                self._tell("settled", used)
 
     # ------------------------------------------------------------------------------------------------------- internals
+
+    def _tell(self, step: str, *facts: Any) -> None:
+        """Report a step to the observations of the call that take it; see `observing.QuotaObservation`."""
+        report = None if self._observers is None else self._observers.reporter(step)
+        if report is not None:
+            report(*facts)
 
     def _quotas_of(self, call: Call) -> list[QuotaLike]:
         if call.operation == "count-tokens":  # no model runs, and it has quotas of its own

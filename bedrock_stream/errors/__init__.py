@@ -20,6 +20,7 @@
     ├── ToolInputError              the message is complete, but the input of a tool call is not a JSON object
     ├── ToolRoundsExceeded          the model still calls tools after the last allowed round
     ├── RelayFull                   a relay holds as many answers as it may
+    ├── RelayUnavailable            the server that holds the answers of a relay does not respond
     └── ServiceError                an error from Bedrock: the same class as an HTTP status and inside a stream
         ├── AccessDenied, ExpiredToken, InvalidSignature (SignatureExpired)
         ├── ValidationFailed (ContextWindowExceeded), ResourceNotFound
@@ -70,6 +71,7 @@ __all__ = (
     "TotalTimeout", "UnreadTimeout",
     "InvalidFrame", "ChecksumMismatch", "FrameSizeError", "InvalidHeader",
     "NotAnEventStream", "StreamInterrupted", "ToolInputError", "ToolRoundsExceeded", "RelayFull",
+    "RelayUnavailable",
     "ServiceError", "AccessDenied", "ExpiredToken", "InvalidSignature", "SignatureExpired",
     "ValidationFailed", "ContextWindowExceeded", "ResourceNotFound", "Throttled", "QuotaExceeded", "ModelNotReady",
     "ModelTimeout", "ModelError", "ModelStreamError", "InternalServerError", "ServiceUnavailable", "service_error",
@@ -334,6 +336,12 @@ class ToolRoundsExceeded(BedrockStreamError):
 
 class RelayFull(BedrockStreamError):
     """A `Relay` holds as many answers as it may, and all of them are running."""
+
+
+class RelayUnavailable(BedrockStreamError):
+    """The server that holds the answers of a `Relay` does not respond. The answers themselves go on."""
+
+    retryable = True
 
 
 for _name in __all__:  # tracebacks and pickles name the public module

@@ -21,6 +21,7 @@ from ..errors import (
     InvalidRequest,
     InvalidSignature,
     RelayFull,
+    RelayUnavailable,
     ServiceError,
     StreamInterrupted,
     TimeLimitError,
@@ -71,6 +72,7 @@ _RESPONSES: tuple[tuple[type[BedrockStreamError], int, str], ...] = (
     (StreamInterrupted, 502, "The response was interrupted."),
     (ToolInputError, 502, "The model called a tool with input that is not a JSON object."),
     (RelayFull, 503, "The server is busy."),
+    (RelayUnavailable, 503, "The answer cannot be read at the moment."),
     (ToolRoundsExceeded, 502, "The model exceeded the limit of tool rounds."),
     (BedrockStreamError, 502, "The response could not be read."),
 )

@@ -14,9 +14,10 @@ from uuid import uuid4
 
 from ..errors import RelayFull
 
-__all__ = ("LogReader", "LogWriter", "MemoryLog", "RelayLog")
+__all__ = ("BATCH", "Events", "EventsReader", "LogReader", "LogWriter", "MemoryLog", "RelayLog", "position")
 
-_BATCH = 256  # events that a reader takes at a time
+BATCH = 256
+"""How many events a reader takes at a time."""
 _POINTER = 9  # bytes in a list, which grows by an eighth more than it needs
 
 
@@ -70,26 +71,42 @@ class RelayLog(Protocol):
         """Ask the writer of a running answer to stop it. Return False if none is running."""
 
 
-class _Log:
-    """The log of one answer."""
+def position(after: str | None, name: str, count: int) -> int | None:
+    """Return how many of `count` events there are up to an id; None for an id of an answer with another name."""
+    prefix, _, number = (after or "").rpartition("-")
+    if prefix != name or not (number.isascii() and number.isdecimal()):
+        return None
+    return min(int(number[:9]), count)
+
+
+class Events:
+    """The events of one answer, in the memory of this process."""
 
     def __init__(self) -> None:
         self.name: str = uuid4().hex[
             :12
         ]  # part of the ids, so that those of another answer are not mistaken for its own
         self.events: list[bytes] = []
-        self.size = 0  # bytes of memory
-        self.ended = False
+        self.size: int = 0
+        """Bytes of memory."""
+        self.ended: bool = False
         self.stop: asyncio.Event = asyncio.Event()
+        """Set once the answer has to stop."""
         self.expiry: asyncio.TimerHandle | None = None
         self._changed: asyncio.Future[None] | None = None  # set by readers that wait
 
-    def position(self, after: str | None) -> int | None:
-        """Return how many events there are up to an id; None for an id of another answer."""
-        name, _, number = (after or "").rpartition("-")
-        if name != self.name or not (number.isascii() and number.isdecimal()):
-            return None
-        return min(int(number[:9]), len(self.events))
+    def append(self, events: Sequence[bytes]) -> None:
+        """Append events, each with an id."""
+        for data in events:
+            event = b"id: %s-%d\n%s" % (self.name.encode(), len(self.events) + 1, data)
+            self.events.append(event)
+            self.size += sys.getsizeof(event) + _POINTER
+        self.notify()
+
+    def end(self) -> None:
+        """Mark the end."""
+        self.ended = True
+        self.notify()
 
     async def change(self) -> None:
         """Wait for the next change."""
@@ -114,7 +131,7 @@ class MemoryLog:
     def __init__(self, max_answers: int = 1000, max_bytes: int = 256 * 1024 * 1024) -> None:
         self._max_answers = max_answers
         self._max_bytes = max_bytes
-        self._logs: dict[str, _Log] = {}
+        self._logs: dict[str, Events] = {}
 
     async def begin(self, key: str, max_age: float) -> LogWriter:
         """See `RelayLog`."""
@@ -125,14 +142,14 @@ class MemoryLog:
             if ended is None:
                 raise RelayFull(f"the relay holds {len(self._logs)} running answers")
             self._drop(ended, self._logs[ended])
-        log = self._logs[key] = _Log()
+        log = self._logs[key] = Events()
         self._drop_later(key, log, max_age)
         return _MemoryWriter(self, key, log)
 
     async def open(self, key: str, after: str | None) -> LogReader | None:
         """See `RelayLog`."""
         log = self._logs.get(key)
-        return None if log is None else _MemoryReader(log, after)
+        return None if log is None else EventsReader(log, after)
 
     async def stop(self, key: str) -> bool:
         """See `RelayLog`."""
@@ -146,13 +163,13 @@ class MemoryLog:
         size = sum(log.size for log in self._logs.values())
         return len(self._logs) >= self._max_answers or size >= self._max_bytes
 
-    def _drop_later(self, key: str, log: _Log, seconds: float) -> None:
+    def _drop_later(self, key: str, log: Events, seconds: float) -> None:
         """Drop a log after some seconds, instead of when it was to be dropped before."""
         if log.expiry is not None:
             log.expiry.cancel()
         log.expiry = asyncio.get_running_loop().call_later(seconds, self._drop, key, log)
 
-    def _drop(self, key: str, log: _Log | None) -> None:
+    def _drop(self, key: str, log: Events | None) -> None:
         if log is not None and self._logs.get(key) is log:
             del self._logs[key]
             if log.expiry is not None:  # it refers to the log
@@ -160,46 +177,45 @@ class MemoryLog:
 
 
 class _MemoryWriter:
-    def __init__(self, logs: MemoryLog, key: str, log: _Log) -> None:
+    def __init__(self, logs: MemoryLog, key: str, log: Events) -> None:
         self._logs = logs
         self._key = key
         self._log = log
 
     async def append(self, events: Sequence[bytes]) -> None:
-        log = self._log
-        for data in events:
-            event = b"id: %s-%d\n%s" % (log.name.encode(), len(log.events) + 1, data)
-            log.events.append(event)
-            log.size += sys.getsizeof(event) + _POINTER
-        log.notify()
+        self._log.append(events)
 
     async def end(self, keep: float) -> None:
-        self._log.ended = True
-        self._log.notify()
+        self._log.end()
         self._logs._drop_later(self._key, self._log, keep)
 
     async def stopped(self) -> None:
         await self._log.stop.wait()
 
     def reader(self) -> LogReader:
-        return _MemoryReader(self._log, None)
+        return EventsReader(self._log, None)
 
 
-class _MemoryReader:
-    def __init__(self, log: _Log, after: str | None) -> None:
+class EventsReader:
+    """A `LogReader` of events in memory."""
+
+    def __init__(self, log: Events, after: str | None) -> None:
         self._log = log
-        position = log.position(after)
-        self.resumed = position is not None
-        self._position = position or 0
+        begin = position(after, log.name, len(log.events))
+        self.resumed: bool = begin is not None
+        """See `LogReader`."""
+        self._position = begin or 0
 
     @property
     def running(self) -> bool:
+        """See `LogReader`."""
         return not self._log.ended
 
     async def read(self) -> Sequence[bytes]:
+        """See `LogReader`."""
         log = self._log
         while self._position == len(log.events) and not log.ended:
             await log.change()
-        batch = log.events[self._position : self._position + _BATCH]
+        batch = log.events[self._position : self._position + BATCH]
         self._position += len(batch)
         return batch

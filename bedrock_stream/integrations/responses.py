@@ -172,11 +172,13 @@ class RelayResponse(_ServerSentEvents):
 
     async def _send_events(self, response: ResponseWriter, scope: Scope) -> None:
         try:
-            reader, answer = await self._open(Headers(scope=scope).get("last-event-id"))
+            await self._send_answer(response, scope)
         except BedrockStreamError as error:
             if not await self._send_error(response, error):
                 await response.close(self.writer.failed(error))
-            return
+
+    async def _send_answer(self, response: ResponseWriter, scope: Scope) -> None:
+        reader, answer = await self._open(Headers(scope=scope).get("last-event-id"))
         if answer is None:  # it has begun, however long the next event takes
             await response.write(b"")
         while events := await reader.read():

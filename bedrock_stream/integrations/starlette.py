@@ -38,7 +38,7 @@ from starlette.responses import Response
 from ..client.client import Client
 from ..client.stream import Stream
 from ..client.tool_loop import ToolRun
-from ..errors import BedrockStreamError, ConfigurationError, InvalidRequest
+from ..errors import BedrockStreamError, ConfigurationError, InvalidRequest, RelayUnavailable
 from ..types.messages import ToolResult
 from .http_errors import error_details
 from .protocols import Writer, request_id_headers
@@ -155,13 +155,16 @@ async def resume_response(
 
     What `useChat({resume: true})` requests with `GET <api>/<id of the chat>/stream`: it gets the whole answer from its
     start. A request with `Last-Event-ID`, as `EventSource` sends it, gets what follows that event, also for a while
-    after the answer's end. Check first that the user may read the chat. Raises `ConfigurationError` as `event_response`
-    does.
+    after the answer's end. 503 if the relay's log cannot be reached. Check first that the user may read the chat.
+    Raises `ConfigurationError` as `event_response` does.
     """
     _check_times(heartbeat=heartbeat)
     if protocol not in _RESUMED:
         raise _unknown_protocol(protocol)
-    reader = await relay.open(key, request.headers.get("last-event-id"))
+    try:
+        reader = await relay.open(key, request.headers.get("last-event-id"))
+    except RelayUnavailable as error:
+        return error_response(request, error)
     if reader is None or not (reader.running or reader.resumed):
         return Response(status_code=204)
     return RelayResponse(relay, key, _RESUMED[protocol](), source=reader, heartbeat=heartbeat, headers=headers)

@@ -68,7 +68,7 @@ class QuotaStats(msgspec.Struct, frozen=True, kw_only=True):
 class Reservation:
     """One request and some tokens of a quota."""
 
-    __slots__ = ("_burn", "_is_open", "_quota", "tokens")
+    __slots__ = ("_burn", "_is_open", "_quota", "tokens", "used")
 
     def __init__(self, quota: BaseQuota, tokens: int, burn: float, *, is_counted: bool = True) -> None:
         self._quota = quota
@@ -76,6 +76,8 @@ class Reservation:
         self._is_open = is_counted
         self.tokens: int = tokens
         """The reserved tokens."""
+        self.used: int | None = None
+        """The tokens that it was settled with; None before that, and where they are unknown."""
 
     async def settle(self, usage: Usage | None) -> None:
         """Replace the reserved tokens by what was used: input, cache writes, and output times the quota's `burn`.
@@ -85,6 +87,7 @@ class Reservation:
         """
         used = tokens_used(usage, self._burn)
         if self._close() and used is not None:
+            self.used = used
             self._quota.note_settled(used)
             await self._quota.settle(self.tokens - used)
 

@@ -4,9 +4,8 @@ A released slot is handed directly to the first waiter, so late arrivals cannot 
 requests the service takes. Its limit starts low and doubles in each round of successes, until a request is throttled;
 from then on it falls by a third when one is throttled, and rises by one after as many successes as it has slots.
 Throttling of a patient request also pauses the lane: nothing starts until the pause is over, and then one request
-alone, the probe. Once it is accepted, twice as many follow in each round, until as many run as the limit allows.
-A `StartPacer` lets one request start per visit of the loop, however many have a slot. A `Hold` is
-what one request holds of them.
+alone, the probe. Once it is accepted, twice as many follow in each round, until as many run as the limit allows. A
+`StartPacer` lets one request start per visit of the loop, and a `Hold` is what one request holds of them.
 """
 
 from __future__ import annotations
@@ -35,8 +34,7 @@ _PROBE_SECONDS = 1.0
 class StartPacer:
     """Lets one request start in each visit of the event loop to its ready callbacks; the first of a visit never waits.
 
-    A start, from signing to sending, takes about 0.3 ms in one piece: a thousand in one visit would stop the loop for
-    0.3 s.
+    A start, from signing to sending, takes some 0.3 ms in one piece: a thousand at once would stop the loop for 0.3 s.
     """
 
     __slots__ = ("_is_taken", "_waiting")
@@ -165,6 +163,7 @@ class Lane(Slots):
         "_timer",
         "epoch",
         "is_paused",
+        "paused_seconds",
         "paused_until",
         "pauses",
         "refusal",
@@ -189,6 +188,8 @@ class Lane(Slots):
         """Whether nothing may start."""
         self.paused_until: float = 0.0
         """When the current or last pause ends, by the loop's clock."""
+        self.paused_seconds: float = 0.0
+        """How long the pauses were, together, with what is left of the current one."""
         self.pauses: int = 0
         """How many pauses there were."""
         self.throttles: int = 0
@@ -222,6 +223,7 @@ class Lane(Slots):
         self.refusal = copy.copy(error)  # without its traceback, whose frames hold the stream
         self.throttled(epoch)
         if wait and now + wait > self.paused_until:
+            self.paused_seconds += now + wait - max(now, self.paused_until)
             self.is_paused, self.paused_until = True, now + wait
             self._starts = 0
             self._call_at(self.paused_until, self._probe)
@@ -424,8 +426,7 @@ async def hold_slots(
 ) -> Hold:
     """Wait for a slot of the lane, if any, and of `slots`, within `seconds` for both. Raises `PoolTimeout`.
 
-    Between the two, `reserve` waits for a quota. That wait, and the wait of a patient request for its lane, do not
-    count.
+    Between the two, `reserve` waits for a quota. That wait, and a patient request's for its lane, do not count.
     """
     hold, began = Hold(), monotonic()
     try:

@@ -86,6 +86,8 @@ def request_attributes(subject: Subject) -> Attributes:
     # Conventions: set only for a streaming request; absent means False.
     if subject.streaming:
         attributes["gen_ai.request.stream"] = True
+    if subject.batch_key is not None:
+        attributes["bedrock_stream.batch.key"] = subject.batch_key
     if subject.options is not None:
         attributes |= _option_attributes(subject.options)
     return attributes

@@ -26,7 +26,7 @@ from opentelemetry.trace import (
 )
 
 from ..._version import __version__
-from ...observing import Attempt, Ending, Subject
+from ...observing import Attempt, BatchObservation, BatchSubject, Ending, Subject
 from ...types.events import BlockStop, Event, MessageStart, MessageStop, Metadata, Usage
 from .attributes import (
     Attributes,
@@ -40,6 +40,7 @@ from .attributes import (
     status_description,
     usage_attributes,
 )
+from .batches import Batches
 from .content import input_messages, output_messages, system_instructions
 from .instruments import EmbeddingsMetrics, InferenceMetrics
 
@@ -72,11 +73,16 @@ class OpenTelemetry:
         meter = get_meter("bedrock_stream", __version__, meter_provider)
         self.inference: InferenceMetrics = InferenceMetrics(meter)
         self.embeddings: EmbeddingsMetrics = EmbeddingsMetrics(meter)
+        self.batches: Batches = Batches(self.tracer, meter)
 
     def watch(self, subject: Subject) -> _Call | None:
         """See `observing.Observer`."""
         operation = operation_name(subject)
         return None if operation is None else _Call(self, subject, operation)
+
+    def watch_batch(self, batch: BatchSubject) -> BatchObservation:
+        """See `observing.BatchObserver`."""
+        return self.batches.begin(batch)
 
 
 class _Call:
@@ -86,6 +92,7 @@ class _Call:
         "_attributes",
         "_context",
         "_last_chunk",
+        "_links",
         "_loop",
         "_metadata",
         "_observer",
@@ -99,7 +106,8 @@ class _Call:
     def __init__(self, observer: OpenTelemetry, subject: Subject, operation: str) -> None:
         self._observer = observer
         self._subject = subject
-        self._context = get_current()  # the caller's: the stream may be read in another context
+        # The caller's: the stream may be read in another context.
+        self._context, self._links = observer.batches.place(subject, get_current())
         self._attributes: Attributes = {  # of the span and of every metric
             "gen_ai.operation.name": operation,
             "gen_ai.provider.name": "aws.bedrock",
@@ -121,6 +129,7 @@ class _Call:
             context=self._context,
             kind=SpanKind.CLIENT,
             attributes=attributes | request_attributes(subject),
+            links=self._links,
         )
         self._context = set_span_in_context(self._span, self._context)  # exemplars of the metrics refer to the span
         if self._captures_content and subject.options is not None:
@@ -153,6 +162,16 @@ class _Call:
             if self._last_chunk:
                 self._record(self._observer.inference.between_chunks, now - self._last_chunk)
             self._last_chunk = now
+
+    def reserved(self, tokens: int, seconds: float) -> None:
+        """See `observing.QuotaObservation`."""
+        if self._subject.batch is not None:
+            self._observer.batches.reserved(self._subject.model, tokens, seconds)
+
+    def settled(self, tokens: int) -> None:
+        """See `observing.QuotaObservation`."""
+        if self._subject.batch is not None:
+            self._observer.batches.settled(self._subject.model, tokens)
 
     def ended(self, ending: Ending) -> None:
         end_time = time_ns()

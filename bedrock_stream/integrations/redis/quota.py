@@ -1,4 +1,4 @@
-"""A quota that many processes share, kept in Redis. Needs `pip install "bedrock-stream[redis]"`, and Redis 6 or newer.
+"""A quota that many processes share, kept in Redis.
 
     quota = RedisQuota("redis://cache:6379", "123456789012/us-east-1/claude", rpm=1000, tpm=2_000_000)
     client = Client(quotas={"anthropic.claude-sonnet-4": quota})
@@ -17,29 +17,14 @@ from time import monotonic
 from typing import Any
 from uuid import uuid4
 
-from ..errors import ConfigurationError
-from ..transport.per_loop import PerLoop
-from ..transport.quota import BaseQuota, QuotaStats, Reservation
-from ..types.settings import Masked
-
-try:
-    from redis.asyncio import BlockingConnectionPool, Redis
-    from redis.asyncio.connection import parse_url
-    from redis.asyncio.retry import Retry
-    from redis.backoff import NoBackoff
-    from redis.exceptions import RedisError
-except ImportError as _error:
-    # Only a missing dependency gets a remedy; any other failed import is a bug.
-    if not (_error.name or "").startswith("redis"):
-        raise
-    raise ConfigurationError("redis", "redis-py is not installed", 'pip install "bedrock-stream[redis]"') from None
+from ...transport.per_loop import PerLoop
+from ...transport.quota import BaseQuota, QuotaStats, Reservation
+from .connecting import GONE, SECONDS, Address, check_name, connect, read_url
 
 __all__ = ("RedisQuota",)
 
 _log = logging.getLogger("bedrock_stream.quotas")
 
-_CONNECTIONS = 8  # of each event loop
-_SECONDS = 5.0  # for an answer; less would take a process that is busy for a Redis that is gone
 _POLL = 0.1  # seconds; others give back meanwhile
 _GONE = 2.0  # seconds until a server that is gone is asked again
 
@@ -99,26 +84,11 @@ return {string.format('%.6f', wait), now < slow and 1 or 0}
 """
 
 
-class _Address(Masked, frozen=True):
-    """The arguments of a connection, which may contain a password."""
-
-    options: dict[str, Any]
-
-
 class _Server:
     """The connections of one event loop, and its line."""
 
-    def __init__(self, address: _Address) -> None:
-        options = {
-            "max_connections": _CONNECTIONS,
-            "timeout": None,  # ours is around the whole question
-            "socket_timeout": None,  # redis-py's uses `asyncio.wait_for`, which loses cancellations before Python 3.12
-            "socket_connect_timeout": _SECONDS,
-            "retry": Retry(NoBackoff(), 1),  # a connection that was idle may be dead
-            **address.options,
-        }
-        pool = BlockingConnectionPool(**options)
-        self._redis = Redis.from_pool(pool)
+    def __init__(self, address: Address) -> None:
+        self._redis = connect(address)
         self.script: Any = self._redis.register_script(_SCRIPT)
         self.id: str = uuid4().hex
         """Its name in the line of all processes."""
@@ -170,10 +140,8 @@ class RedisQuota(BaseQuota):
         burst: float = 0.1,
     ) -> None:
         super().__init__(rpm, tpm, burn, reserve_output, burst)
-        if not isinstance(key, str) or not key.strip():
-            raise ConfigurationError("RedisQuota.key", f"expected a name, got {key!r}")
-        address = _read_url(url)
-        self._key = f"bedrock-stream:quota:{key}"
+        self._key = f"bedrock-stream:quota:{check_name('RedisQuota.key', key)}"
+        address = read_url("RedisQuota.url", url)
         self._servers = PerLoop(lambda: _Server(address), "the quota")
         self._waiting = 0
         self._requests_back = self._tokens_back = 0  # that Redis has not been told
@@ -248,9 +216,9 @@ class RedisQuota(BaseQuota):
         limits = (self.rpm or 0, self.tpm or 0, self.burst)
         arguments = (*limits, server.id, tokens, requests_back, tokens_back, int(is_throttled))
         try:
-            async with asyncio.timeout(_SECONDS):
+            async with asyncio.timeout(SECONDS):
                 wait, slow = await server.script(keys=[self._key], args=arguments)
-        except (RedisError, OSError, TimeoutError) as error:
+        except GONE as error:
             self._note_gone(error)
             return None
         if self._gone_until is not None:
@@ -267,12 +235,3 @@ class RedisQuota(BaseQuota):
         if self._gone_until is None:
             _log.warning("Redis is gone, so quota %s is not kept until it is back: %r", self._key, error)
         self._gone_until = monotonic() + _GONE
-
-
-def _read_url(url: Any) -> _Address:
-    """Return what a URL says. Raises `ConfigurationError`, without the URL, which may contain a password."""
-    try:
-        return _Address(dict(parse_url(url)))
-    except (ValueError, TypeError, AttributeError):
-        pass
-    raise ConfigurationError("RedisQuota.url", "is not the URL of a Redis server", "use redis://HOST:PORT")

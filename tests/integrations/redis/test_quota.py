@@ -4,13 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import shutil
-import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,60 +15,15 @@ from bedrock_stream import Usage, errors
 from bedrock_stream.testing import Emulator
 from tests.support.clients import client_of
 from tests.support.quota_schedules import SCHEDULES, play
+from tests.support.redis_server import SERVER, Server
 
 redis = pytest.importorskip("redis", reason="redis-py is not installed")
-SERVER = shutil.which("redis-server")
 pytestmark = pytest.mark.skipif(SERVER is None, reason="redis-server is not installed")
 
-from bedrock_stream.integrations import redis as integration  # noqa: E402 - needs redis-py
 from bedrock_stream.integrations.redis import RedisQuota  # noqa: E402
+from bedrock_stream.integrations.redis import quota as integration  # noqa: E402 - needs redis-py
 
 NOVA = "amazon.nova-lite-v1:0"
-
-
-class Server:
-    """A Redis of the test's own."""
-
-    def __init__(self, folder: Path) -> None:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
-        self._folder = folder
-        self.url = f"redis://127.0.0.1:{self.port}"
-        self.start()
-
-    def start(self) -> None:
-        assert SERVER is not None
-        options = {"port": self.port, "bind": "127.0.0.1", "save": "", "appendonly": "no", "dir": self._folder}
-        command = [SERVER, *(word for name, value in options.items() for word in (f"--{name}", str(value)))]
-        self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL)  # noqa: S603 - a server of our own
-        for _ in range(500):
-            try:
-                socket.create_connection(("127.0.0.1", self.port), 1).close()
-            except OSError:
-                time.sleep(0.01)
-            else:
-                return
-        raise AssertionError("redis-server did not start")
-
-    def stop(self) -> None:
-        self.process.kill()
-        self.process.wait()
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    running = Server(tmp_path_factory.mktemp("redis"))
-    yield running
-    running.stop()
-
-
-@pytest.fixture
-def own_server(tmp_path: Path) -> Iterator[Server]:
-    """A server that the test may stop."""
-    running = Server(tmp_path)
-    yield running
-    running.stop()
 
 
 def quota_of(server: Server, key: str, **settings: Any) -> RedisQuota:
