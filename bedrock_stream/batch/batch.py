@@ -14,7 +14,7 @@ from ..types.options import Options
 from .asking import Arguments, Asker, Calls, Each
 from .engine import Engine
 from .intake import Intake
-from .journal import Journal, Records, read_journal
+from .journal import Journal, JournalLike, read_journal
 from .keys import Keys
 from .progress import Progress
 from .records import Header, header_of
@@ -115,7 +115,8 @@ def start_batch(
             calls, model, options, arguments, patience=patience, each=each, streaming=stream, on_retry=on_retry
         )
 
-    keys, header = _identity(model, arguments, each=each is not None)
+    kept = None if journal is None else read_journal(journal)
+    keys, header = _identity(model, arguments, each=each is not None, journal=kept)
     engine = Engine(
         Intake(prompts),
         keys,
@@ -124,15 +125,16 @@ def start_batch(
         ordered=ordered,
         stop=stop or Stop(),
         patience=patience,
-        records=None if journal is None else Records(read_journal(journal), header),
+        records=None if kept is None else kept.records(header),
     )
     return Batch(engine)
 
 
-def _identity(model: str, arguments: Arguments, *, each: bool) -> tuple[Keys, Header]:
+def _identity(model: str, arguments: Arguments, *, each: bool, journal: JournalLike | None) -> tuple[Keys, Header]:
     """Return what makes the keys of the rows, and the first line of a journal. Raises `ConfigurationError`."""
     try:
-        return Keys(model, arguments.options), header_of(model, arguments.options, each=each)
+        repeats = journal is not None and journal.repeats
+        return Keys(model, arguments.options, repeats=repeats), header_of(model, arguments.options, each=each)
     except ValueError as error:
         problem = str(error)
     raise ConfigurationError("options", f"cannot be part of a row's key: {problem}", "use JSON values and types")

@@ -1,0 +1,192 @@
+"""The actor that asks rows: one client and one batch for all of its blocks.
+
+The batch runs on an event loop in a thread of its own, since that of Ray is blocked whenever Ray waits for input or for
+its consumer. Rows of all blocks share the batch's window, and a block is handed out once its own rows have ended, so no
+block waits for another.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections import deque
+from collections.abc import AsyncIterator, Callable
+from threading import Thread
+from typing import Any, Unpack
+
+from ...batch.journal import Journal, read_journal
+from ...batch.journal_folder import FolderJournal
+from ...batch.rows import Row
+from ...client.client import Client
+from ...errors import BatchStopped, ConfigurationError, RowInvalid
+from ...transport.quota import QuotaLike
+from ...types.options import CallOptions
+from .columns import Asked, add_columns, read_asks
+from .job import Job
+from .need import need
+
+__all__ = ("Asker",)
+
+_Source = str | Callable[[dict[str, Any]], Any]
+
+
+class Asker:
+    """Asks the rows of blocks, for `Dataset.map_batches` with `batch_format="pyarrow"`; `ask` calls that.
+
+    - `prompt`: a column, or a function of the row (a dict) that returns what `Client.generate` takes, or an `Ask`.
+      Or `body`: the same for JSON in the model's own format; with `converse`, in that of Converse.
+    - `key`: a column that names the rows in the journal; without it, rows that ask the same are one row there.
+    - `concurrency`: rows in flight of this actor at most; how many is learned, as in `Client.map`.
+    - `journal`: a folder that all machines share, or `Journal(folder, ...)`.
+    - `quota`: a `RayQuota`, or another picklable object with `reserve`. `patience`: as in `Client.map`.
+    - `response="json"`: add a column with the whole response.
+    - `client`: a function that makes the client, called once in each actor; without it, `Client()`.
+    - `options`: those of the call, without credentials.
+
+    Raises `ConfigurationError`. A block raises `BatchStopped` if the batch ends, and what a journal raises.
+    """
+
+    def __init__(
+        self,
+        model: str,
+        *,
+        prompt: _Source | None = None,
+        body: _Source | None = None,
+        converse: bool = False,
+        key: str | None = None,
+        concurrency: int = 256,
+        journal: Journal | str | os.PathLike[str] | None = None,
+        quota: QuotaLike | None = None,
+        patience: float = 3600.0,
+        response: str | None = None,
+        client: Callable[[], Client] | None = None,
+        **options: Unpack[CallOptions],
+    ) -> None:
+        need("pyarrow")
+        self._job = Job(
+            model=model,
+            prompt=prompt,
+            body=body,
+            converse=converse,
+            key=key,
+            concurrency=concurrency,
+            journal=journal,
+            quota=quota,
+            patience=patience,
+            response=response,
+            client=client,
+            options={**options},
+        )
+        self._rows: _Rows | None = None  # begun with the first block, so that an unused actor costs nothing
+
+    async def __call__(self, batch: Any) -> AsyncIterator[Any]:
+        """Yield a block (an Arrow table) with the columns of its answers, once all of its rows have ended."""
+        asks = read_asks(self._job, batch)
+        if self._rows is None:
+            self._rows = _Rows(self._job)
+        rows = await asyncio.wrap_future(self._rows.submit(asks))
+        yield add_columns(self._job, batch, rows)
+
+
+class _Rows:
+    """The batch of one actor. Its prompts are a queue, which the blocks fill."""
+
+    def __init__(self, job: Job) -> None:
+        self._job = job
+        self._client: Client | None = None
+        self._journal: FolderJournal | None = None
+        self._queue: deque[tuple[Asked, asyncio.Future[Row]]] = deque()
+        self._waiting: dict[int, asyncio.Future[Row]] = {}  # by their index in the batch
+        self._news = asyncio.Event()
+        self._reader: asyncio.Task[None] | None = None
+        self._loop = asyncio.new_event_loop()
+        Thread(target=self._loop.run_forever, name="bedrock-stream", daemon=True).start()
+
+    def submit(self, asks: list[Asked]) -> Any:
+        """Return a `concurrent.futures.Future` of the rows, in the order of `asks`; called from any thread."""
+        return asyncio.run_coroutine_threadsafe(self._ask(asks), self._loop)
+
+    async def _ask(self, asks: list[Asked]) -> list[Row]:
+        if self._reader is not None and self._journal is not None:
+            await self._journal.follow()  # a block that comes here may come from an actor that died
+        futures = []
+        for ask in asks:
+            future: asyncio.Future[Row] = self._loop.create_future()
+            futures.append(future)
+            if isinstance(ask, RowInvalid):
+                future.set_result(Row(index=-1, key="", error=ask))
+            else:
+                self._queue.append((ask, future))
+        if self._reader is None and self._queue:
+            self._reader = asyncio.create_task(self._read())
+        self._news.set()
+        rows = await _all(futures)
+        if self._journal is not None:
+            await self._journal.sync()
+        return rows
+
+    async def _read(self) -> None:
+        """Run the batch, and hand each row to the block that waits for it."""
+        failure: BaseException = BatchStopped("it has ended", None)
+        try:
+            async with self._batch() as rows:
+                async for row in rows:
+                    future = self._waiting.pop(row.index)
+                    if not future.done():
+                        future.set_result(row)
+        except Exception as error:
+            failure = error
+        waiting = [*self._waiting.values(), *(future for _, future in self._queue)]
+        self._waiting.clear()
+        self._queue.clear()
+        self._reader = None  # the next block begins another batch
+        for future in waiting:
+            if not future.done():
+                future.set_exception(failure)
+
+    def _batch(self) -> Any:
+        job = self._job
+        if self._client is None:
+            self._client = self._make_client()
+        if job.journal is not None:
+            settings = read_journal(job.journal)
+            assert isinstance(settings, Journal)  # noqa: S101 - a job takes nothing else
+            self._journal = FolderJournal(settings)
+        return self._client.map(
+            job.model,
+            self._feed(),
+            concurrency=job.concurrency,
+            journal=self._journal,  # type: ignore[arg-type]
+            patience=job.patience,
+            **job.options,
+        )
+
+    def _make_client(self) -> Client:
+        job = self._job
+        if job.client is None:
+            quotas = None if job.quota is None else {"": job.quota}
+            return Client(max_connections=job.concurrency, quotas=quotas)
+        client = job.client()
+        if not isinstance(client, Client):
+            raise ConfigurationError("client", f"expected it to return a Client, got {type(client).__name__}")
+        return client
+
+    async def _feed(self) -> AsyncIterator[Any]:
+        index = 0
+        while True:
+            while not self._queue:
+                self._news.clear()
+                await self._news.wait()
+            ask, self._waiting[index] = self._queue.popleft()
+            yield ask
+            index += 1
+
+
+async def _all(futures: list[asyncio.Future[Row]]) -> list[Row]:
+    """Return the results. Raises the first error; the others are retrieved."""
+    if futures:
+        await asyncio.wait(futures)
+    errors = [error for future in futures if (error := future.exception()) is not None]
+    if errors:
+        raise errors[0]
+    return [future.result() for future in futures]

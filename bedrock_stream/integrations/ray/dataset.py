@@ -1,0 +1,74 @@
+"""`ask`: the step of a Ray Data pipeline that asks each row."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from ...errors import ConfigurationError
+from ...types.checks import is_integer
+from .asker import Asker
+from .need import need
+from .quota import RayQuota
+
+__all__ = ("ask",)
+
+_BLOCK_ROWS = 500  # Ray retries a block as a whole
+_LEAST_BLOCKS = 8  # in an actor at once, so that slow rows in some of them leave work for the others
+_CPUS = 0.5  # of an actor, which mostly waits
+
+
+def ask(
+    ds: Any,
+    *,
+    model: str,
+    workers: int | tuple[int, int] = 2,
+    concurrency: int = 256,
+    quota: Any = None,
+    block_rows: int | None = _BLOCK_ROWS,
+    ray_options: Mapping[str, Any] | None = None,
+    **arguments: Any,
+) -> Any:
+    """Return a dataset with an answer, or an error, for each row of `ds`. Nothing is asked before it is consumed.
+
+    - `workers`: actors, or the least and the most of them.
+    - `concurrency`: rows in flight of each actor, at most.
+    - `block_rows`: larger blocks are split into blocks of so many rows; None leaves them. Without a journal, all rows
+      of a block are asked again if its actor dies.
+    - `ray_options`: more arguments for `Dataset.map_batches`, such as `num_cpus` (0.5) or `max_restarts` (-1).
+    - `model`, `quota` and `arguments`: those of `Asker`: `prompt` or `body`, `key`, `journal`, options of the call.
+
+    Adds the columns `text, error, error_type, retryable, stop_reason, input_tokens, output_tokens, cost, request_id,
+    seconds`; a row has either `text` or `error`. The order is kept only as long as nothing fails: sort by a key.
+    Raises `ConfigurationError`.
+    """
+    data = need("ray.data")
+    if not isinstance(ds, data.Dataset):
+        raise ConfigurationError("ds", f"expected a Dataset of ray.data, got {type(ds).__name__}")
+    if block_rows is not None and (not is_integer(block_rows) or block_rows < 1):
+        raise ConfigurationError("block_rows", f"expected a positive int or None, got {block_rows!r}")
+    least, most = _read_workers(workers)
+    settings = {"model": model, "concurrency": concurrency, "quota": quota, **arguments}
+    Asker(**settings)  # checks them, here and not in the actors
+    if isinstance(quota, RayQuota):
+        quota.start()
+    blocks = max(_LEAST_BLOCKS, math.ceil(4 * concurrency / (block_rows or _BLOCK_ROWS)))
+    options: dict[str, Any] = {"num_cpus": _CPUS, "max_restarts": -1, "max_concurrency": blocks, **(ray_options or {})}
+    options.setdefault(
+        "compute",
+        data.ActorPoolStrategy(min_size=least, max_size=most, max_tasks_in_flight_per_actor=options["max_concurrency"]),
+    )
+    if block_rows is not None:
+        ds = ds.repartition(target_num_rows_per_block=block_rows)
+    return ds.map_batches(
+        Asker, batch_size=None, batch_format="pyarrow", fn_constructor_kwargs=settings, **options
+    )
+
+
+def _read_workers(workers: Any) -> tuple[int, int]:
+    pair = workers if isinstance(workers, tuple) and len(workers) == 2 else (workers, workers)
+    least, most = pair
+    if not (is_integer(least) and is_integer(most) and 1 <= least <= most):
+        raise ConfigurationError("workers", f"expected a positive int, or the least and the most, got {workers!r}")
+    return least, most
