@@ -4,8 +4,8 @@
              workers=4, concurrency=200, journal="/shared/run7", max_tokens=300)
     ds.write_parquet("s3://out/")
 
-`ask` adds `Asker` to a dataset: an actor that asks its rows with the engine of `Client.map`. `RayQuota` is one quota for
-all actors. Ray itself is imported on first use, and credentials are found on each node and never sent to it.
+`ask` adds `Asker` to a dataset: an actor that asks its rows with the engine of `Client.map`. `RayQuota` is one quota
+for all actors. Ray itself is imported on first use, and credentials are found on each node and never sent to it.
 """
 
 from __future__ import annotations

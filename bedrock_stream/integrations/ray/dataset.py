@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Mapping
 from typing import Any
@@ -13,6 +14,8 @@ from .need import need
 from .quota import RayQuota
 
 __all__ = ("ask",)
+
+_log = logging.getLogger("bedrock_stream")
 
 _BLOCK_ROWS = 500  # Ray retries a block as a whole
 _LEAST_BLOCKS = 8  # in an actor at once, so that slow rows in some of them leave work for the others
@@ -36,7 +39,8 @@ def ask(
     - `concurrency`: rows in flight of each actor, at most.
     - `block_rows`: larger blocks are split into blocks of so many rows; None leaves them. Without a journal, all rows
       of a block are asked again if its actor dies.
-    - `ray_options`: more arguments for `Dataset.map_batches`, such as `num_cpus` (0.5) or `max_restarts` (-1).
+    - `ray_options`: more arguments for `Dataset.map_batches`, such as `num_cpus` (0.5, or what leaves one CPU of the
+      cluster free) or `max_restarts` (-1).
     - `model`, `quota` and `arguments`: those of `Asker`: `prompt` or `body`, `key`, `journal`, options of the call.
 
     Adds the columns `text, error, error_type, retryable, stop_reason, input_tokens, output_tokens, cost, request_id,
@@ -54,16 +58,29 @@ def ask(
     if isinstance(quota, RayQuota):
         quota.start()
     blocks = max(_LEAST_BLOCKS, math.ceil(4 * concurrency / (block_rows or _BLOCK_ROWS)))
-    options: dict[str, Any] = {"num_cpus": _CPUS, "max_restarts": -1, "max_concurrency": blocks, **(ray_options or {})}
+    options: dict[str, Any] = {"max_restarts": -1, "max_concurrency": blocks, **(ray_options or {})}
+    options.setdefault("num_cpus", _cpus(least))
     options.setdefault(
         "compute",
         data.ActorPoolStrategy(min_size=least, max_size=most, max_tasks_in_flight_per_actor=options["max_concurrency"]),
     )
     if block_rows is not None:
         ds = ds.repartition(target_num_rows_per_block=block_rows)
-    return ds.map_batches(
-        Asker, batch_size=None, batch_format="pyarrow", fn_constructor_kwargs=settings, **options
-    )
+    return ds.map_batches(Asker, batch_size=None, batch_format="pyarrow", fn_constructor_kwargs=settings, **options)
+
+
+def _cpus(workers: int) -> float:
+    """Return how many CPUs each of so many actors takes. The one that is left reads and splits: else nothing would."""
+    ray = need("ray")
+    if not ray.is_initialized():
+        return _CPUS
+    there = ray.cluster_resources().get("CPU", 0.0)
+    share = max(0.0, there - 1.0) / workers
+    if share >= _CPUS:
+        return _CPUS
+    share = int(share * 1000) / 1000  # Ray counts in steps of 0.0001
+    _log.warning("the cluster has %g CPUs, so each of %d actors takes %g of one", there, workers, share)
+    return share
 
 
 def _read_workers(workers: Any) -> tuple[int, int]:

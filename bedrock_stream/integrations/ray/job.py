@@ -6,8 +6,6 @@ import os
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import msgspec
-
 from ...batch.journal import Journal
 from ...client.client import Client
 from ...client.quotas import check_quota
@@ -29,6 +27,7 @@ class Job(Masked, frozen=True, kw_only=True):
     """The arguments of an `Asker`, which describes them. Raises `ConfigurationError`."""
 
     model: str
+    options: dict[str, Any]
     prompt: str | Callable[[dict[str, Any]], Any] | None = None
     body: str | Callable[[dict[str, Any]], Any] | None = None
     converse: bool = False
@@ -39,7 +38,6 @@ class Job(Masked, frozen=True, kw_only=True):
     patience: float = 3600.0
     response: str | None = None
     client: Callable[[], Client] | None = None
-    options: dict[str, Any] = {}
 
     def __post_init__(self) -> None:
         describe(self.model)

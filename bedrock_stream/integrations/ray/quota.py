@@ -129,17 +129,17 @@ class RayQuota(BaseQuota):
     # ------------------------------------------------------------------------------------------------------- internals
 
     async def _take(self, tokens: int) -> None:
-        loop = asyncio.get_running_loop()
         while True:
             try:
                 if self._holder is None:
-                    await loop.run_in_executor(None, self.start)
+                    await asyncio.get_running_loop().run_in_executor(None, self.start)
                 granted = asyncio.wrap_future(self._holder.reserve.remote(tokens).future())
-                await asyncio.shield(granted)
-            except asyncio.CancelledError:
-                # The actor cannot be told to forget it: what it grants later is given back.
-                granted.add_done_callback(lambda done: self._return(done, tokens))
-                raise
+                try:
+                    await asyncio.shield(granted)
+                except asyncio.CancelledError:
+                    # The actor cannot be told to forget it: what it grants later is given back.
+                    granted.add_done_callback(lambda done: self._return(done, tokens))
+                    raise
             except self._ray.exceptions.RayActorError as error:
                 _log.warning("quota %r was lost and begins anew: %s", self.name, type(error).__name__)
                 self._holder = None
