@@ -99,6 +99,7 @@ class _Rows:
         self._waiting: dict[int, asyncio.Future[Row]] = {}  # by their index in the batch
         self._news = asyncio.Event()
         self._reader: asyncio.Task[None] | None = None
+        self._failure: BaseException | None = None
         self._loop = asyncio.new_event_loop()
         Thread(target=self._loop.run_forever, name="bedrock-stream", daemon=True).start()
 
@@ -107,8 +108,10 @@ class _Rows:
         return asyncio.run_coroutine_threadsafe(self._ask(asks), self._loop)
 
     async def _ask(self, asks: list[Asked]) -> list[Row]:
-        if self._reader is not None and self._journal is not None:
+        if self._journal is not None:
             await self._journal.follow()  # a block that comes here may come from an actor that died
+        if self._failure is not None:  # what ended the batch, such as a wrong key, is not asked anew for each block
+            raise self._failure
         futures = []
         for ask in asks:
             future: asyncio.Future[Row] = self._loop.create_future()
@@ -127,22 +130,15 @@ class _Rows:
 
     async def _read(self) -> None:
         """Run the batch, and hand each row to the block that waits for it."""
-        failure: BaseException = BatchStopped("it has ended", None)
         try:
             async with self._batch() as rows:
                 async for row in rows:
-                    future = self._waiting.pop(row.index)
-                    if not future.done():
-                        future.set_result(row)
+                    self._waiting.pop(row.index).set_result(row)
+            self._failure = BatchStopped("its rows have ended", rows.progress)
         except Exception as error:
-            failure = error
-        waiting = [*self._waiting.values(), *(future for _, future in self._queue)]
-        self._waiting.clear()
-        self._queue.clear()
-        self._reader = None  # the next block begins another batch
-        for future in waiting:
-            if not future.done():
-                future.set_exception(failure)
+            self._failure = error
+        for future in (*self._waiting.values(), *(future for _, future in self._queue)):
+            future.set_exception(self._failure)
 
     def _batch(self) -> Any:
         job = self._job

@@ -39,8 +39,8 @@ def ask(
     - `concurrency`: rows in flight of each actor, at most.
     - `block_rows`: larger blocks are split into blocks of so many rows; None leaves them. Without a journal, all rows
       of a block are asked again if its actor dies.
-    - `ray_options`: more arguments for `Dataset.map_batches`, such as `num_cpus` (0.5, or what leaves one CPU of the
-      cluster free) or `max_restarts` (-1).
+    - `ray_options`: more arguments for `Dataset.map_batches`, such as `num_cpus`: 0.5 for each actor, or what leaves
+      one CPU of the cluster free. Ray restarts actors without end.
     - `model`, `quota` and `arguments`: those of `Asker`: `prompt` or `body`, `key`, `journal`, options of the call.
 
     Adds the columns `text, error, error_type, retryable, stop_reason, input_tokens, output_tokens, cost, request_id,
@@ -58,15 +58,20 @@ def ask(
     if isinstance(quota, RayQuota):
         quota.start()
     blocks = max(_LEAST_BLOCKS, math.ceil(4 * concurrency / (block_rows or _BLOCK_ROWS)))
-    options: dict[str, Any] = {"max_restarts": -1, "max_concurrency": blocks, **(ray_options or {})}
+    options: dict[str, Any] = {**_actors(data, least, most, blocks), **(ray_options or {})}
     options.setdefault("num_cpus", _cpus(least))
-    options.setdefault(
-        "compute",
-        data.ActorPoolStrategy(min_size=least, max_size=most, max_tasks_in_flight_per_actor=options["max_concurrency"]),
-    )
     if block_rows is not None:
         ds = ds.repartition(target_num_rows_per_block=block_rows)
     return ds.map_batches(Asker, batch_size=None, batch_format="pyarrow", fn_constructor_kwargs=settings, **options)
+
+
+def _actors(data: Any, least: int, most: int, blocks: int) -> dict[str, Any]:
+    """Return the arguments for actors of which each has so many blocks at once."""
+    sizes = {"min_size": least, "max_size": most, "max_tasks_in_flight_per_actor": blocks}
+    try:
+        return {"compute": data.ActorPoolStrategy(**sizes, max_concurrent_calls_per_actor=blocks)}
+    except TypeError:  # Ray before 2.50
+        return {"compute": data.ActorPoolStrategy(**sizes), "max_concurrency": blocks}
 
 
 def _cpus(workers: int) -> float:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import logging
 import os
 import shutil
 import signal
@@ -43,6 +45,7 @@ def cluster() -> Iterator[tuple[Any, CountingThread]]:
                 _temp_dir=folder,
             )
             ray.data.DataContext.get_current().enable_progress_bars = False
+            logging.getLogger("ray.data").setLevel(logging.ERROR)
             yield ray, service
         finally:
             ray.shutdown()
@@ -58,6 +61,7 @@ def ray(cluster: tuple[Any, CountingThread]) -> Any:
 @pytest.fixture
 def service(cluster: tuple[Any, CountingThread]) -> CountingThread:
     """The service, with nothing counted and each row answered at once."""
+    gc.collect()  # what refers to the actors of a job that failed, which keep their CPUs as long
     cluster[1].begin()
     return cluster[1]
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import pickle
 import signal
 import subprocess
 import sys
@@ -152,9 +151,17 @@ def test_a_driver_that_is_killed_and_started_again_asks_the_rest(
 
 
 def test_what_is_pickled_has_no_key(ray: Any, service: CountingThread) -> None:
-    ds = ask(dataset(ray, 20, 2), **TOLD, workers=1, quota=RayQuota("pickled", rpm=6000))
-    assert SECRET.encode() not in ds.serialize_lineage() + pickle.dumps(RayQuota("pickled", rpm=6000))
-    check_rows(ds.take_all(), 20)
+    def prompt(row: dict[str, Any]) -> str:
+        return f"item={row['id']} hello"
+
+    told = {**TOLD, "prompt": prompt, "quota": RayQuota("pickled", rpm=6000)}
+    ds = ask(ray.data.range(20), **told, workers=1)
+    pickled = ds.serialize_lineage()
+    assert b"pickled" in pickled
+    assert SECRET.encode() not in pickled
+    assert {row["error"] for row in ds.take_all()} == {None}
+    with pytest.raises(ConfigurationError, match="api_key: would send credentials to the actors"):
+        ask(ray.data.range(20), **told, api_key=SECRET)
 
 
 def test_actors_share_a_quota(ray: Any, service: CountingThread) -> None:
@@ -215,11 +222,16 @@ def test_large_blocks_are_split(ray: Any, service: CountingThread) -> None:
     check_rows(ds.take_all(), 90)
 
 
-def test_columns_that_would_be_lost_or_are_missing_stop_the_job(ray: Any, service: CountingThread) -> None:
+def test_a_column_that_would_be_lost_stops_the_job(ray: Any, service: CountingThread) -> None:
     with pytest.raises(Exception, match="has a column 'cost' already"):
-        ask(ray.data.from_items([{"question": "item=1", "cost": 1}]), model=MODEL, prompt="question").take_all()
+        items = [{"question": "item=1 hello", "cost": 1}]
+        ask(ray.data.from_items(items), model=MODEL, prompt="question", workers=1).take_all()
+    assert service.total == 0
+
+
+def test_a_column_that_is_missing_stops_the_job(ray: Any, service: CountingThread) -> None:
     with pytest.raises(Exception, match="has no column 'prompt'"):
-        ask(dataset(ray, 1, 1), model=MODEL, prompt="prompt").take_all()
+        ask(dataset(ray, 1, 1), model=MODEL, prompt="prompt", workers=1).take_all()
     assert service.total == 0
 
 
