@@ -20,9 +20,14 @@ Events of a `Stream`: `MessageStart`, `TextDelta`, `ReasoningDelta`, `ToolCallSt
 Credentials: `Credentials`, `AssumeRole`, `AssumeRoleWithWebIdentity`, `ContainerRole`, `InstanceRole`,
 `BotocoreSession`, `put_key`.
 
-Settings: `Timeouts`, `RetryPolicy`, `Target`, `Price`, `Quota`.
+Settings: `Timeouts`, `RetryPolicy`, `Target`, `Price`, `Quota`, and `CallOptions`, the options of a call.
 
-Other modules: `errors` (every exception), `eventstream` (framing alone), `auth.sigv4` (signing alone), `observing`
+Errors: `BedrockStreamError` and its subclasses, such as `Throttled`, `StreamInterrupted` and `ConfigurationError`, also
+in the module `errors`, which shows them as a tree.
+
+Types for annotations: `Event`, `ToolEvent`, `ToolRunEvent`, `Block`, `Prompt`.
+
+Other modules: `eventstream` (framing alone), `auth.sigv4` (signing alone), `observing`
 (hooks for traces and logs), `testing` (a local Bedrock), `integrations` and `gateway`.
 
 Each name is imported from its module on first use.
@@ -37,6 +42,7 @@ from typing import TYPE_CHECKING, Any
 from ._version import __version__
 
 if TYPE_CHECKING:
+    from . import errors as errors
     from .auth.botocore import BotocoreSession as BotocoreSession
     from .auth.credentials import Credentials as Credentials
     from .auth.instance import ContainerRole as ContainerRole
@@ -56,13 +62,62 @@ if TYPE_CHECKING:
     from .client.pricing import Price as Price
     from .client.reports import Explanation as Explanation
     from .client.reports import Stats as Stats
+    from .client.snapshots import Snapshot as Snapshot
     from .client.stream import RawStream as RawStream
     from .client.stream import Stream as Stream
+    from .client.stream import ToolEvent as ToolEvent
+    from .client.tool_calls import AfterCall as AfterCall
+    from .client.tool_calls import BeforeCall as BeforeCall
     from .client.tool_loop import ToolRun as ToolRun
+    from .client.tool_loop import ToolRunEvent as ToolRunEvent
+    from .errors import AccessDenied as AccessDenied
+    from .errors import BedrockStreamError as BedrockStreamError
+    from .errors import ChecksumMismatch as ChecksumMismatch
+    from .errors import ClientClosed as ClientClosed
+    from .errors import ConfigurationError as ConfigurationError
+    from .errors import ConnectionFailed as ConnectionFailed
+    from .errors import ConnectTimeout as ConnectTimeout
+    from .errors import ContextWindowExceeded as ContextWindowExceeded
+    from .errors import CredentialsUnavailable as CredentialsUnavailable
+    from .errors import ExpiredToken as ExpiredToken
+    from .errors import FirstContentTimeout as FirstContentTimeout
+    from .errors import FirstEventTimeout as FirstEventTimeout
+    from .errors import FrameSizeError as FrameSizeError
+    from .errors import IdleTimeout as IdleTimeout
+    from .errors import InternalServerError as InternalServerError
+    from .errors import InvalidFrame as InvalidFrame
+    from .errors import InvalidHeader as InvalidHeader
+    from .errors import InvalidRequest as InvalidRequest
+    from .errors import InvalidSignature as InvalidSignature
+    from .errors import MissingCredentials as MissingCredentials
+    from .errors import ModelError as ModelError
+    from .errors import ModelNotReady as ModelNotReady
+    from .errors import ModelStreamError as ModelStreamError
+    from .errors import ModelTimeout as ModelTimeout
+    from .errors import NotAnEventStream as NotAnEventStream
+    from .errors import PoolTimeout as PoolTimeout
+    from .errors import QuotaExceeded as QuotaExceeded
+    from .errors import RelayFull as RelayFull
+    from .errors import ResourceNotFound as ResourceNotFound
+    from .errors import ServiceError as ServiceError
+    from .errors import ServiceUnavailable as ServiceUnavailable
+    from .errors import SignatureExpired as SignatureExpired
+    from .errors import StreamInterrupted as StreamInterrupted
+    from .errors import Throttled as Throttled
+    from .errors import TimeLimitError as TimeLimitError
+    from .errors import ToolInputError as ToolInputError
+    from .errors import ToolRoundsExceeded as ToolRoundsExceeded
+    from .errors import TotalTimeout as TotalTimeout
+    from .errors import TransportError as TransportError
+    from .errors import UnreadTimeout as UnreadTimeout
+    from .errors import UnsupportedOperation as UnsupportedOperation
+    from .errors import ValidationFailed as ValidationFailed
     from .observing import Attempt as Attempt
     from .transport.quota import Quota as Quota
     from .transport.quota import QuotaLike as QuotaLike
     from .transport.quota import QuotaStats as QuotaStats
+    from .types.call_options import CallOptions as CallOptions
+    from .types.docstrings import DocstringWarning as DocstringWarning
     from .types.events import BlockStop as BlockStop
     from .types.events import Citation as Citation
     from .types.events import CitationDelta as CitationDelta
@@ -73,6 +128,7 @@ if TYPE_CHECKING:
     from .types.events import MessageStop as MessageStop
     from .types.events import Metadata as Metadata
     from .types.events import ReasoningDelta as ReasoningDelta
+    from .types.events import Retrying as Retrying
     from .types.events import TextDelta as TextDelta
     from .types.events import ToolCallDelta as ToolCallDelta
     from .types.events import ToolCallEnd as ToolCallEnd
@@ -85,11 +141,13 @@ if TYPE_CHECKING:
     from .types.media import Document as Document
     from .types.media import Image as Image
     from .types.media import Video as Video
+    from .types.messages import Block as Block
     from .types.messages import CachePoint as CachePoint
     from .types.messages import CitedText as CitedText
     from .types.messages import Guarded as Guarded
     from .types.messages import Json as Json
     from .types.messages import Message as Message
+    from .types.messages import Prompt as Prompt
     from .types.messages import Raw as Raw
     from .types.messages import Reasoning as Reasoning
     from .types.messages import SearchResult as SearchResult
@@ -98,6 +156,7 @@ if TYPE_CHECKING:
     from .types.messages import ToolResult as ToolResult
     from .types.model_facts import ModelFacts as ModelFacts
     from .types.response import Response as Response
+    from .types.response import Timing as Timing
     from .types.settings import RetryPolicy as RetryPolicy
     from .types.settings import Target as Target
     from .types.settings import Timeouts as Timeouts
@@ -108,13 +167,17 @@ if TYPE_CHECKING:
 def _lazy_attributes(
     namespace: dict[str, Any], module_of: Mapping[str, str]
 ) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
-    """Return the `__getattr__` and `__dir__` of a package whose names are imported on first use (PEP 562)."""
+    """Return the `__getattr__` and `__dir__` of a package whose names are imported on first use (PEP 562).
+
+    A name that is also its module's is the module itself.
+    """
     package = namespace["__name__"]
 
     def load(name: str) -> Any:
         if name not in module_of:
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
-        value = namespace[name] = getattr(importlib.import_module(f".{module_of[name]}", package), name)
+        module = importlib.import_module(f".{module_of[name]}", package)
+        value = namespace[name] = module if name == module_of[name] else getattr(module, name)
         return value
 
     return load, lambda: sorted({*namespace, *module_of})
@@ -148,17 +211,72 @@ _MODULES = {
         "Explanation",
         "Stats",
     ),
+    "client.snapshots": ("Snapshot",),
     "client.stream": (
         "RawStream",
         "Stream",
+        "ToolEvent",
     ),
-    "client.tool_loop": ("ToolRun",),
+    "client.tool_calls": (
+        "AfterCall",
+        "BeforeCall",
+    ),
+    "client.tool_loop": (
+        "ToolRun",
+        "ToolRunEvent",
+    ),
+    "errors": (
+        "AccessDenied",
+        "BedrockStreamError",
+        "ChecksumMismatch",
+        "ClientClosed",
+        "ConfigurationError",
+        "ConnectTimeout",
+        "ConnectionFailed",
+        "ContextWindowExceeded",
+        "CredentialsUnavailable",
+        "ExpiredToken",
+        "FirstContentTimeout",
+        "FirstEventTimeout",
+        "FrameSizeError",
+        "IdleTimeout",
+        "InternalServerError",
+        "InvalidFrame",
+        "InvalidHeader",
+        "InvalidRequest",
+        "InvalidSignature",
+        "MissingCredentials",
+        "ModelError",
+        "ModelNotReady",
+        "ModelStreamError",
+        "ModelTimeout",
+        "NotAnEventStream",
+        "PoolTimeout",
+        "QuotaExceeded",
+        "RelayFull",
+        "ResourceNotFound",
+        "ServiceError",
+        "ServiceUnavailable",
+        "SignatureExpired",
+        "StreamInterrupted",
+        "Throttled",
+        "TimeLimitError",
+        "ToolInputError",
+        "ToolRoundsExceeded",
+        "TotalTimeout",
+        "TransportError",
+        "UnreadTimeout",
+        "UnsupportedOperation",
+        "ValidationFailed",
+    ),
     "observing": ("Attempt",),
     "transport.quota": (
         "Quota",
         "QuotaLike",
         "QuotaStats",
     ),
+    "types.call_options": ("CallOptions",),
+    "types.docstrings": ("DocstringWarning",),
     "types.events": (
         "BlockStop",
         "Citation",
@@ -170,6 +288,7 @@ _MODULES = {
         "MessageStop",
         "Metadata",
         "ReasoningDelta",
+        "Retrying",
         "TextDelta",
         "ToolCallDelta",
         "ToolCallEnd",
@@ -187,11 +306,13 @@ _MODULES = {
         "Video",
     ),
     "types.messages": (
+        "Block",
         "CachePoint",
         "CitedText",
         "Guarded",
         "Json",
         "Message",
+        "Prompt",
         "Raw",
         "Reasoning",
         "SearchResult",
@@ -199,7 +320,10 @@ _MODULES = {
         "ToolCall",
         "ToolResult",
     ),
-    "types.response": ("Response",),
+    "types.response": (
+        "Response",
+        "Timing",
+    ),
     "types.settings": (
         "RetryPolicy",
         "Target",
@@ -210,7 +334,7 @@ _MODULES = {
         "Tool",
     ),
 }
-_MODULE_OF = {name: module for module, names in _MODULES.items() for name in names}
+_MODULE_OF = {"errors": "errors"} | {name: module for module, names in _MODULES.items() for name in names}
 
 __all__ = ("__version__", *_MODULE_OF)
 

@@ -79,7 +79,8 @@ class Ending(msgspec.Struct, frozen=True, kw_only=True):
     """All attempts; the last one is the one that ended so."""
     request_id: str | None
     response: Response | None
-    """The response, whole or as far as it was received; None if nothing was assembled."""
+    """The response, whole or as far as it was received; None if nothing was assembled. Without a cost by genai-prices,
+    which only the caller's response has."""
     seconds: float
     """From the first attempt's start."""
 

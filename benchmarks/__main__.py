@@ -24,7 +24,20 @@ from .plot import draw
 from .servers import serving
 from .table import lines
 
-QUESTIONS = ("decode", "sign", "burst", "paced", "first_event", "memory", "startup", "growth", "sustained", "backend")
+QUESTIONS = (
+    "decode",
+    "sign",
+    "burst",
+    "paced",
+    "first_event",
+    "memory",
+    "startup",
+    "growth",
+    "sustained",
+    "backend",
+    "agents",
+    "quota",
+)
 PICTURE = Path(__file__).with_name("burst.svg")
 
 

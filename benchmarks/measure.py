@@ -10,14 +10,17 @@ asyncio are limited to 64 KiB for all contenders: see `loops.limit_reads`.
 from __future__ import annotations
 
 import importlib.util
+import os
 import statistics
 import subprocess
 import sys
+import tempfile
+import traceback
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import msgspec
 
-from .contenders import is_installed, version
+from .contenders import is_installed, load, version
 from .servers import Servers
 
 __all__ = ("FLOOR", "OURS", "Disagreement", "Lab", "Row", "Sample", "Setting")
@@ -92,6 +95,8 @@ class Lab:
     def trial(self, question: str, setting: Setting) -> Sample:
         """Run one contender once."""
         self._report(f"{question}: {setting.case} {setting.contender} {setting.loop}")
+        if self.quick and hasattr(os, "fork"):
+            return run_forked(question, setting)
         return run_child("benchmarks.child", question, msgspec.json.encode(setting).decode())
 
     def race(
@@ -143,6 +148,30 @@ def run_child(module: str, *arguments: str) -> Sample:
     if process.returncode:
         raise RuntimeError(f"{' '.join(arguments)} failed:\n{process.stderr[-3000:]}")
     return msgspec.json.decode(process.stdout.splitlines()[-1], type=Sample)
+
+
+def run_forked(question: str, setting: Setting) -> Sample:
+    """Run a trial in a fork of this process, so that a smoke run imports each contender's package once."""
+    from .child import run
+
+    if setting.contender != FLOOR:
+        exec(load(setting.contender).IMPORT, {})  # noqa: S102 - an import statement of ours
+    with tempfile.TemporaryFile() as file:
+        child = os.fork()
+        if child == 0:
+            status = 1
+            try:
+                file.write(msgspec.json.encode(run(question, setting)))
+                file.flush()
+                status = 0
+            except BaseException:
+                traceback.print_exc()
+            finally:
+                os._exit(status)
+        if os.waitpid(child, 0)[1]:
+            raise RuntimeError(f"{question} failed for {setting}")
+        file.seek(0)
+        return msgspec.json.decode(file.read(), type=Sample)
 
 
 def can_run(name: str, setting: Setting) -> bool:

@@ -7,7 +7,7 @@ from typing import NamedTuple, Self
 
 __all__ = ("Order",)
 
-_PATTERN = re.compile(rb"events=(\d+) pace=([\d.]+) crowd=(\d+) stamped=(\d) held=(\d) gated=(\d)")
+_PATTERN = re.compile(rb"events=(\d+) pace=([\d.]+) crowd=(\d+) stamped=(\d) held=(\d) gated=(\d) wait=([\d.]+)")
 
 
 class Order(NamedTuple):
@@ -25,10 +25,12 @@ class Order(NamedTuple):
     """The response is kept open after the last delta."""
     gated: bool = False
     """The server sends the first delta at once, and continues when the gate is opened: see `servers.gate`."""
+    wait_ms: float = 0.0
+    """How long the server waits before it answers, as a model does, in milliseconds."""
 
     def prompt(self) -> str:
         """Return the order as a prompt."""
-        flags = f"stamped={int(self.stamped)} held={int(self.held)} gated={int(self.gated)}"
+        flags = f"stamped={int(self.stamped)} held={int(self.held)} gated={int(self.gated)} wait={self.wait_ms}"
         return f"events={self.events} pace={self.pace_ms} crowd={self.crowd} {flags}"
 
     @classmethod
@@ -37,5 +39,6 @@ class Order(NamedTuple):
         match = _PATTERN.search(body)
         if match is None:
             raise ValueError(f"no order in {body[:200]!r}")
-        events, pace, crowd, stamped, held, gated = match.groups()
-        return cls(int(events), float(pace), int(crowd), stamped == b"1", held == b"1", gated == b"1")
+        events, pace, crowd, stamped, held, gated, wait = match.groups()
+        flags = stamped == b"1", held == b"1", gated == b"1"
+        return cls(int(events), float(pace), int(crowd), *flags, float(wait))

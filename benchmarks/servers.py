@@ -147,7 +147,11 @@ class _Connection(asyncio.Protocol):
         elif end and _is_complete(head.lower(), body):
             self._request = b""
             self._form = "invoke" if b"/invoke-with-response-stream" in head else "converse"
-            self._crowds.add(self, Order.read(body))
+            order = Order.read(body)
+            if order.wait_ms:
+                self._loop.call_later(order.wait_ms / 1000, self._crowds.add, self, order)
+            else:
+                self._crowds.add(self, order)
 
     def respond(self, order: Order, phase: float) -> None:
         """Start the response; `phase` is the offset of this stream within the interval, from 0 to 1."""

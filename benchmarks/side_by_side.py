@@ -124,7 +124,7 @@ async def our_answer(client: Client) -> str:
     except errors.ServiceError as error:
         return f"{type(error).__name__}, status {error.status}"
     except errors.StreamInterrupted as error:
-        return f"{type(error).__name__} after {error.partial.text!r}"
+        return f"{type(error).__name__} after {error.partial.text if error.partial else None!r}"
     return f"ends normally with {received!r}"
 
 

@@ -7,18 +7,18 @@ import gc
 import logging
 import os
 import sys
-import traceback
-from asyncio.constants import DEBUG_STACK_DEPTH
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
-from itertools import islice
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
-from types import FrameType
-from typing import Any
 
 import pytest
 
 from bedrock_stream import Client, Credentials, RetryPolicy
 from bedrock_stream.testing import ACCESS_KEY_ID, REGION, SECRET_ACCESS_KEY, Emulator
+from tests.support.debug_mode import record_cheaply
+
+# Hundreds of child processes would each compile the package again where the environment forbids to write bytecode.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 KEYS = Credentials(ACCESS_KEY_ID, SECRET_ACCESS_KEY)
 QUICK_RETRIES = RetryPolicy(base=0, cap=0)
@@ -61,23 +61,12 @@ def pytest_asyncio_loop_factories(item: pytest.Item) -> dict[str, Callable[[], a
     return factories
 
 
-def _extract_cheaply(frames: Iterable[tuple[FrameType, int]], **_options: Any) -> traceback.StackSummary:
-    """Return the innermost frames. Their source lines are read only when they are printed."""
-    stack = traceback.StackSummary()
-    for frame, line in islice(frames, DEBUG_STACK_DEPTH):
-        code = frame.f_code
-        stack.append(traceback.FrameSummary(code.co_filename, line, code.co_name, lookup_line=False))
-    return stack
-
-
 def pytest_configure() -> None:
     """Adapt the debug mode of event loops to tests that keep all cores busy.
 
-    The stacks that it records for each task, future and callback are made cheap: the original checks every source file
-    on disk each time, which took more than half of the CPU time of all tests. Tracebacks of exceptions stay complete.
     Warnings of slow callbacks are dropped, since they depend on how busy the machine is.
     """
-    traceback.StackSummary.extract = _extract_cheaply  # type: ignore[method-assign, assignment]
+    record_cheaply()
     logging.getLogger("asyncio").addFilter(lambda record: not str(record.msg).startswith("Executing %s took"))
 
 
@@ -132,6 +121,12 @@ def _no_aws_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_CONFIG_FILE", os.devnull)
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", os.devnull)
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+
+
+@pytest.fixture(autouse=True)
+def _short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Shorten the pauses before a credential service is asked again. Their lengths have a test of their own."""
+    monkeypatch.setattr("bedrock_stream.auth.outages._PAUSE", 0.001)
 
 
 @pytest.fixture

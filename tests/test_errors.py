@@ -6,12 +6,12 @@ import copy
 import inspect
 import pickle
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 import pytest
 
-from bedrock_stream import Usage, errors
+from bedrock_stream import Message, Response, Usage, errors
 from bedrock_stream.errors import BedrockStreamError, ServiceError, service_error
 
 Make = Callable[[], BedrockStreamError]
@@ -35,9 +35,19 @@ TABLE: list[tuple[Make, str, dict[str, Any]]] = [
         {"argument": "credentials", "problem": "none found", "remedy": "set AWS_BEARER_TOKEN_BEDROCK"},
     ),
     (
+        lambda: errors.MissingCredentials("credentials", "none found", "set one", "the call, and the environment"),
+        "credentials: none found; set one; searched: the call, and the environment",
+        {"remedy": "set one", "searched": "the call, and the environment"},
+    ),
+    (
         lambda: errors.UnsupportedOperation("model", "cannot count tokens"),
         "model: cannot count tokens",
         {"argument": "model", "problem": "cannot count tokens"},
+    ),
+    (
+        lambda: errors.InvalidRequest("messages[0].role", "expected user", "send user", status=413, code="too_large"),
+        "messages[0].role: expected user; send user",
+        {"argument": "messages[0].role", "status": 413, "code": "too_large", "member": "messages[0].role"},
     ),
     (
         lambda: errors.CredentialsUnavailable("the instance role", "no response"),
@@ -59,7 +69,9 @@ TABLE: list[tuple[Make, str, dict[str, Any]]] = [
     ),
     (lambda: errors.TransportError("the connection was lost"), "the connection was lost", {}),
     (lambda: errors.ConnectionFailed("connection refused"), "connection refused", {}),
-    (lambda: errors.ClientClosed("the client was closed"), "the client was closed", {}),
+    (lambda: errors.ClientClosed("the client was closed"), "the client was closed", {"closed": True}),
+    (lambda: errors.RelayFull("10 answers"), "10 answers", {}),
+    (lambda: errors.StreamInterrupted("closed", closed=True), "closed", {"closed": True}),
     (
         lambda: errors.TimeLimitError(1, 2),
         "time limit of 1 s reached after 2.0 s, 0 bytes received",
@@ -134,14 +146,14 @@ TABLE: list[tuple[Make, str, dict[str, Any]]] = [
     ),
     (lambda: errors.StreamInterrupted("ended before messageStop"), "ended before messageStop", {}),
     (
-        lambda: errors.ToolInputError("weather", "tooluse_1", '{"city": "Par', "max_tokens", {"output": 16}),
+        lambda: errors.ToolInputError("weather", "tooluse_1", '{"city": "Par', "max_tokens", Usage(output_tokens=16)),
         "input of tool call 'weather' (tooluse_1) is not a JSON object: '{\"city\": \"Par' (stop reason 'max_tokens')",
         {
             "name": "weather",
             "call_id": "tooluse_1",
             "raw": '{"city": "Par',
             "stop_reason": "max_tokens",
-            "usage": {"output": 16},
+            "usage": Usage(output_tokens=16),
         },
     ),
     (lambda: errors.ToolRoundsExceeded(5), "the model still calls tools after 5 rounds", {"rounds": 5}),
@@ -219,7 +231,7 @@ def test_every_error_survives_pickle_and_copy_with_its_attributes(make: Make, me
     error.model = "anthropic.claude-3-sonnet-20240229-v1:0"
     error.region = "us-east-1"
     error.events_received = 7
-    error.partial = {"text": "Hel"}
+    error.partial = Response(message=Message.assistant("Hel"), text="Hel")
     error.add_note("seen in a worker")
     pickled = [pickle.loads(pickle.dumps(error, protocol)) for protocol in range(6)]  # noqa: S301  # ours
     for copied in (*pickled, copy.copy(error), copy.deepcopy(error)):
@@ -284,10 +296,11 @@ def levels(value: Any) -> list[str]:
                 return found
 
 
-@pytest.mark.parametrize("depth", [0, 10, 49, 50, 51, 200, 5_000, 50_000])
+@pytest.mark.parametrize("depth", [0, 10, 49, 50, 51, 200, 5_000, 20_000])
 def test_an_error_with_a_partial_of_any_depth_survives_pickle_and_copy(depth: int) -> None:
     error = service_error("ThrottlingException", "slow", 429)
-    error.partial, error.events_received = nested(depth), 7
+    error.partial = cast("Any", nested(depth))
+    error.events_received = 7
     expected = levels(error.partial)
     copies = [pickle.loads(pickle.dumps(error, protocol)) for protocol in (0, 2, 5)]  # noqa: S301  # ours
     for copied in (*copies, copy.copy(error), copy.deepcopy(error), pickle.loads(pickle._dumps(error))):  # type: ignore[attr-defined]  # noqa: S301
@@ -338,9 +351,30 @@ def test_every_error_has_the_documented_base_class() -> None:
             ServiceError,
         ],
     }
+    builtin = {
+        errors.ConfigurationError: ValueError,
+        errors.ConnectionFailed: ConnectionError,
+        errors.TimeLimitError: TimeoutError,
+    }
     for base, subclasses in tree.items():
         for cls in subclasses:
-            assert cls.__bases__ == (base,)
+            assert cls.__bases__ == ((base, builtin[cls]) if cls in builtin else (base,))
+
+
+@pytest.mark.parametrize("make", [make for make, _, _ in TABLE], ids=ids)
+def test_an_error_is_an_os_error_only_if_it_is_about_the_network(make: Make) -> None:
+    error = make()
+    assert isinstance(error, OSError) is isinstance(error, errors.ConnectionFailed | errors.TimeLimitError)
+    if isinstance(error, OSError):
+        assert (error.errno, error.strerror, error.filename) == (None, None, None)
+
+
+def test_what_a_caller_changes_of_a_connection_failure_is_in_its_copies() -> None:
+    error = errors.ConnectionFailed("refused")
+    error.retryable, error.dropped = False, True
+    error.__cause__ = ConnectionRefusedError(111, "Connection refused")
+    copied = pickle.loads(pickle.dumps(error))  # noqa: S301  # ours
+    assert (str(copied), copied.retryable, copied.dropped) == ("refused", False, True)
 
 
 def test_a_long_tool_input_is_truncated_in_the_message_only() -> None:

@@ -33,8 +33,11 @@ _DYNAMIC_SETTINGS = (
     "credential_process",
     "login_session",
 )
+_REMEDY = (
+    "pass api_key=..., set AWS_BEARER_TOKEN_BEDROCK to a Bedrock API key, or configure an AWS key pair, profile or role"
+)
 _SEARCHED = (
-    "no credentials found in the call's api_key and access_key_id, the client's api_key, credentials, keys and "
+    "the call's api_key and access_key_id, the client's api_key, credentials, keys and "
     "profile, put_key, the variables AWS_BEARER_TOKEN_BEDROCK, AWS_ACCESS_KEY_ID with AWS_SECRET_ACCESS_KEY, "
     "AWS_WEB_IDENTITY_TOKEN_FILE and AWS_CONTAINER_CREDENTIALS_*, profile {profile!r} of the shared files"
 )
@@ -124,8 +127,8 @@ class _DefaultInstanceRole:
 
 
 def _missing(profile: str, reason: str) -> MissingCredentials:
-    problem = f"{_SEARCHED.format(profile=profile)}, and {reason}"
-    return MissingCredentials("credentials", problem, "configure one of them")
+    searched = f"{_SEARCHED.format(profile=profile)}, and {reason}"
+    return MissingCredentials("credentials", "no credentials found", _REMEDY, searched)
 
 
 def _web_identity(name: str, role: str, file: str, session: str | None) -> KeySource:

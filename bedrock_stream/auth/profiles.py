@@ -68,10 +68,11 @@ class Profiles:
     later looks happen in a thread, and the profile that is known is used meanwhile. `clock` is monotonic.
     """
 
-    __slots__ = ("_clock", "_is_looking", "_last", "_name")
+    __slots__ = ("_clock", "_is_looking", "_last", "name")
 
     def __init__(self, name: str | None = None, clock: Callable[[], float] | None = None) -> None:
-        self._name = name
+        self.name: str | None = name
+        """The profile that is named in code, if any."""
         self._clock = clock or monotonic
         self._last: _Look | None = None
         self._is_looking = False  # in a thread
@@ -114,7 +115,7 @@ class Profiles:
         last, began = self._last, self._clock()
         states = _file_states(environ)
         if last is None or forced or (last.selection, last.states) != (selection, states):
-            found = _find_profile(environ, self._name)
+            found = _find_profile(environ, self.name)
         else:
             found = last.found
         now = self._clock()

@@ -56,6 +56,13 @@ class CredentialResolver:
         """The profile in use; see `Profiles.read`."""
         return self._profiles.read(os.environ)
 
+    @property
+    def description(self) -> str:
+        """The name of the client's own source, or of where else credentials are searched. Searches nothing."""
+        if self._prefer_profile:
+            return f"profile {self._profiles.name!r}"
+        return "the environment" if self._key_source is None else self._key_source.name
+
     def key_source(self, call: KeySource | None) -> KeySource:
         """Return the source for a call; `call` is its own, if any. Raises `MissingCredentials` and others."""
         if call is not None:

@@ -62,7 +62,7 @@ def _start(function: Callable[[], _T]) -> asyncio.Future[Callable[[], _T]]:
         with suppress(RuntimeError):  # the loop was closed
             loop.call_soon_threadsafe(_finish, future, outcome)
 
-    Thread(target=run, name="bedrock-stream credentials", daemon=True).start()
+    Thread(target=run, name="bedrock-stream", daemon=True).start()
     return future
 
 

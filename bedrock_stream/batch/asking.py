@@ -28,7 +28,7 @@ from ..errors import BedrockStreamError, ConfigurationError, RowInvalid, Unsuppo
 from ..observing import Attempt
 from ..request.call import Call
 from ..request.models import describe
-from ..request.output_schema import parse_as
+from ..request.output_schema import OutputSchema
 from ..request.route import native_dialect
 from ..types.events import Usage
 from ..types.options import Options
@@ -173,7 +173,7 @@ class Asker:
         """Raise `ConfigurationError`, or `RowInvalid` for a row with a model of its own, if a cost will be unknown."""
         model = self._model if ask is None or ask.model is None else ask.model
         settings = self.state.settings
-        if price_for(describe(model, settings.models.get(model)), settings.prices) is None:
+        if price_for(describe(model, settings.models.get(model)), settings.prices or {}) is None:
             problem = f"{model!r} has no price, so Stop(cost=...) cannot be kept"
             kind, name = (ConfigurationError, "prices") if ask is None else (RowInvalid, f"prompts[{index}]")
             raise kind(name, problem, "pass it to Client(prices=...)")
@@ -184,7 +184,9 @@ class Asker:
         schema = arguments.get("output_schema")
         if response.parsed is None or not isinstance(schema, type):
             return response
-        return msgspec.structs.replace(response, parsed=parse_as(schema, response.parsed))
+        model = ask.model or self._model
+        output = OutputSchema(schema, describe(model, self.state.settings.models.get(model)))
+        return msgspec.structs.replace(response, parsed=output.convert(response.parsed))
 
     def plan(self, ask: Ask, name: str, policy: RetryPolicy | None = None) -> Attempts:
         """Return the call of a row. Raises `RowInvalid`, `UnsupportedOperation`."""
@@ -262,7 +264,7 @@ class Asker:
         value = None
         if not attempts.call.streaming:
             async with DocumentStream(attempts, response_parser(attempts)) as document:
-                response: Response | None = await anext(document)
+                response: Response | None = await attempts.with_list_cost(await anext(document))
         else:
             async with Stream(attempts) as stream:
                 if self._each is None:
@@ -270,6 +272,8 @@ class Asker:
                 else:
                     value = await self._each(stream)
                     response = _whole(stream, attempts)
+                    if response is not None:
+                        response = await attempts.with_list_cost(response)
         usage, cost = (None, None) if response is None else (response.usage, response.cost)
         return _answer(attempts, response=response, value=value, usage=usage, cost=cost)
 
@@ -279,7 +283,7 @@ class Asker:
 
         async with DocumentStream(attempts, parse) as document:
             response, usage = await anext(document)
-        price = price_for(attempts.call.model, self.state.settings.prices)
+        price = price_for(attempts.call.model, self.state.settings.prices or {})
         cost = None if price is None else cost_of(usage, price)
         return _answer(attempts, response=response, usage=usage, cost=cost)
 

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from typing import Any, Unpack
 
 from ..errors import ConfigurationError, RowInvalid
+from ..types.call_options import CallOptions
 from ..types.checks import is_integer
 from ..types.messages import Prompt, read_prompt
-from ..types.options import CallOptions
 
 __all__ = ("Ask", "read_ask")
 

@@ -88,7 +88,7 @@ class _Record(msgspec.Struct, frozen=True, kw_only=True):
     error: dict[str, Any] | None = None
     usage: Usage | None = None
     cost: float | None = None
-    target: Target | None = None
+    target: dict[str, str | None] | None = None
     attempts: int = 0
     seconds: float = 0.0
 
@@ -164,9 +164,13 @@ def read_record(entry: Recorded, line: bytes) -> tuple[Row, Usage | None]:
         attempts=record.attempts,
         seconds=record.seconds,
         cost=record.cost,
-        target=record.target,
+        target=None if record.target is None else _read_target(record.target),
     )
     return row, record.usage
+
+
+def _read_target(plain: Mapping[str, str | None]) -> Target:
+    return Target(model=plain.get("model"), region=plain.get("region"), endpoint_url=plain.get("endpoint_url"))
 
 
 def _now() -> str:

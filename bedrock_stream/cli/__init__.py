@@ -1,13 +1,6 @@
 """The `bedrock-stream` command. Install it with `bedrock-stream[cli]`, or with `bedrock-stream[demo]` for the emulator.
 
-The commands are thin wrappers around the library's public classes. Exit codes:
-
-    0    success
-    1    the service, the network or the stream failed
-    2    usage error: a wrong option or argument, missing credentials, a missing extra
-    130  interrupted by Ctrl-C (SIGINT)
-    141  the reader of stdout closed it (SIGPIPE)
-    143  terminated by SIGTERM
+The commands are thin wrappers around the library's public classes. Their exit codes are in `exit_codes.MEANINGS`.
 """
 
 from __future__ import annotations

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import sys
 from collections.abc import Callable
 from io import TextIOWrapper
@@ -11,16 +10,26 @@ from typing import Annotated
 import typer
 
 from .._version import __version__
-from .exit_codes import USAGE_ERROR, print_error, run, run_command
+from . import options as o
+from .exit_codes import MEANINGS, USAGE_ERROR, print_error, run, run_command
 
 __all__ = ("app", "invoke")
 
 app: typer.Typer = typer.Typer(
     name="bedrock-stream",
     help="Stream model responses from Amazon Bedrock or from a local emulator.",
+    epilog=f"Exit codes: {'; '.join(f'{code} {meaning}' for code, meaning in MEANINGS.items())}.",
     add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+_DOCTOR = (
+    "Find out why a model cannot be reached.\n\n"
+    "Checks credentials, clock, proxy, TLS, region, endpoint and model id, then asks the model for the fewest tokens "
+    "that it takes, usually one, which are billed; --no-call leaves that out. A remedy follows each failure. The exit "
+    "code is 0 if no check failed, 2 if the first failure is a setting or missing credentials, else 1."
 )
 
 
@@ -57,12 +66,6 @@ def _show_version(requested: bool) -> None:
         raise typer.Exit
 
 
-def _seconds(value: float) -> float:
-    if not 0 <= value < math.inf:
-        raise typer.BadParameter(f"expected a number of seconds, 0 or more, got {value}")
-    return value
-
-
 @app.callback()
 def _root(
     _version: Annotated[
@@ -74,10 +77,10 @@ def _root(
 
 @app.command()
 def demo(
-    pace: Annotated[float, typer.Option(callback=_seconds, help="Seconds between deltas.")] = 0.02,
+    pace: o.Seconds = 0.02,
     no_pace: Annotated[bool, typer.Option("--no-pace", help="Do not wait between deltas.")] = False,
 ) -> None:
-    """Show a streamed tool call on a local emulator. Needs no AWS account and no network."""
+    """Show a streamed tool call on a local emulator, without AWS."""
 
     def action() -> int | None:
         from .demo import demo
@@ -89,26 +92,37 @@ def demo(
 
 @app.command()
 def ask(
-    model: Annotated[str, typer.Argument(metavar="MODEL", help="Model id, inference profile or ARN.")],
-    prompt: Annotated[str, typer.Argument(metavar="PROMPT", help="The prompt, or - to read it from stdin.")],
-    system: Annotated[str | None, typer.Option(help="System prompt.")] = None,
-    max_tokens: Annotated[int | None, typer.Option(help="Maximum number of output tokens.")] = None,
+    model: o.Model,
+    prompt: o.Prompt,
+    system: o.System = None,
+    max_tokens: o.MaxTokens = None,
+    temperature: o.Temperature = None,
+    top_p: o.TopP = None,
+    stop: o.Stop = None,
+    schema: o.Schema = None,
+    image: o.Images = None,
+    document: o.Documents = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print each event as one line of JSON.")] = False,
     emulator: Annotated[bool, typer.Option("--emulator", help="Use a local emulator instead of AWS.")] = False,
-    region: Annotated[str | None, typer.Option(help="AWS region.")] = None,
-    endpoint_url: Annotated[str | None, typer.Option(help="URL to use instead of the region's endpoint.")] = None,
+    region: o.Region = None,
+    profile: o.Profile = None,
+    endpoint_url: o.EndpointUrl = None,
     verbose: Annotated[
         bool, typer.Option("--verbose", "-v", help="Print usage to stderr even if it is not a terminal.")
     ] = False,
 ) -> None:
-    """Send a prompt to a model and stream the response to stdout. Reasoning, tool calls and usage go to stderr."""
+    """Send a prompt to a model and stream the response to stdout.
+
+    Reasoning, tool calls and usage go to stderr.
+    """
 
     def action() -> int | None:
         from .ask import ask, read_question
 
         question = read_question(
-            model, prompt, system=system, max_tokens=max_tokens,
-            emulator=emulator, region=region, endpoint_url=endpoint_url,
+            model, prompt, system=system, max_tokens=max_tokens, temperature=temperature, top_p=top_p,
+            stop_sequences=stop, schema=schema, images=image or (), documents=document or (),
+            emulator=emulator, region=region, profile=profile, endpoint_url=endpoint_url,
         )  # fmt: skip
         return run(ask(question, as_json=as_json, verbose=verbose))
 
@@ -116,14 +130,84 @@ def ask(
 
 
 @app.command()
+def explain(
+    model: o.Model,
+    prompt: o.Prompt,
+    system: o.System = None,
+    max_tokens: o.MaxTokens = None,
+    temperature: o.Temperature = None,
+    top_p: o.TopP = None,
+    stop: o.Stop = None,
+    schema: o.Schema = None,
+    image: o.Images = None,
+    document: o.Documents = None,
+    region: o.Region = None,
+    profile: o.Profile = None,
+    endpoint_url: o.EndpointUrl = None,
+    as_json: o.AsJson = False,
+) -> None:
+    """Show what `ask` would send, where and why. Sends nothing."""
+
+    def action() -> int | None:
+        from .ask import read_question
+        from .explain import explain
+
+        question = read_question(
+            model, prompt, system=system, max_tokens=max_tokens, temperature=temperature, top_p=top_p,
+            stop_sequences=stop, schema=schema, images=image or (), documents=document or (),
+            region=region, profile=profile, endpoint_url=endpoint_url,
+        )  # fmt: skip
+        return run(explain(question, as_json=as_json))
+
+    _exit_with(action)
+
+
+@app.command()
+def models(
+    pattern: Annotated[
+        str | None, typer.Argument(metavar="[PATTERN]", help="Part of an id, a name or a family; or a whole id.")
+    ] = None,
+    as_json: o.AsJson = False,
+) -> None:
+    """Search the models that the library knows, and what each takes."""
+
+    def action() -> None:
+        from .models import models
+
+        models(pattern, as_json=as_json)
+
+    _exit_with(action)
+
+
+@app.command(help=_DOCTOR)
+def doctor(
+    model: o.Model,
+    region: o.Region = None,
+    profile: o.Profile = None,
+    endpoint_url: o.EndpointUrl = None,
+    no_call: Annotated[bool, typer.Option("--no-call", help="Do not call the model, which costs a token.")] = False,
+    as_json: o.AsJson = False,
+) -> None:
+    """Find out why a model cannot be reached, with a remedy for each cause."""
+
+    def action() -> int | None:
+        from .doctor import Question, doctor
+
+        question = Question(model=model, region=region, profile=profile, endpoint_url=endpoint_url, pays=not no_call)
+        return run(doctor(question, as_json=as_json))
+
+    _exit_with(action)
+
+
+@app.command()
 def emulator(
-    port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0 picks a free one.")] = 0,
+    port: o.Port = 0,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     region: Annotated[str, typer.Option(help="Region that requests must be signed for.")] = "us-east-1",
-    pace: Annotated[float, typer.Option(callback=_seconds, help="Seconds between deltas.")] = 0.02,
+    pace: o.Seconds = 0.02,
     api_key: Annotated[str | None, typer.Option(help="API key to require instead of the example credentials.")] = None,
 ) -> None:
-    """Serve a local emulator of Bedrock Runtime for any AWS client, until Ctrl-C."""
+    """Serve a local Bedrock Runtime for any AWS client, until Ctrl-C."""
 
     def action() -> int | None:
         from .emulator import serve
@@ -135,7 +219,7 @@ def emulator(
 
 @app.command()
 def gateway(
-    port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0 picks a free one.")] = 8000,
+    port: o.Port = 8000,
     host: Annotated[
         str, typer.Option(help="Address to listen on. Any address except loopback requires --key.")
     ] = "127.0.0.1",
@@ -148,8 +232,10 @@ def gateway(
     ] = None,
     allow_host: Annotated[list[str] | None, typer.Option(help="Host header to accept; repeatable.")] = None,
     allow_origin: Annotated[list[str] | None, typer.Option(help="Origin of a web page to accept; repeatable.")] = None,
-    region: Annotated[str | None, typer.Option(help="AWS region.")] = None,
-    endpoint_url: Annotated[str | None, typer.Option(help="URL to use instead of the region's endpoint.")] = None,
+    region: o.Region = None,
+    profile: o.Profile = None,
+    endpoint_url: o.EndpointUrl = None,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Do not print a line for each request.")] = False,
 ) -> None:
     """Serve Bedrock models to OpenAI clients, until Ctrl-C."""
 
@@ -158,9 +244,9 @@ def gateway(
 
         app = make_gateway(
             host, keys=key, models=model, hosts=allow_host or (), origins=allow_origin or (),
-            region=region, endpoint_url=endpoint_url,
+            region=region, profile=profile, endpoint_url=endpoint_url,
         )  # fmt: skip
-        return run(serve(app, host, port))
+        return run(serve(app, host, port, quiet=quiet))
 
     _exit_with(action)
 
@@ -169,13 +255,13 @@ def gateway(
 def play(
     aws: Annotated[bool, typer.Option("--aws", help="Use AWS instead of the emulator; usage is billed.")] = False,
     region: Annotated[str | None, typer.Option(help="AWS region, with --aws.")] = None,
-    port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0 picks a free one.")] = 0,
-    pace: Annotated[float, typer.Option(callback=_seconds, help="Seconds between the emulator's deltas.")] = 0.03,
+    port: o.Port = 0,
+    pace: o.Seconds = 0.03,
     no_browser: Annotated[
         bool, typer.Option("--no-browser", help="Print the address without opening a browser.")
     ] = False,
 ) -> None:
-    """Open a playground in the browser: a chat that also shows every event and frame."""
+    """Open a chat in the browser that also shows every event and frame."""
 
     def action() -> int | None:
         from .play import play
@@ -190,7 +276,7 @@ def decode(
     file: Annotated[str, typer.Argument(metavar="FILE", help="Recorded response body, or - for stdin.")],
     as_json: Annotated[bool, typer.Option("--json", help="Print each frame as one line of JSON.")] = False,
 ) -> None:
-    """Print each frame of a recorded event stream, and the offset of the first invalid one."""
+    """Print the frames of a recorded event stream, and where it breaks."""
 
     def action() -> int | None:
         from .decode import decode

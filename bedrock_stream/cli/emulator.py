@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import datetime
 from typing import Any
 
@@ -16,6 +16,7 @@ from ..client.client import Client
 from ..errors import ConfigurationError
 from ..testing import ACCESS_KEY_ID, API_KEY, CREDENTIALS, REGION, SECRET_ACCESS_KEY, Emulator, ReceivedRequest
 from ..types.settings import check_region
+from .serving import explain_bind_errors
 from .terminal import make_console, one_line
 
 __all__ = ("local_bedrock", "serve")
@@ -58,7 +59,9 @@ async def serve(*, host: str, port: int, region: str, pace: float, api_key: str 
             raise ConfigurationError("host", error.problem, "pass --api-key with a key of your own") from None
         raise
     console = make_console(sys.stdout)
-    async with emulator:
+    async with AsyncExitStack() as stack:
+        with explain_bind_errors(host, port):
+            await stack.enter_async_context(emulator)
         console.print(_welcome(emulator.url, region, api_key), soft_wrap=True)
         try:
             while True:

@@ -17,7 +17,7 @@ from typing import Any
 from ..errors import BedrockStreamError, ConfigurationError, MissingCredentials
 from .terminal import one_line
 
-__all__ = ("FAILURE", "USAGE_ERROR", "print_error", "run", "run_command")
+__all__ = ("FAILURE", "MEANINGS", "USAGE_ERROR", "print_error", "run", "run_command")
 
 FAILURE = 1
 USAGE_ERROR = 2
@@ -26,18 +26,36 @@ _INTERRUPTED = 128 + 2
 _BROKEN_PIPE = 128 + 13
 _TERMINATED = 128 + 15
 
+MEANINGS = {
+    0: "success",
+    FAILURE: "the service, the network, the stream or a check failed",
+    USAGE_ERROR: "a wrong option or argument, missing credentials, a missing extra",
+    _INTERRUPTED: "Ctrl-C (SIGINT)",
+    _BROKEN_PIPE: "the reader of stdout closed it (SIGPIPE)",
+    _TERMINATED: "SIGTERM",
+}
+"""The exit codes of all commands."""
+
 _OPTIONS = {
     "api_key": "--api-key",
+    "document": "--document",
     "endpoint_url": "--endpoint-url",
     "host": "--host",
     "hosts": "--allow-host",
+    "image": "--image",
     "keys": "--key",
     "max_tokens": "--max-tokens",
     "model": "MODEL",
     "models": "--model",
+    "output_schema": "--schema",
+    "profile": "--profile",
     "prompt": "PROMPT",
     "region": "--region",
+    "schema": "--schema",
+    "stop_sequences": "--stop",
     "system": "--system",
+    "temperature": "--temperature",
+    "top_p": "--top-p",
 }
 """The command line's option for each argument of the library."""
 
@@ -84,7 +102,7 @@ def run_command(action: Callable[[], int | None]) -> int:
         if sys.flags.dev_mode:
             raise
         kind = type(error).__name__
-        message = f"unexpected {kind}: {error}; run `python -X dev -m bedrock_stream.cli` for a traceback"
+        message = f"unexpected {kind}: {error}; run `python -X dev -m bedrock_stream` for a traceback"
         return print_error(message, FAILURE)
     return code
 
@@ -96,10 +114,14 @@ def print_error(message: str, code: int) -> int:
 
 
 def _usage_message(error: ConfigurationError) -> str:
+    # Parts of an option, such as `stop_sequences[0]`, are of the option.
+    name = _OPTIONS.get(error.argument.partition("[")[0], error.argument)
+    message = f"{name}: {error.problem}" + (f"; {error.remedy}" if error.remedy else "")
     if isinstance(error, MissingCredentials):
-        return f"{error}, or use `bedrock-stream ask --emulator`"
-    name = _OPTIONS.get(error.argument, error.argument)
-    return f"{name}: {error.problem}" + (f"; {error.remedy}" if error.remedy else "")
+        message += ", or use `bedrock-stream ask --emulator`" + (
+            f"; searched: {error.searched}" if error.searched else ""
+        )
+    return message
 
 
 def _discard_stdout() -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import socket
 import sys
 import webbrowser
 from functools import partial
@@ -14,7 +13,7 @@ from rich.text import Text
 
 from ..errors import ConfigurationError
 from ..types.settings import check_region
-from .serving import serve_until_cancelled
+from .serving import listen, serve_until_cancelled
 from .terminal import make_console
 
 __all__ = ("play",)
@@ -45,7 +44,7 @@ async def play(*, aws: bool, region: str | None, port: int, pace: float, browse:
     config = uvicorn.Config(
         app, access_log=False, log_level="error", ws="none", lifespan="on", timeout_graceful_shutdown=_SHUTDOWN_TIMEOUT
     )
-    with socket.create_server(("127.0.0.1", port)) as listener:
+    with listen("127.0.0.1", port) as listener:
         address = f"http://127.0.0.1:{listener.getsockname()[1]}/?token={token}"
         make_console(sys.stdout).print(_welcome(address, aws=aws), soft_wrap=True)
         if browse:  # the socket already listens, so the browser can connect before the server has started

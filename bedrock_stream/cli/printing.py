@@ -7,7 +7,7 @@ sequences to a terminal.
 from __future__ import annotations
 
 import sys
-from typing import Protocol, TextIO
+from typing import Any, Protocol, TextIO
 
 import msgspec
 from rich.text import Text
@@ -16,7 +16,7 @@ from ..types.events import CitationDelta, Event, ReasoningDelta, TextDelta, Tool
 from .meter import Meter
 from .terminal import Cleaner, make_console
 
-__all__ = ("JsonPrinter", "Printer", "TextPrinter")
+__all__ = ("JsonPrinter", "Printer", "SilentPrinter", "TextPrinter", "print_value")
 
 _NORMAL_STOP_REASONS = frozenset({None, "end_turn", "stop_sequence", "tool_use"})
 
@@ -34,18 +34,16 @@ class Printer(Protocol):
         """End the output, after a complete response or an error."""
 
 
-class JsonPrinter:
-    """Events as lines of JSON on stdout; the summary on stderr if `verbose`."""
+class SilentPrinter:
+    """No events; the summary on stderr if `verbose`."""
 
     def __init__(self, *, verbose: bool) -> None:
-        self._out = _Stdout(sys.stdout)
         self._verbose = verbose
         self._meter = Meter()
 
     def show(self, event: Event) -> None:
         """See `Printer`."""
         self._meter.record(event)
-        self._out.write(msgspec.json.encode(event).decode() + "\n")
 
     def summarize(self, request_id: str | None) -> None:
         """See `Printer`."""
@@ -54,6 +52,19 @@ class JsonPrinter:
 
     def close(self) -> None:
         """See `Printer`."""
+
+
+class JsonPrinter(SilentPrinter):
+    """Events as lines of JSON on stdout; the summary on stderr if `verbose`."""
+
+    def __init__(self, *, verbose: bool) -> None:
+        super().__init__(verbose=verbose)
+        self._out = _Stdout(sys.stdout)
+
+    def show(self, event: Event) -> None:
+        """See `Printer`."""
+        super().show(event)
+        self._out.write(msgspec.json.encode(event).decode() + "\n")
 
 
 class TextPrinter:
@@ -118,6 +129,11 @@ class TextPrinter:
     def _end_note(self) -> None:
         if self._in_note:
             self._note("\n")
+
+
+def print_value(value: Any) -> None:
+    """Print a value on stdout as indented JSON."""
+    _Stdout(sys.stdout).write(msgspec.json.format(msgspec.json.encode(value)).decode() + "\n")
 
 
 class _Stdout:

@@ -9,11 +9,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from typing import Unpack
+    from collections.abc import Mapping
+    from typing import Any, Unpack
 
+    from ..types.call_options import PlainOptions
     from ..types.messages import Prompt
-    from ..types.options import CallOptions
-    from ..types.response import Response
+    from ..types.response import Response, Schema
     from .client import Client
     from .stream import Stream
 
@@ -22,7 +23,13 @@ __all__ = ("generate", "stream")
 _shared: Client | None = None
 
 
-def stream(model: str, prompt: Prompt, **options: Unpack[CallOptions]) -> Stream:
+def stream(
+    model: str,
+    prompt: Prompt,
+    *,
+    output_schema: type[Schema] | Mapping[str, Any] | None = None,
+    **options: Unpack[PlainOptions],
+) -> Stream[Schema]:
     """Stream a response of a Bedrock model, with the process's shared client.
 
         async with stream("us.anthropic.claude-sonnet-4-5-20250929-v1:0", "Hello") as answer:
@@ -30,53 +37,50 @@ def stream(model: str, prompt: Prompt, **options: Unpack[CallOptions]) -> Stream
                 ...
 
     Nothing is sent before the first await. Region, endpoint and credentials are those of the environment; see `Client`.
+    `model`: a model id, inference-profile id or ARN. `prompt`: a str, one `Message`, or a sequence of `Message` or
+    dicts `{"role": ..., "content": ...}`. `bedrock_stream.CallOptions` describes each option; None means omitted.
 
-    Arguments:
-        `model`: a model id, inference-profile id or ARN. A leading `bedrock:` or `amazon_bedrock:` is dropped.
-        `prompt`: a str, one `Message`, or a sequence of `Message` or dicts `{"role": ..., "content": ...}`.
-
-    Options for the model:
-        `system`: a str, or a list of str, `Text`, `Guarded`, `CachePoint`.
-        `tools`: functions, `Tool`, `SystemTool`, types or dicts. `tool_choice`: `auto`, `any`, `none` or a tool's name.
-        `max_tokens`, `temperature`, `top_p`, `top_k`, `stop_sequences`.
-        `reasoning`: an effort (`none`, `low`, `medium`, `high`, ...) or a budget in tokens. `effort`: the same, as a
-        word only.
-        `output_schema`: a JSON Schema or a type; the result is in `Response.parsed`.
-        `prompt_cache`: True sets cache points after tools and system prompt; `auto` also in the conversation.
-        `prompt_cache_ttl`: `5m` or `1h`. `prompt_cache_messages`: the index of a message to set a further point after.
-        `unsupported`: `error`, `drop` or `send`, for options that the model is known to refuse.
-        `base_model`: the id of the model behind an opaque id, such as an application inference profile.
-
-    Options for the call:
-        `api_key`, or `access_key_id` with `secret_access_key` and `session_token`; `region`.
-        `timeouts`: `Timeouts`, in seconds. `retry`: a `RetryPolicy`. `failover`: a sequence of `Target`.
-        `keep`: False to assemble no `Response`, for a stream of any length in flat memory.
-        `use_converse`: True or False to choose the API; left out, the library chooses.
-
-    Options for Bedrock:
+    For the model (https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_ConverseStream.html):
+        `system`: a str, or a list of str, `Text`, `Guarded`, `CachePoint`. `output_schema`: a JSON Schema or a type,
+        for `Response.parsed`. `tools`: functions, `Tool`, `SystemTool`, types or dicts. `tool_choice`: `auto`, `any`,
+        `none` or a tool's name. `max_tokens`, `temperature` and `top_p` (0 to 1), `top_k`, `stop_sequences`.
+        `reasoning`: an effort (`none`, `low`, `medium`, `high`, ...) or tokens; `effort`: a word only.
+        `prompt_cache`: True or `auto`; `prompt_cache_ttl`: `5m` or `1h`; `prompt_cache_messages`: an index.
+        `unsupported`: `error`, `drop` or `send`, for what the model refuses. `base_model`: what an opaque id is.
+    For the call:
+        `api_key`, or `access_key_id` with `secret_access_key` and `session_token`; `region`. `timeouts`: `Timeouts`.
+        `retry`: a `RetryPolicy`. `failover`: a sequence of `Target`. `keep`: False to assemble no `Response`.
+        `show_retries`: True to receive `Retrying` events.
+        `use_converse`: True or False to choose the API. `provider_options`: a dict of any options.
+    For Bedrock:
         `guardrail`, `performance`, `service_tier`, `project`, `request_metadata`, `prompt_variables`,
-        `response_field_paths`, `additional_model_request_fields`, `anthropic_beta`, and `extra`, which is merged into
-        the body as it is. `provider_options` is a dict of any of these.
+        `response_field_paths`, `additional_model_request_fields`, `anthropic_beta`, `extra` (merged into the body).
 
-    Returns a `Stream`. Raises `ConfigurationError` at once for an argument that cannot be used; reading the stream
-    raises `ServiceError`, `StreamInterrupted`, `TransportError` and the other classes of `bedrock_stream.errors`.
+    Raises `ConfigurationError` at once for an argument that cannot be used; reading the stream raises `ServiceError`,
+    `StreamInterrupted`, `TransportError` and the other classes of `bedrock_stream.errors`.
     """
     from ..types.options import mask_secrets
 
     try:
-        return _client().stream(model, prompt, **options)
+        return _client().stream(model, prompt, output_schema=output_schema, **options)
     finally:
         mask_secrets(options)  # see there
 
 
-async def generate(model: str, prompt: Prompt, **options: Unpack[CallOptions]) -> Response:
+async def generate(
+    model: str,
+    prompt: Prompt,
+    *,
+    output_schema: type[Schema] | Mapping[str, Any] | None = None,
+    **options: Unpack[PlainOptions],
+) -> Response[Schema]:
     """Return the whole response of a Bedrock model, with the process's shared client.
 
     Arguments, options and errors are those of `stream`.
     """
     from ..types.options import mask_secrets
 
-    call = _client().generate(model, prompt, **options)
+    call = _client().generate(model, prompt, output_schema=output_schema, **options)
     mask_secrets(options)
     return await call
 

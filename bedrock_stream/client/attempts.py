@@ -12,17 +12,19 @@ from collections.abc import Callable, Mapping, Sequence
 from time import monotonic
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from ..auth.signer import Signer
 from ..dialects.base import NO_HEADERS
+from ..dialects.incoming import Incoming
 from ..errors import BedrockStreamError, Throttled, ValidationFailed
 from ..observing import Attempt, Ending, Observer, Observers, Subject
 from ..request.call import Call
 from ..request.output_schema import note_refusal
-from ..request.refusal_words import explain_profile, explain_refusal
 from ..transport.opening import Opening
 from ..transport.slots import Hold, LaneTicket
-from ..types.events import Usage
-from ..types.response import Response
+from ..types.events import Retrying
+from ..types.response import Response, Timing
 from .checks import check, request_id_of
 from .retry import THROTTLES, Retries
 from .state import ClientState
@@ -51,12 +53,15 @@ class Attempts:
         "_responded",
         "_resumed",
         "_retries",
+        "_retrying",
+        "_shows_retries",
         "_signer",
         "_since",
         "_spending",
         "_started",
         "_state",
         "_ticket",
+        "_wait_until",
         "answered",
         "call",
         "headers",
@@ -72,6 +77,10 @@ class Attempts:
         """The call to the target that is being tried; without its request once no other attempt follows."""
         breakers = [state.breaker(call) for call in calls] if len(calls) > 1 else []
         self._retries = Retries(calls[0].destination.retry, state.budget, breakers, state.clock, chance)
+        options = self.call.options
+        self._shows_retries = options is not None and options.show_retries
+        self._retrying: Retrying | None = None  # not delivered yet
+        self._wait_until: float | None = None  # the loop's time; None unless the next attempt is a retry
         self._past: list[Attempt] = []
         self._began: float | None = None  # the loop's time
         self._since: float | None = None  # when the current attempt began
@@ -82,7 +91,7 @@ class Attempts:
         self._spending: Spending | None = None if state.quotas is None else state.quotas.spending()
         self._responded = False  # whether the current attempt has a response
         self._date: str | None = None  # of that response
-        self._opening: Opening | None = None  # around opening, and around the wait before a retry
+        self._opening: Opening | None = None  # around opening, and around a wait
         self._aborted: BedrockStreamError | None = None
         self._started = 0.0  # by a clock that needs no loop: a finalizer may report the end
         self.sent: bool = False
@@ -125,15 +134,22 @@ class Attempts:
             return tuple(self._past)
         return (*self._past, Attempt(number=len(self._past) + 1, target=self.call.target))
 
-    async def open(self, sending: Callable[[], None]) -> HttpResponse:
+    def elapsed(self) -> float | None:
+        """Return the seconds since the first attempt began; None before."""
+        return None if self._began is None else asyncio.get_running_loop().time() - self._began
+
+    async def open(self, sending: Callable[[], None]) -> HttpResponse | None:
         """Send, with retries, until the headers of a response are here.
 
-        `sending` is called before each request is sent. Raises the last failure, what `on_retry` raises, and what
-        `abort` was passed.
+        Return None before the wait for a retry that is shown to the caller: see `take_retrying`. The next call of this
+        function waits. `sending` is called before each request is sent. Raises the last failure, what `on_retry`
+        raises, and what `abort` was passed.
         """
         self._begin()
         transports = self._state.transports
         while True:
+            if self._wait_until is not None:
+                await self._wait_before_retry(self._wait_until)
             try:
                 call, signer = self._next()
                 transport = await transports.current()
@@ -162,16 +178,23 @@ class Attempts:
             except BedrockStreamError as error:
                 if error is self._aborted or not await self._retry(error):
                     raise
+            if self._retrying is not None:
+                return None
 
     async def retry(self, error: BedrockStreamError) -> bool:
-        """Take the failure of a response of which no event was delivered; wait as needed for another attempt.
+        """Take the failure of a response of which no event was delivered.
 
-        Return whether there is one. Raises as `open` does, and `ClientClosed`.
+        Return whether another attempt follows, with the next `open`. Raises as `open` does, and `ClientClosed`.
         """
         retried = await self._retry(error)
         if self._aborted is not None:
             raise self._aborted
         return retried
+
+    def take_retrying(self) -> Retrying | None:
+        """Return the event of the retry that follows, once, if the caller asked for such events."""
+        retrying, self._retrying = self._retrying, None
+        return retrying
 
     def interrupt(self, error: BedrockStreamError) -> None:
         """Raise this error in the current attempt, which may be retried; called by the timer."""
@@ -199,6 +222,8 @@ class Attempts:
         error.events_received = events
         error.partial = partial if error.partial is None else error.partial
         if isinstance(error, ValidationFailed) and error.option is None:
+            from ..request.refusal_words import explain_profile, explain_refusal  # rarely needed
+
             explain_refusal(error, call.options, schema=call.output is not None)
             explain_profile(error, call.model, call.region)
         if self._since is not None:
@@ -209,7 +234,8 @@ class Attempts:
             self._past.append(Attempt(number=number, target=call.target, error=error, seconds=seconds, wait=wait))
             self._since = None
             if self._spending is not None:
-                usage = None if partial is None or partial.stop_reason is None else partial.usage
+                received = error.partial
+                usage = None if received is None or received.stop_reason is None else received.usage
                 self._spending.failed(error, usage, sent=self.sent, answered=self.answered)
 
     def succeeded(self) -> None:
@@ -244,16 +270,22 @@ class Attempts:
             )
             observers.tell("ended", ending)
 
-    async def settle(self, usage: Callable[[], Usage | None] | None = None) -> None:
-        """Settle what ended attempts took of the quotas; `usage` returns that of a response that was complete."""
+    async def settle(self, complete: Incoming | None = None) -> None:
+        """Settle what ended attempts took of the quotas; `complete` is the response of the one that has succeeded."""
         if self._spending is not None:
-            if usage is not None:
-                self._spending.finished(usage())
+            if complete is not None:
+                self._spending.finished(complete.usage)
             await self._spending.settle()
 
     def finish(self, response: Response) -> Response:
-        """Return the whole response with its cost and its parsed output."""
+        """Return the whole response with its cost and its parsed output; with its total time if it has no timing."""
+        if response.timing is None:
+            response = msgspec.structs.replace(response, timing=Timing(total=self.elapsed()))
         return self._state.finish(self.call, response)
+
+    async def with_list_cost(self, response: Response) -> Response:
+        """Return a finished response with its cost by genai-prices, if the client has no price table of its own."""
+        return await self._state.with_list_cost(self.call, response)
 
     # ----------------------------------------------------------------------------------------------------- internals
 
@@ -318,12 +350,16 @@ class Attempts:
         return LaneTicket(lane, patience, self._began or 0.0, first=bool(self._past))
 
     def _report_throttling(self, error: BedrockStreamError) -> float:
-        """Tell the lane if this error is throttling. Return the seconds that it pauses."""
+        """Tell the lane whether this error is throttling. Return the seconds that it pauses."""
         ticket = self._ticket
-        if ticket is not None and ticket.patience is not None and isinstance(error, THROTTLES):
+        if ticket is None:
+            return 0.0
+        if ticket.patience is not None and isinstance(error, THROTTLES):
             return ticket.refused(error)
-        if ticket is not None and isinstance(error, Throttled):
+        if isinstance(error, Throttled):
             ticket.throttled()
+        else:
+            ticket.undecided()
         return 0.0
 
     def _note_sent(self) -> None:
@@ -337,7 +373,7 @@ class Attempts:
         self.request_id, self.headers = request_id_of(response), response.headers
 
     async def _retry(self, error: BedrockStreamError) -> bool:
-        """Take the failure of an attempt, and wait before the next one. Return whether there is one."""
+        """Take the failure of an attempt. Return whether another one follows, after the wait."""
         transport = await self._state.transports.current()
         opening = self._opening = Opening(transport.openings)
         async with opening:
@@ -345,25 +381,38 @@ class Attempts:
                 error.__traceback__ = None  # see below
                 self._resumed = True
                 return True
-            following, fallback = self._following(error)
-            if following is None:
-                return False
-            index, wait = following
-            if wait:
-                await asyncio.sleep(wait)
         if opening.error is not None:
             raise opening.error
+        following, fallback = self._following(error)
+        if following is None:
+            return False
         error.__traceback__ = None  # its frames hold the stream, which must be freed with its last reference
+        index, wait = following
+        self._wait_until = asyncio.get_running_loop().time() + wait
         self._retries.index = index
         if fallback is not None:
             self._calls[index] = fallback
         self.call = self._calls[index]
-        self._state.retries += 1
+        if self._shows_retries:
+            self._retrying = Retrying(len(self._past) + 1, self._past[-1].wait, type(error).__name__)
         return True
+
+    async def _wait_before_retry(self, moment: float) -> None:
+        """Wait for the moment of another attempt. Raises what ends the wait."""
+        transport = await self._state.transports.current()
+        opening = self._opening = Opening(transport.openings)
+        async with opening:
+            seconds = moment - asyncio.get_running_loop().time()
+            if seconds > 0:
+                await asyncio.sleep(seconds)
+        if opening.error is not None:
+            raise opening.error
+        self._wait_until = None
+        self._state.retries += 1
 
     def _following(self, error: BedrockStreamError) -> tuple[tuple[int, float] | None, Call | None]:
         """Return the target and the wait of the next attempt, if any, and its call if that is another one."""
-        elapsed = asyncio.get_running_loop().time() - (self._began or 0.0)
+        elapsed = self.elapsed() or 0.0
         if self._spending is not None:
             elapsed -= self._spending.waited
         fallback = self._fallback(error)

@@ -14,12 +14,13 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
+import msgspec
+
 from ..dialects.incoming import EventStream, Incoming
 from ..errors import (
     BedrockStreamError,
     ClientClosed,
     ConfigurationError,
-    FirstContentTimeout,
     FirstEventTimeout,
     IdleTimeout,
     StreamInterrupted,
@@ -29,11 +30,12 @@ from ..errors import (
 )
 from ..observing import Attempt, Observer
 from ..request.call import Call
-from ..types.events import Usage
+from ..types.messages import Message
 from ..types.response import Assembly, Response, tool_input_error
 from ..types.settings import Target
+from .async_only import AsyncFor, AsyncWith
 from .attempts import Attempts
-from .timer import StreamTimer
+from .timer import Stopwatch, StreamTimer
 
 if TYPE_CHECKING:
     from ..transport.http_response import HttpResponse
@@ -45,7 +47,7 @@ _E = TypeVar("_E")
 _END_SECONDS = 1.0  # how long the body's end is awaited once the message is complete
 
 
-class BaseStream(Generic[_E]):
+class BaseStream(AsyncFor, AsyncWith, Generic[_E]):
     """One response while it is received. Nothing is sent before the first await.
 
     `async for` reads it; `async with` also closes it on every way out. One task reads at a time. Reading raises
@@ -64,6 +66,7 @@ class BaseStream(Generic[_E]):
         "_reading",
         "_ready",
         "_response",
+        "_stopwatch",
         "_timer",
         "_waited",
         "delivered",
@@ -86,6 +89,7 @@ class BaseStream(Generic[_E]):
         self._incoming = self._expect(self._call)
         self._idle = self._call.timeouts.idle
         self._waited = 0.0  # seconds, for the first content
+        self._stopwatch = Stopwatch(self._attempts.elapsed)
 
     def _expect(self, call: Call) -> Incoming:
         """Return the sans-I/O half of the response to a call; a subclass may expect another form of response."""
@@ -129,14 +133,20 @@ class BaseStream(Generic[_E]):
         return self._attempts.call.changes
 
     @property
+    def messages(self) -> tuple[Message, ...]:
+        """The conversation as it is sent; empty once content has been received, and for a body of the caller's own."""
+        return self._call.messages
+
+    @property
     def partial(self) -> Response | None:
         """The `Response` so far; None if nothing is assembled, as with `keep=False`."""
         assembly = self._incoming.assembly
         if assembly is None:
             return None
-        return assembly.response(
+        response = assembly.response(
             request_id=self.request_id, model=self.model, route=self.route, family=self._attempts.call.model.family
         )
+        return msgspec.structs.replace(response, timing=self._stopwatch.timing if self._attempts.began else None)
 
     def __repr__(self) -> str:
         state = (
@@ -169,27 +179,30 @@ class BaseStream(Generic[_E]):
 
     async def open(self) -> Self:
         """Send, and return once status and headers are here, before any event. Raises what reading would."""
-        if self._response is None:
+        while self._response is None:
             await self._receive()
+            self._skip()  # retries that have been waited for
         return self
 
     async def _drain(self) -> None:
         """Read to the end for a caller who needs no single event."""
         try:
             while True:
-                self.delivered += len(self._ready)
-                self._ready.clear()
+                self._skip()
                 await self._receive()
         except StopAsyncIteration:
             return
+
+    def _skip(self) -> None:
+        """Count the events that are ready as delivered."""
+        self.delivered += len(self._ready)
+        self._ready.clear()
 
     # --------------------------------------------------------------------------------------------------------- closing
 
     async def aclose(self) -> None:
         """Close the connection at once. Closing twice is fine."""
-        if not self._finished:
-            self._stop(StreamInterrupted("the stream was closed before its end"), "closed")
-        self._ready.clear()
+        self._close()
         await self._attempts.settle()
 
     async def __aenter__(self) -> Self:
@@ -211,6 +224,11 @@ class BaseStream(Generic[_E]):
 
     # ------------------------------------------------------------------------------------------------------- internals
 
+    def _close(self) -> None:
+        if not self._finished:
+            self._stop(StreamInterrupted("the stream was closed before its end", closed=True), "closed")
+        self._ready.clear()
+
     async def _receive(self) -> None:
         """Send, or wait for bytes and make events of them. Raises the failure, `StopAsyncIteration` at the end.
 
@@ -222,8 +240,12 @@ class BaseStream(Generic[_E]):
         try:
             response, incoming, timer = self._response, self._incoming, self._timer
             if response is None or timer is None:
-                self._begin_opening()
-                self._opened(await self._attempts.open(self._begin_sending))
+                timer = self._begin_opening()
+                opened = await self._attempts.open(self._begin_sending)
+                if opened is None:
+                    self._show_retry(timer)
+                else:
+                    self._opened(opened, timer)
             elif incoming.over and incoming.begun and (incoming.complete or self._call.timeouts.after_end is not None):
                 self._take(await self._read_end(response))
             elif not incoming.begun:
@@ -233,21 +255,18 @@ class BaseStream(Generic[_E]):
                 self._take(await response.read())
                 timer.end_wait()
         except BedrockStreamError as error:
-            try:
-                self._fail(error)
-            finally:
-                await self._attempts.settle(self._usage if self._finished else None)
+            await self._fail(error)
         except BaseException as error:
-            way = "cancelled" if isinstance(error, asyncio.CancelledError) else "failed"
-            self._stop(StreamInterrupted(f"a read ended with {type(error).__name__}, which closed the stream"), way)
-            if way == "cancelled":
+            cancelled, kind = isinstance(error, asyncio.CancelledError), type(error).__name__
+            failure = StreamInterrupted(f"a read ended with {kind}, which closed the stream", closed=cancelled)
+            self._stop(failure, "cancelled" if cancelled else "failed")
+            if cancelled:
                 await self._attempts.settle()
             raise
-        else:
-            if self._finished:
-                await self._attempts.settle(self._usage)
         finally:
             self._reading = False
+        if self._finished:
+            await self._attempts.settle(self._incoming)
 
     def _refuse(self) -> None:
         """Raise why the stream cannot be read."""
@@ -258,7 +277,7 @@ class BaseStream(Generic[_E]):
             raise StopAsyncIteration
         raise ConfigurationError("stream", "is being read by another task", "read a stream from one task")
 
-    def _fail(self, error: BedrockStreamError) -> None:
+    async def _fail(self, error: BedrockStreamError) -> None:
         """Close with the error of a read and raise it, unless the message is complete: only its end is lost then."""
         if isinstance(error, StreamInterrupted) and self._failure is None and self._incoming.ended:
             try:
@@ -268,27 +287,30 @@ class BaseStream(Generic[_E]):
             else:
                 return
         self._stop(error)
+        await self._attempts.settle()
         raise error
 
-    def _begin_opening(self) -> None:
-        if self._timer is None:
+    def _begin_opening(self) -> StreamTimer:
+        timer = self._timer
+        if timer is None:
             loop, timeouts = asyncio.get_running_loop(), self._attempts.call.timeouts
             total = None if timeouts.total is None else (timeouts.total, loop.time())
-            self._timer = StreamTimer(loop, self, timeouts.unread, total)
-        self._timer.begin_wait(FirstEventTimeout, None)  # until a request is sent, only the total limit counts
+            timer = self._timer = StreamTimer(loop, self, timeouts.unread, total)
+        timer.begin_wait(FirstEventTimeout, None)  # until a request is sent, only the total limit counts
+        return timer
 
     def _begin_sending(self) -> None:
         """Begin to wait for the response."""
         if self._call is not self._attempts.call:
             self._begin_attempt()
         if self._timer is not None:
-            self._begin_first_wait(self._timer, started=False)
+            call = self._call
+            self._timer.begin_first_wait(call.timeouts, self._waited, started=False, streaming=call.streaming)
 
-    def _opened(self, response: HttpResponse) -> None:
+    def _opened(self, response: HttpResponse, timer: StreamTimer) -> None:
         """Take a response whose headers are here."""
-        assert self._timer is not None  # noqa: S101 - set before
-        self._waited = self._timer.waited
-        self._timer.begin_unread()
+        self._waited = timer.waited
+        timer.begin_unread()
         self._response = response
         self._incoming.take_headers(response.headers)
         if (report := self._reporter("responded")) is not None:
@@ -296,7 +318,8 @@ class BaseStream(Generic[_E]):
 
     async def _read_or_retry(self, response: HttpResponse, timer: StreamTimer) -> None:
         """Read before the first content. A failure may be retried; else what was held back is delivered before it."""
-        self._begin_first_wait(timer, started=self._incoming.started)
+        call, started = self._call, self._incoming.started
+        timer.begin_first_wait(call.timeouts, self._waited, started=started, streaming=call.streaming)
         try:
             data = await response.read()
             self._waited += timer.waited
@@ -309,23 +332,20 @@ class BaseStream(Generic[_E]):
             timer.begin_wait(FirstEventTimeout, None)
             if await self._attempts.retry(error):
                 self._begin_attempt()
+                self._show_retry(timer)
             elif self._incoming.release():
                 self._ready.reverse()
                 self._report(error)
             else:
                 raise
 
-    def _begin_first_wait(self, timer: StreamTimer, *, started: bool) -> None:
-        """Wait before the first content, by the limit that ends first."""
-        waited, timeouts = self._waited, self._call.timeouts
-        kind: type[TimeLimitError] = FirstEventTimeout
-        limit, spent = timeouts.first_event, waited
-        if started:
-            kind, limit, spent = IdleTimeout, timeouts.idle, 0.0
-        content = timeouts.first_content if self._call.streaming else None
-        if content is not None and (limit is None or content - waited < limit - spent):
-            kind, limit, spent = FirstContentTimeout, content, waited
-        timer.begin_wait(kind, limit, spent)
+    def _show_retry(self, timer: StreamTimer) -> None:
+        """Make the event of a retry that follows, if the caller asked for it. It is not an event of the message."""
+        retrying = self._attempts.take_retrying()
+        if retrying is not None:
+            timer.begin_unread()
+            self._ready.append(retrying)
+            self.delivered -= 1
 
     async def _read_end(self, response: HttpResponse) -> bytes:
         """Wait for what follows the message's own end: its usage, and the end of the body.
@@ -338,8 +358,8 @@ class BaseStream(Generic[_E]):
         try:
             async with asyncio.timeout(_END_SECONDS if complete else self._call.timeouts.after_end):
                 return await response.read()
-        except (StreamInterrupted, ClientClosed):
-            if not complete:
+        except BedrockStreamError as error:  # also a limit of the stream, which is a TimeoutError
+            if not complete or not isinstance(error, StreamInterrupted | ClientClosed):
                 raise
         except TimeoutError:
             pass
@@ -353,8 +373,10 @@ class BaseStream(Generic[_E]):
             return
         begun = incoming.begun
         failure = incoming.receive(data)
-        if not begun and incoming.begun:
-            self._begun()
+        if not begun and incoming.started and self._call.streaming:
+            self._stopwatch.note_start(content=incoming.begun)
+            if incoming.begun:
+                self._begun()
         self._ready.reverse()
         if failure is not None or self._attempts.observers is not None:
             self._report(failure)
@@ -378,8 +400,8 @@ class BaseStream(Generic[_E]):
 
     def _end(self) -> None:
         """Take the end of the body. Raises `StreamInterrupted` if the message has not ended, and `ToolInputError`."""
-        incoming = self._incoming
-        begun = incoming.begun
+        incoming, begun = self._incoming, self._incoming.begun
+        self._stopwatch.note_end()
         incoming.finish(self.request_id)
         if incoming.broken_tool is not None:
             raise tool_input_error(incoming.broken_tool, self.partial)
@@ -392,10 +414,6 @@ class BaseStream(Generic[_E]):
     def _outcome(self) -> Response | None:
         """Return the response as observers receive it."""
         return self.partial
-
-    def _usage(self) -> Usage | None:
-        """Return the token counts of a response that has ended; None if they are unknown."""
-        return self._incoming.usage
 
     def expire(self, kind: type[TimeLimitError], limit: float, elapsed: float) -> None:
         """Take a time limit that was reached; called by the timer."""
@@ -416,6 +434,7 @@ class BaseStream(Generic[_E]):
         """Close with a failure that every later read raises; the first failure stays."""
         if self._failure is None:
             self._failure = error
+            self._stopwatch.note_end()
             self._attempts.failed(error, events=self.delivered, partial=self.partial)
             self._attempts.ended(way, error, error.partial)
         self._release(error)

@@ -54,14 +54,21 @@ async def _check(call: Call, response: HttpResponse) -> None:
         raise error
     content_type = response.header("Content-Type")
     media_type = (content_type or "").partition(";")[0].strip().lower()
-    expected = EVENT_STREAM if call.streaming else JSON
-    if response.status != 200 or media_type not in ("", expected):  # a proxy may have dropped the header
+    if response.status != 200 or media_type not in _expected(call):
         body, failure = await _read_start(call, response)
         if response.status < 300 and (failed := document_failure(body)) is not None:
             failed.retry_after = _retry_after(response)
             raise failed
         coding = response.header("Content-Encoding") if isinstance(failure, InvalidFrame) else None
         raise NotAnEventStream(response.status, content_type, body, coding)
+
+
+def _expected(call: Call) -> tuple[str, ...]:
+    """Return the media types of an answer; an empty one means that a proxy has dropped the header."""
+    if call.streaming:
+        return "", EVENT_STREAM
+    # The caller of `invoke_model` may ask for another type, of an image for one.
+    return "", JSON, *(value.lower() for name, value in call.request.headers if name == "Accept")
 
 
 async def _read_start(call: Call, response: HttpResponse) -> tuple[bytes, Exception | None]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import ssl as ssl_module
-from collections.abc import AsyncIterable, Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, Unpack
@@ -27,15 +27,17 @@ from ..request.models import check_models, describe
 from ..request.unsupported import Unsupported
 from ..transport.certificates import Certificates, find_bundle
 from ..transport.per_loop import Transports
+from ..types.call_options import CallOptions, PlainOptions, RawOptions
 from ..types.checks import is_integer
 from ..types.messages import Message, Prompt, read_prompt
 from ..types.model_facts import ModelFacts
-from ..types.options import CallOptions, Options, mask_secrets, read_options
-from ..types.response import Response
+from ..types.options import Options, mask_secrets, read_options
+from ..types.response import Response, Schema
 from ..types.settings import Masked, RetryPolicy, Target, Timeouts, check_region, read_targets
-from ..types.target_options import check_targets, options_at
+from .async_only import AsyncWith
 from .attempts import Attempts
 from .document import receive_document, response_parser
+from .late_calls import BatchCalls, BotoCalls
 from .logs import LogLines
 from .pricing import Price, check_prices
 from .reports import Explanation, Stats
@@ -43,29 +45,22 @@ from .state import ClientSettings, ClientState
 from .stream import RawStream, Stream
 
 if TYPE_CHECKING:
-    from ..batch.batch import Batch, Journal, Stop
     from ..transport.quota import QuotaLike
-    from .quotas import ClientQuotas
+    from .tool_calls import AfterCall, BeforeCall
     from .tool_loop import ToolRun
 
 __all__ = ("Client",)
 
-_RAW_OPTIONS = (
-    "access_key_id",
-    "api_key",
-    "region",
-    "retry",
-    "secret_access_key",
-    "session_token",
-    "timeouts",
-    "project",
-)
+_RAW_OPTIONS = tuple(RawOptions.__annotations__)
 
 
-class Client:
+class Client(AsyncWith, BatchCalls, BotoCalls):
     """Connections, credentials and defaults for any number of calls, streams and event loops.
 
-    Where requests are sent:
+        async with Client(region="us-east-1", timeouts=Timeouts(total=60)) as client:
+            print((await client.generate(model, "Hello")).text)
+
+    Where requests are sent (https://docs.aws.amazon.com/general/latest/gr/bedrock.html):
         `region`: an AWS region; else `AWS_REGION`, `AWS_DEFAULT_REGION`, the profile's, `us-east-1`.
         `endpoint_url`: the origin of Bedrock Runtime or of an emulator; else `AWS_ENDPOINT_URL_BEDROCK_RUNTIME`,
         `AWS_ENDPOINT_URL`, the profile's, the region's own.
@@ -73,7 +68,8 @@ class Client:
         `allow_http`: allow plain HTTP to another machine.
         `failover`: a sequence of `Target`, tried in this order when a call fails.
 
-    Credentials, at most one of these; without any, those of the process are used (see `auth.lookup`):
+    Credentials, at most one of these; without any, those of the process are used, as the AWS SDKs find them
+    (https://docs.aws.amazon.com/sdkref/latest/guide/standardized-credentials.html; see `auth.lookup`):
         `api_key`: a Bedrock API key, or an (async) callable that is called before each request.
         `credentials`: `Credentials`, a source such as `AssumeRole`, an (async) callable that returns `Credentials`, or
         a session of botocore.
@@ -83,9 +79,10 @@ class Client:
     Limits and behavior:
         `max_connections`: how many responses may be open at once per event loop; more wait for a slot.
         `adaptive_concurrency`: learn how many requests a model takes at once without throttling, and send no more.
-        `timeouts`: `Timeouts`, in seconds. `retry`: a `RetryPolicy`.
+        `timeouts`: `Timeouts`, in seconds. `retry`: a `RetryPolicy`. Both can be set for a call too.
         `observers`: receive the steps of every call, for traces, metrics and logs; see `observing`.
-        `prices`: a `Price` by model id, for `Response.cost`.
+        `prices`: a `Price` by model id, for `Response.cost`. Left out, genai-prices is used if it is installed, and
+        costs are in US dollars; `{}` has every cost stay None.
         `ssl`: an `ssl.SSLContext` in place of the default one; see `transport.certificates`.
         `proxy`: a proxy's URL in place of the environment's; an empty one turns proxies off; see `transport.proxies`.
         `models`: what opaque model ids are, each a base model's id or `ModelFacts`.
@@ -134,7 +131,7 @@ class Client:
             failover=_failover(failover),
             adaptive=adaptive_concurrency,
             observers=(LogLines(), *observers),
-            prices=check_prices(prices or {}),
+            prices=None if prices is None else check_prices(prices),
             use_fips=use_fips,
             use_dual_stack=use_dual_stack,
             allow_http=allow_http,
@@ -142,91 +139,75 @@ class Client:
             unsupported=unsupported,
         )
         self._resolver = CredentialResolver(_client_key_source(held), profile, clock)
-        self._state = self._connect(settings, ssl, proxy, max_connections, _client_quotas(quotas))
+        self._state = self._connect(settings, ssl, proxy, max_connections, quotas)
 
-    def stream(self, model: str, prompt: Prompt, **options: Unpack[CallOptions]) -> Stream:
+    def stream(
+        self,
+        model: str,
+        prompt: Prompt,
+        *,
+        output_schema: type[Schema] | Mapping[str, Any] | None = None,
+        **options: Unpack[PlainOptions],
+    ) -> Stream[Schema]:
         """Stream a response. Nothing is sent before the first await.
 
         `model`: a model id, inference-profile id or ARN. `prompt`: a str, a `Message`, or a sequence of `Message` or
         dicts. `options`: see `CallOptions`. Raises `ConfigurationError` at once for an argument that cannot be used.
         """
-        return Stream(self._attempts(model, prompt, options, streaming=True))
+        return Stream(self._attempts(model, prompt, _with_schema(options, output_schema), streaming=True))
 
-    async def generate(self, model: str, prompt: Prompt, **options: Unpack[CallOptions]) -> Response:
+    async def generate(
+        self,
+        model: str,
+        prompt: Prompt,
+        *,
+        output_schema: type[Schema] | Mapping[str, Any] | None = None,
+        **options: Unpack[PlainOptions],
+    ) -> Response[Schema]:
         """Return the whole response at once. Arguments as for `stream`. Raises what reading a stream would."""
-        attempts = self._attempts(model, prompt, options, streaming=False)
-        return await receive_document(attempts, response_parser(attempts))
+        attempts = self._attempts(model, prompt, _with_schema(options, output_schema), streaming=False)
+        return await attempts.with_list_cost(await receive_document(attempts, response_parser(attempts)))
 
-    def run_tools(self, model: str, prompt: Prompt, *, max_rounds: int = 10, **options: Unpack[CallOptions]) -> ToolRun:
+    def run_tools(
+        self,
+        model: str,
+        prompt: Prompt,
+        *,
+        max_rounds: int = 10,
+        before_call: BeforeCall | None = None,
+        after_call: AfterCall | None = None,
+        keep_partial: bool = False,
+        output_schema: type[Schema] | Mapping[str, Any] | None = None,
+        **options: Unpack[PlainOptions],
+    ) -> ToolRun[Schema]:
         """Stream a response, run the functions that the model calls, send their results, until it calls none.
 
         `tools`: functions, or `Tool`s that have one. `max_rounds`: how many requests are sent at most. A `tool_choice`
-        that forces a call forces it in the first request only; otherwise the model could never stop. Raises
-        `ConfigurationError` for an argument that cannot be used.
-        """
-        if not is_integer(max_rounds) or max_rounds < 1:
-            raise ConfigurationError("max_rounds", f"expected a positive int, got {max_rounds!r}")
-        from .tool_loop import ToolRun
+        that forces a call forces it in the first request only; otherwise the model could never stop.
 
-        held = _Arguments({**options})
+        `before_call(call)` is asked about each valid call of a round, one after another, before any of them is run.
+        None or True runs the call; a `ToolCall` runs it with that one's input; False, a str or a `ToolResult` refuse
+        it, and the model gets that as the result. `after_call(call, result)` receives each result once all calls of the
+        round have ended, and may return another. Both may be async; plain functions run in a thread, as tools do. What
+        a hook raises ends the run and is raised to the caller; `ToolRun.partial` then has the calls.
+
+        `keep_partial`: add the answer so far to `ToolRun.messages` if the run ends early.
+
+        Raises `ConfigurationError` for an argument that cannot be used.
+        """
+        from .tool_loop import begin_run
+
+        held = _Arguments({**_with_schema(options, output_schema)})
         read = _read_options(options)
-        tools = read.tools
-        if not tools:
-            raise ConfigurationError("tools", "run_tools() needs at least one function", "use stream() instead")
-        if not read.keep:
-            raise ConfigurationError("keep", "is False, so no tool calls are assembled", "leave keep=False out")
-        first = read_prompt(prompt)
 
-        def start(messages: tuple[Message, ...]) -> Stream:
-            offered: Any = {"tools": tools}
-            if messages is not first and read.tool_choice not in ("auto", "none"):
-                offered["tool_choice"] = None
-            return self.stream(model, messages, **{**held.options, **offered})
+        def send(messages: tuple[Message, ...], changed: CallOptions) -> Stream[Schema]:
+            return self.stream(model, messages, **{**held.options, **changed})
 
-        return ToolRun(start, first, tools, max_rounds)
-
-    def map(
-        self,
-        model: str,
-        prompts: Iterable[Any] | AsyncIterable[Any],
-        *,
-        concurrency: int = 256,
-        ordered: bool = False,
-        journal: Journal | str | os.PathLike[str] | None = None,
-        stop: Stop | None = None,
-        patience: float = 3600.0,
-        each: Callable[[Stream], Awaitable[Any]] | None = None,
-        stream: bool | None = None,
-        **options: Unpack[CallOptions],
-    ) -> Batch:
-        """Ask many prompts with bounded concurrency. Return a `Batch`: an async iterator of `Row`, as they end.
-
-        `prompts`: an (async) iterable of what `generate` takes, or of `Ask`; read no earlier than needed. `ordered`:
-        hand the rows out in the order of the prompts. `journal`: a `Journal` or a path, for a batch that can be run
-        again after a crash. `stop`: ceilings. `patience`: seconds without any success after which throttling ends the
-        batch; until then it is waited out. `each`: an async function that reads the row's `Stream` and returns its
-        value. `stream`: whether rows are streamed; left out, those with `max_tokens` up to 1024 are not. A row is
-        retried `retry.max_attempts` times. Raises `ConfigurationError` for an argument that cannot be used.
-        """
-        from ..batch.batch import start_batch
-
-        held = _Arguments({**options})
-        return start_batch(
-            _Calls(self._state, self._attempts, self._raw_attempts),
-            model,
-            prompts,
-            _read_options(options),
-            held,
-            concurrency=concurrency,
-            ordered=ordered,
-            journal=journal,
-            stop=stop,
-            patience=patience,
-            each=each,
-            stream=stream,
+        return begin_run(
+            send, prompt, read, max_rounds, before_call=before_call, after_call=after_call, keep_partial=keep_partial
         )
 
-    def invoke_stream(self, model: str, body: Mapping[str, Any], **options: Any) -> RawStream:
+    def invoke_stream(self, model: str, body: Mapping[str, Any], **options: Unpack[RawOptions]) -> RawStream:
         """Stream any model's own JSON: `body` is sent as it is, each document is received as a dict.
 
         `options`: `region`, the credentials of the call, `project`, `timeouts`, `retry`. The families mark the end of a
@@ -234,7 +215,7 @@ class Client:
         """
         return RawStream(self._raw_attempts(model, body, options, streaming=True))
 
-    async def invoke(self, model: str, body: Mapping[str, Any], **options: Any) -> dict[str, Any]:
+    async def invoke(self, model: str, body: Mapping[str, Any], **options: Unpack[RawOptions]) -> dict[str, Any]:
         """Return any model's whole response in its own JSON. Arguments as for `invoke_stream`."""
         attempts = self._raw_attempts(model, body, options, streaming=False)
         return await receive_document(attempts, lambda _call, body, _id: decode_response(body))
@@ -285,6 +266,19 @@ class Client:
             quotas={} if state.quotas is None else state.quotas.stats(),
         )
 
+    def __repr__(self) -> str:
+        if not hasattr(self, "_state"):  # in the traceback of a bad argument
+            return "Client(not made)"
+        # Only what a call would find anyway, without asking a source for credentials.
+        try:
+            destination = self._state.destination(Options())
+        except ConfigurationError as error:
+            where = f"invalid {error.argument}"
+        else:
+            where = f"region={destination.region!r}, endpoint={destination.endpoint.url!r}"
+        opened = sum(transport.slots.taken for transport in self._transports)
+        return f"Client({where}, credentials={self._resolver.description!r}, open_streams={opened})"
+
     async def aclose(self) -> None:
         """Close every connection of every event loop. Open streams end with `ClientClosed`."""
         self._resolver.close()
@@ -306,7 +300,7 @@ class Client:
         ssl: ssl_module.SSLContext | None,
         proxy: str | None,
         max_connections: int,
-        quotas: ClientQuotas | None,
+        quotas: Mapping[str, QuotaLike] | None,
     ) -> ClientState:
         # Importing aiohttp takes longer than all else together. A program that only names the class does not pay for
         # it, and a client that was made has it, so that no call blocks the loop for it.
@@ -328,18 +322,28 @@ class Client:
     def _attempts(self, model: str, prompt: Prompt, arguments: Any, *, streaming: bool) -> Attempts:
         """Return the attempts of a call, planned for each target. Raises `ConfigurationError` for any of them."""
         options = _read_options(arguments)
+        if options.show_retries and not streaming:
+            raise ConfigurationError("show_retries", "generate() delivers no events", "use stream()")
         failover = self._state.settings.failover if options.failover is None else options.failover
         if failover:
+            from ..types.target_options import check_targets  # rarely needed
+
             check_targets(failover)
             prompt = read_prompt(prompt)  # it may be an iterator, and is read for each target
         calls = [self._plan(model, prompt, options, target, streaming=streaming) for target in (None, *failover)]
         return Attempts(self._state, calls)
+
+    def _plans(self, options: Any) -> tuple[_Calls, Options, _Arguments]:
+        held = _Arguments({**options})
+        return _Calls(self._state, self._attempts, self._raw_attempts), _read_options(options), held
 
     def _plan(
         self, model: str, prompt: Prompt, options: Options, target: Target | None = None, *, streaming: bool
     ) -> Call:
         if target is not None:
             model = target.model or model
+            from ..types.target_options import options_at
+
             options = options_at(target, options)
         state = self._state
         return plan_call(
@@ -384,6 +388,14 @@ def _client_key_source(arguments: _Arguments) -> KeySource | None:
     raise failure
 
 
+def _with_schema(options: PlainOptions, output_schema: Any) -> Any:
+    """Return the keyword arguments of a call, the same dict, with its `output_schema` among them."""
+    arguments: Any = options
+    if output_schema is not None:
+        arguments["output_schema"] = output_schema
+    return arguments
+
+
 def _read_options(arguments: Any) -> Options:
     """Read a call's keyword arguments and mask the keys in them. Raises `ConfigurationError`, without their frames."""
     try:
@@ -395,18 +407,12 @@ def _read_options(arguments: Any) -> Options:
     raise failure
 
 
-def _client_quotas(quotas: Mapping[str, QuotaLike] | None) -> ClientQuotas | None:
-    """Return a client's quotas, None without any. Raises `ConfigurationError`."""
-    if quotas is None:
-        return None
-    from .quotas import ClientQuotas
-
-    return ClientQuotas(quotas)
-
-
 def _failover(value: Any) -> tuple[Target, ...]:
     targets = read_targets("failover", value)
-    check_targets(targets)
+    if targets:
+        from ..types.target_options import check_targets
+
+        check_targets(targets)
     return targets
 
 
@@ -418,7 +424,7 @@ def _check_max_connections(value: Any) -> int:
 
 def _raw_options(arguments: Any) -> Options:
     """Return the options of a call whose body is the caller's own. Raises `ConfigurationError` for any other option."""
-    unknown = _names_of(arguments) - {*_RAW_OPTIONS, "provider_options"}
+    unknown = _names_of(arguments) - {*_RAW_OPTIONS}
     options = _read_options(arguments)
     if unknown:
         raise ConfigurationError(

@@ -6,10 +6,10 @@ It is read by the same loop as a stream; nothing is delivered before its last by
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from ..dialects.converse import Converse
-from ..dialects.incoming import Document, Incoming
+from ..dialects.incoming import Document, Incoming, OnBytes
 from ..errors import BedrockStreamError
 from ..request.call import Call
 from ..request.route import native_dialect
@@ -36,18 +36,27 @@ class DocumentStream(BaseStream[_T]):
         super().__init__(attempts)
 
     def _expect(self, call: Call) -> Incoming:
-        parse = self._parse
-        return Document(lambda body, request_id: parse(call, body, request_id), self._ready, self._reporter("received"))
+        return _Read(call, self._parse, self._ready, self._reporter("received"))
 
     def _outcome(self) -> Response | None:
         value = self._ready[0] if self._ready else None
         return value if isinstance(value, Response) else None
 
-    def _usage(self) -> Usage | None:
-        response = self._outcome()
-        if response is not None:
-            return response.usage
-        return usage_in(self._attempts.call, self._incoming.body) if isinstance(self._incoming, Document) else None
+
+class _Read(Document):
+    """A document that is parsed for its call, and its token counts."""
+
+    __slots__ = ("_call",)
+
+    def __init__(self, call: Call, parse: Parse[Any], values: list[Any], on_bytes: OnBytes | None) -> None:
+        super().__init__(lambda body, request_id: parse(call, body, request_id), values, on_bytes)
+        self._call = call
+
+    @property
+    def usage(self) -> Usage | None:
+        """See `Incoming`. Read from the body if the value does not tell."""
+        value = self._events[0] if self._events else None
+        return value.usage if isinstance(value, Response) else usage_in(self._call, self.body)
 
 
 def usage_in(call: Call, body: bytes) -> Usage | None:

@@ -1,7 +1,8 @@
 """Compute the cost of a response from the caller's price table.
 
-No prices ship with this library: they change, and differ by region and contract. Without all prices and token counts
-that it needs, a cost stays None.
+No prices ship with this library: they change, and differ by region and contract. A client that is given no table uses
+those of genai-prices if that is installed (see `list_prices`); a table that is given is the only source, since its
+currency may be another one. Without all prices and token counts that it needs, a cost stays None.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from ..errors import ConfigurationError
 from ..request.models import Model
 from ..types.events import Usage
 
-__all__ = ("Price", "check_prices", "cost_of", "price_for")
+__all__ = ("Price", "check_prices", "cost_of", "price_for", "written_for_1h")
 
 _TOKENS_PER_PRICE = 1_000_000
 
@@ -61,7 +62,7 @@ def cost_of(usage: Usage | None, price: Price | None) -> float | None:
     if usage is None or price is None or usage.input_tokens is None or usage.output_tokens is None:
         return None
     # `inputTokens` excludes cache reads and writes; `cacheWriteInputTokens` is the sum over all lifetimes.
-    written_1h = sum(detail.input_tokens for detail in usage.cache_details if detail.ttl == "1h")
+    written_1h = written_for_1h(usage)
     parts = (
         (usage.input_tokens, price.input),
         (usage.output_tokens, price.output),
@@ -72,3 +73,8 @@ def cost_of(usage: Usage | None, price: Price | None) -> float | None:
     if any(count and rate is None for count, rate in parts):
         return None
     return sum(count * (rate or 0) for count, rate in parts) / _TOKENS_PER_PRICE
+
+
+def written_for_1h(usage: Usage) -> int:
+    """Return the tokens that were written to the prompt cache for an hour."""
+    return sum(detail.input_tokens for detail in usage.cache_details if detail.ttl == "1h")

@@ -25,6 +25,7 @@ from .retry import Breaker, Budget
 
 if TYPE_CHECKING:
     from ..transport.per_loop import Transports
+    from ..transport.quota import QuotaLike
     from .quotas import ClientQuotas
 
 __all__ = ("ClientSettings", "ClientState")
@@ -41,7 +42,7 @@ class ClientSettings(msgspec.Struct, frozen=True, kw_only=True):
     retry: RetryPolicy
     failover: tuple[Target, ...]
     adaptive: bool
-    prices: Mapping[str, Price]
+    prices: Mapping[str, Price] | None
     observers: tuple[Observer, ...]
     use_fips: bool | None
     use_dual_stack: bool | None
@@ -63,14 +64,14 @@ class ClientState:
         transports: Transports,
         clock: Callable[[], float] = monotonic,
         *,
-        quotas: ClientQuotas | None = None,
+        quotas: Mapping[str, QuotaLike] | None = None,
     ) -> None:
         self.settings: ClientSettings = settings
         self.resolver: CredentialResolver = resolver
         self.transports: Transports = transports
         self.clock: Callable[[], float] = clock
         self.budget: Budget = Budget()
-        self.quotas: ClientQuotas | None = quotas
+        self.quotas: ClientQuotas | None = None if quotas is None else _client_quotas(quotas)
         """The quotas of its calls; None without any."""
         self.attempts: int = 0
         """Requests so far, retries included."""
@@ -131,18 +132,31 @@ class ClientState:
 
     def shared_quotas(self) -> ClientQuotas:
         """Return the quotas of its calls, for a call that has one of its own as well."""
-        from .quotas import ClientQuotas
-
         if self.quotas is None:
-            self.quotas = ClientQuotas({})
+            self.quotas = _client_quotas({})
         return self.quotas
 
     def finish(self, call: Call, response: Response) -> Response:
         """Return a whole response with its cost and its parsed output."""
-        price = price_for(call.model, self.settings.prices)
+        price = price_for(call.model, self.settings.prices or {})
         if price is not None:
             response = msgspec.structs.replace(response, cost=cost_of(response.usage, price))
         return response if call.output is None else call.output.read(response)
+
+    async def with_list_cost(self, call: Call, response: Response) -> Response:
+        """Return a whole response with its cost by genai-prices, if the client has no price table of its own."""
+        if self.settings.prices is not None or response.usage is None:
+            return response
+        from .list_prices import list_cost  # only a program that reads a Response needs it
+
+        return msgspec.structs.replace(response, cost=await list_cost(call, response))
+
+
+def _client_quotas(quotas: Mapping[str, QuotaLike]) -> ClientQuotas:
+    """Return a client's quotas. Raises `ConfigurationError`."""
+    from .quotas import ClientQuotas  # a client without quotas does not load them
+
+    return ClientQuotas(quotas)
 
 
 def _mode_of_environment() -> Unsupported | None:

@@ -1,8 +1,9 @@
-"""The one timer of a stream: it enforces the time limits of reading, of not reading, and of the whole call.
+"""The one timer of a stream, which enforces its time limits, and the stopwatch of its `Timing`.
 
 The limits of a wait count only while the reader waits for bytes: a consumer may work for minutes on one event. The
 unread limit is the opposite: it counts while the stream is not read. Events cost nothing: a wait reads the time once,
-and progress is seen in a counter that the stream keeps anyway. The loop's handle refers to the timer weakly, and the
+and progress is seen in a counter that the stream keeps anyway. A stopwatch reads it for the first events and the end
+alone. The loop's handle refers to the timer weakly, and the
 timer to its stream, so neither keeps a dropped stream alive.
 """
 
@@ -12,9 +13,20 @@ import weakref
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from ..errors import TimeLimitError, TotalTimeout, UnreadTimeout
+import msgspec
 
-__all__ = ("StreamTimer", "TimedStream")
+from ..errors import (
+    FirstContentTimeout,
+    FirstEventTimeout,
+    IdleTimeout,
+    TimeLimitError,
+    TotalTimeout,
+    UnreadTimeout,
+)
+from ..types.response import Timing
+from ..types.settings import Timeouts
+
+__all__ = ("Stopwatch", "StreamTimer", "TimedStream")
 
 
 class TimedStream(Protocol):
@@ -88,6 +100,20 @@ class StreamTimer:
         self._deadline = deadline = self._since + limit
         if deadline < self._due:
             self._arm(deadline)
+
+    def begin_first_wait(self, timeouts: Timeouts, waited: float, *, started: bool, streaming: bool) -> None:
+        """Wait before the first content, by the limit that ends first. `waited` seconds of such waits have passed.
+
+        `started` tells whether anything of the message has been received.
+        """
+        kind: type[TimeLimitError] = FirstEventTimeout
+        limit, spent = timeouts.first_event, waited
+        if started:
+            kind, limit, spent = IdleTimeout, timeouts.idle, 0.0
+        content = timeouts.first_content if streaming else None
+        if content is not None and (limit is None or content - waited < limit - spent):
+            kind, limit, spent = FirstContentTimeout, content, waited
+        self.begin_wait(kind, limit, spent)
 
     @property
     def waited(self) -> float:
@@ -172,3 +198,25 @@ def _tick(reference: weakref.ref[StreamTimer]) -> None:
     timer = reference()
     if timer is not None:
         timer.tick()
+
+
+class Stopwatch:
+    """The `Timing` of a response so far. `elapsed` returns the seconds since the call began, None before that."""
+
+    __slots__ = ("_elapsed", "timing")
+
+    def __init__(self, elapsed: Callable[[], float | None]) -> None:
+        self._elapsed = elapsed
+        self.timing: Timing = Timing()
+
+    def note_start(self, *, content: bool) -> None:
+        """Take the time of the first event, if it has not been taken, and of the first content, if there is any."""
+        timing = self.timing
+        if content or timing.first_event is None:
+            seconds = self._elapsed()
+            first = seconds if timing.first_event is None else timing.first_event
+            self.timing = Timing(first_event=first, first_content=seconds if content else None)
+
+    def note_end(self) -> None:
+        """Take the time of the end."""
+        self.timing = msgspec.structs.replace(self.timing, total=self._elapsed())

@@ -32,6 +32,9 @@ class Reader(Protocol):
     raw_usage: Usage | None
     """The token counts so far, if the events are documents of the family's own; else None."""
 
+    def is_start(self, event: Any) -> bool:
+        """Return whether an event only says that a message starts, so that the call can still be retried."""
+
     def take_headers(self, headers: Mapping[str, str]) -> None:
         """Take the HTTP headers of the response, before its first frame."""
 

@@ -2,25 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, MutableSequence
+from collections.abc import Mapping, MutableSequence, Sequence
 from types import MappingProxyType
 from typing import Any, ClassVar, TypeAlias
 
 from ..errors import InvalidFrame
 from ..eventstream import HeaderValue
 from ..types.events import Event, MessageStart, MessageStop, Metadata, ToolCallEnd, Usage
-from ..types.messages import Block
+from ..types.messages import Block, Message
+from ..types.options import Options
 from ..types.response import Response, whole_response
 from .payloads import decode_response, raise_if_failed
 from .tool_input import ToolInputs
 
-__all__ = ("NO_HEADERS", "BaseDialect", "BaseReader", "ParsedResponse", "header_metadata")
-
-_Wire = dict[str, Any]
+__all__ = (
+    "NO_HEADERS",
+    "BaseDialect",
+    "BaseReader",
+    "Parse",
+    "ParsedResponse",
+    "Unsupported",
+    "WriteBody",
+    "header_metadata",
+)
 
 ParsedResponse: TypeAlias = tuple[list[Block | ToolCallEnd], MessageStop, Metadata]
 """The content of a response, with a `ToolCallEnd` for each call whose input is not a JSON object, its stop, and its
 metadata."""
+
+# The forms of the functions that a dialect consists of.
+Unsupported: TypeAlias = "staticmethod[[Sequence[Message], Options], str | None]"
+WriteBody: TypeAlias = "staticmethod[[Sequence[Message], Options], dict[str, Any]]"
+Parse: TypeAlias = "staticmethod[[dict[str, Any]], ParsedResponse]"
 
 NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 
@@ -45,7 +58,7 @@ class BaseDialect:
     route = "invoke"
     operation = "invoke"
     stream_operation = "invoke-with-response-stream"
-    parse: ClassVar[staticmethod[[_Wire], ParsedResponse]]
+    parse: ClassVar[Parse]
     """Parses the JSON object of a response. May raise what `answer` converts to `InvalidFrame`."""
 
     def answer(
@@ -86,6 +99,11 @@ class BaseReader(ToolInputs):
         self._frequent_headers: Mapping[str, HeaderValue] | None = None
         self.ended: bool = False
         self.complete: bool = False
+
+    @staticmethod
+    def is_start(event: Any) -> bool:
+        """See `dialects.Reader`."""
+        return type(event) is MessageStart
 
     def take_headers(self, headers: Mapping[str, str]) -> None:
         """See `dialects.Reader`. Converse repeats in the body what its headers tell."""

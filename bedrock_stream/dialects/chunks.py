@@ -132,7 +132,7 @@ class ChunkReader(BaseReader, ABC):
         """
         if self.ended and self.metadata != Metadata():
             events.append(with_total(self.metadata))
-            self.complete = self.complete or self.metadata.usage is not None
+            self.complete: bool = self.complete or self.metadata.usage is not None
             self.metadata = Metadata()
 
 

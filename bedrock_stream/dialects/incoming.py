@@ -11,7 +11,7 @@ from typing import Any, Protocol, TypeAlias
 
 from ..errors import BedrockStreamError, StreamInterrupted
 from ..eventstream import Decoder, Frame
-from ..types.events import MessageStart, Metadata, ToolCallEnd, Usage
+from ..types.events import Metadata, ToolCallEnd, Usage
 from ..types.response import Assembly
 from . import Reader
 from .payloads import document_failure
@@ -181,7 +181,7 @@ class EventStream:
 
     def _hold_back(self) -> None:
         events = self._events
-        if all(type(event) is MessageStart for event in events):
+        if all(map(self._reader.is_start, events)):
             self._held.extend(events)
             events.clear()
         else:
@@ -197,7 +197,7 @@ class Document:
 
     started = True  # once its headers are here, only the idle limit counts
     ended = over = complete = False  # its end is the end of the body
-    broken_tool = assembly = usage = None
+    broken_tool = assembly = None
 
     def __init__(
         self, read: Callable[[bytes, str | None], Any], events: MutableSequence[Any], on_bytes: OnBytes | None = None
@@ -222,6 +222,11 @@ class Document:
     def release(self) -> bool:
         """See `Incoming`."""
         return False
+
+    @property
+    def usage(self) -> Usage | None:
+        """See `Incoming`. Unknown here."""
+        return None
 
     @property
     def body(self) -> bytes:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, MutableSequence, Sequence
 from itertools import groupby
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import msgspec
 
@@ -19,7 +19,7 @@ from ..types.events import BlockStop, Event, Metadata, TextDelta, UnknownEvent, 
 from ..types.media import Image
 from ..types.messages import Block, CitedText, Message, Reasoning, Text
 from ..types.options import Options
-from .base import BaseDialect, ParsedResponse
+from .base import BaseDialect, Parse, ParsedResponse
 from .chunks import (
     ACTION,
     METRICS,
@@ -183,7 +183,7 @@ class LlamaReader(ChunkReader):
             events.append(BlockStop(0))
         events.append(message_stop("stop_reason", reason, _STOPS, blocked=self.blocked))
         # Bedrock's counts take precedence over the model's.
-        self.metadata = Metadata(usage=_usage(self._prompt, self._generated)).merged(self.metadata)
+        self.metadata: Metadata = Metadata(usage=_usage(self._prompt, self._generated)).merged(self.metadata)
         self.ended = True
 
 
@@ -209,8 +209,8 @@ def _parse(wire: _Wire) -> ParsedResponse:
 class Llama(BaseDialect):
     """The dialect of one family of Llama: `llama2`, `llama3` or `llama4`."""
 
-    reader = staticmethod(LlamaReader)
-    parse = staticmethod(_parse)
+    reader: ClassVar[staticmethod[[], LlamaReader]] = staticmethod(LlamaReader)
+    parse: ClassVar[Parse] = staticmethod(_parse)
 
     def __init__(self, family: str) -> None:
         self._family = family

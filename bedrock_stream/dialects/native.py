@@ -11,7 +11,7 @@ from typing import Any
 from ..errors import ConfigurationError
 from ..types.options import Options
 
-__all__ = ("native_body", "native_headers", "with_fields")
+__all__ = ("check_header", "native_body", "native_headers", "with_fields")
 
 _GUARDRAIL_HEADERS = {
     "guardrailIdentifier": "X-Amzn-Bedrock-GuardrailIdentifier",
@@ -39,9 +39,14 @@ def native_headers(options: Options) -> tuple[tuple[str, str], ...]:
         # The service reads JSON text here. json.dumps escapes what is not ASCII, unlike msgspec.
         headers["X-Amzn-Bedrock-Request-Metadata"] = json.dumps(options.request_metadata)
     for name, value in headers.items():
-        if not (value.isascii() and value.isprintable()):
-            raise ConfigurationError(name, f"{value!r} is not a valid header value", "use printable ASCII")
+        check_header(name, value)
     return tuple(headers.items())
+
+
+def check_header(name: str, value: str) -> None:
+    """Raise `ConfigurationError` for a value that is not printable ASCII."""
+    if not (value.isascii() and value.isprintable()):
+        raise ConfigurationError(name, f"{value!r} is not a valid header value", "use printable ASCII")
 
 
 def native_body(body: dict[str, Any], options: Options) -> dict[str, Any]:

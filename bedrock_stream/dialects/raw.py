@@ -10,6 +10,7 @@ from ..types.events import Usage
 from ..types.messages import Message
 from ..types.options import Options
 from ..types.response import Response
+from . import Reader
 from .base import NO_HEADERS, BaseDialect
 from .chunks import METRICS, ChunkReader, take_metrics
 from .payloads import decode_object, raise_error
@@ -41,7 +42,9 @@ class RawReader(ChunkReader):
 class Raw(BaseDialect):
     """The dialect of raw calls, where the caller writes the body and reads the documents."""
 
-    reader = staticmethod(RawReader)
+    def reader(self) -> Reader:
+        """See `dialects.Dialect`."""
+        return RawReader()
 
     def body(self, messages: Sequence[Message], options: Options) -> dict[str, Any]:
         """Raise `UnsupportedOperation`: the caller writes the body."""

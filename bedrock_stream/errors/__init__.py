@@ -4,6 +4,7 @@
     ├── ConfigurationError          an argument or setting is invalid; raised at the call, before anything is sent
     │   ├── MissingCredentials      no provider had credentials
     │   ├── UnsupportedOperation    this model, route or kind of credentials does not support the request
+    │   ├── InvalidRequest          a request that a browser or client sent to this program cannot be converted
     │   └── RowInvalid, JournalBusy, JournalDamaged, JournalMismatch    of a batch
     ├── BatchStopped                a batch ended before all its rows were asked
     ├── CredentialsUnavailable      a credential provider failed
@@ -18,30 +19,57 @@
     ├── StreamInterrupted           the response had begun, and ended before the message was complete
     ├── ToolInputError              the message is complete, but the input of a tool call is not a JSON object
     ├── ToolRoundsExceeded          the model still calls tools after the last allowed round
+    ├── RelayFull                   a relay holds as many answers as it may
     └── ServiceError                an error from Bedrock: the same class as an HTTP status and inside a stream
         ├── AccessDenied, ExpiredToken, InvalidSignature (SignatureExpired)
         ├── ValidationFailed (ContextWindowExceeded), ResourceNotFound
         ├── Throttled, QuotaExceeded, ModelNotReady
         └── ModelTimeout, ModelError, ModelStreamError, InternalServerError, ServiceUnavailable
 
+Three of them are also what Python's own calls raise: `ConfigurationError` is a `ValueError`, `ConnectionFailed` a
+`ConnectionError`, and `TimeLimitError` a `TimeoutError`. The last two are therefore `OSError`s, without an `errno`.
+
 The details are attributes, and the message is built from them. Neither contains a secret.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from .base import BedrockStreamError, sentence
+from .service import (
+    AccessDenied,
+    ContextWindowExceeded,
+    ExpiredToken,
+    InternalServerError,
+    InvalidSignature,
+    ModelError,
+    ModelNotReady,
+    ModelStreamError,
+    ModelTimeout,
+    QuotaExceeded,
+    ResourceNotFound,
+    ServiceError,
+    ServiceUnavailable,
+    SignatureExpired,
+    Throttled,
+    ValidationFailed,
+    service_error,
+)
+
+if TYPE_CHECKING:
+    from ..types.events import Usage
 
 # fmt: off
 __all__ = (
     "BedrockStreamError",
-    "ConfigurationError", "MissingCredentials", "UnsupportedOperation", "CredentialsUnavailable",
+    "ConfigurationError", "MissingCredentials", "UnsupportedOperation", "InvalidRequest", "CredentialsUnavailable",
     "RowInvalid", "JournalBusy", "JournalDamaged", "JournalMismatch", "BatchStopped",
     "TransportError", "ConnectionFailed", "ClientClosed",
     "TimeLimitError", "ConnectTimeout", "PoolTimeout", "FirstEventTimeout", "FirstContentTimeout", "IdleTimeout",
     "TotalTimeout", "UnreadTimeout",
     "InvalidFrame", "ChecksumMismatch", "FrameSizeError", "InvalidHeader",
-    "NotAnEventStream", "StreamInterrupted", "ToolInputError", "ToolRoundsExceeded",
+    "NotAnEventStream", "StreamInterrupted", "ToolInputError", "ToolRoundsExceeded", "RelayFull",
     "ServiceError", "AccessDenied", "ExpiredToken", "InvalidSignature", "SignatureExpired",
     "ValidationFailed", "ContextWindowExceeded", "ResourceNotFound", "Throttled", "QuotaExceeded", "ModelNotReady",
     "ModelTimeout", "ModelError", "ModelStreamError", "InternalServerError", "ServiceUnavailable", "service_error",
@@ -49,43 +77,11 @@ __all__ = (
 # fmt: on
 
 
-class BedrockStreamError(Exception):
-    """Base class of every error that this library raises.
-
-    Errors raised after the response headers were received carry the details known at that time.
-    """
-
-    request_id: str | None = None
-    """The service's request id, to quote to AWS support."""
-    model: str | None = None
-    """The model id or ARN as sent."""
-    region: str | None = None
-    """The region that the request was signed for."""
-    events_received: int = 0
-    """Number of events delivered to the caller."""
-    partial: Any = None
-    """The `Response` assembled so far, or None if nothing was assembled."""
-    retryable = False
-    """True if the same request may succeed later."""
-    retry_after: float | None = None
-    """Seconds to wait before a retry, as requested by the service."""
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        from .nesting import reduce_error
-
-        return reduce_error(self)
-
-
-def _sentence(start: str, rest: str) -> str:
-    """Join the start of a message and the words of another program, which may be missing."""
-    return f"{start}: {rest}" if rest.strip() else start
-
-
 # -------------------------------------------------------------------------------------------- arguments and credentials
 
 
-class ConfigurationError(BedrockStreamError):
-    """An invalid argument or setting. Raised at the call, before anything is sent."""
+class ConfigurationError(BedrockStreamError, ValueError):
+    """An invalid argument or setting. Raised at the call, before anything is sent. It is a `ValueError`."""
 
     def __init__(self, argument: str, problem: str, remedy: str = "") -> None:
         super().__init__(f"{argument}: {problem}" + (f"; {remedy}" if remedy else ""))
@@ -98,18 +94,40 @@ class ConfigurationError(BedrockStreamError):
 
 
 class MissingCredentials(ConfigurationError):
-    """Neither an API key nor IAM credentials were found; the message lists every place that was searched."""
+    """Neither an API key nor IAM credentials were found: what to do first, then every place that was searched."""
+
+    def __init__(self, argument: str, problem: str, remedy: str = "", searched: str = "") -> None:
+        super().__init__(argument, problem, remedy)
+        self.searched = searched
+        """The places that were searched, and why the last one had no credentials; empty if there was only one."""
+        if searched:
+            self.args: tuple[Any, ...] = (f"{self.args[0]}; searched: {searched}",)
 
 
 class UnsupportedOperation(ConfigurationError):
     """The model, the route or the kind of credentials does not support the request."""
 
 
+class InvalidRequest(ConfigurationError):
+    """A request that a client sent to this program cannot be converted into a call."""
+
+    def __init__(
+        self, argument: str, problem: str, remedy: str = "", *, status: int = 400, code: str = "", member: str = ""
+    ) -> None:
+        super().__init__(argument, problem, remedy)
+        self.status: int = status
+        """The HTTP status for it: 400 or 413."""
+        self.code: str = code
+        """A word for the cause, or empty."""
+        self.member: str = member or argument
+        """Path of the member of the request that is wrong."""
+
+
 class CredentialsUnavailable(BedrockStreamError):
     """A credential provider failed: it was unreachable or too slow, or returned an error or an invalid response."""
 
     def __init__(self, source: str, reason: str) -> None:
-        super().__init__(_sentence(source, reason))
+        super().__init__(sentence(source, reason))
         self.source = source
         """Description of the provider."""
         self.reason = reason
@@ -155,18 +173,21 @@ class TransportError(BedrockStreamError):
     """A network failure, or a time limit that was reached."""
 
 
-class ConnectionFailed(TransportError):
-    """The connection could not be opened, or broke before any byte of the response was read."""
+class ConnectionFailed(TransportError, ConnectionError):
+    """The connection could not be opened, or broke before any byte of the response was read.
+
+    It is a `ConnectionError`. The error of the operating system, where there is one, is its `__cause__`.
+    """
 
     retryable = True
-    dropped = False
+    dropped: bool = False
     """True if an open connection broke before the head of a response; one that was dead before is replaced unseen."""
 
 
-class TimeLimitError(TransportError):
-    """A limit of `Timeouts` was reached. Each limit has its own subclass."""
+class TimeLimitError(TransportError, TimeoutError):
+    """A limit of `Timeouts` was reached. Each limit has its own subclass. All are `TimeoutError`s."""
 
-    clock = "time"
+    clock: str = "time"
     """Name of the limit: the field of `Timeouts`."""
 
     def __init__(self, limit: float, elapsed: float, bytes_received: int = 0, detail: str = "") -> None:
@@ -228,6 +249,8 @@ class UnreadTimeout(TimeLimitError):
 class ClientClosed(TransportError):
     """The client was closed before the stream was opened, or while it was open."""
 
+    closed = True
+
 
 # --------------------------------------------------------------------------------------- invalid or incomplete response
 
@@ -280,11 +303,15 @@ class StreamInterrupted(BedrockStreamError):
 
     retryable = True
 
+    def __init__(self, message: str = "", *, closed: bool = False) -> None:
+        super().__init__(message)
+        self.closed = closed
+
 
 class ToolInputError(BedrockStreamError):
     """The message is complete, but the input of a tool call is not a JSON object. `{}` never replaces such an input."""
 
-    def __init__(self, name: str, call_id: str, raw: str, stop_reason: str | None, usage: Any = None) -> None:
+    def __init__(self, name: str, call_id: str, raw: str, stop_reason: str | None, usage: Usage | None = None) -> None:
         super().__init__(
             f"input of tool call {name!r} ({call_id}) is not a JSON object: {raw[:200]!r} (stop reason {stop_reason!r})"
         )
@@ -305,143 +332,9 @@ class ToolRoundsExceeded(BedrockStreamError):
         self.rounds = rounds
 
 
-# ------------------------------------------------------------------------------------------------------- service errors
+class RelayFull(BedrockStreamError):
+    """A `Relay` holds as many answers as it may, and all of them are running."""
 
 
-class ServiceError(BedrockStreamError):
-    """An error returned by Bedrock. The base class itself is used for error codes without a class of their own."""
-
-    def __init__(
-        self, code: str, message: str, status: int, *, mid_stream: bool = False, extra: Mapping[str, Any] | None = None
-    ) -> None:
-        named = bool(code) and code != str(status)  # gateways put the status into the code
-        super().__init__(_sentence(f"{code} (HTTP {status})" if named else f"HTTP {status}", message))
-        self.code = code
-        """The service's error code, such as `ThrottlingException`; empty if the response has none."""
-        self.message = message
-        """The service's own message."""
-        self.status = status
-        """The HTTP status; for errors inside a stream or with HTTP 200, that of the code in the service model."""
-        self.mid_stream = mid_stream
-        """True if the error was received as a frame, after HTTP 200."""
-        extra = extra or {}
-        self.original_status: int | None = extra.get("originalStatusCode")
-        """The status that the model behind Bedrock returned, if reported."""
-        self.original_message: str | None = extra.get("originalMessage")
-        self.resource_name: str | None = extra.get("resourceName")
-
-
-class AccessDenied(ServiceError):
-    """Missing permission, no access to the model, or unknown credentials."""
-
-
-class ExpiredToken(ServiceError):
-    """The session token has expired."""
-
-
-class InvalidSignature(ServiceError):
-    """The signature does not match the one that the service computed."""
-
-
-class SignatureExpired(InvalidSignature):
-    """The request's date differs from the service's time by more than five minutes, also after signing again."""
-
-    age: float | None = None
-    """Seconds between signing and the refusal."""
-    skew: float | None = None
-    """Seconds that the service's clock is ahead of the local one, as far as known."""
-
-    def explain(self, age: float, skew: float, why: str) -> None:
-        """Set `age` and `skew`, and add them, the cause and the possible fixes to the message."""
-        self.age, self.skew = age, skew
-        fix = "a correct clock; for slow models a faster one, lower max_tokens or streaming; or an API key (no date)"
-        self.args = (f"{self.args[0]} [signed {age:.0f} s before the refusal; {why}; what helps: {fix}]",)
-
-
-class ValidationFailed(ServiceError):
-    """The request is not valid for this model."""
-
-    option: str | None = None
-    """The option of the call that the service refused, if its message names one."""
-
-    def explain(self, option: str, remedy: str) -> None:
-        """Set `option`, and add it and the remedy to the text of the error; `message` stays the service's own."""
-        self.option = option
-        self.args = (f"{self.args[0]} [option {option}: {remedy}]",)
-
-
-class ContextWindowExceeded(ValidationFailed):
-    """The input is longer than the model's context window."""
-
-
-class ResourceNotFound(ServiceError):
-    """The model or resource does not exist in this region."""
-
-
-class Throttled(ServiceError):
-    """Too many requests or tokens."""
-
-    retryable = True
-
-
-class QuotaExceeded(ServiceError):
-    """An account quota is used up; a short wait does not help."""
-
-
-class ModelNotReady(ServiceError):
-    """The model is still being loaded."""
-
-    retryable = True
-
-
-class ModelTimeout(ServiceError):
-    """The model took too long."""
-
-    retryable = True
-
-
-class ModelError(ServiceError):
-    """The model failed on this input."""
-
-
-class ModelStreamError(ServiceError):
-    """The model failed while streaming."""
-
-    retryable = True
-
-
-class InternalServerError(ServiceError):
-    """Bedrock failed."""
-
-    retryable = True
-
-
-class ServiceUnavailable(ServiceError):
-    """Bedrock is not available."""
-
-    retryable = True
-
-
-def service_error(
-    code: str | None,
-    message: str,
-    status: int | None = None,
-    *,
-    mid_stream: bool = False,
-    extra: Mapping[str, Any] | None = None,
-) -> ServiceError:
-    """Build the error for a service code.
-
-    `code` is what `x-amzn-ErrorType` or, inside a stream, `:exception-type` holds; None if the response has none.
-    `status` is the HTTP status; None inside a stream and with HTTP 200. `extra` is the error's body.
-    """
-    from .codes import find_error
-
-    name, kind, status = find_error(code or "", message, status)
-    cls: type[ServiceError] = globals()[kind]
-    return cls(name, message, status, mid_stream=mid_stream, extra=extra)
-
-
-def is_retryable_status(status: int) -> bool:
-    """Return whether the same request may succeed after a response with this status."""
-    return service_error(None, "", status).retryable
+for _name in __all__:  # tracebacks and pickles name the public module
+    globals()[_name].__module__ = __name__

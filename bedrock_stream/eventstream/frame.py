@@ -6,7 +6,7 @@ AWS calls a frame a message; in this library a message is part of a conversation
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, NoReturn, TypeAlias
+from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
 from uuid import UUID
 
 import msgspec
@@ -38,11 +38,13 @@ class Headers(dict[str, HeaderValue]):
 
     __slots__ = ()
 
-    def _read_only(self, *args: Any, **kwargs: Any) -> NoReturn:
-        raise TypeError("the headers of a decoded frame are shared between frames; change a copy: dict(headers)")
+    if not TYPE_CHECKING:  # a type checker knows these as methods of a dict
 
-    __setitem__ = __delitem__ = __ior__ = _read_only
-    clear = pop = popitem = setdefault = update = _read_only
+        def _read_only(self, *args: Any, **kwargs: Any) -> NoReturn:
+            raise TypeError("the headers of a decoded frame are shared between frames; change a copy: dict(headers)")
+
+        __setitem__ = __delitem__ = __ior__ = _read_only
+        clear = pop = popitem = setdefault = update = _read_only
 
     # The default would restore the items through `__setitem__`.
     def __reduce__(self) -> tuple[type[Headers], tuple[dict[str, HeaderValue]]]:

@@ -31,9 +31,9 @@ from ..request.output_schema import TOOL_NAME
 from .errors import RequestError, error_response
 from .fitting import Caching, PromptCache
 from .guard import ApiKeys, Guard
-from .requests import ChatCall, build_call, model_ids, parse_request, request_error
+from .logs import CompletionLog, log_response
+from .requests import ChatCall, ModelRequest, build_call, model_ids, parse_request, request_error
 from .responses import ChunksResponse, CompletionResponse
-from .schema import ChatRequest
 
 __all__ = ("create_gateway",)
 
@@ -64,8 +64,8 @@ def create_gateway(
     `prompt_cache`: True caches tools and system prompt, "auto" also the growing conversation; a request with its own
     `cache_control` keeps that alone. `prompt_cache_ttl`: "5m" or "1h".
 
-    Options that a model refuses are left out, as the response header `x-bedrock-stream-changes` says. Raises
-    `ConfigurationError` for hosts without keys, for keys that are short enough to guess, and for invalid caching.
+    Options that a model refuses are left out, as the response header `x-bedrock-stream-changes` says. Each request is
+    logged in one line; see `logs`. Raises `ConfigurationError` for hosts without keys, for short keys and bad caching.
     """
     api_keys, origins, hosts = ApiKeys(keys), tuple(origins), tuple(hosts)
     guard = Middleware(Guard, keys=api_keys, hosts=hosts, origins=origins)
@@ -122,6 +122,7 @@ class _Gateway:
 
     async def create_completion(self, request: Request) -> Response:
         """Handle `POST /v1/chat/completions`."""
+        log = CompletionLog()
         raw = await self._read_body(request)
         if len(raw) < _LARGE_BODY:
             body, call, stream = self._plan(raw)
@@ -129,15 +130,16 @@ class _Gateway:
             # In a thread, which takes turns with the event loop; one at a time, since they all wait for the same lock.
             self._planning = self._planning or CapacityLimiter(1)
             body, call, stream = await run_sync(self._plan, raw, limiter=self._planning)
+        log.model = body.model
         # Models without native structured output return it as the input of this tool.
         tool = TOOL_NAME if "output_schema" in call.options else None
         if not body.stream:
-            return CompletionResponse(stream, body.model, tool, call.notes)
+            return CompletionResponse(stream, body.model, tool, call.notes, log)
         usage = bool(body.stream_options and body.stream_options.include_usage)
         writer = OpenAIChunks(body.model, include_usage=usage, answer_tool=tool)
-        return ChunksResponse(stream, writer, body.model, call.notes, heartbeat=self._heartbeat)
+        return ChunksResponse(stream, writer, body.model, call.notes, log, heartbeat=self._heartbeat)
 
-    def _plan(self, raw: bytes) -> tuple[ChatRequest, ChatCall, Stream]:
+    def _plan(self, raw: bytes) -> tuple[ModelRequest, ChatCall, Stream]:
         """Read a request body and plan its call. Nothing is sent."""
         client = self._client
         try:
@@ -154,12 +156,14 @@ class _Gateway:
 
     async def list_models(self, request: Request) -> Response:
         """Handle `GET /v1/models`."""
+        log_response(request.scope, 200)
         return JSONResponse({"object": "list", "data": [self._model_json(name) for name in self._models or ()]})
 
     async def show_model(self, request: Request) -> Response:
         """Handle `GET /v1/models/NAME`."""
         name = request.path_params["name"]
         self._model_id(name)  # raises for an unknown name
+        log_response(request.scope, 200)
         return JSONResponse(self._model_json(name))
 
     def _model_json(self, name: str) -> dict[str, Any]:
@@ -198,14 +202,15 @@ class _Gateway:
 async def _handle_request_error(request: Request, error: Exception) -> Response:
     if not isinstance(error, RequestError):
         raise error
-    return error_response(error)
+    return error_response(request.scope, error)
 
 
 async def _handle_http_exception(request: Request, error: Exception) -> Response:
     """Build the response for an unknown path or method, which Starlette's router rejects."""
     if not isinstance(error, HTTPException):
         raise error
-    return error_response(RequestError(error.status_code, f"{request.method} {request.url.path}: {error.detail}."))
+    failure = RequestError(error.status_code, f"{request.method} {request.url.path}: {error.detail}.")
+    return error_response(request.scope, failure)
 
 
 async def _no_app(scope: Scope, receive: Receive, send: Send) -> None:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from starlette.responses import JSONResponse
+from starlette.types import Scope
 
 from ..integrations.http_errors import ErrorDetails
 from ..integrations.protocols.openai import error_json
+from .logs import log_response
 
 __all__ = ("RequestError", "error_response")
 
@@ -24,8 +26,9 @@ class RequestError(Exception):
         """The invalid member of the request."""
 
 
-def error_response(error: RequestError) -> JSONResponse:
-    """Build the HTTP response for a rejected request."""
+def error_response(scope: Scope, error: RequestError) -> JSONResponse:
+    """Build the HTTP response for a rejected request, and log it."""
+    log_response(scope, error.status, error.code)
     details = ErrorDetails(status=error.status, type="", message=error.message, code=error.code)
     # RFC 9110 requires a challenge in every 401 response.
     headers: dict[str, Any] = {"www-authenticate": "Bearer"} if error.status == 401 else {}

@@ -91,7 +91,7 @@ class Guard:
             try:
                 self._check(scope)
             except RequestError as error:
-                await error_response(error)(scope, receive, send)
+                await error_response(scope, error)(scope, receive, send)
                 return
         elif scope["type"] != "lifespan":
             return  # a WebSocket; the gateway has none, and it would bypass the checks

@@ -29,6 +29,7 @@ from ..integrations.protocols.openai import (
 from ..integrations.starlette import EventResponse
 from ..types.messages import Reasoning
 from ..types.response import Response as ModelResponse
+from .logs import CompletionLog
 
 __all__ = ("ChunksResponse", "CompletionResponse", "changes_headers", "completion_json")
 
@@ -38,27 +39,51 @@ _MAX_CHANGES = 2000  # characters; servers and proxies limit the size of headers
 class ChunksResponse(EventResponse):
     """A streamed completion."""
 
+    stream: Stream
+
     def __init__(
-        self, stream: Stream, writer: OpenAIChunks, model: str, notes: tuple[str, ...], *, heartbeat: float | None
+        self,
+        stream: Stream,
+        writer: OpenAIChunks,
+        model: str,
+        notes: tuple[str, ...],
+        log: CompletionLog,
+        *,
+        heartbeat: float | None,
     ) -> None:
         super().__init__(stream, writer, heartbeat=heartbeat)
         self._model = model
         self._notes = notes
+        self._log = log
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """See ASGI."""
+        try:
+            await super().__call__(scope, self._log.watch(receive, self.stream), send)
+        finally:
+            self._log.write(scope, self.stream)
 
     def _start(self) -> Message:
         # Known only now: after a failover, it is another target's request that was changed.
         self.headers.update(changes_headers(self._notes, self.stream, self._model))
+        self._log.status = self.status_code
+        if self.stream.delivered:  # else a heartbeat starts the response
+            self._log.note_first_event()
         return super()._start()
 
     def _error_headers(self, details: ErrorDetails) -> dict[str, str]:
+        self._log.status = self._log.status or details.status
         return {**super()._error_headers(details), **changes_headers(self._notes, self.stream, self._model)}
 
 
 class CompletionResponse(Response):
     """A completion that is read to its end before its status and body are sent."""
 
-    def __init__(self, stream: Stream, model: str, answer_tool: str | None, notes: tuple[str, ...]) -> None:
+    def __init__(
+        self, stream: Stream, model: str, answer_tool: str | None, notes: tuple[str, ...], log: CompletionLog
+    ) -> None:
         super().__init__()
+        self._log = log
         self._notes = notes
         self._stream = stream
         self._model = model
@@ -73,15 +98,20 @@ class CompletionResponse(Response):
             response = await self._read()
 
         try:
-            if not await run_until_disconnect(receive, read):
+            if not await run_until_disconnect(self._log.watch(receive, self._stream), read):
                 # No client receives this, but middleware expects a response.
                 response = Response(status_code=CLIENT_CLOSED_REQUEST)
+            self._log.status = response.status_code
         finally:
             await self._stream.aclose()
+            self._log.write(scope, self._stream)
         await response(scope, receive, send)
 
     async def _read(self) -> Response:
         try:
+            async for _event in self._stream:
+                self._log.note_first_event()
+                break
             return self._completion(await self._stream.response())
         except ToolInputError as error:
             # The message is complete, and OpenAI's API carries arguments as text, valid JSON or not.

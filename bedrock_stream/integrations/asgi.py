@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Mapping
 import anyio
 from starlette.types import Message, Receive, Send
 
+from ..errors import BedrockStreamError
 from .protocols import HEARTBEAT
 
 __all__ = ("CLIENT_CLOSED_REQUEST", "ResponseWriter", "run_until_disconnect")
@@ -125,6 +126,8 @@ async def run_until_disconnect(receive: Receive, *functions: Callable[[], Awaita
         nonlocal disconnected, failure
         try:
             await function()
+        except BedrockStreamError as error:  # time limits and failed connections are OSErrors
+            failure = error
         except OSError:
             # Since ASGI 2.4, `send` may raise OSError after a disconnect.
             disconnected = True

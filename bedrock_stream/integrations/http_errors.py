@@ -1,7 +1,8 @@
 """Errors as HTTP responses: a status and a message that reveals nothing about the server.
 
 The service's own messages are passed on, since they describe the request. Errors about credentials, and this library's
-errors about endpoints, settings and connections, get a fixed message: their details belong in the server's log.
+errors about endpoints, settings and connections, get a fixed message: their details belong in the server's log. What is
+wrong with a request that a browser or client sent is told.
 """
 
 from __future__ import annotations
@@ -17,7 +18,9 @@ from ..errors import (
     ConfigurationError,
     CredentialsUnavailable,
     ExpiredToken,
+    InvalidRequest,
     InvalidSignature,
+    RelayFull,
     ServiceError,
     StreamInterrupted,
     TimeLimitError,
@@ -67,6 +70,7 @@ _RESPONSES: tuple[tuple[type[BedrockStreamError], int, str], ...] = (
     (TransportError, 502, "The model could not be reached."),
     (StreamInterrupted, 502, "The response was interrupted."),
     (ToolInputError, 502, "The model called a tool with input that is not a JSON object."),
+    (RelayFull, 503, "The server is busy."),
     (ToolRoundsExceeded, 502, "The model exceeded the limit of tool rounds."),
     (BedrockStreamError, 502, "The response could not be read."),
 )
@@ -85,6 +89,14 @@ def error_details(error: BedrockStreamError) -> ErrorDetails:
             request_id=error.request_id,
             retryable=error.retryable,
             retry_after=retry_after if isinstance(retry_after, int | float) else None,
+        )
+    if isinstance(error, InvalidRequest):
+        return ErrorDetails(
+            status=error.status,
+            type=type(error).__name__,
+            message=str(error),
+            code=error.code,
+            request_id=error.request_id,
         )
     status, message = next((status, message) for kind, status, message in _RESPONSES if isinstance(error, kind))
     return ErrorDetails(status=status, type=type(error).__name__, message=message, request_id=error.request_id)

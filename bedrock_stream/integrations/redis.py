@@ -39,7 +39,7 @@ __all__ = ("RedisQuota",)
 _log = logging.getLogger("bedrock_stream.quotas")
 
 _CONNECTIONS = 8  # of each event loop
-_SECONDS = 1.0  # for a connection, and for an answer
+_SECONDS = 1.0  # for an answer
 _POLL = 0.1  # seconds; others give back meanwhile
 _GONE = 2.0  # seconds until a server that is gone is asked again
 
@@ -111,8 +111,8 @@ class _Server:
     def __init__(self, address: _Address) -> None:
         options = {
             "max_connections": _CONNECTIONS,
-            "timeout": None,  # a call waits for a connection as long as for the quota
-            "socket_timeout": _SECONDS,
+            "timeout": None,  # ours is around the whole question
+            "socket_timeout": None,  # redis-py's uses `asyncio.wait_for`, which loses cancellations before Python 3.12
             "socket_connect_timeout": _SECONDS,
             "retry": Retry(NoBackoff(), 1),  # a connection that was idle may be dead
             **address.options,
@@ -126,6 +126,20 @@ class _Server:
         """First come, first served: held by the call that asks."""
         self.news: asyncio.Event = asyncio.Event()
         """Set when a call of this loop has given something back."""
+        self.is_asleep: bool = False
+        """Whether the call that asks sleeps before it asks again."""
+
+    async def sleep(self, seconds: float) -> None:
+        """Return after so many seconds, or on news."""
+        self.is_asleep = True
+        self.news.clear()
+        try:
+            async with asyncio.timeout(seconds):
+                await self.news.wait()
+        except TimeoutError:
+            pass
+        finally:
+            self.is_asleep = False
 
     async def close(self) -> None:
         """Close the connections."""
@@ -176,7 +190,8 @@ class RedisQuota(BaseQuota):
         server = await self._servers.current()
         self._waiting += 1
         try:
-            if self._is_gone(server):
+            # While one call asks whether it is back, the others do not wait for it.
+            if self._is_gone() or (self._gone_until is not None and server.line.locked()):
                 return self._reservation(tokens, burn, is_counted=False)
             async with server.line:
                 is_counted = await self._take(server, tokens)
@@ -188,9 +203,9 @@ class RedisQuota(BaseQuota):
         """See `BaseQuota.settle`."""
         self._tokens_back += tokens
         server = await self._servers.current()
-        if server.line.locked():  # the call that asks will tell it
+        if server.is_asleep:  # the call that asks will tell it
             server.news.set()
-        elif not self._is_gone(server):
+        elif not self._is_gone():
             await self._ask(server, -1)
 
     def give_back(self, tokens: int) -> None:
@@ -216,16 +231,11 @@ class RedisQuota(BaseQuota):
 
     async def _take(self, server: _Server, tokens: int) -> bool:
         """Wait until Redis grants it. Return False if Redis is gone."""
-        while not self._is_gone(server):
-            server.news.clear()
+        while not self._is_gone():
             wait = await self._ask(server, tokens)
             if not wait:
                 return wait is not None
-            try:
-                async with asyncio.timeout(min(wait, _POLL)):
-                    await server.news.wait()
-            except TimeoutError:
-                pass
+            await server.sleep(min(wait, _POLL))
         return False
 
     async def _ask(self, server: _Server, tokens: int) -> float | None:
@@ -238,7 +248,8 @@ class RedisQuota(BaseQuota):
         limits = (self.rpm or 0, self.tpm or 0, self.burst)
         arguments = (*limits, server.id, tokens, requests_back, tokens_back, int(is_throttled))
         try:
-            wait, slow = await server.script(keys=[self._key], args=arguments)
+            async with asyncio.timeout(_SECONDS):
+                wait, slow = await server.script(keys=[self._key], args=arguments)
         except (RedisError, OSError, TimeoutError) as error:
             self._note_gone(error)
             return None
@@ -248,9 +259,9 @@ class RedisQuota(BaseQuota):
         self._is_slow = bool(slow)
         return float(wait)
 
-    def _is_gone(self, server: _Server) -> bool:
-        """Return whether to go on without Redis; from time to time one call asks whether it is back."""
-        return self._gone_until is not None and (monotonic() < self._gone_until or server.line.locked())
+    def _is_gone(self) -> bool:
+        """Return whether to go on without Redis; from time to time a call asks whether it is back."""
+        return self._gone_until is not None and monotonic() < self._gone_until
 
     def _note_gone(self, error: Exception) -> None:
         if self._gone_until is None:

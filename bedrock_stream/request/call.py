@@ -31,7 +31,16 @@ from .supported import check_last_message, check_on_converse, check_options, che
 from .unsupported import Refusals, Unsupported
 from .vendor_fields import with_default_limit, with_vendor_fields
 
-__all__ = ("Call", "Destination", "expand_options", "plan_call", "plan_count", "plan_raw", "write_body")
+__all__ = (
+    "Call",
+    "Destination",
+    "expand_options",
+    "plan_call",
+    "plan_count",
+    "plan_own_body",
+    "plan_raw",
+    "write_body",
+)
 
 _RAW = Route(Raw(), "the body is the caller's own", ())
 _RAW_CONVERSE = Route(RawConverse(), "the body is the caller's own, for Converse", ())
@@ -71,6 +80,8 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     """What was changed of the caller's arguments, in sentences."""
     destination: Destination
     request: Request
+    rate: tuple[str, str] = ("default", "standard")
+    """The service tier and the latency mode that the caller asks for."""
 
     def sent(self) -> Call:
         """Return the call without what only another attempt would need: the request, the conversation, the options."""
@@ -136,9 +147,8 @@ def plan_call(
         fallback = partial(again, model, messages, caller_options, destination)
     route, body, options = write_body(described, messages, options, refusals)
     dialect = route.dialect
-    native = dialect.route == "invoke"
     operation = dialect.stream_operation if streaming else dialect.operation
-    headers = headers_for(streaming=streaming, native=native, options=options)
+    headers = headers_for(streaming=streaming, native=dialect.route == "invoke", options=options)
     return Call(
         model=described,
         route=route,
@@ -149,6 +159,7 @@ def plan_call(
         keep=options.keep,
         fallback=fallback,
         changes=tuple(refusals.changes),
+        rate=(options.service_tier or "default", options.performance or "standard"),
         destination=destination,
         request=build_request(destination.endpoint.url, described.id, operation, body, headers=headers),
     )
@@ -166,7 +177,7 @@ def plan_count(
     # The operation takes no inference profiles, only the models behind them.
     wire = {"input": {"converse": counted}}
     headers = headers_for(streaming=False, native=False)
-    return _plan_own_body(describe(described.base), "count-tokens", wire, destination, headers, streaming=False)
+    return plan_own_body(_RAW, describe(described.base), "count-tokens", wire, destination, headers, streaming=False)
 
 
 def plan_raw(
@@ -187,10 +198,11 @@ def plan_raw(
     route = _RAW_CONVERSE if converse else _RAW
     operation = route.dialect.stream_operation if streaming else route.dialect.operation
     headers = headers_for(streaming=streaming, native=not converse, options=options)
-    return _plan_own_body(describe(model), operation, body, destination, headers, streaming=streaming, route=route)
+    return plan_own_body(route, describe(model), operation, body, destination, headers, streaming=streaming)
 
 
-def _plan_own_body(
+def plan_own_body(
+    route: Route,
     model: Model,
     operation: str,
     body: Any,
@@ -198,8 +210,8 @@ def _plan_own_body(
     headers: Headers,
     *,
     streaming: bool,
-    route: Route = _RAW,
 ) -> Call:
+    """Return the call for a body that the caller wrote: a `Body`, or what becomes one as JSON."""
     return Call(
         model=model,
         route=route,

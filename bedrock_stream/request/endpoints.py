@@ -24,7 +24,9 @@ __all__ = (
     "STS",
     "Endpoint",
     "Service",
+    "find_region",
     "host_header",
+    "in_standard_partition",
     "is_loopback",
     "resolve_endpoint",
     "resolve_region",
@@ -86,15 +88,21 @@ def resolve_region(explicit: str | None, environ: Mapping[str, str], settings: M
 
     Raises `ConfigurationError` if it is not a host label.
     """
+    region, source = find_region(explicit, environ, settings)
+    return check_region(region, source)
+
+
+def find_region(explicit: str | None, environ: Mapping[str, str], settings: Mapping[str, str]) -> tuple[str, str]:
+    """Return the region as it is set, unchecked, and where: `region`, a variable, the profile or the default."""
     if explicit is not None:
-        return check_region(explicit, "region")
+        return explicit, "region"
     # botocore reads only AWS_DEFAULT_REGION, the other AWS SDKs read AWS_REGION. A blank variable counts as absent.
     for source in ("AWS_REGION", "AWS_DEFAULT_REGION"):
         if environ.get(source):
-            return check_region(environ[source], source)
+            return environ[source], source
     if settings.get("region"):
-        return check_region(settings["region"], "region of the profile")
-    return DEFAULT_REGION
+        return settings["region"], "region of the profile"
+    return DEFAULT_REGION, "the default"
 
 
 def resolve_endpoint(
@@ -126,9 +134,18 @@ def resolve_endpoint(
     return _check_url(service, custom, allow_http)
 
 
-def _regional(service: Service, region: str, *, fips: bool, dual_stack: bool) -> str:
+def in_standard_partition(region: str) -> bool:
+    """Return whether a region belongs to AWS's standard partition: not to China, GovCloud or another separate cloud."""
+    return _partition(region) is _PARTITIONS[0]
+
+
+def _partition(region: str) -> _Partition:
     # The rules put an unknown region into the first partition, `aws`.
-    partition = next((p for p in _PARTITIONS if re.fullmatch(p.regions, region)), _PARTITIONS[0])
+    return next((p for p in _PARTITIONS if re.fullmatch(p.regions, region)), _PARTITIONS[0])
+
+
+def _regional(service: Service, region: str, *, fips: bool, dual_stack: bool) -> str:
+    partition = _partition(region)
     suffix = partition.dual_stack_suffix if dual_stack else partition.suffix
     fips_label = fips and (dual_stack or not re.fullmatch(service.plain_fips_regions, region))
     return f"https://{service.host}{'-fips' if fips_label else ''}.{region}.{suffix}"

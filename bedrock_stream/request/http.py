@@ -57,9 +57,10 @@ def headers_for(*, streaming: bool, native: bool, options: Options | None = None
 
 
 def build_request(endpoint_url: str, model: str, operation: str, body: Any, *, headers: Headers) -> Request:
-    """Return a POST to `/model/{model}/{operation}` under the endpoint's own path."""
+    """Return a POST to `/model/{model}/{operation}` under the endpoint's own path. Anything but a `Body` is encoded."""
     headers += host_header(endpoint_url)
-    return Request("POST", _url(endpoint_url, model, operation), headers, encode_body(body))
+    encoded = body if isinstance(body, Body) else encode_body(body)
+    return Request("POST", _url(endpoint_url, model, operation), headers, encoded)
 
 
 @lru_cache(maxsize=256)  # a program calls a few models at a few endpoints

@@ -23,7 +23,7 @@ from .reasoning import reasons
 from .schema_subset import fit_schema, inline_definitions
 from .unsupported import Refusals
 
-__all__ = ("TOOL_NAME", "OutputSchema", "fit_tools", "note_refusal", "parse_as")
+__all__ = ("TOOL_NAME", "OutputSchema", "fit_tools", "note_refusal")
 
 TOOL_NAME = "structured_output"
 """The synthetic tool's name."""
@@ -101,25 +101,20 @@ class OutputSchema:
         raw: Any = response.text if call is None else call.input
         others = tuple(call for call in response.tool_calls if call.name != TOOL_NAME)
         try:
-            parsed, error = self._parse(raw), None
+            parsed, error = self.convert(msgspec.json.decode(raw) if isinstance(raw, str) else raw), None
         except (ValueError, RecursionError) as problem:  # msgspec's and pydantic's errors are subclasses of ValueError
             parsed, error = None, str(problem)
         # The service rejects a history with a call that has no result, so the call becomes text.
         message = Message(response.message.role, [_as_text(block) for block in response.message.content])
         return msgspec.structs.replace(response, message=message, parsed=parsed, parse_error=error, tool_calls=others)
 
-    def _parse(self, raw: Any) -> Any:
-        value = msgspec.json.decode(raw) if isinstance(raw, str) else raw
-        return value if self._type is None else parse_as(self._type, value)
-
-
-def parse_as(kind: Any, value: Any) -> Any:
-    """Return JSON values as a type that an output schema was made of. Raises `ValueError`."""
-    return (
-        kind.model_validate(value)
-        if hasattr(kind, "model_validate")
-        else msgspec.convert(value, kind, dec_hook=read_foreign)
-    )
+    def convert(self, value: Any) -> Any:
+        """Return a JSON value as the schema's type, or as it is without one. Raises `ValueError` if it does not fit."""
+        if self._type is None:
+            return value
+        if hasattr(self._type, "model_validate"):
+            return self._type.model_validate(value)
+        return msgspec.convert(value, self._type, dec_hook=read_foreign)
 
 
 def note_refusal(model: Model, error: BedrockStreamError) -> bool:

@@ -28,7 +28,7 @@ class Refusals:
     __slots__ = ("changes", "mode", "model")
 
     def __init__(self, model: str, mode: Unsupported = "error", changes: MutableSequence[str] | None = None) -> None:
-        self.model = model
+        self.model: str = model
         self.mode: Unsupported = mode
         self.changes: MutableSequence[str] = [] if changes is None else changes
 

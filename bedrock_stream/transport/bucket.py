@@ -41,6 +41,10 @@ class Bucket:
         What is larger than the bucket is taken once it is full.
         """
         self._refill(now)
+        if self._requests >= 1.0 and self._tokens >= tokens:
+            self._requests -= 1.0
+            self._tokens -= tokens
+            return 0.0
         requests_missing = min(1.0, self._most_requests) - self._requests
         tokens_missing = min(tokens, self._most_tokens) - self._tokens
         if requests_missing <= _ROUNDING and tokens_missing <= _ROUNDING * tokens:

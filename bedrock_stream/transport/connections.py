@@ -62,7 +62,7 @@ class OpenConnection:
             raise ConnectionDropped("the connection was closed before the request was sent")
         previous = transport.get_protocol()
         self._connection = connection
-        self.transport = transport
+        self.transport: asyncio.Transport = transport
         self._address: Address | None = None
         self._hold: Hold | None = None
         self.closed: bool = False
@@ -148,7 +148,8 @@ class StreamResponse(aiohttp.ClientResponse):
                 error.stale = error.silent and opened.reused
             opened.drop()
             raise
-        self.status, self.reason = head.status, head.reason
+        self.status: int = head.status
+        self.reason: str | None = head.reason
         return self
 
     def __del__(self, _warnings: Any = None) -> None:
@@ -164,7 +165,7 @@ class IdleProtocol(asyncio.Protocol):
     __slots__ = ("_idle", "_write_side", "transport")
 
     def __init__(self, transport: asyncio.Transport, write_side: WriteSide, idle: set[IdleProtocol]) -> None:
-        self.transport = transport
+        self.transport: asyncio.Transport = transport
         self._write_side = write_side
         self._idle = idle
         idle.add(self)

@@ -15,6 +15,7 @@ What llhttp and asyncio require of us:
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Any, Protocol
 
 from httptools import HttpParserCallbackError, HttpParserError, HttpParserUpgrade, HttpResponseParser
@@ -133,7 +134,7 @@ class ResponseProtocol(asyncio.Protocol):
         """Whether the connection may carry another request."""
         self.upload: asyncio.Task[None] | None = upload
         """Writes the request; None if that is done."""
-        self.on_body = self.pieces.append  # from C to C: no Python frame for a piece
+        self.on_body: Callable[[bytes], None] = self.pieces.append  # from C to C: no Python frame for a piece
         self._parser: HttpResponseParser | None = HttpResponseParser(self)
 
     @property

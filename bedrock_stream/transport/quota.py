@@ -233,7 +233,8 @@ class Quota(BaseQuota):
 
     async def reserve(self, tokens: int, *, burn: float | None = None) -> Reservation:
         """See `BaseQuota.reserve`."""
-        self._check(tokens)
+        if type(tokens) is not int or tokens < 0:
+            self._check(tokens)
         with self._lock:
             is_taken = not self._line and self._bucket.take(tokens, self._clock()) == 0
         if not is_taken:

@@ -8,7 +8,7 @@ from typing import Any
 import aiohttp
 import msgspec
 
-from ..errors import is_retryable_status
+from ..errors import service_error
 from .http_protocol import MalformedResponse
 from .proxies import Proxy
 
@@ -48,7 +48,7 @@ class Route(msgspec.Struct, frozen=True):
     def is_retryable(error: Exception) -> bool:
         """Return whether the same request may succeed later: a proxy that refused it may only be busy."""
         if isinstance(error, aiohttp.ClientHttpProxyError):
-            return error.status >= 500 and is_retryable_status(error.status)
+            return error.status >= 500 and service_error(None, "", error.status).retryable
         refused = (aiohttp.ClientResponseError, aiohttp.ClientConnectorCertificateError, MalformedResponse)
         return not isinstance(error, refused)
 

@@ -4,7 +4,8 @@ A released slot is handed directly to the first waiter, so late arrivals cannot 
 requests the service takes. Its limit starts low and doubles in each round of successes, until a request is throttled;
 from then on it falls by a third when one is throttled, and rises by one after as many successes as it has slots.
 Throttling of a patient request also pauses the lane: nothing starts until the pause is over, and then one request
-alone, the probe. A `StartPacer` lets one request start per visit of the loop, however many have a slot. A `Hold` is
+alone, the probe. Once it is accepted, twice as many follow in each round, until as many run as the limit allows.
+A `StartPacer` lets one request start per visit of the loop, however many have a slot. A `Hold` is
 what one request holds of them.
 """
 
@@ -27,7 +28,7 @@ _MOST_LANES = 1024  # models that are named call by call must not pile up
 _FIRST_LIMIT = 16  # of a lane: a burst of hundreds would find a small quota by being throttled hundreds of times
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 30.0  # seconds
 _MAX_DOUBLINGS = 10
-# A refusal comes at once, an answer after many seconds. So a probe counts as accepted if it is not refused for as long.
+# A refusal comes at once, an answer after many seconds. So requests count as accepted if none is refused for as long.
 _PROBE_SECONDS = 1.0
 
 
@@ -116,6 +117,10 @@ class Slots:
     def _take(self) -> None:
         self.taken += 1
 
+    def _give_back(self) -> None:
+        """Release a slot that was not used."""
+        self.release()
+
     async def _wait(self, seconds: float | None, began: float | None, first: bool) -> None:
         waiter = asyncio.get_running_loop().create_future()
         (self._waiting.appendleft if first else self._waiting.append)(waiter)
@@ -126,7 +131,7 @@ class Slots:
                 await waiter
         except BaseException as error:
             if waiter.done() and not waiter.cancelled():
-                self.release()
+                self._give_back()
             else:
                 with contextlib.suppress(ValueError):
                     self._waiting.remove(waiter)
@@ -152,6 +157,7 @@ class Lane(Slots):
     __slots__ = (
         "_chance",
         "_doubles",
+        "_is_probing",
         "_most",
         "_pauses_in_a_row",
         "_starts",
@@ -173,7 +179,8 @@ class Lane(Slots):
         self._chance = chance
         self._doubles = True  # until the first throttle
         self._successes = 0
-        self._starts = inf  # how many requests may start: none during a pause, then the probe
+        self._starts = inf  # how many requests may start: none during a pause, then the probe, then more
+        self._is_probing = False
         self._pauses_in_a_row = 0
         self._timer: asyncio.TimerHandle | None = None
         self.epoch: int = 0
@@ -198,8 +205,9 @@ class Lane(Slots):
         self.epoch += 1
         self._successes = 0
         self._doubles = False
-        if self._starts == inf:  # a probe says nothing about how many are too many
-            self.limit = max(1, self.limit * 2 // 3)
+        if not self._is_probing:  # a probe says nothing about how many are too many
+            most = self.limit if self._starts == inf else self.taken + 1
+            self.limit = max(1, min(self.limit, most) * 2 // 3)
 
     def refused(self, epoch: int, error: BedrockStreamError) -> float:
         """Note that a patient request of this epoch was throttled: pause. Return the seconds that are left of it."""
@@ -213,7 +221,7 @@ class Lane(Slots):
         self.throttles += 1
         self.refusal = copy.copy(error)  # without its traceback, whose frames hold the stream
         self.throttled(epoch)
-        if now + wait > self.paused_until:
+        if wait and now + wait > self.paused_until:
             self.is_paused, self.paused_until = True, now + wait
             self._starts = 0
             self._call_at(self.paused_until, self._probe)
@@ -229,8 +237,14 @@ class Lane(Slots):
         if epoch == self.epoch and not self.is_paused:
             self.refusal = None
             self._pauses_in_a_row = 0
-            self._open()
+            self._open(2)
         self._admit()
+
+    def undecided(self, epoch: int) -> None:
+        """Note that a request of this epoch ended, and it is unknown whether it would have been throttled."""
+        if self._is_probing and not self.is_paused and epoch == self.epoch:
+            self._starts = 1
+            self._admit()
 
     def _has_room(self) -> bool:
         return self._starts > 0 and self.taken < self.limit
@@ -239,24 +253,43 @@ class Lane(Slots):
         self.taken += 1
         self._starts -= 1
 
+    def _give_back(self) -> None:
+        if not self.is_paused:
+            self._starts += 1
+        self.release()
+
     def _probe(self) -> None:
         """End the pause: let one request start."""
-        self.is_paused, self._starts = False, 1
-        self._call_at(self.paused_until + _PROBE_SECONDS, self._open)
+        self.is_paused, self._starts, self._is_probing = False, 1, True
+        self._call_at(self.paused_until + _PROBE_SECONDS, self._double)
         self._admit()
 
-    def _open(self) -> None:
-        """Let requests start up to the limit."""
-        self._starts = inf
+    def _open(self, more: int) -> None:
+        """Let more requests start after a pause; any number once as many run as the limit allows."""
+        self._is_probing = False
+        if self._starts == inf:
+            return
+        self._starts += more
+        self._admit()
+        if self._starts > 0:  # nobody waits, or the limit is reached
+            self._starts = inf
+            self._cancel_timer()
+
+    def _double(self) -> None:
+        """Let as many more start as run: none of these was refused for a second."""
+        self._timer = None
+        self._open(max(1, self.taken))
+        if self._starts != inf:
+            self._call_at(asyncio.get_running_loop().time() + _PROBE_SECONDS, self._double)
+
+    def _call_at(self, moment: float, callback: Callable[[], None]) -> None:
+        self._cancel_timer()
+        self._timer = asyncio.get_running_loop().call_at(moment, callback)
+
+    def _cancel_timer(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        self._admit()
-
-    def _call_at(self, moment: float, callback: Callable[[], None]) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-        self._timer = asyncio.get_running_loop().call_at(moment, callback)
 
 
 class Lanes:
@@ -356,6 +389,11 @@ class LaneTicket:
     def refused(self, error: BedrockStreamError) -> float:
         """Note that the request, which is patient, was throttled. Return the seconds that the lane pauses."""
         return 0.0 if self._epoch is None else self._lane.refused(self._epoch, error)
+
+    def undecided(self) -> None:
+        """Note that the request failed for another reason, or was cancelled."""
+        if self._epoch is not None:
+            self._lane.undecided(self._epoch)
 
     def succeeded(self) -> None:
         """Note that it was not."""

@@ -7,15 +7,24 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import ClassVar, TypeVar
+from typing import TYPE_CHECKING, ClassVar, Literal, TypeAlias, TypeVar, get_args
 
 import msgspec
 
 from ..errors import ConfigurationError
+from . import Value
 
 __all__ = ("TEXT_FORMATS", "Attachment", "Audio", "Document", "Image", "Video")
 
 _A = TypeVar("_A", bound="Attachment")
+
+# The formats in the service model.
+ImageFormat: TypeAlias = Literal["png", "jpeg", "gif", "webp"]
+DocumentFormat: TypeAlias = Literal["pdf", "csv", "doc", "docx", "xls", "xlsx", "html", "txt", "md"]
+VideoFormat: TypeAlias = Literal["mkv", "mov", "mp4", "webm", "flv", "mpeg", "mpg", "wmv", "three_gp"]
+AudioFormat: TypeAlias = Literal[
+    "mp3", "opus", "wav", "aac", "flac", "mp4", "ogg", "mkv", "mka", "x-aac", "m4a", "mpeg", "mpga", "pcm", "webm"
+]
 
 TEXT_FORMATS = ("txt", "md", "csv", "html")
 """The formats of documents whose content is text."""
@@ -26,7 +35,7 @@ _NOT_IN_NAMES = re.compile(r"[^a-zA-Z0-9()\[\]-]")
 _ALIASES = {"jpg": "jpeg", "htm": "html", "markdown": "md", "text": "txt", "3gp": "three_gp"}
 
 
-class Attachment(msgspec.Struct, frozen=True, tag_field="type", omit_defaults=True):
+class Attachment(Value, msgspec.Struct, frozen=True, tag_field="type", omit_defaults=True):
     """Base class of all attachments. Exactly one of `data` and `s3_uri` is set.
 
     Raises `ConfigurationError` for an invalid source, and for a format that is unknown or cannot be detected.
@@ -118,7 +127,11 @@ def _sniff(data: bytes) -> str:
 class Image(Attachment, frozen=True, tag="image", omit_defaults=True):
     """An image."""
 
-    formats: ClassVar[tuple[str, ...]] = ("png", "jpeg", "gif", "webp")
+    type: ClassVar[Literal["image"]] = "image"
+    formats: ClassVar[tuple[str, ...]] = get_args(ImageFormat)
+
+    if TYPE_CHECKING:  # suffixes such as `jpg` are accepted, too
+        format: ImageFormat | str = ""
 
 
 class Document(Attachment, frozen=True, tag="document", omit_defaults=True):
@@ -131,7 +144,11 @@ class Document(Attachment, frozen=True, tag="document", omit_defaults=True):
     Document(txt, 14 characters)
     """
 
-    formats: ClassVar[tuple[str, ...]] = ("pdf", "csv", "doc", "docx", "xls", "xlsx", "html", "txt", "md")
+    type: ClassVar[Literal["document"]] = "document"
+    formats: ClassVar[tuple[str, ...]] = get_args(DocumentFormat)
+
+    if TYPE_CHECKING:  # suffixes such as `jpg` are accepted, too
+        format: DocumentFormat | str = ""
 
     name: str = "document"
     """Name shown to the model: letters, digits, single spaces, hyphens, round and square brackets."""
@@ -166,12 +183,18 @@ class Document(Attachment, frozen=True, tag="document", omit_defaults=True):
 class Video(Attachment, frozen=True, tag="video", omit_defaults=True):
     """A video."""
 
-    formats: ClassVar[tuple[str, ...]] = ("mkv", "mov", "mp4", "webm", "flv", "mpeg", "mpg", "wmv", "three_gp")
+    type: ClassVar[Literal["video"]] = "video"
+    formats: ClassVar[tuple[str, ...]] = get_args(VideoFormat)
+
+    if TYPE_CHECKING:  # suffixes such as `jpg` are accepted, too
+        format: VideoFormat | str = ""
 
 
 class Audio(Attachment, frozen=True, tag="audio", omit_defaults=True):
     """An audio recording."""
 
-    formats: ClassVar[tuple[str, ...]] = (
-        "mp3", "opus", "wav", "aac", "flac", "mp4", "ogg", "mkv", "mka", "x-aac", "m4a", "mpeg", "mpga", "pcm", "webm",
-    )  # fmt: skip
+    type: ClassVar[Literal["audio"]] = "audio"
+    formats: ClassVar[tuple[str, ...]] = get_args(AudioFormat)
+
+    if TYPE_CHECKING:
+        format: AudioFormat | str = ""

@@ -6,12 +6,13 @@ block in Converse's own format and is sent unchanged (`Raw`), so blocks that thi
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any, TypeAlias
+from collections.abc import AsyncIterable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias, get_args
 
 import msgspec
 
 from ..errors import ConfigurationError
+from . import Value
 from .events import Citation
 from .media import Audio, Document, Image, Video
 
@@ -25,29 +26,37 @@ __all__ = (
     "Prompt",
     "Raw",
     "Reasoning",
+    "Role",
     "SearchResult",
+    "Status",
     "Text",
     "ToolCall",
     "ToolResult",
+    "Ttl",
     "read_prompt",
 )
 
-ROLES = ("user", "assistant", "system")
+Role: TypeAlias = Literal["user", "assistant", "system"]
+Ttl: TypeAlias = Literal["5m", "1h"]
+"""Lifetime of an entry of the prompt cache, as in the service model."""
+ROLES: tuple[str, ...] = get_args(Role)
 
 
-class _Block(msgspec.Struct, frozen=True, tag_field="type", omit_defaults=True):
+class _Block(Value, msgspec.Struct, frozen=True, tag_field="type", omit_defaults=True):
     """Base class that adds the `type` tag to each block."""
 
 
 class Text(_Block, frozen=True, tag="text"):
     """Plain text."""
 
+    type: ClassVar[Literal["text"]] = "text"
     text: str
 
 
 class CitedText(_Block, frozen=True, tag="cited_text"):
     """Text of a response with citations."""
 
+    type: ClassVar[Literal["cited_text"]] = "cited_text"
     texts: tuple[str, ...]
     """The text, in the parts in which the model returned it."""
     citations: tuple[Citation, ...] = ()
@@ -62,6 +71,7 @@ class CitedText(_Block, frozen=True, tag="cited_text"):
 class Reasoning(_Block, frozen=True, tag="reasoning"):
     """Reasoning of the model. It must be sent back unchanged, before the tool calls that followed it."""
 
+    type: ClassVar[Literal["reasoning"]] = "reasoning"
     text: str = ""
     """The readable reasoning."""
     signature: str | None = None
@@ -75,6 +85,7 @@ class Reasoning(_Block, frozen=True, tag="reasoning"):
 class ToolCall(_Block, frozen=True, tag="tool_call"):
     """A tool call of the model."""
 
+    type: ClassVar[Literal["tool_call"]] = "tool_call"
     id: str
     """Id of the call, which the `ToolResult` refers to."""
     name: str
@@ -90,12 +101,14 @@ class ToolCall(_Block, frozen=True, tag="tool_call"):
 class Json(_Block, frozen=True, tag="json"):
     """A JSON value in the result of a tool."""
 
+    type: ClassVar[Literal["json"]] = "json"
     value: Any
 
 
 class Raw(_Block, frozen=True, tag="raw"):
     """A block in Converse's own format, or one that a model's native API returned. It is sent unchanged."""
 
+    type: ClassVar[Literal["raw"]] = "raw"
     value: dict[str, Any]
 
 
@@ -105,17 +118,19 @@ class CachePoint(_Block, frozen=True, tag="cache_point"):
     Raises `ConfigurationError` for an unsupported `ttl`.
     """
 
-    ttl: str | None = None
+    type: ClassVar[Literal["cache_point"]] = "cache_point"
+    ttl: Ttl | None = None
     """Lifetime of the cache entry: `5m` or `1h`. By default the service decides (`5m`)."""
 
     def __post_init__(self) -> None:
-        if self.ttl not in (None, "5m", "1h"):
+        if self.ttl not in (None, *get_args(Ttl)):
             raise ConfigurationError("CachePoint.ttl", f'expected "5m", "1h" or None, got {self.ttl!r}')
 
 
 # The formats and the qualifiers of guardContent in the service model.
 _GUARDED_FORMATS = ("png", "jpeg")
-_QUALIFIERS = ("grounding_source", "query", "guard_content")
+Qualifier: TypeAlias = Literal["grounding_source", "query", "guard_content"]
+_QUALIFIERS = get_args(Qualifier)
 
 
 class Guarded(_Block, frozen=True, tag="guarded"):
@@ -129,14 +144,15 @@ class Guarded(_Block, frozen=True, tag="guarded"):
     Guarded(content='Oslo is rainy.', qualifiers=('grounding_source',))
     """
 
+    type: ClassVar[Literal["guarded"]] = "guarded"
     content: str | Image
     """The text or the image."""
-    qualifiers: tuple[str, ...] = ()
+    qualifiers: tuple[Qualifier, ...] = ()
     """The use of a text in contextual grounding: `grounding_source`, `query`, `guard_content`."""
 
     if TYPE_CHECKING:
 
-        def __init__(self, content: str | Image, qualifiers: Iterable[str] = ()) -> None: ...
+        def __init__(self, content: str | Image, qualifiers: Iterable[Qualifier] = ()) -> None: ...
 
     def __post_init__(self) -> None:
         content: Any = self.content
@@ -164,6 +180,7 @@ class SearchResult(_Block, frozen=True, tag="search_result"):
     blank member.
     """
 
+    type: ClassVar[Literal["search_result"]] = "search_result"
     source: str
     """Address or name of the source."""
     title: str
@@ -209,24 +226,37 @@ ResultBlock: TypeAlias = Text | Json | Image | Document | Video | SearchResult |
 _RESULT_KEYS = frozenset({"text", "json", "image", "document", "video", "searchResult"})
 
 
+Status: TypeAlias = Literal["success", "error"]
+
+
 class ToolResult(_Block, frozen=True, tag="tool_result"):
     """The result of a tool call, sent back in a user message. Raises `ConfigurationError` for an unknown `status`."""
 
+    type: ClassVar[Literal["tool_result"]] = "tool_result"
     id: str
     """Id of the `ToolCall`."""
     content: tuple[ResultBlock, ...] = ()
     """One value or a list of blocks. A str becomes `Text`, any other JSON value becomes `Json`."""
-    status: str | None = None
+    status: Status | None = None
     """`success` or `error`. None leaves it out."""
     kind: str | None = None
     """The service's type of the result, for server-side tools."""
+    name: str | None = None
+    """Name of the tool; `run_tools` sets it. It is not sent."""
 
     if TYPE_CHECKING:
 
-        def __init__(self, id: str, content: Any = (), status: str | None = None, kind: str | None = None) -> None: ...
+        def __init__(
+            self,
+            id: str,
+            content: Any = (),
+            status: Status | None = None,
+            kind: str | None = None,
+            name: str | None = None,
+        ) -> None: ...
 
     def __post_init__(self) -> None:
-        if self.status not in (None, "success", "error"):
+        if self.status not in (None, *get_args(Status)):
             raise ConfigurationError("ToolResult.status", f'expected "success", "error" or None, got {self.status!r}')
         content: Any = self.content
         # A list is a list of blocks only if all its items are blocks; otherwise it is one JSON value.
@@ -270,7 +300,7 @@ Content: TypeAlias = str | Block | Mapping[str, Any]
 """A block in any accepted form: a str is a `Text`, a dict a `Raw`."""
 
 
-class Message(msgspec.Struct, frozen=True):
+class Message(Value, msgspec.Struct, frozen=True):
     """One turn of a conversation: a role and its content blocks.
 
     `content` accepts a str, a block, a dict in Converse's own format, or an iterable of these. Raises
@@ -285,14 +315,14 @@ class Message(msgspec.Struct, frozen=True):
     True
     """
 
-    role: str
+    role: Role
     """`user`, `assistant`, or `system` (a system message inside the conversation)."""
     content: tuple[Block, ...]
     """The content blocks."""
 
     if TYPE_CHECKING:
 
-        def __init__(self, role: str, content: Content | Iterable[Content]) -> None: ...
+        def __init__(self, role: Role, content: Content | Iterable[Content]) -> None: ...
 
     def __post_init__(self) -> None:
         if self.role not in ROLES:
@@ -349,7 +379,7 @@ def read_prompt(prompt: Prompt) -> tuple[Message, ...]:
         return (Message("user", prompt),)
     if isinstance(prompt, Message | Mapping):
         prompt = (prompt,)
-    if not isinstance(prompt, Iterable) or isinstance(prompt, bytes | bytearray):
+    if not isinstance(prompt, Iterable) or isinstance(prompt, bytes | bytearray | AsyncIterable):
         kind = type(prompt).__name__
         raise ConfigurationError("prompt", f"expected a str, a Message or a sequence of messages, got {kind}")
     messages = tuple(_read_message(item, f"messages[{index}]") for index, item in enumerate(prompt))
@@ -387,7 +417,7 @@ def _blocks(content: Any, path: str) -> tuple[Block, ...]:
         return (_block(content, path),)
     if isinstance(content, Mapping | msgspec.Struct):
         content = (content,)
-    if not isinstance(content, Iterable) or isinstance(content, bytes | bytearray):
+    if not isinstance(content, Iterable) or isinstance(content, bytes | bytearray | AsyncIterable):
         raise ConfigurationError(path, f"expected a str or a list of blocks, got {type(content).__name__}")
     return tuple(_block(item, f"{path}[{index}]") for index, item in enumerate(content))
 

@@ -7,15 +7,16 @@ option, they suggest the most similar one. Request fields that this version does
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Literal, TypedDict
+from typing import Any, get_args
 
 import msgspec
 
 from ..errors import ConfigurationError
+from .call_options import CallOptions, Effort, Ttl, Unsupported
 from .checks import is_instance, is_integer
 from .messages import CachePoint, Guarded, Text
 from .settings import Masked, RetryPolicy, Target, Timeouts, check_region, read_targets
-from .tools import Tool, ToolLike, read_tools
+from .tools import Tool, read_tools
 
 __all__ = (
     "ALIASES",
@@ -29,99 +30,6 @@ __all__ = (
 )
 
 
-class CallOptions(TypedDict, total=False):
-    """Keyword arguments of `stream`, `generate` and the other calls. All are optional; None is the same as omitted.
-
-    Invalid values raise `ConfigurationError` at the call. Options that a model does not support raise
-    `UnsupportedOperation`.
-    """
-
-    system: str | Sequence[str | Text | Guarded | CachePoint | Mapping[str, Any]]
-    """System prompt: a str or a list of blocks; a dict is a block in Converse's own format."""
-    tools: Sequence[ToolLike]
-    """Tools that the model may call: functions, model classes, `Tool`, `SystemTool` or dicts."""
-    tool_choice: str | Mapping[str, Any]
-    """`auto` (the service's default), `any`, `none`, the name of a tool, or a dict in Converse's own format."""
-    max_tokens: int
-    """Maximum number of output tokens, including reasoning. Default: the model's own."""
-    temperature: float
-    """Sampling temperature from 0 to 1. Default: the model's own."""
-    top_p: float
-    """Nucleus sampling: probability mass from 0 to 1. Default: the model's own."""
-    top_k: int
-    """Number of most likely tokens to sample from, for models that support it."""
-    stop_sequences: Sequence[str]
-    """Texts that end the response."""
-    reasoning: str | int
-    """Effort (`none`, `minimal`, `low`, `medium`, `high`, `xhigh`, `max`) or a budget in tokens; support depends on
-    the model."""
-    output_schema: Mapping[str, Any] | type
-    """JSON Schema or a model class for structured output; see `Response.parsed`."""
-    api_key: str
-    """Bedrock API key for this call."""
-    region: str
-    """AWS region for this call."""
-    access_key_id: str
-    """AWS access key id for this call; requires `secret_access_key`."""
-    secret_access_key: str
-    """AWS secret access key for this call; requires `access_key_id`."""
-    session_token: str
-    """AWS session token of temporary credentials, with the two keys."""
-    use_converse: bool
-    """True selects the Converse API, False the model's native format. Default: chosen by model and options."""
-    additional_model_request_fields: Mapping[str, Any]
-    """Fields for the model that Converse does not define, sent unchanged."""
-    response_field_paths: Sequence[str]
-    """JSON Pointers to native response fields to return in `additional_fields`."""
-    anthropic_prompt_cache: bool
-    """Another name of `prompt_cache`, for True and False."""
-    anthropic_prompt_cache_ttl: str
-    """Another name of `prompt_cache_ttl`."""
-    anthropic_cache_messages: bool | int
-    """Another name of `prompt_cache_messages`."""
-    anthropic_beta: Sequence[str]
-    """Names of beta features of Claude models."""
-    prompt_variables: Mapping[str, str]
-    """Values for the variables of a prompt from Prompt management."""
-    guardrail: Mapping[str, Any]
-    """Guardrail configuration: `guardrailIdentifier`, `guardrailVersion`, `trace`, `streamProcessingMode`."""
-    performance: str
-    """Latency mode: `standard` or `optimized`."""
-    service_tier: str
-    """Service tier: `priority`, `default`, `flex` or `reserved`."""
-    request_metadata: Mapping[str, str]
-    """Keys and values that the service adds to its invocation logs."""
-    extra: Mapping[str, Any]
-    """Top-level fields to merge into the request body unchanged; they take precedence over all other options."""
-    provider_options: Mapping[str, Any]
-    """Any of these options as a dict; keywords take precedence over it."""
-    timeouts: Timeouts
-    """Time limits, in place of the client's."""
-    retry: RetryPolicy
-    """Retry policy, in place of the client's."""
-    failover: Sequence[Target]
-    """Targets to use in this order if the first one fails before any of its response was delivered, in place of the
-    client's."""
-    keep: bool
-    """True, the default, assembles a `Response`. False keeps the memory of a stream constant."""
-    effort: str
-    """Another name of `reasoning` for its words; both at once are an error."""
-    unsupported: Literal["error", "drop", "send"]
-    """What happens to an option that the model is known to refuse: `error` raises, `drop` leaves it out and logs that
-    once, `send` lets the service decide. Default: the client's, else `BEDROCK_STREAM_UNSUPPORTED`, else `error`."""
-    base_model: str
-    """The model id behind an opaque id, such as the ARN of an application inference profile."""
-    project: str
-    """Id of the project that the call is billed to."""
-    prompt_cache: bool | Literal["auto"]
-    """True sets cache points after the last tool and the system prompt, where the model takes them; `auto` also moves
-    one with the conversation."""
-    prompt_cache_ttl: str
-    """Lifetime of these cache points: `5m` or `1h`."""
-    prompt_cache_messages: bool | int
-    """Index of the message after which to set another cache point; True selects the last message."""
-
-
 class Options(Masked, frozen=True, kw_only=True):
     """The validated options of one call. None means that the caller did not set the option."""
 
@@ -133,7 +41,7 @@ class Options(Masked, frozen=True, kw_only=True):
     top_p: float | None = None
     top_k: int | None = None
     stop_sequences: tuple[str, ...] = ()
-    reasoning: str | int | None = None
+    reasoning: Effort | int | None = None
     """One of `EFFORTS`, or a budget in tokens."""
     output_schema: Any = None
     """JSON Schema as a dict, or a type."""
@@ -146,7 +54,7 @@ class Options(Masked, frozen=True, kw_only=True):
     additional_model_request_fields: dict[str, Any] | None = None
     response_field_paths: tuple[str, ...] = ()
     anthropic_prompt_cache: bool | None = None
-    anthropic_prompt_cache_ttl: str | None = None
+    anthropic_prompt_cache_ttl: Ttl | None = None
     anthropic_cache_messages: bool | int | None = None
     """Index of a message; True means the last one."""
     anthropic_beta: tuple[str, ...] = ()
@@ -160,19 +68,20 @@ class Options(Masked, frozen=True, kw_only=True):
     timeouts: Timeouts | None = None
     retry: RetryPolicy | None = None
     failover: tuple[Target, ...] | None = None
-    unsupported: Literal["error", "drop", "send"] | None = None
+    unsupported: Unsupported | None = None
     base_model: str | None = None
     project: str | None = None
     prompt_cache_auto: bool = False
     """True moves a cache point with the conversation."""
     keep: bool = True
+    show_retries: bool = False
 
     def __repr__(self) -> str:
         shown = (f"{name}={getattr(self, name)!r}" for name in self.__struct_fields__ if name not in _SECRETS)
         return f"Options({', '.join(shown)})"
 
 
-EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
+EFFORTS: tuple[str, ...] = get_args(Effort)
 """The efforts that `reasoning` accepts. The model's family determines which of them it supports."""
 
 # Options whose values must not be part of any repr or error; provider_options may contain all of them.
@@ -325,7 +234,7 @@ def _reasoning(name: str, value: Any) -> str | int:
 
 
 def _ttl(name: str, value: Any) -> str:
-    if value not in ("5m", "1h"):  # the lifetimes in the service model
+    if value not in get_args(Ttl):
         raise ConfigurationError(name, f'expected "5m" or "1h", got {value!r}')
     return str(value)
 
@@ -375,7 +284,7 @@ def _tool_choice(name: str, value: Any) -> str | dict[str, Any]:
 
 
 def _unsupported(name: str, value: Any) -> str:
-    if value not in ("error", "drop", "send"):
+    if value not in get_args(Unsupported):
         raise ConfigurationError(name, f'expected "error", "drop" or "send", got {value!r}')
     return str(value)
 
@@ -431,4 +340,5 @@ _CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "project": _str,
     "prompt_cache_auto": _bool,
     "keep": _bool,
+    "show_retries": _bool,
 }

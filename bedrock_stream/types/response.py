@@ -8,11 +8,12 @@ left out of the message, because the service rejects them in the next request; e
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any, Generic
 
 import msgspec
 
 from ..errors import ConfigurationError, ToolInputError
+from . import Value
 from .events import (
     BlockStop,
     Citation,
@@ -23,6 +24,7 @@ from .events import (
     MessageStop,
     Metadata,
     ReasoningDelta,
+    StopReason,
     TextDelta,
     ToolCallDelta,
     ToolCallEnd,
@@ -34,11 +36,41 @@ from .events import (
 from .media import Image
 from .messages import Block, CitedText, Json, Message, Raw, Reasoning, Text, ToolCall, ToolResult
 
-__all__ = ("Assembly", "Response", "build_response", "tool_input_error", "whole_response")
+if TYPE_CHECKING:
+    from typing_extensions import TypeVar
+
+    Parsed = TypeVar("Parsed", default=Any, covariant=True)
+    Schema = TypeVar("Schema", default=Any)
+else:
+    from typing import TypeVar
+
+    # The defaults need Python 3.13, and only type checkers use them.
+    Parsed = TypeVar("Parsed", covariant=True)
+    Schema = TypeVar("Schema")
+
+__all__ = ("Assembly", "Parsed", "Response", "Schema", "Timing", "build_response", "tool_input_error", "whole_response")
 
 
-class Response(msgspec.Struct, frozen=True, kw_only=True):
-    """A response of the model; in the `partial` of an error or a stream, the part received so far."""
+class Timing(msgspec.Struct, frozen=True, kw_only=True):
+    """When the parts of a response were received, in seconds from the start of the call's first attempt.
+
+    The waits between attempts are part of it, and the time that the caller takes between two reads. The response of a
+    tool run has the times of its last round.
+    """
+
+    first_event: float | None = None
+    """The first event, which is usually the message's start. None for a response that was not streamed."""
+    first_content: float | None = None
+    """The first event after the message's start: text, reasoning, a tool call. None if it was not streamed."""
+    total: float | None = None
+    """The end, complete or not; None while the stream is open."""
+
+
+class Response(Value, msgspec.Struct, Generic[Parsed], frozen=True, kw_only=True):
+    """A response of the model; in the `partial` of an error or a stream, the part received so far.
+
+    For type checkers, `output_schema=City` gives a `Response[City]`; a plain `Response` is a `Response[Any]`.
+    """
 
     message: Message
     """The message, to send back as history in the next turn."""
@@ -52,14 +84,15 @@ class Response(msgspec.Struct, frozen=True, kw_only=True):
     """Tool calls whose input is truncated or not a JSON object: `raw` is the text received, and `input` stays None."""
     citations: tuple[Citation, ...] = ()
     """Citations of all text blocks, with the `start` and `end` of the citing block in `text`."""
-    stop_reason: str | None = None
+    stop_reason: StopReason | None = None
     """Converse's stop reason, such as `end_turn`; None if the message is not complete."""
     raw_stop_reason: str | None = None
     """The model's own stop reason, if the dialect has other names."""
     usage: Usage | None = None
     """Token counts; None if the service did not report them."""
     cost: float | None = None
-    """Cost by the client's price table, in its currency; None if a price or a count is unknown."""
+    """Cost by the client's price table, in its currency; without a table by genai-prices, in US dollars, if that is
+    installed. None if a price or a count is unknown. See `client.pricing`."""
     latency_ms: int | None = None
     """Latency measured by the service, in milliseconds."""
     additional_fields: Any = None
@@ -70,7 +103,7 @@ class Response(msgspec.Struct, frozen=True, kw_only=True):
     """The latency mode that was used: `standard` or `optimized`."""
     service_tier: str | None = None
     """The service tier that was used."""
-    parsed: Any = None
+    parsed: Parsed | None = None
     """The value that matches `output_schema`; None without a schema, or if the response does not match it."""
     parse_error: str | None = None
     """Why the response does not match `output_schema`; `text` and `message` are unchanged."""
@@ -82,6 +115,19 @@ class Response(msgspec.Struct, frozen=True, kw_only=True):
     """The model id or ARN as sent."""
     route: str | None = None
     """The API that was used: `converse` or `invoke`."""
+    timing: Timing | None = None
+    """When the response was received, by this machine's clock; None before anything is sent."""
+
+    def to_history(self) -> tuple[Message, ...]:
+        """Return the turns to append to the history, valid before the next user turn wherever the answer was stopped.
+
+        They are `message`, without what the service would refuse in it, and where it calls tools, a user turn with an
+        error result for each call, which says that the tool was not run. Empty if nothing that was received can be
+        sent back. Of a complete response without tool calls it is `message` alone.
+        """
+        from .stopped import turns_of
+
+        return turns_of(self.message, whole=self.stop_reason is not None)
 
 
 class _TextBuffer:
@@ -186,12 +232,13 @@ def _added(data: bytearray | None, part: bytes | None) -> bytearray | None:
 
 def _tool_result(start: ToolResultStart, content: list[Any]) -> Block:
     # The items are kept in the service's own format, so that they can be sent back unchanged.
+    status: Any = start.status
     try:
         items = [Raw(item) if isinstance(item, dict) else Json(item) for item in content]
-        return ToolResult(start.id, items, start.status, start.kind)
+        return ToolResult(start.id, items, status, start.kind)
     except ConfigurationError:  # a status that this version does not know
         kind = {"type": start.kind} if start.kind else {}
-        return Raw({"toolResult": {"toolUseId": start.id, "content": content, "status": start.status, **kind}})
+        return Raw({"toolResult": {"toolUseId": start.id, "content": content, "status": status, **kind}})
 
 
 def _image(data: bytes | None, location: dict[str, Any], format: str) -> Image | None:

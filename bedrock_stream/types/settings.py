@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 import msgspec
@@ -57,7 +57,7 @@ class Target(Masked, frozen=True, kw_only=True):
     """AWS region."""
     endpoint_url: str | None = None
     """Base URL of the endpoint."""
-    api_key: Any = None
+    api_key: str | Callable[[], str | Awaitable[str]] | None = None
     """A Bedrock API key, or a callable that returns one, as in `Client`."""
     credentials: Any = None
     """`Credentials`, a provider, a callable or a session, as in `Client`. Without `api_key` and `credentials`, the
@@ -86,8 +86,15 @@ def read_targets(argument: str, value: Any) -> tuple[Target, ...]:
 
 
 class Timeouts(msgspec.Struct, frozen=True, kw_only=True):
-    """Time limits in seconds; None disables a limit. Each limit raises an error of its own: `ConnectTimeout`, ...
+    """Time limits in seconds; None disables a limit. Each raises an error of its own, a `TimeoutError`: `IdleTimeout`.
 
+        Timeouts(total=30, idle=None)
+
+    Before the response: `credentials`, `pool`, `connect`, `first_event`, `first_content`. While it is received: `idle`,
+    `after_end`, `unread`. For the whole call, retries included: `total`.
+
+    They are set for a client or for a call; those of a call replace all of its client's. The service has limits of its
+    own: ModelTimeoutException in https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_ConverseStream.html
     Raises `ConfigurationError` for a limit that is not a positive number.
     """
 
@@ -125,7 +132,11 @@ _MAX_DOUBLINGS = 64  # 2.0 ** retries would overflow a float for a very large nu
 class RetryPolicy(msgspec.Struct, frozen=True, kw_only=True):
     """Rules for retries: exponential backoff with full jitter. `RetryPolicy(max_attempts=1)` disables retries.
 
-    Only errors with `retryable` are retried, and only before an event of the response has been delivered.
+    Attempts: `max_attempts`, with the first one; `budget`, shared within the client. Waits in seconds: `base`, which
+    doubles with each retry up to `cap`; `total`, after which none begins. `on_retry` is called before each wait.
+
+    Only errors with `retryable` are retried, and only before an event of the response has been delivered. It is set
+    for a client or for a call. Background: https://docs.aws.amazon.com/sdkref/latest/guide/feature-retry-behavior.html
 
     A backend, where somebody waits for the answer, is served best by the defaults: a call fails soon, and the budget
     keeps all calls together from flooding a service in trouble. `RetryPolicy(max_attempts=20, budget=False)` survives

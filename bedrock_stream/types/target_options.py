@@ -18,7 +18,7 @@ _NOT_HERE = {
     "region": "Target(region=...)",
     "api_key": "Target(api_key=...)",
     **dict.fromkeys(("access_key_id", "secret_access_key", "session_token"), "Target(credentials=...)"),
-    **dict.fromkeys(("retry", "failover", "keep"), "the option of the call"),
+    **dict.fromkeys(("retry", "failover", "keep", "show_retries"), "the option of the call"),
     "provider_options": "the names of the options",
 }
 

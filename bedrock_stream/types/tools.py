@@ -57,8 +57,10 @@ class Tool(msgspec.Struct, frozen=True, kw_only=True):
         """Make a tool from a function.
 
         The annotations define the schema, and the first paragraph of the docstring is the description.
-        `Annotated[str, "text"]` describes a parameter. A parameter without an annotation accepts any JSON value. Raises
-        `ConfigurationError` for parameters that a JSON object cannot provide, and for types without a JSON form.
+        `Annotated[str, "text"]` describes a parameter, as do `msgspec.Meta` and pydantic's `Field`; else the docstring
+        does, in Google's, NumPy's or Sphinx's style (needs the extra `docstrings`, without which a `DocstringWarning`
+        is issued once). A parameter without an annotation accepts any JSON value. Raises `ConfigurationError` for
+        parameters that a JSON object cannot provide, and for types without a JSON form.
 
         >>> def add(a: int, b: int = 1) -> int:
         ...     "Add two numbers."
@@ -67,10 +69,13 @@ class Tool(msgspec.Struct, frozen=True, kw_only=True):
         >>> tool.name, tool.description, tool.input_schema["required"]
         ('add', 'Add two numbers.', ['a'])
         """
-        model = signature_model(function)
+        from .docstrings import read_docstring
+
+        read = read_docstring(inspect.getdoc(function) or "", f"{_name_of(function)}()")
+        model = signature_model(function, read.parameters)
         return cls(
             name=name or model.__name__,
-            description=description or _first_paragraph(inspect.getdoc(function) or ""),
+            description=description or read.description,
             input_schema=_schema(model),
             function=function,
         )
@@ -79,13 +84,19 @@ class Tool(msgspec.Struct, frozen=True, kw_only=True):
     def from_model(cls, model: type, *, name: str = "", description: str = "") -> Tool:
         """Make a tool whose input is a pydantic model, a msgspec struct, a dataclass or a TypedDict.
 
-        The description defaults to the first paragraph of the model's own docstring. Raises `ConfigurationError` for a
-        type without a JSON Schema, or one that is not an object.
+        The description defaults to the first paragraph of the model's own docstring, whose descriptions of attributes
+        are read as those of a function's parameters are. Raises `ConfigurationError` for a type without a JSON Schema,
+        or one that is not an object.
         """
+        from .docstrings import read_docstring
+
         schema = _schema(model)
         # Not `inspect.getdoc`: for a model without a docstring it returns that of the base class.
-        description = description or _first_paragraph(schema.get("description", ""))
-        return cls(name=name or model.__name__, description=description, input_schema=schema)
+        text = schema.get("description", "")
+        read = read_docstring(text if hasattr(model, "model_json_schema") else inspect.cleandoc(text), model.__name__)
+        if read.parameters:
+            schema = _with_descriptions(schema, read.description, read.parameters)
+        return cls(name=name or model.__name__, description=description or read.description, input_schema=schema)
 
 
 class SystemTool(msgspec.Struct, frozen=True):
@@ -102,9 +113,14 @@ class SystemTool(msgspec.Struct, frozen=True):
             raise ConfigurationError("SystemTool.name", f"expected {_NAME_RULE}, got {self.name!r}")
 
 
-def signature_model(function: Callable[..., Any]) -> type[msgspec.Struct]:
-    """Return a struct with a field for each parameter. Raises `ConfigurationError` for unsupported parameters."""
-    name = getattr(function, "__name__", "") or type(function).__name__
+def signature_model(
+    function: Callable[..., Any], descriptions: Mapping[str, str] | None = None
+) -> type[msgspec.Struct]:
+    """Return a struct with a field for each parameter. Raises `ConfigurationError` for unsupported parameters.
+
+    `descriptions`: those of the docstring, for parameters whose annotation has none.
+    """
+    name = _name_of(function)
     if isinstance(function, functools.partial):
         # `typing.get_type_hints` fails or returns an empty dict for a partial, depending on earlier calls.
         problem = f"{name}: has neither a name nor annotations of its own"
@@ -121,13 +137,17 @@ def signature_model(function: Callable[..., Any]) -> type[msgspec.Struct]:
         if parameter.kind is parameter.POSITIONAL_ONLY:
             problem = f"{name}() has the positional-only parameter {parameter.name}"
             raise ConfigurationError("tools", problem, "remove the /")
-        annotation = _described(hints.get(parameter.name, Any))
+        annotation = _described(hints.get(parameter.name, Any), (descriptions or {}).get(parameter.name))
         required = parameter.default is parameter.empty
         fields.append((parameter.name, annotation) if required else (parameter.name, annotation, parameter.default))
     try:
         return msgspec.defstruct(name, fields, kw_only=True)
     except TypeError as error:  # a mutable default
         raise ConfigurationError("tools", f"{name}: {error}", "use None as the default") from None
+
+
+def _name_of(function: Callable[..., Any]) -> str:
+    return getattr(function, "__name__", "") or type(function).__name__
 
 
 def read_foreign(kind: Any, value: Any) -> Any:
@@ -198,17 +218,22 @@ def _with_typed_schema(tool: dict[str, Any]) -> dict[str, Any]:
     return tool
 
 
-def _described(annotation: Any) -> Any:
-    """Move the text of `Annotated[T, "text"]` to where msgspec reads descriptions."""
+def _described(annotation: Any, documented: str | None) -> Any:
+    """Return an annotation with its description where msgspec reads it; `documented` is used where it has none."""
     metadata = getattr(annotation, "__metadata__", ())
-    text = next((item for item in metadata if isinstance(item, str)), None)
-    if text is None:
-        return annotation
-    return typing.Annotated[annotation.__origin__, *metadata, msgspec.Meta(description=text)]
+    # A str of its own takes precedence over the description of `msgspec.Meta` or of pydantic's `Field`.
+    texts = [*metadata, *(getattr(item, "description", None) for item in metadata), documented]
+    text = next((item for item in texts if isinstance(item, str)), None)
+    return annotation if text is None else typing.Annotated[annotation, msgspec.Meta(description=text)]
 
 
-def _first_paragraph(text: str) -> str:
-    return re.split(r"\n\s*\n", text)[0].replace("\n", " ")
+def _with_descriptions(schema: dict[str, Any], description: str, parameters: Mapping[str, str]) -> dict[str, Any]:
+    """Return a model's schema with the descriptions of its docstring, and without that docstring."""
+    properties = {
+        name: {**value, "description": parameters[name]} if name in parameters and "description" not in value else value
+        for name, value in schema.get("properties", {}).items()
+    }
+    return {**schema, "description": description, "properties": properties}
 
 
 def _schema(model: type) -> dict[str, Any]:

@@ -33,6 +33,7 @@ from bedrock_stream.testing import (
     unmodeled_error,
 )
 from tests.auth.conftest import LookClock
+from tests.conftest import QUICK_RETRIES
 from tests.support.auth_doubles import (
     KEY,
     SECRET,
@@ -55,7 +56,7 @@ STALE = Credentials("AKIAOLDOLDOLDOLDOLD1", "old secret")
 
 
 def connect(emulator: Emulator, **arguments: Any) -> Client:
-    return Client(region=REGION, endpoint_url=emulator.url, **arguments)
+    return Client(**{"region": REGION, "endpoint_url": emulator.url, "retry": QUICK_RETRIES, **arguments})
 
 
 async def send(client: Client) -> str:

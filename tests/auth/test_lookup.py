@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import logging
+import pickle
 import threading
 from collections.abc import Awaitable, Callable, Mapping
 from contextvars import ContextVar
@@ -172,11 +173,17 @@ async def test_white_space_around_a_variable_is_stripped(find: Find) -> None:
 async def test_missing_credentials_name_every_place_that_was_searched(find: Find) -> None:
     places = ["api_key", "access_key_id", "credentials", "keys", "profile", "put_key", *BEARER, *list(PAIR)[:2]]
     places += ["AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_CONTAINER_CREDENTIALS_", "AWS_EC2_METADATA_DISABLED", "'default'"]
-    with refused("credentials", "no credentials found", "configure one of them") as caught:
+    with pytest.raises(MissingCredentials) as caught:
         await find()
-    assert isinstance(caught.value, MissingCredentials)
+    error = caught.value
+    assert (error.argument, error.problem) == ("credentials", "no credentials found")
+    assert error.remedy.startswith("pass api_key=..., set AWS_BEARER_TOKEN_BEDROCK")
     for place in places:
-        assert place in caught.value.problem
+        assert place in error.searched
+    # The remedy comes first: the places fill several lines.
+    assert str(error) == f"credentials: no credentials found; {error.remedy}; searched: {error.searched}"
+    copied = pickle.loads(pickle.dumps(error))  # noqa: S301 - ours
+    assert (str(copied), copied.searched) == (str(error), error.searched)
 
 
 @pytest.mark.parametrize(
@@ -226,7 +233,7 @@ async def test_a_machine_without_a_role_has_missing_credentials(monkeypatch: pyt
     async with Client(region="us-east-1") as client:
         assert client.explain("amazon.nova-lite-v1:0", "Hello").auth == "sigv4, the instance role (IMDSv2)"
         with pytest.raises(
-            MissingCredentials, match=r"no credentials found in the call's api_key.*, and the instance role"
+            MissingCredentials, match=r"no credentials found; .*; searched: the call's api_key.*, and the instance role"
         ) as caught:
             await client.generate("amazon.nova-lite-v1:0", "Hello")
     assert caught.value.argument == "credentials"

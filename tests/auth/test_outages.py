@@ -12,7 +12,8 @@ import pytest
 from aiohttp import web
 
 from bedrock_stream import AssumeRole, Client, ContainerRole, Credentials, InstanceRole, RetryPolicy, errors
-from bedrock_stream.auth.outages import failure_words
+from bedrock_stream.auth import outages
+from bedrock_stream.auth.outages import failure_words, retry_pause
 from bedrock_stream.errors import CredentialsUnavailable, ServiceError
 from bedrock_stream.testing import ACCESS_KEY_ID, REGION, SECRET_ACCESS_KEY, Emulator
 from tests.support.auth_doubles import (
@@ -50,6 +51,15 @@ def after(failures: int, status: int, body: str, service: FakeService, at: str =
         return service.respond(request)
 
     return respond
+
+
+def test_pauses_before_retries_double_and_vary(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.undo()  # the tests shorten them
+    assert outages._PAUSE == 0.1
+    for retries, most in ((0, 0.1), (1, 0.2)):
+        pauses = {retry_pause(retries) for _ in range(50)}
+        assert len(pauses) > 1
+        assert most / 2 <= min(pauses) < max(pauses) <= most
 
 
 PASSING = [

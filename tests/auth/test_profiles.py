@@ -96,8 +96,9 @@ def test_the_default_path_is_in_the_home_directory(tmp_path: Path, monkeypatch: 
     monkeypatch.setenv("USERPROFILE", str(tmp_path))
     (tmp_path / ".aws").mkdir()
     (tmp_path / ".aws" / "config").write_text("[default]\nregion = sa-east-1\n")
-    assert read_profile({}).settings == {"region": "sa-east-1"}
-    assert read_profile({"AWS_CONFIG_FILE": ""}).settings == {"region": "sa-east-1"}
+    environ = {"HOME": str(tmp_path)}
+    assert read_profile(environ).settings == {"region": "sa-east-1"}
+    assert read_profile({**environ, "AWS_CONFIG_FILE": ""}).settings == {"region": "sa-east-1"}
 
 
 def test_a_percent_sign_is_not_interpolated(tmp_path: Path) -> None:

@@ -8,14 +8,20 @@ import os
 import signal
 import sys
 from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from bedrock_stream.cli import emulator as module
 from bedrock_stream.cli.app import invoke
+from bedrock_stream.cli.ask import ask, read_question
 from bedrock_stream.cli.terminal import clean
 from bedrock_stream.testing import (
+    ACCESS_KEY_ID,
+    SECRET_ACCESS_KEY,
     Emulator,
+    ReceivedRequest,
     Step,
     citation,
     cut,
@@ -30,6 +36,7 @@ from bedrock_stream.testing import (
 from tests.support.command_line import TIMEOUT, Screen, Terminal, run, started
 
 MODEL = "us.amazon.nova-lite-v1:0"
+PNG = b"\x89PNG\r\n\x1a\n" + b"0" * 30
 
 
 def _assert_one_line(err: str, *parts: str) -> None:
@@ -265,3 +272,110 @@ def test_invalid_stdin(
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin)))
     assert invoke(["ask", MODEL, "-", "--emulator"]) == 2
     _assert_one_line(capsys.readouterr().err, message)
+
+
+# ------------------------------------------------------------------------------------------------- options and files
+
+
+@pytest.fixture
+def ask_emulator(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """Return the bodies that the emulator of `--emulator` receives."""
+    bodies: list[Any] = []
+
+    def answer(request: ReceivedRequest) -> Step:
+        bodies.append(request.json)
+        return text('{"city": "Oslo"}')
+
+    monkeypatch.setattr(module, "Emulator", lambda **options: Emulator(**{**options, "script": answer}))
+    return bodies
+
+
+def test_options_and_files_reach_the_model(ask_emulator: list[Any], tmp_path: Path) -> None:
+    (tmp_path / "page.png").write_bytes(PNG)
+    (tmp_path / "a plan.txt").write_text("Walk.")
+    options = ["--temperature", "0.5", "--top-p", "0.25", "--stop", "END", "--stop", "STOP"]
+    files = ["--image", str(tmp_path / "page.png"), "--document", str(tmp_path / "a plan.txt")]
+    assert invoke(["ask", MODEL, "Look", "--emulator", *options, *files]) == 0
+    (body,) = ask_emulator
+    assert body["inferenceConfig"] == {"temperature": 0.5, "topP": 0.25, "stopSequences": ["END", "STOP"]}
+    document, image, prompt = body["messages"][0]["content"]
+    assert (document["document"]["format"], document["document"]["name"]) == ("txt", "a plan")
+    assert (image["image"]["format"], prompt) == ("png", {"text": "Look"})
+
+
+SCHEMA = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
+
+
+def _answers(script: Callable[..., None], value: dict[str, Any]) -> None:
+    script(tool_call("structured_output", value))
+
+
+def test_a_schema_prints_the_parsed_value(
+    script_emulator: Callable[..., None], capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    (tmp_path / "city.json").write_text(json.dumps(SCHEMA))
+    for schema in (str(tmp_path / "city.json"), json.dumps(SCHEMA)):
+        _answers(script_emulator, {"city": "Oslo"})
+        assert invoke(["ask", MODEL, "Where?", "--emulator", "--schema", schema, "-v"]) == 0
+        output = capsys.readouterr()
+        assert json.loads(output.out) == {"city": "Oslo"}
+        assert output.err.count("\n") == 1  # the usage
+
+
+@pytest.mark.parametrize("as_json", [True, False])
+def test_an_answer_that_does_not_match(
+    script_emulator: Callable[..., None], capsys: pytest.CaptureFixture[str], as_json: bool
+) -> None:
+    script_emulator(text("I do not know."))
+    arguments = ["ask", MODEL, "Where?", "--emulator", "--schema", json.dumps(SCHEMA), *(["--json"] if as_json else [])]
+    assert invoke(arguments) == 1
+    output = capsys.readouterr()
+    assert bool(output.out) is as_json
+    _assert_one_line(output.err, "the answer does not match the schema: ", "I do not know.")
+    _answers(script_emulator, {"town": "Oslo"})
+    assert invoke(arguments) == 1
+    _assert_one_line(capsys.readouterr().err, "$: 'city' is a required property")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--image", "/no/such.png"], "--image: cannot read /no/such.png: No such file or directory; pass the path"),
+        (["--image", "{}/a plan.txt"], "a plan.txt: format: unknown format 'txt'; use png, jpeg, gif, webp"),
+        (["--image", "{}/empty.png"], "empty.png is empty"),
+        (["--document", "{}"], "--document: cannot read "),
+        (["--document", "{}/unknown"], "--document: "),
+        (["--schema", "/no/such.json"], "--schema: cannot read /no/such.json: No such file or directory"),
+        (["--schema", "{}/a plan.txt"], "a plan.txt is not valid JSON"),
+        (["--schema", '{"type": '], "--schema: the text is not valid JSON"),
+        (["--schema", "{}/list.json"], "--schema: expected a JSON object in"),
+        (["--temperature", "-1"], "--temperature: "),
+        (["--top-p", "2"], "--top-p: "),
+        (["--stop", ""], "--stop: "),
+        (["--profile", "p"], "--profile: cannot be combined with --emulator"),
+    ],
+)
+def test_options_that_cannot_be_used(
+    arguments: list[str], message: str, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    (tmp_path / "a plan.txt").write_text("Walk.")
+    (tmp_path / "unknown").write_text("Walk.")
+    (tmp_path / "list.json").write_text("[]")
+    (tmp_path / "empty.png").touch()
+    arguments = [
+        argument if argument.startswith('{"') else argument.replace("{}", str(tmp_path)) for argument in arguments
+    ]
+    assert invoke(["ask", MODEL, "Hello", "--emulator", *arguments]) == 2
+    output = capsys.readouterr()
+    assert output.out == ""
+    _assert_one_line(output.err, message)
+
+
+async def test_a_profile(
+    emulator: Emulator, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    keys = f"aws_access_key_id = {ACCESS_KEY_ID}\naws_secret_access_key = {SECRET_ACCESS_KEY}"
+    (tmp_path / "config").write_text(f"[profile work]\nregion = us-east-1\nendpoint_url = {emulator.url}\n{keys}\n")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    assert await ask(read_question(MODEL, "Hello", profile="work"), as_json=False, verbose=False) == 0
+    assert capsys.readouterr().out.startswith('You said: "Hello".')

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import signal
-import socket
 
 import pytest
 
@@ -12,7 +11,7 @@ from bedrock_stream import Client, Credentials
 from bedrock_stream.cli.app import invoke
 from bedrock_stream.cli.emulator import serve
 from bedrock_stream.errors import AccessDenied
-from tests.support.command_line import TIMEOUT, run, started
+from tests.support.command_line import TIMEOUT, started
 
 
 async def _variables(output: asyncio.StreamReader) -> dict[str, str]:
@@ -95,11 +94,3 @@ def test_usage_errors(options: tuple[str, ...], capsys: pytest.CaptureFixture[st
     output = capsys.readouterr()
     assert options[0] in output.err
     assert output.err.count("\n") == 1
-
-
-async def test_a_port_in_use() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        completed = await run("emulator", "--port", str(server.getsockname()[1]))
-    assert (completed.code, completed.out) == (1, "")
-    assert completed.err.count("\n") == 1
-    assert "in use" in completed.err

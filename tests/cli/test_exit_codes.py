@@ -93,7 +93,10 @@ def test_version_and_help(capsys: pytest.CaptureFixture[str], monkeypatch: pytes
     assert capsys.readouterr().out == f"bedrock-stream {bedrock_stream.__version__}\n"
     assert invoke([]) == 0
     shown = capsys.readouterr().out
-    assert all(command in shown for command in ("demo", "ask", "emulator", "decode"))
+    commands = ("demo", "ask", "explain", "models", "doctor", "emulator", "gateway", "play", "decode")
+    lines = [line.strip("│ ").split("  ")[0] for line in shown.splitlines()]
+    assert [line for line in lines if line in commands] == list(commands)  # one line each
+    assert "Exit codes: 0 success" in shown
     assert invoke(["nonsense"]) == 2
     assert capsys.readouterr().err == "bedrock-stream: No such command 'nonsense' (see bedrock-stream --help)\n"
 

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import re
 import signal
 import sys
+from typing import Any
 
 import pytest
 from openai import AsyncOpenAI
 
 from bedrock_stream.cli.app import invoke
 from bedrock_stream.cli.gateway import make_gateway, serve
-from bedrock_stream.testing import Emulator, delay, text
+from bedrock_stream.testing import SECRET_ACCESS_KEY, Emulator, delay, text
 from tests.support.command_line import started
 
 KEY = "a-custom-key-0123456789"
@@ -41,7 +43,17 @@ async def test_serves_until_a_signal(signal_number: signal.Signals, code: int) -
             assert [model.id async for model in await ai.models.list()] == ["fast"]
         process.send_signal(signal_number)
         out, err = await process.communicate()
-    assert (process.returncode, out, err) == (code, b"", b"")
+        url = emulator.url
+    assert (process.returncode, err) == (code, b"")
+    lines = out.decode().splitlines()
+    assert "  models      fast -> amazon.nova-lite-v1:0" in lines
+    assert "  region      eu-west-1, from --region" in lines
+    assert f"  endpoint    {url}, from --endpoint-url" in lines
+    assert KEY not in out.decode()
+    assert SECRET_ACCESS_KEY not in out.decode()
+    first, second = (line.partition("  ")[2] for line in lines[-2:])
+    assert first.startswith("POST /v1/chat/completions fast -> amazon.nova-lite-v1:0 in eu-west-1: 200, ")
+    assert second == "GET /v1/models: 200"
 
 
 async def test_open_responses_finish_before_the_server_stops(capsys: pytest.CaptureFixture[str]) -> None:
@@ -65,6 +77,41 @@ async def test_open_responses_finish_before_the_server_stops(capsys: pytest.Capt
             await asyncio.wait([serving])
     assert "".join(pieces) == "Hello world"
     assert serving.cancelled()
+
+
+async def test_says_where_it_reaches_and_prints_no_requests_when_quiet(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("AWS_REGION", "eu-west-1")
+    arguments: dict[str, Any] = {"keys": None, "models": None, "hosts": (), "origins": ()}
+    app = make_gateway("127.0.0.1", region=None, endpoint_url=None, **arguments)
+    serving = asyncio.create_task(serve(app, "127.0.0.1", 0, quiet=True))
+    output = ""
+    while not (match := re.search(r"http://\S+/v1", output)):
+        await asyncio.sleep(0.01)
+        output += capsys.readouterr().out
+    async with AsyncOpenAI(base_url=match[0], api_key="unused", max_retries=0) as ai:
+        assert [model.id async for model in await ai.models.list()] == []
+    serving.cancel()
+    await asyncio.wait([serving])
+    assert capsys.readouterr().out == ""
+    assert output.splitlines()[1:] == [
+        f"  base_url    {match[0]}",
+        "  routes      POST /v1/chat/completions, GET /v1/models",
+        "  models      every model of the account",
+        "  api_key     any: only this machine is served",
+        "  region      eu-west-1, from AWS_REGION",
+        "  credentials not found, so that every request fails; run `bedrock-stream doctor MODEL`",
+    ]
+    assert logging.getLogger("bedrock_stream.gateway").handlers == []
+
+
+def test_an_invalid_setting_of_the_environment(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("AWS_REGION", "no/region")
+    assert invoke(["gateway", "--port", "0"]) == 2
+    assert capsys.readouterr().err.startswith("bedrock-stream: AWS_REGION: expected a region")
 
 
 @pytest.mark.parametrize(

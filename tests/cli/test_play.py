@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import re
 import signal
-import socket
 import sys
 import webbrowser
 from collections.abc import AsyncIterator
@@ -16,7 +15,7 @@ import pytest
 
 from bedrock_stream.cli.app import invoke
 from bedrock_stream.cli.play import play
-from tests.support.command_line import TIMEOUT, run, started
+from tests.support.command_line import TIMEOUT, started
 
 QUESTION = {"model": "some.model", "messages": [{"role": "user", "content": [{"type": "text", "text": "Hello"}]}]}
 
@@ -129,10 +128,3 @@ def test_usage_errors(options: tuple[str, ...], capsys: pytest.CaptureFixture[st
     output = capsys.readouterr()
     assert options[-2] in output.err
     assert output.err.count("\n") == 1
-
-
-async def test_a_port_in_use() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        completed = await run("play", "--no-browser", "--port", str(server.getsockname()[1]))
-    assert (completed.code, completed.out) == (1, "")
-    assert "in use" in completed.err

@@ -13,7 +13,7 @@ import pytest
 
 import bedrock_stream
 from bedrock_stream import Client, Credentials, Message, Text, Timeouts, errors, generate, stream
-from bedrock_stream.testing import ACCESS_KEY_ID, API_KEY, SECRET_ACCESS_KEY, Emulator, ThreadedEmulator
+from bedrock_stream.testing import ACCESS_KEY_ID, API_KEY, SECRET_ACCESS_KEY, Emulator, ThreadedEmulator, stall
 from bedrock_stream.testing import text as say
 from tests.conftest import KEYS
 
@@ -207,7 +207,7 @@ def test_closing_a_client_closes_streams_on_loops_of_other_threads() -> None:
         except errors.ClientClosed as error:
             raised.append(error)
 
-    with ThreadedEmulator() as emulator:
+    with ThreadedEmulator(script=[[say("One "), stall()]]) as emulator:
         client = Client(region="us-east-1", endpoint_url=emulator.url, credentials=KEYS)
         thread = threading.Thread(target=lambda: asyncio.run(read(client)))
         thread.start()

@@ -436,7 +436,7 @@ def refused(sentence: str) -> Iterator[None]:
 BAD_RAW_CALLS: list[tuple[dict[str, Any], str]] = [
     (
         {"max_tokens": 5},
-        "max_tokens: has no meaning where the body is the caller's own; known are access_key_id, api_key, region",
+        "max_tokens: has no meaning where the body is the caller's own; known are api_key, region, access_key_id",
     ),
     ({"provider_options": {"use_converse": True}}, "use_converse: has no meaning where the body is the caller's own"),
     ({"provider_options": {"regoin": "x"}}, "regoin: unknown option; did you mean region?"),

@@ -187,6 +187,7 @@ async def test_what_the_model_of_a_call_is_says_nothing_about_a_targets_model() 
         ),
         ({"session_token": "t"}, r"cannot be an option of a target; use Target\(credentials=...\)"),
         ({"keep": False}, r"failover\[1\].options.keep: cannot be an option of a target; use the option of the call"),
+        ({"show_retries": True}, r"show_retries: cannot be an option of a target; use the option of the call"),
         ({"provider_options": {}}, r"cannot be an option of a target; use the names of the options"),
     ],
 )

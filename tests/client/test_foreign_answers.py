@@ -16,6 +16,7 @@ import pytest
 from bedrock_stream import Client, RetryPolicy, Target, UnknownEvent, errors
 from bedrock_stream.eventstream import Frame, encode_frame
 from tests.support.clients import ONCE, collect, complete_stream, connected
+from tests.support.reading import partial_of
 from tests.support.socket_server import END, START, Answer, Connection, SocketServer, frame, text
 
 NOVA = "amazon.nova-lite-v1:0"
@@ -436,7 +437,7 @@ async def test_what_follows_the_end_of_a_message_is_an_error(second: str) -> Non
     error = await failure(http(200, START + text("a") + END + SECOND[second], STREAM_TYPE))
     assert type(error) is errors.InvalidFrame
     assert "follows the end of the message" in str(error)
-    assert error.partial.text == "a"
+    assert partial_of(error).text == "a"
 
 
 async def test_a_second_start_within_a_message_is_an_error() -> None:

@@ -85,7 +85,7 @@ async def test_after_a_pause_one_call_tries_alone() -> None:
     proceed, refused = asyncio.Event(), 12
 
     async def answer(connection: Connection) -> None:
-        if len(server.connections) <= refused:
+        if server.connections.index(connection) < refused:
             connection.write(refusal())
             return
         await proceed.wait()
@@ -94,9 +94,9 @@ async def test_after_a_pause_one_call_tries_alone() -> None:
     async with connected(answer, retry=RetryPolicy(patience=60)) as (server, client):
         calls = [asyncio.create_task(client.stream(MODEL, "Hi").response()) for _ in range(10)]
         await server.arrived(13)
-        while client.stats().waiting:
+        while client.stats().open_streams > 1:  # the refusals of the others are still read
             await asyncio.sleep(0)
-        assert client.stats().open_streams == 1, "ten were throttled at once, then two probes, and this is the third"
+        assert len(server.connections) == 13, "the last one is alone until it is answered"
         assert client.stats().lanes[LANE] == 10, "a probe does not lower the limit"
         proceed.set()
         await asyncio.gather(*calls)
@@ -108,7 +108,7 @@ async def test_a_probe_that_is_not_refused_for_a_second_ends_the_pause(monkeypat
     proceed = asyncio.Event()
 
     async def answer(connection: Connection) -> None:
-        if len(server.connections) == 1:
+        if connection is server.connections[0]:
             connection.write(refusal())
             return
         await proceed.wait()
@@ -137,7 +137,7 @@ async def test_calls_fail_with_the_throttling_once_patience_is_over() -> None:
 async def test_a_retry_after_is_waited_for_and_the_total_limit_ends_the_call(emulator: Emulator) -> None:
     emulator.script(http_error(429, "ThrottlingException", "Wait.", {"Retry-After": "3600"}))
     failed: list[Attempt] = []
-    timeouts = Timeouts(total=0.05, pool=0.01)
+    timeouts = Timeouts(total=0.5, pool=0.01)
     policy = RetryPolicy(patience=7200, on_retry=failed.append)
     async with client_of(emulator.url, retry=policy, timeouts=timeouts) as client:
         with pytest.raises(errors.TotalTimeout):
@@ -155,6 +155,27 @@ async def test_a_cancelled_call_leaves_the_lane_to_the_others(emulator: Emulator
         first.cancel()
         assert (await client.generate(MODEL, "Hi")).text
         assert client.stats().open_streams == 0
+
+
+async def test_a_probe_that_is_cancelled_or_fails_otherwise_is_followed_by_another_one() -> None:
+    async def answer(connection: Connection) -> None:
+        match server.connections.index(connection) + 1:
+            case 1:
+                connection.write(refusal())
+            case 2:
+                await connection.closed.wait()
+            case 3:
+                connection.reset()
+            case _:
+                await complete_stream(connection)
+
+    policy = RetryPolicy(patience=60, base=0, cap=0)
+    async with connected(answer, retry=policy) as (server, client):
+        first = asyncio.create_task(client.stream(MODEL, "Hi").response())
+        await server.arrived(2)  # it was throttled, and is the probe
+        others = [asyncio.create_task(client.stream(MODEL, "Hi").response()) for _ in range(2)]
+        first.cancel()
+        await asyncio.gather(*others)
 
 
 @pytest.mark.parametrize("patience", [0, -1, float("inf"), True, "60"])

@@ -11,11 +11,13 @@ from bedrock_stream.client.pricing import cost_of, price_for
 from bedrock_stream.request.models import describe
 from bedrock_stream.testing import REGION, Emulator, metadata, text
 from bedrock_stream.types.events import CacheDetail
+from bedrock_stream.types.messages import Ttl
 from tests.conftest import KEYS
 
 PLAIN = Price(input=3, output=15)
 CACHED = Price(input=3, output=15, cache_read=0.3, cache_write=3.75, cache_write_1h=6)
 MILLION = 1_000_000
+LIFETIMES: tuple[tuple[Ttl, float], ...] = (("5m", 3.75), ("1h", 6.0))
 
 # ------------------------------------------------------------------------------------------------------------- the cost
 
@@ -164,7 +166,7 @@ async def test_writes_of_each_lifetime_have_their_own_price_on_both_routes(emula
     prices = {CLAUDE: CACHED}
     async with Client(region=REGION, endpoint_url=emulator.url, credentials=KEYS, prices=prices) as client:
         for route in (True, False):
-            for ttl, rate in (("5m", 3.75), ("1h", 6.0)):
+            for ttl, rate in LIFETIMES:
                 response = await client.generate(
                     CLAUDE,
                     "Hi",
@@ -182,8 +184,9 @@ async def test_writes_of_each_lifetime_have_their_own_price_on_both_routes(emula
                 assert response.cost == pytest.approx((usage.cache_write_tokens * rate + rest) / MILLION)
 
 
-async def test_without_a_price_or_a_usage_the_cost_is_unknown(emulator: Emulator, client: Client) -> None:
-    assert [response.cost for response in await both(client)] == [None, None]
+async def test_without_a_price_or_a_usage_the_cost_is_unknown(emulator: Emulator) -> None:
+    async with Client(region=REGION, endpoint_url=emulator.url, credentials=KEYS, prices={}) as client:
+        assert [response.cost for response in await both(client)] == [None, None]
     async with Client(region=REGION, endpoint_url=emulator.url, credentials=KEYS, prices={CLAUDE: PLAIN}) as priced:
         emulator.script(text("Hi"), metadata(None))
         assert (await priced.stream(CLAUDE, "Hi", use_converse=True).response()).cost is None

@@ -21,7 +21,8 @@ REFUSALS = [
     "The model returned the following errors: output_config.format: Extra inputs are not permitted",
     "This model doesn't support the outputConfig field. Remove outputConfig and try again.",
 ]
-_numbers = itertools.count()  # a refusal is remembered for the process, so each test has a model of its own
+# A refusal is remembered for the process, so each test has a model of its own, which is not a real one.
+_numbers = itertools.count(100)
 
 
 class City(msgspec.Struct):

@@ -121,8 +121,8 @@ async def test_the_results_are_yielded_between_the_events_of_the_rounds(emulator
         "MessageStart", "TextDelta", "BlockStop", "MessageStop", "Metadata",
     ]  # fmt: skip
     assert [item for item in items if isinstance(item, ToolResult)] == [
-        ToolResult("call-0", "2", "success"),
-        ToolResult("call-1", "6", "success"),
+        ToolResult("call-0", "2", "success", name="add"),
+        ToolResult("call-1", "6", "success", name="add"),
     ]
 
 

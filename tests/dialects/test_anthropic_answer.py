@@ -26,6 +26,7 @@ from bedrock_stream import (
 from bedrock_stream.dialects.anthropic import Anthropic
 from bedrock_stream.errors import BedrockStreamError, InvalidFrame, ToolInputError
 from bedrock_stream.types.options import Options
+from tests.support.reading import partial_of
 
 OPTIONS = Options()
 TRACE = {"guardrail": {"actionReason": "Guardrail blocked."}}
@@ -230,8 +231,8 @@ def test_a_call_whose_input_is_not_an_object_is_an_error(member: dict[str, Any],
     with pytest.raises(ToolInputError) as caught:
         answer({"type": "text", "text": "a"}, {"type": "tool_use", "id": "t", "name": "f", **member})
     assert caught.value.raw == raw
-    assert caught.value.partial.text == "a"
-    assert caught.value.partial.broken_tool_calls == (ToolCallEnd(1, "t", "f", None, raw),)
+    assert partial_of(caught.value).text == "a"
+    assert partial_of(caught.value).broken_tool_calls == (ToolCallEnd(1, "t", "f", None, raw),)
 
 
 def test_a_malformed_call_that_the_service_runs_is_not_an_error() -> None:

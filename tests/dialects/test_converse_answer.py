@@ -31,6 +31,7 @@ from bedrock_stream.errors import BedrockStreamError, ConfigurationError, Invali
 from bedrock_stream.types.events import CacheDetail
 from bedrock_stream.types.options import Options
 from tests.support.botocore_oracle import read_by_botocore, written_by_botocore
+from tests.support.reading import partial_of
 
 Wire = dict[str, Any]
 
@@ -300,8 +301,8 @@ def test_an_input_that_is_not_an_object_is_an_error_as_in_a_stream(value: Any, r
     error = caught.value
     assert (error.name, error.call_id, error.raw, error.stop_reason) == ("f", "id", raw, "max_tokens")
     assert error.usage == Usage(1)
-    assert error.partial.message == Message.assistant("a")
-    assert error.partial.broken_tool_calls == (ToolCallEnd(1, "id", "f", None, raw),)
+    assert partial_of(error).message == Message.assistant("a")
+    assert partial_of(error).broken_tool_calls == (ToolCallEnd(1, "id", "f", None, raw),)
 
 
 def test_an_empty_input_is_a_call_without_arguments() -> None:
@@ -322,8 +323,8 @@ def test_the_first_malformed_call_is_raised_and_valid_calls_are_kept() -> None:
     with pytest.raises(ToolInputError) as caught:
         answer(*calls)
     assert caught.value.call_id == "1"
-    assert [call.id for call in caught.value.partial.broken_tool_calls] == ["1", "2"]
-    assert [call.id for call in caught.value.partial.tool_calls] == ["0"]
+    assert [call.id for call in partial_of(caught.value).broken_tool_calls] == ["1", "2"]
+    assert [call.id for call in partial_of(caught.value).tool_calls] == ["0"]
 
 
 def test_a_malformed_call_that_the_service_runs_is_not_an_error() -> None:
@@ -412,7 +413,7 @@ def test_any_input_raises_only_errors_of_the_library(sent: bytes) -> None:
         return
     except BedrockStreamError as error:
         assert isinstance(error, ToolInputError)  # noqa: PT017  any other is a bug
-        response = error.partial
+        response = partial_of(error)
     msgspec.json.encode(response)
 
 

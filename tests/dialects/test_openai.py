@@ -52,7 +52,7 @@ from bedrock_stream.errors import (
 )
 from bedrock_stream.eventstream import Frame
 from bedrock_stream.types.options import Options, read_options
-from tests.support.reading import assemble, feed, raw_chunk
+from tests.support.reading import assemble, feed, partial_of, raw_chunk
 
 Wire = dict[str, Any]
 
@@ -765,8 +765,8 @@ def test_a_call_whose_input_is_not_an_object_is_an_error_as_in_a_stream() -> Non
         answer(text="a", tool_calls=[call("{}"), call('{"a": ', "c-2"), call("[]", "c-3")], finish_reason="length")
     error = caught.value
     assert (error.call_id, error.raw, error.stop_reason) == ("c-2", '{"a": ', "max_tokens")
-    assert error.partial.tool_calls == (ToolCall("c-1", "f"),)
-    assert error.partial.broken_tool_calls == (
+    assert partial_of(error).tool_calls == (ToolCall("c-1", "f"),)
+    assert partial_of(error).broken_tool_calls == (
         ToolCallEnd(2, "c-2", "f", None, '{"a": '),
         ToolCallEnd(3, "c-3", "f", None, "[]"),
     )

@@ -12,6 +12,9 @@ from bedrock_stream.integrations.http_errors import error_details
     ("error", "status", "message"),
     [
         (errors.MissingCredentials("credentials", "none in AWS_PROFILE"), 500, "not configured"),
+        (errors.InvalidRequest("messages[0].role", "expected user"), 400, "messages[0].role: expected user"),
+        (errors.InvalidRequest("body", "is too large", status=413), 413, "body: is too large"),
+        (errors.RelayFull("1000 answers"), 503, "busy"),
         (errors.CredentialsUnavailable("sts", "10.0.0.1 said no"), 500, "not configured"),
         (errors.IdleTimeout(1, 2, 3), 504, "in time"),
         (errors.PoolTimeout(1, 2, 3), 504, "in time"),

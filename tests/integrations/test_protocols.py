@@ -19,6 +19,7 @@ from bedrock_stream import (
     MessageStop,
     Metadata,
     ReasoningDelta,
+    Retrying,
     Text,
     TextDelta,
     ToolCallDelta,
@@ -30,9 +31,10 @@ from bedrock_stream import (
     UnknownEvent,
     Usage,
 )
-from bedrock_stream.errors import StreamInterrupted, ToolInputError
+from bedrock_stream.errors import BedrockStreamError, ClientClosed, IdleTimeout, StreamInterrupted, ToolInputError
 from bedrock_stream.integrations.protocols import StreamItem, Writer
 from bedrock_stream.integrations.protocols.openai import OpenAIChunks, usage_json
+from bedrock_stream.integrations.protocols.plain import PlainEvents
 from bedrock_stream.integrations.protocols.ui_message import UIMessageParts
 from tests.support.web_app import parts
 
@@ -68,8 +70,10 @@ UI_PARTS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
         {"filename": str, "providerMetadata": dict},
     ),
     "file": ({"url": str, "mediaType": str}, {"providerMetadata": dict}),
+    "data-retrying": ({"data": object}, {"id": str, "transient": bool}),
     "finish-step": ({}, {}),
     "finish": ({}, {"messageMetadata": object}),
+    "abort": ({}, {}),
     "error": ({"errorText": str}, {}),
 }
 
@@ -119,6 +123,7 @@ EVENTS: list[StreamItem] = [
     ToolResult("c1", Json({"sky": "blue"}), "success"),
     ToolResult("c2", "no clock", "error"),
     ToolResult("c3", [Text("one"), Text("two")]),
+    Retrying(2, 3.0, "Throttled"),
     MessageStart("assistant"),
     TextDelta(0, "Blue."),
 ]
@@ -130,7 +135,9 @@ def written(writer: Writer, events: list[StreamItem], *, complete: bool = True) 
 
 
 def test_a_front_end_receives_only_known_parts_and_members() -> None:
-    message = written(UIMessageParts(), EVENTS) + written(UIMessageParts(), EVENTS[:5], complete=False)
+    message = written(UIMessageParts(message_id="m", include_usage=True), EVENTS)
+    message += written(UIMessageParts(), EVENTS[:5], complete=False)
+    message += parts(UIMessageParts().failed(StreamInterrupted("closed", closed=True)).decode())
     seen = set()
     for part in message:
         if part == "[DONE]":
@@ -181,6 +188,87 @@ def test_the_content_of_a_ui_message() -> None:
     assert types[:2] == ["start", "start-step"]
     assert types[-3:] == ["text-end", "finish-step", "finish"]
     assert types.count("start-step") == types.count("finish-step") == 2
+
+
+@pytest.mark.parametrize(
+    ("error", "last"),
+    [
+        (StreamInterrupted("closed", closed=True), "abort"),
+        (ClientClosed("closed"), "abort"),
+        (StreamInterrupted("torn"), "error"),
+        (IdleTimeout(1, 2), "error"),
+    ],
+)
+def test_only_a_message_that_this_program_stopped_is_aborted(error: BedrockStreamError, last: str) -> None:
+    writer = UIMessageParts()
+    data = b"".join(writer.event(event) for event in EVENTS[:8]) + writer.failed(error)
+    *_, part, done = parts(data.decode())
+    assert (part["type"], done) == (last, "[DONE]")
+    # The other protocols have no word for it: their message is incomplete.
+    for other in (PlainEvents(), OpenAIChunks("m")):
+        assert "error" in parts(other.failed(error).decode())[-1]
+
+
+def finish(events: list[StreamItem], **options: Any) -> dict[str, Any]:
+    found = written(UIMessageParts(**options), events)[-2]
+    assert found.pop("type") == "finish"
+    metadata: dict[str, Any] = found.pop("messageMetadata", {})
+    assert found == {}
+    return metadata
+
+
+def test_the_metadata_has_the_usage_of_all_steps() -> None:
+    first: list[StreamItem] = [
+        MessageStart("assistant"),
+        MessageStop("tool_use"),
+        Metadata(Usage(3, 5, 18, cache_read_tokens=10)),
+    ]
+    second: list[StreamItem] = [
+        MessageStart("assistant"),
+        MessageStop("end_turn"),
+        Metadata(Usage(20, total_tokens=27, cache_read_tokens=0, reasoning_tokens=4)),
+        Metadata(Usage(output_tokens=7)),
+    ]
+    assert finish(first, include_usage=True) == {
+        "usage": {
+            "inputTokens": 13,
+            "outputTokens": 5,
+            "totalTokens": 18,
+            "inputTokenDetails": {"cacheReadTokens": 10},
+        },
+        "stopReason": "tool_use",
+    }
+    assert finish(second, include_usage=True)["usage"] == {
+        "inputTokens": 20,
+        "outputTokens": 7,
+        "totalTokens": 27,
+        "inputTokenDetails": {"cacheReadTokens": 0},
+        "outputTokenDetails": {"reasoningTokens": 4},
+    }
+    assert finish([*first, *second], include_usage=True) == {
+        "usage": {
+            "inputTokens": 33,
+            "outputTokens": 12,
+            "totalTokens": 45,
+            "inputTokenDetails": {"cacheReadTokens": 10},
+        },
+        "stopReason": "end_turn",
+    }
+    assert finish([*first, *second]) == {}
+
+
+def test_metadata_that_is_unknown_is_left_out() -> None:
+    assert finish([MessageStart("assistant"), MessageStop("end_turn")], include_usage=True) == {
+        "stopReason": "end_turn"
+    }
+    assert finish([MessageStart("assistant")], include_usage=True) == {}
+    unknown: list[StreamItem] = [MessageStart("assistant"), MessageStart("assistant"), Metadata(Usage(1, 2, 3))]
+    assert finish(unknown, include_usage=True) == {}  # a step without usage makes the sum unknown
+
+
+def test_the_start_has_the_id_of_the_message() -> None:
+    assert written(UIMessageParts(message_id="m1"), EVENTS)[0] == {"type": "start", "messageId": "m1"}
+    assert written(UIMessageParts(), EVENTS)[0] == {"type": "start"}
 
 
 def test_openais_own_types_accept_every_chunk() -> None:
@@ -290,3 +378,18 @@ def test_the_input_of_the_answer_tool_is_text() -> None:
     assert "".join(choice["delta"].get("content", "") for choice in choices) == '{"a":1}'
     assert choices[-1]["finish_reason"] == "stop"
     assert not any("tool_calls" in choice["delta"] for choice in choices)
+
+
+def test_a_retry_is_a_transient_part_an_event_or_nothing() -> None:
+    retrying = Retrying(2, 3.5, "Throttled")
+    assert parts(UIMessageParts().event(retrying).decode()) == [
+        {
+            "type": "data-retrying",
+            "data": {"attempt": 2, "wait": 3.5, "reason": "Throttled"},
+            "transient": True,
+        }
+    ]
+    assert parts(PlainEvents().event(retrying).decode()) == [
+        {"type": "retrying", "attempt": 2, "wait": 3.5, "reason": "Throttled"}
+    ]
+    assert OpenAIChunks("a-model").event(retrying) == b""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import re
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -22,8 +23,22 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from bedrock_stream import Client, MessageStart, RetryPolicy, Stream, Timeouts, Tool
-from bedrock_stream.errors import BedrockStreamError, ConfigurationError
+from bedrock_stream import (
+    Client,
+    MessageStart,
+    RetryPolicy,
+    Stream,
+    Timeouts,
+    Tool,
+    ToolCall,
+    ToolResult,
+)
+from bedrock_stream import (
+    Message as Turn,
+)
+from bedrock_stream.errors import BedrockStreamError, ConfigurationError, ConnectionFailed, IdleTimeout
+from bedrock_stream.integrations import messages_from_ui
+from bedrock_stream.integrations.asgi import run_until_disconnect
 from bedrock_stream.integrations.protocols import StreamItem
 from bedrock_stream.integrations.protocols.plain import PlainEvents
 from bedrock_stream.integrations.starlette import (
@@ -52,10 +67,36 @@ from tests.support.web_app import parts, serving
 
 ONCE = RetryPolicy(max_attempts=1)
 MODEL = "amazon.nova-lite-v1:0"
+CLAUDE = "anthropic.claude-3-haiku-20240307-v1:0"
 PROTOCOLS: tuple[Protocol, ...] = ("events", "openai", "ui-message")
 SOON = 0.25  # seconds within which Bedrock must see the stream closed
 
 Handler = Callable[[Request], Response]
+
+
+@pytest.mark.parametrize("error", [IdleTimeout(1, 1.2), ConnectionFailed("refused"), ConfigurationError("a", "b")])
+async def test_an_error_of_the_library_is_not_taken_for_a_disconnect(error: BedrockStreamError) -> None:
+    async def receive() -> Message:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    async def fail() -> None:
+        raise error
+
+    with pytest.raises(type(error)) as caught:
+        await run_until_disconnect(receive, fail)
+    assert caught.value is error
+
+
+async def test_an_os_error_of_the_server_is_a_disconnect() -> None:
+    async def receive() -> Message:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    async def fail() -> None:
+        raise OSError
+
+    assert not await run_until_disconnect(receive, fail)
 
 
 def starlette_app(handler: Handler, *middleware: Middleware) -> ASGIApp:
@@ -167,6 +208,34 @@ async def test_a_tool_run_is_sent_with_its_results(emulator: Emulator, client: C
         ]
         assert types.count("start") == 1
         assert types.count("start-step") == types.count("finish-step") == 2
+
+
+@pytest.mark.parametrize("fault", [None, http_error(403, "AccessDeniedException", "No.")], ids=["answered", "failed"])
+@pytest.mark.parametrize(("protocol", "status"), [("events", 200), ("ui-message", 200), ("openai", 403)])
+async def test_a_shown_retry_starts_the_response_where_the_protocol_has_a_form_for_it(
+    emulator: Emulator, protocol: Any, status: int, fault: Any
+) -> None:
+    emulator.script(http_error(429, "ThrottlingException", "Wait."))
+    emulator.script(fault or text("Hello"))
+    retry = RetryPolicy(base=0, cap=0)
+    async with (
+        Client(region=REGION, endpoint_url=emulator.url, credentials=KEYS, retry=retry) as client,
+        serving(
+            starlette_app(lambda _: event_response(client.stream(MODEL, "Hi", show_retries=True), protocol))
+        ) as url,
+        httpx.AsyncClient() as browser,
+    ):
+        response = await browser.get(f"{url}/chat")
+    assert response.status_code == (200 if fault is None else status)
+    if protocol == "openai":
+        assert "etrying" not in response.text
+        return
+    first, *rest = parts(response.text)
+    assert first["type"] == ("retrying" if protocol == "events" else "data-retrying")
+    if fault is None:
+        assert text_of(protocol, rest) == "Hello"
+    else:
+        assert {"events": rest[-1], "ui-message": rest[0]}[protocol]["type"] == "error"
 
 
 async def test_head_sends_no_request_to_bedrock(emulator: Emulator, client: Client) -> None:
@@ -548,7 +617,7 @@ async def read_to_end(reader: asyncio.StreamReader) -> bool:
 
 
 async def test_an_app_owns_one_client(emulator: Emulator) -> None:
-    options = {"region": REGION, "endpoint_url": emulator.url, "credentials": KEYS}
+    options: dict[str, Any] = {"region": REGION, "endpoint_url": emulator.url, "credentials": KEYS}
     app = FastAPI(lifespan=bedrock_lifespan(**options))
     client_ids: set[int] = set()
 
@@ -570,3 +639,108 @@ async def test_an_app_without_the_lifespan_is_an_error() -> None:
     request = Request({"type": "http", "app": Starlette(), "headers": []})
     with pytest.raises(ConfigurationError, match="bedrock_lifespan"):
         get_client(request)
+
+
+# ----------------------------------------------------------------------------------------------- stopped by the program
+
+
+@pytest.mark.parametrize("in_the_middle", [False, True])
+async def test_a_stream_that_the_program_closes_is_aborted(
+    emulator: Emulator, client: Client, in_the_middle: bool
+) -> None:
+    emulator.script(*([text(["One "])] if in_the_middle else []), stall())
+    stream = client.stream(MODEL, "Hi")
+    app = starlette_app(lambda request: event_response(stream, "ui-message"))
+    async with serving(app) as url, httpx.AsyncClient() as browser, asyncio.TaskGroup() as group:
+        asked = group.create_task(browser.get(f"{url}/chat"))
+        await emulator.wait_for_requests(1)
+        while in_the_middle and not stream.delivered:
+            await asyncio.sleep(0.001)
+        await stream.aclose()
+        response = await asked
+    assert response.status_code == 200
+    types = [part if isinstance(part, str) else part["type"] for part in parts(response.text)]
+    assert types[-2:] == ["abort", "[DONE]"]
+    assert ("text-delta" in types) == in_the_middle
+
+
+@pytest.mark.parametrize("protocol", ["events", "openai"])
+async def test_other_protocols_report_an_error_then(emulator: Emulator, client: Client, protocol: Protocol) -> None:
+    emulator.script(stall())
+    stream = client.stream(MODEL, "Hi")
+    app = starlette_app(lambda request: event_response(stream, protocol))
+    async with serving(app) as url, httpx.AsyncClient() as browser, asyncio.TaskGroup() as group:
+        asked = group.create_task(browser.get(f"{url}/chat"))
+        await emulator.wait_for_requests(1)
+        await stream.aclose()
+        assert (await asked).status_code == 502
+
+
+async def test_a_client_that_is_closed_before_the_answer_is_an_unavailable_server(emulator: Emulator) -> None:
+    emulator.script(hang_before_headers())
+    client = Client(region=REGION, endpoint_url=emulator.url, credentials=KEYS, retry=ONCE)
+    app = starlette_app(lambda request: event_response(client.stream(MODEL, "Hi"), "ui-message"))
+    async with serving(app) as url, httpx.AsyncClient() as browser, asyncio.TaskGroup() as group:
+        asked = group.create_task(browser.get(f"{url}/chat"))
+        await emulator.wait_for_requests(1)
+        await client.aclose()
+        assert (await asked).status_code == 503
+
+
+# -------------------------------------------------------------------------------------------------------------- message
+
+
+CALL = ToolCall("a1", "f", {})
+TOOLS = [Tool(name="f", description="", input_schema={"type": "object"})]
+
+
+@pytest.mark.parametrize(
+    ("prompt", "options", "expected"),
+    [
+        ("Hi", {}, r"msg-[0-9a-f]{32}"),
+        ("Hi", {"message_id": "m1"}, "m1"),
+        ([Turn.user("Hi"), Turn.assistant(CALL), Turn.user(ToolResult("a1", "x"))], {}, None),
+        ([Turn.user("Hi"), Turn.assistant("Well")], {}, None),
+    ],
+)
+async def test_a_new_message_gets_an_id_and_a_continued_one_keeps_its_own(
+    client: Client, prompt: Any, options: dict[str, Any], expected: str | None
+) -> None:
+    def respond(request: Request) -> Response:
+        return event_response(client.stream(CLAUDE, prompt, tools=TOOLS), "ui-message", **options)
+
+    async with serving(starlette_app(respond)) as url, httpx.AsyncClient() as browser:
+        start = parts((await browser.get(f"{url}/chat")).text)[0]
+    assert start["type"] == "start"
+    assert (expected is None) == ("messageId" not in start)
+    assert expected is None or re.fullmatch(expected, start["messageId"])
+
+
+@pytest.mark.parametrize(("include_usage", "has_usage"), [(None, True), (True, True), (False, False)])
+async def test_the_usage_is_in_the_metadata_of_the_message(
+    client: Client, include_usage: bool | None, has_usage: bool
+) -> None:
+    async with browser_for(client, "ui-message", include_usage=include_usage) as browser:
+        finish = parts((await browser.get("/chat")).text)[-2]
+    assert finish["type"] == "finish"
+    usage = finish.get("messageMetadata", {}).get("usage", {})
+    assert bool(usage) == has_usage
+    assert not has_usage or usage["inputTokens"] + usage["outputTokens"] == usage["totalTokens"]
+
+
+async def test_what_is_wrong_with_the_body_of_a_page_is_a_400(client: Client) -> None:
+    app = FastAPI()
+    app.add_exception_handler(BedrockStreamError, error_response)
+
+    @app.post("/chat", response_model=None)
+    async def chat(request: Request) -> Response:
+        messages, options = messages_from_ui(await request.body())
+        return event_response(client.stream(MODEL, messages, **options), "ui-message")
+
+    async with serving(app) as url, httpx.AsyncClient(base_url=url) as browser:
+        body = {"messages": [{"id": "1", "role": "user", "parts": [{"type": "text", "text": "Hi"}]}]}
+        assert (await browser.post("/chat", json=body)).status_code == 200
+        body["messages"][0]["parts"] = [{"type": "file", "mediaType": "image/png", "url": "http://169.254.169.254/"}]
+        response = await browser.post("/chat", json=body)
+    assert response.status_code == 400
+    assert response.json()["error"]["message"].startswith("messages[0].parts[0].url: expected a data: URL")

@@ -18,10 +18,11 @@ import trustme
 
 from bedrock_stream import Client, errors
 from tests.support.clients import ONCE, client_of
+from tests.support.exhaustive import exhaustive
 from tests.support.http_answers import ROUTES, stream_body
 from tests.support.socket_server import STREAM_HEAD, Connection, SocketServer
 
-OFFSETS = 160
+OFFSETS = exhaustive(whole=160, part=64)
 FIXTURE = Path(__file__).parents[2] / "fixtures" / "converse_text"
 
 

@@ -32,6 +32,7 @@ from bedrock_stream.testing import Emulator
 from bedrock_stream.testing.service.operations import find_operation
 from bedrock_stream.testing.service.refusal import Refusal
 from tests.support.emulator_client import post
+from tests.support.exhaustive import exhaustive
 from tests.support.table_differences import ONE_ID_PER_ROW
 
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(16)
@@ -152,7 +153,7 @@ def planner() -> Client:
 
 
 @settings(
-    max_examples=250,
+    max_examples=exhaustive(whole=250, part=100),
     deadline=None,
     derandomize=True,
     database=None,

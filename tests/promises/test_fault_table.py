@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 
 from bedrock_stream import Client, RetryPolicy, Stream, Timeouts, ToolCallDelta, ToolCallEnd, errors
+from bedrock_stream.client import base_stream
 from bedrock_stream.testing import (
     REGION,
     Emulator,
@@ -52,9 +53,12 @@ from bedrock_stream.testing import (
 from bedrock_stream.transport.http_response import HttpResponse
 from tests.conftest import KEYS
 from tests.support.leftovers import nothing_left
+from tests.support.reading import partial_of
 
 CLAUDE = "anthropic.claude-3-sonnet-20240229-v1:0"
 ONCE = RetryPolicy(max_attempts=1)
+SILENCE = 0.2
+"""The time limit, in seconds, of faults that are silence. The emulator shares the event loop, and must be in time."""
 TEXT: tuple[Step, ...] = (text(["One ", "two"]),)
 TOOLS: tuple[Step, ...] = (text(["One ", "two"]), tool_call("look", fragments=['{"at": [1', ", 2"], id="call-1"))
 SAID = {"text": TEXT, "tools": TOOLS}
@@ -78,6 +82,10 @@ class Fault:
     timeouts: Timeouts = field(default_factory=lambda: Timeouts(first_event=20, idle=20))
     lossy: bool = False
     """True if the network may lose data that was sent."""
+
+    @property
+    def silent(self) -> bool:
+        return "limit" in self.facts
 
 
 def refusal(
@@ -177,7 +185,7 @@ BROKEN = [
     damage("bit in the headers", 8 * 20, part="message"),
     damage("bit in the payload", -8 * 10, part="message"),
     damage("bit in the checksum", -1, part="message"),
-    Fault("stall", (stall(),), errors.IdleTimeout, {"limit": 0.1}, begun=True, timeouts=Timeouts(idle=0.1)),
+    Fault("stall", (stall(),), errors.IdleTimeout, {"limit": SILENCE}, begun=True, timeouts=Timeouts(idle=SILENCE)),
 ]
 
 BEFORE = [
@@ -193,16 +201,16 @@ BEFORE = [
         "no headers",
         (hang_before_headers(),),
         errors.FirstEventTimeout,
-        {"limit": 0.1, "retryable": False},
+        {"limit": SILENCE, "retryable": False},
         answered=False,
-        timeouts=Timeouts(first_event=0.1),
+        timeouts=Timeouts(first_event=SILENCE),
     ),
     Fault(
         "headers and silence",
         (stall(),),
         errors.FirstEventTimeout,
-        {"limit": 0.1, "retryable": False},
-        timeouts=Timeouts(first_event=0.1),
+        {"limit": SILENCE, "retryable": False},
+        timeouts=Timeouts(first_event=SILENCE),
     ),
     Fault(
         "reset before the headers",
@@ -274,12 +282,12 @@ def check_error(fault: Fault, error: errors.BedrockStreamError, stream: Stream) 
 
 def check_partial(error: errors.BedrockStreamError, said: tuple[Step, ...], lossy: bool) -> None:
     """Check that the partial response holds what was received and no more; incomplete tool calls are set apart."""
-    assert "One two".startswith(error.partial.text) if lossy else error.partial.text == "One two"
-    assert error.partial.tool_calls == ()
-    broken = [call.raw for call in error.partial.broken_tool_calls]
+    assert "One two".startswith(partial_of(error).text) if lossy else partial_of(error).text == "One two"
+    assert partial_of(error).tool_calls == ()
+    broken = [call.raw for call in partial_of(error).broken_tool_calls]
     assert lossy or broken == (['{"at": [1, 2'] if said is TOOLS else [])
-    assert error.partial.stop_reason is None
-    assert error.partial.usage is None
+    assert partial_of(error).stop_reason is None
+    assert partial_of(error).usage is None
 
 
 @every_fault
@@ -287,26 +295,32 @@ def check_partial(error: errors.BedrockStreamError, said: tuple[Step, ...], loss
 async def test_a_fault_raises_the_right_error_and_leaves_nothing(
     fault: Fault, converse: bool, said: tuple[Step, ...]
 ) -> None:
+    async def check(read: Callable[..., Awaitable[None]]) -> None:
+        got: list[Any] = []
+        stream = client.stream(CLAUDE, "Hi", use_converse=converse, timeouts=fault.timeouts)
+        with pytest.raises(errors.BedrockStreamError) as raised:
+            await read(stream, got)
+        check_error(fault, raised.value, stream)
+        assert raised.value.events_received == stream.delivered
+        if read is by_events:
+            assert len(got) == stream.delivered
+        if fault.begun:
+            check_partial(raised.value, said, fault.lossy)
+        else:
+            assert partial_of(raised.value).text == ""
+            assert not [item for item in got if type(item).__name__ != "MessageStart"]
+        if fault.begun and not fault.lossy:
+            check_items(read, got, said)
+        with pytest.raises(fault.kind) as again:  # a failure is final
+            await anext(stream)
+        assert again.value is raised.value
+
     async with answering(*said, *fault.steps) if fault.begun else answering(*fault.steps) as client:
-        for read in READERS:
-            got: list[Any] = []
-            stream = client.stream(CLAUDE, "Hi", use_converse=converse, timeouts=fault.timeouts)
-            with pytest.raises(errors.BedrockStreamError) as raised:
-                await read(stream, got)
-            check_error(fault, raised.value, stream)
-            assert raised.value.events_received == stream.delivered
-            if read is by_events:
-                assert len(got) == stream.delivered
-            if fault.begun:
-                check_partial(raised.value, said, fault.lossy)
-            else:
-                assert raised.value.partial.text == ""
-                assert not [item for item in got if type(item).__name__ != "MessageStart"]
-            if fault.begun and not fault.lossy:
-                check_items(read, got, said)
-            with pytest.raises(fault.kind) as again:  # a failure is final
-                await anext(stream)
-            assert again.value is raised.value
+        if fault.silent:
+            await asyncio.gather(*map(check, READERS))
+        else:
+            for read in READERS:
+                await check(read)
 
 
 @every_route
@@ -326,7 +340,9 @@ async def test_no_fault_leaves_memory(converse: bool) -> None:
 
     async def run_table(client: Client) -> int:
         """Run the whole table; return the number of allocated blocks of memory."""
-        streams = [await run_fault(client, fault) for fault in faults.values()]
+        silent = [run_fault(client, fault) for fault in faults.values() if fault.silent]
+        streams = [await run_fault(client, fault) for fault in faults.values() if not fault.silent]
+        streams += await asyncio.gather(*silent)
         gc.collect()
         assert [stream() for stream in streams if stream() is not None] == []
         return sys.getallocatedblocks()
@@ -387,7 +403,7 @@ async def test_generate_raises_the_error_of_a_refusal(fault: Fault, converse: bo
 async def test_generate_raises_what_a_stream_does(
     fault: Step, kind: type[errors.BedrockStreamError], converse: bool, said: tuple[Step, ...]
 ) -> None:
-    limits = Timeouts(first_event=0.1) if kind is errors.FirstEventTimeout else Timeouts()
+    limits = Timeouts(first_event=SILENCE) if kind is errors.FirstEventTimeout else Timeouts()
     async with answering(fault, text("One two"), *said[1:]) as client:
         with pytest.raises(errors.BedrockStreamError) as raised:
             await client.generate(CLAUDE, "Hi", use_converse=converse, timeouts=limits)
@@ -426,15 +442,18 @@ async def test_an_exception_after_the_end_of_the_message_still_raises(ended: tup
         stream = client.stream(CLAUDE, "Hi", use_converse=converse)
         with pytest.raises(errors.ModelStreamError, match="Late") as raised:
             await stream.response()
-    assert raised.value.partial.text == "One two"
+    assert partial_of(raised.value).text == "One two"
     assert (raised.value.original_status, raised.value.mid_stream) == (500, True)
     # Claude sends the stop reason before the end of the message, and it counts only with that end.
-    assert raised.value.partial.stop_reason == ("end_turn" if converse or len(ended) > 1 else None)
+    assert partial_of(raised.value).stop_reason == ("end_turn" if converse or len(ended) > 1 else None)
 
 
 @pytest.mark.parametrize("late", [stall(), cut(torn=True), cut(torn="chunk"), reset()], ids=repr)
 @every_route
-async def test_a_fault_of_the_body_after_its_last_event_is_ignored(late: Step, converse: bool) -> None:
+async def test_a_fault_of_the_body_after_its_last_event_is_ignored(
+    late: Step, converse: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(base_stream, "_END_SECONDS", 0.05)
     async with answering(text("One two"), stop(), metadata(), late) as client:
         response = await client.stream(CLAUDE, "Hi", use_converse=converse).response()
     assert (response.text, response.stop_reason) == ("One two", "end_turn")
@@ -445,13 +464,15 @@ async def test_a_fault_of_the_body_after_its_last_event_is_ignored(late: Step, c
 @pytest.mark.parametrize("counted", [True, False], ids=["usage", "no usage"])
 @every_route
 async def test_a_message_whose_connection_ends_late_or_never_ends_normally(
-    seconds: float | None, counted: bool, converse: bool
+    seconds: float | None, counted: bool, converse: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(base_stream, "_END_SECONDS", 0.05)
+    # Usage that is sent must not be missed, and what is never sent need not be waited for.
+    limits = Timeouts() if counted else Timeouts(after_end=0.05)
     said = (text(["One ", "two"]), tool_call("look", {"at": [1, 2]}, id="call-1"))
     async with answering(*said, late_fin(seconds), *([] if counted else [metadata(None)])) as client:
-        # Usage that is missing is waited for, so only one reader does that.
-        for read in READERS if counted or seconds is not None else [by_response]:
-            stream = client.stream(CLAUDE, "Hi", use_converse=converse)
+        for read in READERS:
+            stream = client.stream(CLAUDE, "Hi", use_converse=converse, timeouts=limits)
             await read(stream, [])
             response = await stream.response()
             assert (response.text, response.stop_reason) == ("One two", "tool_use")
@@ -497,4 +518,4 @@ async def test_invalid_bytes_after_the_end_raise_invalid_frame(converse: bool) -
     async with answering(text("One two"), stop(), metadata(), delay(0.02), garbage) as client:
         with pytest.raises(errors.InvalidFrame) as raised:
             await client.stream(CLAUDE, "Hi", use_converse=converse).response()
-    assert raised.value.partial.text == "One two"
+    assert partial_of(raised.value).text == "One two"

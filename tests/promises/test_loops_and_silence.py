@@ -92,6 +92,20 @@ async def test_without_the_limit_only_the_idle_limit_counts() -> None:
             await client.stream(MODEL, "Hi").response()
 
 
+async def test_a_limit_of_the_stream_in_this_silence_is_not_taken_for_its_end() -> None:
+    async def answer(connection: Connection) -> None:
+        connection.begin()
+        connection.chunk(START + text("Hello") + STOP)
+        await connection.closed.wait()
+
+    async with connected(answer, timeouts=Timeouts(after_end=20, total=0.05)) as (_, client):
+        with pytest.raises(TimeoutError) as caught:
+            await client.stream(MODEL, "Hi").response()
+    assert isinstance(caught.value, errors.TotalTimeout)
+    assert caught.value.partial is not None
+    assert caught.value.partial.text == "Hello"
+
+
 # ------------------------------------------------------------------------------------------------------------ two loops
 
 

@@ -140,7 +140,7 @@ async def failure_of(awaitable: Awaitable[Any]) -> BaseException:
 @pytest.mark.parametrize("answer", [reset, garbage, refuse, cut, silence], ids=lambda answer: answer.__name__)
 async def test_a_failed_call_shows_nothing(place: Any, run: Run, answer: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     client_options, options, environ = place
-    limits = Timeouts(first_event=0.05)
+    limits = Timeouts(first_event=0.02)
     with environment(environ, monkeypatch):
         async with (
             SocketServer(answer) as server,

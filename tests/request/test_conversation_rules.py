@@ -31,7 +31,7 @@ from bedrock_stream.request.conversation import finish_for_converse, normalize_c
 from bedrock_stream.request.models import describe
 from bedrock_stream.request.models.table import ROWS
 from bedrock_stream.request.unsupported import Refusals
-from bedrock_stream.types.messages import read_prompt
+from bedrock_stream.types.messages import Role, Status, read_prompt
 from bedrock_stream.types.model_facts import ModelFacts
 from bedrock_stream.types.options import Options, read_options
 from tests.support.planning import plan
@@ -64,7 +64,7 @@ def after_calls(*messages: Message, facts: ModelFacts | None = None, converse: b
     return prepared(*CALLS, *messages, facts=facts, converse=converse)[0][2:]
 
 
-def result(id: str, *content: Any, status: str | None = None) -> ToolResult:
+def result(id: str, *content: Any, status: Status | None = None) -> ToolResult:
     return ToolResult(id, content or ("a",), status)
 
 
@@ -83,7 +83,7 @@ def result(id: str, *content: Any, status: str | None = None) -> ToolResult:
     ],
 )
 @pytest.mark.parametrize("role", ["user", "assistant"])
-def test_blank_text_is_left_out(role: str, blank: Any) -> None:
+def test_blank_text_is_left_out(role: Role, blank: Any) -> None:
     turns, _, changes = prepared(Message("user", "q"), Message(role, ("a", blank, PNG)))
     assert turns[1] == Message(role, ("a", PNG))
     assert changes == ["blank text was left out: messages[1].content[1]"]
@@ -119,7 +119,7 @@ def test_blank_text_of_the_system_prompt_is_left_out() -> None:
 
 @pytest.mark.parametrize("content", [(), "", " \n", [" ", ""], [{"text": " "}]])
 @pytest.mark.parametrize("status", [None, "error"])
-def test_an_empty_result_says_so_and_keeps_its_id_and_status(content: Any, status: str | None) -> None:
+def test_an_empty_result_says_so_and_keeps_its_id_and_status(content: Any, status: Status | None) -> None:
     (turn,) = after_calls(Message.user(ToolResult("1", content, status)))
     assert turn.content == (ToolResult("1", NOTHING, status),)
 
@@ -450,7 +450,7 @@ TURNS = st.lists(st.tuples(st.sampled_from(["user", "assistant"]), st.lists(TEXT
     ),
 )
 def test_text_is_sent_as_if_the_rules_for_other_blocks_were_applied_to_it(
-    model: str, turns: list[tuple[str, list[str]]], options: dict[str, Any]
+    model: str, turns: list[tuple[Role, list[str]]], options: dict[str, Any]
 ) -> None:
     """A block in Converse's format may be of any kind, so it passes all rules; most of them are skipped for `Text`."""
 

@@ -34,3 +34,29 @@ def read_by_botocore(body: bytes) -> dict[str, Any]:
     parsed: dict[str, Any] = create_parser("rest-json").parse(response, _operation("Converse").output_shape)
     del parsed["ResponseMetadata"]
     return parsed
+
+
+def blobs_and_documents(name: str) -> tuple[set[str], set[str], set[str]]:
+    """Return the names of an operation's members, input and output: those of data, of documents, and all others."""
+    blobs: set[str] = set()
+    documents: set[str] = set()
+    others: set[str] = set()
+
+    def visit(shape: Any, seen: tuple[str, ...]) -> None:
+        for member, inner in getattr(shape, "members", {}).items():
+            kind = documents if getattr(inner, "is_document_type", False) else others
+            (blobs if inner.type_name == "blob" else kind).add(member)
+        inside = [*getattr(shape, "members", {}).values()]
+        inside += [
+            getattr(shape, part)
+            for part in ("member", "value")
+            if shape.type_name in ("list", "map") and hasattr(shape, part)
+        ]
+        for inner in inside:
+            if inner.name not in seen:
+                visit(inner, (*seen, inner.name))
+
+    model = _operation(name)
+    visit(model.input_shape, ())
+    visit(model.output_shape, ())
+    return blobs, documents, others

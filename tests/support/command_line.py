@@ -20,7 +20,7 @@ CREDENTIAL_VARIABLES = {"AWS_ACCESS_KEY_ID": ACCESS_KEY_ID, "AWS_SECRET_ACCESS_K
 """Environment variables with the credentials that an emulator accepts."""
 TIMEOUT = 40
 """Time limit in seconds; only a busy machine needs more than one."""
-_COMMAND = (sys.executable, "-W", "error", "-m", "bedrock_stream.cli")
+_COMMAND = (sys.executable, "-W", "error", "-m", "bedrock_stream")
 
 
 @dataclass(frozen=True)

@@ -21,10 +21,10 @@ Plan: TypeAlias = Callable[["Asked"], "bytes | Awaitable[None] | None"]
 
 
 class Asked:
-    """One request: which row it asks, and the how-manieth time."""
+    """One request, by its number: which row it asks, and the how-manieth time."""
 
-    def __init__(self, connection: Connection, item: int, nth: int) -> None:
-        self.connection, self.item, self.nth = connection, item, nth
+    def __init__(self, connection: Connection, number: int, item: int, nth: int) -> None:
+        self.connection, self.number, self.item, self.nth = connection, number, item, nth
 
 
 def prompts(count: int, start: int = 0) -> list[str]:
@@ -59,7 +59,9 @@ class CountingServer(SocketServer):
         assert found is not None
         item = int(found[1])
         self.asked[item] += 1
-        planned = None if self.plan is None else self.plan(Asked(connection, item, self.asked[item]))
+        planned = (
+            None if self.plan is None else self.plan(Asked(connection, self.asked.total(), item, self.asked[item]))
+        )
         if isinstance(planned, bytes):
             connection.write(planned)
             return

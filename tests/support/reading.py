@@ -1,4 +1,4 @@
-"""Chunk frames of InvokeModelWithResponseStream, and reading frames with the reader of any dialect."""
+"""Chunk frames of InvokeModelWithResponseStream, frames read by the reader of a dialect, and partial responses."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import msgspec
 
 from bedrock_stream import Event, Response
 from bedrock_stream.dialects import Reader
+from bedrock_stream.errors import BedrockStreamError
 from bedrock_stream.eventstream import Frame
 from bedrock_stream.types.response import Assembly
 
@@ -33,3 +34,9 @@ def assemble(events: Iterable[Event], **call: str | None) -> Response:
     assembly = Assembly()
     assembly.extend(events)
     return assembly.response(**call)
+
+
+def partial_of(error: BedrockStreamError) -> Response:
+    """Return the response so far that an error carries."""
+    assert error.partial is not None
+    return error.partial

@@ -58,6 +58,7 @@ from tests.support.emulator_client import (
     post,
     user,
 )
+from tests.support.reading import partial_of
 
 ROUTES = [
     (MODEL, "converse-stream", HELLO),
@@ -185,7 +186,7 @@ async def test_the_client_never_accepts_a_broken_body_as_complete(fault: Step, r
         async with client.stream(CLAUDE, "Hello", use_converse=route) as stream:
             with pytest.raises(StreamInterrupted) as raised:
                 await stream.response()
-        assert raised.value.partial.text
+        assert partial_of(raised.value).text
 
 
 @every_route

@@ -22,7 +22,7 @@ from bedrock_stream.eventstream import encode_frame
 from tests.support.clients import ONCE, client_of, collect, connected
 from tests.support.forked import forked_child
 from tests.support.http_answers import ROUTES, Form, Route, answer, joined, stream_body
-from tests.support.reading import raw_chunk
+from tests.support.reading import partial_of, raw_chunk
 from tests.support.socket_server import STREAM_HEAD, Connection, SocketServer
 
 SOON = 0.5
@@ -320,7 +320,7 @@ async def leave_by_cancelling(client: Client, ready: Ready) -> None:
 
 
 async def leave_by_total_timeout(client: Client, ready: Ready) -> None:
-    stream = client.stream(MODEL, "Hi", timeouts=Timeouts(total=0.3))
+    stream = client.stream(MODEL, "Hi", timeouts=Timeouts(total=0.5))
     await anext(stream)
     ready()
     with pytest.raises(errors.TotalTimeout):
@@ -566,7 +566,7 @@ async def test_damage_inside_a_stream_is_told_at_once_with_all_that_came(
         async with asyncio.timeout(SOON):
             await server.deserted()
     error = caught.value
-    assert "".join(getattr(event, "text", "") for event in events) == error.partial.text == "Hello"
+    assert "".join(getattr(event, "text", "") for event in events) == partial_of(error).text == "Hello"
     assert (error.request_id, error.retryable, error.events_received) == ("own", True, len(events))
     assert len(stream.attempts) == 1
 
@@ -664,4 +664,4 @@ async def test_damage_inside_a_stream_of_another_family(model: str, raw: bool, s
     if raw:
         assert events == documents
     else:
-        assert "".join(getattr(event, "text", "") for event in events) == caught.value.partial.text == "Hello"
+        assert "".join(getattr(event, "text", "") for event in events) == partial_of(caught.value).text == "Hello"

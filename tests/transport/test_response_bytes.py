@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from bedrock_stream import Client, Response, errors
 from tests.conftest import KEYS
 from tests.support.clients import ONCE
+from tests.support.exhaustive import exhaustive
 from tests.support.http_answers import (
     FRAMINGS,
     ROUTES,
@@ -33,7 +34,8 @@ from tests.support.http_answers import (
 )
 from tests.support.socket_server import Connection, SocketServer
 
-SPLITTINGS, MUTATIONS = 3_000, 10_000
+SPLITTINGS = exhaustive(whole=3_000, part=720)
+MUTATIONS = exhaustive(whole=10_000, part=2_400)
 LOOPS = ("asyncio", "uvloop")
 KINDS = [(loop, route, framing) for loop in LOOPS for route in ROUTES for framing in FRAMINGS]
 HANGS = 20.0

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bedrock_stream import errors
+from bedrock_stream.transport import slots
 from bedrock_stream.transport.slots import Lane, Lanes, LaneTicket, Slots
 
 
@@ -352,6 +353,61 @@ async def test_a_success_of_a_request_that_began_before_does_not_end_a_pause() -
     assert await acquired(waiting) == [False]
     assert first.is_refused
     waiting[0].cancel()
+
+
+async def test_after_a_pause_twice_as_many_start_in_each_round(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(slots, "_FIRST_PAUSE", 0.001)
+    monkeypatch.setattr(slots, "_PROBE_SECONDS", 600.0)
+    lane = Lane(100, "model in region")
+    for ticket in await acquire_tickets(lane, 16):
+        ticket.succeeded()
+        ticket.release()
+    (first,) = await acquire_tickets(lane, 1)
+    first.refused(throttled())
+    first.release()
+    assert lane.limit == 21
+    rounds, started = list[int](), list[LaneTicket]()
+
+    async def start() -> None:
+        ticket = LaneTicket(lane, 60, asyncio.get_running_loop().time())
+        await ticket.acquire(None)
+        started.append(ticket)
+
+    waiting = [asyncio.create_task(start()) for _ in range(60)]
+    while len(rounds) < 6:
+        while not started:
+            await asyncio.sleep(0)
+        await acquired(waiting)
+        rounds.append(len(started))
+        current, started = started, []
+        for ticket in current:
+            ticket.release()
+            ticket.succeeded()
+    assert rounds == [1, 2, 4, 8, 16, 22], "up to the limit, which 31 successes have raised"
+    for task in waiting:
+        task.cancel()
+
+
+async def test_throttling_while_a_lane_opens_lowers_the_limit_to_what_was_taken(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(slots, "_FIRST_PAUSE", 0.001)
+    lane = Lane(16, "model in region")
+    (first,) = await acquire_tickets(lane, 1)
+    first.refused(throttled())
+    first.release()
+    assert lane.limit == 10
+    tickets = [LaneTicket(lane, 60, asyncio.get_running_loop().time()) for _ in range(9)]
+    waiting = [asyncio.create_task(ticket.acquire(None)) for ticket in tickets]
+    await waiting[0]
+    tickets[0].release()
+    tickets[0].succeeded()
+    await waiting[2]
+    tickets[1].release()
+    tickets[1].refused(throttled())
+    assert lane.limit == 1, "two thirds of two"
+    for task in waiting:
+        task.cancel()
 
 
 async def test_a_request_that_waited_before_is_the_first() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import typing
 
 import msgspec
@@ -10,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bedrock_stream import (
+    Block,
     BlockStop,
     Citation,
     CitationDelta,
@@ -20,6 +22,7 @@ from bedrock_stream import (
     MessageStop,
     Metadata,
     ReasoningDelta,
+    Retrying,
     TextDelta,
     ToolCallDelta,
     ToolCallEnd,
@@ -63,6 +66,7 @@ SAMPLES: list[tuple[Event, str]] = [
         '{"type":"metadata","usage":{"input_tokens":1,"cache_details":[{"ttl":"1h","input_tokens":3}]},"latency_ms":99}',
     ),
     (UnknownEvent("new", {"a": [1]}), '{"type":"unknown_event","name":"new","payload":{"a":[1]}}'),
+    (Retrying(2, 1.5, "Throttled"), '{"type":"retrying","attempt":2,"wait":1.5,"reason":"Throttled"}'),
 ]
 
 
@@ -117,3 +121,66 @@ def test_unknown_is_not_zero() -> None:
     assert Usage().merged(Usage()) == Usage()
     assert Usage(5).merged(Usage(0)) == Usage(0)
     assert Usage().input_tokens is None
+
+
+# --------------------------------------------------------------------------------------------------------- type and sum
+
+
+@pytest.mark.parametrize("kind", [*typing.get_args(Event), *typing.get_args(Block)], ids=lambda kind: kind.__name__)
+def test_the_type_of_events_and_blocks_is_their_json_tag(kind: type[msgspec.Struct]) -> None:
+    config = kind.__struct_config__
+    assert config.tag_field == "type"
+    assert vars(kind)["type"] == config.tag  # on the class, so an instance costs nothing for it
+    assert "type" not in kind.__struct_fields__
+    assert "type" not in kind.__match_args__
+
+
+def test_the_type_of_an_event_is_not_part_of_its_value() -> None:
+    event = TextDelta(0, "x")
+    assert event.type == "text_delta"
+    assert repr(event) == "TextDelta(index=0, text='x')"
+    assert msgspec.structs.astuple(event) == (0, "x")
+    assert pickle.loads(pickle.dumps(event)) == event  # noqa: S301 - ours
+    with pytest.raises(AttributeError):
+        event.type = "other"  # type: ignore[misc, assignment]
+
+
+COUNTS = st.none() | st.integers(0, 1000)
+DETAILS = st.lists(st.builds(CacheDetail, st.sampled_from(["5m", "1h"]), st.integers(0, 9)), max_size=2, unique_by=hash)
+USAGES = st.builds(
+    Usage, COUNTS, COUNTS, COUNTS, COUNTS, COUNTS, DETAILS.map(tuple), st.just({"x": 1}), reasoning_tokens=COUNTS
+)
+NAMES = [name for name in Usage.__struct_fields__ if name.endswith("_tokens")]
+
+
+@given(USAGES, USAGES, USAGES)
+def test_usages_add_up_and_unknown_stays_unknown(one: Usage, two: Usage, three: Usage) -> None:
+    total = one + two
+    for name in NAMES:
+        counts = [getattr(usage, name) for usage in (one, two)]
+        assert getattr(total, name) == (None if None in counts else sum(counts))
+    assert total.extra == {}
+    same = [getattr(one + two, name) == getattr(two + one, name) for name in NAMES]
+    assert all(same)
+    assert [getattr((one + two) + three, name) for name in NAMES] == [
+        getattr(one + (two + three), name) for name in NAMES
+    ]
+    assert sum([one, two, three]) == (one + two) + three
+    assert sum([one]) is one
+
+
+def test_cache_writes_add_up_by_lifetime_where_both_sides_tell_them() -> None:
+    short, both = (CacheDetail("5m", 10),), (CacheDetail("1h", 1), CacheDetail("5m", 2))
+    one, two = Usage(cache_write_tokens=10, cache_details=short), Usage(cache_write_tokens=3, cache_details=both)
+    assert (one + two).cache_details == (CacheDetail("5m", 12), CacheDetail("1h", 1))
+    assert (one + Usage(cache_write_tokens=0)).cache_details == short  # nothing was written
+    assert (one + Usage(cache_write_tokens=5)).cache_details == ()
+    assert (Usage() + one).cache_details == ()
+
+
+@pytest.mark.parametrize("other", [1, None, "x", 0.0, {}])
+def test_other_values_cannot_be_added_to_a_usage(other: typing.Any) -> None:
+    with pytest.raises(TypeError):
+        Usage(1) + other
+    with pytest.raises(TypeError):
+        other + Usage(1)

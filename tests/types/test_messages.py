@@ -179,7 +179,7 @@ def test_an_invalid_prompt_is_rejected_with_its_path(prompt: Any, path: str, pro
 
 def test_a_message_is_validated_when_it_is_created() -> None:
     with refused("Message.role", "expected one of user, assistant, system, got 'robot'"):
-        Message("robot", "a")
+        Message("robot", "a")  # type: ignore[arg-type]
     with refused("Message.content[1]", "expected non-empty text, got ''", "omit the block"):
         Message.user("a", "")
     with refused("Message.content", "expected a str or a list of blocks, got int"):
@@ -189,7 +189,7 @@ def test_a_message_is_validated_when_it_is_created() -> None:
 def test_a_cache_point_accepts_two_lifetimes() -> None:
     assert [CachePoint().ttl, CachePoint("5m").ttl, CachePoint("1h").ttl] == [None, "5m", "1h"]
     with refused("CachePoint.ttl", 'expected "5m", "1h" or None, got \'2h\''):
-        CachePoint("2h")
+        CachePoint("2h")  # type: ignore[arg-type]
 
 
 def test_guarded_content_is_a_text_or_an_image() -> None:
@@ -207,9 +207,9 @@ def test_guarded_content_is_a_text_or_an_image() -> None:
 def test_the_qualifiers_of_guarded_text_are_the_services() -> None:
     assert Guarded("a", ["query"]).qualifiers == ("query",)
     with refused("Guarded.qualifiers", "expected some of grounding_source, query, guard_content, got 'source'"):
-        Guarded("a", ["source"])
+        Guarded("a", ["source"])  # type: ignore[list-item]
     with refused("Guarded.qualifiers", "expected a list of str, got str"):
-        Guarded("a", "query")
+        Guarded("a", "query")  # type: ignore[arg-type]
     with refused("Guarded.qualifiers", "expected none for an image, got 'query'"):
         Guarded(Image(PNG), ["query"])
 
@@ -278,7 +278,7 @@ def test_a_tool_may_return_text_json_or_blocks(content: Any, blocks: tuple[Any, 
 def test_a_tool_results_status_is_one_of_two() -> None:
     assert [ToolResult("1", "a", status).status for status in (None, "success", "error")] == [None, "success", "error"]
     with refused("ToolResult.status", 'expected "success", "error" or None, got \'fine\''):
-        ToolResult("1", "a", "fine")
+        ToolResult("1", "a", "fine")  # type: ignore[arg-type]
 
 
 # ------------------------------------------------------------------------------------------------------ JSON round trip

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import ast
+import inspect
+import itertools
 import math
 import pickle
+import re
 import typing
 from types import MappingProxyType
 from typing import Any
@@ -12,6 +16,8 @@ import pytest
 
 from bedrock_stream import CachePoint, Image, Text, Timeouts, Tool
 from bedrock_stream.errors import ConfigurationError
+from bedrock_stream.types import call_options
+from bedrock_stream.types.call_options import RawOptions
 from bedrock_stream.types.options import CallOptions, Options, read_options
 from tests.support.refusals import refused
 
@@ -71,6 +77,7 @@ def test_none_is_the_same_as_omitted() -> None:
         ("extra", {"new": [1]}, {"new": [1]}),
         ("timeouts", Timeouts(idle=5), Timeouts(idle=5)),
         ("keep", False, False),
+        ("show_retries", True, True),
     ],
     ids=lambda value: repr(value)[:30],
 )
@@ -99,6 +106,25 @@ def test_the_typed_keywords_are_the_validated_options() -> None:
     with pytest.raises(ConfigurationError) as caught:
         read(zzzzzzzz=1)
     assert known == set(caught.value.remedy.removeprefix("known options are ").partition(";")[0].split(", "))
+
+
+def test_each_option_is_described_where_editors_look() -> None:
+    """Editors show the docstring below a field; those of options say the default, of aliases the option."""
+    tree = ast.parse(inspect.getsource(call_options))
+    described = {}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ClassDef):
+            for field, below in itertools.pairwise(node.body):
+                if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name):
+                    assert isinstance(below, ast.Expr), field.target.id
+                    assert isinstance(below.value, ast.Constant), field.target.id
+                    assert ast.unparse(field.annotation).endswith("| None"), "None is the same as omitted"
+                    described[field.target.id] = str(below.value.value)
+    assert described.keys() == typing.get_type_hints(CallOptions).keys()
+    for name, text in described.items():
+        is_for_the_call = name in typing.get_type_hints(RawOptions) and name != "project"
+        assert is_for_the_call or re.search("[Dd]efault|Another name", text), name
+        assert len(text) > 25, name
 
 
 # ------------------------------------------------------------------------------------------------------ rejected values

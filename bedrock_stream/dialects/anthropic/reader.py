@@ -267,7 +267,7 @@ class AnthropicReader(ChunkReader):
 
     def _count(self, wire: _Wire) -> None:
         if usage := take(wire, "usage", dict):
-            self.metadata = self.metadata.merged(Metadata(usage=read_usage(usage)))
+            self.metadata: Metadata = self.metadata.merged(Metadata(usage=read_usage(usage)))
 
 
 _HANDLERS: dict[str, Callable[[AnthropicReader, _Wire, MutableSequence[Event]], None]] = {

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
-from ..base import BaseDialect, ParsedResponse
+from ..base import BaseDialect, Parse, ParsedResponse, WriteBody
 from ..payloads import pop
 from ..tool_input import check_call
 from .blocks import read_block
@@ -29,6 +29,6 @@ class Converse(BaseDialect):
     route = "converse"
     operation = "converse"
     stream_operation = "converse-stream"
-    body = staticmethod(write_body)
-    reader = staticmethod(ConverseReader)
-    parse = staticmethod(_parse)
+    body: ClassVar[WriteBody] = staticmethod(write_body)
+    reader: ClassVar[staticmethod[[], ConverseReader]] = staticmethod(ConverseReader)
+    parse: ClassVar[Parse] = staticmethod(_parse)

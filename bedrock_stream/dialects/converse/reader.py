@@ -195,7 +195,7 @@ class ConverseReader(BaseReader):
     def _metadata(self, wire: _Wire, events: MutableSequence[Event]) -> None:
         events.append(read_metadata(wire))
         wire.clear()  # unknown members are in `Metadata.extra`
-        self.complete = self.ended  # `metadata` is the last event, after messageStop
+        self.complete: bool = self.ended  # `metadata` is the last event, after messageStop
 
 
 _HANDLERS: dict[str, Callable[[ConverseReader, _Wire, MutableSequence[Event]], None]] = {

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from ..base import BaseDialect
+from typing import ClassVar
+
+from ..base import BaseDialect, Parse, Unsupported, WriteBody
 from .answer import parse
 from .body import unsupported, write_body
 from .reader import OpenAIReader
@@ -13,7 +15,7 @@ __all__ = ("OpenAI",)
 class OpenAI(BaseDialect):
     """The Chat Completions dialect."""
 
-    unsupported = staticmethod(unsupported)
-    body = staticmethod(write_body)
-    reader = staticmethod(OpenAIReader)
-    parse = staticmethod(parse)
+    unsupported: ClassVar[Unsupported] = staticmethod(unsupported)
+    body: ClassVar[WriteBody] = staticmethod(write_body)
+    reader: ClassVar[staticmethod[[], OpenAIReader]] = staticmethod(OpenAIReader)
+    parse: ClassVar[Parse] = staticmethod(parse)

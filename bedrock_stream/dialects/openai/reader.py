@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from ...types.events import BlockStop, Event, ReasoningDelta, TextDelta, ToolCallStart, UnknownEvent
+from ...types.events import BlockStop, Event, Metadata, ReasoningDelta, TextDelta, ToolCallStart, UnknownEvent
 from ..chunks import ACTION, METRICS, TRACE, ChunkReader
 from ..payloads import decode_object, pop_as, raise_if_failed
 from .facts import read_stop, rest_of, rest_of_choice, take_counts
@@ -103,7 +103,7 @@ class OpenAIReader(ChunkReader):
         # choices that `include_usage` asks for.
         last = METRICS in wire or TRACE in wire
         blocked = self.take_guardrail(wire)
-        self.metadata = self.metadata.merged(take_counts(wire))
+        self.metadata: Metadata = self.metadata.merged(take_counts(wire))
         message_id = wire.get("id")
         choices = [self._choice(choice, message_id, events) for choice in pop_as(wire, "choices", list[_Wire]) or ()]
         if rest := rest_of(wire, choices):

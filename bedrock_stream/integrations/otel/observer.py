@@ -19,6 +19,7 @@ from opentelemetry.trace import (
     SpanKind,
     Status,
     StatusCode,
+    Tracer,
     TracerProvider,
     get_tracer,
     set_span_in_context,
@@ -67,7 +68,7 @@ class OpenTelemetry:
         if capture_content is None:
             capture_content = os.environ.get(_CAPTURE_CONTENT, "").strip().lower() in _ENABLED
         self.capture_content = capture_content
-        self.tracer = get_tracer("bedrock_stream", __version__, tracer_provider)
+        self.tracer: Tracer = get_tracer("bedrock_stream", __version__, tracer_provider)
         meter = get_meter("bedrock_stream", __version__, meter_provider)
         self.inference: InferenceMetrics = InferenceMetrics(meter)
         self.embeddings: EmbeddingsMetrics = EmbeddingsMetrics(meter)

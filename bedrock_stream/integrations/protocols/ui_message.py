@@ -3,7 +3,10 @@
 The parsers of AI SDK 5 are strict: an unknown part or member ends the stream. So only parts and members that every
 version since 5.0.7 knows are written; the finish reason, which version 6 introduced, is omitted. Versions before 5.0.7
 do not know `tool-input-error` and fail on a tool call with invalid input, which is better than running it.
-Source: the AI SDK's documentation of stream protocols, and the schema of its UI message chunks.
+
+`start` has the id of the message, if one was passed. With `include_usage`, the metadata of `finish` has `usage`, with
+the AI SDK's names, and `stopReason`. A message that this program stopped ends with `abort`, any other incomplete one
+with `error`. Source: the AI SDK's documentation of stream protocols, and the schema of its UI message chunks.
 """
 
 from __future__ import annotations
@@ -22,16 +25,21 @@ from ...types.events import (
     ImageDelta,
     ImageStart,
     MessageStart,
+    MessageStop,
+    Metadata,
     ReasoningDelta,
+    Retrying,
     TextDelta,
     ToolCallDelta,
     ToolCallEnd,
     ToolCallStart,
     ToolResultDelta,
     ToolResultStart,
+    Usage,
 )
 from ...types.messages import Json, Text, ToolResult
 from ..http_errors import ErrorDetails, error_details
+from ..usage import usage_of_ui
 from . import DONE, StreamItem, server_sent
 from .plain import error_json
 
@@ -47,11 +55,41 @@ class _Block:
     def __init__(self, kind: str) -> None:
         self.kind = kind  # text, reasoning, result, image
         self.id = ""
-        self.metadata: dict[str, str] = {}  # a reasoning block's signature or redacted data
+        self.signature = ""
         self.format = ""
-        self.data = b""
+        self.data = b""  # an image's, or redacted reasoning
         self.failed = False
         self.content: list[Any] = []
+
+
+class _Counter:
+    """What is known of a message: its usage, as the sum of all steps, and why its last step ended."""
+
+    def __init__(self) -> None:
+        self._past: Usage | None = None  # of the steps before the last one
+        self._last = Metadata()
+        self._stop_reason: str | None = None
+
+    def begin_step(self) -> None:
+        """Begin the next step."""
+        self._past, self._last, self._stop_reason = self._usage(), Metadata(), None
+
+    def add(self, event: MessageStop | Metadata) -> None:
+        """Add what the step reports."""
+        if isinstance(event, Metadata):
+            self._last = self._last.merged(event)
+        else:
+            self._stop_reason = event.stop_reason
+
+    def metadata(self) -> dict[str, Any]:
+        """Return the metadata of the message."""
+        usage = usage_of_ui(self._usage())
+        known = {"usage": usage or None, "stopReason": self._stop_reason}
+        return {name: value for name, value in known.items() if value is not None}
+
+    def _usage(self) -> Usage:
+        last = self._last.usage or Usage()
+        return last if self._past is None else self._past + last
 
 
 class UIMessageParts:
@@ -60,8 +98,13 @@ class UIMessageParts:
     # The AI SDK recognizes the protocol and its version by this header.
     headers: Mapping[str, str] = {"x-vercel-ai-ui-message-stream": "v1"}
     request_id_headers: tuple[str, ...] = ("x-amzn-requestid",)
+    writes_abort = True
 
-    def __init__(self) -> None:
+    def __init__(self, *, message_id: str | None = None, include_usage: bool = False) -> None:
+        """`message_id`: the id of the message on the page, which keeps its own without one. `include_usage`: whether
+        the metadata of the message has its usage and its stop reason."""
+        self.message_id = message_id
+        self._counter = _Counter() if include_usage else None
         self._encode = msgspec.json.Encoder().encode
         self._open: dict[tuple[int, str], _Block] = {}
         self._steps = 0
@@ -73,7 +116,9 @@ class UIMessageParts:
 
     def end(self) -> bytes:
         """See `Writer`."""
-        parts: list[_Part] = [*self._close_all(), ("finish-step", {}), ("finish", {})]
+        metadata = self._counter.metadata() if self._counter is not None else {}
+        finish = {"messageMetadata": metadata} if metadata else {}
+        parts: list[_Part] = [*self._close_all(), ("finish-step", {}), ("finish", finish)]
         return b"".join(self._part(*part) for part in parts) + DONE
 
     def failed(self, error: BedrockStreamError) -> bytes:
@@ -81,6 +126,8 @@ class UIMessageParts:
         if isinstance(error, ToolInputError):
             return self.end()  # the message is complete, and `tool-input-error` has reported the call
         # A truncated message has no `finish`; [DONE] only ends the stream.
+        if error.closed:
+            return self._part("abort", {}) + DONE
         return self._part("error", {"errorText": error_details(error).message}) + DONE
 
     def refusal(self, details: ErrorDetails) -> bytes:
@@ -110,14 +157,23 @@ class UIMessageParts:
                 yield from self._close(index)
             case ToolResultStart() | ToolResultDelta() | ImageStart() | ImageDelta():
                 self._collect(event)
+            case MessageStop() | Metadata() if self._counter is not None:
+                self._counter.add(event)
+            case Retrying():
+                # The AI SDK hands a transient part to `onData` and keeps it out of the message; it may come before
+                # `start`.
+                data = {"attempt": event.attempt, "wait": event.wait, "reason": event.reason}
+                yield "data-retrying", {"data": data, "transient": True}
 
     def _next_step(self) -> Iterator[_Part]:
         """Start a step. The whole run of tools is one message, with a step for each response of the model."""
         if self._steps:
             yield from self._close_all()
             yield "finish-step", {}
+            if self._counter is not None:
+                self._counter.begin_step()
         else:
-            yield "start", {}
+            yield "start", {} if self.message_id is None else {"messageId": self.message_id}
         self._steps += 1
         yield "start-step", {}
 
@@ -136,11 +192,9 @@ class UIMessageParts:
 
     def _reason(self, event: ReasoningDelta) -> Iterator[_Part]:
         yield from self._start(event.index, "reasoning")
-        metadata = self._block(event.index, "reasoning").metadata
-        if event.signature is not None:
-            metadata["signature"] = metadata.get("signature", "") + event.signature
-        if event.redacted is not None:
-            metadata["redactedData"] = b64encode(event.redacted).decode()
+        block = self._block(event.index, "reasoning")
+        block.signature += event.signature or ""
+        block.data += event.redacted or b""
         if event.text:
             yield "reasoning-delta", {"id": self._id(event.index), "delta": event.text}
 
@@ -174,9 +228,7 @@ class UIMessageParts:
                 case "text":
                     yield "text-end", {"id": self._id(index)}
                 case "reasoning":
-                    # A member without metadata is omitted: the schema does not allow null.
-                    metadata = {"providerMetadata": {"bedrock": block.metadata}} if block.metadata else {}
-                    yield "reasoning-end", {"id": self._id(index), **metadata}
+                    yield "reasoning-end", {"id": self._id(index), **_reasoning_metadata(block)}
                 # A result without a start event has no call id, and the protocol requires one.
                 case "result" if block.id:
                     kind, members = _tool_output(block.id, block.failed, block.content)
@@ -188,6 +240,13 @@ class UIMessageParts:
 
     def _close_all(self) -> list[_Part]:
         return [part for index in sorted({key[0] for key in self._open}) for part in self._close(index)]
+
+
+def _reasoning_metadata(block: _Block) -> dict[str, Any]:
+    """Return what the page sends back with the reasoning; nothing without it, since the schema does not allow null."""
+    metadata = {"signature": block.signature, "redactedData": b64encode(block.data).decode()}
+    known = {name: text for name, text in metadata.items() if text}
+    return {"providerMetadata": {"bedrock": known}} if known else {}
 
 
 def _call(event: ToolCallStart | ToolCallDelta | ToolCallEnd, id: str) -> Iterator[_Part]:

@@ -1,6 +1,6 @@
 """Models: what their ids mean (`ids`), and what each generation takes (`table`, the one home of that knowledge)."""
 
-from .ids import MAX_LENGTH, Model, check_models, check_reachable, describe, normalize, profiles_for
+from .ids import MAX_LENGTH, Model, check_models, check_reachable, describe, needs_profile, normalize, profiles_for
 from .table import UNKNOWN, facts_of
 
 __all__ = (
@@ -11,6 +11,7 @@ __all__ = (
     "check_reachable",
     "describe",
     "facts_of",
+    "needs_profile",
     "normalize",
     "profiles_for",
 )

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from ...types.model_facts import ModelFacts
 from .table import ROWS, Row
 
-__all__ = ("render",)
+__all__ = ("COLUMNS", "render")
 
 _HEAD = """\
 # What each model family takes
@@ -57,8 +57,8 @@ def render() -> str:
         served = [row for row in rows if row.facts.refused is None]
         parts.append(f"## {_MAKERS[vendor]}\n")
         if served:
-            lines = [f"| {' | '.join(_COLUMNS)} |", "|---" * len(_COLUMNS) + "|"]
-            lines += [f"| {' | '.join(column(row) for column in _COLUMNS.values())} |" for row in served]
+            lines = [f"| {' | '.join(COLUMNS)} |", "|---" * len(COLUMNS) + "|"]
+            lines += [f"| {' | '.join(column(row) for column in COLUMNS.values())} |" for row in served]
             parts.append("\n".join(lines) + "\n")
         lines = [
             f"Each model of {row.facts.name} ({_ids(row)}) {row.facts.refused}." for row in rows if row.facts.refused
@@ -168,7 +168,7 @@ def _of(fact: Callable[[ModelFacts], str]) -> Callable[[Row], str]:
     return lambda row: fact(row.facts)
 
 
-_COLUMNS: dict[str, Callable[[Row], str]] = {
+COLUMNS: dict[str, Callable[[Row], str]] = {
     "generation": _of(lambda facts: facts.name),
     "ids": _ids,
     "formats": _of(_route),
@@ -181,6 +181,7 @@ _COLUMNS: dict[str, Callable[[Row], str]] = {
     "output": _of(_output),
     "notes": _of(_notes),
 }
+"""The columns of the table: what each shows of a row."""
 
 if __name__ == "__main__":
     print(render(), end="")

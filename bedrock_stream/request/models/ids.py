@@ -19,7 +19,16 @@ from ...types.model_facts import ModelFacts
 from .amazon import SONIC
 from .table import UNKNOWN, facts_of
 
-__all__ = ("MAX_LENGTH", "Model", "check_models", "check_reachable", "describe", "normalize", "profiles_for")
+__all__ = (
+    "MAX_LENGTH",
+    "Model",
+    "check_models",
+    "check_reachable",
+    "describe",
+    "needs_profile",
+    "normalize",
+    "profiles_for",
+)
 
 MAX_LENGTH = 2048
 """The longest model id that the service accepts, in characters."""
@@ -43,6 +52,18 @@ _REGION_GEOS = (
 # The first models with profiles for all regions: Nova 2, and Claude from this date or without a date in its id.
 _NEWER = re.compile(r"amazon\.nova-[2-9]|anthropic\.claude-(?!v|instant|.*-20\d{6}-)")
 _FIRST_DATE = "20250929"
+# Older models that no region serves without an inference profile. Source: the model cards of the Bedrock user guide.
+_PROFILE_ONLY = (
+    "amazon.nova-premier",
+    "anthropic.claude-3-7-",
+    "anthropic.claude-opus-4",
+    "anthropic.claude-sonnet-4",
+    "deepseek.r1",
+    "meta.llama3-2-",
+    "meta.llama4-",
+    "mistral.pixtral-large",
+    "writer.palmyra-x",
+)
 _VENDORS = frozenset(
     {
         "ai21",
@@ -142,7 +163,8 @@ def describe(model: str, known: str | ModelFacts | None = None) -> Model:
     if isinstance(known, ModelFacts):
         return msgspec.structs.replace(parsed, facts=known)
     base = describe(known)
-    return msgspec.structs.replace(parsed, base=base.base, vendor=base.vendor, facts=base.facts)
+    geo = parsed.geo or base.geo
+    return msgspec.structs.replace(parsed, base=base.base, vendor=base.vendor, facts=base.facts, geo=geo)
 
 
 def profiles_for(model: Model, region: str) -> tuple[str, ...]:
@@ -151,14 +173,30 @@ def profiles_for(model: Model, region: str) -> tuple[str, ...]:
     >>> profiles_for(describe("anthropic.claude-sonnet-4-5-20250929-v1:0"), "eu-west-1")[0]
     'eu.anthropic.claude-sonnet-4-5-20250929-v1:0'
     """
-    if model.geo is not None or model.vendor is None or model.arn_kind not in (None, "foundation-model"):
+    if not _is_bare(model):
         return ()
-    date = re.search(r"-(20\d{6})-", model.base)
-    is_dated = model.vendor == "anthropic" and date is not None and date[1] >= _FIRST_DATE
-    is_newer = is_dated or _NEWER.match(model.base) is not None
+    is_newer = _is_newer(model)
     _, older, newer = next((row for row in _REGION_GEOS if region.startswith(row[0])), ("", None, None))
     geos = (newer, None if newer == "us-gov" else "global") if is_newer else (older,)
     return tuple(f"{geo}.{model.base}" for geo in geos if geo is not None)
+
+
+def needs_profile(model: Model) -> bool:
+    """Return whether an id is that of a foundation model which is served by inference profiles alone.
+
+    Models that only some regions serve without a profile are not known here; the service's refusal tells.
+    """
+    return _is_bare(model) and (_is_newer(model) or model.base.startswith(_PROFILE_ONLY))
+
+
+def _is_bare(model: Model) -> bool:
+    return model.geo is None and model.vendor is not None and model.arn_kind in (None, "foundation-model")
+
+
+def _is_newer(model: Model) -> bool:
+    date = re.search(r"-(20\d{6})-", model.base)
+    is_dated = model.vendor == "anthropic" and date is not None and date[1] >= _FIRST_DATE
+    return is_dated or _NEWER.match(model.base) is not None
 
 
 def check_reachable(model: Model) -> None:

@@ -6,15 +6,12 @@ if REQUIRE_BROWSER is set.
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import AsyncIterator
 from itertools import pairwise
-from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, ConsoleMessage, Page, async_playwright, expect
+from playwright.async_api import Browser, ConsoleMessage, Page, expect
 
 from bedrock_stream.cli.playground.scenes import MARKUP, STARTERS, play_scene
 from bedrock_stream.testing import (
@@ -28,6 +25,7 @@ from bedrock_stream.testing import (
     text,
     tool_call,
 )
+from tests.support.browser import launched
 from tests.support.playground_server import TOKEN, served
 
 # One event loop and one browser serve all tests of this module; each test has a page and a server of its own.
@@ -40,24 +38,10 @@ TIMEOUT = 30_000  # milliseconds
 expect.set_options(timeout=TIMEOUT)
 
 
-def find_browser(bundled: str) -> str:
-    """Return the path of the system's Chromium or of Playwright's `bundled` one; skip the test if there is neither."""
-    for path in (shutil.which("chromium"), shutil.which("google-chrome"), bundled):
-        if path is not None and Path(path).exists():
-            return path
-    problem = "no browser: apt-get install chromium, or playwright install chromium"
-    if os.environ.get("REQUIRE_BROWSER"):
-        pytest.fail(problem)
-    pytest.skip(problem)
-
-
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def browser() -> AsyncIterator[Browser]:
-    async with async_playwright() as playwright:
-        path = find_browser(playwright.chromium.executable_path)
-        # The sandbox needs privileges that containers lack. The browser opens only this page.
-        async with await playwright.chromium.launch(executable_path=path, chromium_sandbox=False) as browser:
-            yield browser
+    async with launched() as browser:
+        yield browser
 
 
 @pytest.fixture

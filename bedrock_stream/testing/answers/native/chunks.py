@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 
 import msgspec
 
-from ...steps import Event, Step
+from ...steps import Event, Metadata, Step, Stop
 from ..facts import FIRST_TOKEN_MS, Facts, last_metadata, stop_of
 from ..rendering import EventComposer, WireEvent
 
@@ -33,10 +33,10 @@ class ChunkComposer(ABC):
     def __init__(self, steps: Sequence[Step], facts: Facts) -> None:
         self.facts = facts
         self.steps = steps
-        self.scripted_metadata = last_metadata(steps)
-        self.metadata = facts.metadata(steps, self.scripted_metadata)
+        self.scripted_metadata: Metadata = last_metadata(steps)
+        self.metadata: dict[str, Any] = facts.metadata(steps, self.scripted_metadata)
         """Counts and latency of the complete answer, in Converse's format."""
-        self.stop = stop_of(steps)
+        self.stop: Stop = stop_of(steps)
         self._events = EventComposer(steps, facts)
 
     @abstractmethod

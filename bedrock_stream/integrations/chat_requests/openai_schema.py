@@ -14,7 +14,7 @@ __all__ = (
     "AssistantMessage",
     "CacheControl",
     "ChatMessage",
-    "ChatRequest",
+    "CompletionRequest",
     "Content",
     "DeveloperMessage",
     "FilePart",
@@ -105,7 +105,7 @@ class CallSpec(msgspec.Struct, frozen=True):
 
 
 class ReasoningDetail(msgspec.Struct, frozen=True):
-    """A reasoning block that the gateway sent on an earlier turn; see `integrations.protocols.openai`."""
+    """A reasoning block that was sent on an earlier turn; see `integrations.protocols.openai`."""
 
     type: str
     text: str | None = None
@@ -176,10 +176,9 @@ class StreamOptions(msgspec.Struct, frozen=True):
     include_usage: bool | None = None
 
 
-class ChatRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """The body of `POST /v1/chat/completions`."""
+class CompletionRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """The body of `POST /v1/chat/completions`, without `model`: the server may choose it."""
 
-    model: str
     # Each is decoded on its own, as a `ChatMessage`: a conversation may have very many.
     messages: list[msgspec.Raw]
     stream: bool | None = None
@@ -195,7 +194,7 @@ class ChatRequest(msgspec.Struct, frozen=True, kw_only=True):
     parallel_tool_calls: bool | None = None
     reasoning_effort: str | None = None
     response_format: PlainText | JsonObject | JsonSchema | None = None
-    # Unsupported, but ignoring them would change the result: rejected by `requests.parse_request`.
+    # Unsupported, but ignoring them would change the result: rejected by `openai.check_supported`.
     n: int | None = None
     logprobs: bool | None = None
     logit_bias: dict[str, float] | None = None
