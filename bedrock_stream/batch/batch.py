@@ -14,10 +14,10 @@ from ..types.options import Options
 from .asking import Arguments, Asker, Calls, Each
 from .engine import Engine
 from .intake import Intake
-from .journal import Journal, JournalLike, read_journal
+from .journal import Journal, Records, read_journal
 from .keys import Keys
 from .progress import Progress
-from .records import Header, header_of
+from .records import header_of
 from .rows import Row
 from .stop import Stop
 
@@ -115,8 +115,7 @@ def start_batch(
             calls, model, options, arguments, patience=patience, each=each, streaming=stream, on_retry=on_retry
         )
 
-    kept = None if journal is None else read_journal(journal)
-    keys, header = _identity(model, arguments, each=each is not None, journal=kept)
+    keys, records = _identity(model, arguments, journal, each=each is not None)
     engine = Engine(
         Intake(prompts),
         keys,
@@ -125,16 +124,19 @@ def start_batch(
         ordered=ordered,
         stop=stop or Stop(),
         patience=patience,
-        records=None if kept is None else kept.records(header),
+        records=records,
     )
     return Batch(engine)
 
 
-def _identity(model: str, arguments: Arguments, *, each: bool, journal: JournalLike | None) -> tuple[Keys, Header]:
-    """Return what makes the keys of the rows, and the first line of a journal. Raises `ConfigurationError`."""
+def _identity(model: str, arguments: Arguments, journal: Any, *, each: bool) -> tuple[Keys, Records | None]:
+    """Return what makes the keys of the rows, and the journal, not yet open. Raises `ConfigurationError`."""
+    kept = None if journal is None else read_journal(journal)
     try:
-        repeats = journal is not None and journal.repeats
-        return Keys(model, arguments.options, repeats=repeats), header_of(model, arguments.options, each=each)
+        keys = Keys(model, arguments.options, repeats=kept is not None and kept.repeats)
+        header = header_of(model, arguments.options, each=each)
     except ValueError as error:
         problem = str(error)
+    else:
+        return keys, None if kept is None else kept.records(header)
     raise ConfigurationError("options", f"cannot be part of a row's key: {problem}", "use JSON values and types")

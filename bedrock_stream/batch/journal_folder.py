@@ -1,8 +1,8 @@
 """A folder of journals that several processes share: each one appends to a file of its own and reads those of all.
 
 No file has two writers, so nothing but appending is asked of the file system. A row is asked unless one of the files
-has it; what others write is found by `follow`. A torn last line is one that is being written, or the end of a process
-that died: in both cases it is no record yet.
+has it; what others write is found by `follow`. A last line without its end is still being written, or its process died:
+it does not count.
 """
 
 from __future__ import annotations

@@ -139,7 +139,7 @@ def encode_record(key: bytes, ask: Ask, row: Row, answer: Answer | None) -> byte
 
 
 def read_head(line: bytes) -> Head:
-    """Return the key and the status of a record. Raises `ValueError` for a line that is none."""
+    """Return the key and the status of a record. Raises `ValueError` for any other line."""
     head = _read_head(line)
     if not line.isascii():
         line.decode()  # the decoder of JSON does not look at what it leaves out

@@ -22,7 +22,7 @@ from ...errors import BatchStopped, ConfigurationError, RowInvalid
 from ...transport.quota import QuotaLike
 from ...types.options import CallOptions
 from .columns import Asked, add_columns, read_asks
-from .job import Job
+from .job import Job, refuse_credentials
 from .need import need
 
 __all__ = ("Asker",)
@@ -62,6 +62,7 @@ class Asker:
         client: Callable[[], Client] | None = None,
         **options: Unpack[CallOptions],
     ) -> None:
+        refuse_credentials(options)  # type: ignore[arg-type]
         need("pyarrow")
         self._job = Job(
             model=model,

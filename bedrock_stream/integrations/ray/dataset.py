@@ -10,6 +10,7 @@ from typing import Any
 from ...errors import ConfigurationError
 from ...types.checks import is_integer
 from .asker import Asker
+from .job import refuse_credentials
 from .need import need
 from .quota import RayQuota
 
@@ -47,6 +48,7 @@ def ask(
     seconds`; a row has either `text` or `error`. The order is kept only as long as nothing fails: sort by a key.
     Raises `ConfigurationError`.
     """
+    refuse_credentials(arguments)
     data = need("ray.data")
     if not isinstance(ds, data.Dataset):
         raise ConfigurationError("ds", f"expected a Dataset of ray.data, got {type(ds).__name__}")

@@ -13,11 +13,11 @@ from ...errors import ConfigurationError
 from ...request.models import describe
 from ...transport.quota import BaseQuota, QuotaLike
 from ...types.checks import is_integer, is_number
-from ...types.options import Options, read_options
+from ...types.options import mask_secrets, read_options
 from ...types.settings import Masked, Target
 from .quota import RayQuota
 
-__all__ = ("Job",)
+__all__ = ("Job", "refuse_credentials")
 
 _SECRETS = ("api_key", "access_key_id", "secret_access_key", "session_token")
 _ON_EACH_NODE = "set them on each node: by its role, its files or its environment"
@@ -61,7 +61,7 @@ class Job(Masked, frozen=True, kw_only=True):
             raise ConfigurationError("client", problem, "the actors call it, each one once")
         self._check_journal()
         self._check_quota()
-        _check_secrets(self.options)
+        read_options(self.options)
 
     def _check_journal(self) -> None:
         path = self.journal.path if isinstance(self.journal, Journal) else self.journal
@@ -83,20 +83,31 @@ class Job(Masked, frozen=True, kw_only=True):
             raise ConfigurationError("quota", "cannot be combined with client", "pass quotas= to the Client")
 
 
-def _check_secrets(options: Mapping[str, Any]) -> None:
-    """Raise `ConfigurationError` for options that are invalid, or that would send credentials to the actors."""
-    found, targets = None, ()
-    try:
-        read: Options = read_options(options)
-        found = next((name for name in _SECRETS if getattr(read, name) is not None), None)
-        targets = tuple(read.failover or ())
-    finally:
-        read = None  # type: ignore[assignment]
-    if found is None and any(_has_keys(target) for target in targets):
-        found = "failover"
+def refuse_credentials(arguments: dict[str, Any]) -> None:
+    """Raise `ConfigurationError` if keyword arguments would send credentials to the actors; they are masked then."""
+    found = _credentials_in(arguments)
     if found is not None:
+        mask_secrets(arguments)  # the frame that holds them is part of the traceback
         raise ConfigurationError(found, "would send credentials to the actors", _ON_EACH_NODE)
 
 
+def _credentials_in(arguments: Mapping[str, Any]) -> str | None:
+    """Return the name of an argument that has credentials, or None."""
+    for options in (arguments, arguments.get("provider_options")):
+        if not isinstance(options, Mapping):
+            continue
+        for name in _SECRETS:
+            if options.get(name) is not None:
+                return name
+        targets = options.get("failover")
+        if isinstance(targets, list | tuple) and any(isinstance(one, Target) and _has_keys(one) for one in targets):
+            return "failover"
+    return None
+
+
 def _has_keys(target: Target) -> bool:
-    return target.api_key is not None or target.credentials is not None or bool({*_SECRETS} & {*(target.options or {})})
+    return (
+        target.api_key is not None
+        or target.credentials is not None
+        or _credentials_in(target.options or {}) is not None
+    )

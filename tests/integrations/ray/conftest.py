@@ -23,6 +23,7 @@ SECRET = "ABSKmostsecret9876543210"
 def cluster() -> Iterator[tuple[Any, CountingThread]]:
     """Start both. Keys and endpoint come from the environment, as on every node; nothing leaves the machine."""
     ray = pytest.importorskip("ray")
+    data = pytest.importorskip("ray.data")
     folder = tempfile.mkdtemp(prefix="ray", dir="/tmp")
     with pytest.MonkeyPatch.context() as patch, CountingThread() as service:
         for name in list(os.environ):
@@ -33,8 +34,6 @@ def cluster() -> Iterator[tuple[Any, CountingThread]]:
         patch.setenv("AWS_EC2_METADATA_DISABLED", "true")
         patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
         patch.setenv("PYTHONPATH", str(Path(__file__).parents[3]))
-        import ray.data
-
         try:
             ray.init(
                 num_cpus=2,
@@ -44,7 +43,7 @@ def cluster() -> Iterator[tuple[Any, CountingThread]]:
                 object_store_memory=200 * 1024**2,
                 _temp_dir=folder,
             )
-            ray.data.DataContext.get_current().enable_progress_bars = False
+            data.DataContext.get_current().enable_progress_bars = False
             logging.getLogger("ray.data").setLevel(logging.ERROR)
             yield ray, service
         finally:

@@ -103,7 +103,11 @@ def test_bodies_are_sent_as_they_are(ray: Any, service: CountingThread) -> None:
 
 def test_a_slow_row_holds_up_no_other_row(ray: Any, service: CountingThread) -> None:
     release = asyncio.Event()
-    service.begin(lambda asked: release.wait() if asked.item == 3 else None)
+
+    async def hang() -> None:
+        await release.wait()
+
+    service.begin(lambda asked: hang() if asked.item == 3 else None)
     with ThreadPoolExecutor(1) as pool:
         rows = pool.submit(ask(dataset(ray, 200, 4), **TOLD, workers=1, concurrency=20).take_all)
         try:
