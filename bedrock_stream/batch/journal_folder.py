@@ -21,9 +21,10 @@ from .journal_file import READ_AT_ONCE, JournalFile, LineFile
 from .records import KEY_END, Header, Recorded, read_head, read_record
 from .rows import Row
 
-__all__ = ("FolderJournal",)
+__all__ = ("SUFFIX", "FolderJournal", "FolderRecords")
 
-_SUFFIX = ".jsonl"
+SUFFIX = ".jsonl"
+"""How the name of each file ends."""
 _OFFSET_BITS = 48
 _READ_FLAGS = os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
 
@@ -53,12 +54,12 @@ class FolderJournal:
 
     async def follow(self) -> None:
         """Read what others have appended. Raises `JournalDamaged`, `JournalMismatch`, `OSError`."""
-        if self._records is not None:
+        if self._records is not None and self._records.is_open:
             await asyncio.get_running_loop().run_in_executor(None, self._records.follow)
 
     async def sync(self) -> None:
         """Have the disk store what was written. Raises `OSError`."""
-        if self._records is not None:
+        if self._records is not None and self._records.is_open:
             await asyncio.get_running_loop().run_in_executor(None, self._records.sync)
 
 
@@ -99,12 +100,17 @@ class FolderRecords(Records):
         self._names: set[str] = set()
         self._lock = Lock()  # of reading: two blocks may begin at once
 
+    @property
+    def is_open(self) -> bool:
+        """Whether it has a file of its own."""
+        return self._file is not None
+
     def follow(self) -> None:
         """Read what was appended to any file; blocks."""
         folder = os.fspath(self._journal.path)
         with self._lock:
             for name in sorted(os.listdir(folder)):
-                if name.endswith(_SUFFIX) and name not in self._names:
+                if name.endswith(SUFFIX) and name not in self._names:
                     self._names.add(name)
                     self._files.append(_Followed(os.path.join(folder, name)))
             for number, file in enumerate(self._files):
@@ -144,7 +150,7 @@ class FolderRecords(Records):
     def _open_file(self) -> JournalFile:
         folder = os.fspath(self._journal.path)
         os.makedirs(folder, exist_ok=True)
-        name = f"{socket.gethostname()}-{os.getpid()}-{uuid4().hex[:12]}{_SUFFIX}"
+        name = f"{socket.gethostname()}-{os.getpid()}-{uuid4().hex[:12]}{SUFFIX}"
         return JournalFile(os.path.join(folder, name), private=True)
 
     def _read_file(self, file: JournalFile) -> None:

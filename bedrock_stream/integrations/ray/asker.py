@@ -8,13 +8,14 @@ block waits for another.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 from collections import deque
 from collections.abc import AsyncIterator, Callable
 from threading import Thread
 from typing import Any, Unpack
 
-from ...batch.journal import Journal, read_journal
+from ...batch.journal import Journal
 from ...batch.journal_folder import FolderJournal
 from ...batch.rows import Row
 from ...client.client import Client
@@ -22,8 +23,9 @@ from ...errors import BatchStopped, ConfigurationError, RowInvalid
 from ...transport.quota import QuotaLike
 from ...types.options import CallOptions
 from .columns import Asked, add_columns, read_asks
-from .job import Job, refuse_credentials
+from .job import Job, is_uri, read_folder, refuse_credentials
 from .need import need
+from .parts import PART_SECONDS, PartsJournal
 
 __all__ = ("Asker",)
 
@@ -37,7 +39,7 @@ class Asker:
       Or `body`: the same for JSON in the model's own format; with `converse`, in that of Converse.
     - `key`: a column that names the rows in the journal; without it, rows that ask the same are one row there.
     - `concurrency`: rows in flight of this actor at most; how many is learned, as in `Client.map`.
-    - `journal`: a folder that all machines share, or `Journal(folder, ...)`.
+    - `journal`: a folder that all machines share, or `Journal(folder, ...)`; also the URI of one, such as `s3://`.
     - `quota`: a `RayQuota`, or another picklable object with `reserve`. `patience`: as in `Client.map`.
     - `response="json"`: add a column with the whole response.
     - `client`: a function that makes the client, called once in each actor; without it, `Client()`.
@@ -95,11 +97,12 @@ class _Rows:
     def __init__(self, job: Job) -> None:
         self._job = job
         self._client: Client | None = None
-        self._journal: FolderJournal | None = None
+        self._journal = _open_journal(job.journal)
         self._queue: deque[tuple[Asked, asyncio.Future[Row]]] = deque()
         self._waiting: dict[int, asyncio.Future[Row]] = {}  # by their index in the batch
         self._news = asyncio.Event()
         self._reader: asyncio.Task[None] | None = None
+        self._storing: asyncio.Task[None] | None = None
         self._failure: BaseException | None = None
         self._loop = asyncio.new_event_loop()
         Thread(target=self._loop.run_forever, name="bedrock-stream", daemon=True).start()
@@ -123,6 +126,8 @@ class _Rows:
                 self._queue.append((ask, future))
         if self._reader is None and self._queue:
             self._reader = asyncio.create_task(self._read())
+            if isinstance(self._journal, PartsJournal):
+                self._storing = asyncio.create_task(self._store_parts(self._journal))
         self._news.set()
         rows = await _all(futures)
         if self._journal is not None:
@@ -145,10 +150,6 @@ class _Rows:
         job = self._job
         if self._client is None:
             self._client = self._make_client()
-        if job.journal is not None:
-            settings = read_journal(job.journal)
-            assert isinstance(settings, Journal)  # noqa: S101 - a job takes nothing else
-            self._journal = FolderJournal(settings)
         return self._client.map(
             job.model,
             self._feed(),
@@ -168,6 +169,13 @@ class _Rows:
             raise ConfigurationError("client", f"expected it to return a Client, got {type(client).__name__}")
         return client
 
+    async def _store_parts(self, journal: PartsJournal) -> None:
+        """Store parts from time to time. What fails is raised with the next block, which stores one as well."""
+        while self._failure is None:
+            await asyncio.sleep(PART_SECONDS)
+            with contextlib.suppress(OSError):
+                await journal.sync()
+
     async def _feed(self) -> AsyncIterator[Any]:
         index = 0
         while True:
@@ -177,6 +185,14 @@ class _Rows:
             ask, self._waiting[index] = self._queue.popleft()
             yield ask
             index += 1
+
+
+def _open_journal(journal: Journal | str | os.PathLike[str] | None) -> FolderJournal | None:
+    """Return the journal of a job, for one actor."""
+    if journal is None:
+        return None
+    settings = read_folder(journal)
+    return PartsJournal(settings) if is_uri(settings.path) else FolderJournal(settings)
 
 
 async def _all(futures: list[asyncio.Future[Row]]) -> list[Row]:

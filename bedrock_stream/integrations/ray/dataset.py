@@ -10,7 +10,7 @@ from typing import Any
 from ...errors import ConfigurationError
 from ...types.checks import is_integer
 from .asker import Asker
-from .job import refuse_credentials
+from .job import read_folder, refuse_credentials
 from .need import need
 from .quota import RayQuota
 
@@ -57,6 +57,8 @@ def ask(
     least, most = _read_workers(workers)
     settings = {"model": model, "concurrency": concurrency, "quota": quota, **arguments}
     Asker(**settings)  # checks them, here and not in the actors
+    if settings.get("journal") is not None:
+        settings["journal"] = read_folder(settings["journal"])
     if isinstance(quota, RayQuota):
         quota.start()
     blocks = max(_LEAST_BLOCKS, math.ceil(4 * concurrency / (block_rows or _BLOCK_ROWS)))

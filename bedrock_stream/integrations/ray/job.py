@@ -6,6 +6,8 @@ import os
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import msgspec
+
 from ...batch.journal import Journal
 from ...client.client import Client
 from ...client.quotas import check_quota
@@ -17,7 +19,7 @@ from ...types.options import mask_secrets, read_options
 from ...types.settings import Masked, Target
 from .quota import RayQuota
 
-__all__ = ("Job", "refuse_credentials")
+__all__ = ("Job", "is_uri", "read_folder", "refuse_credentials")
 
 _SECRETS = ("api_key", "access_key_id", "secret_access_key", "session_token")
 _ON_EACH_NODE = "set them on each node: by its role, its files or its environment"
@@ -59,18 +61,10 @@ class Job(Masked, frozen=True, kw_only=True):
         if self.client is not None and (isinstance(self.client, Client) or not callable(self.client)):
             problem = f"expected a function that returns a Client, got {type(self.client).__name__}"
             raise ConfigurationError("client", problem, "the actors call it, each one once")
-        self._check_journal()
+        if self.journal is not None:
+            read_folder(self.journal)
         self._check_quota()
         read_options(self.options)
-
-    def _check_journal(self) -> None:
-        path = self.journal.path if isinstance(self.journal, Journal) else self.journal
-        if path is None:
-            return
-        Journal(path)
-        if "://" in os.fspath(path):
-            problem = f"expected a folder, got {os.fspath(path)!r}"
-            raise ConfigurationError("journal", problem, "use a file system that all machines have mounted")
 
     def _check_quota(self) -> None:
         if self.quota is None:
@@ -81,6 +75,19 @@ class Job(Masked, frozen=True, kw_only=True):
             raise ConfigurationError("quota", problem, "use RayQuota, or make it in client=")
         if self.client is not None:
             raise ConfigurationError("quota", "cannot be combined with client", "pass quotas= to the Client")
+
+
+def read_folder(journal: Journal | str | os.PathLike[str]) -> Journal:
+    """Return a journal whose path is a URI or absolute: actors have other working folders than the driver."""
+    settings = journal if isinstance(journal, Journal) else Journal(journal)
+    if is_uri(settings.path):
+        return settings
+    return msgspec.structs.replace(settings, path=os.path.abspath(settings.path))
+
+
+def is_uri(path: str | os.PathLike[str]) -> bool:
+    """Return whether a folder is named by a URI."""
+    return "://" in os.fspath(path)
 
 
 def refuse_credentials(arguments: dict[str, Any]) -> None:

@@ -154,6 +154,20 @@ def test_a_driver_that_is_killed_and_started_again_asks_the_rest(
     assert service.again() <= 2 * 20
 
 
+def test_a_journal_in_a_store_of_objects_has_a_part_for_each_block(
+    ray: Any, service: CountingThread, tmp_path: Path
+) -> None:
+    told = {**TOLD, "concurrency": 10, "journal": f"file://{tmp_path}/run"}
+    check_rows(ask(dataset(ray, 100, 5), **told).take_all(), 100)
+    parts = sorted((tmp_path / "run").iterdir())
+    assert 2 <= len(parts) <= 5
+    lines = [line for part in parts for line in part.read_text().splitlines()]
+    assert sum(line.startswith('{"key"') for line in lines) == 100
+    assert all(part.read_text().startswith('{"journal"') for part in parts)
+    check_rows(ask(dataset(ray, 110, 4), **told).take_all(), 110)
+    assert service.total == 110
+
+
 def test_what_is_pickled_has_no_key(ray: Any, service: CountingThread) -> None:
     def prompt(row: dict[str, Any]) -> str:
         return f"item={row['id']} hello"
