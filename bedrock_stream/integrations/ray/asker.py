@@ -29,6 +29,8 @@ from .parts import PART_SECONDS, PartsJournal
 
 __all__ = ("Asker",)
 
+_CLOSE_SECONDS = 3.0
+
 _Source = str | Callable[[dict[str, Any]], Any]
 
 
@@ -90,6 +92,12 @@ class Asker:
         rows = await asyncio.wrap_future(self._rows.submit(asks))
         yield add_columns(self._job, batch, rows)
 
+    def __del__(self) -> None:
+        """Close connections and journal; Ray drops an actor's object when it ends the actor."""
+        rows = getattr(self, "_rows", None)
+        if rows is not None:
+            rows.close()
+
 
 class _Rows:
     """The batch of one actor. Its prompts are a queue, which the blocks fill."""
@@ -105,11 +113,27 @@ class _Rows:
         self._storing: asyncio.Task[None] | None = None
         self._failure: BaseException | None = None
         self._loop = asyncio.new_event_loop()
-        Thread(target=self._loop.run_forever, name="bedrock-stream", daemon=True).start()
+        self._thread = Thread(target=self._loop.run_forever, name="bedrock-stream", daemon=True)
+        self._thread.start()
 
     def submit(self, asks: list[Asked]) -> Any:
         """Return a `concurrent.futures.Future` of the rows, in the order of `asks`; called from any thread."""
         return asyncio.run_coroutine_threadsafe(self._ask(asks), self._loop)
+
+    def close(self) -> None:
+        """End the batch and the thread; waits for some seconds."""
+        closing = asyncio.run_coroutine_threadsafe(self._close(), self._loop)
+        with contextlib.suppress(Exception):  # the process is about to end
+            closing.result(_CLOSE_SECONDS)
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(_CLOSE_SECONDS)
+
+    async def _close(self) -> None:
+        tasks = [task for task in (self._reader, self._storing) if task is not None and task.cancel()]
+        if tasks:
+            await asyncio.wait(tasks)
+        if self._client is not None:
+            await self._client.aclose()
 
     async def _ask(self, asks: list[Asked]) -> list[Row]:
         if self._journal is not None:
