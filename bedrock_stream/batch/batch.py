@@ -20,7 +20,7 @@ from .intake import Intake
 from .journal import Journal, Records, read_journal
 from .keys import Keys
 from .progress import Progress
-from .records import Header, header_of
+from .records import header_of
 from .rows import Row
 from .stop import Stop
 from .watching import watch
@@ -106,7 +106,7 @@ def start_batch(
     describe(model)
     _check(concurrency, patience, stop, each, stream, quota)
 
-    keys, header = _identity(model, arguments, each=each is not None)
+    keys, records = _identity(model, arguments, journal, each=each is not None)
     engine = Engine(
         Intake(prompts),
         keys,
@@ -115,7 +115,7 @@ def start_batch(
         ordered=ordered,
         stop=stop or Stop(),
         patience=patience,
-        records=None if journal is None else Records(read_journal(journal), header),
+        records=records,
         watch=lambda progress: watch(calls.state.settings.observers, model, concurrency, progress),
     )
     return Batch(engine)
@@ -137,10 +137,14 @@ def _check(concurrency: Any, patience: Any, stop: Any, each: Any, stream: Any, q
         check_quota("quota", quota)
 
 
-def _identity(model: str, arguments: Arguments, *, each: bool) -> tuple[Keys, Header]:
-    """Return what makes the keys of the rows, and the first line of a journal. Raises `ConfigurationError`."""
+def _identity(model: str, arguments: Arguments, journal: Any, *, each: bool) -> tuple[Keys, Records | None]:
+    """Return what makes the keys of the rows, and the journal, not yet open. Raises `ConfigurationError`."""
+    kept = None if journal is None else read_journal(journal)
     try:
-        return Keys(model, arguments.options), header_of(model, arguments.options, each=each)
+        keys = Keys(model, arguments.options, repeats=kept is not None and kept.repeats)
+        header = header_of(model, arguments.options, each=each)
     except ValueError as error:
         problem = str(error)
+    else:
+        return keys, None if kept is None else kept.records(header)
     raise ConfigurationError("options", f"cannot be part of a row's key: {problem}", "use JSON values and types")

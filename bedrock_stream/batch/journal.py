@@ -20,7 +20,7 @@ import logging
 import os
 from collections.abc import Callable
 from time import monotonic
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 
@@ -29,12 +29,12 @@ from ..types.checks import is_number
 from ..types.events import Usage
 from .asking import Answer
 from .asks import Ask
-from .journal_file import JournalFile
+from .journal_file import JournalFile, LineFile
 from .keys import numbered
-from .records import BEGINNING, KEY_END, Head, Header, Recorded, encode_header, encode_record, read_record
+from .records import BEGINNING, KEY_END, Header, Recorded, encode_header, encode_record, read_head, read_record
 from .rows import Row
 
-__all__ = ("Journal", "JournalFailed", "Records", "read_journal")
+__all__ = ("Journal", "JournalFailed", "JournalLike", "Records", "damaged", "read_journal", "slot_of")
 
 _log = logging.getLogger("bedrock_stream")
 _MANY = 5_000_000  # records
@@ -64,10 +64,33 @@ class Journal(msgspec.Struct, frozen=True):
         if not isinstance(self.retry_failed, bool):
             raise ConfigurationError("Journal.retry_failed", f"expected a bool, got {self.retry_failed!r}")
 
+    def records(self, header: Header) -> Records:
+        """See `JournalLike.records`."""
+        return Records(self, header)
 
-def read_journal(value: Any) -> Journal:
+    @property
+    def repeats(self) -> bool:
+        """See `JournalLike.repeats`: equal rows are told apart by their number."""
+        return False
+
+
+class JournalLike(Protocol):
+    """What a batch needs of a journal."""
+
+    @property
+    def repeats(self) -> bool:
+        """Whether a row may come again in one run, and then has the answer of the first time."""
+
+    def records(self, header: Header) -> Records:
+        """Return the journal, not yet open, of a run with this header."""
+
+
+def read_journal(value: Any) -> JournalLike:
     """Return the `journal` of a batch, which may be a path. Raises `ConfigurationError`."""
-    return value if isinstance(value, Journal) else Journal(value)
+    if callable(getattr(value, "records", None)):
+        journal: JournalLike = value
+        return journal
+    return Journal(value)
 
 
 class JournalFailed(Exception):
@@ -103,7 +126,7 @@ class Records:
         Raises `JournalBusy`, `JournalDamaged`, `JournalMismatch`, `OSError`.
         """
         self._on_failure = on_failure
-        self._file = JournalFile(os.fspath(self._journal.path))
+        self._file = self._open_file()
         await asyncio.get_running_loop().run_in_executor(None, self._read_file, self._file)
 
     def claim(self, key: bytes) -> tuple[bytes, int | None]:
@@ -113,7 +136,7 @@ class Records:
         """
         index, first, number = self._index, key, 0
         while True:
-            slot = _slot(key)
+            slot = slot_of(key.hex())
             found = index.get(slot)
             if found is None or found >= 0:
                 index[slot] = -1
@@ -166,6 +189,9 @@ class Records:
 
     # --------------------------------------------------------------------------------------------------- reading
 
+    def _open_file(self) -> JournalFile:
+        return JournalFile(os.fspath(self._journal.path))
+
     @property
     def _opened(self) -> JournalFile:
         assert self._file is not None  # noqa: S101 - rows are asked between `open` and `aclose`
@@ -178,7 +204,7 @@ class Records:
         """Read all keys, in a thread. Nothing of the file is changed before all of it was found to be readable."""
         start = file.read(0, len(BEGINNING))
         if start != BEGINNING[: len(start)]:
-            raise _damaged(file, 1, "it is not a journal of a batch")
+            raise damaged(file, 1, "it is not a journal of a batch")
         lines = file.lines()
         header = next(lines, b"")
         if not header.endswith(b"\n"):
@@ -192,11 +218,11 @@ class Records:
         if len(self._index) > _MANY:
             _log.warning("%s has %d records: use Ray Data and Parquet for so many", file.path, len(self._index))
 
-    def _check_header(self, file: JournalFile, line: bytes) -> None:
+    def _check_header(self, file: LineFile, line: bytes) -> None:
         try:
             header = msgspec.json.decode(line, type=Header)
         except ValueError as error:
-            raise _damaged(file, 1, str(error)) from None
+            raise damaged(file, 1, str(error)) from None
         difference = header.difference(self._header)
         if difference is not None:
             raise JournalMismatch("journal", f"{file.path!r} is of another run: {difference}", "use another file")
@@ -204,26 +230,21 @@ class Records:
     def _read_records(self, file: JournalFile, lines: Any, size: int) -> tuple[int, int]:
         """Read the keys of all records. Return the size of the whole ones, and of a torn last one."""
         index, retry_failed = self._index, self._journal.retry_failed
-        decode = msgspec.json.Decoder(Head).decode
         number = 1
         try:
             for line in lines:
                 number += 1
                 if line[-1] != 10:
                     return size, len(line)
-                head = decode(line)
-                if not line.isascii():
-                    line.decode()  # the decoder of JSON does not look at what it leaves out
-                if line[KEY_END] != 34 or len(head.key) != 32:
-                    raise ValueError("it does not begin with a key")
-                slot = int(head.key[:15], 16)
+                head = read_head(line)
+                slot = slot_of(head.key)
                 if head.status == "failed" and retry_failed:
                     index.pop(slot, None)
                 else:
                     index[slot] = size
                 size += len(line)
         except ValueError as error:
-            raise _damaged(file, number, str(error)) from None
+            raise damaged(file, number, str(error)) from None
         return size, 0
 
     def _begin_file(self, file: JournalFile, *, is_torn: bool) -> None:
@@ -266,12 +287,13 @@ class Records:
         await waiter
 
 
-def _slot(key: bytes) -> int:
-    """Return the first 60 bits of a key: an int of 32 bytes, where the key itself would take 64."""
-    return int.from_bytes(key[:8]) >> 4
+def slot_of(key: str) -> int:
+    """Return the first 60 bits of a key in hex: an int of 32 bytes, where the key itself would take 64."""
+    return int(key[:15], 16)
 
 
-def _damaged(file: JournalFile, line: int, problem: str) -> JournalDamaged:
+def damaged(file: LineFile, line: int, problem: str) -> JournalDamaged:
+    """Return the error for a line that cannot be read."""
     error = JournalDamaged("journal", f"line {line} of {file.path!r} cannot be read: {problem}", "fix or remove it")
     error.line = line
     return error

@@ -2,7 +2,7 @@
 
 What was written is the kernel's, so the death of the process loses nothing of it; `sync` is for the loss of power. The
 lock is on the file itself and ends with the process. Beside it, a file with the suffix `.pid` names the process that
-has the lock, for the error of others.
+has the lock, for the error of others. A file of which no other process knows the name needs no lock.
 """
 
 from __future__ import annotations
@@ -15,32 +15,22 @@ from collections.abc import Iterator
 
 from ..errors import JournalBusy
 
-__all__ = ("JournalFile",)
+__all__ = ("READ_AT_ONCE", "JournalFile", "LineFile")
 
-_READ_AT_ONCE = 1024 * 1024  # bytes
+READ_AT_ONCE = 1024 * 1024  # bytes
 _LINE = 4096  # bytes; most lines are shorter
 _FLAGS = os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
 _BUSY = (errno.EACCES, errno.EAGAIN, errno.EDEADLK)
 
 
-class JournalFile:
-    """An open and locked file. Raises `JournalBusy` if another batch has it, and `OSError`."""
+class LineFile:
+    """An open file of lines."""
 
-    __slots__ = ("_descriptor", "is_new", "path")
+    __slots__ = ("_descriptor", "path")
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, descriptor: int) -> None:
         self.path: str = path
-        self.is_new: bool = not os.path.exists(path)
-        """Whether the file was not there."""
-        self._descriptor = _open_locked(path)
-        with contextlib.suppress(OSError), open(_pid_path(path), "w", encoding="ascii") as file:
-            file.write(str(os.getpid()))
-
-    def lines(self) -> Iterator[bytes]:
-        """Yield each line with its end; a torn last one has none."""
-        with os.fdopen(os.dup(self._descriptor), "rb", buffering=_READ_AT_ONCE) as file:
-            file.seek(0)
-            yield from file
+        self._descriptor = descriptor
 
     def read(self, offset: int, size: int) -> bytes:
         """Return so many bytes from an offset, or fewer at the end of the file."""
@@ -54,6 +44,34 @@ class JournalFile:
         while not line.endswith(b"\n") and (data := self.read(offset + len(line), max(_LINE, len(line)))):
             line += data[: data.find(b"\n") + 1] or data
         return line
+
+    def close(self) -> None:
+        """Close the file."""
+        os.close(self._descriptor)
+
+
+class JournalFile(LineFile):
+    """An open file that is appended to, locked unless it is `private`: no other process knows its name.
+
+    Raises `JournalBusy` if another batch has it, and `OSError`.
+    """
+
+    __slots__ = ("_has_lock", "is_new")
+
+    def __init__(self, path: str, *, private: bool = False) -> None:
+        self.is_new: bool = not os.path.exists(path)
+        """Whether the file was not there."""
+        super().__init__(path, os.open(path, _FLAGS | os.O_EXCL, 0o666) if private else _open_locked(path))
+        self._has_lock = not private
+        if self._has_lock:
+            with contextlib.suppress(OSError), open(_pid_path(path), "w", encoding="ascii") as file:
+                file.write(str(os.getpid()))
+
+    def lines(self) -> Iterator[bytes]:
+        """Yield each line with its end; a torn last one has none."""
+        with os.fdopen(os.dup(self._descriptor), "rb", buffering=READ_AT_ONCE) as file:
+            file.seek(0)
+            yield from file
 
     def cut(self, size: int) -> None:
         """Remove what is behind this many bytes."""
@@ -81,9 +99,10 @@ class JournalFile:
 
     def close(self) -> None:
         """Close the file and end the lock."""
-        with contextlib.suppress(OSError):
-            os.unlink(_pid_path(self.path))
-        os.close(self._descriptor)
+        if self._has_lock:
+            with contextlib.suppress(OSError):
+                os.unlink(_pid_path(self.path))
+        super().close()
 
 
 def _pid_path(path: str) -> str:

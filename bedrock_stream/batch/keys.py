@@ -29,14 +29,15 @@ _OF_THE_WAY = frozenset(
 
 
 class Keys:
-    """Makes the keys of a batch with this model and these options."""
+    """Makes the keys of a batch with this model and these options. With `repeats`, a row may come again."""
 
-    __slots__ = ("_common", "_model", "_names", "_options")
+    __slots__ = ("_common", "_model", "_names", "_options", "_repeats")
 
-    def __init__(self, model: str, options: Mapping[str, Any]) -> None:
+    def __init__(self, model: str, options: Mapping[str, Any], *, repeats: bool = False) -> None:
         self._model = normalize(model)
         self._options = _of_the_answer(options)
         self._names: set[str] = set()
+        self._repeats = repeats
         self._common = self._prefix(Ask())
 
     def key(self, ask: Ask, index: int) -> bytes:
@@ -48,7 +49,7 @@ class Keys:
             raise RowInvalid(f"{name}.{error.argument}", error.problem, error.remedy) from None
         except ValueError as error:
             raise RowInvalid(name, f"cannot be encoded as JSON: {error}", "use JSON values") from None
-        if ask.key is not None:
+        if ask.key is not None and not self._repeats:
             if ask.key in self._names:
                 raise RowInvalid(name, f"has the key {ask.key!r} of an earlier row", "make the keys unique")
             self._names.add(ask.key)

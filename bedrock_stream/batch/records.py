@@ -33,6 +33,8 @@ __all__ = (
     "encode_header",
     "encode_record",
     "header_of",
+    "plain_response",
+    "read_head",
     "read_record",
 )
 
@@ -100,6 +102,7 @@ class Recorded(msgspec.Struct, frozen=True):
     ask: Ask
 
 
+_read_head = msgspec.json.Decoder(Head).decode
 _read_record = msgspec.json.Decoder(_Record).decode
 _read_response = msgspec.json.Decoder(Response).decode
 _DEFAULTS = {field.name: field.default for field in msgspec.structs.fields(Response) if not field.required}
@@ -125,7 +128,7 @@ def encode_record(key: bytes, ask: Ask, row: Row, answer: Answer | None) -> byte
         record |= {"error": _plain_error(row.error), "request_id": getattr(row.error, "request_id", None)}
     if answer is not None:
         response = answer.response
-        record["output"] = _plain_response(response) if isinstance(response, Response) else response
+        record["output"] = plain_response(response) if isinstance(response, Response) else response
         if answer.value is not None:
             record["value"] = answer.value
         record |= {"usage": answer.usage, "cost": answer.cost, "request_id": answer.request_id}
@@ -133,6 +136,16 @@ def encode_record(key: bytes, ask: Ask, row: Row, answer: Answer | None) -> byte
         record["target"] = {name: getattr(row.target, name) for name in ("model", "region", "endpoint_url")}
     record |= {"attempts": row.attempts, "seconds": round(row.seconds, 3), "at": _now()}
     return msgspec.json.encode(record, enc_hook=_plain_model) + b"\n"
+
+
+def read_head(line: bytes) -> Head:
+    """Return the key and the status of a record. Raises `ValueError` for any other line."""
+    head = _read_head(line)
+    if not line.isascii():
+        line.decode()  # the decoder of JSON does not look at what it leaves out
+    if line[KEY_END] != 34 or len(head.key) != 32:
+        raise ValueError("it does not begin with a key")
+    return head
 
 
 def read_record(entry: Recorded, line: bytes) -> tuple[Row, Usage | None]:
@@ -164,7 +177,7 @@ def _now() -> str:
     return datetime.now(UTC).isoformat(timespec="milliseconds")
 
 
-def _plain_response(response: Response) -> dict[str, Any]:
+def plain_response(response: Response) -> dict[str, Any]:
     """Return what is set of a response."""
     plain = {"message": response.message}
     for name, default in _DEFAULTS.items():
