@@ -35,7 +35,11 @@ async def _ours(target: Target, prompts: Sequence[str], *, journal: bool = True)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "run.jsonl") if journal else None
         options: dict[str, Any] = {"concurrency": target.streams, "journal": path, "max_tokens": _MAX_TOKENS}
-        async with client_of(target.url) as client, client.map(_MODEL, prompts, **options) as rows:
+        connections = max(target.streams, 100)
+        async with (
+            client_of(target.url, max_connections=connections) as client,
+            client.map(_MODEL, prompts, **options) as rows,
+        ):
             return [row.response.text async for row in rows]
 
 
