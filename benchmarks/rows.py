@@ -35,7 +35,11 @@ async def _ours(target: Target, prompts: Sequence[str], *, journal: bool = True)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "run.jsonl") if journal else None
         options: dict[str, Any] = {"concurrency": target.streams, "journal": path, "max_tokens": _MAX_TOKENS}
-        async with client_of(target.url) as client, client.map(_MODEL, prompts, **options) as rows:
+        connections = max(target.streams, 100)
+        async with (
+            client_of(target.url, max_connections=connections) as client,
+            client.map(_MODEL, prompts, **options) as rows,
+        ):
             return [row.response.text async for row in rows]
 
 
@@ -61,13 +65,13 @@ async def _aiobotocore(target: Target, prompts: Sequence[str]) -> list[str]:
     arguments = {"region_name": REGION, "endpoint_url": target.url, "config": config, **_KEYS}
     async with get_session().create_client("bedrock-runtime", **arguments) as client:
 
-        async def ask(prompt: str) -> str:
+        async def answer_of(prompt: str) -> str:
             answer = await client.converse(
                 modelId=_MODEL, messages=messages(prompt), inferenceConfig={"maxTokens": _MAX_TOKENS}
             )
             return str(answer["output"]["message"]["content"][0]["text"])
 
-        return await _workers(target.streams, prompts, ask)
+        return await _workers(target.streams, prompts, answer_of)
 
 
 async def _boto3(target: Target, prompts: Sequence[str]) -> list[str]:
@@ -77,19 +81,19 @@ async def _boto3(target: Target, prompts: Sequence[str]) -> list[str]:
     config = Config(max_pool_connections=target.streams)
     client = boto3.client("bedrock-runtime", region_name=REGION, endpoint_url=target.url, config=config, **_KEYS)
 
-    def ask(prompt: str) -> str:
+    def answer_of(prompt: str) -> str:
         answer = client.converse(modelId=_MODEL, messages=messages(prompt), inferenceConfig={"maxTokens": _MAX_TOKENS})
         return str(answer["output"]["message"]["content"][0]["text"])
 
     with ThreadPoolExecutor(target.streams) as threads:
-        return list(threads.map(ask, prompts))
+        return list(threads.map(answer_of, prompts))
 
 
 async def _litellm(target: Target, prompts: Sequence[str]) -> list[str]:
     os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"  # otherwise it downloads its price table
     import litellm
 
-    async def ask(prompt: str) -> str:
+    async def answer_of(prompt: str) -> str:
         answer = await litellm.acompletion(
             model=f"bedrock/converse/{_MODEL}",
             messages=[{"role": "user", "content": prompt}],
@@ -100,7 +104,7 @@ async def _litellm(target: Target, prompts: Sequence[str]) -> list[str]:
         )
         return str(answer.choices[0].message.content)
 
-    return await _workers(target.streams, prompts, ask)
+    return await _workers(target.streams, prompts, answer_of)
 
 
 async def _langchain_aws(target: Target, prompts: Sequence[str]) -> list[str]:
