@@ -10,6 +10,7 @@ import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from bedrock_stream import Client, Credentials, RetryPolicy
@@ -19,6 +20,10 @@ from tests.support.debug_mode import record_cheaply
 # Hundreds of child processes would each compile the package again where the environment forbids to write bytecode.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
+
+# A time limit for each example fails on a busy machine; pytest's own limit catches what hangs.
+hypothesis.settings.register_profile("untimed", deadline=None)
+hypothesis.settings.load_profile("untimed")
 
 KEYS = Credentials(ACCESS_KEY_ID, SECRET_ACCESS_KEY)
 QUICK_RETRIES = RetryPolicy(base=0, cap=0)
