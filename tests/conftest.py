@@ -27,7 +27,6 @@ QUICK_RETRIES = RetryPolicy(base=0, cap=0)
 
 # Tests that use sockets run on asyncio's own event loop and on uvloop.
 ON_EVERY_LOOP = {
-    "batch/test_map.py",
     "client/test_attempts.py",
     "client/test_client.py",
     "client/test_failover.py",

@@ -371,13 +371,20 @@ class Engine:
             cost=None if answer is None else answer.cost,
             target=None if asking.attempts is None else asking.attempts.call.target,
         )
-        why = self._refusals.add(failure)
-        if why is not None:
-            self.stop(why)
+        self._judge(failure)
         # Refusals of access before the first success are no judgement of the row: the next run asks it again.
         if self._records is not None and (failure is None or not self._refusals.is_open):
             await self._records.write(key, ask, row, answer)
         return self._count(row, None if answer is None else answer.usage)
+
+    def _judge(self, failure: Exception | None) -> None:
+        """Stop if all rows so far were refused for the same reason, and none is being answered."""
+        is_refused = self._refusals.is_open and isinstance(failure, BedrockStreamError)
+        busy = self._workers.values() if is_refused else ()
+        is_one_answered = any(asking is not None and asking.is_answered for asking in busy)
+        why = self._refusals.add(None if is_one_answered else failure)
+        if why is not None:
+            self.stop(why)
 
     def _is_of_the_batch(self, error: Exception, asking: Asking) -> bool:
         """Return whether a failure ends the batch and leaves the row open."""

@@ -42,7 +42,7 @@ from tests.support.counting_server import (
     refusal,
     rows_of,
 )
-from tests.support.socket_server import START, exception, text
+from tests.support.socket_server import END, START, exception, text
 
 
 @pytest.fixture(autouse=True)
@@ -458,6 +458,26 @@ async def test_after_one_success_refusals_are_rows_as_others() -> None:
     async with counting(lambda asked: DENIED if asked.item else None) as (_, client):
         rows = await rows_of(client.map(MODEL, prompts(50), concurrency=1, max_tokens=50))
         check_rows(rows, 50, failed=tuple(range(1, 50)))
+
+
+async def test_a_row_that_is_being_answered_is_a_success() -> None:
+    proceed = asyncio.Event()
+
+    async def answer_slowly(asked: Asked) -> None:
+        asked.connection.begin()
+        asked.connection.chunk(START + text("answer"))
+        await proceed.wait()
+        asked.connection.chunk(text("=0;") + END)
+        asked.connection.end()
+        await asked.connection.closed.wait()
+
+    async with (
+        counting(lambda asked: DENIED if asked.item else answer_slowly(asked)) as (_, client),
+        client.map(MODEL, prompts(30), concurrency=2, stream=True) as rows,
+    ):
+        refused = [await anext(rows) for _ in range(29)]
+        proceed.set()
+        check_rows([*refused, *[row async for row in rows]], 30, failed=tuple(range(1, 30)))
 
 
 async def test_a_mistake_in_each_does_not_cost_all_rows() -> None:
