@@ -39,7 +39,7 @@ __all__ = ("RedisQuota",)
 _log = logging.getLogger("bedrock_stream.quotas")
 
 _CONNECTIONS = 8  # of each event loop
-_SECONDS = 1.0  # for an answer
+_SECONDS = 5.0  # for an answer; less would take a process that is busy for a Redis that is gone
 _POLL = 0.1  # seconds; others give back meanwhile
 _GONE = 2.0  # seconds until a server that is gone is asked again
 
