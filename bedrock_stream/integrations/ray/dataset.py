@@ -71,7 +71,9 @@ def ask(
 
 def _actors(data: Any, least: int, most: int, blocks: int) -> dict[str, Any]:
     """Return the arguments for actors of which each has so many blocks at once."""
-    sizes = {"min_size": least, "max_size": most, "max_tasks_in_flight_per_actor": blocks}
+    sizes: dict[str, Any] = {"min_size": least, "max_size": most}
+    if least == most:
+        sizes["max_tasks_in_flight_per_actor"] = blocks  # else the first actor takes blocks that others could have
     try:
         return {"compute": data.ActorPoolStrategy(**sizes, max_concurrent_calls_per_actor=blocks)}
     except TypeError:  # Ray before 2.50
