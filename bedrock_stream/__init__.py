@@ -71,6 +71,7 @@ if TYPE_CHECKING:
     from .client.tool_loop import ToolRun as ToolRun
     from .client.tool_loop import ToolRunEvent as ToolRunEvent
     from .errors import AccessDenied as AccessDenied
+    from .errors import BatchStopped as BatchStopped
     from .errors import BedrockStreamError as BedrockStreamError
     from .errors import ChecksumMismatch as ChecksumMismatch
     from .errors import ClientClosed as ClientClosed
@@ -89,6 +90,9 @@ if TYPE_CHECKING:
     from .errors import InvalidHeader as InvalidHeader
     from .errors import InvalidRequest as InvalidRequest
     from .errors import InvalidSignature as InvalidSignature
+    from .errors import JournalBusy as JournalBusy
+    from .errors import JournalDamaged as JournalDamaged
+    from .errors import JournalMismatch as JournalMismatch
     from .errors import MissingCredentials as MissingCredentials
     from .errors import ModelError as ModelError
     from .errors import ModelNotReady as ModelNotReady
@@ -100,6 +104,7 @@ if TYPE_CHECKING:
     from .errors import RelayFull as RelayFull
     from .errors import RelayUnavailable as RelayUnavailable
     from .errors import ResourceNotFound as ResourceNotFound
+    from .errors import RowInvalid as RowInvalid
     from .errors import ServiceError as ServiceError
     from .errors import ServiceUnavailable as ServiceUnavailable
     from .errors import SignatureExpired as SignatureExpired
@@ -255,6 +260,11 @@ _MODULES = {
         "PoolTimeout",
         "QuotaExceeded",
         "RelayFull",
+        "RowInvalid",
+        "BatchStopped",
+        "JournalBusy",
+        "JournalDamaged",
+        "JournalMismatch",
         "RelayUnavailable",
         "ResourceNotFound",
         "ServiceError",

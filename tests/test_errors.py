@@ -11,6 +11,7 @@ from typing import Any, cast
 import msgspec
 import pytest
 
+import bedrock_stream
 from bedrock_stream import Message, Response, Usage, errors
 from bedrock_stream.errors import BedrockStreamError, ServiceError, service_error
 
@@ -307,6 +308,10 @@ def test_an_error_with_a_partial_of_any_depth_survives_pickle_and_copy(depth: in
     for copied in (*copies, copy.copy(error), copy.deepcopy(error), pickle.loads(pickle._dumps(error))):  # type: ignore[attr-defined]  # noqa: S301
         assert (type(copied), str(copied), copied.events_received) == (type(error), str(error), 7)
         assert levels(copied.partial) == expected
+
+
+def test_every_error_can_be_imported_from_the_top() -> None:
+    assert set(errors.__all__) - {"service_error"} <= set(bedrock_stream.__all__)
 
 
 def test_the_table_contains_every_class() -> None:
