@@ -63,7 +63,7 @@ class _Ratio:
 
     def __init__(self) -> None:
         self._seen = 0
-        self.value = 1.0
+        self.value: float = 1.0
 
     def learn(self, estimated: float, counted: int) -> None:
         observed = min(max(counted / estimated, _LEAST_RATIO), _MOST_RATIO)

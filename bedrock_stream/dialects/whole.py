@@ -29,7 +29,7 @@ class WholeAnswer(Protocol):
         """Take the next document. Raises `InvalidFrame` for one that does not fit to those before."""
 
     def answer(self) -> dict[str, Any]:
-        """Return the answer so far."""
+        """Return the answer so far. Raises `InvalidFrame` where the documents do not make one."""
 
 
 def whole_answer(native: str | None) -> WholeAnswer | None:
@@ -38,8 +38,12 @@ def whole_answer(native: str | None) -> WholeAnswer | None:
     return None if kind is None else kind()
 
 
+# What documents raise that do not have the members of their format.
+_MISMATCHES = (KeyError, TypeError, ValueError, AttributeError, IndexError)
+
+
 class _Whole:
-    """Base of the formats: a subclass takes a document, and may raise what `add` converts to `InvalidFrame`."""
+    """Base of the formats: a subclass takes documents and makes the answer. What it raises becomes `InvalidFrame`."""
 
     def __init__(self) -> None:
         self.is_complete: bool = False
@@ -48,11 +52,25 @@ class _Whole:
         """See `WholeAnswer.add`."""
         try:
             self._take(document)
-        except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
-            raise InvalidFrame(f"a part of the answer does not match the model's format: {error!r}") from None
+        except _MISMATCHES as error:
+            raise _mismatch(error) from None
+
+    def answer(self) -> dict[str, Any]:
+        """See `WholeAnswer.answer`."""
+        try:
+            return self._make()
+        except _MISMATCHES as error:
+            raise _mismatch(error) from None
 
     def _take(self, document: Any) -> None:
         raise NotImplementedError
+
+    def _make(self) -> dict[str, Any]:
+        raise NotImplementedError
+
+
+def _mismatch(error: Exception) -> InvalidFrame:
+    return InvalidFrame(f"a part of the answer does not match the model's format: {error!r}")
 
 
 class _Claude(_Whole):
@@ -80,8 +98,7 @@ class _Claude(_Whole):
             case "message_stop":
                 self.is_complete = True
 
-    def answer(self) -> dict[str, Any]:
-        """See `WholeAnswer.answer`."""
+    def _make(self) -> dict[str, Any]:
         blocks = []
         for _, block in sorted(self._blocks.items()):
             raw = block.pop("partial_json", None)
@@ -118,8 +135,7 @@ class _OpenAI(_Whole):
         reasons = [choice.get("finish_reason") for choice in self._choices.values()]
         self.is_complete = bool(reasons) and None not in reasons
 
-    def answer(self) -> dict[str, Any]:
-        """See `WholeAnswer.answer`."""
+    def _make(self) -> dict[str, Any]:
         choices = [choice for _, choice in sorted(self._choices.items())]
         for choice in choices:
             message = choice["message"]
@@ -149,8 +165,7 @@ class _Llama(_Whole):
                 self._answer[name] = value
         self.is_complete = self._answer.get("stop_reason") is not None
 
-    def answer(self) -> dict[str, Any]:
-        """See `WholeAnswer.answer`."""
+    def _make(self) -> dict[str, Any]:
         return self._answer
 
 
@@ -178,8 +193,7 @@ class _Converse(_Whole):
             case "metadata":
                 self._members |= members
 
-    def answer(self) -> dict[str, Any]:
-        """See `WholeAnswer.answer`."""
+    def _make(self) -> dict[str, Any]:
         blocks = [_block_of_converse(block) for _, block in sorted(self._blocks.items())]
         return {"output": {"message": {"role": self._role, "content": blocks}}, **self._members}
 

@@ -235,7 +235,7 @@ class Lane(Slots):
         self._successes += 1
         if self._doubles or self._successes >= self.limit:
             self._successes = 0
-            self.limit = min(self.limit + 1, self._most)
+            self.limit: int = min(self.limit + 1, self._most)
         if epoch == self.epoch and not self.is_paused:
             self.refusal = None
             self._pauses_in_a_row = 0
@@ -252,7 +252,7 @@ class Lane(Slots):
         return self._starts > 0 and self.taken < self.limit
 
     def _take(self) -> None:
-        self.taken += 1
+        super()._take()
         self._starts -= 1
 
     def _give_back(self) -> None:

@@ -41,14 +41,17 @@ class Chats:
     def begin(self, chat: str, run: ToolRun) -> None:
         self._running[chat] = run
 
-    def end(self, chat: str) -> None:
-        # Valid as a history also after a stop: with `keep_partial`, the half answer is part of it.
-        self._messages[chat] = self._running.pop(chat).messages
+    async def end(self, chat: str, run: ToolRun) -> None:
+        if self._running.get(chat) is run:
+            # Valid as a history also after a stop: with `keep_partial`, the half answer is part of it.
+            self._messages[chat] = run.messages
+            del self._running[chat]
 
     async def stop(self, chat: str) -> bool:
         run = self._running.get(chat)
         if run is not None:
             await run.aclose()
+            await self.end(chat, run)
         return run is not None
 
 
@@ -62,7 +65,7 @@ def create_app(settings: Mapping[str, Any]) -> FastAPI:
         prompt = [*chats.history(chat), Message.user(question.text)]
         run = client.run_tools(MODEL, prompt, tools=[weather], max_tokens=500, keep_partial=True)
         chats.begin(chat, run)
-        return event_response(run, "ui-message", background=BackgroundTask(chats.end, chat))
+        return event_response(run, "ui-message", background=BackgroundTask(chats.end, chat, run))
 
     @app.post("/chats/{chat}/stop")
     async def stop(chat: str) -> None:

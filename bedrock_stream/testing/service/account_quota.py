@@ -55,7 +55,10 @@ class AccountQuota:
                 raise ConfigurationError(f"quota.{name}", f"expected a positive number or None, got {value!r}")
         if not (is_number(burst) and 0 < burst <= 1):
             raise ConfigurationError("quota.burst", f"expected a number above 0 and up to 1, got {burst!r}")
-        self.rpm, self.tpm, self.burn, self.burst = rpm, tpm, burn, burst
+        self.rpm: float | None = rpm
+        self.tpm: float | None = tpm
+        self.burn: float | None = burn
+        self.burst: float = burst
         self._clock = clock
         self._levels: dict[tuple[str, str], _Level] = {}
         self.asked: int = 0
