@@ -29,6 +29,7 @@ __all__ = (
     "BatchSubject",
     "Ending",
     "Observation",
+    "Observations",
     "Observer",
     "Observers",
     "QuotaObservation",
@@ -40,7 +41,7 @@ __all__ = (
 )
 
 _log = logging.getLogger("bedrock_stream")
-_FAILED = "an observer failed at %r; the call goes on"
+_FAILED = "an observer failed at %r; the %s goes on"
 
 
 class Attempt(msgspec.Struct, frozen=True, kw_only=True):
@@ -194,13 +195,42 @@ def observe(observer: Observer) -> Callable[[], None]:
     return lambda: observers.remove(observer) if observer in observers else None
 
 
-class Observers:
-    """All observations of one call, as one."""
+class Observations:
+    """All observations of one call or batch, as one. What an observer raises is logged."""
 
     __slots__ = ("_observations",)
 
+    _observed = "call"
+
+    def __init__(self) -> None:
+        self._observations: list[Any] = []
+
+    def begin(self, observer: Any, method: str, subject: Any) -> None:
+        """Add the observation that this method of an observer returns for a subject, if any."""
+        try:
+            observation = getattr(observer, method)(subject)
+        except Exception:
+            _log.exception(_FAILED, method, self._observed)
+            return
+        if observation is not None:
+            self._observations.append(observation)
+
+    def tell(self, step: str, *facts: Any) -> None:
+        """Call this method of every observation."""
+        for observation in self._observations:
+            try:
+                getattr(observation, step)(*facts)
+            except Exception:
+                _log.exception(_FAILED, step, self._observed)
+
+
+class Observers(Observations):
+    """All observations of one call, as one."""
+
+    __slots__ = ()
+
     def __init__(self, own: Sequence[Observer], subject: Callable[[], Subject]) -> None:
-        self._observations: list[Observation] = []
+        super().__init__()
         asked = [*own, *observers]
         if asked:
             described = subject()
@@ -212,21 +242,7 @@ class Observers:
 
     def add(self, observer: Observer, subject: Subject) -> None:
         """Add the observation that an observer returns for this call, if any."""
-        try:
-            observation = observer.watch(subject)
-        except Exception:
-            _log.exception(_FAILED, "watch")
-            return
-        if observation is not None:
-            self._observations.append(observation)
-
-    def tell(self, step: str, *facts: Any) -> None:
-        """Call this method of every observation."""
-        for observation in self._observations:
-            try:
-                getattr(observation, step)(*facts)
-            except Exception:
-                _log.exception(_FAILED, step)
+        self.begin(observer, "watch", subject)
 
     def reporter(self, step: str) -> Callable[..., None] | None:
         """Return a function that calls this method of `WireObservation` where it is there; None if it is nowhere."""
@@ -239,6 +255,6 @@ class Observers:
                 try:
                     method(*facts)
                 except Exception:
-                    _log.exception(_FAILED, step)
+                    _log.exception(_FAILED, step, self._observed)
 
         return report

@@ -2,28 +2,26 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Iterable
 from typing import Any
 
 from ..client.logs import LogLines
-from ..observing import BatchObservation, BatchSubject, Observer, batch_row, observers
+from ..observing import BatchSubject, Observations, Observer, batch_row, observers
 from .rows import Row
 
 __all__ = ("Watch", "watch")
 
-_log = logging.getLogger("bedrock_stream")
-_FAILED = "an observer failed at %r; the batch goes on"
 
+class Watch(Observations):
+    """Reports the steps of a batch."""
 
-class Watch:
-    """Reports the steps of a batch; what an observation raises is logged."""
+    __slots__ = ("_subject",)
 
-    __slots__ = ("_observations", "_subject")
+    _observed = "batch"
 
-    def __init__(self, subject: BatchSubject, observations: list[BatchObservation]) -> None:
+    def __init__(self, subject: BatchSubject) -> None:
+        super().__init__()
         self._subject = subject
-        self._observations = observations
 
     def enter(self, key: str) -> None:
         """Note that this task works for a row from now on, for the observers of its calls."""
@@ -32,22 +30,15 @@ class Watch:
     def row(self, row: Row) -> None:
         """Report a row that has ended."""
         outcome = "reused" if row.reused else "ok" if row.error is None else "failed"
-        self._tell("row", outcome, row.seconds)
+        self.tell("row", outcome, row.seconds)
 
     def synced(self, seconds: float) -> None:
         """Report a sync of the journal."""
-        self._tell("synced", seconds)
+        self.tell("synced", seconds)
 
     def ended(self, error: BaseException | None) -> None:
         """Report the end."""
-        self._tell("ended", error)
-
-    def _tell(self, step: str, *facts: Any) -> None:
-        for observation in self._observations:
-            try:
-                getattr(observation, step)(*facts)
-            except Exception:
-                _log.exception(_FAILED, step)
+        self.tell("ended", error)
 
 
 def watch(own: Iterable[Observer], model: str, concurrency: int, progress: Callable[[], Any]) -> Watch | None:
@@ -56,16 +47,8 @@ def watch(own: Iterable[Observer], model: str, concurrency: int, progress: Calla
     if not asked:
         return None
     subject = BatchSubject(model=model, concurrency=concurrency, progress=progress)
-    observations = []
+    batch = Watch(subject)
     for observer in asked:
-        begin = getattr(observer, "watch_batch", None)
-        if begin is None:
-            continue
-        try:
-            observation = begin(subject)
-        except Exception:
-            _log.exception(_FAILED, "watch_batch")
-            continue
-        if observation is not None:
-            observations.append(observation)
-    return Watch(subject, observations)
+        if getattr(observer, "watch_batch", None) is not None:
+            batch.begin(observer, "watch_batch", subject)
+    return batch
