@@ -12,6 +12,7 @@ from typing import Any, Literal, TypeAlias
 
 import msgspec
 
+from ..dialects.converse.body import REQUEST_MEMBERS
 from ..errors import ConfigurationError, RowInvalid
 from ..types.checks import check_cost, is_integer
 from .asks import Ask
@@ -40,12 +41,6 @@ _OPTIONS = frozenset(
     | {"request_metadata", "use_converse"}
 )
 _PATHS = (None, "/v1/chat/completions")  # of OpenAI's API, as far as its requests can be asked here
-
-_CONVERSE_MEMBERS = frozenset(
-    {"messages", "system", "inferenceConfig", "toolConfig", "guardrailConfig", "additionalModelRequestFields"}
-    | {"additionalModelResponseFieldPaths", "promptVariables", "requestMetadata", "performanceConfig", "serviceTier"}
-    | {"outputConfig"}
-)
 
 
 class Entry(msgspec.Struct, frozen=True):
@@ -213,7 +208,7 @@ def _is_converse(body: Mapping[str, Any]) -> bool:
     Nova's own format is close to it, and has names such as `schemaVersion` and `max_new_tokens`.
     """
     config = body.get("inferenceConfig")
-    if body.keys() - _CONVERSE_MEMBERS or (isinstance(config, dict) and any("_" in name for name in config)):
+    if body.keys() - REQUEST_MEMBERS or (isinstance(config, dict) and any("_" in name for name in config)):
         return False
     messages = body.get("messages")
     if not isinstance(messages, list):

@@ -11,6 +11,7 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from ..dialects.boto import BotoConverse, BotoInvoke, to_wire
+from ..dialects.converse.body import REQUEST_MEMBERS
 from ..dialects.encoding import Body
 from ..dialects.native import check_header
 from ..errors import ConfigurationError
@@ -25,13 +26,6 @@ _REASON = "the arguments are boto3's"
 _CONVERSE = Route(BotoConverse(), _REASON, ())
 _INVOKE = Route(BotoInvoke(), _REASON, ())
 
-# fmt: off
-_MEMBERS = (
-    "messages", "system", "inferenceConfig", "toolConfig", "guardrailConfig", "additionalModelRequestFields",
-    "promptVariables", "additionalModelResponseFieldPaths", "requestMetadata", "performanceConfig", "serviceTier",
-    "outputConfig",
-)
-# fmt: on
 _HEADERS = {
     "contentType": "Content-Type",
     "accept": "Accept",
@@ -49,7 +43,7 @@ def plan_converse(
     arguments: Mapping[str, Any], destination: Destination, *, streaming: bool, model: str | None = None
 ) -> Call:
     """Return the call of Converse or ConverseStream. `model` replaces `modelId`. Raises `ConfigurationError`."""
-    given = _check(arguments, _MEMBERS)
+    given = _check(arguments, REQUEST_MEMBERS)
     called = describe(model or given.pop("modelId"))
     given.pop("modelId", None)
     dialect = _CONVERSE.dialect

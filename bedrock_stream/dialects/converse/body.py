@@ -13,7 +13,23 @@ from ...types.options import Options
 from ...types.tools import Tool
 from .blocks import write_block
 
-__all__ = ("write_body",)
+__all__ = ("REQUEST_MEMBERS", "write_body")
+
+REQUEST_MEMBERS = (
+    "messages",
+    "system",
+    "inferenceConfig",
+    "toolConfig",
+    "guardrailConfig",
+    "additionalModelRequestFields",
+    "promptVariables",
+    "additionalModelResponseFieldPaths",
+    "requestMetadata",
+    "performanceConfig",
+    "serviceTier",
+    "outputConfig",
+)
+"""The members of a request to Converse and ConverseStream in the service model."""
 
 
 def write_body(messages: Sequence[Message], options: Options) -> dict[str, Any]:
