@@ -30,7 +30,7 @@ from ..transport.quota import BaseQuota, QuotaLike
 from ..types.events import Usage
 from ..types.options import Options
 from ..types.response import Response
-from ..types.settings import RetryPolicy, Timeouts
+from ..types.settings import RetryPolicy, Timeouts, backoff
 from .asks import Ask
 from .bodies import WHOLE_TOKENS, is_streamed, receive_body
 
@@ -39,7 +39,6 @@ __all__ = ("Answer", "Asker", "Asking", "Calls", "Each")
 Each = Callable[[Stream], Awaitable[Any]]
 """The caller's own reader of a row's stream; what it returns is the row's value."""
 
-_MAX_DOUBLINGS = 10
 _OF_A_BODY = ("access_key_id", "api_key", "region", "secret_access_key", "session_token", "project")
 
 
@@ -221,7 +220,7 @@ class Asker:
                 policy = self._policy_after(error, attempts, waited)
                 if policy is None:
                     raise
-            wait = min(policy.cap, policy.base * 2.0 ** min(asking.again, _MAX_DOUBLINGS))
+            wait = backoff(policy.base, policy.cap, asking.again)
             asking.begin_again()
             await asyncio.sleep(random.random() * wait)  # noqa: S311 - jitter
 

@@ -20,13 +20,13 @@ from math import inf
 from time import monotonic
 
 from ..errors import BedrockStreamError, PoolTimeout
+from ..types.settings import backoff
 
 __all__ = ("Hold", "Lane", "LaneTicket", "Lanes", "Slots", "StartPacer", "hold_slots")
 
 _MOST_LANES = 1024  # models that are named call by call must not pile up
 _FIRST_LIMIT = 16  # of a lane: a burst of hundreds would find a small quota by being throttled hundreds of times
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 30.0  # seconds
-_MAX_DOUBLINGS = 10
 # A refusal comes at once, an answer after many seconds. So requests count as accepted if none is refused for as long.
 _PROBE_SECONDS = 1.0
 
@@ -215,8 +215,8 @@ class Lane(Slots):
         now = asyncio.get_running_loop().time()
         wait = error.retry_after or 0.0
         if epoch == self.epoch:
-            doubled = _FIRST_PAUSE * 2.0 ** min(self._pauses_in_a_row, _MAX_DOUBLINGS)
-            wait = max(wait, min(doubled, _LONGEST_PAUSE) * (0.5 + self._chance() / 2))
+            pause = backoff(_FIRST_PAUSE, _LONGEST_PAUSE, self._pauses_in_a_row)
+            wait = max(wait, pause * (0.5 + self._chance() / 2))
             self._pauses_in_a_row += 1
             self.pauses += 1
         self.throttles += 1

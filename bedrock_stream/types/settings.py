@@ -19,6 +19,7 @@ __all__ = (
     "RetryPolicy",
     "Target",
     "Timeouts",
+    "backoff",
     "check_region",
     "read_targets",
 )
@@ -129,6 +130,15 @@ class Timeouts(msgspec.Struct, frozen=True, kw_only=True):
 _MAX_DOUBLINGS = 64  # 2.0 ** retries would overflow a float for a very large number of attempts
 
 
+def backoff(base: float, cap: float, times: int) -> float:
+    """Return `base` doubled so many times, at most `cap`.
+
+    >>> backoff(0.5, 30, 3)
+    4.0
+    """
+    return min(cap, base * 2.0 ** min(times, _MAX_DOUBLINGS))
+
+
 class RetryPolicy(msgspec.Struct, frozen=True, kw_only=True):
     """Rules for retries: exponential backoff with full jitter. `RetryPolicy(max_attempts=1)` disables retries.
 
@@ -196,7 +206,7 @@ class RetryPolicy(msgspec.Struct, frozen=True, kw_only=True):
         if not error.retryable or retries + 1 >= self.max_attempts:
             return None
         # Full jitter spreads the retries of many clients over the whole wait.
-        wait = chance * min(self.cap, self.base * 2.0 ** min(retries, _MAX_DOUBLINGS))
+        wait = chance * backoff(self.base, self.cap, retries)
         if error.retry_after is not None:
             wait = max(wait, error.retry_after)
         # A retry that would start after the limit is not made at all.
