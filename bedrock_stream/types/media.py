@@ -14,7 +14,7 @@ import msgspec
 from ..errors import ConfigurationError
 from . import Value
 
-__all__ = ("TEXT_FORMATS", "Attachment", "Audio", "Document", "Image", "Video")
+__all__ = ("TEXT_FORMATS", "Attachment", "Audio", "Document", "Image", "Video", "document_name")
 
 _A = TypeVar("_A", bound="Attachment")
 
@@ -94,13 +94,23 @@ class Attachment(Value, msgspec.Struct, frozen=True, tag_field="type", omit_defa
         data = path.read_bytes()
         fields.setdefault("format", _sniff(data) or _suffix(path.name))
         if "name" in cls.__struct_fields__:
-            # Bedrock rejects other characters, consecutive spaces and more than 200 characters in a document's name.
-            fields.setdefault("name", " ".join(_NOT_IN_NAMES.sub(" ", path.stem).split())[:200] or "document")
+            fields.setdefault("name", document_name(path.stem))
         return cls(data=data, **fields)  # type: ignore[arg-type]
 
     def __repr__(self) -> str:
         source = f"{len(self.data)} bytes" if self.data is not None else self.s3_uri
         return f"{type(self).__name__}({self.format}, {source})"
+
+
+def document_name(stem: str) -> str:
+    """Return a name that Bedrock takes for a document, of a file's name without its suffix.
+
+    Bedrock rejects other characters, consecutive spaces and more than 200 characters.
+
+    >>> document_name("my_report.v1")
+    'my report v1'
+    """
+    return " ".join(_NOT_IN_NAMES.sub(" ", stem).split())[:200] or "document"
 
 
 def _suffix(name: str) -> str:

@@ -17,7 +17,7 @@ from zipfile import BadZipFile, ZipFile
 import msgspec
 
 from ...errors import ConfigurationError, InvalidRequest
-from ...types.media import Attachment, Audio, Document, Image, Video
+from ...types.media import Attachment, Audio, Document, Image, Video, document_name
 
 __all__ = ("data_url", "read_base64", "read_document", "read_file", "read_image")
 
@@ -42,8 +42,6 @@ _ARCHIVES = {"word/document.xml": "docx", "xl/workbook.xml": "xlsx"}
 # Media subtypes that differ from the service's names of the formats.
 _VIDEO_FORMATS = {"quicktime": "mov", "x-matroska": "mkv", "x-flv": "flv", "x-ms-wmv": "wmv", "3gpp": "three_gp"}
 _AUDIO_FORMATS = {"mpeg": "mp3", "x-wav": "wav", "wave": "wav", "vnd.wave": "wav", "x-flac": "flac", "x-m4a": "m4a"}
-# Bedrock's service model allows only these characters in a document's name, and single spaces.
-_NOT_IN_NAMES = re.compile(r"[^a-zA-Z0-9()\[\]-]+")
 
 
 def data_url(url: str, path: str) -> tuple[str, bytes]:
@@ -70,8 +68,7 @@ def read_image(data: bytes, media_type: str, path: str) -> Image | Document:
 def read_document(data: bytes, media_type: str, filename: str, path: str) -> Image | Document:
     """Return a document with the name of its file; an image if the data is one."""
     stem, _, suffix = filename.rpartition(".")
-    # Bedrock requires a name of at most 200 characters.
-    name = " ".join(_NOT_IN_NAMES.sub(" ", stem).split())[:200] or "document"
+    name = document_name(stem)
     detected = _detect(data)
     if isinstance(detected, Image):
         return detected
