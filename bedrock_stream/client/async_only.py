@@ -1,11 +1,13 @@
-"""What a stream or a client raises in a `for` or a `with` that lacks its `async`: the words to write instead.
+"""Base classes of streams, tool runs and clients: `async with` closes them, and no `for` or `with` takes them.
 
-Type checkers do not see these methods, and report the same mistake themselves.
+A `for` or a `with` that lacks its `async` raises an error with the words to write instead. Type checkers do not see
+these methods, and report the same mistake themselves.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
 
 if TYPE_CHECKING:
     from typing import NoReturn
@@ -30,6 +32,18 @@ class AsyncWith:
     """Base class of what `async with` closes."""
 
     __slots__ = ()
+
+    async def aclose(self) -> None:
+        """Close it; each class says what that means."""
+        raise NotImplementedError
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.aclose()
 
     if not TYPE_CHECKING:
 

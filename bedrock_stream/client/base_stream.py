@@ -11,7 +11,6 @@ from __future__ import annotations
 import asyncio
 import warnings
 from collections.abc import Callable
-from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
 import msgspec
@@ -204,14 +203,6 @@ class BaseStream(AsyncFor, AsyncWith, Generic[_E]):
         """Close the connection at once. Closing twice is fine."""
         self._close()
         await self._attempts.settle()
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        await self.aclose()
 
     def __del__(self) -> None:
         # The response closes itself when it is freed; this only reports that a program must not rely on that.

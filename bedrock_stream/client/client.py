@@ -9,8 +9,7 @@ import os
 import ssl as ssl_module
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self, Unpack
+from typing import TYPE_CHECKING, Any, Unpack
 
 import msgspec
 
@@ -283,14 +282,6 @@ class Client(AsyncWith, BatchCalls, BotoCalls):
         """Close every connection of every event loop. Open streams end with `ClientClosed`."""
         self._resolver.close()
         await self._transports.aclose()
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        await self.aclose()
 
     # ------------------------------------------------------------------------------------------------------- internals
 

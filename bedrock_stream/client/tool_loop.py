@@ -7,7 +7,6 @@ and no call is run twice, whatever ends a round. `tool_calls` has the rules of t
 from __future__ import annotations
 
 from collections.abc import Callable
-from types import TracebackType
 from typing import Any, Generic, Self, TypeAlias
 
 from ..errors import BedrockStreamError, ConfigurationError, StreamInterrupted, ToolRoundsExceeded
@@ -193,14 +192,6 @@ class ToolRun(AsyncFor, AsyncWith, Generic[Parsed]):
             self._failure = StreamInterrupted("the run was closed before its end", closed=True)
         self._pending.clear()
         await self._stream.aclose()
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        await self.aclose()
 
     # ------------------------------------------------------------------------------------------------------- internals
 
