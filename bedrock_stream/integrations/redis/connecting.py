@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from time import monotonic
 from typing import Any
 
 from redis.asyncio import BlockingConnectionPool, Redis
@@ -13,7 +14,7 @@ from redis.exceptions import RedisError
 from ...errors import ConfigurationError
 from ...types.settings import Masked
 
-__all__ = ("GONE", "SECONDS", "Address", "check_name", "connect", "read_url")
+__all__ = ("GONE", "SECONDS", "Absence", "Address", "check_name", "connect", "read_url")
 
 _CONNECTIONS = 8  # of each event loop
 
@@ -22,6 +23,36 @@ SECONDS = 5.0
 
 GONE = (RedisError, OSError, TimeoutError)
 """What is raised where Redis does not answer."""
+
+
+class Absence:
+    """Whether Redis is gone, as far as one user of it knows. From time to time it is asked whether it is back."""
+
+    __slots__ = ("_seconds", "_until")
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds  # until it is asked again
+        self._until: float | None = None
+
+    @property
+    def is_known(self) -> bool:
+        """Whether the last question failed."""
+        return self._until is not None
+
+    @property
+    def is_current(self) -> bool:
+        """Whether to go on without it, and not to ask it yet."""
+        return self._until is not None and monotonic() < self._until
+
+    def begin(self) -> bool:
+        """Note a question that failed. Return whether it is the first one."""
+        is_first, self._until = self._until is None, monotonic() + self._seconds
+        return is_first
+
+    def end(self) -> bool:
+        """Note an answer. Return whether Redis was gone."""
+        was_gone, self._until = self._until is not None, None
+        return was_gone
 
 
 class Address(Masked, frozen=True):

@@ -13,13 +13,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from time import monotonic
 from typing import Any
 from uuid import uuid4
 
 from ...transport.per_loop import PerLoop
 from ...transport.quota import BaseQuota, QuotaStats, Reservation
-from .connecting import GONE, SECONDS, Address, check_name, connect, read_url
+from .connecting import GONE, SECONDS, Absence, Address, check_name, connect, read_url
 
 __all__ = ("RedisQuota",)
 
@@ -147,7 +146,7 @@ class RedisQuota(BaseQuota):
         self._requests_back = self._tokens_back = 0  # that Redis has not been told
         self._is_throttled = False  # the same
         self._is_slow = False
-        self._gone_until: float | None = None
+        self._absence = Absence(_GONE)
 
     async def reserve(self, tokens: int, *, burn: float | None = None) -> Reservation:
         """See `BaseQuota.reserve`. The order is that of the first in line of each process.
@@ -159,7 +158,7 @@ class RedisQuota(BaseQuota):
         self._waiting += 1
         try:
             # While one call asks whether it is back, the others do not wait for it.
-            if self._is_gone() or (self._gone_until is not None and server.line.locked()):
+            if self._absence.is_current or (self._absence.is_known and server.line.locked()):
                 return self._reservation(tokens, burn, is_counted=False)
             async with server.line:
                 is_counted = await self._take(server, tokens)
@@ -173,7 +172,7 @@ class RedisQuota(BaseQuota):
         server = await self._servers.current()
         if server.is_asleep:  # the call that asks will tell it
             server.news.set()
-        elif not self._is_gone():
+        elif not self._absence.is_current:
             await self._ask(server, -1)
 
     def give_back(self, tokens: int) -> None:
@@ -199,7 +198,7 @@ class RedisQuota(BaseQuota):
 
     async def _take(self, server: _Server, tokens: int) -> bool:
         """Wait until Redis grants it. Return False if Redis is gone."""
-        while not self._is_gone():
+        while not self._absence.is_current:
             wait = await self._ask(server, tokens)
             if not wait:
                 return wait is not None
@@ -219,19 +218,10 @@ class RedisQuota(BaseQuota):
             async with asyncio.timeout(SECONDS):
                 wait, slow = await server.script(keys=[self._key], args=arguments)
         except GONE as error:
-            self._note_gone(error)
+            if self._absence.begin():
+                _log.warning("Redis is gone, so quota %s is not kept until it is back: %r", self._key, error)
             return None
-        if self._gone_until is not None:
-            self._gone_until = None
+        if self._absence.end():
             _log.warning("Redis is back: quota %s is kept again", self._key)
         self._is_slow = bool(slow)
         return float(wait)
-
-    def _is_gone(self) -> bool:
-        """Return whether to go on without Redis; from time to time a call asks whether it is back."""
-        return self._gone_until is not None and monotonic() < self._gone_until
-
-    def _note_gone(self, error: Exception) -> None:
-        if self._gone_until is None:
-            _log.warning("Redis is gone, so quota %s is not kept until it is back: %r", self._key, error)
-        self._gone_until = monotonic() + _GONE

@@ -20,7 +20,7 @@ from ...auth.credentials import without_frames
 from ...errors import ConfigurationError, RelayFull, RelayUnavailable, StreamInterrupted
 from ...transport.per_loop import PerLoop
 from ..relay_log import BATCH, Events, EventsReader, LogReader, LogWriter, position
-from .connecting import GONE, SECONDS, Address, check_name, connect, read_url
+from .connecting import GONE, SECONDS, Absence, Address, check_name, connect, read_url
 from .news import Listener
 
 __all__ = ("RedisLog",)
@@ -195,7 +195,7 @@ class _Writer:
         self._expires = monotonic() + max_age
         self._begun = self._was_begun = False
         self._sent = 0
-        self._gone_until: float | None = None
+        self._absence = Absence(_RETRY)
 
     async def begin(self) -> None:
         """Make it the newest answer under its key. Raises `RelayFull`."""
@@ -203,7 +203,7 @@ class _Writer:
 
     async def append(self, events: Sequence[bytes]) -> None:
         self._events.append(events)
-        if not self._is_gone():
+        if not self._absence.is_current:
             await self._try(self._send)
 
     async def end(self, keep: float) -> None:
@@ -262,7 +262,7 @@ class _Writer:
                 self._events.stop.set()
             await self._send()
 
-        if not self._is_gone():
+        if not self._absence.is_current:
             await self._try(sign)
 
     async def _try(self, step: Any) -> None:
@@ -271,14 +271,10 @@ class _Writer:
             async with asyncio.timeout(_WRITE_SECONDS):
                 await step()
         except GONE as error:
-            if self._gone_until is None:
+            if self._absence.begin():
                 _log.warning("Redis is gone, so an answer of the relay cannot be resumed until it is back: %r", error)
-            self._gone_until = monotonic() + _RETRY
         else:
-            self._gone_until = None
-
-    def _is_gone(self) -> bool:
-        return self._gone_until is not None and monotonic() < self._gone_until
+            self._absence.end()
 
     def _left(self) -> int:
         """Return for how many milliseconds to keep it."""
