@@ -11,7 +11,7 @@ import math
 __all__ = ("Bucket",)
 
 _SLOW_SECONDS = 60.0  # without a throttle, until the whole rate is used again
-_ROUNDING = 1e-9  # of what is taken; sums of floats must not make a caller wait for a billionth of a token
+_SHORTEST = 1e-9  # seconds; rounding errors must not cause a wait that is too short to move the clock
 
 
 class Bucket:
@@ -41,18 +41,16 @@ class Bucket:
         What is larger than the bucket is taken once it is full.
         """
         self._refill(now)
-        if self._requests >= 1.0 and self._tokens >= tokens:
-            self._requests -= 1.0
-            self._tokens -= tokens
-            return 0.0
-        requests_missing = min(1.0, self._most_requests) - self._requests
-        tokens_missing = min(tokens, self._most_tokens) - self._tokens
-        if requests_missing <= _ROUNDING and tokens_missing <= _ROUNDING * tokens:
-            self._requests -= 1.0
-            self._tokens -= tokens
-            return 0.0
-        seconds = max(_seconds(requests_missing, self._request_rate), _seconds(tokens_missing, self._token_rate))
-        return seconds + min(seconds, max(0.0, self._slow_until - now) / 2)
+        seconds = 0.0
+        if self._requests < 1.0 or self._tokens < tokens:
+            requests_missing = min(1.0, self._most_requests) - self._requests
+            tokens_missing = min(tokens, self._most_tokens) - self._tokens
+            seconds = max(_seconds(requests_missing, self._request_rate), _seconds(tokens_missing, self._token_rate))
+        if seconds > _SHORTEST:
+            return seconds + min(seconds, max(0.0, self._slow_until - now) / 2)
+        self._requests -= 1.0
+        self._tokens -= tokens
+        return 0.0
 
     def give(self, requests: int, tokens: int, now: float) -> None:
         """Return what was taken and not used; a negative number of tokens is a debt."""

@@ -81,6 +81,23 @@ def test_after_the_wait_that_it_names_there_is_enough(rpm: float, tpm: float, si
             assert bucket.take(tokens, now) == 0
 
 
+@settings(deadline=None)
+@given(st.lists(st.tuples(st.floats(0, 2), st.integers(0, 200)), min_size=1, max_size=10), st.floats(0, 1e6))
+def test_a_wait_moves_the_clock(debts: list[tuple[float, int]], start: float) -> None:
+    """A wait that is too short to do so would be repeated without end."""
+    bucket, now = Bucket(None, 6000, 0.01, start), start
+    for seconds, debt in debts:
+        now += seconds
+        bucket.give(0, -debt, now)
+        for _ in range(3):  # the second and the third only because of rounding errors
+            if (wait := bucket.take(0, now)) == 0:
+                break
+            assert now + wait > now
+            now += wait
+        else:
+            raise AssertionError("expected to have taken it")
+
+
 def test_a_limit_that_is_not_set_is_never_reached() -> None:
     bucket = Bucket(None, 60, 1.0, 0.0)
     assert all(bucket.take(0, 0.0) == 0 for _ in range(1000))
