@@ -10,6 +10,7 @@ import math
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
 
+from ..dialects.base import JSON
 from ..dialects.payloads import decode_any, document_failure
 from ..errors import (
     BedrockStreamError,
@@ -19,7 +20,6 @@ from ..errors import (
     service_error,
 )
 from ..request.call import Call
-from ..request.http import EVENT_STREAM, JSON
 
 if TYPE_CHECKING:
     from ..transport.http_response import HttpResponse
@@ -66,7 +66,7 @@ async def _check(call: Call, response: HttpResponse) -> None:
 def _expected(call: Call) -> tuple[str, ...]:
     """Return the media types of an answer; an empty one means that a proxy has dropped the header."""
     if call.streaming:
-        return "", EVENT_STREAM
+        return "", call.dialect.stream_type
     # The caller of `invoke_model` may ask for another type, of an image for one.
     return "", JSON, *(value.lower() for name, value in call.request.headers if name == "Accept")
 

@@ -146,9 +146,7 @@ def plan_call(
         again = partial(plan_call, streaming=streaming, known=known, unsupported=unsupported)
         fallback = partial(again, model, messages, caller_options, destination)
     route, body, options = write_body(described, messages, options, refusals)
-    dialect = route.dialect
-    operation = dialect.stream_operation if streaming else dialect.operation
-    headers = headers_for(streaming=streaming, native=dialect.route == "invoke", options=options)
+    operation, request = _request(route.dialect, described, body, options, destination, streaming=streaming)
     return Call(
         model=described,
         route=route,
@@ -161,7 +159,7 @@ def plan_call(
         changes=tuple(refusals.changes),
         rate=(options.service_tier or "default", options.performance or "standard"),
         destination=destination,
-        request=build_request(destination.endpoint.url, described.id, operation, body, headers=headers),
+        request=request,
     )
 
 
@@ -176,7 +174,7 @@ def plan_count(
     counted = {name: body[name] for name in _COUNTED if name in body}
     # The operation takes no inference profiles, only the models behind them.
     wire = {"input": {"converse": counted}}
-    headers = headers_for(streaming=False, native=False)
+    headers = headers_for(_RAW.dialect, streaming=False)
     return plan_own_body(_RAW, describe(described.base), "count-tokens", wire, destination, headers, streaming=False)
 
 
@@ -197,7 +195,7 @@ def plan_raw(
         raise ConfigurationError("body", f"expected a dict, got {type(body).__name__}")
     route = _RAW_CONVERSE if converse else _RAW
     operation = route.dialect.stream_operation if streaming else route.dialect.operation
-    headers = headers_for(streaming=streaming, native=not converse, options=options)
+    headers = headers_for(route.dialect, streaming=streaming, options=options)
     return plan_own_body(route, describe(model), operation, body, destination, headers, streaming=streaming)
 
 
@@ -212,14 +210,25 @@ def plan_own_body(
     streaming: bool,
 ) -> Call:
     """Return the call for a body that the caller wrote: a `Body`, or what becomes one as JSON."""
+    url = destination.endpoint.url + route.dialect.path(model.id, operation)
     return Call(
         model=model,
         route=route,
         operation=operation,
         streaming=streaming,
         destination=destination,
-        request=build_request(destination.endpoint.url, model.id, operation, body, headers=headers),
+        request=build_request(url, body, headers=headers),
     )
+
+
+def _request(
+    dialect: Dialect, model: Model, body: dict[str, Any], options: Options, destination: Destination, *, streaming: bool
+) -> tuple[str, Request]:
+    """Return the operation of a call, and its request."""
+    operation = dialect.stream_operation if streaming else dialect.operation
+    headers = headers_for(dialect, streaming=streaming, options=options)
+    url = destination.endpoint.url + dialect.path(model.id, operation)
+    return operation, build_request(url, dialect.complete_body(body, model.id, streaming=streaming), headers=headers)
 
 
 def expand_options(model: Model, options: Options, refusals: Refusals) -> tuple[Options, OutputSchema | None]:

@@ -28,7 +28,7 @@ from ...types.events import (
     UnknownEvent,
     Usage,
 )
-from ..chunks import ChunkReader, message_stop, take_metrics, with_total
+from ..documents import DocumentReader, message_stop, take_metrics, with_total
 from ..payloads import (
     decode_object,
     pop,
@@ -131,8 +131,8 @@ class _UnknownBlock:
         return None if raw and block["input"] is None else block
 
 
-class AnthropicReader(ChunkReader):
-    """Reader of one Messages stream."""
+class AnthropicReader(DocumentReader):
+    """Reader of the documents of one Messages stream, in frames or in server-sent events."""
 
     __slots__ = ("_stop", "_unknown")
 
@@ -142,7 +142,7 @@ class AnthropicReader(ChunkReader):
         self._unknown: dict[int, _UnknownBlock] = {}  # open blocks whose events do not contain all of them
 
     def read(self, document: bytes, events: MutableSequence[Event]) -> None:
-        """See `ChunkReader.read`."""
+        """See `DocumentReader.read`."""
         try:
             wire = _decode_delta(document)
         except ValueError:  # another type of chunk, an unknown member, or malformed

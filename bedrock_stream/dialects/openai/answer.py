@@ -11,7 +11,7 @@ import msgspec
 from ...types.events import Metadata, ToolCallEnd
 from ...types.messages import Block, Reasoning, Text, ToolCall
 from ..base import ParsedResponse
-from ..chunks import take_blocked, take_trace, with_total
+from ..documents import take_blocked, take_trace, with_total
 from ..payloads import pop_as
 from ..tool_input import parse_input
 from .facts import read_stop, rest_of, rest_of_choice, take_counts

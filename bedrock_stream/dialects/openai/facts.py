@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from ...types.events import MessageStop, Metadata, Usage
-from ..chunks import message_stop, take_metrics
+from ..documents import message_stop, take_metrics
 from ..payloads import pop_as, take_nested, without_nulls
 
 __all__ = ("read_stop", "rest_of", "rest_of_choice", "take_counts")

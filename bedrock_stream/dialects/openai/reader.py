@@ -14,7 +14,7 @@ from typing import Any, Literal
 import msgspec
 
 from ...types.events import BlockStop, Event, Metadata, ReasoningDelta, TextDelta, ToolCallStart, UnknownEvent
-from ..chunks import ACTION, METRICS, TRACE, ChunkReader
+from ..documents import ACTION, METRICS, TRACE, DocumentReader
 from ..payloads import decode_object, pop_as, raise_if_failed
 from .facts import read_stop, rest_of, rest_of_choice, take_counts
 from .tags import TagSplitter
@@ -65,8 +65,8 @@ class _Call(msgspec.Struct):
     started: bool = False
 
 
-class OpenAIReader(ChunkReader):
-    """Reader of one Chat Completions stream."""
+class OpenAIReader(DocumentReader):
+    """Reader of the documents of one Chat Completions stream, in frames or in server-sent events."""
 
     __slots__ = ("_calls", "_id", "_index", "_kind", "_next", "_tags")
 
@@ -80,7 +80,7 @@ class OpenAIReader(ChunkReader):
         self._calls: dict[int, _Call] = {}  # by the call's own index on the wire
 
     def read(self, document: bytes, events: MutableSequence[Event]) -> None:
-        """See `ChunkReader.read`."""
+        """See `DocumentReader.read`."""
         if not self.ended:
             try:
                 chunk = _decode_delta(document)
