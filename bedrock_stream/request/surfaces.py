@@ -1,0 +1,176 @@
+"""Choose the API of a call and the endpoint that serves it, by the caller's words and the model, with the reason. Pure.
+
+The caller's words decide: `api`, `endpoint`, `use_converse`. Without them a call uses Converse or InvokeModel on
+bedrock-runtime, as `route` chooses, and only an id that Converse does not serve goes to bedrock-mantle (`ModelFacts.
+mantle`). What an endpoint is known to refuse is refused here, and never dropped.
+
+Source: the Bedrock user guide, "Endpoints" and "bedrock-mantle", and live answers of the service.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from ..dialects.base import VendorDialect
+from ..errors import UnsupportedOperation
+from ..types.call_options import Api
+from ..types.options import Options
+from .endpoints import BEDROCK_MANTLE, BEDROCK_RUNTIME, Service
+from .models import Model
+from .models.ids import is_plain
+
+__all__ = ("Surface", "adapt_model", "choose_surface", "other_prefix", "vendor_dialect")
+
+MESSAGES_PREFIX = "/anthropic/v1"
+_OPENAI, _PLAIN = "/openai/v1", "/v1"
+# On bedrock-mantle, each model is served under one of the two; the others under `/v1`.
+_UNDER_OPENAI = ("openai.gpt-5", "openai.gpt-6", "google.gemma-4", "xai.grok-")
+_VENDOR_APIS = ("messages", "chat", "responses")
+_NAMES = {"messages": "the Messages API", "chat": "Chat Completions", "responses": "the Responses API"}
+# Options that only Converse and InvokeModel have, and those that only some of the other APIs have.
+_NOT_IN_VENDOR_APIS = ("performance", "request_metadata", "prompt_variables", "response_field_paths")
+_STORED = ("store", "previous_response_id")
+
+
+class Surface(msgspec.Struct, frozen=True):
+    """The API and the endpoint of a call."""
+
+    api: Api | None
+    """None if the call uses Converse or InvokeModel, as `route` chooses by what it contains."""
+    service: Service
+    reason: str
+
+
+def choose_surface(model: Model, options: Options) -> Surface:
+    """Return the API and the endpoint of a call. Raises `UnsupportedOperation` for a pair that is known to fail."""
+    api = options.api if options.use_converse is None else None
+    own = options.use_converse is not None
+    endpoint = options.endpoint or ("runtime" if own else _default_endpoint(api, model))
+    if endpoint == "mantle":
+        _check_mantle(model, options)
+        api = api or model.facts.mantle or _api_of(model)
+    if api is not None:
+        _check_api(api, model, options, endpoint)
+    elif model.facts.refused is None or endpoint == "runtime":
+        _check_stored(api, options)
+    service = BEDROCK_MANTLE if endpoint == "mantle" else BEDROCK_RUNTIME
+    return Surface(api, service, _reason(api, endpoint, model, options))
+
+
+def _default_endpoint(api: Api | None, model: Model) -> str:
+    if not is_plain(model):
+        return "runtime"
+    if model.facts.mantle is not None:
+        return "mantle"
+    # bedrock-runtime serves Chat Completions of these families alone, and Responses of GPT alone.
+    served = {"chat": ("gpt-oss", "gpt", "grok"), "responses": ("gpt",)}.get(api or "")
+    return "runtime" if served is None or model.family in (*served, None) else "mantle"
+
+
+def _api_of(model: Model) -> Api:
+    if model.vendor == "anthropic":
+        return "messages"
+    return "responses" if model.family == "gpt" else "chat"
+
+
+def _reason(api: Api | None, endpoint: str, model: Model, options: Options) -> str:
+    words = [f"{name}={value!r}" for name in ("api", "endpoint") if (value := getattr(options, name)) is not None]
+    if endpoint == "mantle" and options.endpoint is None:
+        words.append(f"only bedrock-mantle serves {model.id}" + (f" by {_NAMES[api]}" if api in _NAMES else ""))
+    elif api is not None and options.api is None:
+        words.append(f"{model.family or model.vendor or 'an unknown model family'} uses {_NAMES[api]} there")
+    return ", ".join(words)
+
+
+# -------------------------------------------------------------------------------------------------------------- checks
+
+
+def _check_mantle(model: Model, options: Options) -> None:
+    if options.use_converse is not None:
+        shown = f"api={options.api!r}" if options.api is not None else f"use_converse={options.use_converse}"
+        remedy = "use messages, chat or responses as api, or omit endpoint"
+        raise UnsupportedOperation("endpoint", f"bedrock-mantle does not serve {shown}", remedy)
+    if not is_plain(model):
+        kind = "ARNs" if model.arn_kind is not None else "inference profiles"
+        problem = f"bedrock-mantle does not take {kind}, got {model.id!r}"
+        remedy = 'use endpoint="runtime"' if model.base == model.id else f'use {model.base!r}, or endpoint="runtime"'
+        raise UnsupportedOperation("model", problem, remedy)
+    if options.guardrail is not None:
+        raise UnsupportedOperation("guardrail", "bedrock-mantle has no guardrails", 'use endpoint="runtime"')
+
+
+def _check_api(api: Api, model: Model, options: Options, endpoint: str) -> None:
+    claude = model.vendor == "anthropic"
+    if model.vendor is not None and claude is not (api == "messages"):
+        remedy = f"use {'messages' if claude else 'chat or responses'}, or omit it"
+        raise UnsupportedOperation("api", f"{_NAMES[api]} does not serve {model.id!r}", remedy)
+    if api == "responses" and model.arn_kind == "application-inference-profile":
+        problem = f"{_NAMES[api]} does not take application inference profiles, got {model.id!r}"
+        raise UnsupportedOperation("model", problem, "use the inference profile behind it")
+    for name in _NOT_IN_VENDOR_APIS:
+        if getattr(options, name):
+            raise _not_in(api, name, 'omit it, or use api="converse"')
+    if api != "chat" and options.guardrail is not None:  # it would not be applied
+        raise _not_in(api, "guardrail", 'use api="converse"')
+    if api == "messages" and options.service_tier is not None:
+        raise _not_in(api, "service_tier", 'omit it, or use api="converse"')
+    if api == "messages" and options.project is not None and endpoint == "runtime":
+        problem = "the Messages API takes it on bedrock-mantle alone"
+        raise UnsupportedOperation("project", problem, 'use endpoint="mantle", or api="invoke"')
+    _check_stored(api, options)
+
+
+def _check_stored(api: Api | None, options: Options) -> None:
+    for name in _STORED:
+        if api != "responses" and getattr(options, name) is not None:
+            raise UnsupportedOperation(name, "only the Responses API has it", 'use api="responses", or omit it')
+
+
+def _not_in(api: Api, option: str, remedy: str) -> UnsupportedOperation:
+    return UnsupportedOperation(option, f"{_NAMES[api]} does not have it", remedy)
+
+
+# --------------------------------------------------------------------------------------------------------- the dialect
+
+
+def vendor_dialect(surface: Surface, model: Model) -> Any:
+    """Return the dialect of a vendor's API, for this endpoint and model."""
+    prefix = _OPENAI
+    if surface.service is BEDROCK_MANTLE and not model.base.startswith(_UNDER_OPENAI):
+        prefix = _PLAIN
+    match surface.api:  # imported on first use: most programs use Bedrock's own APIs
+        case "messages":
+            from ..dialects.anthropic.messages import Messages
+
+            return Messages(MESSAGES_PREFIX)
+        case "chat":
+            from ..dialects.openai.chat import Chat
+
+            return Chat(prefix)
+    from ..dialects.responses import Responses
+
+    return Responses(prefix)
+
+
+def other_prefix(dialect: Any) -> Any:
+    """Return the same dialect under the other prefix that bedrock-mantle serves it with; None if it has one alone."""
+    if not isinstance(dialect, VendorDialect) or dialect.prefix not in (_OPENAI, _PLAIN):
+        return None
+    return type(dialect)(_PLAIN if dialect.prefix == _OPENAI else _OPENAI)
+
+
+def adapt_model(model: Model, api: Api | None) -> Model:
+    """Return a model with what it takes by a vendor's API, where that differs from Converse and InvokeModel."""
+    facts = model.facts
+    if api not in ("chat", "responses"):
+        return model
+    changes: dict[str, Any] = {"native_schema": True, "cache": False if facts.cache is not None else None}
+    if facts.thinking == "effort":
+        changes["reasoning_path"] = ("reasoning_effort",) if api == "chat" else ("reasoning", "effort")
+    if api == "responses":
+        changes |= {"stop_sequences": False, "replay": "redacted"}  # reasoning goes back as the item that came
+        if facts.family == "gpt-oss":
+            changes["tool_choices"] = ("auto",)
+    return msgspec.structs.replace(model, facts=msgspec.structs.replace(facts, **changes))
