@@ -96,7 +96,7 @@ def rank(code: str) -> int:
 
 def _code_name(code: str) -> str:
     """Return the name in a code: `ThrottlingException` for `com.amazon.coral#throttlingException:http://...`."""
-    # HTTP errors are named in Pascal case, exception frames in camel case, the errors of vendors' APIs in snake case.
+    # HTTP errors are named in Pascal case, exception frames in camel case.
     name = code.partition(":")[0].rpartition("#")[2].partition(",")[0].strip()
     known = _NAMES.get(name.lower()) or _NAMES.get(name.rpartition(".")[2].lower())
-    return known or (name if "_" in name else name[:1].upper() + name[1:])
+    return known or (name if name in WORDS else name[:1].upper() + name[1:])
