@@ -76,8 +76,9 @@ def foreign_error(document: _Wire, *, mid_stream: bool = False) -> ServiceError:
     code, words = _code(document), _words(document)
     inner = _lower(document).get("error")
     extra = inner if isinstance(inner, dict) else document
-    # In the middle of an answer, an error without a code is a failure of the service.
-    status = 500 if mid_stream and not code else None
+    status = next((int(code) for code in _codes(document) if re.fullmatch("[45][0-9][0-9]", code)), None)
+    if not code and (mid_stream or document.get("status") == "failed"):
+        status = 500  # a failure in the middle of an answer, without a word about its kind
     error = service_error(WORDS.get(code, code) or None, words, status, mid_stream=mid_stream, extra=extra)
     if code in WORDS:
         error.original_code = code
