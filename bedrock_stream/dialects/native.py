@@ -11,7 +11,7 @@ from typing import Any
 from ..errors import ConfigurationError
 from ..types.options import Options
 
-__all__ = ("check_header", "native_body", "native_headers", "with_fields")
+__all__ = ("check_header", "guardrail_headers", "native_body", "native_headers", "with_fields")
 
 _GUARDRAIL_HEADERS = {
     "guardrailIdentifier": "X-Amzn-Bedrock-GuardrailIdentifier",
@@ -25,10 +25,7 @@ def native_headers(options: Options) -> tuple[tuple[str, str], ...]:
 
     Raises `ConfigurationError` for a value that is not printable ASCII.
     """
-    guardrail = options.guardrail or {}
-    headers = {header: str(guardrail[key]) for key, header in _GUARDRAIL_HEADERS.items() if guardrail.get(key)}
-    if guardrail.get("trace"):  # `enabled` in a Converse body, `ENABLED` in a header
-        headers["X-Amzn-Bedrock-Trace"] = headers["X-Amzn-Bedrock-Trace"].upper()
+    headers = dict(guardrail_headers(options))
     if options.performance is not None:
         headers["X-Amzn-Bedrock-PerformanceConfig-Latency"] = options.performance
     if options.service_tier is not None:
@@ -38,6 +35,17 @@ def native_headers(options: Options) -> tuple[tuple[str, str], ...]:
     if options.request_metadata is not None:
         # The service reads JSON text here. json.dumps escapes what is not ASCII, unlike msgspec.
         headers["X-Amzn-Bedrock-Request-Metadata"] = json.dumps(options.request_metadata)
+    for name, value in headers.items():
+        check_header(name, value)
+    return tuple(headers.items())
+
+
+def guardrail_headers(options: Options) -> tuple[tuple[str, str], ...]:
+    """Return the headers for a guardrail. Raises `ConfigurationError` for a value that is not printable ASCII."""
+    guardrail = options.guardrail or {}
+    headers = {header: str(guardrail[key]) for key, header in _GUARDRAIL_HEADERS.items() if guardrail.get(key)}
+    if guardrail.get("trace"):  # `enabled` in a Converse body, `ENABLED` in a header
+        headers["X-Amzn-Bedrock-Trace"] = headers["X-Amzn-Bedrock-Trace"].upper()
     for name, value in headers.items():
         check_header(name, value)
     return tuple(headers.items())
