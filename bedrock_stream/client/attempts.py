@@ -50,6 +50,7 @@ class Attempts:
         "_observers",
         "_opening",
         "_past",
+        "_rerouted",
         "_responded",
         "_resumed",
         "_retries",
@@ -87,6 +88,7 @@ class Attempts:
         self._signer: Signer | None = None  # of the current attempt
         self._is_counted = False  # whether the current attempt is in the client's number of requests
         self._resumed = False  # whether the current attempt is sent again, with a new signature
+        self._rerouted = False  # whether it is sent under the other prefix of its path
         self._ticket: LaneTicket | None = None
         self._responded = False  # whether the current attempt has a response
         self._date: str | None = None  # of that response
@@ -171,6 +173,8 @@ class Attempts:
                         raise
                     self._take(response)
                     await check(call, response)
+                    if self._rerouted:
+                        self._state.prefixes.learn(call)
                 if opening.error is not None:
                     response.close()
                     raise opening.error
@@ -324,9 +328,13 @@ class Attempts:
         if signer is None:
             self._since = asyncio.get_running_loop().time()
             self._is_counted = False
-            signer = self._signer = Signer(self._state.resolver, call.destination.key_source, call.region)
+            signer = self._signer = self._new_signer(call)
             self._retries.sending()
         return call, signer
+
+    def _new_signer(self, call: Call) -> Signer:
+        there = call.destination
+        return Signer(self._state.resolver, there.key_source, there.region, there.service.signing_name)
 
     async def _hold(self, transport: Transport, call: Call, signer: Signer) -> Hold:
         """Wait for the credentials, and then for quotas and a slot: a source that hangs must not hold one.
@@ -439,7 +447,14 @@ class Attempts:
         return call.fallback() if call.fallback is not None and note_refusal(call.model, error) else None
 
     async def _recovers(self, error: BedrockStreamError) -> bool:
-        """Return whether the request may succeed with a new signature. Only a response can refuse the old one."""
+        """Return whether the request may succeed with a new signature, or under another path.
+
+        Only a response can refuse the old one.
+        """
         if self._signer is None or not self._responded:
             return False
+        if not self._rerouted and (call := self._state.prefixes.other(self.call, error)) is not None:
+            self._rerouted = True
+            self._calls[self._retries.index] = self.call = call
+            return True
         return await self._signer.can_recover(error, self._date)

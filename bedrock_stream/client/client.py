@@ -19,10 +19,11 @@ from ..auth.lookup import client_key_source
 from ..auth.resolver import CredentialResolver
 from ..auth.sources import ApiKeySource, KeySource, Provider
 from ..dialects.payloads import decode_response
-from ..errors import ConfigurationError, InvalidFrame
+from ..errors import ConfigurationError
 from ..observing import Observer
 from ..request.call import Call, plan_call, plan_count, plan_raw
 from ..request.models import check_models, describe
+from ..request.surfaces import choose_count, choose_surface
 from ..request.unsupported import Unsupported
 from ..transport.certificates import Certificates, find_bundle
 from ..transport.per_loop import Transports
@@ -35,7 +36,7 @@ from ..types.response import Response, Schema
 from ..types.settings import Masked, RetryPolicy, Target, Timeouts, check_region, read_targets
 from .async_only import AsyncWith
 from .attempts import Attempts
-from .document import receive_document, response_parser
+from .document import receive_document, response_parser, token_count
 from .late_calls import BatchCalls, BotoCalls
 from .logs import LogLines
 from .pricing import Price, check_prices
@@ -220,10 +221,14 @@ class Client(AsyncWith, BatchCalls, BotoCalls):
         return await receive_document(attempts, lambda _call, body, _id: decode_response(body))
 
     async def count_tokens(self, model: str, prompt: Prompt, **options: Unpack[CallOptions]) -> int:
-        """Return how many input tokens a prompt has for a model, as Bedrock counts them. Few models support this."""
-        read = _read_options(options)
-        call = plan_count(model, prompt, read, self._state.destination(read), self._state.settings.models.get(model))
-        return await receive_document(Attempts(self._state, [call]), lambda _call, body, _id: _token_count(body))
+        """Return how many input tokens a prompt has for a model, as Bedrock counts them. Few models support this.
+
+        With `endpoint="mantle"`, Claude's Messages API counts, also for models that CountTokens does not take.
+        """
+        read, known = _read_options(options), self._state.settings.models.get(model)
+        surface, _ = choose_count(describe(model, read.base_model or known), read)
+        call = plan_count(model, prompt, read, self._state.destination(read, service=surface.service), known)
+        return await receive_document(Attempts(self._state, [call]), lambda call, body, _id: token_count(call, body))
 
     def explain(self, model: str, prompt: Prompt, **options: Unpack[CallOptions]) -> Explanation:
         """Return what `stream` would send, where and why, secrets masked. Sends nothing and fetches no credentials."""
@@ -337,15 +342,18 @@ class Client(AsyncWith, BatchCalls, BotoCalls):
 
             options = options_at(target, options)
         state = self._state
-        return plan_call(
+        known = state.settings.models.get(model)
+        surface = choose_surface(describe(model, options.base_model or known), options)
+        call = plan_call(
             model,
             prompt,
             options,
-            state.destination(options, target),
+            state.destination(options, target, surface.service),
             streaming=streaming,
-            known=state.settings.models.get(model),
+            known=known,
             unsupported=state.unsupported(options, target),
         )
+        return state.prefixes.known(call)
 
     def _raw_attempts(
         self, model: str, body: Mapping[str, Any], arguments: Any, *, streaming: bool, converse: bool = False
@@ -429,10 +437,3 @@ def _raw_options(arguments: Any) -> Options:
 def _names_of(arguments: Any) -> set[str]:
     provider = arguments.get("provider_options")
     return {*arguments, *(provider if isinstance(provider, Mapping) else ())}
-
-
-def _token_count(body: bytes) -> int:
-    count = decode_response(body).get("inputTokens")
-    if type(count) is not int:
-        raise InvalidFrame("the response has no inputTokens")
-    return count

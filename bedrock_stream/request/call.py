@@ -22,12 +22,13 @@ from ..types.options import Options
 from ..types.settings import RetryPolicy, Target, Timeouts
 from .cache_points import check_cache_points, place_cache_points
 from .conversation import check_sizes, finish_for_converse, normalize_conversation
-from .endpoints import Endpoint
+from .endpoints import BEDROCK_MANTLE, BEDROCK_RUNTIME, Endpoint, Service
 from .http import Headers, Request, build_request, headers_for
 from .models import Model, check_reachable, describe
 from .output_schema import OutputSchema, fit_tools
 from .route import Route, choose_route
 from .supported import check_last_message, check_on_converse, check_options, check_thinking_turn
+from .surfaces import adapt_model, choose_count, choose_surface, other_prefix, prefix_of
 from .unsupported import Refusals, Unsupported
 from .vendor_fields import with_default_limit, with_vendor_fields
 
@@ -54,6 +55,7 @@ class Destination(msgspec.Struct, frozen=True, kw_only=True):
 
     region: str
     endpoint: Endpoint
+    service: Service = BEDROCK_RUNTIME
     key_source: Any = None
     """The call's or the target's own `auth.sources.KeySource`, opaque here; None for the client's."""
     timeouts: Timeouts
@@ -92,6 +94,18 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     def dialect(self) -> Dialect:
         """The API that the request is written in."""
         return self.route.dialect
+
+    @property
+    def prefix(self) -> str | None:
+        """The start of its path where bedrock-mantle may serve the model under another one; None if it has no other."""
+        return prefix_of(self.dialect) if self.destination.service is BEDROCK_MANTLE else None
+
+    def under_other_prefix(self) -> Call:
+        """Return the call under the other prefix of bedrock-mantle."""
+        replace = msgspec.structs.replace
+        route = replace(self.route, dialect=other_prefix(self.dialect))
+        url = self.destination.endpoint.url + route.dialect.path(self.model.id, self.operation)
+        return replace(self, route=route, request=replace(self.request, url=url))
 
     @property
     def messages(self) -> tuple[Message, ...]:
@@ -133,8 +147,10 @@ def plan_call(
     `known` says what an opaque model id is; `unsupported` what happens to options that the model refuses.
     """
     described = describe(model, options.base_model or known)
-    if unsupported != "send":
+    surface = choose_surface(described, options)
+    if unsupported != "send" and surface.api is None:
         check_reachable(described)
+    described = adapt_model(described, surface.api)
     refusals = Refusals(described.id, unsupported)
     caller_options = options
     messages = read_prompt(prompt)  # it may be an iterator
@@ -166,11 +182,18 @@ def plan_call(
 def plan_count(
     model: str, prompt: Prompt, options: Options, destination: Destination, known: str | ModelFacts | None = None
 ) -> Call:
-    """Return the CountTokens call for a conversation. Raises `ConfigurationError`."""
+    """Return the call that counts a conversation's tokens: CountTokens, or Claude's. Raises `ConfigurationError`."""
     described = describe(model, options.base_model or known)
+    surface, options = choose_count(described, options)
     refusals = Refusals(described.id, "drop")  # what is counted needs no sampling
-    options, _ = expand_options(described, msgspec.structs.replace(options, use_converse=True), refusals)
-    _, body, _ = write_body(described, read_prompt(prompt), options, refusals)
+    options, _ = expand_options(described, options, refusals)
+    route, body, options = write_body(described, read_prompt(prompt), options, refusals)
+    if surface.api == "messages":
+        from ..dialects.anthropic.messages import COUNT, write_count
+
+        headers = headers_for(route.dialect, streaming=False, options=options)
+        counted = write_count(body, described.id)
+        return plan_own_body(route, described, COUNT, counted, destination, headers, streaming=False)
     counted = {name: body[name] for name in _COUNTED if name in body}
     # The operation takes no inference profiles, only the models behind them.
     wire = {"input": {"converse": counted}}
@@ -249,8 +272,10 @@ def write_body(
     check_cache_points(messages, options)
     messages, options = normalize_conversation(model, messages, options, refusals)
     route = choose_route(model, messages, options)
-    if route.dialect.route == "invoke":
-        body = native_body(route.dialect.body(route.messages, with_default_limit(model, options)), options)
+    if route.dialect.route != "converse":
+        body = route.dialect.body(route.messages, with_default_limit(model, options))
+        if route.dialect.route == "invoke":
+            body = native_body(body, options)
     else:
         messages, options = finish_for_converse(model, messages, options, refusals)
         route = msgspec.structs.replace(route, messages=messages)

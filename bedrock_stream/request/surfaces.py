@@ -13,24 +13,30 @@ from typing import Any
 
 import msgspec
 
+from ..dialects import Dialect
 from ..dialects.base import VendorDialect
 from ..errors import UnsupportedOperation
 from ..types.call_options import Api
 from ..types.options import Options
 from .endpoints import BEDROCK_MANTLE, BEDROCK_RUNTIME, Service
-from .models import Model
-from .models.ids import is_plain
+from .models import Model, is_plain
 
-__all__ = ("Surface", "adapt_model", "choose_surface", "other_prefix", "vendor_dialect")
+__all__ = ("Surface", "adapt_model", "choose_count", "choose_surface", "other_prefix", "prefix_of", "vendor_dialect")
 
 MESSAGES_PREFIX = "/anthropic/v1"
 _OPENAI, _PLAIN = "/openai/v1", "/v1"
 # On bedrock-mantle, each model is served under one of the two; the others under `/v1`.
 _UNDER_OPENAI = ("openai.gpt-5", "openai.gpt-6", "google.gemma-4", "xai.grok-")
-_VENDOR_APIS = ("messages", "chat", "responses")
 _NAMES = {"messages": "the Messages API", "chat": "Chat Completions", "responses": "the Responses API"}
-# Options that only Converse and InvokeModel have, and those that only some of the other APIs have.
-_NOT_IN_VENDOR_APIS = ("performance", "request_metadata", "prompt_variables", "response_field_paths")
+# Options that the Messages API has no member for. A guardrail would not be applied.
+_NOT_IN_MESSAGES = (
+    "guardrail",
+    "performance",
+    "prompt_variables",
+    "request_metadata",
+    "response_field_paths",
+    "service_tier",
+)
 _STORED = ("store", "previous_response_id")
 
 
@@ -45,18 +51,40 @@ class Surface(msgspec.Struct, frozen=True):
 
 def choose_surface(model: Model, options: Options) -> Surface:
     """Return the API and the endpoint of a call. Raises `UnsupportedOperation` for a pair that is known to fail."""
-    api = options.api if options.use_converse is None else None
     own = options.use_converse is not None
+    api = None if own else options.api
     endpoint = options.endpoint or ("runtime" if own else _default_endpoint(api, model))
     if endpoint == "mantle":
         _check_mantle(model, options)
         api = api or model.facts.mantle or _api_of(model)
     if api is not None:
         _check_api(api, model, options, endpoint)
-    elif model.facts.refused is None or endpoint == "runtime":
-        _check_stored(api, options)
+    _check_stored(api, options)
     service = BEDROCK_MANTLE if endpoint == "mantle" else BEDROCK_RUNTIME
     return Surface(api, service, _reason(api, endpoint, model, options))
+
+
+def choose_count(model: Model, options: Options) -> tuple[Surface, Options]:
+    """Return how the tokens of a prompt are counted, and the options for it: by Converse, or by Messages on mantle.
+
+    Raises `UnsupportedOperation` for an endpoint or an API that cannot count.
+    """
+    replace = msgspec.structs.replace
+    api = None if options.use_converse is not None else options.api
+    if api in ("chat", "responses"):
+        raise UnsupportedOperation("api", f"{_NAMES[api]} cannot count tokens", "use converse, or messages for Claude")
+    auto = api is None and options.use_converse is None and _default_endpoint(None, model) == "mantle"
+    if api is None and options.endpoint != "mantle" and (options.endpoint == "runtime" or not auto):
+        options = replace(options, api="converse", use_converse=True)
+        return choose_surface(model, options), options
+    if options.endpoint == "runtime":
+        problem = "bedrock-runtime does not count tokens by the Messages API"
+        raise UnsupportedOperation("endpoint", problem, "use mantle, or omit api")
+    if model.vendor not in ("anthropic", None):
+        problem = f"bedrock-mantle counts tokens for Claude alone, got {model.id!r}"
+        raise UnsupportedOperation("model", problem, "use a Claude model")
+    options = replace(options, api="messages" if options.use_converse is None else options.api, endpoint="mantle")
+    return choose_surface(model, options), options
 
 
 def _default_endpoint(api: Api | None, model: Model) -> str:
@@ -109,17 +137,15 @@ def _check_api(api: Api, model: Model, options: Options, endpoint: str) -> None:
     if api == "responses" and model.arn_kind == "application-inference-profile":
         problem = f"{_NAMES[api]} does not take application inference profiles, got {model.id!r}"
         raise UnsupportedOperation("model", problem, "use the inference profile behind it")
-    for name in _NOT_IN_VENDOR_APIS:
-        if getattr(options, name):
-            raise _not_in(api, name, 'omit it, or use api="converse"')
-    if api != "chat" and options.guardrail is not None:  # it would not be applied
-        raise _not_in(api, "guardrail", 'use api="converse"')
-    if api == "messages" and options.service_tier is not None:
-        raise _not_in(api, "service_tier", 'omit it, or use api="converse"')
-    if api == "messages" and options.project is not None and endpoint == "runtime":
-        problem = "the Messages API takes it on bedrock-mantle alone"
-        raise UnsupportedOperation("project", problem, 'use endpoint="mantle", or api="invoke"')
-    _check_stored(api, options)
+    if api == "messages":
+        for name in _NOT_IN_MESSAGES:
+            if getattr(options, name):
+                raise UnsupportedOperation(name, f"{_NAMES[api]} does not have it", 'omit it, or use api="converse"')
+        if options.project is not None and endpoint == "runtime":
+            problem = f"{_NAMES[api]} takes it on bedrock-mantle alone"
+            raise UnsupportedOperation("project", problem, 'use endpoint="mantle", or api="invoke"')
+    if api == "responses" and options.guardrail is not None:
+        raise UnsupportedOperation("guardrail", f"{_NAMES[api]} does not apply it", 'use api="chat" or "converse"')
 
 
 def _check_stored(api: Api | None, options: Options) -> None:
@@ -128,36 +154,35 @@ def _check_stored(api: Api | None, options: Options) -> None:
             raise UnsupportedOperation(name, "only the Responses API has it", 'use api="responses", or omit it')
 
 
-def _not_in(api: Api, option: str, remedy: str) -> UnsupportedOperation:
-    return UnsupportedOperation(option, f"{_NAMES[api]} does not have it", remedy)
-
-
 # --------------------------------------------------------------------------------------------------------- the dialect
 
 
 def vendor_dialect(surface: Surface, model: Model) -> Any:
     """Return the dialect of a vendor's API, for this endpoint and model."""
-    prefix = _OPENAI
-    if surface.service is BEDROCK_MANTLE and not model.base.startswith(_UNDER_OPENAI):
-        prefix = _PLAIN
+    on_runtime = surface.service is not BEDROCK_MANTLE
+    prefix = _OPENAI if on_runtime or model.base.startswith(_UNDER_OPENAI) else _PLAIN
     match surface.api:  # imported on first use: most programs use Bedrock's own APIs
         case "messages":
             from ..dialects.anthropic.messages import Messages
 
             return Messages(MESSAGES_PREFIX)
         case "chat":
-            from ..dialects.openai.chat import Chat
+            from ..dialects.chat import Chat, TaggedChat
 
-            return Chat(prefix)
+            return (TaggedChat if on_runtime and model.family == "gpt-oss" else Chat)(prefix)
     from ..dialects.responses import Responses
 
     return Responses(prefix)
 
 
+def prefix_of(dialect: Dialect) -> str | None:
+    """Return the prefix of a dialect that bedrock-mantle serves under two; None for any other."""
+    prefix = dialect.prefix if isinstance(dialect, VendorDialect) else None
+    return prefix if prefix in (_OPENAI, _PLAIN) else None
+
+
 def other_prefix(dialect: Any) -> Any:
-    """Return the same dialect under the other prefix that bedrock-mantle serves it with; None if it has one alone."""
-    if not isinstance(dialect, VendorDialect) or dialect.prefix not in (_OPENAI, _PLAIN):
-        return None
+    """Return the same dialect under the other one of the two prefixes."""
     return type(dialect)(_PLAIN if dialect.prefix == _OPENAI else _OPENAI)
 
 

@@ -146,19 +146,23 @@ class AnthropicReader(DocumentReader):
         try:
             wire = _decode_delta(document)
         except ValueError:  # another type of chunk, an unknown member, or malformed
-            self._read_any(decode_object(document, "a chunk"), events)
+            self._read_any(self.decode(document), events)
             return
         delta = wire.delta
         if self.ended:
             self.check_open("a content_block_delta")
         if self._unknown and wire.index in self._unknown:  # its deltas belong to the block, whatever their type
-            self._read_any(decode_object(document, "a chunk"), events)
+            self._read_any(self.decode(document), events)
         elif isinstance(delta, _TextDelta):
             events.append(TextDelta(wire.index, delta.text))
         elif isinstance(delta, _ToolDelta):
             self.add_tool_input(wire.index, delta.partial_json, events)
         else:
             events.append(ReasoningDelta(wire.index, delta.thinking))
+
+    def decode(self, document: bytes) -> _Wire:
+        """Decode a document of any type. Raises `InvalidFrame`."""
+        return decode_object(document, "a chunk")
 
     def _read_any(self, wire: _Wire, events: MutableSequence[Event]) -> None:
         self.take_guardrail(wire)
