@@ -72,7 +72,7 @@ class Subject(msgspec.Struct, frozen=True, kw_only=True):
 
     model: str
     route: str
-    """`converse` or `invoke`."""
+    """The API: `converse`, `invoke`, `messages`, `chat` or `responses`."""
     operation: str
     """The API's own name of it: `converse-stream`, `invoke`, `count-tokens`, ..."""
     streaming: bool

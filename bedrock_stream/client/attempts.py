@@ -18,7 +18,7 @@ from ..auth.signer import Signer
 from ..dialects.base import NO_HEADERS
 from ..dialects.incoming import Incoming
 from ..errors import BedrockStreamError, Throttled, ValidationFailed
-from ..observing import Attempt, Ending, Observer, Observers, Subject, batch_row
+from ..observing import Attempt, Ending, Observer, Observers, Subject
 from ..request.call import Call
 from ..request.output_schema import note_refusal
 from ..transport.hold import Hold
@@ -27,6 +27,7 @@ from ..transport.opening import Opening
 from ..types.events import Retrying
 from ..types.response import Response, Timing
 from .checks import check, request_id_of
+from .reports import subject_of
 from .retry import THROTTLES, Retries
 from .state import ClientState
 
@@ -89,7 +90,7 @@ class Attempts:
         self._signer: Signer | None = None  # of the current attempt
         self._is_counted = False  # whether the current attempt is in the client's number of requests
         self._resumed = False  # whether the current attempt is sent again, with a new signature
-        self._rerouted = False  # whether it is sent under the other prefix of its path
+        self._rerouted: Call | None = None  # a call that is sent under the other prefix of its path
         self._ticket: LaneTicket | None = None
         self._responded = False  # whether the current attempt has a response
         self._date: str | None = None  # of that response
@@ -174,7 +175,7 @@ class Attempts:
                         raise
                     self._take(response)
                     await check(call, response)
-                    if self._rerouted:
+                    if call is self._rerouted:
                         self._state.prefixes.learn(call)
                 if opening.error is not None:
                     response.close()
@@ -296,20 +297,7 @@ class Attempts:
     # ----------------------------------------------------------------------------------------------------- internals
 
     def _subject(self) -> Subject:
-        call = self.call
-        batch, key = batch_row.get() or (None, None)
-        return Subject(
-            model=call.model.id,
-            route=call.dialect.route,
-            operation=call.operation,
-            streaming=call.streaming,
-            target=call.target,
-            options=call.options,
-            messages=call.messages,
-            body=lambda: call.request.body.data,
-            batch=batch,
-            batch_key=key,
-        )
+        return subject_of(self.call)
 
     def _begin(self) -> None:
         """Note the beginning of the first attempt."""
@@ -329,13 +317,11 @@ class Attempts:
         if signer is None:
             self._since = asyncio.get_running_loop().time()
             self._is_counted = False
-            signer = self._signer = self._new_signer(call)
+            there = call.destination
+            name = there.service.signing_name
+            signer = self._signer = Signer(self._state.resolver, there.key_source, there.region, name)
             self._retries.sending()
         return call, signer
-
-    def _new_signer(self, call: Call) -> Signer:
-        there = call.destination
-        return Signer(self._state.resolver, there.key_source, there.region, there.service.signing_name)
 
     async def _hold(self, transport: Transport, call: Call, signer: Signer) -> Hold:
         """Wait for the credentials, and then for quotas and a slot: a source that hangs must not hold one.
@@ -455,8 +441,8 @@ class Attempts:
         """
         if self._signer is None or not self._responded:
             return False
-        if not self._rerouted and (call := self._state.prefixes.other(self.call, error)) is not None:
-            self._rerouted = True
-            self._calls[self._retries.index] = self.call = call
+        other = None if self.call is self._rerouted else self._state.prefixes.other(self.call, error)
+        if other is not None:
+            self._calls[self._retries.index] = self.call = self._rerouted = other
             return True
         return await self._signer.can_recover(error, self._date)

@@ -110,7 +110,7 @@ class BaseStream(AsyncFor, AsyncWith, Generic[_E]):
 
     @property
     def route(self) -> str:
-        """The API that is used: `converse` or `invoke`."""
+        """The API that is used: `converse`, `invoke`, `messages`, `chat` or `responses`."""
         return self._attempts.call.dialect.route
 
     @property

@@ -108,7 +108,7 @@ class OpenItems:
         came = "" if index is None else self._inputs.tool_input(index)
         if arguments.startswith(came):
             self.add_arguments(item, arguments[len(came) :], events)
-        elif arguments and (whole := parse_input(arguments)) != parse_input(came) or whole is None:
+        elif (arguments and (whole := parse_input(arguments)) != parse_input(came)) or whole is None:
             raise InvalidFrame(f"the arguments of item {item} differ from their deltas")
 
     def _start_call(self, item: int, wire: _Wire, events: _Events) -> None:
