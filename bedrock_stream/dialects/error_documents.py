@@ -148,7 +148,9 @@ def _codes(document: Any, depth: int = 0) -> Iterator[str]:
     found = [members.get(name) for name in _CODES]
     if isinstance(kind := members.get("type"), str) and kind != "error" and re.fullmatch(r"\w[\w.#-]*", kind):
         found.append(kind)  # a problem's type is a URL
-    yield from (str(code) for code in found if isinstance(code, str | int) and not isinstance(code, bool) and code != "")
+    yield from (
+        str(code) for code in found if isinstance(code, str | int) and not isinstance(code, bool) and code != ""
+    )
     for name in _NESTED:
         yield from _codes(members.get(name), depth + 1)
 
