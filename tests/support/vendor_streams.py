@@ -48,7 +48,13 @@ def read_bytes(reader: Reader, parts: Iterable[bytes]) -> list[Event]:
 def messages(*steps: Step, stop: str = "end_turn", usage: Wire | None = None) -> list[Wire]:
     """Return the documents of a stream of the Messages API."""
     counts = {"input_tokens": 11, "cache_read_input_tokens": 0, "cache_creation_input_tokens": 0, "output_tokens": 1}
-    message = {"id": "msg_bdrk_1", "type": "message", "role": "assistant", "content": [], "usage": counts | (usage or {})}
+    message = {
+        "id": "msg_bdrk_1",
+        "type": "message",
+        "role": "assistant",
+        "content": [],
+        "usage": counts | (usage or {}),
+    }
     documents: list[Wire] = [{"type": "message_start", "message": message}, {"type": "ping"}]
     for index, step in enumerate(steps):
         match step:
@@ -65,7 +71,11 @@ def messages(*steps: Step, stop: str = "end_turn", usage: Wire | None = None) ->
         documents += [{"type": "content_block_delta", "index": index, "delta": delta} for delta in deltas]
         documents.append({"type": "content_block_stop", "index": index})
     end = {"stop_reason": stop, "stop_sequence": None}
-    return [*documents, {"type": "message_delta", "delta": end, "usage": {"output_tokens": 7}}, {"type": "message_stop"}]
+    return [
+        *documents,
+        {"type": "message_delta", "delta": end, "usage": {"output_tokens": 7}},
+        {"type": "message_stop"},
+    ]
 
 
 def chat(

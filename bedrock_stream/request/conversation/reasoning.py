@@ -9,6 +9,9 @@ from __future__ import annotations
 
 from typing import Any, Literal, TypeAlias
 
+import msgspec
+
+from ...dialects.reasoning_items import is_reasoning_item
 from ...types.messages import Block, Message, Raw, Reasoning
 from ...types.model_facts import ModelFacts, Replay
 from ..unsupported import Refusals
@@ -16,7 +19,7 @@ from .blocks import is_reasoning, with_content
 
 __all__ = ("fit_reasoning", "is_replayable")
 
-_Form: TypeAlias = Literal["signed", "own", "unsigned", "redacted", "another family's", "unknown"]
+_Form: TypeAlias = Literal["signed", "own", "unsigned", "redacted", "another family's", "Responses API", "unknown"]
 
 _TAKEN: dict[Replay, tuple[_Form, ...]] = {
     "any": ("signed", "own", "unsigned", "redacted", "unknown"),
@@ -24,6 +27,7 @@ _TAKEN: dict[Replay, tuple[_Form, ...]] = {
     "unsigned": ("own", "unsigned", "unknown"),
     "own": ("own", "unknown"),
     "redacted": ("redacted", "unknown"),
+    "items": ("Responses API", "unknown"),
     "none": (),
 }
 
@@ -35,6 +39,7 @@ def fit_reasoning(messages: tuple[Message, ...], facts: ModelFacts, refusals: Re
     for number, message in enumerate(messages):
         blocks = []
         for index, block in enumerate(message.content):
+            block = _with_text_alone(block) if "own" in taken else block
             form = _form(block, facts.family) if is_reasoning(block) else None
             if form is None or form in taken:
                 blocks.append(block)
@@ -48,6 +53,13 @@ def fit_reasoning(messages: tuple[Message, ...], facts: ModelFacts, refusals: Re
     return tuple(kept)
 
 
+def _with_text_alone(block: Block) -> Block:
+    """Return reasoning of the Responses API without its item, which other APIs do not take, if it has readable text."""
+    if isinstance(block, Reasoning) and block.text and is_reasoning_item(block.redacted):
+        return msgspec.structs.replace(block, redacted=None)
+    return block
+
+
 def is_replayable(block: Block) -> bool:
     """Return whether a block is reasoning that Claude takes back."""
     return is_reasoning(block) and _form(block, "claude") in _TAKEN["signed"]
@@ -59,7 +71,7 @@ def _form(block: Block, family: str | None) -> _Form:
         if block.family is not None and family is not None and not own:
             return "another family's"
         if block.redacted is not None:
-            return "redacted"
+            return "Responses API" if is_reasoning_item(block.redacted) else "redacted"
         return "signed" if block.signature else "own" if own else "unsigned"
     wire: Any = block.value if isinstance(block, Raw) else {}
     match wire:
