@@ -57,6 +57,8 @@ def messages(*steps: Step, stop: str = "end_turn", usage: Wire | None = None) ->
     }
     documents: list[Wire] = [{"type": "message_start", "message": message}, {"type": "ping"}]
     for index, step in enumerate(steps):
+        block: Wire
+        deltas: list[Wire]
         match step:
             case ("text", pieces):
                 block, deltas = {"type": "text", "text": ""}, [{"type": "text_delta", "text": p} for p in pieces]
