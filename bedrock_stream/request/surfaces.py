@@ -195,7 +195,7 @@ def adapt_model(model: Model, api: Api | None) -> Model:
     if facts.thinking == "effort":
         changes["reasoning_path"] = ("reasoning_effort",) if api == "chat" else ("reasoning", "effort")
     if api == "responses":
-        changes |= {"stop_sequences": False, "replay": "redacted"}  # reasoning goes back as the item that came
+        changes |= {"stop_sequences": False, "replay": "items"}  # reasoning goes back as it came
         if facts.family == "gpt-oss":
             changes["tool_choices"] = ("auto",)
     return msgspec.structs.replace(model, facts=msgspec.structs.replace(facts, **changes))
