@@ -225,7 +225,7 @@ class Attempts:
         """Put the facts of the call on its error, and end the current attempt if there is one."""
         call = self.call
         error.model, error.region = call.model.id, call.region
-        error.request_id = error.request_id or self.request_id
+        error.request_id = self.request_id or error.request_id  # that of a header before that of the body
         error.events_received = events
         error.partial = partial if error.partial is None else error.partial
         if isinstance(error, ValidationFailed) and error.option is None:

@@ -96,7 +96,7 @@ def http_error(response: HttpResponse, body: bytes) -> ServiceError:
 
     The error's type is in a header, or else in the body. A proxy may have removed both; the status remains.
     """
-    from ..dialects.error_documents import describe_error
+    from ..dialects.error_documents import describe_error, request_id_in
 
     document = decode_any(body)
     code, message = describe_error(body, document)
@@ -104,6 +104,7 @@ def http_error(response: HttpResponse, body: bytes) -> ServiceError:
     extra = document if isinstance(document, dict) else None
     error = service_error(code, message, response.status, extra=extra)
     error.retry_after = _retry_after(response)
+    error.request_id = request_id_in(document)
     return error
 
 

@@ -14,7 +14,7 @@ from ..errors import ServiceError, service_error
 from ..errors.codes import WORDS, rank
 from .payloads import decode_any
 
-__all__ = ("describe_error", "document_error", "foreign_error")
+__all__ = ("describe_error", "document_error", "foreign_error", "request_id_in")
 
 _Wire = dict[str, Any]
 
@@ -82,7 +82,17 @@ def foreign_error(document: _Wire, *, mid_stream: bool = False) -> ServiceError:
     error = service_error(WORDS.get(code, code) or None, words, status, mid_stream=mid_stream, extra=extra)
     if code in WORDS:
         error.original_code = code
+    error.request_id = request_id_in(document)
     return error
+
+
+def request_id_in(document: Any) -> str | None:
+    """Return the request id in an error's document: Anthropic's errors have it beside the error."""
+    if not isinstance(document, dict):
+        return None
+    members = _lower(document)
+    found = (members.get(name) for name in ("request_id", "requestid"))
+    return next((value for value in found if isinstance(value, str) and value), None)
 
 
 def _is_error(members: Mapping[str, Any], *, mid_stream: bool) -> bool:
@@ -148,7 +158,9 @@ def _codes(document: Any, depth: int = 0) -> Iterator[str]:
     found = [members.get(name) for name in _CODES]
     if isinstance(kind := members.get("type"), str) and kind != "error" and re.fullmatch(r"\w[\w.#-]*", kind):
         found.append(kind)  # a problem's type is a URL
-    yield from (str(code) for code in found if isinstance(code, str | int) and not isinstance(code, bool) and code != "")
+    yield from (
+        str(code) for code in found if isinstance(code, str | int) and not isinstance(code, bool) and code != ""
+    )
     for name in _NESTED:
         yield from _codes(members.get(name), depth + 1)
 

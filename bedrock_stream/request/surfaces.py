@@ -194,8 +194,10 @@ def adapt_model(model: Model, api: Api | None) -> Model:
     changes: dict[str, Any] = {"native_schema": True, "cache": False if facts.cache is not None else None}
     if facts.thinking == "effort":
         changes["reasoning_path"] = ("reasoning_effort",) if api == "chat" else ("reasoning", "effort")
+    if api == "chat":
+        changes["replay"] = "none"
     if api == "responses":
-        changes |= {"stop_sequences": False, "replay": "redacted"}  # reasoning goes back as the item that came
+        changes |= {"stop_sequences": False, "replay": "items"}  # reasoning goes back as it came
         if facts.family == "gpt-oss":
             changes["tool_choices"] = ("auto",)
     return msgspec.structs.replace(model, facts=msgspec.structs.replace(facts, **changes))

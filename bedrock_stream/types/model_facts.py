@@ -25,9 +25,9 @@ ThinkingOff: TypeAlias = Literal["omit", "disabled", "between_tools", "none", "n
 MantleApi: TypeAlias = Literal["messages", "chat", "responses"]
 """The APIs of vendors, as the option `api` names them."""
 
-Replay: TypeAlias = Literal["any", "signed", "unsigned", "own", "redacted", "none"]
+Replay: TypeAlias = Literal["any", "signed", "unsigned", "own", "redacted", "items", "none"]
 """Which reasoning of earlier turns may go back: any, signed or redacted, unsigned text, unsigned text that is known to
-be of the model's own family, redacted alone, or none."""
+be of the model's own family, redacted alone, items of the Responses API, or none."""
 
 
 class ModelFacts(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,7 +1,7 @@
 """Conversion of a conversation to items of the Responses API.
 
-Each turn of text is a `message`; calls, results and reasoning are items beside it, in the order of the blocks. Reasoning
-belongs to the item behind it: alone, the service refuses it.
+Each turn of text is a `message`; calls, results and reasoning are items beside it, in the order of the blocks.
+Reasoning belongs to the item behind it: alone, the service refuses it.
 Source: OpenAI's Responses reference, and recorded traffic.
 """
 

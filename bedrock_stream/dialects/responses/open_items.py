@@ -45,7 +45,19 @@ class _Reasoning(msgspec.Struct):
 class OpenItems:
     """The items of one answer, by their index in it. Its methods append the events of their blocks."""
 
-    __slots__ = ("_calls", "_done", "_inputs", "_next", "_others", "_parts", "_reasoning", "answer_id", "called", "refused")
+    __slots__ = (
+        "_calls",
+        "_done",
+        "_done_ids",
+        "_inputs",
+        "_next",
+        "_others",
+        "_parts",
+        "_reasoning",
+        "answer_id",
+        "called",
+        "refused",
+    )
 
     def __init__(self, inputs: ToolInputs) -> None:
         self._inputs = inputs
@@ -54,7 +66,8 @@ class OpenItems:
         self._calls: dict[int, int] = {}  # the blocks of started calls
         self._reasoning: dict[int, _Reasoning] = {}
         self._others: dict[int, int] = {}  # the blocks of items of unknown types
-        self._done: dict[int, Any] = {}  # the ids of the items that are complete
+        self._done: set[int] = set()  # the items that are complete
+        self._done_ids: set[str] = set()
         self.answer_id: str | None = None
         self.called = False  # whether the answer calls a function
         self.refused = False  # whether it says that the model refuses
@@ -108,7 +121,7 @@ class OpenItems:
         came = "" if index is None else self._inputs.tool_input(index)
         if arguments.startswith(came):
             self.add_arguments(item, arguments[len(came) :], events)
-        elif (arguments and (whole := parse_input(arguments)) != parse_input(came)) or whole is None:
+        elif arguments and parse_input(arguments) != parse_input(came):
             raise InvalidFrame(f"the arguments of item {item} differ from their deltas")
 
     def _start_call(self, item: int, wire: _Wire, events: _Events) -> None:
@@ -145,16 +158,13 @@ class OpenItems:
 
     def add(self, item: int, wire: _Wire, events: _Events) -> None:
         """Take the start of an item, and remove it from `wire` if its type is known."""
-        match wire.get("item"):
-            case {"type": "function_call"} as members:
-                self._start_call(item, members, events)
-            case {"type": "message" | "reasoning"}:
-                pass  # its parts come in events of their own, or with its end
-            case {"type": str()}:
-                self._others[item] = self._block(item)
-                return
-            case _:
-                raise KeyError("item")
+        members = msgspec.convert(wire["item"], _Wire)
+        kind = pop(dict(members), "type", str)
+        if kind == "function_call":
+            self._start_call(item, members, events)
+        elif kind not in ("message", "reasoning"):  # their parts come in events of their own, or with their end
+            self._others[item] = self._block(item)
+            return
         del wire["item"]
 
     def finish(self, item: int, wire: _Wire, events: _Events) -> None:
@@ -177,14 +187,15 @@ class OpenItems:
                 index = self._others.pop(item, None)
                 events.append(BlockStop(self._block(item) if index is None else index, members))
                 wire["item"] = members
-        self._done[item] = members.get("id")
+        self._done.add(item)
+        if isinstance(item_id := members.get("id"), str):
+            self._done_ids.add(item_id)
         if rest := {name: value for name, value in without_nulls(rest).items() if name not in _ENVELOPE}:
             wire["item"] = rest
 
     def finish_late(self, item: int, members: _Wire, events: _Events) -> None:
         """Take an item of the whole answer, unless it has ended before."""
-        known = members.get("id")
-        if item in self._done or (known is not None and known in self._done.values()):
+        if item in self._done or members.get("id") in self._done_ids:
             return
         wire: _Wire = {"item": members}
         self.finish(item, wire, events)

@@ -13,6 +13,7 @@ from typing import Any
 
 import msgspec
 
+from ...errors import ServiceError
 from ...types.events import Event, TextDelta, UnknownEvent
 from ..error_events import decode_event
 from ..payloads import pop, pop_as, without_nulls
@@ -174,22 +175,24 @@ class ResponsesReader(SSEReader):
         wire.pop("name", None)
 
     def _reasoning_delta(self, wire: _Wire, events: MutableSequence[Event]) -> None:
-        place, text = _reasoning_place(wire), pop(wire, "delta", str)
-        self._items.add_reasoning(wire["output_index"], place, text, events)
+        item, place = _reasoning_place(wire)
+        self._items.add_reasoning(item, place, pop(wire, "delta", str), events)
 
     def _reasoning_done(self, wire: _Wire, events: MutableSequence[Event]) -> None:
-        place, text = _reasoning_place(wire), pop(wire, "text", str)
-        self._items.add_rest_of_reasoning(wire["output_index"], place, text, events)
+        item, place = _reasoning_place(wire)
+        self._items.add_rest_of_reasoning(item, place, pop(wire, "text", str), events)
 
     def _summary_part_done(self, wire: _Wire, events: MutableSequence[Event]) -> None:
-        place, part = _reasoning_place(wire), pop(wire, "part", dict)
+        (item, place), part = _reasoning_place(wire), pop(wire, "part", dict)
         if isinstance(text := part.get("text"), str):
-            self._items.add_rest_of_reasoning(wire["output_index"], place, text, events)
+            self._items.add_rest_of_reasoning(item, place, text, events)
 
     def _end(self, wire: _Wire, events: MutableSequence[Event]) -> None:
         """End the message. An item of which nothing has come, or not all, is read from the whole answer."""
         self._start(wire, events)
         answer = pop(wire, "response", dict)
+        if answer.get("status") == "failed":
+            raise _failure(answer)
         for index, item in enumerate(pop_as(answer, "output", list[_Wire]) or ()):
             self._items.finish_late(index, item, events)
         self._items.stop_all(events)
@@ -200,11 +203,15 @@ class ResponsesReader(SSEReader):
         self.ended = self.complete = True
 
     def _failed(self, wire: _Wire, _events: MutableSequence[Event]) -> None:
-        from ..error_documents import foreign_error
+        raise _failure(wire.get("response"))
 
-        answer = wire.get("response")
-        error = answer.get("error") if isinstance(answer, dict) else None
-        raise foreign_error({"error": error or {}}, mid_stream=True)
+
+def _failure(answer: Any) -> ServiceError:
+    """Return the error of an answer that has failed; without one, it is a failure of the service."""
+    from ..error_documents import foreign_error
+
+    error = answer.get("error") if isinstance(answer, dict) else None
+    return foreign_error({"error": error or {}}, mid_stream=True)
 
 
 def _place(wire: _Wire) -> tuple[int, int]:
@@ -212,10 +219,10 @@ def _place(wire: _Wire) -> tuple[int, int]:
     return pop(wire, "output_index", int), pop_as(wire, "content_index", int) or 0
 
 
-def _reasoning_place(wire: _Wire) -> tuple[str, int]:
-    """Remove and return the place of a part of reasoning in its item."""
+def _reasoning_place(wire: _Wire) -> tuple[int, tuple[str, int]]:
+    """Remove and return the place of a part of reasoning: the index of its item, the member there, and its own."""
     member = "summary" if "summary_index" in wire else "content"
-    return member, pop_as(wire, f"{member}_index", int) or 0
+    return pop(wire, "output_index", int), (member, pop_as(wire, f"{member}_index", int) or 0)
 
 
 def _is_known_part(wire: _Wire) -> bool:
