@@ -234,7 +234,8 @@ async def _send_step(step: s.Step, exchange: Exchange, composer: Composer, body:
         case s.Recorded():
             await _replay(step, exchange, body)
         case _ if (data := exchange.writer.step(step)) is not None:
-            await body.write(data)
+            if data:  # some steps only change what comes next
+                await body.write(data)
         case _:
             for event in composer.compose(step):
                 await _send(event, exchange, body)

@@ -7,7 +7,17 @@ from typing import Any
 from ...service.asked import Asked
 from ...service.refusal import Refusal
 from ..native.openai_request import check_pairs, to_converse
-from .openai_rules import check_effort, check_limit, check_names, check_sampling, is_gpt, is_gpt_oss, missing, refused
+from .openai_rules import (
+    check_effort,
+    check_limit,
+    check_names,
+    check_project,
+    check_sampling,
+    is_gpt,
+    is_gpt_oss,
+    missing,
+    refused,
+)
 
 __all__ = ("read",)
 
@@ -23,6 +33,7 @@ _TOP_LEVEL = frozenset(
 def read(asked: Asked) -> dict[str, Any]:
     """Validate a body and return the Converse body of the same conversation. Raises `Refusal`."""
     body, model = asked.body, asked.model
+    check_project(asked)
     for name in body:
         if name not in _TOP_LEVEL:
             raise refused(f"Unrecognized request argument supplied: {name}", name, "unknown_parameter")

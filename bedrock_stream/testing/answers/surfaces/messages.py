@@ -27,6 +27,8 @@ _WITHOUT_SAMPLING = "2026-10-21"
 _SAMPLING = ("temperature", "top_p", "top_k")
 # What Anthropic's own API has beyond Bedrock's.
 _SERVER_TOOLS = re.compile(r"(web_search|web_fetch|code_execution|advisor|mcp_toolset)(_\d{8})?")
+_WORKSPACE = re.compile(r"default|proj_[A-Za-z0-9]+")
+_METADATA = re.compile(r"[a-zA-Z0-9\s:_@$#=/+,.-]{0,256}")  # bedrock-runtime makes the user's id request metadata
 _BESIDE_COUNT = frozenset({"max_tokens", "stream", "stop_sequences", "metadata", *_SAMPLING})
 _OWN = frozenset({"model", "service_tier", "stream", "user_profile_id"})
 
@@ -59,6 +61,12 @@ def _least_limit(body: dict[str, Any]) -> int:
 
 
 def _read(asked: Asked, body: dict[str, Any]) -> dict[str, Any]:
+    workspace = asked.headers.get("anthropic-workspace", "default")
+    if not _WORKSPACE.fullmatch(workspace):
+        raise invalid(f"anthropic-workspace: {workspace!r} is not a valid workspace")
+    user = (body.get("metadata") or {}).get("user_id")
+    if asked.endpoint == "runtime" and user is not None and not _METADATA.fullmatch(user):
+        raise invalid("Request metadata contains a value that violates the regular expression")
     for index, tool in enumerate(body.get("tools") or ()):
         if _SERVER_TOOLS.fullmatch(str(tool.get("type"))):
             raise invalid(f"tools.{index}: tool type '{tool['type']}' is not supported on Amazon Bedrock")

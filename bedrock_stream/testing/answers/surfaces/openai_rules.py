@@ -5,11 +5,22 @@ from __future__ import annotations
 from typing import Any
 
 from ....types.checks import is_integer
+from ...service.asked import Asked
 from ...service.families import maker_of
 from ...service.model_rules import rules_of
 from ...service.refusal import Refusal, quoted
 
-__all__ = ("check_effort", "check_limit", "check_names", "check_sampling", "is_gpt", "is_gpt_oss", "missing", "refused")
+__all__ = (
+    "check_effort",
+    "check_limit",
+    "check_names",
+    "check_project",
+    "check_sampling",
+    "is_gpt",
+    "is_gpt_oss",
+    "missing",
+    "refused",
+)
 
 _SAMPLING = ("temperature", "top_p", "presence_penalty", "frequency_penalty", "logprobs", "top_logprobs")
 _DEFAULTS = {"temperature": 1, "top_p": 1, "presence_penalty": 0, "frequency_penalty": 0, "logprobs": False}
@@ -35,6 +46,13 @@ def refused(message: str, param: str | None = None, code: str = "validation_erro
 def missing(param: str) -> Refusal:
     """Return the refusal of a body without a member that it must have."""
     return refused(f"Missing required parameter: '{param}'.", param, "missing_required_parameter")
+
+
+def check_project(asked: Asked) -> None:
+    """Check the project: bedrock-runtime has only the account's default one. Raises `Refusal`."""
+    project = asked.headers.get("OpenAI-Project", "default")
+    if asked.endpoint == "runtime" and project != "default" and not project.startswith("arn:"):
+        raise refused(f"OpenAI-Project: '{project}' is not the account's default project.")
 
 
 def check_limit(value: Any, param: str, model: str) -> None:

@@ -9,7 +9,16 @@ from typing import Any
 from ...service.asked import Asked
 from ...service.refusal import Refusal
 from ..native.openai_request import check_pairs, output_config, tool_spec
-from .openai_rules import check_effort, check_limit, check_names, check_sampling, is_gpt_oss, missing, refused
+from .openai_rules import (
+    check_effort,
+    check_limit,
+    check_names,
+    check_project,
+    check_sampling,
+    is_gpt_oss,
+    missing,
+    refused,
+)
 
 __all__ = ("read",)
 
@@ -31,6 +40,7 @@ _TIERS = ("auto", "default")
 def read(asked: Asked) -> dict[str, Any]:
     """Validate a body and return the Converse body of the same conversation. Raises `Refusal`."""
     body = asked.body
+    check_project(asked)
     for name in body:
         if name not in _TOP_LEVEL:
             raise refused(f"Unknown parameter: '{name}'.", name, "unknown_parameter")
