@@ -52,7 +52,7 @@ async def call(
             own["authorization"] = f"Bearer {API_KEY}"
         own["Host"] = emulator.url.partition("://")[2]
     else:
-        own = signed_headers(emulator, path, raw, headers=own.items(), service=service)
+        own = signed_headers(emulator, path, raw, headers=own.items(), service=service, method=method)
     return await asyncio.wait_for(send(emulator, request_bytes(path, own, raw, method)), 10)
 
 

@@ -29,7 +29,9 @@ async def test_a_stream_is_chunks_of_data_alone_and_ends_with_done() -> None:
     assert {(chunk["object"], chunk["model"]) for chunk in chunks} == {("chat.completion.chunk", GPT_OSS)}
     assert len({chunk["id"] for chunk in chunks}) == 1
     assert all("usage" not in chunk for chunk in chunks)
-    first, second = (found["tool_calls"][0]["id"] for found in deltas(chunks) if found.get("tool_calls", [{}])[0].get("id"))
+    first, second = (
+        found["tool_calls"][0]["id"] for found in deltas(chunks) if found.get("tool_calls", [{}])[0].get("id")
+    )
     assert first.startswith("chatcmpl-tool-")
     assert first != second
     assert deltas(chunks) == [
@@ -204,7 +206,11 @@ async def test_an_id_may_come_again_in_a_later_turn() -> None:
 
 async def test_images_on_runtime_are_data_urls_or_in_s3() -> None:
     async with Emulator(endpoint="runtime") as emulator:
-        for url, status in {"https://a.example/b.png": 400, "s3://a/b.png": 200, "data:image/png;base64,A": 200}.items():
+        for url, status in {
+            "https://a.example/b.png": 400,
+            "s3://a/b.png": 200,
+            "data:image/png;base64,A": 200,
+        }.items():
             content = [{"type": "text", "text": "See"}, {"type": "image_url", "image_url": {"url": url}}]
             body = body_for(OPENAI_CHAT, model="global." + GPT, messages=[{"role": "user", "content": content}])
             assert (await call(emulator, OPENAI_CHAT, body)).status == status, url

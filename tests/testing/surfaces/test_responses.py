@@ -7,7 +7,17 @@ from typing import Any
 
 import pytest
 
-from bedrock_stream.testing import Emulator, citation, end_block, event, metadata, reasoning, response_failed, stop, text
+from bedrock_stream.testing import (
+    Emulator,
+    citation,
+    end_block,
+    event,
+    metadata,
+    reasoning,
+    response_failed,
+    stop,
+    text,
+)
 from bedrock_stream.testing import tool_call
 from tests.support.surface_client import GPT, GPT_OSS, RESPONSES, ask, blocks, body_for, call, data, document, error
 
@@ -163,7 +173,9 @@ async def test_events_of_a_script_replace_those_of_the_emulator() -> None:
     documents = data(await ask(OPENAI_RESPONSES, text("a"), event("response.completed", own)))
     assert documents[-1] == own
     assert kinds(documents).count("completed") == 1
-    assert kinds(data(await ask(OPENAI_RESPONSES, event("response.queued", {"type": "response.queued"}))))[0] == "queued"
+    assert (
+        kinds(data(await ask(OPENAI_RESPONSES, event("response.queued", {"type": "response.queued"}))))[0] == "queued"
+    )
 
 
 async def test_previous_response_id_continues_a_stored_conversation() -> None:

@@ -13,7 +13,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from ...service.asked import Asked
-from ...steps import Citation, NoDone, Reasoning, Step, ToolUse
+from ...steps import Citation, NoDone, Reasoning, ResponseFailed, Step, ToolUse
 from ..facts import CREATED, Facts, last_metadata, reasoning_tokens
 from ..native.chunks import ChunkComposer, extras
 from ..native.openai_answer import FINISH, call_of
@@ -50,7 +50,7 @@ def number_calls(steps: list[Step]) -> list[Step]:
 
 
 def _is_unsupported(step: Step) -> bool:
-    return isinstance(step, Citation) or (isinstance(step, Reasoning) and step.redacted is not None)
+    return isinstance(step, Citation | ResponseFailed) or (isinstance(step, Reasoning) and step.redacted is not None)
 
 
 def _with_call_prefix(facts: Facts) -> Facts:

@@ -12,7 +12,7 @@ from typing import Any
 from ...service.asked import Asked
 from ...service.model_rules import rules_of
 from ...service.refusal import invalid
-from ...steps import Step
+from ...steps import ResponseFailed, Step
 from ..facts import Facts, last_metadata, reasoning_tokens
 from ..native import claude_answer, claude_request
 from ..native.chunks import METRICS
@@ -40,7 +40,7 @@ def read_messages(asked: Asked) -> tuple[dict[str, Any], Form]:
     if not isinstance(stream, bool):
         raise invalid("stream: Input should be a valid boolean")
     return _read(asked, asked.body), Form(
-        _Events, _document, unsupported=claude_answer.is_unsupported, writer=MessagesWriter, content_type=SSE,
+        _Events, _document, unsupported=_is_unsupported, writer=MessagesWriter, content_type=SSE,
         streamed=stream,
     )  # fmt: skip
 
@@ -99,6 +99,10 @@ def _check_version(asked: Asked) -> None:
 
 
 # -------------------------------------------------------------------------------------------------------------- answer
+
+
+def _is_unsupported(step: Step) -> bool:
+    return isinstance(step, ResponseFailed) or claude_answer.is_unsupported(step)
 
 
 def _details(steps: Sequence[Step]) -> dict[str, Any]:
