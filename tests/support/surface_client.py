@@ -1,4 +1,4 @@
-"""Helpers for the tests of Messages, Chat Completions and Responses on the emulator: raw requests, parsed SSE bodies."""
+"""Helpers for the tests of the emulator's newer surfaces: raw requests, and the events of SSE bodies."""
 
 from __future__ import annotations
 

@@ -17,13 +17,13 @@ class Asked(NamedTuple):
 
     body: dict[str, Any]
     model: str
-    path: str
+    path: str = ""
     """The path of the request line, without the query."""
-    headers: Mapping[str, str]
-    endpoint: Endpoint | None
+    headers: Mapping[str, str] = {}
+    endpoint: Endpoint | None = None
     """The endpoint that it is meant for; None if both have the path and nothing tells which."""
-    stored: StoredResponses
-    models: Collection[str] | None
+    stored: StoredResponses | None = None
+    models: Collection[str] | None = None
     """The models that exist; None for all."""
 
 

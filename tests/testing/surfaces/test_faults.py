@@ -63,7 +63,8 @@ async def test_a_cut_ends_the_body_between_events_or_inside_one(path: str) -> No
     expected = await whole(path)
     clean = await ask(path, text(["Hel"]), cut(), text(["lo"], joined=True))
     assert clean.complete
-    assert expected.startswith(clean.body) and clean.body.endswith(b"\n\n")
+    assert expected.startswith(clean.body)
+    assert clean.body.endswith(b"\n\n")
     inside = await ask(path, text(["Hel"]), cut(inside=5), text(["lo"], joined=True))
     assert inside.complete
     assert inside.body == expected[: len(clean.body) + 5]

@@ -17,8 +17,8 @@ from bedrock_stream.testing import (
     response_failed,
     stop,
     text,
+    tool_call,
 )
-from bedrock_stream.testing import tool_call
 from tests.support.surface_client import GPT, GPT_OSS, RESPONSES, ask, blocks, body_for, call, data, document, error
 
 OPENAI_RESPONSES = "/openai/v1/responses"

@@ -27,7 +27,7 @@ from tests.support.surface_client import (
 COUNT = MESSAGES + "/count_tokens"
 OPENAI_CHAT, OPENAI_RESPONSES = "/openai" + CHAT, "/openai" + RESPONSES
 LISTS = ("/v1/models", "/openai/v1/models", "/anthropic/v1/models")
-every_path = pytest.mark.parametrize("path", (*PATHS, OPENAI_CHAT, OPENAI_RESPONSES))
+every_path = pytest.mark.parametrize("path", [*PATHS, OPENAI_CHAT, OPENAI_RESPONSES])
 
 
 # -------------------------------------------------------------------------------------------------------------- callers

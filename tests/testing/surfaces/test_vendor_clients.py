@@ -187,7 +187,7 @@ async def test_openais_client_responds(emulator: Emulator, endpoint: Any, path: 
         assert [item.type for item in streamed.output] == ["reasoning", "message", "function_call"]
         made: Any = created.output[-1]
         assert (made.call_id, json.loads(made.arguments)) == ("call_0", {"city": "Oslo"})
-        result = {"type": "function_call_output", "call_id": made.call_id, "output": "rain"}
+        result: Any = {"type": "function_call_output", "call_id": made.call_id, "output": "rain"}
         history: Any = [*ASK, *(item.to_dict() for item in created.output), result]
         final = await client.responses.create(input=history, **request)
         stored = await client.responses.create(input=[result], previous_response_id=created.id, **request)

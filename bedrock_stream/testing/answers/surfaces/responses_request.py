@@ -110,7 +110,7 @@ def _conversation(asked: Asked) -> dict[str, Any]:
     body = asked.body
     converse: dict[str, Any] = {"messages": [], "system": []}
     if (identity := body.get("previous_response_id")) is not None:
-        earlier = asked.stored.find(identity)
+        earlier = None if asked.stored is None else asked.stored.find(identity)
         if earlier is None:
             message = f"Previous response with id '{identity}' not found."
             raise Refusal(404, "previous_response_not_found", message, param="previous_response_id")
