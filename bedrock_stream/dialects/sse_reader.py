@@ -7,12 +7,16 @@ interrupts the stream unless the message has ended. Source: the HTML standard, "
 
 from __future__ import annotations
 
-from collections.abc import Iterable, MutableSequence
+from collections.abc import Callable, Iterable, MutableSequence
+from typing import TYPE_CHECKING, ClassVar
 
 from ..errors import InvalidFrame, StreamInterrupted
 from ..sse import ServerSentEvent, SSEDecoder
 from ..types.events import Event
 from .documents import UNREADABLE, DocumentReader
+
+if TYPE_CHECKING:
+    from . import BodyDecoder
 
 __all__ = ("SSEReader",)
 
@@ -22,7 +26,7 @@ class SSEReader(DocumentReader):
 
     __slots__ = ()
 
-    new_decoder = staticmethod(SSEDecoder)
+    new_decoder: ClassVar[Callable[[], BodyDecoder]] = staticmethod(SSEDecoder)
     ignores_tail = True
 
     def feed(self, received: Iterable[ServerSentEvent], events: MutableSequence[Event], /) -> None:

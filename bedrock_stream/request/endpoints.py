@@ -151,7 +151,7 @@ def _mantle_endpoint(region: str, custom: Endpoint | None, allow_http: bool, fip
         return _check_url(BEDROCK_MANTLE, custom, allow_http)
     partition = _partition(region)
     if partition not in [_PARTITIONS[index] for index in _MANTLE_PARTITIONS]:
-        problem = f"there is no bedrock-mantle in {region!r}"
+        problem = f"bedrock-mantle has no endpoint in {region!r}"
         raise UnsupportedOperation("region", problem, 'use endpoint="runtime", or another region')
     return Endpoint(f"https://{BEDROCK_MANTLE.host}.{region}.{partition.dual_stack_suffix}", "region")
 

@@ -196,7 +196,7 @@ def _reasons(model: Model, options: Options) -> bool:
 
 
 def _is_strict(schema: Any) -> bool:
-    """Return whether a schema has the form that OpenAI's APIs need to hold an answer to it: closed, complete objects."""
+    """Return whether OpenAI's APIs can hold an answer to a schema: all its objects are closed and complete."""
     if isinstance(schema, list):
         return all(map(_is_strict, schema))
     if not isinstance(schema, dict):

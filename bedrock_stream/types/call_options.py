@@ -79,7 +79,7 @@ class PlainOptions(RawOptions, total=False):
     effort: Effort | None
     """Another name of `reasoning` for its words; both at once are an error."""
     use_converse: bool | None
-    """True is the same as `api="converse"`, False as `api="invoke"`."""
+    """Another name of `api`: True of `converse`, False of `invoke`."""
     api: Api | None
     """API of the call: `converse`, `invoke` (the model's native format), `messages` (Claude), `chat` or `responses`
     (others). Default: chosen by model and options; `Client.explain()` returns the choice and its reason. Source:
