@@ -28,7 +28,7 @@ from .models import Model, check_reachable, describe
 from .output_schema import OutputSchema, fit_tools
 from .route import Route, choose_route
 from .supported import check_last_message, check_on_converse, check_options, check_thinking_turn
-from .surfaces import adapt_model, choose_count, choose_surface, other_prefix, prefix_of
+from .surfaces import adapt_model, check_surface, choose_count, choose_surface, other_prefix, prefix_of
 from .unsupported import Refusals, Unsupported
 from .vendor_fields import with_default_limit, with_vendor_fields
 
@@ -148,6 +148,7 @@ def plan_call(
     """
     described = describe(model, options.base_model or known)
     surface = choose_surface(described, options)
+    check_surface(surface, described, options, unsupported)
     if unsupported != "send" and surface.api is None:
         check_reachable(described)
     described = adapt_model(described, surface.api)

@@ -20,8 +20,18 @@ from ..types.call_options import Api
 from ..types.options import Options
 from .endpoints import BEDROCK_MANTLE, BEDROCK_RUNTIME, Service
 from .models import Model, is_plain
+from .unsupported import Unsupported
 
-__all__ = ("Surface", "adapt_model", "choose_count", "choose_surface", "other_prefix", "prefix_of", "vendor_dialect")
+__all__ = (
+    "Surface",
+    "adapt_model",
+    "check_surface",
+    "choose_count",
+    "choose_surface",
+    "other_prefix",
+    "prefix_of",
+    "vendor_dialect",
+)
 
 MESSAGES_PREFIX = "/anthropic/v1"
 _OPENAI, _PLAIN = "/openai/v1", "/v1"
@@ -50,16 +60,12 @@ class Surface(msgspec.Struct, frozen=True):
 
 
 def choose_surface(model: Model, options: Options) -> Surface:
-    """Return the API and the endpoint of a call. Raises `UnsupportedOperation` for a pair that is known to fail."""
+    """Return the API and the endpoint of a call; `check_surface` says whether they go together."""
     own = options.use_converse is not None
     api = None if own else options.api
     endpoint = options.endpoint or ("runtime" if own else _default_endpoint(api, model))
     if endpoint == "mantle":
-        _check_mantle(model, options)
         api = api or model.facts.mantle or _api_of(model)
-    if api is not None:
-        _check_api(api, model, options, endpoint)
-    _check_stored(api, options)
     service = BEDROCK_MANTLE if endpoint == "mantle" else BEDROCK_RUNTIME
     return Surface(api, service, _reason(api, endpoint, model, options))
 
@@ -70,21 +76,24 @@ def choose_count(model: Model, options: Options) -> tuple[Surface, Options]:
     Raises `UnsupportedOperation` for an endpoint or an API that cannot count.
     """
     replace = msgspec.structs.replace
-    api = None if options.use_converse is not None else options.api
-    if api in ("chat", "responses"):
-        raise UnsupportedOperation("api", f"{_NAMES[api]} cannot count tokens", "use converse, or messages for Claude")
-    auto = api is None and options.use_converse is None and _default_endpoint(None, model) == "mantle"
-    if api is None and options.endpoint != "mantle" and (options.endpoint == "runtime" or not auto):
+    if options.api in ("chat", "responses"):
+        problem = f"{_NAMES[options.api]} cannot count tokens"
+        raise UnsupportedOperation("api", problem, "use converse, or messages for Claude")
+    by_default = options.endpoint is None and options.api is None and options.use_converse is None
+    on_mantle = options.endpoint == "mantle" or (by_default and _default_endpoint(None, model) == "mantle")
+    if options.api != "messages" and not on_mantle:
         options = replace(options, api="converse", use_converse=True)
-        return choose_surface(model, options), options
-    if options.endpoint == "runtime":
+    elif options.endpoint == "runtime":
         problem = "bedrock-runtime does not count tokens by the Messages API"
         raise UnsupportedOperation("endpoint", problem, "use mantle, or omit api")
-    if model.vendor not in ("anthropic", None):
+    elif model.vendor not in ("anthropic", None):
         problem = f"bedrock-mantle counts tokens for Claude alone, got {model.id!r}"
         raise UnsupportedOperation("model", problem, "use a Claude model")
-    options = replace(options, api="messages" if options.use_converse is None else options.api, endpoint="mantle")
-    return choose_surface(model, options), options
+    else:
+        options = replace(options, api=options.api or "messages", endpoint="mantle")
+    surface = choose_surface(model, options)
+    check_surface(surface, model, options)
+    return surface, options
 
 
 def _default_endpoint(api: Api | None, model: Model) -> str:
@@ -115,6 +124,20 @@ def _reason(api: Api | None, endpoint: str, model: Model, options: Options) -> s
 # -------------------------------------------------------------------------------------------------------------- checks
 
 
+def check_surface(surface: Surface, model: Model, options: Options, unsupported: Unsupported = "error") -> None:
+    """Raise `UnsupportedOperation` for an API, an endpoint, a model or an option that do not go together.
+
+    With `unsupported="send"`, the service decides which models an API serves.
+    """
+    if surface.service is BEDROCK_MANTLE:
+        _check_mantle(model, options)
+    if surface.api is not None:
+        _check_api(surface, surface.api, model, options, unsupported)
+    for name in _STORED:
+        if surface.api != "responses" and getattr(options, name) is not None:
+            raise UnsupportedOperation(name, "only the Responses API has it", 'use api="responses", or omit it')
+
+
 def _check_mantle(model: Model, options: Options) -> None:
     if options.use_converse is not None:
         shown = f"api={options.api!r}" if options.api is not None else f"use_converse={options.use_converse}"
@@ -129,29 +152,24 @@ def _check_mantle(model: Model, options: Options) -> None:
         raise UnsupportedOperation("guardrail", "bedrock-mantle has no guardrails", 'use endpoint="runtime"')
 
 
-def _check_api(api: Api, model: Model, options: Options, endpoint: str) -> None:
+def _check_api(surface: Surface, api: Api, model: Model, options: Options, unsupported: Unsupported) -> None:
     claude = model.vendor == "anthropic"
-    if model.vendor is not None and claude is not (api == "messages"):
-        remedy = f"use {'messages' if claude else 'chat or responses'}, or omit it"
-        raise UnsupportedOperation("api", f"{_NAMES[api]} does not serve {model.id!r}", remedy)
-    if api == "responses" and model.arn_kind == "application-inference-profile":
-        problem = f"{_NAMES[api]} does not take application inference profiles, got {model.id!r}"
-        raise UnsupportedOperation("model", problem, "use the inference profile behind it")
+    if unsupported != "send":
+        if model.vendor is not None and claude is not (api == "messages"):
+            remedy = f"use {'messages' if claude else 'chat or responses'}, or omit it"
+            raise UnsupportedOperation("api", f"{_NAMES[api]} does not serve {model.id!r}", remedy)
+        if api == "responses" and model.arn_kind == "application-inference-profile":
+            problem = f"{_NAMES[api]} does not take application inference profiles, got {model.id!r}"
+            raise UnsupportedOperation("model", problem, "use the inference profile behind it")
     if api == "messages":
         for name in _NOT_IN_MESSAGES:
             if getattr(options, name):
                 raise UnsupportedOperation(name, f"{_NAMES[api]} does not have it", 'omit it, or use api="converse"')
-        if options.project is not None and endpoint == "runtime":
+        if options.project is not None and surface.service is BEDROCK_RUNTIME:
             problem = f"{_NAMES[api]} takes it on bedrock-mantle alone"
             raise UnsupportedOperation("project", problem, 'use endpoint="mantle", or api="invoke"')
     if api == "responses" and options.guardrail is not None:
         raise UnsupportedOperation("guardrail", f"{_NAMES[api]} does not apply it", 'use api="chat" or "converse"')
-
-
-def _check_stored(api: Api | None, options: Options) -> None:
-    for name in _STORED:
-        if api != "responses" and getattr(options, name) is not None:
-            raise UnsupportedOperation(name, "only the Responses API has it", 'use api="responses", or omit it')
 
 
 # --------------------------------------------------------------------------------------------------------- the dialect
