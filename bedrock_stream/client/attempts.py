@@ -229,10 +229,10 @@ class Attempts:
         error.events_received = events
         error.partial = partial if error.partial is None else error.partial
         if isinstance(error, ValidationFailed) and error.option is None:
-            from ..request.refusal_words import explain_profile, explain_refusal  # rarely needed
+            from ..request.refusal_words import explain_model, explain_refusal  # rarely needed
 
             explain_refusal(error, call.options, schema=call.output is not None)
-            explain_profile(error, call.model, call.region)
+            explain_model(error, call)
         if self._since is not None:
             pause = self._report_throttling(error)  # in the middle of a response, too
             wait = max(wait, pause) if retried else 0.0

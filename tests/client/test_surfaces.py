@@ -232,6 +232,29 @@ async def test_a_count_without_a_number_is_an_invalid_answer(body: bytes) -> Non
             await client.count_tokens(CLAUDE, "Hello", endpoint="mantle")
 
 
+async def test_a_refused_count_names_the_endpoint_that_counts() -> None:
+    refusal = http_error(400, "ValidationException", "The provided model doesn't support counting tokens.")
+    async with Emulator(script=[[refusal], [refusal]]) as emulator, client_of(emulator.url) as client:
+        with pytest.raises(errors.ValidationFailed, match='use endpoint="mantle"') as caught:
+            await client.count_tokens(PROFILE, "Hello")
+        assert caught.value.option == "model"
+        with pytest.raises(errors.ValidationFailed) as caught:
+            await client.count_tokens("amazon.nova-lite-v1:0", "Hello")
+        assert caught.value.option is None
+
+
+@pytest.mark.parametrize(
+    ("model", "hinted"),
+    [("zai.glm-9", True), ("no.such-model", True), ("us.zai.glm-9", False), ("amazon.nova-lite-v9:0", False)],
+)
+async def test_an_unknown_id_may_be_one_of_mantle(model: str, hinted: bool) -> None:
+    refusal = http_error(400, "ValidationException", "The provided model identifier is invalid.")
+    async with Emulator(script=[[refusal]]) as emulator, client_of(emulator.url) as client:
+        with pytest.raises(errors.ValidationFailed) as caught:
+            await client.generate(model, "Hello", use_converse=True)
+    assert ('endpoint="mantle"' in str(caught.value)) is hinted
+
+
 # -------------------------------------------------------------------------------------------------------------- waiting
 
 
