@@ -30,7 +30,7 @@ from bedrock_stream import (
 )
 from bedrock_stream.dialects.chat import Chat, TaggedChat
 from bedrock_stream.errors import InvalidFrame, StreamInterrupted, ToolInputError, UnsupportedOperation
-from bedrock_stream.types.messages import Json, Raw
+from bedrock_stream.types.messages import Block, Json, Raw
 from bedrock_stream.types.options import read_options
 from tests.support.reading import assemble
 from tests.support.vendor_streams import Step, Wire, chat, chat_answer, encode, read_bytes
@@ -76,7 +76,7 @@ def test_a_conversation_with_tools_is_written() -> None:
 
 
 def test_attachments_are_data_urls() -> None:
-    blocks = [
+    blocks: list[Block] = [
         Text("Compare."),
         Image(PNG),
         Image(s3_uri="s3://b/a.png"),
@@ -275,7 +275,7 @@ def test_a_document_of_another_form_is_an_invalid_frame(data: bytes) -> None:
         read_bytes(Chat("/v1").reader(), [b"data: " + data + b"\n\n"])
 
 
-# ---------------------------------------------------------------------------------------------------- complete responses
+# -------------------------------------------------------------------------------------------------- complete responses
 
 
 def answer(body: bytes, dialect: type[Chat] = Chat) -> Any:

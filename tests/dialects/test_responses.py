@@ -33,7 +33,7 @@ from bedrock_stream import (
 )
 from bedrock_stream.dialects.responses import Responses
 from bedrock_stream.errors import InvalidFrame, ToolInputError, UnsupportedOperation
-from bedrock_stream.types.messages import Json, Raw
+from bedrock_stream.types.messages import Block, Json, Raw
 from bedrock_stream.types.options import read_options
 from tests.support.reading import assemble
 from tests.support.vendor_streams import COUNTS, Step, Wire, encode, read_bytes, responses, responses_answer
@@ -87,7 +87,12 @@ def test_each_block_becomes_an_item_in_its_order() -> None:
 
 
 def test_attachments_are_data_urls_in_turns_and_in_results() -> None:
-    blocks = [Text("See"), Image(PNG), Document(b"%PDF-", "pdf", name="a b"), Raw({"type": "input_text", "text": "x"})]
+    blocks: list[Block] = [
+        Text("See"),
+        Image(PNG),
+        Document(b"%PDF-", "pdf", name="a b"),
+        Raw({"type": "input_text", "text": "x"}),
+    ]
     result = ToolResult("c", [Json(1), Image(PNG)])
     turn, output = body(Message("user", blocks), Message("user", [result]))["input"]
     image = {"type": "input_image", "image_url": "data:image/png;base64,iVBORw0KGgo="}
@@ -245,18 +250,23 @@ def test_every_kind_of_item_becomes_a_block() -> None:
     ]
 
 
+CUT: Wire = {"incomplete_details": {"reason": "max_output_tokens"}}
+FILTERED: Wire = {"incomplete_details": {"reason": "content_filter"}}
+TOMORROW: Wire = {"incomplete_details": {"reason": "tomorrow"}}
+
+
 @pytest.mark.parametrize(
     ("steps", "more", "stop"),
     [
         ([], {}, MessageStop("end_turn", "completed")),
         ([("text", ["a"])], {}, MessageStop("end_turn", "completed")),
         ([("refusal", ["I ", "cannot."])], {}, MessageStop("content_filtered", "completed")),
-        ([("text", ["a"])], {"incomplete_details": {"reason": "max_output_tokens"}}, MessageStop("max_tokens", "max_output_tokens")),
-        ([("call", "c", "f", [])], {"incomplete_details": {"reason": "content_filter"}}, MessageStop("content_filtered", "content_filter")),
-        ([("text", ["a"])], {"incomplete_details": {"reason": "tomorrow"}}, MessageStop("tomorrow", "tomorrow")),
+        ([("text", ["a"])], CUT, MessageStop("max_tokens", "max_output_tokens")),
+        ([("call", "c", "f", [])], FILTERED, MessageStop("content_filtered", "content_filter")),
+        ([("text", ["a"])], TOMORROW, MessageStop("tomorrow", "tomorrow")),
         ([("text", ["a"])], {"incomplete_details": None}, MessageStop("incomplete", "incomplete")),
     ],
-)  # fmt: skip
+)
 def test_the_end_tells_why_the_message_stopped(steps: list[Step], more: Wire, stop: MessageStop) -> None:
     status = "incomplete" if "incomplete_details" in more else "completed"
     events = read(*steps, status=status, **more)
@@ -443,7 +453,7 @@ def test_a_malformed_event_is_an_invalid_frame(document: Wire) -> None:
         read_documents([responses()[0], document])
 
 
-# ---------------------------------------------------------------------------------------------------- complete responses
+# -------------------------------------------------------------------------------------------------- complete responses
 
 
 def answer(*output: Wire, **more: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Streams of Messages, Chat Completions and Responses: cut anywhere, split anywhere, with errors in them, and damaged."""
+"""Streams of Messages, Chat Completions and Responses: cut anywhere, split anywhere, with errors, and damaged."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 
 from bedrock_stream import BlockStop, Event, MessageStop, Response, TextDelta, errors
 from bedrock_stream.dialects.anthropic.messages import Messages
-from bedrock_stream.dialects.base import VendorDialect
 from bedrock_stream.dialects.chat import Chat
 from bedrock_stream.dialects.incoming import EventStream
 from bedrock_stream.dialects.responses import Responses
@@ -22,7 +21,7 @@ from bedrock_stream.errors import BedrockStreamError, ServiceError, StreamInterr
 from bedrock_stream.types.response import Assembly
 from tests.support.vendor_streams import APIS, Wire, encode, responses, responses_answer
 
-DIALECTS: dict[str, VendorDialect] = {
+DIALECTS: dict[str, Any] = {
     "messages": Messages("/anthropic/v1"),
     "chat": Chat("/v1"),
     "responses": Responses("/v1"),
@@ -35,11 +34,15 @@ STEPS = [
     ("call", "call_2", "look", []),
 ]
 USAGE = {"prompt_tokens": 5, "completion_tokens": 3, "total_tokens": 8}
+MORE: dict[str, Wire] = {
+    "messages": {"stop": "tool_use"},
+    "chat": {"stop": "tool_calls", "usage": USAGE},
+    "responses": {},
+}
 
 
 def documents(api: str) -> list[Wire]:
-    more: Wire = {"chat": {"stop": "tool_calls", "usage": USAGE}, "messages": {"stop": "tool_use"}}.get(api, {})
-    return APIS[api](*STEPS, **more)
+    return APIS[api](*STEPS, **MORE[api])
 
 
 class Outcome:
