@@ -70,7 +70,7 @@ def ids_in(value: Any) -> list[str]:
     found = [value[name] for name in names if name in value]
     if value.get("type") in ("tool_use", "function") and "id" in value:
         found.append(value["id"])
-    return found + [id for item in value.values() for id in ids_in(item)]
+    return found + [found_id for item in value.values() for found_id in ids_in(item)]
 
 
 @pytest.mark.parametrize("target", TARGETS)
@@ -82,7 +82,7 @@ def test_a_history_of_any_api_is_valid_on_any_other(source: str, target: str) ->
     ids = ids_in(body)
     assert sorted(ids) == sorted(2 * sorted(set(ids)))  # each call has its result
     assert len(set(ids)) == 2
-    assert all(len(id) <= 64 for id in ids)
+    assert all(len(one) <= 64 for one in ids)
     assert ("I'll look." in text, "Rain" in text) == (True, True)
     assert ("rsn_secret" in text) == (target in TAKEN[source])
     assert (target in TAKEN[source]) != any("reasoning was left out" in change for change in call.changes)
