@@ -77,9 +77,10 @@ def foreign_error(document: _Wire, *, mid_stream: bool = False) -> ServiceError:
     inner = _lower(document).get("error")
     extra = inner if isinstance(inner, dict) else document
     status = next((int(code) for code in _codes(document) if re.fullmatch("[45][0-9][0-9]", code)), None)
-    if not code and (mid_stream or document.get("status") == "failed"):
-        status = 500  # a failure in the middle of an answer, without a word about its kind
     error = service_error(WORDS.get(code, code) or None, words, status, mid_stream=mid_stream, extra=extra)
+    if not code and type(error) is ServiceError and (mid_stream or document.get("status") == "failed"):
+        # A failure in the middle of an answer, without a word about its kind.
+        error = service_error(None, words, 500, mid_stream=mid_stream, extra=extra)
     if code in WORDS:
         error.original_code = code
     error.request_id = request_id_in(document)

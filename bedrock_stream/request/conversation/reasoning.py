@@ -50,9 +50,7 @@ def fit_reasoning(messages: tuple[Message, ...], facts: ModelFacts, refusals: Re
                 blocks.append(block)
             else:
                 refusals.changed(f"{form} reasoning was left out, {facts.name} does not take it back: {path}")
-        if len(blocks) == len(message.content):
-            kept.append(message)
-        elif blocks:
+        if blocks or not message.content:
             kept.append(with_content(message, blocks))
     return tuple(kept)
 
