@@ -32,9 +32,6 @@ class Writer(Protocol):
     def step(self, step: Step) -> bytes | None:
         """Encode a step that stands beside the message; None for any other step."""
 
-    def recorded(self, frame: Frame) -> bytes:
-        """Encode what a recording has."""
-
 
 def independent_crc() -> Callable[[bytes], int]:
     """Return a CRC-32 that shares no code with the decoder's. Raises `ConfigurationError` if crcmod is missing."""
@@ -55,10 +52,6 @@ class FrameWriter:
         self._crc = crc
         self._written = 0
 
-    def recorded(self, frame: Frame) -> bytes:
-        """Encode any frame, with correct checksums."""
-        return encode_frame(frame, crc=self._crc)
-
     def step(self, step: Step) -> bytes | None:
         """See `Writer`."""
         match step:
@@ -66,26 +59,29 @@ class FrameWriter:
                 return self._exception(step.code, step.message, step.extra)
             case UnmodeledError():
                 # It has headers only.
-                return self.recorded(
+                return self._encode(
                     Frame({":error-code": step.code, ":error-message": step.message, ":message-type": "error"})
                 )
             case RawFrame():
-                return self.recorded(step.frame)
+                return self._encode(step.frame)
         return None
 
     def event(self, name: str, payload: dict[str, Any] | bytes) -> bytes:
         """Encode an event: a dict as JSON with padding, bytes unchanged."""
         if not isinstance(payload, bytes):
             payload = msgspec.json.encode({**payload, "p": self._padding()})
-        return self.recorded(
+        return self._encode(
             Frame({":event-type": name, ":content-type": "application/json", ":message-type": "event"}, payload)
         )
+
+    def _encode(self, frame: Frame) -> bytes:
+        return encode_frame(frame, crc=self._crc)
 
     def _exception(self, code: str, message: str, extra: dict[str, Any]) -> bytes:
         # Streams name a modelled exception by its union member, whose first letter is lower-case.
         payload = msgspec.json.encode({"message": message, **extra})
         name = code[:1].lower() + code[1:]
-        return self.recorded(
+        return self._encode(
             Frame({":exception-type": name, ":content-type": "application/json", ":message-type": "exception"}, payload)
         )
 

@@ -7,7 +7,7 @@ positions. aiohttp cancels the handler's task when the client disconnects, which
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -17,8 +17,9 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
+from ...eventstream import encode_frame
 from .. import steps as s
-from ..recording import Recording
+from ..recording import RecordedFrame, RecordedPiece, Recording
 from ..service.account_quota import Admission
 from ..service.body import BodyEnded, Ending, ResponseBody, pause, reset_connection
 from ..service.refusal import Refusal, pascal_name, status_of
@@ -47,6 +48,7 @@ class Exchange:
     form: Form
     facts: Facts
     writer: Writer
+    checksum: Callable[[bytes], int]
     pace: float
     """Seconds between deltas."""
     now: datetime
@@ -247,12 +249,17 @@ async def _send_step(step: s.Step, exchange: Exchange, composer: Composer, body:
 
 async def _replay(step: s.Recorded, exchange: Exchange, body: ResponseBody) -> None:
     previous_ms = 0
-    for recorded in step.recording.frames:
+    recording = step.recording
+    received: tuple[RecordedFrame | RecordedPiece, ...] = (*recording.frames, *recording.pieces)
+    for recorded in received:
         if step.paced:
             await body.flush()
             await asyncio.sleep((recorded.ms - previous_ms) / 1000)
             previous_ms = recorded.ms
-        await body.write(exchange.writer.recorded(recorded.frame))
+        if isinstance(recorded, RecordedPiece):
+            await body.write(recorded.data)
+        else:
+            await body.write(encode_frame(recorded.frame, crc=exchange.checksum))
     if step.recording.cut is not None:
         await body.end(Ending.TORN)
         raise BodyEnded

@@ -12,7 +12,6 @@ from typing import Any
 
 import msgspec
 
-from ...eventstream import Frame
 from ..service.refusal import status_of
 from ..service.vendor_errors import error_of
 from ..steps import Comment, LineEnds, RawLines, Step, StreamError, TypelessError, UnmodeledError
@@ -75,10 +74,6 @@ class SseWriter(ABC):
             case RawLines():
                 return step.data
         return None
-
-    def recorded(self, frame: Frame) -> bytes:
-        """See `Writer`."""
-        return self.event(str(frame.headers.get(":event-type", "")), frame.payload)
 
 
 def _comment(step: Comment) -> bytes:

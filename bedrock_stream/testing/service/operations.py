@@ -26,7 +26,7 @@ from .refusal import invalid
 from .validation import check_converse
 from .vendor_errors import Vendor
 
-__all__ = ("Operation", "find_operation", "has_path", "vendor_of")
+__all__ = ("Operation", "find_operation", "has_path", "name_of", "vendor_of")
 
 _PREFIXES: tuple[tuple[str, Vendor], ...] = (("/anthropic/", "anthropic"), ("/openai/", "openai"), ("/v1/", "openai"))
 
@@ -120,6 +120,12 @@ def find_operation(method: str, target: str) -> tuple[Operation, str] | None:
         return None
     operation = _OPERATIONS.get(segments[3])
     return (operation, unquote(segments[2])) if operation else None
+
+
+def name_of(word: str) -> str | None:
+    """Return the name of an operation by its last segments: `converse-stream`, `chat/completions`; None if unknown."""
+    found = _OPERATIONS.get(word) or _SURFACES.get(f"/v1/{word}") or _SURFACES.get(f"/anthropic/v1/{word}")
+    return found and found.name
 
 
 def has_path(endpoint: Endpoint | None, operation: Operation) -> bool:

@@ -269,7 +269,7 @@ class Emulator:
                 with _bounded_depth():
                     facts = facts._replace(cached=self._cache.update(converse, model))
             writer = form.writer(self._crc)
-            exchange = Exchange(http, headers, steps, form, facts, writer, self._pace, now, admission)
+            exchange = Exchange(http, headers, steps, form, facts, writer, self._crc, self._pace, now, admission)
             return await self._play(operation, exchange)
 
     def _receive(self, request: IncomingRequest, now: datetime) -> tuple[ReceivedRequest, Operation]:
