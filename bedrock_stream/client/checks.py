@@ -11,7 +11,8 @@ from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
 
 from ..dialects.base import JSON
-from ..dialects.payloads import decode_any, document_failure
+from ..dialects.decoding import decode_any
+from ..dialects.payloads import document_failure
 from ..errors import (
     BedrockStreamError,
     InvalidFrame,

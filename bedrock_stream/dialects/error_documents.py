@@ -12,7 +12,7 @@ from typing import Any
 
 from ..errors import ServiceError, service_error
 from ..errors.codes import WORDS, rank
-from .payloads import decode_any
+from .decoding import decode_any
 
 __all__ = ("describe_error", "document_error", "foreign_error", "request_id_in")
 

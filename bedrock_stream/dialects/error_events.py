@@ -11,7 +11,8 @@ from collections.abc import Collection
 from typing import Any
 
 from ..errors import InvalidFrame, service_error
-from .payloads import decode_any, decode_object, raise_if_failed
+from .decoding import decode_any
+from .payloads import decode_object, raise_if_failed
 
 __all__ = ("decode_event",)
 

@@ -9,7 +9,8 @@ from typing import Any
 
 import msgspec
 
-from .payloads import decode_any, without_nulls
+from .decoding import decode_any
+from .payloads import without_nulls
 
 __all__ = ("is_reasoning_item", "pack_item", "unpack_item")
 

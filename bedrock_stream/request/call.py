@@ -146,12 +146,7 @@ def plan_call(
 
     `known` says what an opaque model id is; `unsupported` what happens to options that the model refuses.
     """
-    described = describe(model, options.base_model or known)
-    surface = choose_surface(described, options)
-    check_surface(surface, described, options, unsupported)
-    if unsupported != "send" and surface.api is None:
-        check_reachable(described)
-    described = adapt_model(described, surface.api)
+    described = _describe(model, options, known, unsupported)
     refusals = Refusals(described.id, unsupported)
     caller_options = options
     messages = read_prompt(prompt)  # it may be an iterator
@@ -178,6 +173,16 @@ def plan_call(
         destination=destination,
         request=request,
     )
+
+
+def _describe(model: str, options: Options, known: str | ModelFacts | None, unsupported: Unsupported) -> Model:
+    """Return the model as the API of the call serves it. Raises `UnsupportedOperation` if none does."""
+    described = describe(model, options.base_model or known)
+    surface = choose_surface(described, options)
+    check_surface(surface, described, options, unsupported)
+    if unsupported != "send" and surface.api is None:
+        check_reachable(described)
+    return adapt_model(described, surface.api)
 
 
 def plan_count(
