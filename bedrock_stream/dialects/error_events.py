@@ -1,4 +1,4 @@
-"""Errors in server-sent events of OpenAI's APIs, and the documents that are none.
+"""Errors in server-sent events of OpenAI's APIs, and how documents of an answer differ from them.
 
 The errors have many forms there: under `error`, flat, without a type, as JSON in a text, or as plain text in an event
 with the name `error`.

@@ -36,7 +36,7 @@ class SSEReader(DocumentReader):
             if data[:1] == b"[" and data.strip() == b"[DONE]":
                 self._end_body()
             elif data or event.event == "error":  # an error without data is one all the same
-                self.event_name = event.event
+                self.event_name: str = event.event
                 try:
                     self.read(data, events)
                 except UNREADABLE as error:

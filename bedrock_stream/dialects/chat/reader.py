@@ -8,7 +8,7 @@ Source: OpenAI's Chat Completions reference, and what servers of open models sen
 from __future__ import annotations
 
 from collections.abc import MutableSequence
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import msgspec
 
@@ -77,7 +77,7 @@ class ChatReader(SSEReader, OpenAIReader):
 
     __slots__ = ("_refused",)
 
-    take_counts = staticmethod(take_counts)
+    take_counts: ClassVar[staticmethod[[_Wire], Metadata]] = staticmethod(take_counts)
 
     def __init__(self, *, tagged: bool = False) -> None:
         super().__init__(tagged=tagged)

@@ -9,7 +9,7 @@ Source: OpenAI's Chat Completions reference, and recorded traffic.
 from __future__ import annotations
 
 from collections.abc import MutableSequence, Sequence
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import msgspec
 
@@ -79,7 +79,7 @@ class OpenAIReader(DocumentReader):
 
     __slots__ = ("_calls", "_id", "_index", "_kind", "_next", "_tags")
 
-    take_counts = staticmethod(take_counts)
+    take_counts: ClassVar[staticmethod[[_Wire], Metadata]] = staticmethod(take_counts)
     """Removes the token counts from a chunk and returns them."""
 
     def __init__(self, *, tagged: bool = True) -> None:

@@ -69,8 +69,8 @@ class OpenItems:
         self._done: set[int] = set()  # the items that are complete
         self._done_ids: set[str] = set()
         self.answer_id: str | None = None
-        self.called = False  # whether the answer calls a function
-        self.refused = False  # whether it says that the model refuses
+        self.called: bool = False  # whether the answer calls a function
+        self.refused: bool = False  # whether it says that the model refuses
 
     # ------------------------------------------------------------------------------------------------------------ text
 

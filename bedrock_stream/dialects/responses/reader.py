@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from ...errors import ServiceError
-from ...types.events import Event, TextDelta, UnknownEvent
+from ...types.events import Event, Metadata, TextDelta, UnknownEvent
 from ..error_events import decode_event
 from ..payloads import pop, pop_as, without_nulls
 from ..sse_reader import SSEReader
@@ -197,7 +197,7 @@ class ResponsesReader(SSEReader):
             self._items.finish_late(index, item, events)
         self._items.stop_all(events)
         stop, metadata = read_end(answer, called=self._items.called, refused=self._items.refused)
-        self.metadata = self.metadata.merged(metadata)
+        self.metadata: Metadata = self.metadata.merged(metadata)
         events.append(stop)
         events.append(self.metadata)
         self.ended = self.complete = True

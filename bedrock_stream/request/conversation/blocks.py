@@ -94,12 +94,14 @@ def is_reasoning(block: Block) -> bool:
 
 
 # Of tools that the service runs, and of the caller's own that are not functions; no type of Claude's ends like this.
-_ITEM = re.compile(r"\w+_(call|call_output|list_tools|approval_request|approval_response)|compaction")
+_ITEM = re.compile(r"\w+_(call|call_output|list_tools|approval_request|approval_response)")
 
 
 def is_item(block: Block) -> bool:
     """Return whether a raw block is an item of the Responses API that has no typed form."""
     kind = block.value.get("type") if isinstance(block, Raw) else None
+    if kind == "compaction":  # Claude has a block of this type as well, with readable content
+        return isinstance(block, Raw) and "encrypted_content" in block.value
     return isinstance(kind, str) and _ITEM.fullmatch(kind) is not None
 
 
