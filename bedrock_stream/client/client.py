@@ -62,8 +62,8 @@ class Client(AsyncWith, BatchCalls, BotoCalls):
 
     Where requests are sent (https://docs.aws.amazon.com/general/latest/gr/bedrock.html):
         `region`: an AWS region; else `AWS_REGION`, `AWS_DEFAULT_REGION`, the profile's, `us-east-1`.
-        `endpoint_url`: the origin of Bedrock Runtime or of an emulator; else `AWS_ENDPOINT_URL_BEDROCK_RUNTIME`,
-        `AWS_ENDPOINT_URL`, the profile's, the region's own.
+        `endpoint_url`: the origin of both endpoints or of an emulator; else `AWS_ENDPOINT_URL_BEDROCK_RUNTIME` or
+        `AWS_ENDPOINT_URL_BEDROCK_MANTLE`, `AWS_ENDPOINT_URL`, the profile's, the region's own.
         `use_fips`, `use_dual_stack`: as the variables of the AWS SDKs.
         `allow_http`: allow plain HTTP to another machine.
         `failover`: a sequence of `Target`, tried in this order when a call fails.
