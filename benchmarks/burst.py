@@ -29,7 +29,8 @@ __all__ = ("ask", "trial")
 _QUICK = (OURS, "aiohttp_alone", "aiobotocore", "boto3")
 _SLOW = ("aws_sdk", "langchain_aws", "pydantic_ai", "litellm")
 _UNIT = "us/event"
-_GOALS = {_UNIT: {"aiobotocore": 14, "anthropic": 15, "aws_sdk": 40, "langchain_aws": 40, "litellm": 80, "openai": 10}}
+_GOALS = {_UNIT: {"aiobotocore": 14, "anthropic": 15, "aws_sdk": 40, "langchain_aws": 40, "litellm": 80}}
+_VENDOR_GOALS = {_UNIT: {"anthropic": 8, "openai": 20}}  # they decode less here: no frames, no base64
 
 
 def ask(lab: Lab) -> None:
@@ -40,7 +41,7 @@ def ask(lab: Lab) -> None:
     native = Setting(case="native", form="invoke", url=url, events=events)
     lab.race("burst", [OURS, "aiohttp_alone", "anthropic"], native, goals=_GOALS)
     for form, peer in (("messages", "anthropic"), ("chat", "openai")):
-        lab.race("burst", [OURS, peer], Setting(case=form, form=form, url=url, events=events), goals=_GOALS)
+        lab.race("burst", [OURS, peer], Setting(case=form, form=form, url=url, events=events), goals=_VENDOR_GOALS)
 
 
 def trial(setting: Setting) -> Sample:

@@ -1,7 +1,7 @@
-"""Errors in server-sent events of OpenAI's APIs, and how documents of an answer differ from them.
+"""Errors in the server-sent events of OpenAI's APIs.
 
-The errors have many forms there: under `error`, flat, without a type, as JSON in a text, or as plain text in an event
-with the name `error`.
+They have many forms there: under `error`, flat, without a type, as JSON in a text, or as plain text in an event with
+the name `error`.
 Source: reports of what clients of Bedrock received.
 """
 

@@ -19,6 +19,8 @@ _GUARDRAIL_HEADERS = {
     "trace": "X-Amzn-Bedrock-Trace",
 }
 
+_MERGED = ("output_config", "reasoning")
+
 
 def native_headers(options: Options) -> tuple[tuple[str, str], ...]:
     """Return the headers for guardrail, performance, service tier, project and request metadata.
@@ -67,13 +69,14 @@ def native_body(body: dict[str, Any], options: Options) -> dict[str, Any]:
 def with_fields(body: dict[str, Any], fields: dict[str, Any], options: Options) -> dict[str, Any]:
     """Return a body with those fields that are set, i.e. neither None nor `[]`.
 
-    `additional_model_request_fields` and `extra` take precedence, in this order. Their members `output_config` are
-    merged, since it holds options of different origin: Claude's effort and the format of its answer.
+    `additional_model_request_fields` and `extra` take precedence, in this order. Some members are merged, since they
+    hold options of different origin: Claude's effort and the format of its answer, GPT's effort and its summary.
     """
     present = {name: value for name, value in fields.items() if value not in (None, [])}
     additional, extra = options.additional_model_request_fields or {}, options.extra
     merged = {**body, **present, **additional, **extra}
-    configs = additional.get("output_config"), extra.get("output_config")
-    if isinstance(configs[0], dict) and isinstance(configs[1], dict):
-        merged["output_config"] = {**configs[0], **configs[1]}
+    for name in _MERGED:
+        one, two = additional.get(name), extra.get(name)
+        if isinstance(one, dict) and isinstance(two, dict):
+            merged[name] = {**one, **two}
     return merged

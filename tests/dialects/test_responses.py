@@ -187,6 +187,13 @@ def test_options_have_the_names_of_this_api() -> None:
     assert own == {"type": "web_search"}
 
 
+def test_the_callers_own_fields_of_reasoning_are_beside_the_effort() -> None:
+    fields = {"reasoning": {"effort": "low"}}
+    extra = {"reasoning": {"summary": "auto"}, "include": []}
+    written = body(Message.user("hi"), additional_model_request_fields=fields, extra=extra)
+    assert (written["reasoning"], written["include"]) == ({"effort": "low", "summary": "auto"}, [])
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [

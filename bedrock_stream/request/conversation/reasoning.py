@@ -12,7 +12,6 @@ from typing import Any, Literal, TypeAlias
 
 import msgspec
 
-from ...dialects.reasoning_items import is_reasoning_item
 from ...types.messages import Block, Message, Raw, Reasoning
 from ...types.model_facts import ModelFacts, Replay
 from ..unsupported import Refusals
@@ -55,9 +54,18 @@ def fit_reasoning(messages: tuple[Message, ...], facts: ModelFacts, refusals: Re
     return tuple(kept)
 
 
+def _is_response_item(block: Reasoning) -> bool:
+    """Return whether encrypted reasoning is an item of the Responses API."""
+    if block.redacted is None:
+        return False
+    from ...dialects.reasoning_items import is_reasoning_item  # few conversations have encrypted reasoning
+
+    return is_reasoning_item(block.redacted)
+
+
 def _with_text_alone(block: Block) -> Block:
     """Return reasoning of the Responses API without its item, which other APIs do not take, if it has readable text."""
-    if isinstance(block, Reasoning) and block.text and is_reasoning_item(block.redacted):
+    if isinstance(block, Reasoning) and block.text and _is_response_item(block):
         return msgspec.structs.replace(block, redacted=None)
     return block
 
@@ -73,7 +81,7 @@ def _form(block: Block, family: str | None) -> _Form:
         if block.family is not None and family is not None and not own:
             return "another family's"
         if block.redacted is not None:
-            return _ITEM if is_reasoning_item(block.redacted) else "redacted"
+            return _ITEM if _is_response_item(block) else "redacted"
         return "signed" if block.signature else "own" if own else "unsigned"
     wire: Any = block.value if isinstance(block, Raw) else {}
     match wire:
