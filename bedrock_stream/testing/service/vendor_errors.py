@@ -41,6 +41,10 @@ _WORDS: dict[str, tuple[str, str, str | None]] = {
     "ValidationException": ("invalid_request_error", "invalid_request_error", "validation_error"),
     **dict.fromkeys(FRONT_DOOR, ("authentication_error", "authentication_error", None)),
 }
+# OpenAI's code -> its type.
+_TYPES = {code: kind for _, kind, code in _WORDS.values() if code} | {
+    "context_length_exceeded": "invalid_request_error"
+}
 _BY_STATUS = {
     400: "ValidationException", 401: "UnrecognizedClientException", 403: "AccessDeniedException",
     404: "ResourceNotFoundException", 408: "ModelTimeoutException", 413: "RequestEntityTooLargeException",
@@ -62,7 +66,10 @@ def error_of(
     if own:
         # Words that end in `_error` are types of OpenAI's errors; all others are codes.
         assert code is not None  # noqa: S101 - implied by `own`
-        kind, word = (code, None) if code.endswith("_error") and code != "validation_error" else (kind, code)
+        if code.endswith("_error") and code not in _TYPES:
+            kind, word = code, None
+        else:
+            kind, word = _TYPES.get(code, kind), code
     return {"message": message, "type": kind, "param": param, "code": word}
 
 
