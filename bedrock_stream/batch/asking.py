@@ -1,6 +1,6 @@
 """Asks one row: plans its call, reads the answer, and asks again where a part of the answer was lost.
 
-A row is asked with patience, so throttling is waited out in the lane of its model (see `transport.slots`). Other
+A row is asked with patience, so throttling is waited out in the lane of its model (see `transport.lanes`). Other
 failures before the answer's first event are retried by the call itself. A row is all or nothing, so that a failure
 after the first event is retried here, unless `each` has received events.
 """

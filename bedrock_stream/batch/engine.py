@@ -31,7 +31,8 @@ from ..errors import (
     UnsupportedOperation,
 )
 from ..observing import Attempt
-from ..transport.slots import Lane, StartPacer
+from ..transport.lanes import Lane
+from ..transport.slots import StartPacer
 from ..types.events import Usage
 from ..types.response import Response
 from .asking import Asker, Asking

@@ -21,8 +21,9 @@ from ..errors import BedrockStreamError, Throttled, ValidationFailed
 from ..observing import Attempt, Ending, Observer, Observers, Subject, batch_row
 from ..request.call import Call
 from ..request.output_schema import note_refusal
+from ..transport.hold import Hold
+from ..transport.lanes import LaneTicket
 from ..transport.opening import Opening
-from ..transport.slots import Hold, LaneTicket
 from ..types.events import Retrying
 from ..types.response import Response, Timing
 from .checks import check, request_id_of
@@ -351,7 +352,8 @@ class Attempts:
         if patience is None and not self._state.settings.adaptive:
             return None
         lane = transport.lanes.lane(self.call.region, self.call.model.id)
-        return LaneTicket(lane, patience, self._began or 0.0, first=bool(self._past))
+        first = self._ticket is not None and self._ticket.first
+        return LaneTicket(lane, patience, self._began or 0.0, first=first)
 
     def _report_throttling(self, error: BedrockStreamError) -> float:
         """Tell the lane whether this error is throttling. Return the seconds that it pauses."""

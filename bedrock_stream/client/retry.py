@@ -2,7 +2,7 @@
 
 The error's class decides, never its text. A target that failed is left for the next one at once; a wait comes only
 once every target that is not known to be down has been tried. A patient call that is throttled waits in its lane (see
-`transport.slots`), so it is retried here without a wait. Nothing here knows what a caller has received: callers
+`transport.lanes`), so it is retried here without a wait. Nothing here knows what a caller has received: callers
 must not ask for another attempt once an event has been delivered.
 """
 

@@ -15,8 +15,8 @@ from typing import Any
 import aiohttp
 from aiohttp.connector import Connection
 
+from .hold import Hold
 from .http_protocol import ConnectionDropped, ResponseProtocol, WriteSide
-from .slots import Hold
 from .tls_buffer import shrink_tls_buffer
 
 __all__ = ("Address", "Connector", "IdleProtocol", "OpenConnection", "StreamResponse", "open_socket")

@@ -42,12 +42,14 @@ from ..errors import (
 from ..request.http import Request
 from ..types.settings import Masked
 from .connections import Address, Connector, OpenConnection, StreamResponse, open_socket
+from .hold import Hold, hold_slots
 from .http_protocol import ConnectionDropped, MalformedResponse
 from .http_response import HttpResponse, Traffic
+from .lanes import Lanes, LaneTicket
 from .opening import Opening
 from .proxies import Proxy, find_proxy
 from .route import Route, origin_of
-from .slots import Hold, Lanes, LaneTicket, Slots, hold_slots
+from .slots import Slots
 
 __all__ = ("Transport",)
 

@@ -26,7 +26,7 @@ from bedrock_stream import (
 )
 from bedrock_stream.observing import Subject
 from bedrock_stream.testing import REGION
-from bedrock_stream.transport import slots
+from bedrock_stream.transport import lanes
 from tests.support.counting_server import (
     BROKEN,
     CLAUDE,
@@ -47,8 +47,8 @@ from tests.support.socket_server import END, START, exception, text
 
 @pytest.fixture(autouse=True)
 def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(slots, "_FIRST_PAUSE", 0.001)
-    monkeypatch.setattr(slots, "_LONGEST_PAUSE", 0.002)
+    monkeypatch.setattr(lanes, "_FIRST_PAUSE", 0.001)
+    monkeypatch.setattr(lanes, "_LONGEST_PAUSE", 0.002)
 
 
 async def later(items: list[Any]) -> AsyncIterator[Any]:

@@ -10,7 +10,7 @@ import pytest
 from bedrock_stream import Attempt, Client, RetryPolicy, Timeouts, errors
 from bedrock_stream.testing import REGION, Emulator, http_error, start, stream_error
 from bedrock_stream.testing import text as say
-from bedrock_stream.transport import slots
+from bedrock_stream.transport import lanes
 from tests.support.clients import client_of, complete_stream, connected
 from tests.support.socket_server import Connection
 
@@ -21,9 +21,9 @@ LANE = (REGION, MODEL)
 
 @pytest.fixture(autouse=True)
 def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(slots, "_FIRST_PAUSE", 0.001)
-    monkeypatch.setattr(slots, "_LONGEST_PAUSE", 0.002)
-    monkeypatch.setattr(slots, "_PROBE_SECONDS", 600.0)  # only its answer ends a probe
+    monkeypatch.setattr(lanes, "_FIRST_PAUSE", 0.001)
+    monkeypatch.setattr(lanes, "_LONGEST_PAUSE", 0.002)
+    monkeypatch.setattr(lanes, "_PROBE_SECONDS", 600.0)  # only its answer ends a probe
 
 
 def refusal(header: bytes = b"", body: bytes = b"{}") -> bytes:
@@ -103,8 +103,28 @@ async def test_after_a_pause_one_call_tries_alone() -> None:
         assert len(server.connections) == 22
 
 
+async def test_a_call_that_is_refused_alone_does_not_hold_up_the_others() -> None:
+    """The probe after a refused probe is another call."""
+    ended: list[int] = []
+
+    async def answer(connection: Connection) -> None:
+        if b"Number 0." in connection.body and len(ended) < 20:
+            connection.write(refusal())
+        else:
+            await complete_stream(connection)
+
+    async with connected(answer, retry=RetryPolicy(patience=60)) as (_, client):
+
+        async def call(number: int) -> None:
+            await client.stream(MODEL, f"Number {number}.").response()
+            ended.append(number)
+
+        await asyncio.gather(*map(call, range(21)))
+    assert ended[-1] == 0
+
+
 async def test_a_probe_that_is_not_refused_for_a_second_ends_the_pause(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(slots, "_PROBE_SECONDS", 0.002)
+    monkeypatch.setattr(lanes, "_PROBE_SECONDS", 0.002)
     proceed = asyncio.Event()
 
     async def answer(connection: Connection) -> None:

@@ -15,7 +15,7 @@ from bedrock_stream.client.attempts import Attempts
 from bedrock_stream.client.document import receive_document, response_parser
 from bedrock_stream.testing import Emulator, cut, http_error, metadata, start, stream_error, tool_call
 from bedrock_stream.testing import text as say
-from bedrock_stream.transport import slots
+from bedrock_stream.transport import lanes
 from tests.support.clients import ONCE, client_of, connected
 from tests.support.socket_server import END, START, Connection, begin_and_wait, silence, text
 
@@ -300,7 +300,7 @@ async def test_a_call_that_gets_no_connection_gives_back(way: str) -> None:
 
 
 async def test_a_quota_and_a_lane_work_together(emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(slots, "_FIRST_PAUSE", 0.002)
+    monkeypatch.setattr(lanes, "_FIRST_PAUSE", 0.002)
     quota = frozen()
     emulator.script(http_error(429, "ThrottlingException", "Wait.", {"Retry-After": "0.01"}))
     policy = RetryPolicy(patience=60, max_attempts=1)

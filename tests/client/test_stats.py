@@ -11,7 +11,7 @@ import pytest
 from bedrock_stream import Client, Stats, Timeouts, errors
 from bedrock_stream.testing import REGION, Emulator, cut, http_error, start, stream_error
 from bedrock_stream.testing import text as say
-from bedrock_stream.transport import slots
+from bedrock_stream.transport import hold, slots
 from tests.support.clients import ONCE, client_of, complete_stream, connected
 from tests.support.socket_server import END, START, Connection, begin_and_wait, text
 
@@ -172,7 +172,8 @@ async def test_the_wait_for_a_lane_counts_toward_the_pool_limit(monkeypatch: pyt
             await first.open()
             second = client.stream("amazon.nova-pro-v1:0", "Hi")
             calls = count()  # the whole limit passes in the lane, between the first call and the second
-            monkeypatch.setattr(slots, "monotonic", lambda: monotonic() + 100 * min(next(calls), 1))
+            for module in (hold, slots):
+                monkeypatch.setattr(module, "monotonic", lambda: monotonic() + 100 * min(next(calls), 1))
             async with asyncio.timeout(20):
                 with pytest.raises(errors.PoolTimeout, match="all 1 slots are taken by 1 open streams") as caught:
                     await second.open()

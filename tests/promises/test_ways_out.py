@@ -185,7 +185,7 @@ async def server() -> AsyncIterator[SocketServer]:
 
 @pytest.fixture
 async def client(server: SocketServer) -> AsyncIterator[Client]:
-    limits = Timeouts(pool=2)
+    limits = Timeouts(pool=20)
     async with Client(
         region="us-east-1", endpoint_url=server.url, credentials=KEYS, max_connections=SLOTS, timeouts=limits
     ) as client:
@@ -199,7 +199,7 @@ async def all_closed(server: SocketServer) -> None:
 
 async def all_slots_are_free(server: SocketServer, client: Client) -> None:
     """Check that new streams can take all slots at once."""
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         streams = [client.stream(MODEL, "Hi") for _ in range(SLOTS)]
         for stream in streams:
             assert isinstance(await anext(stream), MessageStart)
@@ -322,7 +322,7 @@ async def test_a_stream_kept_by_a_caught_exception_is_closed_as_unread(server: S
         async for _ in stream:
             raise Boom
 
-    limits = Timeouts(pool=2, unread=0.1)
+    limits = Timeouts(pool=20, unread=0.1)
     async with Client(
         region="us-east-1", endpoint_url=server.url, credentials=KEYS, max_connections=SLOTS, timeouts=limits
     ) as client:
@@ -355,7 +355,7 @@ async def test_streams_kept_by_finished_tasks_are_closed_as_unread(server: Socke
         await anext(stream)
         return stream
 
-    limits = Timeouts(pool=2, unread=0.1)
+    limits = Timeouts(pool=20, unread=0.1)
     async with Client(
         region="us-east-1", endpoint_url=server.url, credentials=KEYS, max_connections=SLOTS, timeouts=limits
     ) as client:

@@ -17,7 +17,7 @@ import pytest
 
 from bedrock_stream import errors
 from bedrock_stream.cli.batch import display
-from bedrock_stream.transport import slots
+from bedrock_stream.transport import lanes
 from tests.support.batch_files import Files, check_result, prompt_lines, started_batch
 from tests.support.counting_server import CLAUDE, DENIED, INVALID, THROTTLED, Asked, CountingServer
 from tests.support.exhaustive import exhaustive
@@ -28,8 +28,8 @@ on_posix = pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX signa
 @pytest.fixture(autouse=True)
 def _settings(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_BEARER_TOKEN_BEDROCK", "ABSK")
-    monkeypatch.setattr(slots, "_FIRST_PAUSE", 0.001)
-    monkeypatch.setattr(slots, "_LONGEST_PAUSE", 0.002)
+    monkeypatch.setattr(lanes, "_FIRST_PAUSE", 0.001)
+    monkeypatch.setattr(lanes, "_LONGEST_PAUSE", 0.002)
 
 
 @pytest.fixture
