@@ -19,7 +19,7 @@ from bedrock_stream.testing import (
     tool_call,
 )
 
-litellm = pytest.importorskip("litellm", reason="litellm is in the extra `frameworks`")
+litellm = pytest.importorskip("litellm", reason="litellm is installed in a step of its own")
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::UserWarning", "ignore::ResourceWarning"),
