@@ -201,8 +201,8 @@ def http_error(
 def wrong_route(model: str, *, status: Literal[400, 401] = 400) -> steps.HttpError:
     """Refuse a model as bedrock-mantle does on a path that does not serve it: with 400, or with a misleading 401."""
     if status == 401:
-        return steps.HttpError(401, "permission_error", f"The model '{model}' is not enabled for your account.")
-    return steps.HttpError(400, "validation_error", wrong_route_message(model))
+        return steps.HttpError(401, "AccessDeniedException", f"The model '{model}' is not enabled for your account.")
+    return steps.HttpError(400, "ValidationException", wrong_route_message(model))
 
 
 def unknown_operation() -> steps.ContentType:

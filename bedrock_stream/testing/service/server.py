@@ -64,10 +64,12 @@ class Emulator:
     """A local Bedrock Runtime: `async with Emulator() as emulator: ... emulator.url`.
 
     Any AWS client can use it with `emulator.url` as its endpoint. It serves Converse, InvokeModel (Claude, gpt-oss,
-    Llama), the streams of both, and CountTokens; Anthropic's Messages with its count, OpenAI's Chat Completions and
-    Responses, and the lists of models, on the paths of Bedrock Runtime and Bedrock Mantle. Without a script it derives
-    the answer from the prompt; the same request always gets the same answer. With a script it plays the script's steps
-    (see `bedrock_stream.testing.script`) on every route.
+    Llama), the streams of both, and CountTokens. Without a script it derives the answer from the prompt; the same
+    request always gets the same answer. With a script it plays the script's steps (see `bedrock_stream.testing.script`)
+    on every route.
+
+    On the paths of Bedrock Runtime and Bedrock Mantle it serves Anthropic's Messages with its count, OpenAI's Chat
+    Completions and Responses, and the lists of models, to any client of Anthropic or OpenAI.
 
     - `credentials`, `api_key`: the accepted access key and bearer key; None disables that kind of authentication. The
       defaults are public, so they are not accepted on a `host` that is not loopback: pass your own.

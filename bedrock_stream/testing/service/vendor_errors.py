@@ -41,6 +41,10 @@ _WORDS: dict[str, tuple[str, str, str | None]] = {
     "ValidationException": ("invalid_request_error", "invalid_request_error", "validation_error"),
     **dict.fromkeys(FRONT_DOOR, ("authentication_error", "authentication_error", None)),
 }
+# OpenAI's code -> its type.
+_TYPES = {code: kind for _, kind, code in _WORDS.values() if code} | {
+    "context_length_exceeded": "invalid_request_error"
+}
 _BY_STATUS = {
     400: "ValidationException", 401: "UnrecognizedClientException", 403: "AccessDeniedException",
     404: "ResourceNotFoundException", 408: "ModelTimeoutException", 413: "RequestEntityTooLargeException",
@@ -53,16 +57,19 @@ def error_of(
     vendor: Vendor, code: str | None, message: str, *, status: int = 500, param: str | None = None
 ) -> dict[str, Any]:
     """Return the `error` object of a vendor."""
-    default = _WORDS[_BY_STATUS.get(status, "InternalServerException")]
-    name = "" if code is None else pascal_name(code)
-    own = code is not None and name not in _WORDS and not name.endswith("Exception")
-    anthropic, kind, word = _WORDS.get(name, default)
+    kinds = _WORDS[_BY_STATUS.get(status, "InternalServerException")]
+    own = None
+    if code is not None:
+        name = pascal_name(code)
+        kinds = _WORDS.get(name, kinds)
+        own = None if name in _WORDS or name.endswith("Exception") else code
+    anthropic, kind, word = kinds
     if vendor == "anthropic":
-        return {"type": code if own else anthropic, "message": message}
-    if own:
-        # Words that end in `_error` are types of OpenAI's errors; all others are codes.
-        assert code is not None  # noqa: S101 - implied by `own`
-        kind, word = (code, None) if code.endswith("_error") and code != "validation_error" else (kind, code)
+        return {"type": own or anthropic, "message": message}
+    if own is not None:
+        # Words that end in `_error` are types of OpenAI's errors, unless they are known as codes.
+        is_type = own.endswith("_error") and own not in _TYPES
+        kind, word = (own, None) if is_type else (_TYPES.get(own, kind), own)
     return {"message": message, "type": kind, "param": param, "code": word}
 
 

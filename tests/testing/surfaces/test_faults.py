@@ -159,8 +159,10 @@ OPENAI_ERRORS = {
     "ThrottlingException": ("rate_limit_error", "rate_limit_exceeded"),
     "ServiceQuotaExceededException": ("insufficient_quota", "insufficient_quota"),
     "InternalServerException": ("server_error", "server_error"),
-    "context_length_exceeded": ("rate_limit_error", "context_length_exceeded"),
-    "server_error": ("server_error", None),
+    "context_length_exceeded": ("invalid_request_error", "context_length_exceeded"),
+    "server_error": ("server_error", "server_error"),
+    "overloaded_error": ("overloaded_error", None),
+    "odd": ("rate_limit_error", "odd"),
     "StrangeException": ("rate_limit_error", "rate_limit_exceeded"),
     None: ("rate_limit_error", "rate_limit_exceeded"),
 }

@@ -19,6 +19,7 @@ from bedrock_stream.testing import (
     text,
     tool_call,
 )
+from bedrock_stream.testing.service.stored import StoredResponses
 from tests.support.surface_client import GPT, GPT_OSS, RESPONSES, ask, blocks, body_for, call, data, document, error
 
 OPENAI_RESPONSES = "/openai/v1/responses"
@@ -154,6 +155,18 @@ async def test_an_answer_that_is_cut_off_is_incomplete(reason: str, details: str
     last = data(await ask(OPENAI_RESPONSES, text("a"), stop(reason)))[-1]
     assert last["type"] == "response.incomplete"
     assert last["response"]["incomplete_details"] == {"reason": details}
+
+
+async def test_the_limit_of_tokens_cuts_an_answer_off() -> None:
+    answer = document(await ask(OPENAI_RESPONSES, max_output_tokens=16, stream=False))
+    assert (answer["status"], answer["usage"]["output_tokens"]) == ("incomplete", 16)
+
+
+def test_the_oldest_conversation_is_forgotten_first() -> None:
+    stored = StoredResponses()
+    for number in range(1001):
+        stored.keep(str(number), [])
+    assert (stored.find("0"), stored.find("1"), stored.find("1000")) == (None, [], [])
 
 
 async def test_a_failure_is_the_last_event_or_http_200_with_the_status_failed() -> None:
