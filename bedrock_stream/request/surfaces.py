@@ -9,6 +9,7 @@ Source: the Bedrock user guide, "Endpoints" and "bedrock-mantle", and live answe
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import msgspec
@@ -48,6 +49,10 @@ _NOT_IN_MESSAGES = (
     "service_tier",
 )
 _STORED = ("store", "previous_response_id")
+# The families that bedrock-runtime serves by these APIs, by inference profiles and by plain ids that end in a version;
+# those of Grok do not. Plain ids without a version are bedrock-mantle's.
+_ON_RUNTIME = {"messages": ("claude",), "chat": ("gpt-oss", "grok")}
+_VERSIONED = re.compile(r"-(v\d+|v?\d+:\d+)$")
 
 
 class Surface(msgspec.Struct, frozen=True):
@@ -97,13 +102,16 @@ def choose_count(model: Model, options: Options) -> tuple[Surface, Options]:
 
 
 def _default_endpoint(api: Api | None, model: Model) -> str:
+    """Return the endpoint that serves a plain id by this API; bedrock-runtime where that is not known."""
     if not is_plain(model):
         return "runtime"
     if model.facts.mantle is not None:
         return "mantle"
-    # bedrock-runtime serves Chat Completions of these families alone, and Responses of GPT alone.
-    served = {"chat": ("gpt-oss", "gpt", "grok"), "responses": ("gpt",)}.get(api or "")
-    return "runtime" if served is None or model.family in (*served, None) else "mantle"
+    if api is None or model.vendor is None:
+        return "runtime"
+    served = model.family in _ON_RUNTIME.get(api, ())
+    versioned = _VERSIONED.search(model.base) is not None or model.family == "grok"
+    return "runtime" if served and versioned else "mantle"
 
 
 def _api_of(model: Model) -> Api:

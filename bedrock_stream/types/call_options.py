@@ -86,7 +86,7 @@ class PlainOptions(RawOptions, total=False):
     userguide/bedrock-mantle.html."""
     endpoint: EndpointName | None
     """Endpoint of the call: `runtime` serves every API, `mantle` only `messages`, `chat` and `responses`, for plain
-    model ids without geo prefix. Default: `runtime`, but `mantle` for models that only it serves."""
+    model ids without geo prefix. Default: `runtime`, but `mantle` for plain ids that only it serves by this API."""
     store: bool | None
     """True has the service keep the response for 30 days, for `previous_response_id`. Only with `api="responses"`.
     Default: False, which is sent. Source: userguide/inference-responses-api.html."""

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from bedrock_stream import Client, RetryPolicy, Stream, Timeouts, errors, events, generate, stream
+from bedrock_stream import Client, Message, RetryPolicy, Stream, Timeouts, errors, events, generate, stream
 from bedrock_stream.observing import Attempt, Ending, Subject
 from bedrock_stream.testing import (
     API_KEY,
@@ -18,6 +18,7 @@ from bedrock_stream.testing import (
     http_error,
     stream_error,
     text,
+    tool_call,
     wrong_route,
 )
 from tests.support.clients import ONCE, client_of, collect
@@ -95,6 +96,30 @@ async def test_failures_are_those_of_the_other_apis(model: str, api: Any) -> Non
             assert caught.value.partial is not None
             assert caught.value.partial.text == "Hello"
     assert len(emulator.requests) == 5
+
+
+def get_weather(city: str) -> str:
+    """Current weather of a city."""
+    return f"Rain in {city}."
+
+
+@pytest.mark.parametrize(("model", "api"), [(CLAUDE, "messages"), (GPT_OSS, "chat"), (GPT, "responses")])
+async def test_tools_run_and_their_history_goes_to_another_api(model: str, api: Any) -> None:
+    script: list[list[Any]] = [[tool_call("get_weather", {"city": "Oslo"})], [text("It rains.")], [text("Still.")]]
+    async with Emulator(script=script) as emulator, client_of(emulator.url) as client:
+        async with client.run_tools(model, "Weather?", tools=[get_weather], api=api, endpoint="mantle") as run:
+            assert "".join([piece async for piece in run.text_stream]) == "It rains."
+        history = [*run.messages, Message.user("And now?")]
+        answer = await client.generate(PROFILE, history, tools=[get_weather])
+    assert (answer.route, answer.text) == ("converse", "Still.")
+    assert len({request.target for request in emulator.requests}) == 2
+
+
+async def test_a_batch_takes_the_same_words() -> None:
+    async with Emulator() as emulator, client_of(emulator.url) as client:
+        async with client.map(GPT_OSS, ["a", "b"], api="chat", endpoint="mantle", max_tokens=20) as rows:
+            routes = [row.response.route async for row in rows if row.response is not None]
+        assert routes == ["chat", "chat"]
 
 
 # ------------------------------------------------------------------------------------------------------ learned paths

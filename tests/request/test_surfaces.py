@@ -102,8 +102,12 @@ def test_nothing_else_moves(model: str, options: dict[str, Any], route: str) -> 
 @pytest.mark.parametrize(
     ("model", "api", "endpoint"),
     [
-        (CLAUDE, "messages", BEDROCK_RUNTIME),
+        (CLAUDE, "messages", BEDROCK_MANTLE),
+        (PROFILE, "messages", BEDROCK_RUNTIME),
+        ("anthropic.claude-opus-4-6-v1", "messages", BEDROCK_RUNTIME),
+        ("anthropic.claude-3-haiku-20240307-v1:0", "messages", BEDROCK_RUNTIME),
         ("openai.gpt-oss-20b-1:0", "chat", BEDROCK_RUNTIME),
+        (GPT_OSS, "chat", BEDROCK_MANTLE),
         (GPT_PROFILE, "chat", BEDROCK_RUNTIME),
         ("xai.grok-4.7", "chat", BEDROCK_RUNTIME),
         ("qwen.qwen3-32b-v1:0", "chat", BEDROCK_MANTLE),
