@@ -91,8 +91,8 @@ class PlainOptions(RawOptions, total=False):
     """True has the service keep the response for 30 days, for `previous_response_id`. Only with `api="responses"`.
     Default: False, which is sent. Source: userguide/inference-responses-api.html."""
     previous_response_id: str | None
-    """Id of a stored response that this call continues, in place of sending its conversation. Only with
-    `api="responses"`. Default: none."""
+    """Id of a stored response (its `extra["id"]`) that this call continues, in place of sending its conversation. Only
+    with `api="responses"`. Default: none."""
     additional_model_request_fields: Mapping[str, Any] | None
     """Fields for the model that Converse does not define, sent unchanged. Default: none. Source:
     userguide/model-parameters.html."""

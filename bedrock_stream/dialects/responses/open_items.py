@@ -15,7 +15,8 @@ from ...types.events import BlockStop, CitationDelta, Event, ReasoningDelta, Tex
 from ..openai.ids import qualified
 from ..payloads import pop, pop_as, without_nulls
 from ..reasoning_items import pack_item
-from ..tool_input import ToolInputs, parse_input
+from ..sse_reader import SSEReader
+from ..tool_input import parse_input
 from .blocks import PART_TEXTS, SEPARATOR, read_annotation, reasoning_parts
 
 __all__ = ("OpenItems",)
@@ -42,14 +43,13 @@ class _Reasoning(msgspec.Struct):
     last: tuple[str, int] | None = None
 
 
-class OpenItems:
-    """The items of one answer, by their index in it. Its methods append the events of their blocks."""
+class OpenItems(SSEReader):
+    """Base of the reader: the items of one answer, by their index in it. Its methods append the events of blocks."""
 
     __slots__ = (
         "_calls",
         "_done",
         "_done_ids",
-        "_inputs",
         "_next",
         "_others",
         "_parts",
@@ -59,8 +59,8 @@ class OpenItems:
         "refused",
     )
 
-    def __init__(self, inputs: ToolInputs) -> None:
-        self._inputs = inputs
+    def __init__(self) -> None:
+        super().__init__()
         self._next = 0  # the index of the next block
         self._parts: dict[tuple[int, int], _Part] = {}  # of messages, by their item and their place in it
         self._calls: dict[int, int] = {}  # the blocks of started calls
@@ -113,12 +113,12 @@ class OpenItems:
         if index is None:
             raise InvalidFrame(f"received arguments for item {item}, which is not a function call that has started")
         if fragment:
-            self._inputs.add_tool_input(index, fragment, events)
+            self.add_tool_input(index, fragment, events)
 
     def add_rest_of_arguments(self, item: int, arguments: str, events: _Events) -> None:
         """Add what a call's whole input has more. Raises `InvalidFrame` if it is another one: it must not be run."""
         index = self._calls.get(item)
-        came = "" if index is None else self._inputs.tool_input(index)
+        came = "" if index is None else self.tool_input(index)
         if arguments.startswith(came):
             self.add_arguments(item, arguments[len(came) :], events)
         elif arguments and parse_input(arguments) != parse_input(came):
@@ -129,7 +129,7 @@ class OpenItems:
             call_id, name = pop(wire, "call_id", str), pop(wire, "name", str)
             index = self._calls[item] = self._block(item)
             self.called = True
-            self._inputs.start_tool(ToolCallStart(index, qualified(self.answer_id, call_id), name), events)
+            self.start_tool(ToolCallStart(index, qualified(self.answer_id, call_id), name), events)
 
     # ------------------------------------------------------------------------------------------------------- reasoning
 
@@ -156,7 +156,7 @@ class OpenItems:
 
     # ----------------------------------------------------------------------------------------------------------- items
 
-    def add(self, item: int, wire: _Wire, events: _Events) -> None:
+    def add_item(self, item: int, wire: _Wire, events: _Events) -> None:
         """Take the start of an item, and remove it from `wire` if its type is known."""
         members = msgspec.convert(wire["item"], _Wire)
         kind = pop(dict(members), "type", str)
@@ -167,7 +167,7 @@ class OpenItems:
             return
         del wire["item"]
 
-    def finish(self, item: int, wire: _Wire, events: _Events) -> None:
+    def finish_item(self, item: int, wire: _Wire, events: _Events) -> None:
         """Take the end of an item, and remove what is known of it from `wire`."""
         members = pop(wire, "item", dict)
         kind = pop(dict(members), "type", str)
@@ -178,7 +178,7 @@ class OpenItems:
             case "function_call":
                 self._start_call(item, members, events)
                 self.add_rest_of_arguments(item, pop_as(members, "arguments", str) or "", events)
-                self._inputs.stop_tool(self._calls[item], events)
+                self.stop_tool(self._calls[item], events)
                 events.append(BlockStop(self._calls.pop(item)))
                 rest = members
             case "reasoning":
@@ -193,18 +193,18 @@ class OpenItems:
         if rest := {name: value for name, value in without_nulls(rest).items() if name not in _ENVELOPE}:
             wire["item"] = rest
 
-    def finish_late(self, item: int, members: _Wire, events: _Events) -> None:
+    def finish_late_item(self, item: int, members: _Wire, events: _Events) -> None:
         """Take an item of the whole answer, unless it has ended before."""
         if item in self._done or members.get("id") in self._done_ids:
             return
         wire: _Wire = {"item": members}
-        self.finish(item, wire, events)
+        self.finish_item(item, wire, events)
         if rest := wire.get("item"):
             events.append(UnknownEvent("response.output_item.done", {"item": rest}))
 
-    def stop_all(self, events: _Events) -> None:
+    def stop_items(self, events: _Events) -> None:
         """End all open blocks, in their order: an answer may end, e.g. at its limit, with items open."""
-        self._inputs.stop_tools(events)
+        self.stop_tools(events)
         indexes = [part.index for part in self._parts.values()] + list(self._calls.values())
         indexes += [reasoning.index for reasoning in self._reasoning.values()]
         events.extend(BlockStop(index) for index in sorted(indexes))

@@ -17,7 +17,6 @@ from ...errors import ServiceError
 from ...types.events import Event, Metadata, TextDelta, UnknownEvent
 from ..error_events import decode_event
 from ..payloads import pop, pop_as, without_nulls
-from ..sse_reader import SSEReader
 from .blocks import PART_TEXTS, read_end
 from .open_items import OpenItems
 
@@ -62,15 +61,10 @@ _REPEATED = frozenset(
 )
 
 
-class ResponsesReader(SSEReader):
+class ResponsesReader(OpenItems):
     """Reader of one Responses stream."""
 
-    __slots__ = ("_id", "_items")
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._id: str | None = None
-        self._items = OpenItems(self)
+    __slots__ = ()
 
     def read(self, document: bytes, events: MutableSequence[Event]) -> None:
         """See `DocumentReader.read`."""
@@ -84,15 +78,15 @@ class ResponsesReader(SSEReader):
         if not self._message_started:
             self.start_message("assistant", events)
         if type(wire) is _TextDelta:
-            part = self._items.text_part(wire.output_index, wire.content_index)
+            part = self.text_part(wire.output_index, wire.content_index)
             part.length += len(wire.delta)
             events.append(TextDelta(part.index, wire.delta))
         elif type(wire) is _ArgumentsDelta:
-            self._items.add_arguments(wire.output_index, wire.delta, events)
+            self.add_arguments(wire.output_index, wire.delta, events)
         elif type(wire) is _ReasoningDelta:
-            self._items.add_reasoning(wire.output_index, ("content", wire.content_index), wire.delta, events)
+            self.add_reasoning(wire.output_index, ("content", wire.content_index), wire.delta, events)
         elif type(wire) is _SummaryDelta:
-            self._items.add_reasoning(wire.output_index, ("summary", wire.summary_index), wire.delta, events)
+            self.add_reasoning(wire.output_index, ("summary", wire.summary_index), wire.delta, events)
 
     def _read_any(self, wire: _Wire, events: MutableSequence[Event]) -> None:
         kind = wire.get("type") or self.event_name
@@ -116,9 +110,8 @@ class ResponsesReader(SSEReader):
         answer_id = answer.get("id") if isinstance(answer, dict) else None
         if not self._message_started:
             self.start_message("assistant", events)
-            self._id = answer_id if isinstance(answer_id, str) else None
-            self._items.answer_id = self._id
-        elif answer_id is not None and self._id is not None and answer_id != self._id:
+            self.answer_id = answer_id if isinstance(answer_id, str) else None
+        elif answer_id is not None and self.answer_id is not None and answer_id != self.answer_id:
             self.start_message("assistant", events)
 
     # Each handler removes the members that it knows from `wire`. The rest is passed on as unknown.
@@ -128,10 +121,10 @@ class ResponsesReader(SSEReader):
         wire.pop("response", None)
 
     def _item_added(self, wire: _Wire, events: MutableSequence[Event]) -> None:
-        self._items.add(pop(wire, "output_index", int), wire, events)
+        self.add_item(pop(wire, "output_index", int), wire, events)
 
     def _item_done(self, wire: _Wire, events: MutableSequence[Event]) -> None:
-        self._items.finish(pop(wire, "output_index", int), wire, events)
+        self.finish_item(pop(wire, "output_index", int), wire, events)
 
     def _text_delta(self, wire: _Wire, events: MutableSequence[Event]) -> None:
         self._add_text(wire, pop(wire, "delta", str), events)
@@ -139,21 +132,21 @@ class ResponsesReader(SSEReader):
             del wire["logprobs"]
 
     def _refusal_delta(self, wire: _Wire, events: MutableSequence[Event]) -> None:
-        self._items.refused = True
+        self.refused = True
         self._add_text(wire, pop(wire, "delta", str), events)
 
     def _add_text(self, wire: _Wire, text: str, events: MutableSequence[Event]) -> None:
-        part = self._items.text_part(*_place(wire))
+        part = self.text_part(*_place(wire))
         part.length += len(text)
         events.append(TextDelta(part.index, text))
 
     def _text_done(self, wire: _Wire, events: MutableSequence[Event]) -> None:
-        self._items.add_rest(*_place(wire), pop(wire, "text", str), events)
+        self.add_rest(*_place(wire), pop(wire, "text", str), events)
         wire.pop("logprobs", None)  # those of the deltas
 
     def _refusal_done(self, wire: _Wire, events: MutableSequence[Event]) -> None:
-        self._items.refused = True
-        self._items.add_rest(*_place(wire), pop(wire, "refusal", str), events)
+        self.refused = True
+        self.add_rest(*_place(wire), pop(wire, "refusal", str), events)
 
     def _part_added(self, wire: _Wire, _events: MutableSequence[Event]) -> None:
         if _is_known_part(wire):
@@ -161,31 +154,31 @@ class ResponsesReader(SSEReader):
 
     def _part_done(self, wire: _Wire, events: MutableSequence[Event]) -> None:
         if _is_known_part(wire):
-            self._items.finish_part(*_place(wire), wire.pop("part"), events)
+            self.finish_part(*_place(wire), wire.pop("part"), events)
 
     def _annotation(self, wire: _Wire, events: MutableSequence[Event]) -> None:
-        self._items.add_annotation(*_place(wire), wire.pop("annotation"), events)
+        self.add_annotation(*_place(wire), wire.pop("annotation"), events)
         wire.pop("annotation_index", None)
 
     def _arguments_delta(self, wire: _Wire, events: MutableSequence[Event]) -> None:
-        self._items.add_arguments(pop(wire, "output_index", int), pop(wire, "delta", str), events)
+        self.add_arguments(pop(wire, "output_index", int), pop(wire, "delta", str), events)
 
     def _arguments_done(self, wire: _Wire, events: MutableSequence[Event]) -> None:
-        self._items.add_rest_of_arguments(pop(wire, "output_index", int), pop(wire, "arguments", str), events)
+        self.add_rest_of_arguments(pop(wire, "output_index", int), pop(wire, "arguments", str), events)
         wire.pop("name", None)
 
     def _reasoning_delta(self, wire: _Wire, events: MutableSequence[Event]) -> None:
         item, place = _reasoning_place(wire)
-        self._items.add_reasoning(item, place, pop(wire, "delta", str), events)
+        self.add_reasoning(item, place, pop(wire, "delta", str), events)
 
     def _reasoning_done(self, wire: _Wire, events: MutableSequence[Event]) -> None:
         item, place = _reasoning_place(wire)
-        self._items.add_rest_of_reasoning(item, place, pop(wire, "text", str), events)
+        self.add_rest_of_reasoning(item, place, pop(wire, "text", str), events)
 
     def _summary_part_done(self, wire: _Wire, events: MutableSequence[Event]) -> None:
         (item, place), part = _reasoning_place(wire), pop(wire, "part", dict)
         if isinstance(text := part.get("text"), str):
-            self._items.add_rest_of_reasoning(item, place, text, events)
+            self.add_rest_of_reasoning(item, place, text, events)
 
     def _end(self, wire: _Wire, events: MutableSequence[Event]) -> None:
         """End the message. An item of which nothing has come, or not all, is read from the whole answer."""
@@ -194,9 +187,9 @@ class ResponsesReader(SSEReader):
         if answer.get("status") == "failed":
             raise _failure(answer)
         for index, item in enumerate(pop_as(answer, "output", list[_Wire]) or ()):
-            self._items.finish_late(index, item, events)
-        self._items.stop_all(events)
-        stop, metadata = read_end(answer, called=self._items.called, refused=self._items.refused)
+            self.finish_late_item(index, item, events)
+        self.stop_items(events)
+        stop, metadata = read_end(answer, called=self.called, refused=self.refused)
         self.metadata: Metadata = self.metadata.merged(metadata)
         events.append(stop)
         events.append(self.metadata)
