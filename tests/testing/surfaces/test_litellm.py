@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -19,6 +20,7 @@ from bedrock_stream.testing import (
     tool_call,
 )
 
+os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")  # else its import fetches a list of prices
 litellm = pytest.importorskip("litellm", reason="litellm is installed in a step of its own")
 
 pytestmark = [
