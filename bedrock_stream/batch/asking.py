@@ -33,6 +33,7 @@ from ..types.response import Response
 from ..types.settings import RetryPolicy, Timeouts, backoff
 from .asks import Ask
 from .bodies import WHOLE_TOKENS, is_streamed, receive_body
+from .committed import Committed, bound_of
 
 __all__ = ("Answer", "Asker", "Asking", "Calls", "Each")
 
@@ -79,7 +80,7 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
 class Asking:
     """One row while it is asked."""
 
-    __slots__ = ("_on_call", "_past", "again", "attempts")
+    __slots__ = ("_on_call", "_past", "again", "attempts", "bound")
 
     def __init__(self, on_call: Callable[[Attempts], None]) -> None:
         """`on_call` is passed each call before it is sent."""
@@ -89,6 +90,8 @@ class Asking:
         """The current call; None before it is planned."""
         self.again: int = 0
         """How often a part of an answer was lost."""
+        self.bound: Committed | None = None
+        """What the row may take at most; None before it is planned."""
 
     @property
     def requests(self) -> int:
@@ -212,6 +215,8 @@ class Asker:
         policy, began = None, asyncio.get_running_loop().time()
         while True:
             attempts = self.plan(ask, name, policy)
+            if asking.bound is None:
+                asking.bound = bound_of(attempts, ask.tokens, self.state.settings.prices or {})
             asking.begin(attempts)
             try:
                 return await self._read(ask, attempts)

@@ -3,7 +3,7 @@
 At most `concurrency` rows are in flight, and as many have ended and are unread; with `ordered`, four times as many. How
 many requests are sent at once is learned by the lanes of the models. The only tasks are the workers, which are started
 one by one as prompts come, and a row starts in a visit of the loop in which no other does. A row's failure ends no
-batch; what does is in `stop` and in `_Refusals`.
+batch; what does is in `stop` and in `refusals`.
 """
 
 from __future__ import annotations
@@ -19,17 +19,7 @@ import msgspec
 from ..auth.credentials import without_frames
 from ..client.attempts import Attempts
 from ..client.retry import THROTTLES
-from ..errors import (
-    AccessDenied,
-    BatchStopped,
-    BedrockStreamError,
-    ClientClosed,
-    InvalidSignature,
-    MissingCredentials,
-    ResourceNotFound,
-    RowInvalid,
-    UnsupportedOperation,
-)
+from ..errors import BatchStopped, BedrockStreamError, ClientClosed, RowInvalid
 from ..observing import Attempt
 from ..transport.lanes import Lane
 from ..transport.slots import StartPacer
@@ -37,53 +27,25 @@ from ..types.events import Usage
 from ..types.response import Response
 from .asking import Asker, Asking
 from .asks import Ask, read_ask
+from .committed import sum_of
 from .intake import Intake
 from .journal import JournalFailed, Records
 from .keys import Keys
 from .outbox import Outbox
 from .progress import Progress, Tally
 from .records import Recorded
+from .refusals import Refusals
 from .rows import Row
 from .stop import Stop
 from .watching import Watch
 
 __all__ = ("Engine",)
 
-# Refusals that every other row will meet as well.
-_HOPELESS = (AccessDenied, MissingCredentials, InvalidSignature, ResourceNotFound, UnsupportedOperation)
-_MOST_REFUSALS = 20
 _CLOSED = "it was closed"
 
 
 class _GivenUp(Exception):
     """A row waits for a throttled model, and the batch has stopped."""
-
-
-class _Refusals:
-    """Watches for a batch that can only fail: its first 20 rows did, all of them for the same reason of access.
-
-    What `each` raises counts as well: else a mistake in it would cost all rows.
-    """
-
-    __slots__ = ("_count", "_kind", "is_open")
-
-    def __init__(self) -> None:
-        self._count = 0
-        self._kind: type[BaseException] | None = None
-        self.is_open: bool = True
-        """Whether all rows so far were refused for the same reason."""
-
-    def add(self, error: BaseException | None) -> str | None:
-        """Take the outcome of a row. Return why the batch has to stop, or None."""
-        if not self.is_open:
-            return None
-        is_hopeless = isinstance(error, _HOPELESS) or not isinstance(error, BedrockStreamError)
-        if error is None or not is_hopeless or self._kind not in (None, type(error)):
-            self.is_open = False
-            return None
-        self._kind = type(error)
-        self._count += 1
-        return f"the first {self._count} rows failed with {error!r}"[:500] if self._count >= _MOST_REFUSALS else None
 
 
 class Engine:
@@ -118,7 +80,7 @@ class Engine:
         self._workers: dict[asyncio.Task[None], Asking | None] = {}
         self._news = asyncio.Event()
         self._tally = Tally()
-        self._refusals = _Refusals()
+        self._refusals = Refusals()
         self._lanes: dict[Lane, tuple[int, int, float]] = {}  # with its throttles, pauses and their seconds before
         self._find_lane: Callable[[str, str], Lane] | None = None
         self._starting = asyncio.Lock()
@@ -228,6 +190,7 @@ class Engine:
             paused_seconds=sum(lane.paused_seconds - before for lane, (_, _, before) in lanes),
             paid_again=tally.paid_again,
             window=min(self._concurrency, sum(lane.limit for lane, _ in lanes) or self._concurrency),
+            committed=sum_of([asking.bound for asking in busy]),
             usage=tally.usage,
             cost=tally.cost,
             rows_per_second=rate,

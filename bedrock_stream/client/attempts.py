@@ -116,6 +116,11 @@ class Attempts:
         return not self.sent and self._ticket is not None and self._ticket.is_refused
 
     @property
+    def calls(self) -> tuple[Call, ...]:
+        """The call to each target; empty once no other attempt follows."""
+        return tuple(self._calls)
+
+    @property
     def began(self) -> bool:
         """Whether the first attempt has begun."""
         return self._began is not None

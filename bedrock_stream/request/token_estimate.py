@@ -6,17 +6,21 @@ client corrects by what it learns from usage; attachments have flat numbers, whi
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import msgspec
 
 from ..dialects.encoding import Body
+from .models import Model
 
-__all__ = ("Estimate", "estimate_tokens", "output_limit")
+__all__ = ("Estimate", "estimate_tokens", "output_limit", "output_maximum")
 
 _BYTES_PER_TOKEN = 4
+_AROUND = 64  # tokens that the service puts around the text of a request
 _MOST_INPUT = 1_000_000  # tokens; no model has a larger window
+_UNKNOWN_MAXIMUM = 64_000  # tokens of output; what most current models have
 _MOST_PARSED = 4 * 1024 * 1024  # bytes; parsing more would delay the event loop
 
 # Tokens of an attachment. Claude takes up to 1,600 for an image, and 1,500 to 3,000 for a page of a PDF file, which
@@ -43,6 +47,8 @@ class Estimate(NamedTuple):
     input_tokens: float
     max_tokens: int | None
     """The limit of its output; None if it sets none."""
+    most_input: int
+    """No request has more: a token is at least one byte of text, apart from those that separate the messages."""
 
 
 def estimate_tokens(body: Body) -> Estimate:
@@ -53,8 +59,11 @@ def estimate_tokens(body: Body) -> Estimate:
     except (ValueError, RecursionError):  # it is nested more deeply than can be parsed
         wire = None
     if wire is None:
-        return Estimate(min(len(outline) / _BYTES_PER_TOKEN, _MOST_INPUT), None)
-    return Estimate(min(_input_tokens(wire), _MOST_INPUT), output_limit(wire))
+        size, tokens, most = len(outline), 0.0, None
+    else:
+        (size, tokens), most = _input_of(wire), output_limit(wire)
+    likely = min(tokens + size / _BYTES_PER_TOKEN, _MOST_INPUT)
+    return Estimate(likely, most, min(math.ceil(tokens) + size + _AROUND, _MOST_INPUT))
 
 
 def output_limit(wire: Any) -> int | None:
@@ -68,7 +77,13 @@ def output_limit(wire: Any) -> int | None:
     return None
 
 
-def _input_tokens(wire: Any) -> float:
+def output_maximum(model: Model) -> int:
+    """Return the output tokens of a request that sets no limit, at most."""
+    return model.facts.max_output or _UNKNOWN_MAXIMUM
+
+
+def _input_of(wire: Any) -> tuple[int, float]:
+    """Return the bytes of text, and the tokens of attachments."""
     size, tokens, waiting = 0, 0.0, [wire]
     while waiting:  # without recursion, since a tool's input may be nested deeply
         value = waiting.pop()
@@ -86,7 +101,7 @@ def _input_tokens(wire: Any) -> float:
                     size += len(msgspec.json.encode(member))
                 else:
                     waiting.append(member)
-    return tokens + size / _BYTES_PER_TOKEN
+    return size, tokens
 
 
 def _size(text: str) -> int:
