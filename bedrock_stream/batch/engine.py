@@ -35,6 +35,7 @@ from .outbox import Outbox
 from .progress import Progress, Tally
 from .records import Recorded
 from .refusals import Refusals
+from .repeats import Repeat, Repeats, repeat_of
 from .rows import Row
 from .stop import Stop
 from .watching import Watch
@@ -62,6 +63,7 @@ class Engine:
         stop: Stop,
         patience: float,
         records: Records | None,
+        dedupe: bool = False,
         watch: Callable[[Callable[[], Progress]], Watch | None] = lambda _progress: None,
     ) -> None:
         """`watch` is called at the start, and returns the observers."""
@@ -72,6 +74,7 @@ class Engine:
         self._ceilings = stop
         self._patience = patience
         self._records = records
+        self._repeats = Repeats() if dedupe else None
         self._make_watch = watch
         self._watch: Watch | None = None
         self._outbox: Outbox[Row | Recorded] = Outbox(ordered=ordered)
@@ -184,7 +187,7 @@ class Engine:
             failed=tally.failed,
             reused=tally.reused,
             in_flight=sent,
-            waiting=len(busy) - sent,
+            waiting=len(busy) - sent + (0 if self._repeats is None else self._repeats.waiting),
             throttled=sum(lane.throttles - before for lane, (before, _, _) in lanes),
             pauses=sum(lane.pauses - before for lane, (_, before, _) in lanes),
             paused_seconds=sum(lane.paused_seconds - before for lane, (_, _, before) in lanes),
@@ -286,9 +289,10 @@ class Engine:
                 return
             if len(self._workers) < self._concurrency:
                 self._spawn()
-            asking = self._workers[task] = Asking(self._note_lane)
-            await self._process(*entry, asking)
-            self._workers[task] = None
+            if (first := self._read(*entry)) is not None:
+                asking = self._workers[task] = Asking(self._note_lane)
+                await self._process(entry[0], *first, asking)
+                self._workers[task] = None
 
     async def _take(self) -> tuple[int, Any] | None:
         """Return the next prompt with its index, or None at the end or where a ceiling is reached."""
@@ -302,25 +306,8 @@ class Engine:
             self.stop(None, error)
             return None
 
-    async def _process(self, index: int, item: Any, asking: Asking) -> None:
-        row: Row | Recorded | None = None
-        try:
-            row = await self._outcome(index, item, asking)
-        except JournalFailed as failure:
-            self._journal_failed(failure.error)
-        finally:
-            self._tally.paid_again += asking.again
-            if row is None:
-                self._left_open += 1
-                self._outbox.leave_out(index)
-                self._room.release()
-        if row is not None:
-            self._outbox.put(index, row)
-            self._news.set()
-
-    async def _outcome(self, index: int, item: Any, asking: Asking) -> Row | Recorded | None:
-        """Return a row with its outcome, or None if it stays open."""
-        began = monotonic()
+    def _read(self, index: int, item: Any) -> tuple[Ask, bytes] | None:
+        """Return a row with its key, or None if it has an outcome, or waits for that of an earlier row."""
         try:
             ask = read_ask(item, index)
             key = self._keys.key(ask, index)
@@ -329,11 +316,49 @@ class Engine:
         except RowInvalid as error:
             own = item.key if isinstance(item, Ask) else None
             name = own if isinstance(own, str) and own else f"prompts[{index}]"
-            return self._count(Row(index=index, key=name, error=without_frames(error)))
+            self._end_row(index, self._count(Row(index=index, key=name, error=without_frames(error))))
+            return None
+        known = None if self._repeats is None else self._repeats.take(key, index, ask)
+        if known is None:
+            return ask, key
+        if isinstance(known, Row):
+            self._count(known)
+        if not isinstance(known, Repeat):
+            self._end_row(index, known)
+        return None
+
+    async def _process(self, index: int, ask: Ask, key: bytes, asking: Asking) -> None:
+        row, place = None, None
+        try:
+            row, place = await self._outcome(index, ask, key, asking)
+        except JournalFailed as failure:
+            self._journal_failed(failure.error)
+        finally:
+            self._tally.paid_again += asking.again
+            self._end_row(index, row)
+            if self._repeats is not None:
+                for number, repeat in self._repeats.end(key, row, place):
+                    self._end_row(number, self._count(repeat) if isinstance(repeat, Row) else repeat)
+
+    def _end_row(self, index: int, row: Row | Recorded | None) -> None:
+        """Take a row with its outcome, or None for one that stays open."""
+        if row is None:
+            self._left_open += 1
+            self._outbox.leave_out(index)
+            self._room.release()
+        else:
+            self._outbox.put(index, row)
+            self._news.set()
+
+    async def _outcome(
+        self, index: int, ask: Ask, key: bytes, asking: Asking
+    ) -> tuple[Row | Recorded | None, int | None]:
+        """Return a row with its outcome and its place in the journal, or None if it stays open."""
+        began, place = monotonic(), None
         if self._records is not None:
             key, offset = self._records.claim(key)
             if offset is not None:
-                return Recorded(index, key, offset, ask)
+                return Recorded(index, key, offset, ask), offset
         self._tally.asked += 1
         await self._pacer.wait_turn()
         if self._watch is not None:
@@ -344,7 +369,7 @@ class Engine:
         except Exception as error:
             failure = without_frames(error)
             if self._is_of_the_batch(failure, asking):
-                return None
+                return None, None
         row = Row(
             index=index,
             key=ask.key or key.hex(),
@@ -359,8 +384,8 @@ class Engine:
         self._judge(failure)
         # Refusals of access before the first success are no judgement of the row: the next run asks it again.
         if self._records is not None and (failure is None or not self._refusals.is_open):
-            await self._records.write(key, ask, row, answer)
-        return self._count(row, None if answer is None else answer.usage)
+            place = await self._records.write(key, ask, row, answer)
+        return self._count(row, None if answer is None else answer.usage), place
 
     def _judge(self, failure: Exception | None) -> None:
         """Stop if all rows so far were refused for the same reason, and none is being answered."""
@@ -390,6 +415,8 @@ class Engine:
     def _reused(self, entry: Recorded) -> Row:
         assert self._records is not None  # noqa: S101 - it made the entry
         row, usage = self._records.read(entry)
+        if entry.repeats:
+            row, usage = repeat_of(row, entry.index, row.key), None
         if isinstance(row.response, Response):
             row = msgspec.structs.replace(row, response=self._asker.restore(entry.ask, row.response))
         return self._count(row, usage)

@@ -77,11 +77,12 @@ class JournalFile(LineFile):
         """Remove what is behind this many bytes."""
         os.ftruncate(self._descriptor, size)
 
-    def append(self, line: bytes) -> None:
-        """Write a line at the end. Raises `OSError` if not all of it could be written."""
+    def append(self, line: bytes) -> int:
+        """Write a line at the end. Return its offset. Raises `OSError` if not all of it could be written."""
         written = os.write(self._descriptor, line)
         while written < len(line):  # the disk is nearly full, or a signal came; the next write says which
             written += os.write(self._descriptor, line[written:])
+        return os.lseek(self._descriptor, 0, os.SEEK_CUR) - len(line)
 
     def sync(self) -> None:
         """Have the disk store what was written; blocks for as long. Raises `OSError`."""

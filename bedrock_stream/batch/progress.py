@@ -29,11 +29,11 @@ class Progress(msgspec.Struct, frozen=True, kw_only=True):
     failed: int
     """Rows with an error, reused ones included."""
     reused: int
-    """Rows from the journal."""
+    """Rows from the journal, and with `dedupe` those that are equal to an earlier one."""
     in_flight: int
     """Rows whose request was sent."""
     waiting: int
-    """Rows that wait for a slot, for the end of a pause or for a retry."""
+    """Rows that wait for a slot, for the end of a pause, for a retry, or with `dedupe` for an equal row."""
     throttled: int
     """Requests that were throttled, of all calls that share the lanes of this batch."""
     pauses: int
