@@ -1,7 +1,7 @@
 """Rows that ask the same as an earlier one of the batch, with `dedupe`: they get its outcome, and nothing is sent.
 
 Equal rows have the same key: it is made without the names that the caller gives them. While the first of them is asked,
-the others wait for it without a task. What has ended stays known: with a journal by its place there, else as a whole row.
+the others wait for it without a task. What has ended stays known: with a journal by its place there, else as a row.
 """
 
 from __future__ import annotations
