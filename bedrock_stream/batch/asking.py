@@ -58,7 +58,10 @@ class Calls(Protocol):
     def state(self) -> ClientState:
         """The client's state."""
 
-    def prompt(self, model: str, prompt: Any, arguments: dict[str, Any], *, streaming: bool) -> Attempts:
+    def read(self, arguments: dict[str, Any]) -> Options:
+        """Return the options that arguments are. Raises `ConfigurationError`."""
+
+    def prompt(self, model: str, prompt: Any, options: Options, *, streaming: bool) -> Attempts:
         """Return the call of a prompt. Raises `ConfigurationError`."""
 
     def body(
@@ -133,6 +136,7 @@ class Asker:
         "_each",
         "_model",
         "_on_retry",
+        "_options",
         "_patience",
         "_policy",
         "_quota",
@@ -165,6 +169,7 @@ class Asker:
         self._quota = quota
         self._policy = self._patient(options.retry or calls.state.settings.retry)
         self._timeouts = _unpooled(options.timeouts or calls.state.settings.timeouts)
+        self._options = msgspec.structs.replace(options, retry=self._policy, timeouts=self._timeouts)
 
     @property
     def state(self) -> ClientState:
@@ -241,6 +246,19 @@ class Asker:
         return msgspec.structs.replace(policy, max_attempts=left)
 
     def _plan(self, ask: Ask, policy: RetryPolicy | None) -> Attempts:
+        model = ask.model or self._model
+        if ask.body is None:
+            options = self._options if policy is None and not ask.options else self._calls.read(self._own(ask, policy))
+            return self._calls.prompt(model, ask.prompt, options, streaming=self._streams(options))
+        kept = {*_OF_A_BODY, *ask.options, "retry", "timeouts"}
+        arguments = {name: value for name, value in self._own(ask, policy).items() if name in kept}
+        described = describe(model, self.state.settings.models.get(model))
+        wanted = None if self._each is not None else self._streaming
+        streaming = is_streamed(described, ask.body, converse=ask.converse, wanted=wanted)
+        return self._calls.body(model, ask.body, arguments, streaming=streaming, converse=ask.converse)
+
+    def _own(self, ask: Ask, policy: RetryPolicy | None) -> dict[str, Any]:
+        """Return the arguments of a row's call."""
         arguments = {**self._arguments.options, **ask.options}
         arguments = {**(arguments.pop("provider_options", None) or {}), **arguments}
         own, limits = ask.options.get("retry"), ask.options.get("timeouts")
@@ -248,21 +266,12 @@ class Asker:
             arguments["retry"] = policy or (self._policy if own is None else self._patient(own))
         if limits is None or isinstance(limits, Timeouts):
             arguments["timeouts"] = self._timeouts if limits is None else _unpooled(limits)
-        model = ask.model or self._model
-        if ask.body is None:
-            return self._calls.prompt(model, ask.prompt, arguments, streaming=self._streams(arguments))
-        kept = {*_OF_A_BODY, *ask.options, "retry", "timeouts"}
-        arguments = {name: value for name, value in arguments.items() if name in kept}
-        described = describe(model, self.state.settings.models.get(model))
-        wanted = None if self._each is not None else self._streaming
-        streaming = is_streamed(described, ask.body, converse=ask.converse, wanted=wanted)
-        return self._calls.body(model, ask.body, arguments, streaming=streaming, converse=ask.converse)
+        return arguments
 
-    def _streams(self, arguments: Mapping[str, Any]) -> bool:
+    def _streams(self, options: Options) -> bool:
         if self._streaming is not None:
             return self._streaming
-        most = arguments.get("max_tokens")
-        return most is None or most > WHOLE_TOKENS
+        return options.max_tokens is None or options.max_tokens > WHOLE_TOKENS
 
     def _patient(self, policy: RetryPolicy) -> RetryPolicy:
         """Return a policy whose retries draw on no budget: a batch has time, and is not to lose rows for it."""

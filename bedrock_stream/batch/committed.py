@@ -1,7 +1,7 @@
 """What the rows in flight may take at most: by so much may a ceiling of `Stop` be passed.
 
-A row has its bound when it is planned, by the body that is sent: for its input the bytes of its text, since a token is
-at least one of them, and for its output the limit that it sets. It counts until its outcome does.
+A row has its bound when it is planned, by the body that is sent: for its input the bytes, since a token is at least one
+of them, and for its output the limit that it sets. It counts until its outcome does.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import msgspec
 from ..client.attempts import Attempts
 from ..client.pricing import Price, cost_of, price_for
 from ..request.call import Call
-from ..request.token_estimate import estimate_tokens, output_maximum
+from ..request.token_estimate import bound_tokens, output_maximum
 from ..types.events import Usage
 
 __all__ = ("Committed", "bound_of", "sum_of")
@@ -26,7 +26,7 @@ class Committed(msgspec.Struct, frozen=True, kw_only=True):
     rows: int
     """How many there are, and so how many may fail."""
     input_tokens: int
-    """A token for each byte of text, or as many as `Ask.tokens` says; images and documents by a table of large ones."""
+    """A token for each byte, or as many as `Ask.tokens` says; images and documents by a table of large ones."""
     output_tokens: int
     """Their `max_tokens`; without it, the most that the model writes."""
     cost: float | None
@@ -48,11 +48,11 @@ def sum_of(bounds: Sequence[Committed | None]) -> Committed:
 
 
 def _bound_at(call: Call, tokens: int | None, prices: Mapping[str, Price]) -> Committed:
-    estimate = estimate_tokens(call.request.body)
-    given = estimate.most_input if tokens is None else tokens
-    written = output_maximum(call.model) if estimate.max_tokens is None else estimate.max_tokens
-    price = price_for(call.model, prices)
-    cost = cost_of(Usage(input_tokens=given, output_tokens=written), price)
+    bound = bound_tokens(call.request.body)
+    given = bound.input_tokens if tokens is None else tokens
+    written = output_maximum(call.model) if bound.max_tokens is None else bound.max_tokens
+    price = price_for(call.model, prices) if prices else None
+    cost = None if price is None else cost_of(Usage(input_tokens=given, output_tokens=written), price)
     return Committed(rows=1, input_tokens=given, output_tokens=written, cost=cost)
 
 

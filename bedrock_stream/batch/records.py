@@ -141,7 +141,7 @@ def encode_record(key: bytes, ask: Ask, row: Row, answer: Answer | None) -> byte
     if row.target is not None:
         record["target"] = {name: getattr(row.target, name) for name in ("model", "region", "endpoint_url")}
     record |= {"attempts": row.attempts, "seconds": round(row.seconds, 3), "at": _now()}
-    return msgspec.json.encode(record, enc_hook=_plain_model) + b"\n"
+    return _encode_record(record) + b"\n"
 
 
 def read_head(line: bytes) -> Head:
@@ -198,6 +198,9 @@ def _plain_model(value: Any) -> Any:
     if hasattr(value, "model_dump"):
         return value.model_dump(mode="json")
     raise TypeError(f"an object of type {type(value).__name__} is not JSON serializable")
+
+
+_encode_record = msgspec.json.Encoder(enc_hook=_plain_model).encode
 
 
 def _plain_error(error: BaseException) -> dict[str, Any]:

@@ -153,7 +153,8 @@ class Client(AsyncWith, BatchCalls, BotoCalls):
         `model`: a model id, inference-profile id or ARN. `prompt`: a str, a `Message`, or a sequence of `Message` or
         dicts. `options`: see `CallOptions`. Raises `ConfigurationError` at once for an argument that cannot be used.
         """
-        return Stream(self._attempts(model, prompt, _with_schema(options, output_schema), streaming=True))
+        read = _read_options(_with_schema(options, output_schema))
+        return Stream(self._attempts(model, prompt, read, streaming=True))
 
     async def generate(
         self,
@@ -164,7 +165,8 @@ class Client(AsyncWith, BatchCalls, BotoCalls):
         **options: Unpack[PlainOptions],
     ) -> Response[Schema]:
         """Return the whole response at once. Arguments as for `stream`. Raises what reading a stream would."""
-        attempts = self._attempts(model, prompt, _with_schema(options, output_schema), streaming=False)
+        read = _read_options(_with_schema(options, output_schema))
+        attempts = self._attempts(model, prompt, read, streaming=False)
         return await attempts.with_list_cost(await receive_document(attempts, response_parser(attempts)))
 
     def run_tools(
@@ -310,9 +312,8 @@ class Client(AsyncWith, BatchCalls, BotoCalls):
         )
         return ClientState(settings, self._resolver, self._transports, quotas=quotas)
 
-    def _attempts(self, model: str, prompt: Prompt, arguments: Any, *, streaming: bool) -> Attempts:
+    def _attempts(self, model: str, prompt: Prompt, options: Options, *, streaming: bool) -> Attempts:
         """Return the attempts of a call, planned for each target. Raises `ConfigurationError` for any of them."""
-        options = _read_options(arguments)
         if options.show_retries and not streaming:
             raise ConfigurationError("show_retries", "generate() delivers no events", "use stream()")
         failover = self._state.settings.failover if options.failover is None else options.failover
@@ -326,7 +327,7 @@ class Client(AsyncWith, BatchCalls, BotoCalls):
 
     def _plans(self, options: Any) -> tuple[_Calls, Options, _Arguments]:
         held = _Arguments({**options})
-        return _Calls(self._state, self._attempts, self._raw_attempts), _read_options(options), held
+        return _Calls(self._state, _read_options, self._attempts, self._raw_attempts), _read_options(options), held
 
     def _plan(
         self, model: str, prompt: Prompt, options: Options, target: Target | None = None, *, streaming: bool
@@ -360,6 +361,7 @@ class _Calls(Masked, frozen=True):
     """What a batch needs of its client; see `batch.asking.Calls`."""
 
     state: ClientState
+    read: Callable[[Any], Options]
     prompt: Callable[..., Attempts]
     body: Callable[..., Attempts]
 
