@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Awaitable, Callable, Mapping
+from time import monotonic
 from typing import Any, Protocol
 
 import msgspec
@@ -24,6 +25,7 @@ from ..client.state import ClientState
 from ..client.stream import Stream
 from ..errors import BedrockStreamError, ConfigurationError, RowInvalid, UnsupportedOperation
 from ..observing import Attempt
+from ..request.call import Destination
 from ..request.models import describe
 from ..request.output_schema import OutputSchema
 from ..transport.quota import BaseQuota, QuotaLike
@@ -40,6 +42,7 @@ __all__ = ("Answer", "Asker", "Asking", "Calls", "Each")
 Each = Callable[[Stream], Awaitable[Any]]
 """The caller's own reader of a row's stream; what it returns is the row's value."""
 
+_LOOK_SECONDS = 1.0
 _OF_A_BODY = ("access_key_id", "api_key", "region", "secret_access_key", "session_token", "project")
 
 
@@ -61,7 +64,9 @@ class Calls(Protocol):
     def read(self, arguments: dict[str, Any]) -> Options:
         """Return the options that arguments are. Raises `ConfigurationError`."""
 
-    def prompt(self, model: str, prompt: Any, options: Options, *, streaming: bool) -> Attempts:
+    def prompt(
+        self, model: str, prompt: Any, options: Options, *, streaming: bool, destination: Destination | None = None
+    ) -> Attempts:
         """Return the call of a prompt. Raises `ConfigurationError`."""
 
     def body(
@@ -141,6 +146,7 @@ class Asker:
         "_policy",
         "_quota",
         "_streaming",
+        "_there",
         "_timeouts",
     )
 
@@ -169,6 +175,7 @@ class Asker:
         self._quota = quota
         self._policy = self._patient(options.retry or calls.state.settings.retry)
         self._timeouts = _unpooled(options.timeouts or calls.state.settings.timeouts)
+        self._there: tuple[float, Destination] | None = None  # with the time at which it was found
         self._options = msgspec.structs.replace(options, retry=self._policy, timeouts=self._timeouts)
 
     @property
@@ -248,14 +255,25 @@ class Asker:
     def _plan(self, ask: Ask, policy: RetryPolicy | None) -> Attempts:
         model = ask.model or self._model
         if ask.body is None:
-            options = self._options if policy is None and not ask.options else self._calls.read(self._own(ask, policy))
-            return self._calls.prompt(model, ask.prompt, options, streaming=self._streams(options))
+            if policy is None and not ask.options:
+                options, there = self._options, self._destination()
+            else:
+                options, there = self._calls.read(self._own(ask, policy)), None
+            streaming = self._streams(options)
+            return self._calls.prompt(model, ask.prompt, options, streaming=streaming, destination=there)
         kept = {*_OF_A_BODY, *ask.options, "retry", "timeouts"}
         arguments = {name: value for name, value in self._own(ask, policy).items() if name in kept}
         described = describe(model, self.state.settings.models.get(model))
         wanted = None if self._each is not None else self._streaming
         streaming = is_streamed(described, ask.body, converse=ask.converse, wanted=wanted)
         return self._calls.body(model, ask.body, arguments, streaming=streaming, converse=ask.converse)
+
+    def _destination(self) -> Destination:
+        """Return where rows without options of their own are sent. The environment is looked at once a second."""
+        now = monotonic()
+        if self._there is None or now - self._there[0] >= _LOOK_SECONDS:
+            self._there = now, self._calls.state.destination(self._options)
+        return self._there[1]
 
     def _own(self, ask: Ask, policy: RetryPolicy | None) -> dict[str, Any]:
         """Return the arguments of a row's call."""

@@ -139,7 +139,8 @@ def encode_record(key: bytes, ask: Ask, row: Row, answer: Answer | None) -> byte
             record["value"] = answer.value
         record |= {"usage": answer.usage, "cost": answer.cost, "request_id": answer.request_id}
     if row.target is not None:
-        record["target"] = {name: getattr(row.target, name) for name in ("model", "region", "endpoint_url")}
+        target = row.target
+        record["target"] = {"model": target.model, "region": target.region, "endpoint_url": target.endpoint_url}
     record |= {"attempts": row.attempts, "seconds": round(row.seconds, 3), "at": _now()}
     return _encode_record(record) + b"\n"
 

@@ -21,7 +21,7 @@ from ..auth.sources import ApiKeySource, KeySource, Provider
 from ..dialects.payloads import decode_response
 from ..errors import ConfigurationError, InvalidFrame
 from ..observing import Observer
-from ..request.call import Call, plan_call, plan_count, plan_raw
+from ..request.call import Call, Destination, plan_call, plan_count, plan_raw
 from ..request.models import check_models, describe
 from ..request.unsupported import Unsupported
 from ..transport.certificates import Certificates, find_bundle
@@ -230,7 +230,8 @@ class Client(AsyncWith, BatchCalls, BotoCalls):
     def explain(self, model: str, prompt: Prompt, **options: Unpack[CallOptions]) -> Explanation:
         """Return what `stream` would send, where and why, secrets masked. Sends nothing and fetches no credentials."""
 
-        call = self._plan(model, prompt, _read_options(options), streaming=True)
+        read = _read_options(options)
+        call = self._plan(model, prompt, read, self._state.destination(read), None, streaming=True)
         key_source, request = self._resolver.key_source(call.destination.key_source), call.request
         masked = "Bearer ..." if key_source.scheme == "bearer" else "AWS4-HMAC-SHA256 Credential=..., Signature=..."
         return Explanation(
@@ -312,17 +313,27 @@ class Client(AsyncWith, BatchCalls, BotoCalls):
         )
         return ClientState(settings, self._resolver, self._transports, quotas=quotas)
 
-    def _attempts(self, model: str, prompt: Prompt, options: Options, *, streaming: bool) -> Attempts:
-        """Return the attempts of a call, planned for each target. Raises `ConfigurationError` for any of them."""
+    def _attempts(
+        self, model: str, prompt: Prompt, options: Options, *, streaming: bool, destination: Destination | None = None
+    ) -> Attempts:
+        """Return the attempts of a call, planned for each target. Raises `ConfigurationError` for any of them.
+
+        `destination` is that of these options, if it is known.
+        """
         if options.show_retries and not streaming:
             raise ConfigurationError("show_retries", "generate() delivers no events", "use stream()")
         failover = self._state.settings.failover if options.failover is None else options.failover
         if failover:
-            from ..types.target_options import check_targets  # rarely needed
+            from ..types.target_options import check_targets, options_at  # rarely needed
 
             check_targets(failover)
             prompt = read_prompt(prompt)  # it may be an iterator, and is read for each target
-        calls = [self._plan(model, prompt, options, target, streaming=streaming) for target in (None, *failover)]
+        there = destination or self._state.destination(options)
+        calls = [self._plan(model, prompt, options, there, None, streaming=streaming)]
+        for target in failover:
+            own = options_at(target, options)
+            there = self._state.destination(own, target)
+            calls.append(self._plan(target.model or model, prompt, own, there, target, streaming=streaming))
         return Attempts(self._state, calls)
 
     def _plans(self, options: Any) -> tuple[_Calls, Options, _Arguments]:
@@ -330,19 +341,21 @@ class Client(AsyncWith, BatchCalls, BotoCalls):
         return _Calls(self._state, _read_options, self._attempts, self._raw_attempts), _read_options(options), held
 
     def _plan(
-        self, model: str, prompt: Prompt, options: Options, target: Target | None = None, *, streaming: bool
+        self,
+        model: str,
+        prompt: Prompt,
+        options: Options,
+        there: Destination,
+        target: Target | None,
+        *,
+        streaming: bool,
     ) -> Call:
-        if target is not None:
-            model = target.model or model
-            from ..types.target_options import options_at
-
-            options = options_at(target, options)
         state = self._state
         return plan_call(
             model,
             prompt,
             options,
-            state.destination(options, target),
+            there,
             streaming=streaming,
             known=state.settings.models.get(model),
             unsupported=state.unsupported(options, target),
