@@ -231,7 +231,8 @@ class Client(AsyncWith, BatchCalls, BotoCalls):
         """Return what `stream` would send, where and why, secrets masked. Sends nothing and fetches no credentials."""
 
         read = _read_options(options)
-        call = self._plan(model, prompt, read, self._state.destination(read), None, streaming=True)
+        state = self._state
+        call = self._plan(model, prompt, read, state.destination(read), state.unsupported(read, None), streaming=True)
         key_source, request = self._resolver.key_source(call.destination.key_source), call.request
         masked = "Bearer ..." if key_source.scheme == "bearer" else "AWS4-HMAC-SHA256 Credential=..., Signature=..."
         return Explanation(
@@ -316,49 +317,42 @@ class Client(AsyncWith, BatchCalls, BotoCalls):
     def _attempts(
         self, model: str, prompt: Prompt, options: Options, *, streaming: bool, destination: Destination | None = None
     ) -> Attempts:
-        """Return the attempts of a call, planned for each target. Raises `ConfigurationError` for any of them.
+        """Return the attempts of a call, planned for each target, the first one with a `destination` that may be known.
 
-        `destination` is that of these options, if it is known.
+        Raises `ConfigurationError` for any of them.
         """
         if options.show_retries and not streaming:
             raise ConfigurationError("show_retries", "generate() delivers no events", "use stream()")
-        failover = self._state.settings.failover if options.failover is None else options.failover
+        state = self._state
+        failover = state.settings.failover if options.failover is None else options.failover
         if failover:
             from ..types.target_options import check_targets, options_at  # rarely needed
 
             check_targets(failover)
             prompt = read_prompt(prompt)  # it may be an iterator, and is read for each target
-        there = destination or self._state.destination(options)
-        calls = [self._plan(model, prompt, options, there, None, streaming=streaming)]
+        there, mode = destination or state.destination(options), state.unsupported(options, None)
+        calls = [self._plan(model, prompt, options, there, mode, streaming=streaming)]
         for target in failover:
             own = options_at(target, options)
-            there = self._state.destination(own, target)
-            calls.append(self._plan(target.model or model, prompt, own, there, target, streaming=streaming))
-        return Attempts(self._state, calls)
+            there, mode = state.destination(own, target), state.unsupported(own, target)
+            calls += [self._plan(target.model or model, prompt, own, there, mode, streaming=streaming)]
+        return Attempts(state, calls)
 
     def _plans(self, options: Any) -> tuple[_Calls, Options, _Arguments]:
         held = _Arguments({**options})
         return _Calls(self._state, _read_options, self._attempts, self._raw_attempts), _read_options(options), held
 
     def _plan(
-        self,
-        model: str,
-        prompt: Prompt,
-        options: Options,
-        there: Destination,
-        target: Target | None,
-        *,
-        streaming: bool,
+        self, model: str, prompt: Prompt, options: Options, there: Destination, mode: Unsupported, *, streaming: bool
     ) -> Call:
-        state = self._state
         return plan_call(
             model,
             prompt,
             options,
             there,
             streaming=streaming,
-            known=state.settings.models.get(model),
-            unsupported=state.unsupported(options, target),
+            known=self._state.settings.models.get(model),
+            unsupported=mode,
         )
 
     def _raw_attempts(

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from bedrock_stream import Ask, Price, Row, Stop, Stream, errors
-from bedrock_stream.transport import slots
+from bedrock_stream.transport import lanes
 from tests.support.counting_server import INVALID, MODEL, THROTTLED, Asked, counting, prompts, read_into, rows_of
 
 PRICES = {MODEL: Price(input=1e6, output=1e6)}
@@ -145,7 +145,7 @@ async def test_a_journal_without_dedupe_is_of_another_run(tmp_path: Path, first:
 async def test_rows_that_wait_for_one_that_stays_open_stay_open(
     journal: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(slots, "_FIRST_PAUSE", 0.001)
+    monkeypatch.setattr(lanes, "_FIRST_PAUSE", 0.001)
     async with counting(lambda asked: THROTTLED if asked.item else None) as (_, client):
         given = ["item=0 hello", *["item=1 hello"] * 4]
         options: dict[str, Any] = {"max_tokens": 50, "dedupe": True, "patience": 0.05, **journal}
