@@ -32,6 +32,7 @@ from ..answers.player import Exchange
 from ..answers.rendering import check_supported
 from ..steps import Answer, ExpiredSignature, HttpError, Step
 from .account_quota import AccountQuota, Admission, read_quota
+from .front import Front
 from .loopback import check_origin
 from .operations import Operation, find_operation
 from .received import ReceivedRequest
@@ -59,7 +60,7 @@ _SHUTDOWN_TIMEOUT = 0.2  # seconds for open connections on close
 class Emulator:
     """A local Bedrock Runtime: `async with Emulator() as emulator: ... emulator.url`.
 
-    Any AWS client can use it with `emulator.url` as its endpoint. It serves Converse, InvokeModel (Claude, gpt-oss,
+    Any AWS client can use it with `emulator.url` as its endpoint, over HTTP/1.1 or HTTP/2. It serves Converse, InvokeModel (Claude, gpt-oss,
     Llama), the streams of both, and CountTokens. Without a script it derives the answer from the prompt; the same
     request always gets the same answer. With a script it plays the script's steps (see `bedrock_stream.testing.script`)
     on every route.
@@ -180,7 +181,7 @@ class Emulator:
 
     async def start(self) -> None:
         """Start listening. `async with` does this."""
-        server = web.Server(
+        server = Front(
             self._serve,
             handler_cancellation=True,
             access_log=None,
