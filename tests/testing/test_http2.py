@@ -20,6 +20,7 @@ from bedrock_stream.testing import (
     Emulator,
     Step,
     cut,
+    delay,
     flip_bit,
     garbage_chunk,
     hang_before_headers,
@@ -243,6 +244,41 @@ async def test_a_request_that_http_1_cannot_express_is_reset(
     number = client.request(path, headers, method=method, end=True)
     assert (await client.response(number)).reset
     assert emulator.request_count == 0
+
+
+async def test_a_client_that_begins_no_more_requests_gets_what_it_waits_for(
+    emulator: Emulator, client: Http2Client
+) -> None:
+    emulator.script(delay(0.05), text("Hello"))
+    number = await client.post(emulator)
+    client.write_raw(b"\0\0\x08\7" + bytes(13))  # GOAWAY without an error
+    response = await client.response(number)
+    assert response.complete
+    assert response.frames
+    await client.until(lambda: client.closed)
+
+
+@pytest.mark.parametrize("error", [0, 2])
+async def test_a_client_without_requests_leaves(emulator: Emulator, client: Http2Client, error: int) -> None:
+    await client.response(await client.post(emulator))
+    client.write_raw(b"\0\0\x08\7" + bytes(12) + bytes([error]))
+    await client.until(lambda: client.closed)
+
+
+async def test_a_client_that_gives_up_ends_its_answers(emulator: Emulator, client: Http2Client) -> None:
+    emulator.script(text("Hello"), stall())
+    number = await client.post(emulator)
+    await emulator.wait_for_streams(1)
+    client.write_raw(b"\0\0\x08\7" + bytes(12) + b"\2")  # GOAWAY with an error
+    await emulator.wait_until_idle()
+    assert (await client.response(number)).reset
+
+
+async def test_a_frame_that_is_too_long_ends_the_connection(emulator: Emulator, client: Http2Client) -> None:
+    await client.response(await client.post(emulator))
+    client.write_raw(b"\xff" * 9)
+    await client.until(lambda: client.terminated is not None)
+    assert client.terminated.error_code == ErrorCodes.FRAME_SIZE_ERROR
 
 
 async def test_bytes_that_are_not_http_2_end_the_connection(emulator: Emulator, client: Http2Client) -> None:

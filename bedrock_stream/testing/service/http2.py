@@ -26,12 +26,16 @@ from h2.events import (
     StreamReset,
     WindowUpdated,
 )
-from h2.exceptions import ProtocolError
+from h2.exceptions import FrameTooLargeError, ProtocolError
 from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 
 __all__ = ("Http2Connection",)
 
 _READ = 64 * 1024
+_PREFACE = 24  # bytes in front of a client's first frame
+_FRAME_HEAD = 9  # length (3), type, flags, stream (4)
+_LONGEST_FRAME = 16 * 1024  # a server may announce more; this one does not
+_GOAWAY = 7
 # Headers of one HTTP/1.1 connection, which HTTP/2 forbids.
 _HOP_BY_HOP = {b"connection", b"keep-alive", b"proxy-connection", b"transfer-encoding", b"upgrade"}
 _NOT_A_NAME = re.compile(rb"[^!#$%&'*+.^_`|~0-9a-z-]")
@@ -41,6 +45,43 @@ _NOT_A_TARGET = re.compile(rb"[\0-\x20\x7f]")
 
 class _InvalidRequest(Exception):
     """A request that HTTP/1.1 cannot express."""
+
+
+class _Frames:
+    """Splits what a client sends into frames, and keeps its GOAWAY from h2.
+
+    After GOAWAY a client still reads the responses that it waits for, but h2 would send nothing more.
+    """
+
+    def __init__(self) -> None:
+        self._rest = bytearray()
+        self._skipped = 0
+        self.is_leaving = False
+        """Whether the client begins no more requests."""
+
+    def feed(self, data: bytes) -> bytes:
+        """Return the complete frames. Raises `ConnectionError` where the client gives up the connection."""
+        rest, frames = self._rest, bytearray()
+        rest += data
+        if not self._skipped and len(rest) >= _PREFACE:
+            self._skipped = _PREFACE
+            frames += rest[:_PREFACE]
+            del rest[:_PREFACE]
+        while self._skipped and len(rest) >= _FRAME_HEAD:
+            length = int.from_bytes(rest[:3], "big")
+            if length > _LONGEST_FRAME:
+                raise FrameTooLargeError(f"a frame declares {length} bytes; the maximum is {_LONGEST_FRAME}")
+            end = _FRAME_HEAD + length
+            if len(rest) < end:
+                break
+            if rest[3] != _GOAWAY:
+                frames += rest[:end]
+            elif any(rest[13:17]):  # the error code, behind the last stream
+                raise ConnectionResetError
+            else:
+                self.is_leaving = True
+            del rest[:end]
+        return bytes(frames)
 
 
 class _Stream:
@@ -62,6 +103,7 @@ class Http2Connection:
     ) -> None:
         self._reader, self._writer, self._accept = reader, writer, accept
         self._http2 = H2Connection(H2Configuration(client_side=False, header_encoding=None))
+        self._frames = _Frames()
         self._streams: dict[int, _Stream] = {}
         self._window_opened = asyncio.Event()
 
@@ -71,9 +113,13 @@ class Http2Connection:
         self._flush()
         try:
             while data := await self._reader.read(_READ):
-                for event in self._http2.receive_data(data):
+                for event in self._http2.receive_data(self._frames.feed(data)):
                     self._handle(event)
                 self._flush()
+                self._leave()
+        except FrameTooLargeError as error:
+            self._http2.close_connection(error.error_code)
+            self._flush()
         except ProtocolError:
             self._flush()  # the reason, which h2 has written
         except ConnectionError:
@@ -141,6 +187,7 @@ class Http2Connection:
             while not stream.body.empty():
                 self._acknowledge(number, stream.body.get_nowait())
             self._flush()
+            self._leave()
 
     async def _connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         """Open a connection to the HTTP/1.1 server."""
@@ -208,6 +255,11 @@ class Http2Connection:
             data = data[room:]
             self._flush()
             await self._writer.drain()
+
+    def _leave(self) -> None:
+        """Close the connection if the client wants nothing more."""
+        if self._frames.is_leaving and not self._streams:
+            self._writer.close()
 
     def _flush(self) -> None:
         if data := self._http2.data_to_send():

@@ -60,7 +60,7 @@ _SHUTDOWN_TIMEOUT = 0.2  # seconds for open connections on close
 class Emulator:
     """A local Bedrock Runtime: `async with Emulator() as emulator: ... emulator.url`.
 
-    Any AWS client can use it with `emulator.url` as its endpoint, over HTTP/1.1 or HTTP/2. It serves Converse, InvokeModel (Claude, gpt-oss,
+    Any AWS client can use it with `emulator.url` as its endpoint. It serves Converse, InvokeModel (Claude, gpt-oss,
     Llama), the streams of both, and CountTokens. Without a script it derives the answer from the prompt; the same
     request always gets the same answer. With a script it plays the script's steps (see `bedrock_stream.testing.script`)
     on every route.
