@@ -1,6 +1,6 @@
 """The accepting side of the emulator: the first bytes of a connection decide between HTTP/1.1 and HTTP/2.
 
-HTTP/2 is spoken with prior knowledge (RFC 9113, 3.3), as AWS's SDKs for JavaScript and Python do, and needs the package
+HTTP/2 is spoken with prior knowledge (RFC 9113, 3.3), as AWS's SDK for JavaScript does, and needs the package
 h2. Without it such a connection is refused in the words of HTTP/2, and HTTP/1.1 is not affected.
 """
 
@@ -28,18 +28,18 @@ class Front(web.Server):
     def __init__(self, handler: Callable[..., object], **settings: object) -> None:
         super().__init__(handler, **settings)  # type: ignore[arg-type]
         self._undecided: set[asyncio.Transport] = set()
-        self._connections_2: set[asyncio.Task[None]] = set()
+        self._http_2_tasks: set[asyncio.Task[None]] = set()
 
     def __call__(self) -> asyncio.Protocol:  # type: ignore[override]  # asyncio asks for any protocol
         return _FirstBytes(self)
 
     async def shutdown(self, timeout: float | None = None) -> None:  # noqa: ASYNC109 - aiohttp's signature
         """Close every connection."""
-        for transport in self._undecided:
+        for transport in list(self._undecided):
             transport.abort()
-        for task in self._connections_2:
+        for task in self._http_2_tasks:
             task.cancel()
-        await asyncio.gather(*self._connections_2, return_exceptions=True)
+        await asyncio.gather(*self._http_2_tasks, return_exceptions=True)
         await super().shutdown(timeout)
 
     def decide(self, transport: asyncio.Transport, received: bytes) -> None:
@@ -60,8 +60,8 @@ class Front(web.Server):
 
         def begin(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             task = asyncio.create_task(Http2Connection(reader, writer, super(Front, self).__call__).serve())
-            self._connections_2.add(task)
-            task.add_done_callback(self._connections_2.discard)
+            self._http_2_tasks.add(task)
+            task.add_done_callback(self._http_2_tasks.discard)
 
         return asyncio.StreamReaderProtocol(asyncio.StreamReader(), begin)
 

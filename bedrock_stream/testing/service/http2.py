@@ -328,7 +328,7 @@ def _request_head(headers: Iterable[tuple[bytes, bytes]], *, is_whole: bool) -> 
             raise _InvalidRequest
         fields.setdefault(bytes(name), []).append(bytes(value))
     method, target = fields.pop(b":method", [b""])[0], fields.pop(b":path", [b""])[0]
-    if not method or not target or _NOT_A_TARGET.search(method + target):
+    if not method or not target or method == b"CONNECT" or _NOT_A_TARGET.search(method + target):
         raise _InvalidRequest
     host = fields.pop(b"host", [])
     host = fields.pop(b":authority", host)
