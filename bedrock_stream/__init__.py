@@ -27,7 +27,7 @@ in the module `errors`, which shows them as a tree.
 
 Types for annotations: `Event`, `ToolEvent`, `ToolRunEvent`, `Block`, `Prompt`.
 
-Other modules: `eventstream` (framing alone), `auth.sigv4` (signing alone), `observing`
+Other modules: `eventstream` and `sse` (framing alone), `auth.sigv4` (signing alone), `observing`
 (hooks for traces and logs), `testing` (a local Bedrock), `integrations` and `gateway`.
 
 Each name is imported from its module on first use.

@@ -20,7 +20,7 @@ from bedrock_stream.dialects.converse import Converse
 from bedrock_stream.eventstream import Decoder, Frame, encode_frame
 from bedrock_stream.types.events import TextDelta
 
-__all__ = ("READ", "Answer", "answer", "chunk", "reads", "stamped", "texts_of", "words")
+__all__ = ("READ", "Answer", "answer", "chunk", "reads", "server_sent", "stamped", "texts_of", "words")
 
 READ = 4096
 """Bytes of one read in benchmarks without a network."""
@@ -52,6 +52,18 @@ def words(events: int) -> list[str]:
 def answer(form: str, events: int) -> Answer:
     """Return an answer with that many text deltas; `form` is `converse` or `invoke`."""
     return _native(events) if form == "invoke" else _converse(events)
+
+
+def server_sent(events: int) -> bytes:
+    """Return the deltas of a Messages answer as server-sent events; one takes about 140 bytes."""
+    return b"".join(
+        b"event: content_block_delta\ndata: "
+        + json.dumps(
+            {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": word}}
+        ).encode()
+        + b"\n\n"
+        for word in words(events)
+    )
 
 
 def _converse(events: int) -> Answer:

@@ -1,6 +1,7 @@
 """Decoders of bytes in memory: for each case and contender a factory that imports, prepares and returns a function.
 
-The returned function, which is timed, decodes a list of reads to payloads in the case `frames`, and else to texts.
+The returned function, which is timed, decodes a list of reads to payloads in the cases `frames` and `sse`, and else to
+texts.
 """
 
 from __future__ import annotations
@@ -28,6 +29,18 @@ def _our_frames() -> Decode:
         decoder, payloads = Decoder(), []
         for data in reads:
             payloads += [frame.payload for frame in decoder.feed(data)]
+        return payloads
+
+    return decode
+
+
+def _our_server_sent_events() -> Decode:
+    from bedrock_stream.sse import SSEDecoder
+
+    def decode(reads: list[bytes]) -> list[bytes]:
+        decoder, payloads = SSEDecoder(), []
+        for data in reads:
+            payloads += [event.data for event in decoder.feed(data)]
         return payloads
 
     return decode
@@ -120,6 +133,12 @@ def _anthropic_events() -> Decode:
     return decode
 
 
+def _anthropic_server_sent_events() -> Decode:
+    from anthropic._streaming import SSEDecoder
+
+    return lambda reads: [event.data.encode() for event in SSEDecoder().iter_bytes(iter(reads))]
+
+
 # ------------------------------------------------------------------------------------------------------ the lower bound
 
 
@@ -168,6 +187,10 @@ def _floor_frames() -> Decode:
     return _payloads
 
 
+def _floor_server_sent_events() -> Decode:
+    return lambda reads: [event.partition(b"\ndata: ")[2] for event in b"".join(reads).split(b"\n\n")[:-1]]
+
+
 def _floor_events() -> Decode:
     read = msgspec.json.Decoder(_Delta).decode
     return lambda reads: [
@@ -191,6 +214,9 @@ DECODERS: dict[tuple[str, str], Callable[[], Decode]] = {
     ("events", OURS): _our_events,
     ("events", FLOOR): _floor_events,
     ("events", "boto3"): _botocore_events,
+    ("sse", OURS): _our_server_sent_events,
+    ("sse", FLOOR): _floor_server_sent_events,
+    ("sse", "anthropic"): _anthropic_server_sent_events,
     ("native", OURS): _our_native_events,
     ("native", FLOOR): _floor_native_events,
     ("native", "anthropic"): _anthropic_events,

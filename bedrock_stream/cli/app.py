@@ -328,9 +328,9 @@ def play(
 @app.command()
 def decode(
     file: Annotated[str, typer.Argument(metavar="FILE", help="Recorded response body, or - for stdin.")],
-    as_json: Annotated[bool, typer.Option("--json", help="Print each frame as one line of JSON.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print each frame or event as one line of JSON.")] = False,
 ) -> None:
-    """Print the frames of a recorded event stream, and where it breaks."""
+    """Print the frames or server-sent events of a recorded stream, and where it breaks."""
 
     def action() -> int | None:
         from .decode import decode

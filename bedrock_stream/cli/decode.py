@@ -1,6 +1,6 @@
-"""`bedrock-stream decode`: print the frames of a recorded event stream and the offset at which it breaks.
+"""`bedrock-stream decode`: print the frames or server-sent events of a recorded stream, and where it breaks.
 
-The library's `Decoder` validates the frames; sizes and offsets are read from the same bytes.
+Whether a file has frames or server-sent events is read from its first bytes.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ import sys
 from base64 import b64decode
 from collections.abc import Iterator
 from contextlib import contextmanager
-from struct import Struct
 from typing import Any, BinaryIO
 
 import msgspec
@@ -19,14 +18,13 @@ from rich.highlighter import JSONHighlighter
 from rich.text import Text
 
 from ..errors import BedrockStreamError, ConfigurationError
-from ..eventstream import Decoder, Frame, HeaderValue
+from ..eventstream import HeaderValue
 from .exit_codes import FAILURE, print_error
+from .recordings import LocatedEvent, LocatedFrame, Recording, read_recording
 from .terminal import make_console, visible
 
 __all__ = ("decode",)
 
-_PRELUDE = Struct(">III")
-_CRC = Struct(">I")
 _WIDE = 110  # characters; longer JSON is printed over several lines
 _INDENT = "    "
 _HEX_SHOWN = 64
@@ -34,10 +32,10 @@ _NOT_JSON = object()
 
 
 def decode(source: str, *, as_json: bool) -> int:
-    """Print every frame and return the exit code. Raises `ConfigurationError` if the file cannot be opened."""
+    """Print every frame or event and return the exit code. Raises `ConfigurationError` if the file cannot be opened."""
     printer = _JsonPrinter() if as_json else _TextPrinter(make_console(sys.stdout))
     with _open(source) as file:
-        recording = _Recording(file)
+        recording = read_recording(file)
         try:
             for located in recording:
                 printer.show(located)
@@ -61,56 +59,14 @@ def _open(source: str) -> Iterator[BinaryIO]:
         yield file
 
 
-class _LocatedFrame(msgspec.Struct, frozen=True):
-    """A frame with its position in the file. Sizes and offsets in bytes."""
-
-    number: int
-    offset: int
-    total: int
-    headers_length: int
-    prelude_crc: int
-    message_crc: int
-    frame: Frame
-
-
-class _Recording:
-    """Iterator over the frames of a file. After an error, `offset` is the start of the broken frame."""
-
-    def __init__(self, file: BinaryIO) -> None:
-        self._file = file
-        self.rest = bytearray()
-        self.offset = 0
-        self.count = 0
-
-    def __iter__(self) -> Iterator[_LocatedFrame]:
-        decoder = Decoder()
-        # read1 returns as soon as any data is available, so frames from a pipe are printed as they arrive.
-        while data := self._file.read1(1 << 16):  # type: ignore[attr-defined]
-            self.rest += data
-            for frame in decoder.feed(data):
-                yield self._locate(frame)
-            if decoder.error is not None:
-                raise decoder.error
-        decoder.finish()
-
-    def _locate(self, frame: Frame) -> _LocatedFrame:
-        total, headers_length, prelude_crc = _PRELUDE.unpack_from(self.rest)
-        (message_crc,) = _CRC.unpack_from(self.rest, total - 4)  # the last four bytes of a frame
-        located = _LocatedFrame(self.count, self.offset, total, headers_length, prelude_crc, message_crc, frame)
-        del self.rest[:total]
-        self.offset += total
-        self.count += 1
-        return located
-
-
-def _describe_break(recording: _Recording, error: BedrockStreamError) -> str:
+def _describe_break(recording: Recording, error: BedrockStreamError) -> str:
     # The library's message may already contain the offset.
     reason = str(error).removesuffix(f" (frame at byte {recording.offset} of the stream)")
-    return f"broken at byte {recording.offset}, after {_frames(recording.count)}: {reason}"
+    return f"broken at byte {recording.offset}, after {_counted(recording)}: {reason}"
 
 
-def _frames(count: int) -> str:
-    return f"{count} frame{'' if count == 1 else 's'}"
+def _counted(recording: Recording) -> str:
+    return f"{recording.count} {recording.noun}{'' if recording.count == 1 else 's'}"
 
 
 # ------------------------------------------------------------------------------------------------------------- payloads
@@ -138,9 +94,12 @@ def _decode_chunk(value: Any) -> bytes | None:
 
 
 class _JsonPrinter:
-    """Frames as lines of JSON; an error is the last line."""
+    """Frames or events as lines of JSON; an error is the last line."""
 
-    def show(self, located: _LocatedFrame) -> None:
+    def show(self, located: LocatedFrame | LocatedEvent) -> None:
+        if isinstance(located, LocatedEvent):
+            self._show_event(located)
+            return
         frame = located.frame
         line = {
             "offset": located.offset,
@@ -160,10 +119,21 @@ class _JsonPrinter:
             line["chunk"] = inner
         self._write(line)
 
-    def show_break(self, recording: _Recording, error: BedrockStreamError) -> None:
+    def _show_event(self, located: LocatedEvent) -> None:
+        event = located.event
+        line: dict[str, Any] = {"offset": located.offset, "total_length": located.total}
+        line |= {"data_length": len(event.data), "event": event.event, "id": event.id}
+        value = _parse_json(event.data)
+        if value is not _NOT_JSON:
+            line["data"] = value
+        else:
+            line["data_base64"] = event.data
+        self._write(line)
+
+    def show_break(self, recording: Recording, error: BedrockStreamError) -> None:
         self._write({"offset": recording.offset, "error": type(error).__name__, "message": str(error)})
 
-    def finish(self, recording: _Recording) -> None:
+    def finish(self, recording: Recording) -> None:
         pass
 
     def _write(self, line: dict[str, Any]) -> None:
@@ -175,13 +145,16 @@ class _JsonPrinter:
 
 
 class _TextPrinter:
-    """Frames as text: a heading, the headers and the payload."""
+    """Frames or events as text: a heading, the headers and the payload."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
         self._highlight = JSONHighlighter()
 
-    def show(self, located: _LocatedFrame) -> None:
+    def show(self, located: LocatedFrame | LocatedEvent) -> None:
+        if isinstance(located, LocatedEvent):
+            self._show_event(located)
+            return
         frame = located.frame
         self._print(_heading(located))
         width = max((len(name) for name in frame.headers), default=0)
@@ -191,13 +164,27 @@ class _TextPrinter:
         self._show_payload(frame.payload)
         self._print(Text())
 
-    def show_break(self, recording: _Recording, error: BedrockStreamError) -> None:
+    def _show_event(self, located: LocatedEvent) -> None:
+        event = located.event
+        name = event.event
+        heading = Text(f"#{located.number}", "bold")
+        heading.append(f"  {visible(name)}", "bold red" if name == "error" else "bold").append(_at(located.offset))
+        self._print(heading.append(f"  {located.total} bytes (data {len(event.data)})"))
+        if event.id:
+            self._print(Text(_INDENT).append("id", "cyan").append(f"  {visible(event.id)}"))
+        if _parse_json(event.data) is _NOT_JSON:
+            self._print(Text(_INDENT + visible(event.data.decode(errors="replace"))))
+        else:
+            self._show_json(event.data)
+        self._print(Text())
+
+    def show_break(self, recording: Recording, error: BedrockStreamError) -> None:
         heading = Text(f"#{recording.count}", "bold").append("  broken", "bold red").append(_at(recording.offset))
         self._print(heading.append(f"  {type(error).__name__}", "red"))
         self._print(Text(_INDENT + _hex(recording.rest), "dim"))
 
-    def finish(self, recording: _Recording) -> None:
-        self._print(Text(f"{_frames(recording.count)}, {recording.offset} bytes, ").append("intact", "green"))
+    def finish(self, recording: Recording) -> None:
+        self._print(Text(f"{_counted(recording)}, {recording.offset} bytes, ").append("intact", "green"))
 
     def _show_payload(self, payload: bytes) -> None:
         value = _parse_json(payload)
@@ -226,7 +213,7 @@ class _TextPrinter:
         self._console.print(text, soft_wrap=True)
 
 
-def _heading(located: _LocatedFrame) -> Text:
+def _heading(located: LocatedFrame) -> Text:
     headers = located.frame.headers
     # Events, exceptions and errors name their type in different headers.
     kind = headers.get(":message-type", "frame")

@@ -130,3 +130,81 @@ async def test_a_pipe() -> None:
     assert "#1  broken" in completed.out
     assert completed.err.count("\n") == 1
     assert "\x1b" not in completed.out + completed.err
+
+
+# -------------------------------------------------------------------------------------------------- server-sent events
+
+CREATED = b'data: {"type":"response.created"}\r\nevent: response.created\r\n\r\n'
+ERROR = b'id: 7\nevent: error\ndata: {"type":"error",\ndata: "error":{"message":"no\\u001b"}}\n\n'
+DONE = b"data: [DONE]\x1b\n\n"
+EVENTS = b": keep-alive\r\n\r\n" + CREATED + b": comment\n" + ERROR + DONE
+ERROR_AT, DONE_AT = EVENTS.index(ERROR), EVENTS.index(DONE)
+
+
+def test_server_sent_events(recording: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    recording.write_bytes(EVENTS)
+    code, out, err = _decode(recording, capsys)
+    assert (code, err) == (0, "")
+    assert out == (
+        f"#0  response.created  at byte 16  {len(CREATED)} bytes (data 27)\n"
+        '    {"type": "response.created"}\n\n'
+        f"#1  error  at byte {ERROR_AT}  {len(ERROR)} bytes (data 48)\n"
+        "    id  7\n"
+        '    {"type": "error", "error": {"message": "no\\u001b"}}\n\n'
+        f"#2  message  at byte {DONE_AT}  {len(DONE)} bytes (data 7)\n"
+        "    id  7\n"
+        "    [DONE]\\x1b\n\n"
+        f"3 events, {len(EVENTS)} bytes, intact\n"
+    )
+
+
+def test_server_sent_events_as_json(recording: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    recording.write_bytes(EVENTS)
+    code, out, _ = _decode(recording, capsys, "--json")
+    assert code == 0
+    first, second, third = map(json.loads, out.splitlines())
+    assert first == {
+        "offset": 16, "total_length": len(CREATED), "data_length": 27, "event": "response.created", "id": "",
+        "data": {"type": "response.created"},
+    }  # fmt: skip
+    assert second["data"] == {"type": "error", "error": {"message": "no\x1b"}}
+    assert (third["event"], third["id"], third["data_base64"]) == ("message", "7", b64encode(b"[DONE]\x1b").decode())
+
+
+@pytest.mark.parametrize("cut", [1, 6, len("id: 7\nevent: error\n")])
+def test_server_sent_events_that_end_inside_an_event(
+    recording: Path, capsys: pytest.CaptureFixture[str], cut: int
+) -> None:
+    recording.write_bytes(EVENTS[: ERROR_AT + cut])
+    code, out, err = _decode(recording, capsys)
+    assert code == 1
+    assert f"#1  broken  at byte {ERROR_AT}  StreamInterrupted\n" in out
+    assert "intact" not in out
+    assert err.startswith(
+        f"bedrock-stream: broken at byte {ERROR_AT}, after 1 event: the stream ended inside a server-"
+    )
+    code, out, _ = _decode(recording, capsys, "--json")
+    assert json.loads(out.splitlines()[-1])["offset"] == ERROR_AT
+
+
+@pytest.mark.parametrize(
+    "start", [b"", b"\xef\xbb\xbf\n", b"\n\r\n", b":\n", b"retry: 1\n\n", b"event:x\n\n", b"id:\n\n"]
+)
+def test_server_sent_events_are_recognized_by_their_first_line(
+    recording: Path, capsys: pytest.CaptureFixture[str], start: bytes
+) -> None:
+    recording.write_bytes(start + b"data: 1\n\n")
+    code, out, _ = _decode(recording, capsys)
+    assert code == 0
+    assert f"#0  message  at byte {len(start)}  9 bytes (data 1)\n" in out
+
+
+def test_an_empty_recording(recording: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    recording.write_bytes(b"")
+    assert _decode(recording, capsys) == (0, "0 frames, 0 bytes, intact\n", "")
+
+
+async def test_a_pipe_of_server_sent_events() -> None:
+    completed = await run("decode", "-", stdin=EVENTS)
+    assert completed.code == 0
+    assert completed.out.endswith(f"3 events, {len(EVENTS)} bytes, intact\n")

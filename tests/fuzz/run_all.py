@@ -10,13 +10,14 @@ import sys
 from collections.abc import Callable
 from random import Random
 
-from tests.fuzz import fuzz_answers, fuzz_decoder, fuzz_headers, fuzz_http_errors, fuzz_readers
+from tests.fuzz import fuzz_answers, fuzz_decoder, fuzz_headers, fuzz_http_errors, fuzz_readers, fuzz_sse
 from tests.fuzz.fuzzing import command
 
 __all__ = ("HARNESSES",)
 
 HARNESSES: dict[str, tuple[Callable[[Random], str], int]] = {
     "The decoder:": (fuzz_decoder.try_one, 2),
+    "Server-sent events:": (fuzz_sse.try_one, 1),
     "Header blocks:": (fuzz_headers.try_one, 1),
     "The dialects' readers:": (fuzz_readers.try_one, 4),
     "Complete responses:": (fuzz_answers.try_one, 2),

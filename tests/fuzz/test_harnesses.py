@@ -12,9 +12,20 @@ from bedrock_stream.dialects.converse import Converse
 from bedrock_stream.dialects.converse.reader import ConverseReader
 from bedrock_stream.errors import ServiceError
 from bedrock_stream.eventstream import Decoder, Frame, Headers
+from bedrock_stream.sse import ServerSentEvent, SSEDecoder
 from bedrock_stream.types.events import Event, MessageStop
 from bedrock_stream.types.response import Response
-from tests.fuzz import corpus, fuzz_answers, fuzz_decoder, fuzz_headers, fuzz_http_errors, fuzz_readers, fuzzing, guided
+from tests.fuzz import (
+    corpus,
+    fuzz_answers,
+    fuzz_decoder,
+    fuzz_headers,
+    fuzz_http_errors,
+    fuzz_readers,
+    fuzz_sse,
+    fuzzing,
+    guided,
+)
 from tests.fuzz.run_all import HARNESSES
 
 SEED = 20_250_701
@@ -109,6 +120,16 @@ def test_a_broken_decoder_is_detected(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fuzz_decoder, "Decoder", LosesFramesOfABatch)
     with pytest.raises(AssertionError):
         fuzzing.run(fuzz_decoder.try_one, seed=SEED, count=600)
+
+
+def test_a_broken_decoder_of_server_sent_events_is_detected(monkeypatch: pytest.MonkeyPatch) -> None:
+    class LosesEventsOfABatch(SSEDecoder):
+        def feed(self, data: bytes | bytearray | memoryview) -> list[ServerSentEvent]:
+            return super().feed(data)[:1]
+
+    monkeypatch.setattr(fuzz_sse, "SSEDecoder", LosesEventsOfABatch)
+    with pytest.raises(AssertionError):
+        fuzzing.run(fuzz_sse.try_one, seed=SEED, count=600)
 
 
 def test_the_seed_of_a_slow_input_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -22,6 +22,7 @@ LAYERS = (
     "_version",
     "errors",
     "eventstream",
+    "sse",
     "types",
     "observing",
     "dialects",
@@ -44,6 +45,7 @@ FOR_CHECKERS = {("errors", "types.events"), ("errors.base", "types.response")}
 PURE = (
     "errors",
     "eventstream",
+    "sse",
     "types",
     "dialects",
     "request",

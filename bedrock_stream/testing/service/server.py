@@ -32,6 +32,7 @@ from ..answers.player import Exchange
 from ..answers.rendering import check_supported
 from ..steps import Answer, ExpiredSignature, HttpError, Step
 from .account_quota import AccountQuota, Admission, read_quota
+from .front import Front
 from .loopback import check_origin
 from .operations import Operation, find_operation
 from .received import ReceivedRequest
@@ -180,7 +181,7 @@ class Emulator:
 
     async def start(self) -> None:
         """Start listening. `async with` does this."""
-        server = web.Server(
+        server = Front(
             self._serve,
             handler_cancellation=True,
             access_log=None,
