@@ -20,7 +20,6 @@ from ..client.attempts import Attempts
 from ..client.base_stream import BaseStream
 from ..client.document import DocumentStream, response_parser
 from ..client.pricing import cost_of, price_for
-from ..client.retry import THROTTLES
 from ..client.state import ClientState
 from ..client.stream import Stream
 from ..errors import BedrockStreamError, ConfigurationError, RowInvalid, UnsupportedOperation
@@ -32,7 +31,7 @@ from ..transport.quota import BaseQuota, QuotaLike
 from ..types.events import Usage
 from ..types.options import Options
 from ..types.response import Response
-from ..types.settings import RetryPolicy, Timeouts, backoff
+from ..types.settings import THROTTLES, RetryPolicy, Timeouts, backoff
 from .asks import Ask
 from .bodies import WHOLE_TOKENS, is_streamed, receive_body
 from .committed import Committed, bound_of

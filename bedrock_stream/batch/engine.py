@@ -18,13 +18,13 @@ import msgspec
 
 from ..auth.credentials import without_frames
 from ..client.attempts import Attempts
-from ..client.retry import THROTTLES
 from ..errors import BatchStopped, BedrockStreamError, ClientClosed, RowInvalid
 from ..observing import Attempt
 from ..transport.lanes import Lane
 from ..transport.slots import StartPacer
 from ..types.events import Usage
 from ..types.response import Response
+from ..types.settings import THROTTLES
 from .asking import Asker, Asking
 from .asks import Ask, read_ask
 from .committed import sum_of

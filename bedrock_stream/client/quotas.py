@@ -31,7 +31,7 @@ from ..request.models import Model, describe
 from ..request.token_estimate import Estimate, estimate_tokens, output_maximum
 from ..transport.quota import BaseQuota, QuotaLike, QuotaStats, ReservationLike
 from ..types.events import Usage
-from .retry import THROTTLES
+from ..types.settings import THROTTLES
 
 __all__ = ("ClientQuotas", "Spending", "check_quota")
 
