@@ -53,6 +53,7 @@ if TYPE_CHECKING:
     from .auth.sts import AssumeRoleWithWebIdentity as AssumeRoleWithWebIdentity
     from .batch.asks import Ask as Ask
     from .batch.batch import Batch as Batch
+    from .batch.committed import Committed as Committed
     from .batch.journal import Journal as Journal
     from .batch.progress import Progress as Progress
     from .batch.rows import Row as Row
@@ -206,6 +207,7 @@ _MODULES = {
     "batch.asks": ("Ask",),
     "batch.batch": ("Batch",),
     "batch.journal": ("Journal",),
+    "batch.committed": ("Committed",),
     "batch.progress": ("Progress",),
     "batch.rows": ("Row",),
     "batch.stop": ("Stop",),

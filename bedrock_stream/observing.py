@@ -169,7 +169,7 @@ class BatchObservation(Protocol):
     """Receives the steps of one batch, on its event loop. The calls of its rows are observed as any calls."""
 
     def row(self, outcome: str, seconds: float) -> None:
-        """Take the end of a row: `ok`, `failed`, or `reused` from the journal."""
+        """Take the end of a row: `ok`, `failed`, or `reused` from the journal or an equal row."""
 
     def synced(self, seconds: float) -> None:
         """Take how long a sync of the journal lasted."""

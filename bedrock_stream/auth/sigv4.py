@@ -136,7 +136,8 @@ def _stamp(now: datetime) -> str:
     """Return the time as in `X-Amz-Date`; its first eight characters are the day, in UTC."""
     if now.tzinfo not in (None, UTC):
         now = now.astimezone(UTC)
-    return now.strftime("%Y%m%dT%H%M%SZ")
+    text = now.isoformat(timespec="seconds")  # not `strftime`, which looks at the time zone's file
+    return f"{text[:4]}{text[5:7]}{text[8:13]}{text[14:16]}{text[17:19]}Z"
 
 
 def _scope(stamp: str, region: str, service: str) -> str:

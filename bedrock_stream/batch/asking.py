@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Awaitable, Callable, Mapping
+from time import monotonic
 from typing import Any, Protocol
 
 import msgspec
@@ -19,26 +20,28 @@ from ..client.attempts import Attempts
 from ..client.base_stream import BaseStream
 from ..client.document import DocumentStream, response_parser
 from ..client.pricing import cost_of, price_for
-from ..client.retry import THROTTLES
 from ..client.state import ClientState
 from ..client.stream import Stream
 from ..errors import BedrockStreamError, ConfigurationError, RowInvalid, UnsupportedOperation
 from ..observing import Attempt
+from ..request.call import Destination
 from ..request.models import describe
 from ..request.output_schema import OutputSchema
 from ..transport.quota import BaseQuota, QuotaLike
 from ..types.events import Usage
 from ..types.options import Options
 from ..types.response import Response
-from ..types.settings import RetryPolicy, Timeouts, backoff
+from ..types.settings import THROTTLES, RetryPolicy, Timeouts, backoff
 from .asks import Ask
 from .bodies import WHOLE_TOKENS, is_streamed, receive_body
+from .committed import Committed, bound_of
 
 __all__ = ("Answer", "Asker", "Asking", "Calls", "Each")
 
 Each = Callable[[Stream], Awaitable[Any]]
 """The caller's own reader of a row's stream; what it returns is the row's value."""
 
+_LOOK_SECONDS = 1.0
 _OF_A_BODY = ("access_key_id", "api_key", "region", "secret_access_key", "session_token", "project")
 
 
@@ -57,7 +60,12 @@ class Calls(Protocol):
     def state(self) -> ClientState:
         """The client's state."""
 
-    def prompt(self, model: str, prompt: Any, arguments: dict[str, Any], *, streaming: bool) -> Attempts:
+    def read(self, arguments: dict[str, Any]) -> Options:
+        """Return the options that arguments are. Raises `ConfigurationError`."""
+
+    def prompt(
+        self, model: str, prompt: Any, options: Options, *, streaming: bool, destination: Destination | None = None
+    ) -> Attempts:
         """Return the call of a prompt. Raises `ConfigurationError`."""
 
     def body(
@@ -79,7 +87,7 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
 class Asking:
     """One row while it is asked."""
 
-    __slots__ = ("_on_call", "_past", "again", "attempts")
+    __slots__ = ("_on_call", "_past", "again", "attempts", "bound")
 
     def __init__(self, on_call: Callable[[Attempts], None]) -> None:
         """`on_call` is passed each call before it is sent."""
@@ -89,6 +97,8 @@ class Asking:
         """The current call; None before it is planned."""
         self.again: int = 0
         """How often a part of an answer was lost."""
+        self.bound: Committed | None = None
+        """What the row may take at most; None before it is planned."""
 
     @property
     def requests(self) -> int:
@@ -130,10 +140,12 @@ class Asker:
         "_each",
         "_model",
         "_on_retry",
+        "_options",
         "_patience",
         "_policy",
         "_quota",
         "_streaming",
+        "_there",
         "_timeouts",
     )
 
@@ -162,6 +174,8 @@ class Asker:
         self._quota = quota
         self._policy = self._patient(options.retry or calls.state.settings.retry)
         self._timeouts = _unpooled(options.timeouts or calls.state.settings.timeouts)
+        self._there: tuple[float, Destination] | None = None  # with the time at which it was found
+        self._options = msgspec.structs.replace(options, retry=self._policy, timeouts=self._timeouts)
 
     @property
     def state(self) -> ClientState:
@@ -212,6 +226,8 @@ class Asker:
         policy, began = None, asyncio.get_running_loop().time()
         while True:
             attempts = self.plan(ask, name, policy)
+            if asking.bound is None:
+                asking.bound = bound_of(attempts, ask.tokens, self.state.settings.prices or {})
             asking.begin(attempts)
             try:
                 return await self._read(ask, attempts)
@@ -236,6 +252,30 @@ class Asker:
         return msgspec.structs.replace(policy, max_attempts=left)
 
     def _plan(self, ask: Ask, policy: RetryPolicy | None) -> Attempts:
+        model = ask.model or self._model
+        if ask.body is None:
+            if policy is None and not ask.options:
+                options, there = self._options, self._destination()
+            else:
+                options, there = self._calls.read(self._own(ask, policy)), None
+            streaming = self._streams(options)
+            return self._calls.prompt(model, ask.prompt, options, streaming=streaming, destination=there)
+        kept = {*_OF_A_BODY, *ask.options, "retry", "timeouts"}
+        arguments = {name: value for name, value in self._own(ask, policy).items() if name in kept}
+        described = describe(model, self.state.settings.models.get(model))
+        wanted = None if self._each is not None else self._streaming
+        streaming = is_streamed(described, ask.body, converse=ask.converse, wanted=wanted)
+        return self._calls.body(model, ask.body, arguments, streaming=streaming, converse=ask.converse)
+
+    def _destination(self) -> Destination:
+        """Return where rows without options of their own are sent. The environment is looked at once a second."""
+        now = monotonic()
+        if self._there is None or now - self._there[0] >= _LOOK_SECONDS:
+            self._there = now, self._calls.state.destination(self._options)
+        return self._there[1]
+
+    def _own(self, ask: Ask, policy: RetryPolicy | None) -> dict[str, Any]:
+        """Return the arguments of a row's call."""
         arguments = {**self._arguments.options, **ask.options}
         arguments = {**(arguments.pop("provider_options", None) or {}), **arguments}
         own, limits = ask.options.get("retry"), ask.options.get("timeouts")
@@ -243,21 +283,12 @@ class Asker:
             arguments["retry"] = policy or (self._policy if own is None else self._patient(own))
         if limits is None or isinstance(limits, Timeouts):
             arguments["timeouts"] = self._timeouts if limits is None else _unpooled(limits)
-        model = ask.model or self._model
-        if ask.body is None:
-            return self._calls.prompt(model, ask.prompt, arguments, streaming=self._streams(arguments))
-        kept = {*_OF_A_BODY, *ask.options, "retry", "timeouts"}
-        arguments = {name: value for name, value in arguments.items() if name in kept}
-        described = describe(model, self.state.settings.models.get(model))
-        wanted = None if self._each is not None else self._streaming
-        streaming = is_streamed(described, ask.body, converse=ask.converse, wanted=wanted)
-        return self._calls.body(model, ask.body, arguments, streaming=streaming, converse=ask.converse)
+        return arguments
 
-    def _streams(self, arguments: Mapping[str, Any]) -> bool:
+    def _streams(self, options: Options) -> bool:
         if self._streaming is not None:
             return self._streaming
-        most = arguments.get("max_tokens")
-        return most is None or most > WHOLE_TOKENS
+        return options.max_tokens is None or options.max_tokens > WHOLE_TOKENS
 
     def _patient(self, policy: RetryPolicy) -> RetryPolicy:
         """Return a policy whose retries draw on no budget: a batch has time, and is not to lose rows for it."""

@@ -101,12 +101,15 @@ def start_batch(
     patience: float,
     each: Each | None,
     stream: bool | None,
+    dedupe: bool,
 ) -> Batch:
     """Return a batch; `options` are the validated ones of `arguments`. Raises `ConfigurationError`."""
     describe(model)
     _check(concurrency, patience, stop, each, stream, quota)
+    if not isinstance(dedupe, bool):
+        raise ConfigurationError("dedupe", f"expected a bool, got {dedupe!r}")
 
-    keys, records = _identity(model, arguments, journal, each=each is not None)
+    keys, records = _identity(model, arguments, journal, each=each is not None, dedupe=dedupe)
     engine = Engine(
         Intake(prompts),
         keys,
@@ -116,6 +119,7 @@ def start_batch(
         stop=stop or Stop(),
         patience=patience,
         records=records,
+        dedupe=dedupe,
         watch=lambda progress: watch(calls.state.settings.observers, model, concurrency, progress),
     )
     return Batch(engine)
@@ -137,12 +141,14 @@ def _check(concurrency: Any, patience: Any, stop: Any, each: Any, stream: Any, q
         check_quota("quota", quota)
 
 
-def _identity(model: str, arguments: Arguments, journal: Any, *, each: bool) -> tuple[Keys, Records | None]:
+def _identity(
+    model: str, arguments: Arguments, journal: Any, *, each: bool, dedupe: bool
+) -> tuple[Keys, Records | None]:
     """Return what makes the keys of the rows, and the journal, not yet open. Raises `ConfigurationError`."""
     kept = None if journal is None else read_journal(journal)
     try:
-        keys = Keys(model, arguments.options, repeats=kept is not None and kept.repeats)
-        header = header_of(model, arguments.options, each=each)
+        keys = Keys(model, arguments.options, repeats=kept is not None and kept.repeats, dedupe=dedupe)
+        header = header_of(model, arguments.options, each=each, dedupe=dedupe)
     except ValueError as error:
         problem = str(error)
     else:

@@ -3,7 +3,7 @@
 At most `concurrency` rows are in flight, and as many have ended and are unread; with `ordered`, four times as many. How
 many requests are sent at once is learned by the lanes of the models. The only tasks are the workers, which are started
 one by one as prompts come, and a row starts in a visit of the loop in which no other does. A row's failure ends no
-batch; what does is in `stop` and in `_Refusals`.
+batch; what does is in `stop` and in `refusals`.
 """
 
 from __future__ import annotations
@@ -18,72 +18,35 @@ import msgspec
 
 from ..auth.credentials import without_frames
 from ..client.attempts import Attempts
-from ..client.retry import THROTTLES
-from ..errors import (
-    AccessDenied,
-    BatchStopped,
-    BedrockStreamError,
-    ClientClosed,
-    InvalidSignature,
-    MissingCredentials,
-    ResourceNotFound,
-    RowInvalid,
-    UnsupportedOperation,
-)
+from ..errors import BatchStopped, BedrockStreamError, ClientClosed, RowInvalid
 from ..observing import Attempt
 from ..transport.lanes import Lane
 from ..transport.slots import StartPacer
 from ..types.events import Usage
 from ..types.response import Response
+from ..types.settings import THROTTLES
 from .asking import Asker, Asking
 from .asks import Ask, read_ask
+from .committed import sum_of
 from .intake import Intake
 from .journal import JournalFailed, Records
 from .keys import Keys
 from .outbox import Outbox
 from .progress import Progress, Tally
 from .records import Recorded
+from .refusals import Refusals
+from .repeats import Repeat, Repeats, repeat_of
 from .rows import Row
 from .stop import Stop
 from .watching import Watch
 
 __all__ = ("Engine",)
 
-# Refusals that every other row will meet as well.
-_HOPELESS = (AccessDenied, MissingCredentials, InvalidSignature, ResourceNotFound, UnsupportedOperation)
-_MOST_REFUSALS = 20
 _CLOSED = "it was closed"
 
 
 class _GivenUp(Exception):
     """A row waits for a throttled model, and the batch has stopped."""
-
-
-class _Refusals:
-    """Watches for a batch that can only fail: its first 20 rows did, all of them for the same reason of access.
-
-    What `each` raises counts as well: else a mistake in it would cost all rows.
-    """
-
-    __slots__ = ("_count", "_kind", "is_open")
-
-    def __init__(self) -> None:
-        self._count = 0
-        self._kind: type[BaseException] | None = None
-        self.is_open: bool = True
-        """Whether all rows so far were refused for the same reason."""
-
-    def add(self, error: BaseException | None) -> str | None:
-        """Take the outcome of a row. Return why the batch has to stop, or None."""
-        if not self.is_open:
-            return None
-        is_hopeless = isinstance(error, _HOPELESS) or not isinstance(error, BedrockStreamError)
-        if error is None or not is_hopeless or self._kind not in (None, type(error)):
-            self.is_open = False
-            return None
-        self._kind = type(error)
-        self._count += 1
-        return f"the first {self._count} rows failed with {error!r}"[:500] if self._count >= _MOST_REFUSALS else None
 
 
 class Engine:
@@ -100,6 +63,7 @@ class Engine:
         stop: Stop,
         patience: float,
         records: Records | None,
+        dedupe: bool = False,
         watch: Callable[[Callable[[], Progress]], Watch | None] = lambda _progress: None,
     ) -> None:
         """`watch` is called at the start, and returns the observers."""
@@ -110,6 +74,7 @@ class Engine:
         self._ceilings = stop
         self._patience = patience
         self._records = records
+        self._repeats = Repeats() if dedupe else None
         self._make_watch = watch
         self._watch: Watch | None = None
         self._outbox: Outbox[Row | Recorded] = Outbox(ordered=ordered)
@@ -118,7 +83,7 @@ class Engine:
         self._workers: dict[asyncio.Task[None], Asking | None] = {}
         self._news = asyncio.Event()
         self._tally = Tally()
-        self._refusals = _Refusals()
+        self._refusals = Refusals()
         self._lanes: dict[Lane, tuple[int, int, float]] = {}  # with its throttles, pauses and their seconds before
         self._find_lane: Callable[[str, str], Lane] | None = None
         self._starting = asyncio.Lock()
@@ -222,12 +187,13 @@ class Engine:
             failed=tally.failed,
             reused=tally.reused,
             in_flight=sent,
-            waiting=len(busy) - sent,
+            waiting=len(busy) - sent + (0 if self._repeats is None else self._repeats.waiting),
             throttled=sum(lane.throttles - before for lane, (before, _, _) in lanes),
             pauses=sum(lane.pauses - before for lane, (_, before, _) in lanes),
             paused_seconds=sum(lane.paused_seconds - before for lane, (_, _, before) in lanes),
             paid_again=tally.paid_again,
             window=min(self._concurrency, sum(lane.limit for lane, _ in lanes) or self._concurrency),
+            committed=sum_of([asking.bound for asking in busy]),
             usage=tally.usage,
             cost=tally.cost,
             rows_per_second=rate,
@@ -323,9 +289,10 @@ class Engine:
                 return
             if len(self._workers) < self._concurrency:
                 self._spawn()
-            asking = self._workers[task] = Asking(self._note_lane)
-            await self._process(*entry, asking)
-            self._workers[task] = None
+            if (first := self._read(*entry)) is not None:
+                asking = self._workers[task] = Asking(self._note_lane)
+                await self._process(entry[0], *first, asking)
+                self._workers[task] = None
 
     async def _take(self) -> tuple[int, Any] | None:
         """Return the next prompt with its index, or None at the end or where a ceiling is reached."""
@@ -339,25 +306,8 @@ class Engine:
             self.stop(None, error)
             return None
 
-    async def _process(self, index: int, item: Any, asking: Asking) -> None:
-        row: Row | Recorded | None = None
-        try:
-            row = await self._outcome(index, item, asking)
-        except JournalFailed as failure:
-            self._journal_failed(failure.error)
-        finally:
-            self._tally.paid_again += asking.again
-            if row is None:
-                self._left_open += 1
-                self._outbox.leave_out(index)
-                self._room.release()
-        if row is not None:
-            self._outbox.put(index, row)
-            self._news.set()
-
-    async def _outcome(self, index: int, item: Any, asking: Asking) -> Row | Recorded | None:
-        """Return a row with its outcome, or None if it stays open."""
-        began = monotonic()
+    def _read(self, index: int, item: Any) -> tuple[Ask, bytes] | None:
+        """Return a row with its key, or None if it has an outcome, or waits for that of an earlier row."""
         try:
             ask = read_ask(item, index)
             key = self._keys.key(ask, index)
@@ -366,11 +316,49 @@ class Engine:
         except RowInvalid as error:
             own = item.key if isinstance(item, Ask) else None
             name = own if isinstance(own, str) and own else f"prompts[{index}]"
-            return self._count(Row(index=index, key=name, error=without_frames(error)))
+            self._end_row(index, self._count(Row(index=index, key=name, error=without_frames(error))))
+            return None
+        known = None if self._repeats is None else self._repeats.take(key, index, ask)
+        if known is None:
+            return ask, key
+        if isinstance(known, Row):
+            self._count(known)
+        if not isinstance(known, Repeat):
+            self._end_row(index, known)
+        return None
+
+    async def _process(self, index: int, ask: Ask, key: bytes, asking: Asking) -> None:
+        row, place = None, None
+        try:
+            row, place = await self._outcome(index, ask, key, asking)
+        except JournalFailed as failure:
+            self._journal_failed(failure.error)
+        finally:
+            self._tally.paid_again += asking.again
+            self._end_row(index, row)
+            if self._repeats is not None:
+                for number, repeat in self._repeats.end(key, row, place):
+                    self._end_row(number, self._count(repeat) if isinstance(repeat, Row) else repeat)
+
+    def _end_row(self, index: int, row: Row | Recorded | None) -> None:
+        """Take a row with its outcome, or None for one that stays open."""
+        if row is None:
+            self._left_open += 1
+            self._outbox.leave_out(index)
+            self._room.release()
+        else:
+            self._outbox.put(index, row)
+            self._news.set()
+
+    async def _outcome(
+        self, index: int, ask: Ask, key: bytes, asking: Asking
+    ) -> tuple[Row | Recorded | None, int | None]:
+        """Return a row with its outcome and its place in the journal, or None if it stays open."""
+        began, place = monotonic(), None
         if self._records is not None:
             key, offset = self._records.claim(key)
             if offset is not None:
-                return Recorded(index, key, offset, ask)
+                return Recorded(index, key, offset, ask), offset
         self._tally.asked += 1
         await self._pacer.wait_turn()
         if self._watch is not None:
@@ -381,7 +369,7 @@ class Engine:
         except Exception as error:
             failure = without_frames(error)
             if self._is_of_the_batch(failure, asking):
-                return None
+                return None, None
         row = Row(
             index=index,
             key=ask.key or key.hex(),
@@ -396,8 +384,8 @@ class Engine:
         self._judge(failure)
         # Refusals of access before the first success are no judgement of the row: the next run asks it again.
         if self._records is not None and (failure is None or not self._refusals.is_open):
-            await self._records.write(key, ask, row, answer)
-        return self._count(row, None if answer is None else answer.usage)
+            place = await self._records.write(key, ask, row, answer)
+        return self._count(row, None if answer is None else answer.usage), place
 
     def _judge(self, failure: Exception | None) -> None:
         """Stop if all rows so far were refused for the same reason, and none is being answered."""
@@ -427,6 +415,8 @@ class Engine:
     def _reused(self, entry: Recorded) -> Row:
         assert self._records is not None  # noqa: S101 - it made the entry
         row, usage = self._records.read(entry)
+        if entry.repeats:
+            row, usage = repeat_of(row, entry.index, row.key), None
         if isinstance(row.response, Response):
             row = msgspec.structs.replace(row, response=self._asker.restore(entry.ask, row.response))
         return self._count(row, usage)

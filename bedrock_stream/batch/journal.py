@@ -152,21 +152,25 @@ class Records:
         """Return a row of an earlier run, and its counts."""
         return read_record(entry, self._opened.line(entry.offset))
 
-    async def write(self, key: bytes, ask: Ask, row: Row, answer: Answer | None) -> None:
-        """Append a row. Raises `JournalFailed`, and `ConfigurationError` for a value that is not JSON."""
+    async def write(self, key: bytes, ask: Ask, row: Row, answer: Answer | None) -> int:
+        """Append a row. Return its offset.
+
+        Raises `JournalFailed`, and `ConfigurationError` for a value that is not JSON.
+        """
         try:
             line = encode_record(key, ask, row, answer)
         except (TypeError, ValueError, RecursionError) as error:
             problem = f"returned what the journal cannot hold: {error}"
             raise ConfigurationError("each", problem, "return JSON values, or use no journal") from None
         try:
-            self._opened.append(line)
+            offset = self._opened.append(line)
         except OSError as error:
             raise JournalFailed(error) from None
         if self._journal.sync == 0:
             await self._synced()
         elif self._timer is None and self._syncing is None:
             self._timer = asyncio.get_running_loop().call_later(self._journal.sync, self._begin_sync)
+        return offset
 
     async def aclose(self) -> None:
         """Sync and close the file. Raises `JournalFailed`."""

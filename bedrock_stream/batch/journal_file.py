@@ -56,13 +56,14 @@ class JournalFile(LineFile):
     Raises `JournalBusy` if another batch has it, and `OSError`.
     """
 
-    __slots__ = ("_has_lock", "is_new")
+    __slots__ = ("_end", "_has_lock", "is_new")
 
     def __init__(self, path: str, *, private: bool = False) -> None:
         self.is_new: bool = not os.path.exists(path)
         """Whether the file was not there."""
         super().__init__(path, os.open(path, _FLAGS | os.O_EXCL, 0o666) if private else _open_locked(path))
         self._has_lock = not private
+        self._end: int | None = None  # where the next line begins, once one was written
         if self._has_lock:
             with contextlib.suppress(OSError), open(_pid_path(path), "w", encoding="ascii") as file:
                 file.write(str(os.getpid()))
@@ -76,12 +77,15 @@ class JournalFile(LineFile):
     def cut(self, size: int) -> None:
         """Remove what is behind this many bytes."""
         os.ftruncate(self._descriptor, size)
+        self._end = None
 
-    def append(self, line: bytes) -> None:
-        """Write a line at the end. Raises `OSError` if not all of it could be written."""
+    def append(self, line: bytes) -> int:
+        """Write a line at the end. Return its offset. Raises `OSError` if not all of it could be written."""
         written = os.write(self._descriptor, line)
         while written < len(line):  # the disk is nearly full, or a signal came; the next write says which
             written += os.write(self._descriptor, line[written:])
+        self._end = (self._end or os.fstat(self._descriptor).st_size - len(line)) + len(line)
+        return self._end - len(line)
 
     def sync(self) -> None:
         """Have the disk store what was written; blocks for as long. Raises `OSError`."""

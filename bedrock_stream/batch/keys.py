@@ -29,15 +29,19 @@ _OF_THE_WAY = frozenset(
 
 
 class Keys:
-    """Makes the keys of a batch with this model and these options. With `repeats`, a row may come again."""
+    """Makes the keys of a batch with this model and these options.
 
-    __slots__ = ("_common", "_model", "_names", "_options", "_repeats")
+    With `repeats`, a row may come again. With `dedupe`, keys are made without names.
+    """
 
-    def __init__(self, model: str, options: Mapping[str, Any], *, repeats: bool = False) -> None:
+    __slots__ = ("_common", "_dedupe", "_model", "_names", "_options", "_repeats")
+
+    def __init__(self, model: str, options: Mapping[str, Any], *, repeats: bool = False, dedupe: bool = False) -> None:
         self._model = normalize(model)
         self._options = _of_the_answer(options)
         self._names: set[str] = set()
         self._repeats = repeats
+        self._dedupe = dedupe
         self._common = self._prefix(Ask())
 
     def key(self, ask: Ask, index: int) -> bytes:
@@ -56,7 +60,7 @@ class Keys:
         return key
 
     def _digest(self, ask: Ask) -> bytes:
-        is_common = ask.key is None and ask.model is None and not ask.options
+        is_common = (ask.key is None or self._dedupe) and ask.model is None and not ask.options
         digest = (self._common if is_common else self._prefix(ask)).copy()
         if isinstance(ask.prompt, str):
             digest.update(b"text\n" + ask.prompt.encode())
@@ -69,7 +73,7 @@ class Keys:
     def _prefix(self, ask: Ask) -> blake2b:
         options = {} if ask.body is not None else {**self._options, **_of_the_answer(ask.options)}
         model = self._model if ask.model is None else normalize(ask.model)
-        said = _encode([ask.key, model, options])
+        said = _encode([None if self._dedupe else ask.key, model, options])
         return blake2b(said + b"\n", digest_size=KEY_BYTES)
 
 

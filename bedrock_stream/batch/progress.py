@@ -9,6 +9,7 @@ from time import monotonic
 import msgspec
 
 from ..types.events import Usage
+from .committed import Committed
 from .rows import Row
 from .stop import Stop
 
@@ -28,11 +29,11 @@ class Progress(msgspec.Struct, frozen=True, kw_only=True):
     failed: int
     """Rows with an error, reused ones included."""
     reused: int
-    """Rows from the journal."""
+    """Rows from the journal, and with `dedupe` those that are equal to an earlier one."""
     in_flight: int
     """Rows whose request was sent."""
     waiting: int
-    """Rows that wait for a slot, for the end of a pause or for a retry."""
+    """Rows that wait for a slot, for the end of a pause, for a retry, or with `dedupe` for an equal row."""
     throttled: int
     """Requests that were throttled, of all calls that share the lanes of this batch."""
     pauses: int
@@ -41,8 +42,10 @@ class Progress(msgspec.Struct, frozen=True, kw_only=True):
     """Rows that were asked again although a part of their answer had been received."""
     window: int
     """How many rows may be in flight now, as learned."""
+    committed: Committed
+    """What the rows that are in flight or wait may take at most: by so much a ceiling of `Stop` may be passed."""
     usage: Usage
-    """Sum of the known counts of all rows."""
+    """Sum of the known counts of all rows. Those of reasoning stay None until a row has them."""
     cost: float | None
     """Sum of the known costs of all rows; None if no cost is known."""
     rows_per_second: float
@@ -64,6 +67,7 @@ class Tally:
         "_began",
         "_counts",
         "_rates",
+        "_reasoning",
         "asked",
         "asked_cost",
         "asked_failures",
@@ -78,6 +82,7 @@ class Tally:
     def __init__(self) -> None:
         self._began = monotonic()
         self._counts = dict.fromkeys(_COUNTS, 0)
+        self._reasoning: int | None = None
         self._rates: deque[tuple[int, int]] = deque(maxlen=_RATE_SECONDS + 1)  # a second, and the rows that ended in it
         self.done: int = 0
         self.failed: int = 0
@@ -92,7 +97,7 @@ class Tally:
     @property
     def usage(self) -> Usage:
         """Sum of the known counts."""
-        return msgspec.convert(self._counts, Usage)
+        return msgspec.structs.replace(msgspec.convert(self._counts, Usage), reasoning_tokens=self._reasoning)
 
     def add(self, row: Row, usage: Usage | None) -> None:
         """Count a row that has ended."""
@@ -110,6 +115,8 @@ class Tally:
             counts["total_tokens"] += usage.total_tokens or 0
             counts["cache_read_tokens"] += usage.cache_read_tokens or 0
             counts["cache_write_tokens"] += usage.cache_write_tokens or 0
+            if usage.reasoning_tokens is not None:
+                self._reasoning = (self._reasoning or 0) + usage.reasoning_tokens
         if row.reused:
             self.reused += 1
             return

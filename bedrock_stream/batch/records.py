@@ -57,6 +57,8 @@ class Header(msgspec.Struct, frozen=True, kw_only=True):
     """A digest of each option that the answers depend on."""
     each: bool = False
     """Whether the rows have values instead of responses."""
+    dedupe: bool = False
+    """Whether equal rows are one, whatever their names."""
     created: str = ""
 
     def difference(self, other: Header) -> str | None:
@@ -67,6 +69,8 @@ class Header(msgspec.Struct, frozen=True, kw_only=True):
             return f"its model is {self.model!r}, got {other.model!r}"
         if self.each != other.each:
             return "one of the runs has each= and the other has not"
+        if self.dedupe != other.dedupe:
+            return "one of the runs has dedupe= and the other has not"
         names = [
             name
             for name in sorted({*self.options, *other.options})
@@ -94,12 +98,14 @@ class _Record(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Recorded(msgspec.Struct, frozen=True):
-    """A row that is in the journal from an earlier run; read when it is handed out."""
+    """A row that is in the journal, mostly from an earlier run; read when it is handed out."""
 
     index: int
     key: bytes
     offset: int
     ask: Ask
+    repeats: bool = False
+    """Whether an earlier row of the same run has this outcome, too."""
 
 
 _read_head = msgspec.json.Decoder(Head).decode
@@ -108,9 +114,9 @@ _read_response = msgspec.json.Decoder(Response).decode
 _DEFAULTS = {field.name: field.default for field in msgspec.structs.fields(Response) if not field.required}
 
 
-def header_of(model: str, options: Mapping[str, Any], *, each: bool) -> Header:
+def header_of(model: str, options: Mapping[str, Any], *, each: bool, dedupe: bool = False) -> Header:
     """Return the header for a run with these options. Raises `ValueError` for what is not JSON."""
-    return Header(model=normalize(model), options=digest_of(options), each=each)
+    return Header(model=normalize(model), options=digest_of(options), each=each, dedupe=dedupe)
 
 
 def encode_header(header: Header) -> bytes:
@@ -133,9 +139,10 @@ def encode_record(key: bytes, ask: Ask, row: Row, answer: Answer | None) -> byte
             record["value"] = answer.value
         record |= {"usage": answer.usage, "cost": answer.cost, "request_id": answer.request_id}
     if row.target is not None:
-        record["target"] = {name: getattr(row.target, name) for name in ("model", "region", "endpoint_url")}
+        target = row.target
+        record["target"] = {"model": target.model, "region": target.region, "endpoint_url": target.endpoint_url}
     record |= {"attempts": row.attempts, "seconds": round(row.seconds, 3), "at": _now()}
-    return msgspec.json.encode(record, enc_hook=_plain_model) + b"\n"
+    return _encode_record(record) + b"\n"
 
 
 def read_head(line: bytes) -> Head:
@@ -192,6 +199,9 @@ def _plain_model(value: Any) -> Any:
     if hasattr(value, "model_dump"):
         return value.model_dump(mode="json")
     raise TypeError(f"an object of type {type(value).__name__} is not JSON serializable")
+
+
+_encode_record = msgspec.json.Encoder(enc_hook=_plain_model).encode
 
 
 def _plain_error(error: BaseException) -> dict[str, Any]:

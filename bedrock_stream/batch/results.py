@@ -91,7 +91,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     cost: float | None
     """None if no cost is known."""
     reused: int
-    """Rows that were in the journal of an earlier run."""
+    """Rows that were in the journal of an earlier run, or are equal to another one."""
     paused_seconds: float
     """How long this run was paused by throttling."""
     paid_again: int

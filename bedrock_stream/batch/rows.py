@@ -26,7 +26,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     error: Exception | None = None
     """Why the row has no answer: a `BedrockStreamError`, or what `each` raised."""
     reused: bool = False
-    """Whether it comes from the journal, from an earlier run."""
+    """Whether it comes from the journal, from an earlier run, or with `dedupe` from an equal row, at no cost."""
     attempts: int = 0
     """How many requests were sent for it."""
     seconds: float = 0.0

@@ -15,8 +15,9 @@ __all__ = ("Stop",)
 class Stop(msgspec.Struct, frozen=True, kw_only=True):
     """Ceilings of a batch. Once one is reached, no new row starts, and the rows in flight end.
 
-    So what is in flight may pass a ceiling. What a journal has from earlier runs does not count. After the last row the
-    batch raises `BatchStopped`. Raises `ConfigurationError` for a ceiling that is not a positive number.
+    So what is in flight may pass a ceiling, by `Progress.committed` at most. What a journal has from earlier runs does
+    not count. After the last row the batch raises `BatchStopped`. Raises `ConfigurationError` for a ceiling that is not
+    a positive number.
     """
 
     cost: float | None = None

@@ -156,6 +156,7 @@ def batch(
     ordered: b.Ordered = False,
     stream: b.Stream = None,
     retry_failed: b.RetryFailed = False,
+    dedupe: b.Dedupe = False,
     force: b.Force = False,
     no_input: b.NoInput = False,
     as_json: b.JsonLines = False,

@@ -64,6 +64,9 @@ Stream: TypeAlias = Annotated[
 RetryFailed: TypeAlias = Annotated[
     bool, typer.Option("--retry-failed", help="Ask rows again that failed in an earlier run.", rich_help_panel=_RUN)
 ]
+Dedupe: TypeAlias = Annotated[
+    bool, typer.Option("--dedupe", help="Ask equal rows once, whatever their ids.", rich_help_panel=_RUN)
+]
 Force: TypeAlias = Annotated[bool, typer.Option("--force", help="Replace OUT if it exists.", rich_help_panel=_RUN)]
 NoInput: TypeAlias = Annotated[
     bool, typer.Option("--no-input", help="Leave modelInput out of OUT.", rich_help_panel=_RUN)

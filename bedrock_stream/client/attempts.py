@@ -17,7 +17,7 @@ import msgspec
 from ..auth.signer import Signer
 from ..dialects.base import NO_HEADERS
 from ..dialects.incoming import Incoming
-from ..errors import BedrockStreamError, Throttled, ValidationFailed
+from ..errors import BedrockStreamError, ValidationFailed
 from ..observing import Attempt, Ending, Observer, Observers, Subject
 from ..request.call import Call
 from ..request.output_schema import note_refusal
@@ -28,7 +28,7 @@ from ..types.events import Retrying
 from ..types.response import Response, Timing
 from .checks import check, request_id_of
 from .reports import subject_of
-from .retry import THROTTLES, Retries
+from .retry import Retries
 from .state import ClientState
 
 if TYPE_CHECKING:
@@ -117,6 +117,11 @@ class Attempts:
         if self._spending is not None and self._spending.is_waiting:
             return True
         return not self.sent and self._ticket is not None and self._ticket.is_refused
+
+    @property
+    def calls(self) -> tuple[Call, ...]:
+        """The call to each target; empty once no other attempt follows."""
+        return tuple(self._calls)
 
     @property
     def began(self) -> bool:
@@ -234,7 +239,7 @@ class Attempts:
             explain_refusal(error, call.options, schema=call.output is not None)
             explain_model(error, call)
         if self._since is not None:
-            pause = self._report_throttling(error)  # in the middle of a response, too
+            pause = 0.0 if self._ticket is None else self._ticket.failed(error)  # in the middle of a response, too
             wait = max(wait, pause) if retried else 0.0
             seconds = asyncio.get_running_loop().time() - self._since
             number = len(self._past) + 1
@@ -348,19 +353,6 @@ class Attempts:
         lane = transport.lanes.lane(self.call.region, self.call.model.id)
         first = self._ticket is not None and self._ticket.first
         return LaneTicket(lane, patience, self._began or 0.0, first=first)
-
-    def _report_throttling(self, error: BedrockStreamError) -> float:
-        """Tell the lane whether this error is throttling. Return the seconds that it pauses."""
-        ticket = self._ticket
-        if ticket is None:
-            return 0.0
-        if ticket.patience is not None and isinstance(error, THROTTLES):
-            return ticket.refused(error)
-        if isinstance(error, Throttled):
-            ticket.throttled()
-        else:
-            ticket.undecided()
-        return 0.0
 
     def _note_sent(self) -> None:
         self.sent = True

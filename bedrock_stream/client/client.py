@@ -21,7 +21,7 @@ from ..auth.sources import ApiKeySource, KeySource, Provider
 from ..dialects.payloads import decode_response
 from ..errors import ConfigurationError
 from ..observing import Observer
-from ..request.call import Call, plan_call, plan_count, plan_raw
+from ..request.call import Call, Destination, plan_call, plan_count, plan_raw
 from ..request.models import check_models, describe
 from ..request.surfaces import choose_count, choose_surface
 from ..request.unsupported import Unsupported
@@ -154,7 +154,8 @@ class Client(AsyncWith, BatchCalls, BotoCalls):
         `model`: a model id, inference-profile id or ARN. `prompt`: a str, a `Message`, or a sequence of `Message` or
         dicts. `options`: see `CallOptions`. Raises `ConfigurationError` at once for an argument that cannot be used.
         """
-        return Stream(self._attempts(model, prompt, _with_schema(options, output_schema), streaming=True))
+        read = _read_options(_with_schema(options, output_schema))
+        return Stream(self._attempts(model, prompt, read, streaming=True))
 
     async def generate(
         self,
@@ -165,7 +166,8 @@ class Client(AsyncWith, BatchCalls, BotoCalls):
         **options: Unpack[PlainOptions],
     ) -> Response[Schema]:
         """Return the whole response at once. Arguments as for `stream`. Raises what reading a stream would."""
-        attempts = self._attempts(model, prompt, _with_schema(options, output_schema), streaming=False)
+        read = _read_options(_with_schema(options, output_schema))
+        attempts = self._attempts(model, prompt, read, streaming=False)
         return await attempts.with_list_cost(await receive_document(attempts, response_parser(attempts)))
 
     def run_tools(
@@ -225,15 +227,18 @@ class Client(AsyncWith, BatchCalls, BotoCalls):
 
         With `endpoint="mantle"`, Claude's Messages API counts, also for models that CountTokens does not take.
         """
-        read, known = _read_options(options), self._state.settings.models.get(model)
+        read, state = _read_options(options), self._state
+        known = state.settings.models.get(model)
         surface, _ = choose_count(describe(model, read.base_model or known), read)
-        call = plan_count(model, prompt, read, self._state.destination(read, service=surface.service), known)
-        return await receive_document(Attempts(self._state, [call]), lambda call, body, _id: token_count(call, body))
+        call = plan_count(model, prompt, read, state.served_by(state.destination(read), surface.service), known)
+        return await receive_document(Attempts(state, [call]), lambda call, body, _id: token_count(call, body))
 
     def explain(self, model: str, prompt: Prompt, **options: Unpack[CallOptions]) -> Explanation:
         """Return what `stream` would send, where and why, secrets masked. Sends nothing and fetches no credentials."""
 
-        call = self._plan(model, prompt, _read_options(options), streaming=True)
+        read = _read_options(options)
+        state = self._state
+        call = self._plan(model, prompt, read, state.destination(read), state.unsupported(read, None), streaming=True)
         key_source, request = self._resolver.key_source(call.destination.key_source), call.request
         masked = "Bearer ..." if key_source.scheme == "bearer" else "AWS4-HMAC-SHA256 Credential=..., Signature=..."
         return Explanation(
@@ -315,44 +320,42 @@ class Client(AsyncWith, BatchCalls, BotoCalls):
         )
         return ClientState(settings, self._resolver, self._transports, quotas=quotas)
 
-    def _attempts(self, model: str, prompt: Prompt, arguments: Any, *, streaming: bool) -> Attempts:
-        """Return the attempts of a call, planned for each target. Raises `ConfigurationError` for any of them."""
-        options = _read_options(arguments)
+    def _attempts(
+        self, model: str, prompt: Prompt, options: Options, *, streaming: bool, destination: Destination | None = None
+    ) -> Attempts:
+        """Return the attempts of a call, planned for each target, the first one with a `destination` that may be known.
+
+        Raises `ConfigurationError` for any of them.
+        """
         if options.show_retries and not streaming:
             raise ConfigurationError("show_retries", "generate() delivers no events", "use stream()")
-        failover = self._state.settings.failover if options.failover is None else options.failover
+        state = self._state
+        failover = state.settings.failover if options.failover is None else options.failover
         if failover:
-            from ..types.target_options import check_targets  # rarely needed
+            from ..types.target_options import check_targets, options_at  # rarely needed
 
             check_targets(failover)
             prompt = read_prompt(prompt)  # it may be an iterator, and is read for each target
-        calls = [self._plan(model, prompt, options, target, streaming=streaming) for target in (None, *failover)]
-        return Attempts(self._state, calls)
+        there, mode = destination or state.destination(options), state.unsupported(options, None)
+        calls = [self._plan(model, prompt, options, there, mode, streaming=streaming)]
+        for target in failover:
+            own = options_at(target, options)
+            there, mode = state.destination(own, target), state.unsupported(own, target)
+            calls += [self._plan(target.model or model, prompt, own, there, mode, streaming=streaming)]
+        return Attempts(state, calls)
 
     def _plans(self, options: Any) -> tuple[_Calls, Options, _Arguments]:
         held = _Arguments({**options})
-        return _Calls(self._state, self._attempts, self._raw_attempts), _read_options(options), held
+        return _Calls(self._state, _read_options, self._attempts, self._raw_attempts), _read_options(options), held
 
     def _plan(
-        self, model: str, prompt: Prompt, options: Options, target: Target | None = None, *, streaming: bool
+        self, model: str, prompt: Prompt, options: Options, there: Destination, mode: Unsupported, *, streaming: bool
     ) -> Call:
-        if target is not None:
-            model = target.model or model
-            from ..types.target_options import options_at
-
-            options = options_at(target, options)
         state = self._state
         known = state.settings.models.get(model)
-        surface = choose_surface(describe(model, options.base_model or known), options)
-        call = plan_call(
-            model,
-            prompt,
-            options,
-            state.destination(options, target, surface.service),
-            streaming=streaming,
-            known=known,
-            unsupported=state.unsupported(options, target),
-        )
+        service = choose_surface(describe(model, options.base_model or known), options).service
+        there = state.served_by(there, service)
+        call = plan_call(model, prompt, options, there, streaming=streaming, known=known, unsupported=mode)
         return state.prefixes.known(call)
 
     def _raw_attempts(
@@ -368,6 +371,7 @@ class _Calls(Masked, frozen=True):
     """What a batch needs of its client; see `batch.asking.Calls`."""
 
     state: ClientState
+    read: Callable[[Any], Options]
     prompt: Callable[..., Attempts]
     body: Callable[..., Attempts]
 

@@ -38,6 +38,7 @@ class BatchCalls:
         patience: float = 3600.0,
         each: Callable[[Stream], Awaitable[Any]] | None = None,
         stream: bool | None = None,
+        dedupe: bool = False,
         **options: Unpack[CallOptions],
     ) -> Batch:
         """Ask many prompts with bounded concurrency. Return a `Batch`: an async iterator of `Row`, as they end.
@@ -47,8 +48,8 @@ class BatchCalls:
         again after a crash. `quota`: a `Quota` that its calls wait for, beside those of the client. `stop`: ceilings.
         `patience`: seconds without any success after which throttling ends the batch; until then it is waited out.
         `each`: an async function that reads the row's `Stream` and returns its value. `stream`: whether rows are
-        streamed; left out, those with `max_tokens` up to 1024 are not. A row is retried `retry.max_attempts` times.
-        Raises `ConfigurationError` for an argument that cannot be used.
+        streamed; left out, those with `max_tokens` up to 1024 are not. `dedupe`: ask equal rows once, whatever their
+        keys. A row is retried `retry.max_attempts` times. Raises `ConfigurationError`.
         """
         from ..batch.batch import start_batch
 
@@ -67,6 +68,7 @@ class BatchCalls:
             patience=patience,
             each=each,
             stream=stream,
+            dedupe=dedupe,
         )
 
 

@@ -77,4 +77,6 @@ def cost_of(usage: Usage | None, price: Price | None) -> float | None:
 
 def written_for_1h(usage: Usage) -> int:
     """Return the tokens that were written to the prompt cache for an hour."""
+    if not usage.cache_details:  # nearly always
+        return 0
     return sum(detail.input_tokens for detail in usage.cache_details if detail.ttl == "1h")

@@ -28,10 +28,10 @@ from ..errors import (
 from ..observing import Observers
 from ..request.call import Call
 from ..request.models import Model, describe
-from ..request.token_estimate import Estimate, estimate_tokens
+from ..request.token_estimate import Estimate, estimate_tokens, output_maximum
 from ..transport.quota import BaseQuota, QuotaLike, QuotaStats, ReservationLike
 from ..types.events import Usage
-from .retry import THROTTLES
+from ..types.settings import THROTTLES
 
 __all__ = ("ClientQuotas", "Spending", "check_quota")
 
@@ -40,7 +40,6 @@ _log = logging.getLogger("bedrock_stream.quotas")
 _MOST_MODELS = 1024  # models that are named call by call must not pile up
 _LEARNING = 0.05  # the weight of a new observation, once there are twenty
 _LEAST_RATIO, _MOST_RATIO = 0.1, 10.0
-_UNKNOWN_MAXIMUM = 64_000  # tokens of output; what most current models have
 
 _NOTHING = Usage(input_tokens=0, output_tokens=0)
 # Refusals that come before the model runs. After any other failure it may have run, and was then counted.
@@ -117,7 +116,7 @@ class ClientQuotas:
 
     def maximum(self, model: Model) -> int:
         """Return what a call without `max_tokens` reserves; a warning tells it once for each model."""
-        most = model.facts.max_output or _UNKNOWN_MAXIMUM
+        most = output_maximum(model)
         if model.base not in self._warned and len(self._warned) < _MOST_MODELS:
             self._warned.add(model.base)
             _log.warning(

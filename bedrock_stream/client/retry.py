@@ -17,18 +17,13 @@ from ..errors import (
     FirstContentTimeout,
     FirstEventTimeout,
     IdleTimeout,
-    ModelNotReady,
     QuotaExceeded,
     ServiceError,
-    ServiceUnavailable,
-    Throttled,
 )
-from ..types.settings import RetryPolicy
+from ..types.settings import THROTTLES, RetryPolicy
 
-__all__ = ("THROTTLES", "Breaker", "Budget", "Retries")
+__all__ = ("Breaker", "Budget", "Retries")
 
-THROTTLES = (Throttled, QuotaExceeded, ServiceUnavailable, ModelNotReady)
-"""The errors that a patient call waits out."""
 
 _FAILURES = 5  # in a row, until a breaker opens
 _OPEN_SECONDS = 30.0

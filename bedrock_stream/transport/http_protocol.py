@@ -53,9 +53,10 @@ class WriteSide(Protocol):
 class HttpHead:
     """The status line and the headers of a response."""
 
-    __slots__ = ("headers", "reason", "status")
+    __slots__ = ("_first", "headers", "reason", "status")
 
     def __init__(self) -> None:
+        self._first: dict[str, str] | None = None  # values by name in lower case, once one was looked for
         self.status: int = 0
         self.reason: str = ""
         self.headers: list[tuple[str, str]] = []
@@ -67,9 +68,10 @@ class HttpHead:
         return None if value is None else value.strip(" \t")  # not part of it (RFC 9112, 5.1)
 
     def find_raw(self, name: str) -> str | None:
-        """Return the value with the white space behind it."""
-        name = name.lower()
-        return next((value for key, value in self.headers if key.lower() == name), None)
+        """Return the value with the white space behind it. The headers are complete then."""
+        if self._first is None:
+            self._first = {key.lower(): value for key, value in reversed(self.headers)}
+        return self._first.get(name.lower())
 
 
 _NO_HEAD = HttpHead()  # in place of one that is no longer needed

@@ -33,12 +33,13 @@ class HttpResponse:
     Nothing else refers to it, so dropping the last reference closes its connection.
     """
 
-    __slots__ = ("_decoder", "_opened", "_protocol", "_traffic")
+    __slots__ = ("_decoder", "_headers", "_opened", "_protocol", "_traffic")
 
     def __init__(self, opened: OpenConnection, traffic: Traffic) -> None:
         self._opened = opened
         self._protocol = opened.protocol
         self._traffic = traffic
+        self._headers: Mapping[str, str] | None = None
         self._decoder: BodyDecoder | None = None  # of a body that is not plain
         if (coding := self.header("Content-Encoding")) is not None:
             from .content_encoding import make_decoder
@@ -53,7 +54,10 @@ class HttpResponse:
     @property
     def headers(self) -> Mapping[str, str]:
         """All headers, by name in any case."""
-        return CIMultiDictProxy(CIMultiDict((name, value.strip(" \t")) for name, value in self._protocol.head.headers))
+        if self._headers is None:
+            pairs = [(name, value.strip(" \t")) for name, value in self._protocol.head.headers]
+            self._headers = CIMultiDictProxy(CIMultiDict(pairs))
+        return self._headers
 
     def header(self, name: str) -> str | None:
         """Return a header's value; its name may be in any case."""
@@ -62,6 +66,7 @@ class HttpResponse:
     def forget_head(self) -> None:
         """Free the memory of status and headers, which are not asked for any more."""
         self._protocol.forget_head()
+        self._headers = None
 
     @property
     def bytes_received(self) -> int:

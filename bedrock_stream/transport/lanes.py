@@ -14,8 +14,8 @@ import random
 from collections.abc import Callable
 from math import inf
 
-from ..errors import BedrockStreamError, PoolTimeout
-from ..types.settings import backoff
+from ..errors import BedrockStreamError, PoolTimeout, Throttled
+from ..types.settings import THROTTLES, backoff
 from .slots import Slots
 
 __all__ = ("Lane", "LaneTicket", "Lanes")
@@ -268,6 +268,16 @@ class LaneTicket:
     def release(self) -> None:
         """See `Slots.release`."""
         self._lane.release()
+
+    def failed(self, error: BedrockStreamError) -> float:
+        """Note how the request failed. Return the seconds that the lane pauses."""
+        if self.patience is not None and isinstance(error, THROTTLES):
+            return self.refused(error)
+        if isinstance(error, Throttled):
+            self.throttled()
+        else:
+            self.undecided()
+        return 0.0
 
     def throttled(self) -> None:
         """Note that the request was throttled."""

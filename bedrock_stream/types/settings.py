@@ -10,10 +10,18 @@ from typing import Any
 
 import msgspec
 
-from ..errors import BedrockStreamError, ConfigurationError
+from ..errors import (
+    BedrockStreamError,
+    ConfigurationError,
+    ModelNotReady,
+    QuotaExceeded,
+    ServiceUnavailable,
+    Throttled,
+)
 from .checks import is_integer, is_number
 
 __all__ = (
+    "THROTTLES",
     "DEFAULT_REGION",
     "Masked",
     "RetryPolicy",
@@ -34,6 +42,9 @@ class Masked(msgspec.Struct, frozen=True):
     def __rich_repr__(self) -> list[tuple[str, Any]]:  # the method that msgspec provides shows every field
         return []
 
+
+THROTTLES = (Throttled, QuotaExceeded, ServiceUnavailable, ModelNotReady)
+"""The errors that `RetryPolicy.patience` waits out."""
 
 DEFAULT_REGION = "us-east-1"
 """The region if neither the call, the client nor the environment sets one."""

@@ -14,6 +14,7 @@ import pytest
 from bedrock_stream import (
     Ask,
     Client,
+    Committed,
     Message,
     Price,
     RetryPolicy,
@@ -41,6 +42,7 @@ from tests.support.counting_server import (
     read_into,
     refusal,
     rows_of,
+    whole,
 )
 from tests.support.socket_server import END, START, exception, text
 
@@ -116,6 +118,21 @@ async def test_no_prompts_are_no_rows() -> None:
         assert await rows_of(client.map(MODEL, [])) == []
         assert await rows_of(client.map(MODEL, later([]))) == []
         assert server.connections == []
+
+
+async def test_reasoning_is_summed_where_the_service_reports_it() -> None:
+    counts = {"completion_tokens_details": {"reasoning_tokens": 3}}
+    said = {"prompt_tokens": 5, "completion_tokens": 7, "total_tokens": 12, **counts}
+    choice = {"message": {"role": "assistant", "content": "answer"}, "finish_reason": "stop"}
+    answer = whole({"choices": [choice], "usage": said})
+    async with counting(lambda asked: answer if asked.item else None) as (_, client):
+        batch = client.map("openai.gpt-oss-20b-1:0", prompts(3, start=1), max_tokens=50)
+        await rows_of(batch)
+        usage = batch.progress.usage
+        assert (usage.reasoning_tokens, usage.output_tokens) == (9, 21)
+        batch = client.map(MODEL, prompts(1), max_tokens=50)
+        await rows_of(batch)
+        assert batch.progress.usage.reasoning_tokens is None
 
 
 async def test_a_row_has_its_own_model_options_and_body() -> None:
@@ -555,6 +572,63 @@ async def test_a_ceiling_of_cost_needs_prices() -> None:
         rows = await rows_of(client.map(MODEL, asks, max_tokens=50, ordered=True, stop=Stop(cost=1)))
         assert isinstance(rows[1].error, errors.RowInvalid)
         assert set(server.asked) == {0}
+
+
+async def test_what_is_committed_is_the_worst_case_of_the_rows_in_flight() -> None:
+    waiting = asyncio.Event()
+
+    async def plan(_asked: Asked) -> None:
+        await waiting.wait()
+
+    asks = [
+        Ask("item=0 hello", max_tokens=100),
+        Ask("item=1 hello", tokens=1000),
+        Ask(body={"max_tokens": 30, "messages": [{"role": "user", "content": "item=2"}]}, model=CLAUDE),
+    ]
+    prices = {MODEL: Price(input=1e6, output=2e6), CLAUDE: Price(input=1e6, output=3e6)}
+    async with counting(plan, prices=prices) as (server, client), client.map(MODEL, asks, max_tokens=50) as rows:
+        before = rows.progress.committed
+        assert (before.rows, before.output_tokens) in [(0, 0), (1, 0)], "nothing is planned yet"
+        async with asyncio.timeout(20):
+            while len(server.asked) < 3:
+                await asyncio.sleep(0)
+        bound = rows.progress.committed
+        assert (bound.rows, bound.output_tokens) == (3, 100 + 50 + 30)
+        assert 1000 + 12 + 6 <= bound.input_tokens <= 1000 + 250
+        assert bound.cost == bound.input_tokens + 2 * 100 + 2 * 50 + 3 * 30
+        waiting.set()
+        check_rows([row async for row in rows if row.index < 2], 2)
+        bound = rows.progress.committed
+        assert (bound.rows, bound.input_tokens, bound.output_tokens, bound.cost) == (0, 0, 0, 0.0)
+
+
+async def test_without_a_limit_or_a_price_the_most_of_the_model_is_committed() -> None:
+    async def read(stream: Stream) -> None:
+        await anext(stream)
+        seen.append(batch.progress.committed)
+
+    seen: list[Committed] = []
+    async with counting() as (_, client):
+        other = "openai.gpt-oss-20b-1:0"
+        largest = client.facts(other).max_output
+        batch = client.map(MODEL, prompts(1), failover=[Target(model=other)], each=read, max_tokens=None)
+        await rows_of(batch)
+    assert [(bound.rows, bound.output_tokens, bound.cost) for bound in seen] == [(1, largest, None)], "of all targets"
+
+
+async def test_a_ceiling_is_passed_by_no_more_than_what_was_committed() -> None:
+    passed: list[float] = []
+
+    def plan(_asked: Asked) -> None:
+        bound = batch.progress.committed
+        passed.append(bound.output_tokens)
+        assert bound.cost is not None
+
+    async with counting(plan, prices={MODEL: Price(input=0, output=1e6)}) as (_, client):
+        batch = client.map(MODEL, prompts(500), concurrency=8, max_tokens=20, stop=Stop(output_tokens=70))
+        with pytest.raises(errors.BatchStopped) as caught:
+            await read_into([], batch)
+    assert 70 <= (caught.value.progress.usage.output_tokens or 0) <= 70 + max(passed)
 
 
 @pytest.mark.parametrize("stop", [{"rows": 0}, {"cost": -1}, {"seconds": float("inf")}, {"failures": "3"}])

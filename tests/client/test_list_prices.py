@@ -7,10 +7,14 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 import genai_prices
 import pytest
+from genai_prices.data_snapshot import get_snapshot
+from hypothesis import given, settings
+from hypothesis.strategies import integers, just, one_of, sampled_from, tuples
 
 from bedrock_stream import Client, Price, Usage
 from bedrock_stream.client import list_prices
@@ -65,6 +69,39 @@ async def test_costs_are_those_of_the_packages_own_calculation(emulator: Emulato
     price = expected(model, input_tokens=1000, output_tokens=2000)
     assert price > 0
     assert await cost(emulator, model) == pytest.approx(price)
+
+
+def every_model() -> list[str]:
+    """Return the models that the package finds by its own names of them."""
+    snapshot, found = get_snapshot(), []
+    for model in next(provider for provider in snapshot.providers if provider.id == "aws").models:
+        with suppress(LookupError):
+            snapshot.find_provider_model(model.id, None, "aws", None)
+            found.append(model.id)
+    return found
+
+
+@settings(max_examples=300)
+@given(
+    model=sampled_from(every_model()),
+    counts=tuples(*[one_of(just(0), integers(0, 1000), integers(0, 1_500_000))] * 5),
+)
+def test_every_model_with_any_counts_has_the_cost_of_the_packages_own_calculation(
+    model: str, counts: tuple[int, ...]
+) -> None:
+    asked, written, read, kept, kept_1h = counts
+    detail = CacheDetail(ttl="1h", input_tokens=kept_1h)
+    usage = Usage(asked, written, cache_read_tokens=read, cache_write_tokens=kept + kept_1h, cache_details=(detail,))
+    mine = list_prices._calculator(genai_prices)(usage, model, "us-east-1")
+    names = ("input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens", "cache_write_1h_tokens")
+    told = dict(zip(names, (asked + read + kept + kept_1h, written, read, kept + kept_1h, kept_1h), strict=True))
+    theirs = genai_prices.calc_price(genai_prices.Usage(**told), model, provider_id="aws")
+    used = dict(zip(("cache_read", "cache_write", "cache_write_1h"), (read, kept, kept_1h), strict=True))
+    needed = ["input", "output", *(name for name, count in used.items() if count)]
+    if any(getattr(theirs.model_price, f"{name}_mtok") is None for name in needed):
+        assert mine is None
+    else:
+        assert mine == float(theirs.total_price)
 
 
 async def test_regional_profiles_cost_more_than_global_ones(emulator: Emulator) -> None:
@@ -193,7 +230,7 @@ async def test_a_package_that_fails_is_logged_once_and_fails_no_response(
         assert await cost(emulator, NOVA) is not None
     monkeypatch.delattr(genai_prices, "calc_price")
     with caplog.at_level(logging.ERROR, "bedrock_stream"):
-        assert [await cost(emulator, NOVA) for _ in range(2)] == [None, None]
+        assert [await cost(emulator, CLAUDE) for _ in range(2)] == [None, None]
     assert [record.message for record in caplog.records if "genai-prices" in record.message] == [
         "genai-prices is installed and does not work; costs are unknown"
         if broken == "import"

@@ -16,6 +16,7 @@ from bedrock_stream.client.document import receive_document, response_parser
 from bedrock_stream.testing import Emulator, cut, http_error, metadata, start, stream_error, tool_call
 from bedrock_stream.testing import text as say
 from bedrock_stream.transport import lanes
+from bedrock_stream.types.options import Options
 from tests.support.clients import ONCE, client_of, connected
 from tests.support.socket_server import END, START, Connection, begin_and_wait, silence, text
 
@@ -337,7 +338,7 @@ async def test_a_quota_of_the_call_is_reserved_beside_that_of_the_client(emulato
     quota, own = Ledger(), frozen()
     emulator.script(say("Hello"), USAGE)
     async with client_of(emulator.url, quotas={"": quota}) as client:
-        attempts: Attempts = client._attempts(NOVA, "Hi", {"max_tokens": 100}, streaming=False)
+        attempts: Attempts = client._attempts(NOVA, "Hi", Options(max_tokens=100), streaming=False)
         attempts.use_quota(own, tokens=7)
         await receive_document(attempts, response_parser(attempts))
     assert quota.reserved == [107]

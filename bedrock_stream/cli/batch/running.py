@@ -119,6 +119,7 @@ async def batch(settings: BatchSettings) -> int:
             stop=stop_of(settings),
             patience=settings.patience,
             stream=settings.stream,
+            dedupe=settings.dedupe,
             **settings.options,
         )
         try:

@@ -33,6 +33,7 @@ class BatchSettings(msgspec.Struct, frozen=True, kw_only=True):
     stream: bool | None = None
     ordered: bool = False
     retry_failed: bool = False
+    dedupe: bool = False
     with_input: bool = True
     force: bool = False
     as_json: bool = False

@@ -110,7 +110,7 @@ class ResponsesReader(OpenItems):
         answer_id = answer.get("id") if isinstance(answer, dict) else None
         if not self._message_started:
             self.start_message("assistant", events)
-            self.answer_id = answer_id if isinstance(answer_id, str) else None
+            self.answer_id: str | None = answer_id if isinstance(answer_id, str) else None
         elif answer_id is not None and self.answer_id is not None and answer_id != self.answer_id:
             self.start_message("assistant", events)
 
@@ -132,7 +132,7 @@ class ResponsesReader(OpenItems):
             del wire["logprobs"]
 
     def _refusal_delta(self, wire: _Wire, events: MutableSequence[Event]) -> None:
-        self.refused = True
+        self.refused: bool = True
         self._add_text(wire, pop(wire, "delta", str), events)
 
     def _add_text(self, wire: _Wire, text: str, events: MutableSequence[Event]) -> None:

@@ -20,10 +20,12 @@ from ...batch.journal_folder import FolderJournal
 from ...batch.rows import Row
 from ...client.client import Client
 from ...errors import BatchStopped, ConfigurationError, RowInvalid
+from ...observing import observe
 from ...transport.quota import QuotaLike
 from ...types.options import CallOptions
 from .columns import Asked, add_columns, read_asks
 from .job import Job, is_uri, read_folder, refuse_credentials
+from .metrics import RayMetrics
 from .need import need
 from .parts import PART_SECONDS, PartsJournal
 
@@ -112,6 +114,7 @@ class _Rows:
         self._reader: asyncio.Task[None] | None = None
         self._storing: asyncio.Task[None] | None = None
         self._failure: BaseException | None = None
+        self._unobserve = observe(RayMetrics(quotas=job.quota is not None or job.client is not None))
         self._loop = asyncio.new_event_loop()
         self._thread = Thread(target=self._loop.run_forever, name="bedrock-stream", daemon=True)
         self._thread.start()
@@ -132,6 +135,7 @@ class _Rows:
         tasks = [task for task in (self._reader, self._storing) if task is not None and task.cancel()]
         if tasks:
             await asyncio.wait(tasks)
+        self._unobserve()
         if self._client is not None:
             await self._client.aclose()
 

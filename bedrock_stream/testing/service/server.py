@@ -33,6 +33,7 @@ from ..answers.rendering import check_supported
 from ..steps import Answer, ExpiredSignature, HttpError, Step
 from .account_quota import AccountQuota, Admission, read_quota
 from .asked import Asked, Endpoint, meant_endpoint
+from .front import Front
 from .loopback import check_origin
 from .operations import Operation, find_operation, has_path, vendor_of
 from .received import ReceivedRequest
@@ -197,7 +198,7 @@ class Emulator:
 
     async def start(self) -> None:
         """Start listening. `async with` does this."""
-        server = web.Server(
+        server = Front(
             self._serve,
             handler_cancellation=True,
             access_log=None,

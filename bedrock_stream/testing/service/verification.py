@@ -61,6 +61,8 @@ class IncomingRequest:
 
     def header(self, name: str) -> str:
         """Return a header as it is signed: white space collapsed, repeated values joined by commas."""
+        # The name of `Host` in HTTP/2, which some clients sign.
+        name = "host" if name == ":authority" else name
         return ",".join(" ".join(value.split()) for value in self.headers.getall(name, ()))
 
 
@@ -188,7 +190,7 @@ def _check_signed_headers(authorization: _Authorization, headers: Mapping[str, s
     signed = authorization.signed_headers.split(";")
     if signed != sorted({name.lower() for name in signed}):
         raise _incomplete("'SignedHeaders' must be lower-case names, sorted, without repetition.")
-    if "host" not in signed:
+    if not {"host", ":authority"}.intersection(signed):
         raise _bad_signature("'Host' or ':authority' must be a 'SignedHeader' in the AWS Authorization.")
     # AWS requires that every `x-amz*` header is signed.
     required = {name.lower() for name in headers if name.lower().startswith("x-amz")} - _NEVER_SIGNED

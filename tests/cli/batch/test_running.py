@@ -343,6 +343,16 @@ async def test_failed_rows_are_asked_again_only_if_told(files: Files, server: Co
     assert server.asked[0] == 2
 
 
+async def test_equal_rows_are_asked_once_only_if_told(files: Files, server: CountingServer) -> None:
+    files.write([{"id": f"row-{index}", "prompt": f"item={index % 2} hello"} for index in range(6)])
+    assert await files.run(dedupe=True, ordered=True) == 0
+    assert server.asked == {0: 1, 1: 1}
+    assert [line["recordId"] for line in files.lines()] == [f"row-{index}" for index in range(6)]
+    assert (files.manifest()["reused"], files.manifest()["outputTokenCount"]) == (4, 14)
+    assert await files.run(force=True) == 0
+    assert server.asked == {0: 4, 1: 4}
+
+
 @on_posix
 async def test_one_interrupt_lets_the_rows_in_flight_end(
     files: Files, server: CountingServer, capsys: pytest.CaptureFixture[str]

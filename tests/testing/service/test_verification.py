@@ -208,6 +208,21 @@ async def test_signed_headers_that_the_library_never_signs_are_verified() -> Non
         assert (await send_with(emulator, {**fields, "Authorization": authorization})).status == 200
 
 
+@pytest.mark.parametrize("names", ["accept;x-amz-date", ":authority;host;x-amz-date", ":authority;x-amz-date"])
+async def test_a_client_of_http_2_signs_the_host_by_its_name_there(names: str) -> None:
+    async with Emulator(clock=lambda: NOON) as emulator:
+        host = emulator.url.removeprefix("http://")
+        fields = {"accept": "x", ":authority": host, "host": host, "x-amz-date": "20250701T120000Z"}
+        signed = [(name, fields[name]) for name in names.split(";")]
+        canonical = canonical_request("POST", emulator.url + PATH, signed, hash_payload(BODY))
+        text = string_to_sign(canonical, now=NOON, region="us-east-1")
+        signature = hmac.digest(signing_key(SECRET_ACCESS_KEY, "20250701", "us-east-1"), text.encode(), "sha256").hex()
+        credential = f"{ACCESS_KEY_ID}/20250701/us-east-1/bedrock/aws4_request"
+        authorization = f"AWS4-HMAC-SHA256 Credential={credential},SignedHeaders={names},Signature={signature}"
+        sent = {**without(fields, ":authority"), "Authorization": authorization}
+        assert (await send_with(emulator, sent)).status == (403 if names.startswith("accept") else 200)
+
+
 async def test_the_bearer_key() -> None:
     async with Emulator() as emulator:
         host = emulator.url.removeprefix("http://")
