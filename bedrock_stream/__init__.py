@@ -15,7 +15,8 @@ Conversation: `Message`, its blocks (`Text`, `Image`, `Document`, `Video`, `Audi
 `Reasoning`, `CachePoint`, `Guarded`, `SearchResult`, ...), `Tool` and `SystemTool`.
 
 Events of a `Stream`: `MessageStart`, `TextDelta`, `ReasoningDelta`, `ToolCallStart`, `ToolCallDelta`, `ToolCallEnd`,
-`CitationDelta`, `BlockStop`, `MessageStop`, `Metadata`, `UnknownEvent`, ... They add up to a `Response`.
+`CitationDelta`, `BlockStop`, `MessageStop`, `Metadata`, `UnknownEvent`, ... They add up to a `Response`. The module
+`events` has all of them.
 
 Credentials: `Credentials`, `AssumeRole`, `AssumeRoleWithWebIdentity`, `ContainerRole`, `InstanceRole`,
 `BotocoreSession`, `put_key`.
@@ -123,6 +124,7 @@ if TYPE_CHECKING:
     from .transport.quota import Quota as Quota
     from .transport.quota import QuotaLike as QuotaLike
     from .transport.quota import QuotaStats as QuotaStats
+    from .types import events as events
     from .types.call_options import CallOptions as CallOptions
     from .types.docstrings import DocstringWarning as DocstringWarning
     from .types.events import BlockStop as BlockStop
@@ -184,7 +186,7 @@ def _lazy_attributes(
         if name not in module_of:
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
         module = importlib.import_module(f".{module_of[name]}", package)
-        value = namespace[name] = module if name == module_of[name] else getattr(module, name)
+        value = namespace[name] = module if name == module_of[name].rpartition(".")[2] else getattr(module, name)
         return value
 
     return load, lambda: sorted({*namespace, *module_of})
@@ -348,7 +350,9 @@ _MODULES = {
         "Tool",
     ),
 }
-_MODULE_OF = {"errors": "errors"} | {name: module for module, names in _MODULES.items() for name in names}
+_MODULE_OF = {"errors": "errors", "events": "types.events"} | {
+    name: module for module, names in _MODULES.items() for name in names
+}
 
 __all__ = ("__version__", *_MODULE_OF)
 

@@ -72,7 +72,7 @@ class Subject(msgspec.Struct, frozen=True, kw_only=True):
 
     model: str
     route: str
-    """`converse` or `invoke`."""
+    """The API: `converse`, `invoke`, `messages`, `chat` or `responses`."""
     operation: str
     """The API's own name of it: `converse-stream`, `invoke`, `count-tokens`, ..."""
     streaming: bool
@@ -142,7 +142,10 @@ class WireObservation(Protocol):
         """Take bytes of the body that are about to be decoded."""
 
     def frames(self, frames: Sequence[Frame]) -> None:
-        """Take decoded frames whose events are about to be read; damaged frames are left out."""
+        """Take decoded frames whose events are about to be read; damaged frames are left out.
+
+        A response in server-sent events has no frames.
+        """
 
 
 class QuotaObservation(Protocol):

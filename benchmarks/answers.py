@@ -1,4 +1,4 @@
-"""The bytes of answers, as frames of ConverseStream and of Claude's native stream, and decoding back to texts.
+"""The bytes of answers, as frames of ConverseStream and of Claude's native stream, and as server-sent events.
 
 A frame is about 180 bytes long: a delta of one word, with padding as the service adds it. Header blocks repeat, lengths
 vary.
@@ -13,7 +13,7 @@ import zlib
 from base64 import b64encode
 from collections import deque
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeAlias
 
 from bedrock_stream.dialects.anthropic import Anthropic
 from bedrock_stream.dialects.converse import Converse
@@ -50,20 +50,38 @@ def words(events: int) -> list[str]:
 
 @lru_cache(maxsize=16)
 def answer(form: str, events: int) -> Answer:
-    """Return an answer with that many text deltas; `form` is `converse` or `invoke`."""
-    return _native(events) if form == "invoke" else _converse(events)
+    """Return an answer with that many text deltas; `form` is `converse`, `invoke`, `messages` or `chat`."""
+    return {"converse": _converse, "invoke": _native, "messages": _messages, "chat": _chat}[form](events)
 
 
 def server_sent(events: int) -> bytes:
     """Return the deltas of a Messages answer as server-sent events; one takes about 140 bytes."""
-    return b"".join(
-        b"event: content_block_delta\ndata: "
-        + json.dumps(
-            {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": word}}
-        ).encode()
-        + b"\n\n"
-        for word in words(events)
-    )
+    return b"".join(_messages(events).deltas)
+
+
+def _messages(events: int) -> Answer:
+    start, deltas, end = _claude(events)
+    return Answer(b"".join(map(_named, start)), [_named(delta) for delta in deltas], b"".join(map(_named, end)))
+
+
+def _named(document: dict[str, Any]) -> bytes:
+    return f"event: {document['type']}\n".encode() + _data(document)
+
+
+def _data(document: dict[str, Any]) -> bytes:
+    return b"data: " + json.dumps(document).encode() + b"\n\n"
+
+
+def _chat(events: int) -> Answer:
+    def chunk(delta: dict[str, Any], reason: str | None = None) -> bytes:
+        choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": reason}
+        envelope = {"id": "chatcmpl-1", "object": "chat.completion.chunk", "created": 1764000000, "model": "gpt-oss"}
+        return _data({**envelope, "choices": [choice], "usage": None})
+
+    deltas = [chunk({"content": word}) for word in words(events)]
+    usage = {"prompt_tokens": 1, "completion_tokens": events, "total_tokens": events + 1}
+    counts = _data({"id": "chatcmpl-1", "object": "chat.completion.chunk", "created": 1, "choices": [], "usage": usage})
+    return Answer(chunk({"role": "assistant"}), deltas, chunk({}, "stop") + counts + b"data: [DONE]\n\n")
 
 
 def _converse(events: int) -> Answer:
@@ -81,23 +99,38 @@ def _converse(events: int) -> Answer:
 
 
 def _native(events: int) -> Answer:
+    start, deltas, end = _claude(events)
+    metrics = {"inputTokenCount": 1, "outputTokenCount": events, "invocationLatency": 1, "firstByteLatency": 1}
+    end[-1]["amazon-bedrock-invocationMetrics"] = metrics
+    return Answer(
+        b"".join(_chunk(document, number) for number, document in enumerate(start)),
+        [_chunk(document, number) for number, document in enumerate(deltas)],
+        b"".join(_chunk(document, number) for number, document in enumerate(end, 2)),
+    )
+
+
+_Documents: TypeAlias = list[dict[str, Any]]
+
+
+def _claude(events: int) -> tuple[_Documents, _Documents, _Documents]:
+    """Return the documents of Claude's answer: those before the deltas, the deltas, and those after them."""
     message: dict[str, Any] = {"id": "msg_1", "type": "message", "role": "assistant", "model": "claude", "content": []}
     message |= {"stop_reason": None, "stop_sequence": None, "usage": {"input_tokens": 1, "output_tokens": 1}}
-    start = _chunk({"type": "message_start", "message": message}, 0) + _chunk(
-        {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}}, 1
-    )
-    deltas = [
-        _chunk({"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": word}}, number)
-        for number, word in enumerate(words(events))
+    start: _Documents = [
+        {"type": "message_start", "message": message},
+        {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}},
+    ]
+    deltas: _Documents = [
+        {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": word}}
+        for word in words(events)
     ]
     stop = {"stop_reason": "end_turn", "stop_sequence": None}
-    metrics = {"inputTokenCount": 1, "outputTokenCount": events, "invocationLatency": 1, "firstByteLatency": 1}
-    end = (
-        _chunk({"type": "content_block_stop", "index": 0}, 2),
-        _chunk({"type": "message_delta", "delta": stop, "usage": {"output_tokens": events}}, 3),
-        _chunk({"type": "message_stop", "amazon-bedrock-invocationMetrics": metrics}, 4),
-    )
-    return Answer(start, deltas, b"".join(end))
+    end: _Documents = [
+        {"type": "content_block_stop", "index": 0},
+        {"type": "message_delta", "delta": stop, "usage": {"output_tokens": events}},
+        {"type": "message_stop"},
+    ]
+    return start, deltas, end
 
 
 def _event(kind: str, body: dict[str, Any]) -> bytes:

@@ -3,7 +3,8 @@
 The server sends the complete answer as fast as the socket accepts it, so the client never waits. The CPU time of its
 process, all threads included, is divided by the number of text deltas. A short answer first warms up the connection.
 Opening is not part of the figure: the server sends the first delta, and the rest once the client has received it.
-The Anthropic SDK reads Claude's native format, all others Converse. aiohttp alone, which reads the bytes without
+The Anthropic SDK reads Claude's native format and the Messages API, OpenAI's SDK Chat Completions, both of these in
+server-sent events; all others read Converse. aiohttp alone, which reads the bytes without
 decoding them, is the lower bound.
 
 Tried without success:
@@ -29,6 +30,7 @@ _QUICK = (OURS, "aiohttp_alone", "aiobotocore", "boto3")
 _SLOW = ("aws_sdk", "langchain_aws", "pydantic_ai", "litellm")
 _UNIT = "us/event"
 _GOALS = {_UNIT: {"aiobotocore": 14, "anthropic": 15, "aws_sdk": 40, "langchain_aws": 40, "litellm": 80}}
+_VENDOR_GOALS = {_UNIT: {"anthropic": 8, "openai": 20}}  # they decode less here: no frames, no base64
 
 
 def ask(lab: Lab) -> None:
@@ -38,6 +40,8 @@ def ask(lab: Lab) -> None:
     lab.race("burst", _QUICK if lab.quick else (*_QUICK, *_SLOW), converse, goals=_GOALS)
     native = Setting(case="native", form="invoke", url=url, events=events)
     lab.race("burst", [OURS, "aiohttp_alone", "anthropic"], native, goals=_GOALS)
+    for form, peer in (("messages", "anthropic"), ("chat", "openai")):
+        lab.race("burst", [OURS, peer], Setting(case=form, form=form, url=url, events=events), goals=_VENDOR_GOALS)
 
 
 def trial(setting: Setting) -> Sample:

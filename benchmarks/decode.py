@@ -3,9 +3,10 @@
 Each contender decodes the same answer in the same 4 KiB reads, from memory. Frames: our decoder and botocore's buffer.
 SSE: our decoder of server-sent events and the Anthropic SDK's, both without JSON; in the same process ours is compared
 with our decoder of frames. Events: our decoder and dialect, and botocore's `EventStream` with its parser. Native: our
-decoder and dialect, and the Anthropic SDK's decoder with its models. The lower bound ("floor") walks over the frames of
-the complete answer at once, checks one CRC with zlib and decodes the payload with msgspec, the least that is possible
-in Python. For frames it omits msgspec; server-sent events it only splits.
+decoder and dialect, and the Anthropic SDK's decoder with its models. Messages and chat: server-sent events to typed
+events, in the same process compared with Converse's frames to typed events. The lower bound ("floor") walks over the
+frames of the complete answer at once, checks one CRC with zlib and decodes the payload with msgspec, the least that is
+possible in Python. For frames it omits msgspec; server-sent events it only splits.
 
 Tried without success:
 - crcmod's C extension instead of zlib: about four times slower for the same checksum.
@@ -28,7 +29,8 @@ __all__ = ("ask", "trial")
 
 _UNIT = "us/event"
 _OF_FRAMES = "x frames"
-"""The cost of a server-sent event, divided by that of a frame with the same text."""
+"""The cost of a server-sent event, divided by that of a frame of Converse with the same text."""
+_COMPARED = {"sse": "frames", "messages": "events", "chat": "events"}
 
 
 def ask(lab: Lab) -> None:
@@ -40,16 +42,19 @@ def ask(lab: Lab) -> None:
     lab.race("decode", contenders, Setting(case="events", events=events), goals={_UNIT: {FLOOR: 1 / 3, "boto3": 10}})
     native = Setting(case="native", form="invoke", events=events)
     lab.race("decode", [OURS, FLOOR, "anthropic"], native, goals={_UNIT: {"anthropic": 10}})
+    for form, contenders in (("messages", [OURS, "anthropic"]), ("chat", [OURS])):
+        setting = Setting(case=form, form=form, events=events)
+        lab.race("decode", contenders, setting, goals={_UNIT: {"anthropic": 10}}, most={_OF_FRAMES: 2})
 
 
 def trial(setting: Setting) -> Sample:
     """Measure the CPU time of decoding one answer."""
-    sse = setting.case == "sse"
-    whole = server_sent(setting.events) if sse else answer(setting.form, setting.events).whole()
+    is_sse = setting.case == "sse"
+    whole = server_sent(setting.events) if is_sse else answer(setting.form, setting.events).whole()
     cost, decoded = _timed(setting.case, setting.contender, reads(whole))
     figures = {_UNIT: cost / setting.events * 1e6}
-    if sse and setting.contender == OURS:
-        of_frames, _ = _timed("frames", OURS, reads(answer("converse", setting.events).whole()))
+    if setting.case in _COMPARED and setting.contender == OURS:
+        of_frames, _ = _timed(_COMPARED[setting.case], OURS, reads(answer("converse", setting.events).whole()))
         figures[_OF_FRAMES] = cost / of_frames
     digest = hashlib.sha256("".join(decoded).encode() if isinstance(decoded[0], str) else b"".join(decoded))
     return Sample(figures, digest.hexdigest()[:16], len(decoded))

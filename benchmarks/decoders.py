@@ -58,11 +58,23 @@ def _our_native_events() -> Decode:
     return lambda reads: _our_texts(Anthropic(), reads)
 
 
+def _our_messages() -> Decode:
+    from bedrock_stream.dialects.anthropic.messages import Messages
+
+    return lambda reads: _our_texts(Messages(""), reads)
+
+
+def _our_chat() -> Decode:
+    from bedrock_stream.dialects.chat import Chat
+
+    return lambda reads: _our_texts(Chat(""), reads)
+
+
 def _our_texts(dialect: Any, reads: list[bytes]) -> list[str]:
-    from bedrock_stream.eventstream import Decoder
     from bedrock_stream.types.events import TextDelta
 
-    decoder, reader, ready, texts = Decoder(), dialect.reader(), deque[Any](), []
+    reader, ready, texts = dialect.reader(), deque[Any](), list[str]()
+    decoder = reader.new_decoder()
     for data in reads:
         reader.feed(decoder.feed(data), ready)
         texts += [event.text for event in ready if type(event) is TextDelta]
@@ -119,15 +131,26 @@ def _botocore_events() -> Decode:
 
 
 def _anthropic_events() -> Decode:
-    from anthropic import AnthropicBedrock, Stream
+    from anthropic import AnthropicBedrock
+
+    return _anthropic_texts(AnthropicBedrock(aws_access_key=KEY_ID, aws_secret_key=SECRET, aws_region=REGION))
+
+
+def _anthropic_messages() -> Decode:
+    from anthropic import Anthropic
+
+    return _anthropic_texts(Anthropic(api_key="a key"))
+
+
+def _anthropic_texts(client: Any) -> Decode:
+    from anthropic import Stream
     from anthropic.types import RawMessageStreamEvent
 
-    client = AnthropicBedrock(aws_access_key=KEY_ID, aws_secret_key=SECRET, aws_region=REGION)
     kind: Any = RawMessageStreamEvent
 
     def decode(reads: list[bytes]) -> list[str]:
         body: Any = _Body(reads)
-        events: Stream[Any] = Stream(cast_to=kind, response=body, client=client)  # type: ignore[arg-type]
+        events: Stream[Any] = Stream(cast_to=kind, response=body, client=client)
         return [event.delta.text for event in events if event.type == "content_block_delta"]
 
     return decode
@@ -217,6 +240,9 @@ DECODERS: dict[tuple[str, str], Callable[[], Decode]] = {
     ("sse", OURS): _our_server_sent_events,
     ("sse", FLOOR): _floor_server_sent_events,
     ("sse", "anthropic"): _anthropic_server_sent_events,
+    ("messages", OURS): _our_messages,
+    ("messages", "anthropic"): _anthropic_messages,
+    ("chat", OURS): _our_chat,
     ("native", OURS): _our_native_events,
     ("native", FLOOR): _floor_native_events,
     ("native", "anthropic"): _anthropic_events,

@@ -36,7 +36,7 @@ class Setting(msgspec.Struct, frozen=True, kw_only=True):
     contender: str = OURS
     case: str = ""
     form: str = "converse"
-    """`converse` or `invoke`."""
+    """`converse`, `invoke`, `messages` or `chat`."""
     url: str = ""
     cafile: str | None = None
     loop: str = "asyncio"

@@ -32,9 +32,13 @@ from .orders import Order
 __all__ = ("Servers", "gate", "serving", "started")
 
 _HEAD = (
-    b"HTTP/1.1 200 OK\r\ncontent-type: application/vnd.amazon.eventstream\r\n"
+    b"HTTP/1.1 200 OK\r\ncontent-type: %s\r\n"
     b"x-amzn-RequestId: 00000000-0000-0000-0000-000000000000\r\ntransfer-encoding: chunked\r\n\r\n"
 )
+_FRAMES, _SSE = _HEAD % b"application/vnd.amazon.eventstream", _HEAD % b"text/event-stream"
+_HEADS = {"converse": _FRAMES, "invoke": _FRAMES, "messages": _SSE, "chat": _SSE}
+# The end of the path -> the form of the answer; any other is Converse's.
+_FORMS = {b"/invoke-with-response-stream ": "invoke", b"/messages ": "messages", b"/chat/completions ": "chat"}
 _END = b"0\r\n\r\n"
 _GATE = b"POST /gate HTTP/1.1\r\ncontent-length: 0\r\n\r\n"
 
@@ -147,7 +151,8 @@ class _Connection(asyncio.Protocol):
             self._crowds.open_gate()
         elif end and _is_complete(head.lower(), body):
             self._request = b""
-            self._form = "invoke" if b"/invoke-with-response-stream" in head else "converse"
+            line = head.partition(b"\r\n")[0]
+            self._form = next((form for path, form in _FORMS.items() if path in line), "converse")
             self._is_whole = b"/converse HTTP" in head
             order = Order.read(body)
             if order.wait_ms:
@@ -165,7 +170,7 @@ class _Connection(asyncio.Protocol):
             return
         answer = answers.answer(self._form, order.events)
         self._order, self._remaining, self._deltas = order, order.events, iter(answer.deltas)
-        self._write(_HEAD + answers.chunk(answer.start))
+        self._write(_HEADS[self._form] + answers.chunk(answer.start))
         if order.gated:
             self._write_delta()
             self._crowds.wait_at_gate(self)
@@ -202,7 +207,7 @@ class _Connection(asyncio.Protocol):
 
 @lru_cache(maxsize=8)
 def _complete_response(form: str, events: int) -> bytes:
-    return _HEAD + _chunks(answers.answer(form, events).whole())
+    return _HEADS[form] + _chunks(answers.answer(form, events).whole())
 
 
 @lru_cache(maxsize=8)

@@ -40,14 +40,18 @@ class Signer:
         "_recovered",
         "_region",
         "_resolver",
+        "_service",
         "_signed_at",
         "_used",
     )
 
-    def __init__(self, resolver: CredentialResolver, call: KeySource | None, region: str) -> None:
+    def __init__(
+        self, resolver: CredentialResolver, call: KeySource | None, region: str, service: str = "bedrock"
+    ) -> None:
         self._resolver = resolver
         self._call = call
         self._region = region
+        self._service = service  # the name that is signed
         self._host = ""
         self._http: Http | None = None
         self._limit: float | None = None
@@ -90,6 +94,7 @@ class Signer:
                 b"",
                 credentials=identity,
                 region=self._region,
+                service=self._service,
                 now=now,
                 payload_hash=request.body.digest,
             )

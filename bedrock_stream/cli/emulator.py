@@ -74,7 +74,8 @@ async def serve(*, host: str, port: int, region: str, pace: float, api_key: str 
 def _welcome(url: str, region: str, api_key: str | None) -> Text:
     text = Text("The Bedrock Runtime emulator is listening on ").append(url, "bold cyan").append(" (Ctrl-C to stop)\n")
     text.append("To use it from any AWS client, set these variables:\n\n")
-    variables = {"AWS_ENDPOINT_URL_BEDROCK_RUNTIME": url, "AWS_REGION": region}
+    endpoints = dict.fromkeys(("AWS_ENDPOINT_URL_BEDROCK_RUNTIME", "AWS_ENDPOINT_URL_BEDROCK_MANTLE"), url)
+    variables = {**endpoints, "AWS_REGION": region}
     if api_key is None:
         variables |= {"AWS_ACCESS_KEY_ID": ACCESS_KEY_ID, "AWS_SECRET_ACCESS_KEY": SECRET_ACCESS_KEY}
     for name, value in variables.items():

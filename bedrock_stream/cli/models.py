@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ..errors import ConfigurationError
-from ..request.models.families import COLUMNS
+from ..request.models.families import COLUMNS, is_served
 from ..request.models.rows import Row
 from .catalog import find_rows, nearest
 from .terminal import make_console
@@ -53,7 +53,7 @@ def models(pattern: str | None, *, as_json: bool) -> None:
 def _route(row: Row) -> str | None:
     """Return the API that a plain call uses; None if none reaches the model."""
     if row.facts.refused is not None:
-        return None
+        return row.facts.mantle
     return "invoke" if row.facts.native else "converse"
 
 
@@ -64,8 +64,8 @@ def _facts(row: Row) -> dict[str, object]:
 def _details(row: Row) -> Text:
     text = Text(f"{row.facts.name}\n", "bold")
     values = {"ids begin with": ", ".join(row.ids), "family": row.facts.family or "unknown"}
-    if row.facts.refused is not None:
-        values["not served"] = row.facts.refused
+    if not is_served(row.facts):
+        values["not served"] = str(row.facts.refused)
     else:
         values |= {name: column(row) for name, column in COLUMNS.items() if name not in ("generation", "ids")}
     for name, value in values.items():
@@ -80,7 +80,7 @@ def _table(rows: list[Row]) -> Table:
     for row in rows:
         facts = row.facts
         shown = [_route(row) or "not served"]
-        shown += [] if facts.refused else [COLUMNS[name](row) for name in _SHOWN]
+        shown += [] if not is_served(facts) else [COLUMNS[name](row) for name in _SHOWN]
         for number, start in enumerate(row.ids):
             cells = shown if number == 0 else ["same"]
             table.add_row(start, facts.family or "-", *(cell.replace("`", "") for cell in cells))

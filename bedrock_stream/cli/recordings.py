@@ -53,9 +53,9 @@ class FrameRecording:
     def __init__(self, file: BinaryIO, head: bytes) -> None:
         self._file = file
         self._head = head
-        self.rest = bytearray()
-        self.offset = 0
-        self.count = 0
+        self.rest: bytearray = bytearray()
+        self.offset: int = 0
+        self.count: int = 0
 
     def __iter__(self) -> Iterator[LocatedFrame]:
         decoder = Decoder()
@@ -85,9 +85,9 @@ class EventRecording:
     def __init__(self, file: BinaryIO, head: bytes) -> None:
         self._file = file
         self._head = head
-        self.rest = bytearray()
-        self.offset = 0
-        self.count = 0
+        self.rest: bytearray = bytearray()
+        self.offset: int = 0
+        self.count: int = 0
 
     def __iter__(self) -> Iterator[LocatedEvent]:
         decoder = SSEDecoder()

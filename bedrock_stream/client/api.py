@@ -51,10 +51,12 @@ def stream(
         `api_key`, or `access_key_id` with `secret_access_key` and `session_token`; `region`. `timeouts`: `Timeouts`.
         `retry`: a `RetryPolicy`. `failover`: a sequence of `Target`. `keep`: False to assemble no `Response`.
         `show_retries`: True to receive `Retrying` events.
-        `use_converse`: True or False to choose the API. `provider_options`: a dict of any options.
+        `api`: `converse`, `invoke`, `messages`, `chat` or `responses`; `endpoint`: `runtime` or `mantle`.
+        `use_converse`: True is `converse`, False `invoke`. `provider_options`: a dict of any options.
     For Bedrock:
         `guardrail`, `performance`, `service_tier`, `project`, `request_metadata`, `prompt_variables`,
         `response_field_paths`, `additional_model_request_fields`, `anthropic_beta`, `extra` (merged into the body).
+        `store` and `previous_response_id`, with `api="responses"`.
 
     Raises `ConfigurationError` at once for an argument that cannot be used; reading the stream raises `ServiceError`,
     `StreamInterrupted`, `TransportError` and the other classes of `bedrock_stream.errors`.

@@ -18,7 +18,7 @@ from ..auth.signer import Signer
 from ..dialects.base import NO_HEADERS
 from ..dialects.incoming import Incoming
 from ..errors import BedrockStreamError, ValidationFailed
-from ..observing import Attempt, Ending, Observer, Observers, Subject, batch_row
+from ..observing import Attempt, Ending, Observer, Observers, Subject
 from ..request.call import Call
 from ..request.output_schema import note_refusal
 from ..transport.hold import Hold
@@ -27,6 +27,7 @@ from ..transport.opening import Opening
 from ..types.events import Retrying
 from ..types.response import Response, Timing
 from .checks import check, request_id_of
+from .reports import subject_of
 from .retry import Retries
 from .state import ClientState
 
@@ -51,6 +52,7 @@ class Attempts:
         "_observers",
         "_opening",
         "_past",
+        "_rerouted",
         "_responded",
         "_resumed",
         "_retries",
@@ -88,6 +90,7 @@ class Attempts:
         self._signer: Signer | None = None  # of the current attempt
         self._is_counted = False  # whether the current attempt is in the client's number of requests
         self._resumed = False  # whether the current attempt is sent again, with a new signature
+        self._rerouted: Call | None = None  # a call that is sent under the other prefix of its path
         self._ticket: LaneTicket | None = None
         self._responded = False  # whether the current attempt has a response
         self._date: str | None = None  # of that response
@@ -177,6 +180,8 @@ class Attempts:
                         raise
                     self._take(response)
                     await check(call, response)
+                    if call is self._rerouted:
+                        self._state.prefixes.learn(call)
                 if opening.error is not None:
                     response.close()
                     raise opening.error
@@ -225,14 +230,14 @@ class Attempts:
         """Put the facts of the call on its error, and end the current attempt if there is one."""
         call = self.call
         error.model, error.region = call.model.id, call.region
-        error.request_id = error.request_id or self.request_id
+        error.request_id = self.request_id or error.request_id  # that of a header before that of the body
         error.events_received = events
         error.partial = partial if error.partial is None else error.partial
         if isinstance(error, ValidationFailed) and error.option is None:
-            from ..request.refusal_words import explain_profile, explain_refusal  # rarely needed
+            from ..request.refusal_words import explain_model, explain_refusal  # rarely needed
 
             explain_refusal(error, call.options, schema=call.output is not None)
-            explain_profile(error, call.model, call.region)
+            explain_model(error, call)
         if self._since is not None:
             pause = 0.0 if self._ticket is None else self._ticket.failed(error)  # in the middle of a response, too
             wait = max(wait, pause) if retried else 0.0
@@ -297,20 +302,7 @@ class Attempts:
     # ----------------------------------------------------------------------------------------------------- internals
 
     def _subject(self) -> Subject:
-        call = self.call
-        batch, key = batch_row.get() or (None, None)
-        return Subject(
-            model=call.model.id,
-            route=call.dialect.route,
-            operation=call.operation,
-            streaming=call.streaming,
-            target=call.target,
-            options=call.options,
-            messages=call.messages,
-            body=lambda: call.request.body.data,
-            batch=batch,
-            batch_key=key,
-        )
+        return subject_of(self.call)
 
     def _begin(self) -> None:
         """Note the beginning of the first attempt."""
@@ -330,7 +322,9 @@ class Attempts:
         if signer is None:
             self._since = asyncio.get_running_loop().time()
             self._is_counted = False
-            signer = self._signer = Signer(self._state.resolver, call.destination.key_source, call.region)
+            there = call.destination
+            name = there.service.signing_name
+            signer = self._signer = Signer(self._state.resolver, there.key_source, there.region, name)
             self._retries.sending()
         return call, signer
 
@@ -433,7 +427,14 @@ class Attempts:
         return call.fallback() if call.fallback is not None and note_refusal(call.model, error) else None
 
     async def _recovers(self, error: BedrockStreamError) -> bool:
-        """Return whether the request may succeed with a new signature. Only a response can refuse the old one."""
+        """Return whether the request may succeed with a new signature, or under another path.
+
+        Only a response can refuse the old one.
+        """
         if self._signer is None or not self._responded:
             return False
+        other = None if self.call is self._rerouted else self._state.prefixes.other(self.call, error)
+        if other is not None:
+            self._calls[self._retries.index] = self.call = self._rerouted = other
+            return True
         return await self._signer.can_recover(error, self._date)

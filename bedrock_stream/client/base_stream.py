@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
 import msgspec
 
+from ..dialects.base import EVENT_STREAM
 from ..dialects.incoming import EventStream, Incoming
 from ..errors import (
     BedrockStreamError,
@@ -92,8 +93,9 @@ class BaseStream(AsyncFor, AsyncWith, Generic[_E]):
 
     def _expect(self, call: Call) -> Incoming:
         """Return the sans-I/O half of the response to a call; a subclass may expect another form of response."""
-        on_bytes, on_frames = self._reporter("received"), self._reporter("frames")
-        return EventStream(call.dialect.reader(), self._ready, Assembly() if call.keep else None, on_bytes, on_frames)
+        dialect, on_bytes = call.dialect, self._reporter("received")
+        on_frames = self._reporter("frames") if dialect.stream_type == EVENT_STREAM else None
+        return EventStream(dialect.reader(), self._ready, Assembly() if call.keep else None, on_bytes, on_frames)
 
     def _reporter(self, step: str) -> Callable[..., None] | None:
         observers = self._attempts.observers
@@ -108,7 +110,7 @@ class BaseStream(AsyncFor, AsyncWith, Generic[_E]):
 
     @property
     def route(self) -> str:
-        """The API that is used: `converse` or `invoke`."""
+        """The API that is used: `converse`, `invoke`, `messages`, `chat` or `responses`."""
         return self._attempts.call.dialect.route
 
     @property

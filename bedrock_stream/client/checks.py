@@ -10,7 +10,9 @@ import math
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
 
-from ..dialects.payloads import decode_any, document_failure
+from ..dialects.base import JSON
+from ..dialects.decoding import decode_any
+from ..dialects.payloads import document_failure
 from ..errors import (
     BedrockStreamError,
     InvalidFrame,
@@ -19,7 +21,6 @@ from ..errors import (
     service_error,
 )
 from ..request.call import Call
-from ..request.http import EVENT_STREAM, JSON
 
 if TYPE_CHECKING:
     from ..transport.http_response import HttpResponse
@@ -66,7 +67,7 @@ async def _check(call: Call, response: HttpResponse) -> None:
 def _expected(call: Call) -> tuple[str, ...]:
     """Return the media types of an answer; an empty one means that a proxy has dropped the header."""
     if call.streaming:
-        return "", EVENT_STREAM
+        return "", call.dialect.stream_type
     # The caller of `invoke_model` may ask for another type, of an image for one.
     return "", JSON, *(value.lower() for name, value in call.request.headers if name == "Accept")
 
@@ -96,7 +97,7 @@ def http_error(response: HttpResponse, body: bytes) -> ServiceError:
 
     The error's type is in a header, or else in the body. A proxy may have removed both; the status remains.
     """
-    from ..dialects.error_documents import describe_error
+    from ..dialects.error_documents import describe_error, request_id_in
 
     document = decode_any(body)
     code, message = describe_error(body, document)
@@ -104,6 +105,7 @@ def http_error(response: HttpResponse, body: bytes) -> ServiceError:
     extra = document if isinstance(document, dict) else None
     error = service_error(code, message, response.status, extra=extra)
     error.retry_after = _retry_after(response)
+    error.request_id = request_id_in(document)
     return error
 
 

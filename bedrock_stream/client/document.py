@@ -10,7 +10,8 @@ from typing import Any, TypeVar
 
 from ..dialects.converse import Converse
 from ..dialects.incoming import Document, Incoming, OnBytes
-from ..errors import BedrockStreamError
+from ..dialects.payloads import decode_response
+from ..errors import BedrockStreamError, InvalidFrame
 from ..request.call import Call
 from ..request.route import native_dialect
 from ..types.events import Usage
@@ -18,7 +19,7 @@ from ..types.response import Response
 from .attempts import Attempts
 from .base_stream import BaseStream
 
-__all__ = ("DocumentStream", "Parse", "receive_document", "response_parser", "usage_in")
+__all__ = ("DocumentStream", "Parse", "receive_document", "response_parser", "token_count", "usage_in")
 
 _T = TypeVar("_T")
 
@@ -81,6 +82,15 @@ def response_parser(attempts: Attempts) -> Parse[Response]:
         return attempts.finish(response)
 
     return parse
+
+
+def token_count(call: Call, body: bytes) -> int:
+    """Return the count in the answer to a call that counts tokens. Raises `ServiceError` and `InvalidFrame`."""
+    member = "input_tokens" if call.dialect.route == "messages" else "inputTokens"
+    count = decode_response(body).get(member)
+    if type(count) is not int:
+        raise InvalidFrame(f"the response has no {member}")
+    return count
 
 
 async def receive_document(attempts: Attempts, parse: Parse[_T]) -> _T:

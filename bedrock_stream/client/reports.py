@@ -1,4 +1,4 @@
-"""What a client reports: its numbers (`Stats`), and what a call would send (`Explanation`)."""
+"""What a client reports: its numbers (`Stats`), what a call would send (`Explanation`), and a call to its observers."""
 
 from __future__ import annotations
 
@@ -7,10 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from ..observing import Subject, batch_row
+from ..request.call import Call
+
 if TYPE_CHECKING:  # a client without quotas does not load them
     from ..transport.quota import QuotaStats
 
-__all__ = ("Explanation", "Stats")
+__all__ = ("Explanation", "Stats", "explain_call", "subject_of")
 
 
 class Stats(msgspec.Struct, frozen=True, kw_only=True):
@@ -43,7 +46,7 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
     model: str
     family: str | None
     route: str
-    """`converse` or `invoke`."""
+    """The API: `converse`, `invoke`, `messages`, `chat` or `responses`."""
     reason: str
     """Why this route."""
     region: str
@@ -57,3 +60,40 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
     body: dict[str, Any]
     changes: tuple[str, ...] = ()
     """What was changed of the caller's arguments, in sentences: options left out, history normalized."""
+
+
+def explain_call(call: Call, scheme: str, source: str) -> Explanation:
+    """Return what a call sends; `scheme` and `source` are those of its credentials."""
+    request = call.request
+    masked = "Bearer ..." if scheme == "bearer" else "AWS4-HMAC-SHA256 Credential=..., Signature=..."
+    return Explanation(
+        model=call.model.id,
+        family=call.model.family,
+        route=call.dialect.route,
+        reason=call.route.reason,
+        region=call.region,
+        method=request.method,
+        url=request.url,
+        endpoint_source=call.destination.endpoint.source,
+        auth=f"{scheme}, {source}",
+        headers={**dict(request.headers), "Authorization": masked},
+        body=msgspec.json.decode(request.body.data),
+        changes=call.changes,
+    )
+
+
+def subject_of(call: Call) -> Subject:
+    """Return a call as its observers receive it."""
+    batch, key = batch_row.get() or (None, None)
+    return Subject(
+        model=call.model.id,
+        route=call.dialect.route,
+        operation=call.operation,
+        streaming=call.streaming,
+        target=call.target,
+        options=call.options,
+        messages=call.messages,
+        body=lambda: call.request.body.data,
+        batch=batch,
+        batch_key=key,
+    )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Hashable, Mapping
 from time import monotonic
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import msgspec
 
@@ -14,12 +14,13 @@ from ..auth.resolver import CredentialResolver
 from ..errors import ConfigurationError
 from ..observing import Observer
 from ..request.call import Call, Destination
-from ..request.endpoints import Endpoint, resolve_endpoint, resolve_region
+from ..request.endpoints import BEDROCK_RUNTIME, Endpoint, Service, resolve_endpoint, resolve_region
 from ..request.unsupported import MODES, Unsupported
 from ..types.model_facts import ModelFacts
 from ..types.options import Options
 from ..types.response import Response
 from ..types.settings import DEFAULT_REGION, RetryPolicy, Target, Timeouts
+from .prefixes import Prefixes
 from .pricing import Price, cost_of, price_for
 from .retry import Breaker, Budget
 
@@ -28,7 +29,10 @@ if TYPE_CHECKING:
     from ..transport.quota import QuotaLike
     from .quotas import ClientQuotas
 
-__all__ = ("ClientSettings", "ClientState")
+__all__ = ("ClientSettings", "ClientState", "FindDestination")
+
+FindDestination: TypeAlias = Callable[[Service], Destination]
+"""Returns where a call to a service is sent."""
 
 _MAX_BREAKERS = 1024  # targets that are passed call by call must not pile up
 
@@ -55,7 +59,18 @@ class ClientSettings(msgspec.Struct, frozen=True, kw_only=True):
 class ClientState:
     """The shared state of one client. `clock` tells seconds for the breakers."""
 
-    __slots__ = ("_breakers", "attempts", "budget", "clock", "quotas", "resolver", "retries", "settings", "transports")
+    __slots__ = (
+        "_breakers",
+        "attempts",
+        "budget",
+        "clock",
+        "prefixes",
+        "quotas",
+        "resolver",
+        "retries",
+        "settings",
+        "transports",
+    )
 
     def __init__(
         self,
@@ -77,11 +92,15 @@ class ClientState:
         """Requests so far, retries included."""
         self.retries: int = 0
         """Attempts so far that followed a failed one."""
+        self.prefixes: Prefixes = Prefixes()
+        """The paths of bedrock-mantle that were learned."""
         self._breakers: dict[Hashable, Breaker] = {}
         if settings.endpoint_url is not None:  # a bad one is reported here, not at the first call
             self._endpoint(settings.region or DEFAULT_REGION, None, resolver.profile.settings)
 
-    def destination(self, options: Options, target: Target | None = None) -> Destination:
+    def destination(
+        self, options: Options, target: Target | None = None, service: Service = BEDROCK_RUNTIME
+    ) -> Destination:
         """Return where a call with these options is sent. Raises `ConfigurationError`."""
         settings, profile = self.settings, self.resolver.profile.settings
         key_source = call_key_source(
@@ -95,7 +114,8 @@ class ClientState:
         region = resolve_region(region, os.environ, profile)
         return Destination(
             region=region,
-            endpoint=self._endpoint(region, endpoint_url, profile),
+            endpoint=self._endpoint(region, endpoint_url, profile, service),
+            service=service,
             key_source=key_source,
             timeouts=options.timeouts or settings.timeouts,
             retry=options.retry or settings.retry,
@@ -106,13 +126,20 @@ class ClientState:
         explicit = options.unsupported or self.settings.unsupported or _mode_of_environment()
         return "drop" if target is not None and explicit in (None, "error") else explicit or "error"
 
-    def _endpoint(self, region: str, endpoint_url: str | None, profile: Mapping[str, str]) -> Endpoint:
+    def _endpoint(
+        self,
+        region: str,
+        endpoint_url: str | None,
+        profile: Mapping[str, str],
+        service: Service = BEDROCK_RUNTIME,
+    ) -> Endpoint:
         """Return the endpoint of a region; a target's `endpoint_url` takes precedence over the client's."""
         settings = self.settings
         return resolve_endpoint(
             region,
             os.environ,
             profile,
+            service=service,
             endpoint_url=endpoint_url or settings.endpoint_url,
             use_fips=settings.use_fips,
             use_dual_stack=settings.use_dual_stack,

@@ -1,27 +1,42 @@
-"""The parts that all dialects share: operations, the steps from a response body to a `Response`, a reader's state."""
+"""The parts that all dialects share: operations, the steps from a response body to a `Response`, a reader's state.
+
+`BaseDialect` is that of Bedrock's own operations: `/model/{model}/{operation}`, answered in event-stream frames.
+`VendorDialect` is that of a vendor's own API: one path for all models, answered in server-sent events.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, MutableSequence, Sequence
+from collections.abc import Callable, Mapping, MutableSequence, Sequence
+from functools import lru_cache
 from types import MappingProxyType
-from typing import Any, ClassVar, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
+from urllib.parse import quote
 
 from ..errors import InvalidFrame
-from ..eventstream import HeaderValue
+from ..eventstream import Decoder, HeaderValue
 from ..types.events import Event, MessageStart, MessageStop, Metadata, ToolCallEnd, Usage
 from ..types.messages import Block, Message
 from ..types.options import Options
 from ..types.response import Response, whole_response
+from .native import native_headers
 from .payloads import decode_response, raise_if_failed
 from .tool_input import ToolInputs
 
+if TYPE_CHECKING:
+    from . import BodyDecoder
+
 __all__ = (
+    "EVENT_STREAM",
+    "JSON",
     "NO_HEADERS",
+    "SERVER_SENT_EVENTS",
     "BaseDialect",
     "BaseReader",
+    "Headers",
     "Parse",
     "ParsedResponse",
     "Unsupported",
+    "VendorDialect",
     "WriteBody",
     "header_metadata",
 )
@@ -34,6 +49,12 @@ metadata."""
 Unsupported: TypeAlias = "staticmethod[[Sequence[Message], Options], str | None]"
 WriteBody: TypeAlias = "staticmethod[[Sequence[Message], Options], dict[str, Any]]"
 Parse: TypeAlias = "staticmethod[[dict[str, Any]], ParsedResponse]"
+
+JSON = "application/json"
+EVENT_STREAM = "application/vnd.amazon.eventstream"
+SERVER_SENT_EVENTS = "text/event-stream"
+
+Headers: TypeAlias = tuple[tuple[str, str], ...]
 
 NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 
@@ -58,8 +79,23 @@ class BaseDialect:
     route = "invoke"
     operation = "invoke"
     stream_operation = "invoke-with-response-stream"
+    stream_type = EVENT_STREAM
     parse: ClassVar[Parse]
     """Parses the JSON object of a response. May raise what `answer` converts to `InvalidFrame`."""
+
+    def path(self, model: str, operation: str) -> str:
+        """See `Dialect.path`."""
+        return _model_path(model, operation)
+
+    def headers(self, options: Options | None, *, streaming: bool) -> Headers:
+        """See `Dialect.headers`: those of InvokeModel. Raises `ConfigurationError`."""
+        headers = () if options is None else native_headers(options)
+        # `Accept` is the format of the frames, and this is the format of the model's documents in them.
+        return (*headers, ("X-Amzn-Bedrock-Accept", JSON)) if streaming else headers
+
+    def complete_body(self, body: dict[str, Any], model: str, *, streaming: bool) -> dict[str, Any]:
+        """See `Dialect.complete_body`: the path has both."""
+        return body
 
     def answer(
         self,
@@ -83,11 +119,45 @@ class BaseDialect:
         )
 
 
+@lru_cache(maxsize=256)  # a program calls a few models
+def _model_path(model: str, operation: str) -> str:
+    # The model id is one path segment, percent-encoded once here (`:` to `%3A`, `/` to `%2F`).
+    return f"/model/{quote(model, safe='')}/{operation}"
+
+
+class VendorDialect(BaseDialect):
+    """Base of the dialects of a vendor's own API, whose operation is a path below a prefix.
+
+    A subclass sets `route`, `operation`, `stream_operation` (usually the same), `headers`, and what `BaseDialect` asks
+    for. Its reader is an `SSEReader`.
+    """
+
+    stream_type = SERVER_SENT_EVENTS
+
+    def __init__(self, prefix: str) -> None:
+        self.prefix: str = prefix
+        """The start of the path, such as `/openai/v1`; it depends on the endpoint and on the model."""
+
+    def path(self, model: str, operation: str) -> str:
+        """See `Dialect.path`."""
+        return f"{self.prefix}/{operation}"
+
+    def headers(self, options: Options | None, *, streaming: bool) -> Headers:
+        """See `Dialect.headers`: none."""
+        return ()
+
+    def complete_body(self, body: dict[str, Any], model: str, *, streaming: bool) -> dict[str, Any]:
+        """See `Dialect.complete_body`. A member `model` of the caller's `extra` takes precedence."""
+        return {"model": model, **body, "stream": True} if streaming else {"model": model, **body}
+
+
 class BaseReader(ToolInputs):
     """State of a reader, and the check whether a frame holds the event that makes up most of a stream."""
 
     __slots__ = ("_frequent_headers", "_message_started", "complete", "ended")
 
+    new_decoder: ClassVar[Callable[[], BodyDecoder]] = staticmethod(Decoder)
+    ignores_tail = False
     has_end_marker = True
     frequent_event: ClassVar[str]
     """The `:event-type` of the frames that are decoded directly to a struct."""

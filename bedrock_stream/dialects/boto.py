@@ -18,7 +18,7 @@ from . import Reader
 from .base import BaseReader
 from .encoding import Blob, blob
 from .payloads import decode_object, decode_response, frame_error
-from .raw import Raw
+from .raw import Raw, RawConverse
 
 __all__ = ("BLOBS", "DOCUMENTS", "BotoConverse", "BotoInvoke", "read_answer", "to_wire")
 
@@ -144,12 +144,8 @@ class _ConverseReader(_InvokeReader):
             self.ended = True
 
 
-class BotoConverse(Raw):
+class BotoConverse(RawConverse):
     """The dialect of `converse` and `converse_stream`."""
-
-    route = "converse"
-    operation = "converse"
-    stream_operation = "converse-stream"
 
     def reader(self) -> Reader:
         """See `dialects.Dialect`."""

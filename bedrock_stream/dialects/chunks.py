@@ -1,42 +1,22 @@
 """Frames of InvokeModelWithResponseStream: each `chunk` holds one JSON document of the model, in base64.
 
-Shared by the native dialects: unwrapping, exceptions, unknown events, and the members that Bedrock adds to a model's
-documents (its own counts, and the result of a guardrail). Each dialect parses the documents.
+Shared by the native dialects: unwrapping, exceptions and unknown events. Each dialect parses the documents.
 Source: ResponseStream and PayloadPart in the Bedrock Runtime service model, and recorded traffic.
 """
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, MutableSequence
-from typing import Any
+from collections.abc import Iterable, MutableSequence
 
 import msgspec
 
 from ..errors import InvalidFrame
 from ..eventstream import Frame
-from ..types.events import Event, MessageStop, Metadata, UnknownEvent, Usage
-from .base import BaseReader, header_metadata
-from .payloads import decode_object, frame_error, pop_as, unknown_event
+from ..types.events import Event, UnknownEvent
+from .documents import UNREADABLE, DocumentReader
+from .payloads import decode_object, frame_error, unknown_event
 
-__all__ = (
-    "ACTION",
-    "METRICS",
-    "TRACE",
-    "ChunkReader",
-    "message_stop",
-    "take_blocked",
-    "take_metrics",
-    "take_trace",
-    "with_total",
-)
-
-ACTION = "amazon-bedrock-guardrailAction"
-"""The member with a guardrail's action: `NONE` or `INTERVENED`."""
-TRACE = "amazon-bedrock-trace"
-"""The member with a guardrail's assessments."""
-METRICS = "amazon-bedrock-invocationMetrics"
-"""The member with token counts and latency, which Bedrock adds to a model's last document."""
+__all__ = ("ChunkReader",)
 
 
 class _Chunk(msgspec.Struct, gc=False, forbid_unknown_fields=True):
@@ -47,29 +27,12 @@ class _Chunk(msgspec.Struct, gc=False, forbid_unknown_fields=True):
 _decode_chunk = msgspec.json.Decoder(_Chunk).decode
 
 
-class ChunkReader(BaseReader, ABC):
-    """Base of the readers of native streams; see `dialects.Reader`.
+class ChunkReader(DocumentReader):
+    """Feeds the documents in frames to `read`."""
 
-    A subclass parses documents and sets `ended` and `complete`.
-    """
-
-    __slots__ = ("_late_content", "blocked", "metadata")
+    __slots__ = ()
 
     frequent_event = "chunk"
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._late_content = False  # content has followed the message's end
-        self.blocked: bool = False  # a guardrail intervened
-        self.metadata: Metadata = Metadata()  # received, and not yet emitted
-
-    def take_headers(self, headers: Mapping[str, str]) -> None:
-        """Keep what the headers tell for the metadata after the message's end."""
-        self.metadata = header_metadata(headers)
-
-    @abstractmethod
-    def read(self, document: bytes, events: MutableSequence[Event]) -> None:
-        """Append the events of one document. Exceptions other than the library's own become `InvalidFrame`."""
 
     def feed(self, frames: Iterable[Frame], events: MutableSequence[Event]) -> None:
         """See `dialects.Reader`."""
@@ -83,7 +46,7 @@ class ChunkReader(BaseReader, ABC):
                     document = self._unwrap(frame, events)
                 try:
                     self.read(document, events)
-                except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
+                except UNREADABLE as error:
                     raise InvalidFrame(f"a chunk does not match the model's format: {error!r}") from None
             else:
                 self._feed_other(frame, events)
@@ -106,85 +69,3 @@ class ChunkReader(BaseReader, ABC):
         if wire:
             events.append(UnknownEvent("chunk", wire))
         return document
-
-    def note_late(self, *, starts: bool = False, content: bool = False, ends: bool = False) -> None:
-        """Take what a chunk after the end holds, for APIs whose chunks do not say whether a message starts or ends.
-
-        Late content is passed on as unknown. Raises `InvalidFrame` if it is a message of its own.
-        """
-        self._late_content |= content
-        if self._late_content and (starts or ends):
-            self.check_open("another message")
-
-    def take_guardrail(self, wire: dict[str, Any]) -> bool:
-        """Remove a guardrail's action and trace from a document and keep them. Return whether it intervened here."""
-        blocked = take_blocked(wire)
-        self.blocked |= blocked
-        if TRACE in wire:
-            self.metadata = self.metadata.merged(take_trace(wire))
-        return blocked
-
-    def emit_metadata(self, events: MutableSequence[Event]) -> None:
-        """Append the metadata received so far, once the message has ended.
-
-        The counts may be on the chunk that ends the message or on a later one. Each new part becomes an event, and
-        the stream is complete once there is a usage.
-        """
-        if self.ended and self.metadata != Metadata():
-            events.append(with_total(self.metadata))
-            self.complete: bool = self.complete or self.metadata.usage is not None
-            self.metadata = Metadata()
-
-
-def take_blocked(wire: dict[str, Any]) -> bool:
-    """Remove a guardrail's action from a document and return whether the guardrail intervened."""
-    return bool(wire.pop(ACTION, None) == "INTERVENED")
-
-
-def take_trace(wire: dict[str, Any]) -> Metadata:
-    """Remove a guardrail's trace from a document and return it. Raises `ValueError` if it is not an object."""
-    return Metadata(trace=pop_as(wire, TRACE, dict[str, Any]))
-
-
-def message_stop(member: str, reason: str | None, reasons: Mapping[str, str], *, blocked: bool) -> MessageStop:
-    """Return the end of a message, with the stop reason that Converse uses; unknown reasons are unchanged.
-
-    Raises `KeyError`, with the name `member`, if the reason is missing.
-    """
-    if blocked:  # a guardrail's answer replaces the model's, and may come without a reason
-        return MessageStop("guardrail_intervened", reason)
-    if reason is None:
-        raise KeyError(member)
-    return MessageStop(reasons.get(reason, reason), reason)
-
-
-_COUNTS = {
-    "inputTokenCount": "input_tokens",
-    "outputTokenCount": "output_tokens",
-    "cacheReadInputTokenCount": "cache_read_tokens",
-    "cacheWriteInputTokenCount": "cache_write_tokens",
-}
-
-
-def take_metrics(document: dict[str, Any]) -> Metadata:
-    """Remove Bedrock's own metrics from a document and return them: usage, and latency in milliseconds."""
-    metrics = document.get(METRICS)
-    if not isinstance(metrics, dict):
-        return Metadata()
-    metrics = dict(document.pop(METRICS))  # what is unknown, `firstByteLatency` for one, becomes `extra`
-    counts = {name: metrics.pop(key) for key, name in _COUNTS.items() if type(metrics.get(key)) is int}
-    latency = metrics.pop("invocationLatency", None)
-    return Metadata(usage=Usage(**counts), latency_ms=latency if type(latency) is int else None, extra=metrics)
-
-
-def with_total(metadata: Metadata) -> Metadata:
-    """Return the metadata with `total_tokens`, if input and output are known.
-
-    The input count excludes cache reads and writes, as on Converse, where the total is the sum of all four.
-    """
-    usage = metadata.usage
-    if usage is None or usage.total_tokens is not None or usage.input_tokens is None or usage.output_tokens is None:
-        return metadata
-    cached = (usage.cache_read_tokens or 0) + (usage.cache_write_tokens or 0)
-    total = usage.input_tokens + cached + usage.output_tokens
-    return msgspec.structs.replace(metadata, usage=msgspec.structs.replace(usage, total_tokens=total))

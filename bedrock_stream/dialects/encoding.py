@@ -17,19 +17,20 @@ import msgspec
 
 from ..errors import ConfigurationError
 
-__all__ = ("SLICE", "Blob", "Body", "blob", "blob_data", "encode_body", "encode_text")
+__all__ = ("SLICE", "Blob", "Body", "blob", "blob_data", "data_url", "encode_body", "encode_text")
 
 SLICE = 192 * 1024
 """Bytes encoded or hashed at a time. A multiple of three, so that joined base64 slices are the base64 of all data."""
 
 
 class Blob:
-    """Data that is written to the body as base64."""
+    """Data that is written to the body as base64, after a prefix of plain text."""
 
-    __slots__ = ("data",)
+    __slots__ = ("data", "prefix")
 
-    def __init__(self, data: bytes) -> None:
+    def __init__(self, data: bytes, prefix: str = "") -> None:
         self.data: bytes = data
+        self.prefix: str = prefix
 
 
 def blob(data: bytes) -> bytes | Blob:
@@ -37,10 +38,16 @@ def blob(data: bytes) -> bytes | Blob:
     return Blob(data) if len(data) > SLICE else data
 
 
+def data_url(media_type: str, data: bytes) -> str | Blob:
+    """Return data as a `data:` URL, for APIs that take attachments as URLs; large data as a `Blob`."""
+    prefix = f"data:{media_type};base64,"
+    return Blob(data, prefix) if len(data) > SLICE else prefix + b64encode(data).decode()
+
+
 def blob_data(value: Any) -> Any:
     """Return the data of a `Blob`: an `enc_hook` for JSON encoders."""
     if isinstance(value, Blob):
-        return value.data
+        return value.prefix + b64encode(value.data).decode() if value.prefix else value.data
     raise _not_json(value)
 
 
@@ -113,7 +120,7 @@ def encode_body(tree: Any) -> Body:
             raise _not_json(value)
         blobs.append(value)
         mark = mark or uuid4().hex
-        return mark
+        return value.prefix + mark
 
     try:
         data = msgspec.json.encode(tree, enc_hook=collect)

@@ -7,12 +7,14 @@ and the documents of LiteLLM, FastAPI, Apigee, API Gateway, Lambda, Kong, NestJS
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ..errors import ServiceError, service_error
+from ..errors.codes import WORDS, rank
+from .decoding import decode_any
 
-__all__ = ("describe_error", "document_error", "foreign_error")
+__all__ = ("describe_error", "document_error", "foreign_error", "request_id_in")
 
 _Wire = dict[str, Any]
 
@@ -38,7 +40,7 @@ _WORDS = (
     "reason",
 )
 _CODES = ("code", "__type", "errortype", "error_type", "errorcode", "error_code")
-_NESTED = ("error", "errors", "fault", "detail", "output")  # members that may hold the code
+_NESTED = ("error", "errors", "fault", "detail", "output", "message")  # members that may hold the code
 
 # A document with HTTP 200 is an error if it has one of these members and, beside them, only members of the second set.
 # Any JSON may be a model's own answer.
@@ -48,24 +50,6 @@ _COMPANIONS = frozenset(
     {*_CODES, "type", "object", "status", "statuscode", "status_code", "title", "description", "reason", "param"}
     | {"error_description", "requestid", "request_id", "timestamp", "path", "instance", "success", "version"}
 )
-
-# Error types of Anthropic's and OpenAI's APIs -> Bedrock's exception names, so that both become the same error classes.
-_FOREIGN = {
-    "api_error": "InternalServerException",
-    "authentication_error": "AccessDeniedException",
-    "insufficient_quota": "ServiceQuotaExceededException",
-    "invalid_api_key": "AccessDeniedException",
-    "invalid_request_error": "ValidationException",
-    "model_not_found": "ResourceNotFoundException",
-    "not_found_error": "ResourceNotFoundException",
-    "overloaded_error": "ServiceUnavailableException",
-    "permission_error": "AccessDeniedException",
-    "rate_limit_error": "ThrottlingException",
-    "rate_limit_exceeded": "ThrottlingException",
-    "request_too_large": "ValidationException",
-    "server_error": "InternalServerException",
-    "timeout_error": "ModelTimeoutException",
-}
 
 
 def describe_error(body: bytes, document: Any) -> tuple[str, str]:
@@ -92,7 +76,24 @@ def foreign_error(document: _Wire, *, mid_stream: bool = False) -> ServiceError:
     code, words = _code(document), _words(document)
     inner = _lower(document).get("error")
     extra = inner if isinstance(inner, dict) else document
-    return service_error(_FOREIGN.get(code, code) or None, words, mid_stream=mid_stream, extra=extra)
+    status = next((int(code) for code in _codes(document) if re.fullmatch("[45][0-9][0-9]", code)), None)
+    error = service_error(WORDS.get(code, code) or None, words, status, mid_stream=mid_stream, extra=extra)
+    if not code and type(error) is ServiceError and (mid_stream or document.get("status") == "failed"):
+        # A failure in the middle of an answer, without a word about its kind.
+        error = service_error(None, words, 500, mid_stream=mid_stream, extra=extra)
+    if code in WORDS:
+        error.original_code = code
+    error.request_id = request_id_in(document)
+    return error
+
+
+def request_id_in(document: Any) -> str | None:
+    """Return the request id in an error's document: Anthropic's errors have it beside the error."""
+    if not isinstance(document, dict):
+        return None
+    members = _lower(document)
+    found = (members.get(name) for name in ("request_id", "requestid"))
+    return next((value for value in found if isinstance(value, str) and value), None)
 
 
 def _is_error(members: Mapping[str, Any], *, mid_stream: bool) -> bool:
@@ -119,8 +120,8 @@ def _is_error(members: Mapping[str, Any], *, mid_stream: bool) -> bool:
 def _words(value: Any, depth: int = 0) -> str:
     """Return the words in a value: its text, or those of the members that are known to hold them."""
     if isinstance(value, str):
-        return value
-    if value is None or isinstance(value, bool) or depth == _DEPTH:
+        return _words(_inner_document(value), depth + 1) or value
+    if value is None or isinstance(value, bool) or depth >= _DEPTH:
         return ""
     if isinstance(value, list):
         items = (_words(item, depth + 1) for item in value[:_ITEMS] if isinstance(item, str | dict | list))
@@ -135,19 +136,34 @@ def _words(value: Any, depth: int = 0) -> str:
     return ""
 
 
-def _code(document: Any, depth: int = 0) -> str:
-    """Return the code of an error; a name rather than a number."""
+def _inner_document(text: str) -> _Wire | None:
+    """Return the document in a text: some gateways put the error of the service behind them into their own as JSON."""
+    document = decode_any(text.encode("utf-8", "replace")) if text.lstrip().startswith("{") else None
+    return document if isinstance(document, dict) else None
+
+
+def _code(document: Any) -> str:
+    """Return the code of an error: of several, the one that tells the most."""
+    return min(_codes(document), key=rank, default="")
+
+
+def _codes(document: Any, depth: int = 0) -> Iterator[str]:
+    """Yield the codes in a document, the outermost first."""
     if isinstance(document, list):
         document = document[0] if document else None
+    elif isinstance(document, str):
+        document = _inner_document(document)
     if not isinstance(document, dict) or depth == _DEPTH:
-        return ""
+        return
     members = _lower(document)
     found = [members.get(name) for name in _CODES]
     if isinstance(kind := members.get("type"), str) and kind != "error" and re.fullmatch(r"\w[\w.#-]*", kind):
         found.append(kind)  # a problem's type is a URL
-    found += [_code(members.get(name), depth + 1) for name in _NESTED]
-    codes = [str(code) for code in found if isinstance(code, str | int) and not isinstance(code, bool) and code != ""]
-    return next((code for code in codes if not code.strip().isdigit()), codes[0] if codes else "")
+    yield from (
+        str(code) for code in found if isinstance(code, str | int) and not isinstance(code, bool) and code != ""
+    )
+    for name in _NESTED:
+        yield from _codes(members.get(name), depth + 1)
 
 
 def _lower(document: _Wire) -> dict[str, Any]:

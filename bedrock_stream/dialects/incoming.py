@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, MutableSequence, Sequence
 from typing import Any, Protocol, TypeAlias
 
 from ..errors import BedrockStreamError, StreamInterrupted
-from ..eventstream import Decoder, Frame
+from ..eventstream import Frame
 from ..types.events import Metadata, ToolCallEnd, Usage
 from ..types.response import Assembly
 from . import Reader
@@ -71,7 +71,10 @@ class Incoming(Protocol):
 
 
 class EventStream:
-    """A response in event-stream frames."""
+    """A response that is a stream: of event-stream frames, or of what else the reader's decoder returns.
+
+    `on_frames` is only for frames.
+    """
 
     __slots__ = (
         "_decoder",
@@ -95,7 +98,7 @@ class EventStream:
         on_bytes: OnBytes | None = None,
         on_frames: OnFrames | None = None,
     ) -> None:
-        self._decoder = Decoder()
+        self._decoder = reader.new_decoder()
         self._reader = reader
         self._events = events
         self._held: list[Any] = []  # the message's start, until something follows it
@@ -115,7 +118,7 @@ class EventStream:
     @property
     def ended(self) -> bool:
         """See `Incoming`."""
-        return self._reader.ended and not self._decoder.pending
+        return self._reader.ended and (self._reader.ignores_tail or not self._decoder.pending)
 
     @property
     def broken_tool(self) -> ToolCallEnd | None:
@@ -137,11 +140,11 @@ class EventStream:
         if self._on_bytes is not None:
             self._on_bytes(data)
         try:
-            frames = decoder.feed(data)
-            if self._on_frames is not None and frames:
-                self._on_frames(frames)
-            reader.feed(frames, events)
-            # Intact frames in front of a damaged one have been decoded; their events come before the failure.
+            units = decoder.feed(data)
+            if self._on_frames is not None and units:
+                self._on_frames(units)
+            reader.feed(units, events)
+            # Intact ones in front of a damaged one have been decoded; their events come before the failure.
             failure = decoder.error
         except BedrockStreamError as error:
             failure = error
@@ -169,7 +172,8 @@ class EventStream:
 
     def finish(self, request_id: str | None) -> None:
         """See `Incoming`."""
-        self._decoder.finish()
+        if not (self._reader.ended and self._reader.ignores_tail):
+            self._decoder.finish()
         # A proxy may end the body properly in the middle of a message, so the message's own end decides.
         if not self._reader.ended and self._reader.has_end_marker:
             raise StreamInterrupted("the body ended before the message did")

@@ -20,11 +20,11 @@ from ..types.media import Image
 from ..types.messages import Block, CitedText, Message, Reasoning, Text
 from ..types.options import Options
 from .base import BaseDialect, Parse, ParsedResponse
-from .chunks import (
+from .chunks import ChunkReader
+from .documents import (
     ACTION,
     METRICS,
     TRACE,
-    ChunkReader,
     message_stop,
     take_blocked,
     take_metrics,
@@ -131,7 +131,7 @@ class LlamaReader(ChunkReader):
         self._generated: int | None = None
 
     def read(self, document: bytes, events: MutableSequence[Event]) -> None:
-        """See `ChunkReader.read`."""
+        """See `DocumentReader.read`."""
         if not self.ended:
             try:
                 chunk = _decode_chunk(document)

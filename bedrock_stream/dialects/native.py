@@ -11,7 +11,7 @@ from typing import Any
 from ..errors import ConfigurationError
 from ..types.options import Options
 
-__all__ = ("check_header", "native_body", "native_headers", "with_fields")
+__all__ = ("check_header", "guardrail_headers", "native_body", "native_headers", "with_fields")
 
 _GUARDRAIL_HEADERS = {
     "guardrailIdentifier": "X-Amzn-Bedrock-GuardrailIdentifier",
@@ -19,16 +19,15 @@ _GUARDRAIL_HEADERS = {
     "trace": "X-Amzn-Bedrock-Trace",
 }
 
+_MERGED = ("output_config", "reasoning")
+
 
 def native_headers(options: Options) -> tuple[tuple[str, str], ...]:
     """Return the headers for guardrail, performance, service tier, project and request metadata.
 
     Raises `ConfigurationError` for a value that is not printable ASCII.
     """
-    guardrail = options.guardrail or {}
-    headers = {header: str(guardrail[key]) for key, header in _GUARDRAIL_HEADERS.items() if guardrail.get(key)}
-    if guardrail.get("trace"):  # `enabled` in a Converse body, `ENABLED` in a header
-        headers["X-Amzn-Bedrock-Trace"] = headers["X-Amzn-Bedrock-Trace"].upper()
+    headers = dict(guardrail_headers(options))
     if options.performance is not None:
         headers["X-Amzn-Bedrock-PerformanceConfig-Latency"] = options.performance
     if options.service_tier is not None:
@@ -38,6 +37,17 @@ def native_headers(options: Options) -> tuple[tuple[str, str], ...]:
     if options.request_metadata is not None:
         # The service reads JSON text here. json.dumps escapes what is not ASCII, unlike msgspec.
         headers["X-Amzn-Bedrock-Request-Metadata"] = json.dumps(options.request_metadata)
+    for name, value in headers.items():
+        check_header(name, value)
+    return tuple(headers.items())
+
+
+def guardrail_headers(options: Options) -> tuple[tuple[str, str], ...]:
+    """Return the headers for a guardrail. Raises `ConfigurationError` for a value that is not printable ASCII."""
+    guardrail = options.guardrail or {}
+    headers = {header: str(guardrail[key]) for key, header in _GUARDRAIL_HEADERS.items() if guardrail.get(key)}
+    if guardrail.get("trace"):  # `enabled` in a Converse body, `ENABLED` in a header
+        headers["X-Amzn-Bedrock-Trace"] = headers["X-Amzn-Bedrock-Trace"].upper()
     for name, value in headers.items():
         check_header(name, value)
     return tuple(headers.items())
@@ -59,13 +69,14 @@ def native_body(body: dict[str, Any], options: Options) -> dict[str, Any]:
 def with_fields(body: dict[str, Any], fields: dict[str, Any], options: Options) -> dict[str, Any]:
     """Return a body with those fields that are set, i.e. neither None nor `[]`.
 
-    `additional_model_request_fields` and `extra` take precedence, in this order. Their members `output_config` are
-    merged, since it holds options of different origin: Claude's effort and the format of its answer.
+    `additional_model_request_fields` and `extra` take precedence, in this order. Some members are merged, since they
+    hold options of different origin: Claude's effort and the format of its answer, GPT's effort and its summary.
     """
     present = {name: value for name, value in fields.items() if value not in (None, [])}
     additional, extra = options.additional_model_request_fields or {}, options.extra
     merged = {**body, **present, **additional, **extra}
-    configs = additional.get("output_config"), extra.get("output_config")
-    if isinstance(configs[0], dict) and isinstance(configs[1], dict):
-        merged["output_config"] = {**configs[0], **configs[1]}
+    for name in _MERGED:
+        one, two = additional.get(name), extra.get(name)
+        if isinstance(one, dict) and isinstance(two, dict):
+            merged[name] = {**one, **two}
     return merged

@@ -13,9 +13,9 @@ from ..errors import BedrockStreamError, InvalidFrame, ServiceError, service_err
 from ..eventstream import Frame
 from ..types.checks import check_cost, is_instance
 from ..types.events import UnknownEvent
+from .decoding import decode_any
 
 __all__ = (
-    "decode_any",
     "decode_object",
     "decode_response",
     "document_failure",
@@ -104,15 +104,6 @@ def frame_error(frame: Frame) -> BedrockStreamError:
         return InvalidFrame(f"expected an event, exception or error frame, got the headers {dict(headers)!r}")
     message = str(headers.get(":error-message") or words)
     return service_error(code, message, mid_stream=True, extra=body if isinstance(body, dict) else None)
-
-
-def decode_any(payload: bytes) -> Any:
-    """Return what a payload of an unknown format holds as JSON, or None."""
-    try:
-        check_cost(payload)
-        return msgspec.json.decode(payload)
-    except (ValueError, RecursionError):
-        return None
 
 
 def unknown_event(kind: str, payload: bytes) -> UnknownEvent:

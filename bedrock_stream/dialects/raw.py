@@ -12,9 +12,10 @@ from ..types.messages import Message
 from ..types.options import Options
 from ..types.response import Response
 from . import Reader
-from .base import NO_HEADERS, BaseDialect
-from .chunks import METRICS, ChunkReader, take_metrics
+from .base import NO_HEADERS, BaseDialect, Headers
+from .chunks import ChunkReader
 from .converse.reader import read_metadata
+from .documents import METRICS, take_metrics
 from .payloads import decode_object, raise_error
 
 __all__ = ("Raw", "RawConverse")
@@ -33,7 +34,7 @@ class RawReader(ChunkReader):
         self.raw_usage: Usage | None = None
 
     def read(self, document: bytes, events: MutableSequence[Any]) -> None:
-        """See `ChunkReader.read`."""
+        """See `DocumentReader.read`."""
         wire = decode_object(document, "a chunk")
         raise_error(wire, mid_stream=True)
         if METRICS in wire:  # the last one has Bedrock's own counts, whatever the family
@@ -77,3 +78,7 @@ class RawConverse(Raw):
     route = "converse"
     operation = "converse"
     stream_operation = "converse-stream"
+
+    def headers(self, options: Options | None, *, streaming: bool) -> Headers:
+        """See `Dialect.headers`: the body has all options."""
+        return ()

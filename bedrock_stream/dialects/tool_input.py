@@ -70,6 +70,10 @@ class ToolInputs:
         call[1].append(fragment)
         events.append(ToolCallDelta(index, fragment))
 
+    def tool_input(self, index: int) -> str:
+        """Return the input of an open call so far."""
+        return "".join(self._open_tools[index][1])
+
     def stop_tool(self, index: int, events: MutableSequence[Event]) -> None:
         """End the call in this block, if it holds one."""
         call = self._open_tools.pop(index, None)

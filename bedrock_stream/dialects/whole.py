@@ -12,7 +12,7 @@ import msgspec
 
 from ..errors import InvalidFrame
 from ..types.events import UnknownEvent
-from .chunks import METRICS
+from .documents import METRICS
 
 __all__ = ("WholeAnswer", "whole_answer")
 

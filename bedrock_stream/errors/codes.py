@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-__all__ = ("find_error",)
+__all__ = ("WORDS", "find_error", "rank")
 
 # fmt: off
 # The codes of the Bedrock Runtime service model, those that AWS's front ends return before a request reaches Bedrock,
@@ -18,7 +18,7 @@ _BY_CODE: dict[str, tuple[str, int]] = {
     "RequestTimeTooSkewed": ("SignatureExpired", 403), "RequestExpired": ("SignatureExpired", 403),
     "RequestInTheFuture": ("SignatureExpired", 403),
     "ValidationException": ("ValidationFailed", 400), "ConflictException": ("ValidationFailed", 400),
-    "Context_length_exceeded": ("ContextWindowExceeded", 400),
+    "context_length_exceeded": ("ContextWindowExceeded", 400),
     "ResourceNotFoundException": ("ResourceNotFound", 404), "ServiceQuotaExceededException": ("QuotaExceeded", 400),
     "ThrottlingException": ("Throttled", 429), "TooManyRequestsException": ("Throttled", 429),
     "Throttling": ("Throttled", 429), "ModelNotReadyException": ("ModelNotReady", 429),
@@ -35,6 +35,23 @@ _BY_STATUS: dict[int, str] = {
     424: "ModelError", 429: "Throttled", 500: "InternalServerError",
     **dict.fromkeys((502, 503, 504, 507, 509, 520, 521, 522, 523, 524, 529, 530), "ServiceUnavailable"),
 }
+# The words of Anthropic's and OpenAI's APIs -> Bedrock's names, so that both become the same classes.
+WORDS: dict[str, str] = {
+    "api_error": "InternalServerException", "server_error": "InternalServerException",
+    "internal_error": "InternalServerException", "internal_server_error": "InternalServerException",
+    "authentication_error": "AccessDeniedException", "invalid_api_key": "AccessDeniedException",
+    "permission_error": "AccessDeniedException",
+    "invalid_request_error": "ValidationException", "validation_error": "ValidationException",
+    "request_too_large": "ValidationException", "invalid_prompt": "ValidationException",
+    "not_found_error": "ResourceNotFoundException", "model_not_found": "ResourceNotFoundException",
+    "rate_limit_error": "ThrottlingException", "rate_limit_exceeded": "ThrottlingException",
+    "insufficient_quota": "ServiceQuotaExceededException", "timeout_error": "ModelTimeoutException",
+    "overloaded_error": "ServiceUnavailableException", "service_unavailable_error": "ServiceUnavailableException",
+    "server_shutting_down": "ServiceUnavailableException", "server_overloaded": "ServiceUnavailableException",
+    "slow_down": "ServiceUnavailableException",
+}
+# Those that say less than an HTTP status does.
+_VAGUE = frozenset({"api_error", "internal_error", "invalid_request_error", "server_error", "validation_error"})
 # fmt: on
 _NAMES = {name.lower(): name for name in _BY_CODE}
 
@@ -54,6 +71,8 @@ def find_error(code: str, message: str, status: int | None) -> tuple[str, str, i
     if status is None and re.fullmatch("[45][0-9][0-9]", name):
         status = int(name)
     known, modelled = _BY_CODE.get(name, (None, None))
+    if (word := WORDS.get(name)) is not None and not (name in _VAGUE and status in _BY_STATUS):
+        known, modelled = _BY_CODE[word]
     kind = known or _BY_STATUS.get(status or 0, "ServiceError")
     # Models with OpenAI's API have codes of their own, such as `validation_error`. In a stream these have no status.
     if kind in ("ValidationFailed", "ServiceError") and _CONTEXT_OVERFLOW.search(message):
@@ -64,9 +83,20 @@ def find_error(code: str, message: str, status: int | None) -> tuple[str, str, i
     return name, kind, status or modelled or 500
 
 
+def rank(code: str) -> int:
+    """Return how much a code of an error's body tells, less for more: of several, the first of the lowest is its code.
+
+    An OpenAI error has a `code` and a `type`, either may be null, a number, or a word that is not known here.
+    """
+    name = _code_name(code)
+    if name in _BY_CODE or (name in WORDS and name not in _VAGUE):
+        return 0
+    return 1 if name in WORDS else 3 if name.isdigit() else 2
+
+
 def _code_name(code: str) -> str:
     """Return the name in a code: `ThrottlingException` for `com.amazon.coral#throttlingException:http://...`."""
     # HTTP errors are named in Pascal case, exception frames in camel case.
     name = code.partition(":")[0].rpartition("#")[2].partition(",")[0].strip()
     known = _NAMES.get(name.lower()) or _NAMES.get(name.rpartition(".")[2].lower())
-    return known or name[:1].upper() + name[1:]
+    return known or (name if name in WORDS else name[:1].upper() + name[1:])

@@ -54,6 +54,8 @@ class ServiceError(BedrockStreamError):
         """The status that the model behind Bedrock returned, if reported."""
         self.original_message: str | None = extra.get("originalMessage")
         self.resource_name: str | None = extra.get("resourceName")
+        self.original_code: str | None = None
+        """The word of the model's own API, such as `overloaded_error`, if `code` is Bedrock's name for it."""
 
 
 class AccessDenied(ServiceError):

@@ -48,7 +48,7 @@ def plan_converse(
     given.pop("modelId", None)
     dialect = _CONVERSE.dialect
     operation = dialect.stream_operation if streaming else dialect.operation
-    headers = headers_for(streaming=streaming, native=False)
+    headers = headers_for(dialect, streaming=streaming)
     try:
         body = to_wire(given)
     except RecursionError:
@@ -82,7 +82,7 @@ def _check(arguments: Mapping[str, Any], names: Collection[str]) -> dict[str, An
 
 
 def _headers(given: Mapping[str, Any], *, streaming: bool) -> Headers:
-    headers = dict(headers_for(streaming=streaming, native=True))
+    headers = dict(headers_for(_INVOKE.dialect, streaming=streaming))
     for name, value in given.items():
         if not isinstance(value, str):
             raise ConfigurationError(name, f"expected a str, got {type(value).__name__}")

@@ -22,12 +22,13 @@ from ..types.options import Options
 from ..types.settings import RetryPolicy, Target, Timeouts
 from .cache_points import check_cache_points, place_cache_points
 from .conversation import check_sizes, finish_for_converse, normalize_conversation
-from .endpoints import Endpoint
+from .endpoints import BEDROCK_MANTLE, BEDROCK_RUNTIME, Endpoint, Service
 from .http import Headers, Request, build_request, headers_for
 from .models import Model, check_reachable, describe
 from .output_schema import OutputSchema, fit_tools
 from .route import Route, choose_route
 from .supported import check_last_message, check_on_converse, check_options, check_thinking_turn
+from .surfaces import adapt_model, check_surface, choose_count, choose_surface, other_prefix, prefix_of
 from .unsupported import Refusals, Unsupported
 from .vendor_fields import with_default_limit, with_vendor_fields
 
@@ -54,6 +55,7 @@ class Destination(msgspec.Struct, frozen=True, kw_only=True):
 
     region: str
     endpoint: Endpoint
+    service: Service = BEDROCK_RUNTIME
     key_source: Any = None
     """The call's or the target's own `auth.sources.KeySource`, opaque here; None for the client's."""
     timeouts: Timeouts
@@ -94,6 +96,18 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
         return self.route.dialect
 
     @property
+    def prefix(self) -> str | None:
+        """The start of its path where bedrock-mantle may serve the model under another one; None if it has no other."""
+        return prefix_of(self.dialect) if self.destination.service is BEDROCK_MANTLE else None
+
+    def under_other_prefix(self) -> Call:
+        """Return the call under the other prefix of bedrock-mantle."""
+        replace = msgspec.structs.replace
+        route = replace(self.route, dialect=other_prefix(self.dialect))
+        url = self.destination.endpoint.url + route.dialect.path(self.model.id, self.operation)
+        return replace(self, route=route, request=replace(self.request, url=url))
+
+    @property
     def messages(self) -> tuple[Message, ...]:
         """The conversation as it is sent; empty if the body is the caller's own."""
         return self.route.messages
@@ -132,9 +146,7 @@ def plan_call(
 
     `known` says what an opaque model id is; `unsupported` what happens to options that the model refuses.
     """
-    described = describe(model, options.base_model or known)
-    if unsupported != "send":
-        check_reachable(described)
+    described = _describe(model, options, known, unsupported)
     refusals = Refusals(described.id, unsupported)
     caller_options = options
     messages = read_prompt(prompt)  # it may be an iterator
@@ -146,9 +158,7 @@ def plan_call(
         again = partial(plan_call, streaming=streaming, known=known, unsupported=unsupported)
         fallback = partial(again, model, messages, caller_options, destination)
     route, body, options = write_body(described, messages, options, refusals)
-    dialect = route.dialect
-    operation = dialect.stream_operation if streaming else dialect.operation
-    headers = headers_for(streaming=streaming, native=dialect.route == "invoke", options=options)
+    operation, request = _request(route.dialect, described, body, options, destination, streaming=streaming)
     return Call(
         model=described,
         route=route,
@@ -161,22 +171,39 @@ def plan_call(
         changes=tuple(refusals.changes),
         rate=(options.service_tier or "default", options.performance or "standard"),
         destination=destination,
-        request=build_request(destination.endpoint.url, described.id, operation, body, headers=headers),
+        request=request,
     )
+
+
+def _describe(model: str, options: Options, known: str | ModelFacts | None, unsupported: Unsupported) -> Model:
+    """Return the model as the API of the call serves it. Raises `UnsupportedOperation` if none does."""
+    described = describe(model, options.base_model or known)
+    surface = choose_surface(described, options)
+    check_surface(surface, described, options, unsupported)
+    if unsupported != "send" and surface.api is None:
+        check_reachable(described)
+    return adapt_model(described, surface.api)
 
 
 def plan_count(
     model: str, prompt: Prompt, options: Options, destination: Destination, known: str | ModelFacts | None = None
 ) -> Call:
-    """Return the CountTokens call for a conversation. Raises `ConfigurationError`."""
+    """Return the call that counts a conversation's tokens: CountTokens, or Claude's. Raises `ConfigurationError`."""
     described = describe(model, options.base_model or known)
+    surface, options = choose_count(described, options)
     refusals = Refusals(described.id, "drop")  # what is counted needs no sampling
-    options, _ = expand_options(described, msgspec.structs.replace(options, use_converse=True), refusals)
-    _, body, _ = write_body(described, read_prompt(prompt), options, refusals)
+    options, _ = expand_options(described, options, refusals)
+    route, body, options = write_body(described, read_prompt(prompt), options, refusals)
+    if surface.api == "messages":
+        from ..dialects.anthropic.messages import COUNT, write_count
+
+        headers = headers_for(route.dialect, streaming=False, options=options)
+        counted = write_count(body, described.id)
+        return plan_own_body(route, described, COUNT, counted, destination, headers, streaming=False)
     counted = {name: body[name] for name in _COUNTED if name in body}
     # The operation takes no inference profiles, only the models behind them.
     wire = {"input": {"converse": counted}}
-    headers = headers_for(streaming=False, native=False)
+    headers = headers_for(_RAW.dialect, streaming=False)
     return plan_own_body(_RAW, describe(described.base), "count-tokens", wire, destination, headers, streaming=False)
 
 
@@ -197,7 +224,7 @@ def plan_raw(
         raise ConfigurationError("body", f"expected a dict, got {type(body).__name__}")
     route = _RAW_CONVERSE if converse else _RAW
     operation = route.dialect.stream_operation if streaming else route.dialect.operation
-    headers = headers_for(streaming=streaming, native=not converse, options=options)
+    headers = headers_for(route.dialect, streaming=streaming, options=options)
     return plan_own_body(route, describe(model), operation, body, destination, headers, streaming=streaming)
 
 
@@ -212,14 +239,25 @@ def plan_own_body(
     streaming: bool,
 ) -> Call:
     """Return the call for a body that the caller wrote: a `Body`, or what becomes one as JSON."""
+    url = destination.endpoint.url + route.dialect.path(model.id, operation)
     return Call(
         model=model,
         route=route,
         operation=operation,
         streaming=streaming,
         destination=destination,
-        request=build_request(destination.endpoint.url, model.id, operation, body, headers=headers),
+        request=build_request(url, body, headers=headers),
     )
+
+
+def _request(
+    dialect: Dialect, model: Model, body: dict[str, Any], options: Options, destination: Destination, *, streaming: bool
+) -> tuple[str, Request]:
+    """Return the operation of a call, and its request."""
+    operation = dialect.stream_operation if streaming else dialect.operation
+    headers = headers_for(dialect, streaming=streaming, options=options)
+    url = destination.endpoint.url + dialect.path(model.id, operation)
+    return operation, build_request(url, dialect.complete_body(body, model.id, streaming=streaming), headers=headers)
 
 
 def expand_options(model: Model, options: Options, refusals: Refusals) -> tuple[Options, OutputSchema | None]:
@@ -240,8 +278,10 @@ def write_body(
     check_cache_points(messages, options)
     messages, options = normalize_conversation(model, messages, options, refusals)
     route = choose_route(model, messages, options)
-    if route.dialect.route == "invoke":
-        body = native_body(route.dialect.body(route.messages, with_default_limit(model, options)), options)
+    if route.dialect.route != "converse":
+        body = route.dialect.body(route.messages, with_default_limit(model, options))
+        if route.dialect.route == "invoke":
+            body = native_body(body, options)
     else:
         messages, options = finish_for_converse(model, messages, options, refusals)
         route = msgspec.structs.replace(route, messages=messages)

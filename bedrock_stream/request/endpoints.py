@@ -2,6 +2,9 @@
 
     https://{service}[-fips].{region}.{suffix of the partition}
 
+bedrock-mantle has one host in each region, `bedrock-mantle.{region}.api.aws`: no FIPS endpoint, no other partition than
+the standard one and GovCloud, and IPv4 and IPv6 behind the same name.
+
 Pure: the environment and the profile settings are parameters. The region is part of the host name that is signed, so it
 must be a single host label. Source: the endpoint rule sets of the service models.
 """
@@ -16,10 +19,11 @@ from urllib.parse import quote
 
 import msgspec
 
-from ..errors import ConfigurationError
+from ..errors import ConfigurationError, UnsupportedOperation
 from ..types.settings import DEFAULT_REGION, check_region
 
 __all__ = (
+    "BEDROCK_MANTLE",
     "BEDROCK_RUNTIME",
     "STS",
     "Endpoint",
@@ -67,11 +71,15 @@ class Service(msgspec.Struct, frozen=True):
     """Its name in profile settings, and in upper case in environment variables."""
     plain_fips_regions: str = r"(?!)"
     """A pattern of the regions where its host without `-fips` is the FIPS endpoint; none by default."""
+    signing_name: str = "bedrock"
+    """Its name in the scope of a signature."""
 
 
 BEDROCK_RUNTIME = Service("bedrock-runtime", "bedrock_runtime")
 # The rule set of STS maps FIPS in GovCloud to the plain host, unless dual-stack is on.
-STS = Service("sts", "sts", r"us-gov-\w+-\d+")
+STS = Service("sts", "sts", r"us-gov-\w+-\d+", "sts")
+BEDROCK_MANTLE = Service("bedrock-mantle", "bedrock_mantle", signing_name="bedrock-mantle")
+_MANTLE_PARTITIONS = (0, 2)  # of `_PARTITIONS`
 
 
 class Endpoint(msgspec.Struct, frozen=True):
@@ -122,6 +130,8 @@ def resolve_endpoint(
     for http to another machine, which exposes the request and an API key in it, unless `allow_http` is set.
     """
     fips = _switch(use_fips, "AWS_USE_FIPS_ENDPOINT", "use_fips_endpoint", environ, settings)
+    if service is BEDROCK_MANTLE:
+        return _mantle_endpoint(region, _custom_endpoint(service, endpoint_url, environ, settings), allow_http, fips)
     dual_stack = _switch(use_dual_stack, "AWS_USE_DUALSTACK_ENDPOINT", "use_dualstack_endpoint", environ, settings)
     custom = _custom_endpoint(service, endpoint_url, environ, settings)
     if custom is None:
@@ -132,6 +142,18 @@ def resolve_endpoint(
         problem = f"a custom endpoint cannot be combined with {kind}"
         raise ConfigurationError(custom.source, problem, "drop one of them")
     return _check_url(service, custom, allow_http)
+
+
+def _mantle_endpoint(region: str, custom: Endpoint | None, allow_http: bool, fips: bool) -> Endpoint:
+    if fips:
+        raise UnsupportedOperation("use_fips", "bedrock-mantle has no FIPS endpoint", 'use endpoint="runtime"')
+    if custom is not None:
+        return _check_url(BEDROCK_MANTLE, custom, allow_http)
+    partition = _partition(region)
+    if partition not in [_PARTITIONS[index] for index in _MANTLE_PARTITIONS]:
+        problem = f"bedrock-mantle has no endpoint in {region!r}"
+        raise UnsupportedOperation("region", problem, 'use endpoint="runtime", or another region')
+    return Endpoint(f"https://{BEDROCK_MANTLE.host}.{region}.{partition.dual_stack_suffix}", "region")
 
 
 def in_standard_partition(region: str) -> bool:
@@ -193,7 +215,7 @@ def _check_url(service: Service, endpoint: Endpoint, allow_http: bool) -> Endpoi
         raise ConfigurationError(endpoint.source, f"expected an endpoint URL, got {shown!r}", _URL_FORM)
     scheme, path = parts[1].lower(), quote(parts[4] or "", safe=_ASCII)
     if scheme == "http" and not allow_http and not is_loopback(host.strip("[]").removesuffix(".")):
-        remedy = "use https, or Client(allow_http=True)" if service is BEDROCK_RUNTIME else "use https"
+        remedy = "use https, or Client(allow_http=True)" if service is not STS else "use https"
         raise ConfigurationError(endpoint.source, f"{url!r} would send credentials unencrypted", remedy)
     return Endpoint(f"{scheme}://{host}{port}{path}", endpoint.source)
 

@@ -21,6 +21,7 @@ from ..types.tools import Tool, read_foreign
 from .models import Model
 from .reasoning import reasons
 from .schema_subset import fit_schema, inline_definitions
+from .surfaces import choose_surface
 from .unsupported import Refusals
 
 __all__ = ("TOOL_NAME", "OutputSchema", "fit_tools", "note_refusal")
@@ -88,7 +89,13 @@ class OutputSchema:
     def _with_schema(self, options: Options, model: Model, refusals: Refusals) -> Options:
         contains = model.facts.schema_contains
         schema = fit_schema(self.schema, option="output_schema", contains=contains, changes=refusals.changes)
-        if _uses_native_format(model, options):
+        api = choose_surface(model, options).api
+        if api in ("chat", "responses"):
+            form = {"name": TOOL_NAME, "schema": schema, "strict": _is_strict(schema)}
+            if api == "chat":
+                return _with_extra(options, "response_format", {"type": "json_schema", "json_schema": form})
+            return _with_extra(options, "text", {"format": {"type": "json_schema", **form}})
+        if api == "messages" or _uses_native_format(model, options):
             return _with_extra(options, "output_config", {"format": {"type": "json_schema", "schema": schema}})
         # Here the schema is JSON text, while a tool's `inputSchema.json` is an object.
         text = msgspec.json.encode(schema).decode()
@@ -186,6 +193,21 @@ def _reasons(model: Model, options: Options) -> bool:
             word = value.get("type") or value.get("effort") if isinstance(value, dict) else value
             return word not in ("disabled", "none")
     return reasons(model, options)
+
+
+def _is_strict(schema: Any) -> bool:
+    """Return whether OpenAI's APIs can hold an answer to a schema: all its objects are closed and complete."""
+    if isinstance(schema, list):
+        return all(map(_is_strict, schema))
+    if not isinstance(schema, dict):
+        return True
+    properties = schema.get("properties")
+    if schema.get("type") == "object" or isinstance(properties, dict):
+        if schema.get("additionalProperties") is not False:
+            return False
+        if set(properties or ()) != set(schema.get("required") or ()):
+            return False
+    return all(map(_is_strict, schema.values()))
 
 
 def _uses_native_format(model: Model, options: Options) -> bool:

@@ -1,4 +1,4 @@
-"""Find the option of a call that the service refuses, in the words of its error.
+"""Find the option of a call that the service refuses, or a better model id or endpoint, in the words of its error.
 
 The table of models may be older than the service, so the service may refuse what the table lets pass.
 """
@@ -10,9 +10,11 @@ from typing import NamedTuple
 
 from ..errors import ValidationFailed
 from ..types.options import Options
-from .models import Model, profiles_for
+from .call import Call
+from .endpoints import BEDROCK_RUNTIME
+from .models import Model, is_plain, profiles_for
 
-__all__ = ("explain_profile", "explain_refusal")
+__all__ = ("explain_model", "explain_refusal")
 
 
 class _Words(NamedTuple):
@@ -64,10 +66,24 @@ _EMPTY = (None, (), False)
 _NEEDS_PROFILE = re.compile("on-demand throughput isn.t supported", re.IGNORECASE)
 
 
-def explain_profile(error: ValidationFailed, model: Model, region: str) -> None:
-    """Name the inference profile to use, if the service refused a model because it needs one."""
-    if not _NEEDS_PROFILE.search(error.message):
-        return
+# Ids that bedrock-runtime does not know may be those of bedrock-mantle, but not of these makers.
+_UNKNOWN = re.compile("model identifier is invalid", re.IGNORECASE)
+_NOT_ON_MANTLE = frozenset({"ai21", "amazon", "cohere", "luma", "meta", "stability", "twelvelabs", "writer"})
+
+
+def explain_model(error: ValidationFailed, call: Call) -> None:
+    """Name the inference profile or the endpoint to use, if the service refused a model because it needs that."""
+    model, on_runtime = call.model, call.destination.service is BEDROCK_RUNTIME
+    if call.operation == "count-tokens":
+        if on_runtime and model.vendor == "anthropic":
+            error.explain("model", 'if it is not supported here, use endpoint="mantle", which counts for every Claude')
+    elif _UNKNOWN.search(error.message) and on_runtime and is_plain(model) and model.vendor not in _NOT_ON_MANTLE:
+        error.explain("model", 'check the id; if only bedrock-mantle serves it, use endpoint="mantle"')
+    elif _NEEDS_PROFILE.search(error.message):
+        _explain_profile(error, model, call.region)
+
+
+def _explain_profile(error: ValidationFailed, model: Model, region: str) -> None:
     profiles = profiles_for(model, region)
     if profiles:
         error.explain("model", f"use the inference profile {' or '.join(map(repr, profiles))}")

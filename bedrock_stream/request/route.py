@@ -1,9 +1,9 @@
-"""Choose between Converse and the native format of a family (InvokeModel), with the reason.
+"""Choose between Converse and the native format of a family (InvokeModel), with the reason; or the API of a vendor.
 
 Claude, gpt-oss and Llama use their native format. Tools, and anything that the format cannot express, move the call to
 Converse, which all other families use. Claude's own tools, and blocks of an earlier response that only a native format
-has, keep the call there. An explicit `use_converse` decides: if that route then cannot express the call, that is an
-error and never a silent fallback. Caching does not change the route.
+has, keep the call there. An explicit `api` or `use_converse` decides: if that API then cannot express the call, that is
+an error and never a silent fallback. Caching does not change the route.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from ..types.messages import Block, Json, Message, Raw, ToolResult
 from ..types.options import Options
 from .conversation import uses_tools
 from .models import Model
+from .surfaces import choose_surface, vendor_dialect
 
 __all__ = ("Route", "choose_route", "native_dialect")
 
@@ -57,26 +58,31 @@ _CONVERSE_MEMBERS = frozenset(
 
 
 def choose_route(model: Model, messages: tuple[Message, ...], options: Options) -> Route:
-    """Return the route of a call. Raises `UnsupportedOperation` for an impossible `use_converse=False`."""
+    """Return the route of a call. Raises `UnsupportedOperation` for an API that cannot express it."""
+    surface = choose_surface(model, options)
+    if surface.api is not None:
+        dialect, typed = vendor_dialect(surface, model), tuple(_typed(message) for message in messages)
+        if reason := dialect.unsupported(typed, options):
+            raise UnsupportedOperation("api", f"cannot be {surface.api}: {reason}", "use another api")
+        return Route(dialect, surface.reason, typed)
+    named = "use_converse" if options.api is None else "api"
+    word = f"{named}={getattr(options, named)!r}"
     _check_own_tools(model, options)
     if options.use_converse:
-        return Route(_CONVERSE, "use_converse=True", messages)
+        return Route(_CONVERSE, word, messages)
     native = native_dialect(model)
     forced = options.use_converse is False
     if native is None:
         if forced:
-            raise UnsupportedOperation(
-                "use_converse",
-                f"cannot be False: {model.id!r} has no native format in this library",
-                "omit it, or use invoke_stream",
-            )
+            problem = f"cannot be {getattr(options, named)}: {model.id!r} has no native format in this library"
+            raise UnsupportedOperation(named, problem, "omit it, or use invoke_stream")
         return Route(_CONVERSE, f"{model.family or 'an unknown model family'} uses Converse", messages)
     typed = tuple(_typed(message) for message in messages)
     unsupported = _unsupported(native, typed, options)
     if forced:
         if unsupported is not None:
-            raise UnsupportedOperation("use_converse", f"cannot be False: {unsupported}", "omit it")
-        return Route(native, "use_converse=False", typed)
+            raise UnsupportedOperation(named, f"cannot be {getattr(options, named)}: {unsupported}", "omit it")
+        return Route(native, word, typed)
     if unsupported is None and (kind := _native_kind(typed)):
         return Route(native, f"only the native format supports {kind} blocks", typed)
     if model.native == "anthropic" and (reason := _native_tools(options, unsupported)):

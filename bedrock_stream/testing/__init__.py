@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from .recording import read_recording as read_recording
     from .script import SIGNATURE as SIGNATURE
     from .script import citation as citation
+    from .script import comment as comment
     from .script import content_type as content_type
     from .script import cut as cut
     from .script import delay as delay
@@ -34,12 +35,16 @@ if TYPE_CHECKING:
     from .script import headers as headers
     from .script import http_error as http_error
     from .script import late_fin as late_fin
+    from .script import line_ends as line_ends
     from .script import metadata as metadata
+    from .script import no_done as no_done
     from .script import raw_frame as raw_frame
+    from .script import raw_lines as raw_lines
     from .script import reasoning as reasoning
     from .script import rechunk as rechunk
     from .script import replay as replay
     from .script import reset as reset
+    from .script import response_failed as response_failed
     from .script import slow_body as slow_body
     from .script import stall as stall
     from .script import start as start
@@ -47,10 +52,13 @@ if TYPE_CHECKING:
     from .script import stream_error as stream_error
     from .script import text as text
     from .script import tool_call as tool_call
+    from .script import typeless_error as typeless_error
+    from .script import unknown_operation as unknown_operation
     from .script import unmodeled_error as unmodeled_error
     from .script import unscripted as unscripted
     from .script import unsolicited as unsolicited
     from .script import wrong_content_type as wrong_content_type
+    from .script import wrong_route as wrong_route
     from .service.account_quota import AccountQuota as AccountQuota
     from .service.asgi import visit as visit
     from .service.credential_service import CredentialFault as CredentialFault
@@ -75,6 +83,7 @@ _MODULES = {
     "script": (
         "SIGNATURE",
         "citation",
+        "comment",
         "content_type",
         "cut",
         "delay",
@@ -88,12 +97,16 @@ _MODULES = {
         "headers",
         "http_error",
         "late_fin",
+        "line_ends",
         "metadata",
+        "no_done",
         "raw_frame",
+        "raw_lines",
         "reasoning",
         "rechunk",
         "replay",
         "reset",
+        "response_failed",
         "slow_body",
         "stall",
         "start",
@@ -101,10 +114,13 @@ _MODULES = {
         "stream_error",
         "text",
         "tool_call",
+        "typeless_error",
+        "unknown_operation",
         "unmodeled_error",
         "unscripted",
         "unsolicited",
         "wrong_content_type",
+        "wrong_route",
     ),
     "service.account_quota": ("AccountQuota",),
     "service.asgi": ("visit",),

@@ -5,6 +5,7 @@ A stream that is not recorded pays nothing. Requests are signed elsewhere, so cr
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from os import PathLike
 from time import monotonic
@@ -18,8 +19,8 @@ from ..errors import BedrockStreamError, NotAnEventStream, ServiceError, ToolInp
 from ..eventstream import Frame
 from ..observing import Attempt, Ending, Subject
 from ..types.events import Event
-from .recording import RecordedFrame, Recording, write_recording
-from .service.operations import find_operation
+from .recording import RecordedFrame, RecordedPiece, Recording, write_recording
+from .service.operations import name_of
 
 __all__ = ("record",)
 
@@ -29,10 +30,14 @@ _S = TypeVar("_S", bound=BaseStream[Any])
 _HEADERS = (
     "Content-Type",
     "x-amzn-RequestId",
+    "x-request-id",
     "X-Amzn-Bedrock-Content-Type",
     "X-Amzn-Bedrock-PerformanceConfig-Latency",
     "X-Amzn-Bedrock-Service-Tier",
 )
+
+_SSE = "text/event-stream"
+_BLANK_LINE = re.compile(rb"(?:\r\n|\n|\r){2}")  # the end of an event
 
 
 def record(stream: _S, path: str | PathLike[str]) -> _Recorder[_S]:
@@ -78,6 +83,9 @@ class _Notes:
         self._subject: Subject | None = None
         self._head: tuple[int, dict[str, str]] | None = None
         self._frames: list[RecordedFrame] = []
+        self._pieces: list[RecordedPiece] = []
+        self._is_sse = False
+        self._rest = bytearray()  # the beginning of an event of a body without frames
         self._ending: Ending | None = None
 
     def watch(self, subject: Subject) -> _Notes:
@@ -97,21 +105,43 @@ class _Notes:
     def failed(self, attempt: Attempt) -> None:
         """Forget the response of an attempt that was given up."""
         self._head = None
-        self._frames.clear()
+        self._forget_body()
 
     def responded(self, status: int, headers: Mapping[str, str]) -> None:
         """Note the response that is received now."""
-        self._frames.clear()
+        self._forget_body()
+        self._is_sse = headers.get("Content-Type", "").lower().startswith(_SSE)
         self._head = status, {name: value for name in _HEADERS if (value := headers.get(name)) is not None}
+
+    def received(self, data: bytes) -> None:
+        """Note bytes of a body without frames, up to the end of an event."""
+        if not self._is_sse:
+            return
+        self._rest += data
+        ends = [match.end() for match in _BLANK_LINE.finditer(self._rest)]
+        if ends:
+            self._pieces.append(RecordedPiece(self._milliseconds(), bytes(self._rest[: ends[-1]])))
+            del self._rest[: ends[-1]]
 
     def frames(self, frames: Sequence[Frame]) -> None:
         """Note frames and the time they were received at."""
-        milliseconds = round((monotonic() - self._began) * 1000)
+        milliseconds = self._milliseconds()
         self._frames += [RecordedFrame(milliseconds, frame) for frame in frames]
 
     def ended(self, ending: Ending) -> None:
         """Note the end of the call."""
         self._ending = ending
+        if self._rest:
+            self._pieces.append(RecordedPiece(self._milliseconds(), bytes(self._rest)))
+            self._rest.clear()
+
+    def _forget_body(self) -> None:
+        self._frames.clear()
+        self._pieces.clear()
+        self._rest.clear()
+
+    def _milliseconds(self) -> int:
+        return round((monotonic() - self._began) * 1000)
 
     def recording(self) -> Recording:
         """Return what was recorded."""
@@ -120,7 +150,8 @@ class _Notes:
             status, headers = self._head
             # After these two errors the body had ended properly.
             ended = failure is None or isinstance(failure, ToolInputError | ServiceError)
-            return Recording(request, status, headers, None, tuple(self._frames), None if ended else _text(failure))
+            cut = None if ended else _text(failure)
+            return Recording(request, status, headers, None, tuple(self._frames), cut, tuple(self._pieces))
         request_id = None if failure is None else failure.request_id
         named = {} if request_id is None else {"x-amzn-RequestId": request_id}
         match failure:
@@ -143,9 +174,8 @@ class _Notes:
     def _request(self) -> dict[str, Any]:
         subject = self._subject
         assert subject is not None  # noqa: S101 - set as soon as the stream is observed
-        operation = find_operation("POST", f"/model/{subject.model}/{subject.operation}")
         return {
-            "operation": operation[0].name if operation else None,
+            "operation": name_of(subject.operation),
             "model": subject.model,
             "region": subject.target.region,
             "body": msgspec.json.decode(subject.body()),

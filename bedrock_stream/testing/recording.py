@@ -7,7 +7,8 @@
 
 The lines are the request, the response's status and headers, each frame with its time in milliseconds since the start,
 and a last line only if the answer was interrupted. A payload is written in the first of these forms that restores the
-same bytes: `chunk` (the decoded document of a native stream), `json`, `text`, `base64`.
+same bytes: `chunk` (the decoded document of a native stream), `json`, `text`, `base64`. A body of server-sent events
+has pieces instead of frames, without headers: each has the lines of one event or of several.
 
 A recording contains no credentials: this module never gets any, and it masks everything in the content that looks like
 an account id or a key with zeros, in the same length.
@@ -32,7 +33,7 @@ import msgspec
 from ..errors import ConfigurationError, InvalidFrame
 from ..eventstream import Frame, HeaderValue, encode_frame
 
-__all__ = ("RecordedFrame", "Recording", "read_recording", "write_recording")
+__all__ = ("RecordedFrame", "RecordedPiece", "Recording", "read_recording", "write_recording")
 
 _REMEDY = "record it again"
 # The errors that a malformed line can cause.
@@ -49,6 +50,14 @@ class RecordedFrame(msgspec.Struct, frozen=True):
     frame: Frame
 
 
+class RecordedPiece(msgspec.Struct, frozen=True):
+    """Bytes of a body without frames, and the time at which they were received."""
+
+    ms: int
+    """Milliseconds since the recording began."""
+    data: bytes
+
+
 class Recording(msgspec.Struct, frozen=True):
     """One answer and its request."""
 
@@ -63,6 +72,8 @@ class Recording(msgspec.Struct, frozen=True):
     frames: tuple[RecordedFrame, ...] = ()
     cut: str | None = None
     """The reason for which the answer was interrupted, None if it is complete."""
+    pieces: tuple[RecordedPiece, ...] = ()
+    """What was received of a body of server-sent events, which has no frames."""
 
 
 def write_recording(recording: Recording, path: str | PathLike[str]) -> None:
@@ -99,11 +110,14 @@ def read_recording(path: str | PathLike[str]) -> Recording:
         status = msgspec.convert(answer["status"], int | None)
         headers = msgspec.convert(answer["headers"], dict[str, str])
         body = _read_bytes(answer["body"]) if "body" in answer else None
-    frames = []
+    frames, pieces = [], []
     for number, values in enumerate(rest, 3):
         with _line_of(path, number):
-            frames.append(_read_frame(values))
-    return Recording(request, status, headers, body, tuple(frames), cut)
+            if "headers" in values:
+                frames.append(_read_frame(values))
+            else:
+                pieces.append(_read_piece(values))
+    return Recording(request, status, headers, body, tuple(frames), cut, tuple(pieces))
 
 
 @contextmanager
@@ -120,6 +134,8 @@ def _lines(recording: Recording) -> Iterator[dict[str, Any]]:
     yield recording.request
     body = {} if recording.body is None else {"body": _readable(recording.body)}
     yield {"status": recording.status, "headers": recording.headers, **body}
+    for piece in recording.pieces:
+        yield {"ms": piece.ms, **_readable(piece.data)}
     for recorded in recording.frames:
         yield {
             "ms": recorded.ms,
@@ -128,6 +144,10 @@ def _lines(recording: Recording) -> Iterator[dict[str, Any]]:
         }
     if recording.cut is not None:
         yield {"cut": recording.cut}
+
+
+def _read_piece(values: dict[str, Any]) -> RecordedPiece:
+    return RecordedPiece(msgspec.convert(values["ms"], int), _read_bytes(values))
 
 
 def _read_frame(values: dict[str, Any]) -> RecordedFrame:

@@ -3,9 +3,10 @@
     Emulator(script=[http_error(429, "ThrottlingException"), [text("Hello"), tool_call("get_time", {"city": "Oslo"})]])
 
 The emulator adds what a script leaves out: `messageStart` before the first content, the stop of each block before the
-next one, and `messageStop` and `metadata` at the end. Faults take effect at their position in the script. All steps
-work on every route. If the response is one JSON document, `stream_error` and `unmodeled_error` become HTTP errors, and
-every `cut` truncates the body.
+next one, and `messageStop` and `metadata` at the end, or what the called API has in their place. Faults take effect at
+their position in the script. The steps work on every route; only those that say so are for SSE bodies (Messages, Chat
+Completions, Responses), and `raw_frame` is for event streams. If the response is one JSON document, `stream_error`,
+`unmodeled_error` and `typeless_error` become HTTP errors, and every `cut` truncates the body.
 """
 
 from __future__ import annotations
@@ -21,10 +22,12 @@ from ..eventstream import Frame
 from . import steps
 from .answers.tokens import split
 from .recording import read_recording
+from .service.vendor_errors import UNKNOWN_OPERATION, wrong_route_message
 
 __all__ = (
     "SIGNATURE",
     "citation",
+    "comment",
     "content_type",
     "cut",
     "delay",
@@ -38,12 +41,16 @@ __all__ = (
     "headers",
     "http_error",
     "late_fin",
+    "line_ends",
     "metadata",
+    "no_done",
     "raw_frame",
+    "raw_lines",
     "reasoning",
     "rechunk",
     "replay",
     "reset",
+    "response_failed",
     "slow_body",
     "stall",
     "start",
@@ -51,10 +58,13 @@ __all__ = (
     "stream_error",
     "text",
     "tool_call",
+    "typeless_error",
+    "unknown_operation",
     "unmodeled_error",
     "unscripted",
     "unsolicited",
     "wrong_content_type",
+    "wrong_route",
 )
 
 SIGNATURE = "RW11bGF0b3JTaWduYXR1cmU="
@@ -160,9 +170,10 @@ def metadata(
 def event(name: str, payload: dict[str, Any] | bytes) -> steps.Event:
     """Send any event. A dict is sent as JSON with padding, like all events; bytes are the payload, sent unchanged.
 
-    On a native stream a dict is the document of one chunk, and the name is not sent. On every route the names
-    `messageStart`, `messageStop` and `metadata` (with Claude's native format also `message_start`, `message_delta` and
-    `message_stop`) replace the event that the emulator would send.
+    On a native stream a dict is the document of one chunk, and the name is not sent. In an SSE body it is the data of
+    one event; on Chat Completions the name is not sent. On every route the names `messageStart`, `messageStop` and
+    `metadata` (in Claude's format also `message_start`, `message_delta` and `message_stop`, on Responses
+    `response.created` and `response.completed`) replace the event that the emulator would send.
     """
     return steps.Event(name, payload)
 
@@ -180,9 +191,23 @@ def http_error(
 ) -> steps.HttpError:
     """Answer with an HTTP error: `code` in the header `x-amzn-ErrorType`, `message` in the JSON body.
 
-    `code=None` omits the header, as some proxies do. `headers` are additional response headers.
+    `code=None` omits the header, as some proxies do. `headers` are additional response headers. On Messages, Chat
+    Completions and Responses the body has the vendor's form, without that header: names of AWS become the vendor's
+    words, any other `code` stays as it is.
     """
     return steps.HttpError(status, code, message, headers or {})
+
+
+def wrong_route(model: str, *, status: Literal[400, 401] = 400) -> steps.HttpError:
+    """Refuse a model as bedrock-mantle does on a path that does not serve it: with 400, or with a misleading 401."""
+    if status == 401:
+        return steps.HttpError(401, "AccessDeniedException", f"The model '{model}' is not enabled for your account.")
+    return steps.HttpError(400, "ValidationException", wrong_route_message(model))
+
+
+def unknown_operation() -> steps.ContentType:
+    """Answer with HTTP 200 and an error document, as bedrock-runtime does on a path that it does not have."""
+    return steps.ContentType("application/json", UNKNOWN_OPERATION, 200)
 
 
 def headers(values: dict[str, str]) -> steps.Headers:
@@ -237,14 +262,30 @@ def replay(
 def stream_error(code: str, message: str, **extra: Any) -> steps.StreamError:
     """Send an exception frame and end the body.
 
-    `code` is the exception's name, `extra` are members of the payload next to `message`, as `originalStatusCode`.
+    `code` is the exception's name, `extra` are members of the payload next to `message`, as `originalStatusCode`. In an
+    SSE body it is an error event in the vendor's form: names of AWS become the vendor's words.
     """
     return steps.StreamError(code, message, extra)
 
 
 def unmodeled_error(code: str, message: str) -> steps.UnmodeledError:
-    """Send a frame of the `error` message type, which is not in the service model, and end the body."""
+    """Send a frame of the `error` message type, which is not in the service model, and end the body.
+
+    In an SSE body it is an error event with `code` as it is; on Responses in the flat form, without `error` around it.
+    """
     return steps.UnmodeledError(code, message)
+
+
+def typeless_error(message: str) -> steps.TypelessError:
+    """Send an SSE event that is only `{"message": ...}` and end the body, which many clients take for a normal end."""
+    return steps.TypelessError(message)
+
+
+def response_failed(
+    message: str = "The request timed out before the model produced a response.", code: str = "server_error"
+) -> steps.ResponseFailed:
+    """Fail an answer of Responses: `response.failed` at this position, or HTTP 200 with the status `failed`."""
+    return steps.ResponseFailed(code, message)
 
 
 def cut(*, torn: bool | Literal["chunk"] = False, inside: int | None = None) -> steps.Cut:
@@ -320,6 +361,31 @@ def rechunk(size: int) -> steps.Rechunk:
 def slow_body(seconds: float) -> steps.SlowBody:
     """Spread each frame from here on over `seconds`, a few bytes at a time."""
     return steps.SlowBody(seconds)
+
+
+# ------------------------------------------------------------------------------------------------------------------ SSE
+
+
+def comment(content: str = "keep-alive", *, inside: bool = False) -> steps.Comment:
+    """Send a comment, which an SSE reader ignores, between two events; with `inside`, between lines of the next one."""
+    return steps.Comment(content, inside)
+
+
+def line_ends(end: Literal["\n", "\r\n", "\r"]) -> steps.LineEnds:
+    """End the lines of an SSE body with `end` from here on. Raises `ConfigurationError` for any other text."""
+    if end not in ("\n", "\r\n", "\r"):
+        raise ConfigurationError("end", f"expected '\\n', '\\r\\n' or '\\r', got {end!r}")
+    return steps.LineEnds(end)
+
+
+def no_done() -> steps.NoDone:
+    """Leave out the `[DONE]` of a Chat Completions stream. Other answers have none, so they are not affected."""
+    return steps.NoDone()
+
+
+def raw_lines(data: str | bytes) -> steps.RawLines:
+    """Send any bytes in an SSE body, unchanged."""
+    return steps.RawLines(data.encode() if isinstance(data, str) else data)
 
 
 # ---------------------------------------------------------------------------------------------------------- unscripted

@@ -18,6 +18,7 @@ from .service.received import ReceivedRequest
 __all__ = (
     "Answer",
     "Citation",
+    "Comment",
     "Content",
     "ContentType",
     "Cut",
@@ -29,13 +30,17 @@ __all__ = (
     "HangBeforeHeaders",
     "Headers",
     "HttpError",
+    "LineEnds",
     "Metadata",
+    "NoDone",
     "RawFrame",
+    "RawLines",
     "Reasoning",
     "Rechunk",
     "Recorded",
     "Replay",
     "Reset",
+    "ResponseFailed",
     "SlowBody",
     "Stall",
     "Start",
@@ -44,6 +49,7 @@ __all__ = (
     "StreamError",
     "Text",
     "ToolUse",
+    "TypelessError",
     "UnmodeledError",
     "Unscripted",
 )
@@ -162,7 +168,7 @@ class ExpiredSignature(Struct, frozen=True):
 
 
 class StreamError(Struct, frozen=True):
-    """A frame with a modelled exception, then the end of the body."""
+    """A frame with a modelled exception, or an error event, then the end of the body."""
 
     code: str
     message: str
@@ -170,10 +176,46 @@ class StreamError(Struct, frozen=True):
 
 
 class UnmodeledError(Struct, frozen=True):
-    """A frame of the `error` message type, then the end of the body."""
+    """A frame of the `error` message type, or an error event with this code as it is, then the end of the body."""
 
     code: str
     message: str
+
+
+class TypelessError(Struct, frozen=True):
+    """An SSE event with a message and no type, then the end of the body."""
+
+    message: str
+
+
+class ResponseFailed(Struct, frozen=True):
+    """A Responses answer with the status `failed`, then the end of the body."""
+
+    code: str
+    message: str
+
+
+class Comment(Struct, frozen=True):
+    """An SSE comment at this position, or between the lines of the next event."""
+
+    text: str
+    inside: bool = False
+
+
+class LineEnds(Struct, frozen=True):
+    """Another end of the lines of all SSE events from here on."""
+
+    end: str
+
+
+class NoDone(Struct, frozen=True):
+    """No `[DONE]` at the end of a Chat Completions stream."""
+
+
+class RawLines(Struct, frozen=True):
+    """Any bytes of an SSE body, sent unchanged."""
+
+    data: bytes
 
 
 class Cut(Struct, frozen=True):
@@ -286,6 +328,12 @@ Step: TypeAlias = (
     | ExpiredSignature
     | StreamError
     | UnmodeledError
+    | TypelessError
+    | ResponseFailed
+    | Comment
+    | LineEnds
+    | NoDone
+    | RawLines
     | Cut
     | Reset
     | Stall

@@ -14,10 +14,15 @@ from .messages import CachePoint, Guarded, Text, Ttl
 from .settings import RetryPolicy, Target, Timeouts
 from .tools import ToolLike
 
-__all__ = ("CallOptions", "Effort", "PlainOptions", "RawOptions", "Ttl", "Unsupported")
+__all__ = ("Api", "CallOptions", "Effort", "EndpointName", "PlainOptions", "RawOptions", "Ttl", "Unsupported")
 
 Effort: TypeAlias = Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"]
 """How much a model reasons before it answers."""
+Api: TypeAlias = Literal["converse", "invoke", "messages", "chat", "responses"]
+"""The APIs that answer a conversation: Bedrock's own two, Anthropic's Messages, OpenAI's Chat Completions and
+Responses."""
+EndpointName: TypeAlias = Literal["runtime", "mantle"]
+"""The endpoints that serve them: bedrock-runtime and bedrock-mantle."""
 Unsupported: TypeAlias = Literal["error", "drop", "send"]
 """What happens to an option that a model is known to refuse."""
 
@@ -41,7 +46,7 @@ class RawOptions(TypedDict, total=False):
     retry: RetryPolicy | None
     """Retry policy, in place of the client's: `RetryPolicy(max_attempts=1)` sends a request once."""
     project: str | None
-    """Id of the Bedrock project that the call is billed to. Default: none."""
+    """Id of the Bedrock project that the call is billed to; on `mantle`, also of Claude's workspace. Default: none."""
     provider_options: Mapping[str, Any] | None
     """Any of these options as a dict; keywords take precedence over it."""
 
@@ -74,8 +79,20 @@ class PlainOptions(RawOptions, total=False):
     effort: Effort | None
     """Another name of `reasoning` for its words; both at once are an error."""
     use_converse: bool | None
-    """True selects the Converse API, False the model's native format (InvokeModel). Default: chosen by model and
-    options; `Client.explain()` returns the choice and its reason."""
+    """Another name of `api`: True of `converse`, False of `invoke`."""
+    api: Api | None
+    """API of the call: `converse`, `invoke` (the model's native format), `messages` (Claude), `chat` or `responses`
+    (others). Default: chosen by model and options; `Client.explain()` returns the choice and its reason. Source:
+    userguide/bedrock-mantle.html."""
+    endpoint: EndpointName | None
+    """Endpoint of the call: `runtime` serves every API, `mantle` only `messages`, `chat` and `responses`, for plain
+    model ids without geo prefix. Default: `runtime`, but `mantle` for plain ids that only it serves by this API."""
+    store: bool | None
+    """True has the service keep the response for 30 days, for `previous_response_id`. Only with `api="responses"`.
+    Default: False, which is sent. Source: userguide/inference-responses-api.html."""
+    previous_response_id: str | None
+    """Id of a stored response (its `extra["id"]`) that this call continues, in place of sending its conversation. Only
+    with `api="responses"`. Default: none."""
     additional_model_request_fields: Mapping[str, Any] | None
     """Fields for the model that Converse does not define, sent unchanged. Default: none. Source:
     userguide/model-parameters.html."""

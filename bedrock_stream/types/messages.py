@@ -77,7 +77,7 @@ class Reasoning(_Block, frozen=True, tag="reasoning"):
     signature: str | None = None
     """Signature by which the service verifies the reasoning."""
     redacted: bytes | None = None
-    """Encrypted reasoning, in place of `text`."""
+    """Encrypted reasoning, in place of `text`; of the Responses API the whole item, which `text` may be beside."""
     family: str | None = None
     """The family of the model that wrote it, as in `ModelFacts.family`; None if unknown. It is not sent."""
 

@@ -11,7 +11,7 @@ from typing import Literal, TypeAlias
 
 import msgspec
 
-__all__ = ("ModelFacts", "Replay", "Thinking", "ThinkingOff")
+__all__ = ("MantleApi", "ModelFacts", "Replay", "Thinking", "ThinkingOff")
 
 Thinking: TypeAlias = Literal["unknown", "none", "budget", "adaptive", "effort"]
 """How a model is told to reason: not at all, by a budget in tokens, by Claude's adaptive thinking, or by an effort.
@@ -22,9 +22,12 @@ Thinking: TypeAlias = Literal["unknown", "none", "budget", "adaptive", "effort"]
 ThinkingOff: TypeAlias = Literal["omit", "disabled", "between_tools", "none", "never"]
 """How reasoning is switched off: by leaving it out, by the type or the effort of this name, or never."""
 
-Replay: TypeAlias = Literal["any", "signed", "unsigned", "own", "redacted", "none"]
+MantleApi: TypeAlias = Literal["messages", "chat", "responses"]
+"""The APIs of vendors, as the option `api` names them."""
+
+Replay: TypeAlias = Literal["any", "signed", "unsigned", "own", "redacted", "items", "none"]
 """Which reasoning of earlier turns may go back: any, signed or redacted, unsigned text, unsigned text that is known to
-be of the model's own family, redacted alone, or none."""
+be of the model's own family, redacted alone, items of the Responses API, or none."""
 
 
 class ModelFacts(msgspec.Struct, frozen=True, kw_only=True):
@@ -41,6 +44,8 @@ class ModelFacts(msgspec.Struct, frozen=True, kw_only=True):
     """The dialect for InvokeModel: `anthropic`, `openai`, `llama`; None if only Converse is used."""
     refused: str | None = None
     """Why no conversation reaches the model on bedrock-runtime, as `problem; remedy`; None if Converse takes it."""
+    mantle: MantleApi | None = None
+    """The API by which bedrock-mantle serves an id without geo prefix that Converse does not serve; None if it does."""
 
     thinking: Thinking = "unknown"
     thinking_default: bool = False

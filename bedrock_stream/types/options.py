@@ -12,7 +12,7 @@ from typing import Any, get_args
 import msgspec
 
 from ..errors import ConfigurationError
-from .call_options import CallOptions, Effort, Ttl, Unsupported
+from .call_options import Api, CallOptions, Effort, EndpointName, Ttl, Unsupported
 from .checks import is_instance, is_integer
 from .messages import CachePoint, Guarded, Text
 from .settings import Masked, RetryPolicy, Target, Timeouts, check_region, read_targets
@@ -27,6 +27,7 @@ __all__ = (
     "check_tool_choice",
     "mask_secrets",
     "read_options",
+    "with_one_api",
 )
 
 
@@ -51,6 +52,11 @@ class Options(Masked, frozen=True, kw_only=True):
     secret_access_key: str | None = None
     session_token: str | None = None
     use_converse: bool | None = None
+    """True also with the API `converse`, False with `invoke`."""
+    api: Api | None = None
+    endpoint: EndpointName | None = None
+    store: bool | None = None
+    previous_response_id: str | None = None
     additional_model_request_fields: dict[str, Any] | None = None
     response_field_paths: tuple[str, ...] = ()
     anthropic_prompt_cache: bool | None = None
@@ -105,7 +111,7 @@ def read_options(arguments: Mapping[str, Any]) -> Options:
         merged = {**_dict("provider_options", provider), **merged}
     options = Options(**check_arguments(merged))
     check_tool_choice(options)
-    return options
+    return with_one_api(options)
 
 
 def check_arguments(arguments: dict[str, Any]) -> dict[str, Any]:
@@ -151,6 +157,18 @@ def _unknown(name: str) -> ConfigurationError:
     known = f"known options are {', '.join(sorted(names))}; fields in extra={{...}} are sent unchanged"
     remedy = f"did you mean {near[0]}?" if near else known
     return ConfigurationError(name, "unknown option", remedy)
+
+
+def with_one_api(options: Options) -> Options:
+    """Return the options with `use_converse` set by `api`. Raises `ConfigurationError` if they contradict."""
+    api, use_converse = options.api, options.use_converse
+    if api is not None:
+        expected = {"converse": True, "invoke": False}.get(api)
+        if use_converse not in (None, expected):
+            problem = f"{use_converse} cannot be combined with api={api!r}"
+            raise ConfigurationError("use_converse", problem, "omit one of them")
+        options = msgspec.structs.replace(options, use_converse=expected)
+    return options
 
 
 def check_tool_choice(options: Options) -> None:
@@ -283,10 +301,16 @@ def _tool_choice(name: str, value: Any) -> str | dict[str, Any]:
     return dict(value) if isinstance(value, Mapping) else _str(name, value)
 
 
-def _unsupported(name: str, value: Any) -> str:
-    if value not in get_args(Unsupported):
-        raise ConfigurationError(name, f'expected "error", "drop" or "send", got {value!r}')
-    return str(value)
+def _one_of(words: Any) -> Callable[[str, Any], str]:
+    """Return the check of an option that is one of the words of a `Literal`."""
+    known: tuple[str, ...] = get_args(words)
+
+    def check(name: str, value: Any) -> str:
+        if value not in known:
+            raise ConfigurationError(name, f"expected one of {', '.join(known)}, got {value!r}")
+        return str(value)
+
+    return check
 
 
 def _timeouts(name: str, value: Any) -> Timeouts:
@@ -320,6 +344,10 @@ _CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "secret_access_key": _str,
     "session_token": _str,
     "use_converse": _bool,
+    "api": _one_of(Api),
+    "endpoint": _one_of(EndpointName),
+    "store": _bool,
+    "previous_response_id": _str,
     "additional_model_request_fields": _dict,
     "response_field_paths": _str_list,
     "anthropic_prompt_cache": _bool,
@@ -335,7 +363,7 @@ _CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "timeouts": _timeouts,
     "retry": _retry,
     "failover": read_targets,
-    "unsupported": _unsupported,
+    "unsupported": _one_of(Unsupported),
     "base_model": _str,
     "project": _str,
     "prompt_cache_auto": _bool,

@@ -114,7 +114,7 @@ class Response(Value, msgspec.Struct, Generic[Parsed], frozen=True, kw_only=True
     model: str | None = None
     """The model id or ARN as sent."""
     route: str | None = None
-    """The API that was used: `converse` or `invoke`."""
+    """The API that was used: `converse`, `invoke`, `messages`, `chat` or `responses`."""
     timing: Timing | None = None
     """When the response was received, by this machine's clock; None before anything is sent."""
 

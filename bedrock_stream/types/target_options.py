@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from ..errors import ConfigurationError
-from .options import ALIASES, Options, check_arguments, check_tool_choice
+from .options import ALIASES, Options, check_arguments, check_tool_choice, with_one_api
 from .settings import Target
 
 __all__ = ("check_targets", "options_at")
@@ -38,8 +38,12 @@ def options_at(target: Target, options: Options) -> Options:
     if target.model is not None:  # the option describes the model of the call
         options = msgspec.structs.replace(options, base_model=None)
     if target.options:
-        options = msgspec.structs.replace(options, **_changes(target))
+        changes = _changes(target)
+        if {"api", "use_converse"} & changes.keys():  # one names the API of the target, in place of that of the call
+            options = msgspec.structs.replace(options, api=None, use_converse=None)
+        options = msgspec.structs.replace(options, **changes)
         check_tool_choice(options)
+        options = with_one_api(options)
     return options
 
 

@@ -33,7 +33,12 @@ __all__ = (
 KEY_ID = "AKIDEXAMPLE"
 SECRET = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"
 REGION = "us-east-1"
-MODELS = {"converse": "amazon.nova-lite-v1:0", "invoke": "anthropic.claude-3-haiku-20240307-v1:0"}
+MODELS = {
+    "converse": "amazon.nova-lite-v1:0",
+    "invoke": "anthropic.claude-3-haiku-20240307-v1:0",
+    "messages": "anthropic.claude-opus-5-5",
+    "chat": "openai.gpt-oss-120b",
+}
 
 OnText = Callable[[Any], object]
 Read = Callable[[str, OnText], Awaitable[None]]
@@ -48,7 +53,7 @@ class Target(Protocol):
     def cafile(self) -> str | None: ...
     @property
     def form(self) -> str:
-        """`converse` or `invoke`."""
+        """`converse`, `invoke`, `messages` or `chat`."""
 
     @property
     def keep(self) -> bool:

@@ -62,7 +62,7 @@ def test_a_table(capsys: pytest.CaptureFixture[str]) -> None:
     assert row.split()[1:3] == ["claude", "invoke"]
     assert all(line == line.rstrip() for line in lines)
     assert invoke(["models", "xai.grok"]) == 0
-    assert "bedrock-mantle" in capsys.readouterr().out  # why a model is not served
+    assert "Chat on mantle" in capsys.readouterr().out
 
 
 def test_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -87,7 +87,8 @@ def test_json(capsys: pytest.CaptureFixture[str]) -> None:
     by_name = {row["name"]: row for row in rows}
     assert by_name["gpt-oss"]["route"] == "invoke"
     assert by_name["gpt-oss"]["ids"] == ["openai.gpt-oss-20b", "openai.gpt-oss-120b"]
-    assert by_name["GPT-5.4 and 5.5"]["route"] is None
+    assert by_name["GPT-5.4 and 5.5"]["route"] == "converse"
+    assert by_name["GPT-5.6 Cyber and Daybreak"]["route"] == "responses"
 
 
 def test_no_match(capsys: pytest.CaptureFixture[str]) -> None:

@@ -10,7 +10,15 @@ import sys
 from collections.abc import Callable
 from random import Random
 
-from tests.fuzz import fuzz_answers, fuzz_decoder, fuzz_headers, fuzz_http_errors, fuzz_readers, fuzz_sse
+from tests.fuzz import (
+    fuzz_answers,
+    fuzz_decoder,
+    fuzz_headers,
+    fuzz_http_errors,
+    fuzz_readers,
+    fuzz_sse,
+    fuzz_vendor_readers,
+)
 from tests.fuzz.fuzzing import command
 
 __all__ = ("HARNESSES",)
@@ -20,6 +28,7 @@ HARNESSES: dict[str, tuple[Callable[[Random], str], int]] = {
     "Server-sent events:": (fuzz_sse.try_one, 1),
     "Header blocks:": (fuzz_headers.try_one, 1),
     "The dialects' readers:": (fuzz_readers.try_one, 4),
+    "The readers of vendors' APIs:": (fuzz_vendor_readers.try_one, 3),
     "Complete responses:": (fuzz_answers.try_one, 2),
     "HTTP errors:": (fuzz_http_errors.try_one, 1),
 }

@@ -220,7 +220,7 @@ def test_a_client_loads_what_a_usual_call_needs_and_no_more(fresh: Run) -> None:
     rare = {"auth.chain", "auth.sts", "auth.instance", "auth.botocore", "client.tool_loop"}
     rare |= {"dialects.anthropic", "dialects.openai", "dialects.llama"}
     assert not {f"bedrock_stream.{name}" for name in rare} & loaded
-    assert len(own(loaded)) <= 107, sorted(own(loaded))  # nine of them are the folders themselves
+    assert len(own(loaded)) <= 112, sorted(own(loaded))  # nine of them are the folders themselves
 
 
 @pytest.mark.parametrize(

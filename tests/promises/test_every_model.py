@@ -29,6 +29,7 @@ from bedrock_stream import (
 from bedrock_stream.client.reports import Explanation
 from bedrock_stream.errors import ConfigurationError
 from bedrock_stream.testing import Emulator
+from bedrock_stream.testing.service.asked import Asked
 from bedrock_stream.testing.service.operations import find_operation
 from bedrock_stream.testing.service.refusal import Refusal
 from tests.support.emulator_client import post
@@ -143,7 +144,7 @@ def validated(explained: Explanation) -> None:
     found = find_operation(explained.method, urlsplit(explained.url).path)
     assert found is not None
     operation, model = found
-    operation.read(explained.body, model)
+    operation.read(Asked(explained.body, model))
 
 
 @pytest.fixture(scope="module")

@@ -24,7 +24,8 @@ def test_the_first_program_has_at_most_twelve_lines() -> None:
 def test_a_program_runs_unchanged(number: int) -> None:
     with ThreadedEmulator() as emulator:
         environ = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
-        environ |= {"AWS_ENDPOINT_URL_BEDROCK_RUNTIME": emulator.url, "AWS_BEARER_TOKEN_BEDROCK": API_KEY}
+        environ |= {"AWS_ENDPOINT_URL_BEDROCK_RUNTIME": emulator.url, "AWS_ENDPOINT_URL_BEDROCK_MANTLE": emulator.url}
+        environ |= {"AWS_BEARER_TOKEN_BEDROCK": API_KEY}
         environ |= {"AWS_CONFIG_FILE": os.devnull, "PYTHONWARNINGS": "error"}
         command = [sys.executable, "-X", "dev", "-c", PROGRAMS[number]]
         done = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=50)  # noqa: S603 - our own program

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import bedrock_stream
+from bedrock_stream.dialects.converse import Converse
 from bedrock_stream.request.http import build_request, headers_for
 from tests.support.refusals import refused
 
@@ -17,16 +18,14 @@ HOST = "https://bedrock-runtime.us-east-1.amazonaws.com"
 
 
 def url(model: str, endpoint: str = HOST) -> str:
-    return build_request(endpoint, model, "converse", {}, headers=(("Accept", "x"),)).url
+    return build_request(endpoint + Converse().path(model, "converse"), {}, headers=(("Accept", "x"),)).url
 
 
 def test_a_request_is_exact_bytes() -> None:
     request = build_request(
-        HOST,
-        "anthropic.claude-3-sonnet-20240229-v1:0",
-        "converse-stream",
+        HOST + Converse().path("anthropic.claude-3-sonnet-20240229-v1:0", "converse-stream"),
         {"a": ["ü", 1]},
-        headers=headers_for(streaming=True, native=False),
+        headers=headers_for(Converse(), streaming=True),
     )
     assert (request.method, request.url, request.headers, request.body.data) == (
         "POST",
@@ -70,10 +69,8 @@ def test_the_path_of_the_endpoint_is_kept() -> None:
 
 
 def test_bytes_become_base64() -> None:
-    assert (
-        build_request(HOST, "m", "converse", {"bytes": b"\x00\xff"}, headers=(("Accept", "x"),)).body.data
-        == b'{"bytes":"AP8="}'
-    )
+    request = build_request(f"{HOST}/p", {"bytes": b"\x00\xff"}, headers=(("Accept", "x"),))
+    assert request.body.data == b'{"bytes":"AP8="}'
 
 
 def circle() -> list[Any]:
@@ -94,4 +91,4 @@ def circle() -> list[Any]:
 )
 def test_a_body_that_is_not_json_is_refused(value: Any, problem: str) -> None:
     with refused("request", problem, "use JSON values"):
-        build_request(HOST, "m", "converse", {"extra": value}, headers=(("Accept", "x"),))
+        build_request(f"{HOST}/p", {"extra": value}, headers=(("Accept", "x"),))

@@ -283,9 +283,9 @@ def test_nothing_is_known_of_other_models(base: str) -> None:
 @pytest.mark.parametrize(
     ("model", "problem", "remedy"),
     [
-        ("openai.gpt-5.5", "is served by the endpoint bedrock-mantle only", "such as openai.gpt-6-sol"),
+        ("us.openai.gpt-5.6-cyber", "is served by the endpoint bedrock-mantle only", "such as us.openai.gpt-6-sol"),
         ("us.xai.grok-4.3", "is served by the endpoint bedrock-mantle only", "such as xai.grok-4.7"),
-        ("google.gemma-4-31b", "is served by the endpoint bedrock-mantle only", "such as google.gemma-3-27b-it"),
+        ("us.google.gemma-4-31b", "is served by the endpoint bedrock-mantle only", "such as google.gemma-3-27b-it"),
         ("us.twelvelabs.pegasus-1-2-v1:0", "takes no conversation", "use invoke or invoke_stream"),
     ],
 )
@@ -299,7 +299,7 @@ def test_a_model_that_takes_no_conversation_is_refused_at_the_call(model: str, p
 
 def test_the_service_decides_about_such_a_model_if_told_so() -> None:
     client = Client(api_key="k", region="us-east-1")
-    assert client.explain("openai.gpt-5.5", "Hello", unsupported="send").route == "converse"
+    assert client.explain("us.openai.gpt-5.6-cyber", "Hello", unsupported="send").route == "converse"
 
 
 # ----------------------------------------------------------------------------------------------- the page and the drift

@@ -100,12 +100,13 @@ def signed_headers(
     region: str = REGION,
     service: str = "bedrock",
     now: datetime | None = None,
+    method: str = "POST",
 ) -> dict[str, str]:
     """Return all headers of a signed request."""
     unsigned = [("Host", urlsplit(emulator.url).netloc), *headers]
     moment = now or datetime.now(UTC)
     url = emulator.url + path
-    added = sign("POST", url, unsigned, body, credentials=keys, region=region, service=service, now=moment)
+    added = sign(method, url, unsigned, body, credentials=keys, region=region, service=service, now=moment)
     return {**dict(unsigned), **added}
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from bedrock_stream import RetryPolicy, Timeouts
+from bedrock_stream.dialects.converse import Converse
 from bedrock_stream.request.call import Call, Destination, expand_options, plan_call, write_body
 from bedrock_stream.request.endpoints import Endpoint
 from bedrock_stream.request.http import Headers, headers_for
@@ -23,7 +24,7 @@ DESTINATION = Destination(
 )
 
 # The headers that every request has.
-_FIXED = headers_for(streaming=False, native=False)[1:]
+_FIXED = headers_for(Converse(), streaming=False)[1:]
 
 
 class Planned(NamedTuple):

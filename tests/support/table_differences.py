@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from bedrock_stream.request.models import describe
 from bedrock_stream.request.models.table import ROWS, Row, row_of
 
 __all__ = ("DIFFERENCES", "ONE_ID_PER_ROW", "Difference")
@@ -11,7 +12,7 @@ __all__ = ("DIFFERENCES", "ONE_ID_PER_ROW", "Difference")
 
 def _id_of(row: Row) -> str:
     """Return an id of a row that looks like the service's."""
-    start = row.ids[0]
+    start = row.ids[0] if row.facts.mantle is None else f"us.{row.ids[0]}"  # Converse serves its profiles alone
     if not row.known:
         return f"{start}{'' if start[-1] in '.-' else '-'}future-v1:0"
     return f"{start}sonnet-20241022-v2:0" if start.endswith("-") else f"{start}-v1:0"
@@ -19,7 +20,7 @@ def _id_of(row: Row) -> str:
 
 ONE_ID_PER_ROW = {_id_of(row): row for row in ROWS if row.facts.refused is None}
 """An id of every row whose models take a conversation."""
-assert all(row_of(model) is row for model, row in ONE_ID_PER_ROW.items())
+assert all(row_of(describe(model).base) is row for model, row in ONE_ID_PER_ROW.items())
 
 
 class Difference(NamedTuple):

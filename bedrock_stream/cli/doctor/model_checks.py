@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from ...errors import ConfigurationError
-from ...request.models import Model, check_reachable, describe, needs_profile, profiles_for
+from ...request.models import Model, check_reachable, describe, is_plain, needs_profile, profiles_for
 from ...request.models.table import row_of
 from ..catalog import nearest
 from .facts import Answer, Identity, Settings
@@ -22,7 +22,8 @@ def check_model(name: str, settings: Settings) -> Finding:
     check = "model"
     try:
         model = describe(name)
-        check_reachable(model)
+        if not _is_on_mantle(model):
+            check_reachable(model)
     except ConfigurationError as error:
         return failed(check, error.problem, error.remedy or _suggestion(name) or "correct the id", misuse=True)
     arn_region = _ARN_REGION.match(model.id)
@@ -48,6 +49,8 @@ def _unknown(model: Model) -> Finding:
 def _known(model: Model, region: str) -> Finding:
     facts = model.facts
     fact = f"{model.id}: {facts.name}, {'native format' if facts.native else 'Converse'}"
+    if _is_on_mantle(model):
+        return ok("model", f"{model.id}: {facts.name}, served by bedrock-mantle with the API {facts.mantle}")
     profiles = profiles_for(model, region)
     if needs_profile(model):
         remedy = f"use {' or '.join(profiles)}" if profiles else "use an inference profile that contains it"
@@ -59,6 +62,10 @@ def _known(model: Model, region: str) -> Finding:
         return warning("model", f"{fact}; {region} usually has no profile {model.geo}.", f"use {known}")
     kind = f"inference profile {model.geo}." if model.geo else "called in its region alone"
     return ok("model", f"{fact}, {kind}")
+
+
+def _is_on_mantle(model: Model) -> bool:
+    return model.facts.mantle is not None and is_plain(model)
 
 
 def _suggestion(name: str) -> str:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from time import perf_counter
 
 from ...client.client import Client
 from ...errors import BedrockStreamError
-from ...eventstream import Frame
 from ...observing import Attempt, Ending, Subject
 from ...types.events import Event, Metadata, ReasoningDelta, TextDelta, ToolCallDelta, Usage
 from ...types.settings import RetryPolicy, Timeouts
@@ -21,16 +20,16 @@ _ONCE = RetryPolicy(max_attempts=1)
 _PROMPT = "Hi"
 
 
-class _FirstFrame:
-    """Notes when the first frame was decoded: a stream holds its first event back until the next one."""
+class _FirstBytes:
+    """Notes when the first bytes of a body came: a stream holds its first event back until the next one."""
 
     at: float | None = None
 
-    def watch(self, subject: Subject) -> _FirstFrame:
+    def watch(self, subject: Subject) -> _FirstBytes:
         """See `observing.Observer`."""
         return self
 
-    def frames(self, frames: Sequence[Frame]) -> None:
+    def received(self, data: bytes) -> None:
         """See `observing.WireObservation`."""
         if self.at is None:
             self.at = perf_counter()
@@ -56,7 +55,7 @@ async def call_model(
     clock: Callable[[], datetime],
 ) -> Answer:
     """Ask a model for as few tokens as it takes, exactly as a program would with these settings."""
-    max_tokens, first_frame = 1, _FirstFrame()
+    max_tokens, first_frame = 1, _FirstBytes()
     first_content: float | None = None
     usage, request_id = Usage(), None
     began = perf_counter()

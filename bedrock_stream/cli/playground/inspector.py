@@ -14,6 +14,7 @@ from zlib import crc32
 import msgspec
 
 from ...client.base_stream import BaseStream
+from ...dialects.base import SERVER_SENT_EVENTS
 from ...errors import BedrockStreamError, InvalidHeader
 from ...eventstream import Decoder, Frame, decode_headers
 from ...observing import Attempt, Ending, Subject
@@ -128,7 +129,9 @@ class FrameInspector:
         """See `observing.Observation`."""
 
     def responded(self, status: int = 200, headers: Mapping[str, str] | None = None) -> None:
-        """Begin a new response: offsets count from its first byte."""
+        """Begin a new response: offsets count from its first byte. One in server-sent events has no frames."""
+        kind = (headers or {}).get("Content-Type", "")
+        self._has_frames = not kind.lower().startswith(SERVER_SENT_EVENTS)
         self._decoder = Decoder()
         self._rest = b""
         self._offset = 0
@@ -136,7 +139,7 @@ class FrameInspector:
 
     def received(self, data: bytes) -> None:
         """Report the frames that are complete with these bytes."""
-        if self._decoder.error is not None:
+        if self._decoder.error is not None or not self._has_frames:
             return
         self._rest += data
         frames: list[Frame] = []

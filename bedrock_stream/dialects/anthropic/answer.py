@@ -6,7 +6,7 @@ from typing import Any
 
 from ...types.events import Metadata
 from ..base import ParsedResponse
-from ..chunks import take_blocked, take_metrics, take_trace, with_total
+from ..documents import take_blocked, take_metrics, take_trace, with_total
 from ..payloads import without_nulls
 from ..tool_input import check_call
 from .blocks import read_block

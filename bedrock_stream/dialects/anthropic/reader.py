@@ -28,7 +28,7 @@ from ...types.events import (
     UnknownEvent,
     Usage,
 )
-from ..chunks import ChunkReader, message_stop, take_metrics, with_total
+from ..documents import DocumentReader, message_stop, take_metrics, with_total
 from ..payloads import (
     decode_object,
     pop,
@@ -131,8 +131,8 @@ class _UnknownBlock:
         return None if raw and block["input"] is None else block
 
 
-class AnthropicReader(ChunkReader):
-    """Reader of one Messages stream."""
+class AnthropicReader(DocumentReader):
+    """Reader of the documents of one Messages stream, in frames or in server-sent events."""
 
     __slots__ = ("_stop", "_unknown")
 
@@ -142,23 +142,27 @@ class AnthropicReader(ChunkReader):
         self._unknown: dict[int, _UnknownBlock] = {}  # open blocks whose events do not contain all of them
 
     def read(self, document: bytes, events: MutableSequence[Event]) -> None:
-        """See `ChunkReader.read`."""
+        """See `DocumentReader.read`."""
         try:
             wire = _decode_delta(document)
         except ValueError:  # another type of chunk, an unknown member, or malformed
-            self._read_any(decode_object(document, "a chunk"), events)
+            self._read_any(self.decode(document), events)
             return
         delta = wire.delta
         if self.ended:
             self.check_open("a content_block_delta")
         if self._unknown and wire.index in self._unknown:  # its deltas belong to the block, whatever their type
-            self._read_any(decode_object(document, "a chunk"), events)
+            self._read_any(self.decode(document), events)
         elif isinstance(delta, _TextDelta):
             events.append(TextDelta(wire.index, delta.text))
         elif isinstance(delta, _ToolDelta):
             self.add_tool_input(wire.index, delta.partial_json, events)
         else:
             events.append(ReasoningDelta(wire.index, delta.thinking))
+
+    def decode(self, document: bytes) -> _Wire:
+        """Decode a document of any type. Raises `InvalidFrame`."""
+        return decode_object(document, "a chunk")
 
     def _read_any(self, wire: _Wire, events: MutableSequence[Event]) -> None:
         self.take_guardrail(wire)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from ..base import BaseDialect, Parse, ParsedResponse, WriteBody
+from ...types.options import Options
+from ..base import BaseDialect, Headers, Parse, ParsedResponse, WriteBody
 from ..payloads import pop
 from ..tool_input import check_call
 from .blocks import read_block
@@ -32,3 +33,7 @@ class Converse(BaseDialect):
     body: ClassVar[WriteBody] = staticmethod(write_body)
     reader: ClassVar[staticmethod[[], ConverseReader]] = staticmethod(ConverseReader)
     parse: ClassVar[Parse] = staticmethod(_parse)
+
+    def headers(self, options: Options | None, *, streaming: bool) -> Headers:
+        """See `Dialect.headers`: the body has all options."""
+        return ()

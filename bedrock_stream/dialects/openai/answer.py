@@ -11,13 +11,13 @@ import msgspec
 from ...types.events import Metadata, ToolCallEnd
 from ...types.messages import Block, Reasoning, Text, ToolCall
 from ..base import ParsedResponse
-from ..chunks import take_blocked, take_trace, with_total
+from ..documents import take_blocked, take_trace, with_total
 from ..payloads import pop_as
 from ..tool_input import parse_input
 from .facts import read_stop, rest_of, rest_of_choice, take_counts
 from .tags import TagSplitter
 
-__all__ = ("parse",)
+__all__ = ("parse", "read_calls", "read_content")
 
 _Wire = dict[str, Any]
 
@@ -28,14 +28,15 @@ def parse(wire: _Wire) -> ParsedResponse:
     choice, *others = pop_as(wire, "choices", list[_Wire]) or [{}]
     message = msgspec.convert(choice.pop("message"), _Wire)
     message.pop("role", None)  # always `assistant`
-    blocks: list[Block | ToolCallEnd] = list(_read_content(pop_as(message, "content", str) or ""))
-    blocks += _read_calls(pop_as(message, "tool_calls", list[_Wire]) or (), len(blocks))
+    blocks: list[Block | ToolCallEnd] = list(read_content(pop_as(message, "content", str) or ""))
+    blocks += read_calls(pop_as(message, "tool_calls", list[_Wire]) or (), len(blocks))
     stop = read_stop(pop_as(choice, "finish_reason", str), blocked=blocked)
     extra = rest_of(wire, [rest_of_choice(choice, "message", message), *others])
     return blocks, stop, with_total(metadata.merged(Metadata(extra=extra)))
 
 
-def _read_content(content: str) -> Iterator[Block]:
+def read_content(content: str) -> Iterator[Block]:
+    """Yield the blocks of a content with tagged reasoning."""
     tags = TagSplitter()
     pieces = [*tags.feed(content), *tags.finish()]
     # Adjacent pieces of reasoning, each with its own tags, are one block.
@@ -44,7 +45,8 @@ def _read_content(content: str) -> Iterator[Block]:
         yield Reasoning(text) if reasoning else Text(text)
 
 
-def _read_calls(calls: Sequence[_Wire], first: int) -> Iterator[ToolCall | ToolCallEnd]:
+def read_calls(calls: Sequence[_Wire], first: int) -> Iterator[ToolCall | ToolCallEnd]:
+    """Yield tool calls, with a `ToolCallEnd` for one whose input is not a JSON object; `first` is its block's index."""
     for index, wire in enumerate(calls, first):
         function = msgspec.convert(wire["function"], _Wire)
         call_id, name = msgspec.convert((wire["id"], function["name"]), tuple[str, str])

@@ -10,12 +10,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from ...types.messages import Block, CitedText, Json, Message, Raw, Reasoning, Text, ToolCall, ToolResult
+from ...types.messages import Block, CitedText, Json, Message, Reasoning, Text, ToolCall, ToolResult
 from ...types.options import Options
-from ...types.tools import Tool
-from ..encoding import encode_text
 from ..native import with_fields
 from ..texts import first_unsupported, joined_text, raise_unsupported, system_text, system_texts
+from .tools import result_item, result_texts, write_call, write_choice, write_tool
 
 __all__ = ("unsupported", "write_body")
 
@@ -29,9 +28,9 @@ def unsupported(messages: Sequence[Message], options: Options) -> str | None:
         return f"{path}: Chat Completions does not support {kind}"
     if None in system_texts(options):
         return "Chat Completions supports only text in system"
-    if None in map(_tool, options.tools):
+    if None in map(write_tool, options.tools):
         return "Chat Completions supports only functions in tools"
-    if isinstance(options.tool_choice, dict) and _tool_choice(options.tool_choice) is None:
+    if isinstance(options.tool_choice, dict) and write_choice(options.tool_choice) is None:
         return f"Chat Completions does not support tool_choice {options.tool_choice!r}"
     return None
 
@@ -47,8 +46,8 @@ def write_body(messages: Sequence[Message], options: Options) -> _Wire:
         "temperature": options.temperature,
         "top_p": options.top_p,
         "stop": list(options.stop_sequences),
-        "tools": [_tool(tool) for tool in options.tools],
-        "tool_choice": _tool_choice(options.tool_choice) if options.tools else None,  # requires tools
+        "tools": [write_tool(tool) for tool in options.tools],
+        "tool_choice": write_choice(options.tool_choice) if options.tools else None,  # requires tools
     }
     return with_fields({"messages": turns}, fields, options)
 
@@ -60,7 +59,7 @@ def _can_write(block: Block, role: str) -> bool:
         return (
             role == "user"
             and block.kind is None
-            and all(isinstance(_result_item(item), Text | Json) for item in block.content)
+            and all(isinstance(result_item(item), Text | Json) for item in block.content)
         )
     return isinstance(block, Text | CitedText | Reasoning)
 
@@ -73,55 +72,12 @@ def _message(message: Message) -> Iterator[_Wire]:
     """
     for block in message.content:
         if isinstance(block, ToolResult):
-            items = [_result_item(item) for item in block.content]
-            texts = [item.text if isinstance(item, Text) else encode_text(item.value) for item in items]
             # Without `name`, which Bedrock rejects in a tool message.
-            yield {"role": "tool", "tool_call_id": block.id, "content": "\n".join(texts)}
+            yield {"role": "tool", "tool_call_id": block.id, "content": "\n".join(result_texts(block))}
     text = joined_text(message.content, message.role)
-    calls = [_call(block) for block in message.content if isinstance(block, ToolCall)]
+    calls = [write_call(block) for block in message.content if isinstance(block, ToolCall)]
     wire: _Wire = {"role": message.role, "content": text} if text else {"role": message.role}
     if calls:
         wire["tool_calls"] = calls
     if text or calls:
         yield wire
-
-
-def _call(block: ToolCall) -> _Wire:
-    return {"id": block.id, "type": "function", "function": {"name": block.name, "arguments": encode_text(block.input)}}
-
-
-def _result_item(item: Any) -> Any:
-    """Return an item of a tool result. Text and JSON in Converse's format become typed."""
-    match item:
-        case Raw({"text": str(text), **rest}) if not rest:
-            return Text(text)
-        case Raw({"json": value, **rest}) if not rest:
-            return Json(value)
-    return item
-
-
-def _tool(tool: Tool | _Wire) -> _Wire | None:
-    """Return a function, or None for a tool in Converse's format that is not a function."""
-    function: _Wire
-    match tool:
-        case Tool(name=name, input_schema=schema):
-            function = {"name": name, "description": tool.description or None, "parameters": schema}
-            function |= {"strict": tool.strict, **tool.extra}
-        case {"toolSpec": {"name": str(name), "inputSchema": {"json": dict(schema)}, **rest}}:
-            function = {"name": name, **{str(key): value for key, value in rest.items()}, "parameters": schema}
-        case _:
-            return None
-    return {"type": "function", "function": {key: value for key, value in function.items() if value is not None}}
-
-
-def _tool_choice(choice: str | _Wire | None) -> str | _Wire | None:
-    match choice:
-        case "auto" | "none" | None:
-            return choice
-        case "any" | {"any": _}:  # the option, or in Converse's format
-            return "required"
-        case {"auto": _}:
-            return "auto"
-        case str(name) | {"tool": {"name": str(name)}}:
-            return {"type": "function", "function": {"name": name}}
-    return None

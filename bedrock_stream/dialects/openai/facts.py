@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from ...types.events import MessageStop, Metadata, Usage
-from ..chunks import message_stop, take_metrics
+from ..documents import message_stop, take_metrics
 from ..payloads import pop_as, take_nested, without_nulls
 
 __all__ = ("read_stop", "rest_of", "rest_of_choice", "take_counts")
@@ -34,11 +34,14 @@ def take_counts(wire: _Wire) -> Metadata:
     metadata = Metadata()
     usage = wire.pop("usage", None)
     if usage is not None:
-        usage = msgspec.convert(usage, _Wire)
-        counts = {name: pop_as(usage, key, int) for key, name in _USAGE.items()}
-        reasoning = take_nested(usage, "completion_tokens_details", "reasoning_tokens", int)
-        metadata = Metadata(usage=Usage(**counts, extra=without_nulls(usage), reasoning_tokens=reasoning))
+        metadata = Metadata(usage=_read_usage(msgspec.convert(usage, _Wire)))
     return metadata.merged(take_metrics(wire))
+
+
+def _read_usage(wire: _Wire) -> Usage:
+    counts = {name: pop_as(wire, key, int) for key, name in _USAGE.items()}
+    reasoning = take_nested(wire, "completion_tokens_details", "reasoning_tokens", int)
+    return Usage(**counts, extra=without_nulls(wire), reasoning_tokens=reasoning)
 
 
 def rest_of_choice(choice: _Wire, key: str, inner: _Wire) -> _Wire:

@@ -9,15 +9,24 @@ Source: OpenAI's Chat Completions reference, and recorded traffic.
 from __future__ import annotations
 
 from collections.abc import MutableSequence, Sequence
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import msgspec
 
-from ...types.events import BlockStop, Event, Metadata, ReasoningDelta, TextDelta, ToolCallStart, UnknownEvent
-from ..chunks import ACTION, METRICS, TRACE, ChunkReader
+from ...types.events import (
+    BlockStop,
+    Event,
+    MessageStop,
+    Metadata,
+    ReasoningDelta,
+    TextDelta,
+    ToolCallStart,
+    UnknownEvent,
+)
+from ..documents import ACTION, METRICS, TRACE, DocumentReader
 from ..payloads import decode_object, pop_as, raise_if_failed
 from .facts import read_stop, rest_of, rest_of_choice, take_counts
-from .tags import TagSplitter
+from .tags import PlainText, TagSplitter
 
 __all__ = ("OpenAIReader",)
 
@@ -65,14 +74,17 @@ class _Call(msgspec.Struct):
     started: bool = False
 
 
-class OpenAIReader(ChunkReader):
-    """Reader of one Chat Completions stream."""
+class OpenAIReader(DocumentReader):
+    """Reader of the documents of one Chat Completions stream, in frames or in server-sent events."""
 
     __slots__ = ("_calls", "_id", "_index", "_kind", "_next", "_tags")
 
-    def __init__(self) -> None:
+    take_counts: ClassVar[staticmethod[[_Wire], Metadata]] = staticmethod(take_counts)
+    """Removes the token counts from a chunk and returns them."""
+
+    def __init__(self, *, tagged: bool = True) -> None:
         super().__init__()
-        self._tags = TagSplitter()
+        self._tags: TagSplitter | PlainText = TagSplitter() if tagged else PlainText()
         self._id: Any = None  # of the message, which each of its chunks has
         self._kind: type[ReasoningDelta] | type[TextDelta] | None = None  # of the open block
         self._index = 0  # of the open block
@@ -80,7 +92,7 @@ class OpenAIReader(ChunkReader):
         self._calls: dict[int, _Call] = {}  # by the call's own index on the wire
 
     def read(self, document: bytes, events: MutableSequence[Event]) -> None:
-        """See `ChunkReader.read`."""
+        """See `DocumentReader.read`."""
         if not self.ended:
             try:
                 chunk = _decode_delta(document)
@@ -103,7 +115,7 @@ class OpenAIReader(ChunkReader):
         # choices that `include_usage` asks for.
         last = METRICS in wire or TRACE in wire
         blocked = self.take_guardrail(wire)
-        self.metadata: Metadata = self.metadata.merged(take_counts(wire))
+        self.metadata: Metadata = self.metadata.merged(self.take_counts(wire))
         message_id = wire.get("id")
         choices = [self._choice(choice, message_id, events) for choice in pop_as(wire, "choices", list[_Wire]) or ()]
         if rest := rest_of(wire, choices):
@@ -128,14 +140,25 @@ class OpenAIReader(ChunkReader):
             return choice
         delta = pop_as(choice, "delta", _Wire) or {}
         self._start(pop_as(delta, "role", str), message_id, events)
-        if content := pop_as(delta, "content", str):
-            self._add_content(self._tags.feed(content), events)
+        self._take_content(delta, events)
         fragments = [self._tool_fragment(wire, events) for wire in pop_as(delta, "tool_calls", list[_Wire]) or ()]
         if any(fragments):
             delta["tool_calls"] = fragments
         if reason := pop_as(choice, "finish_reason", str):
             self._finish(reason, events)
         return rest_of_choice(choice, "delta", delta)
+
+    def _take_content(self, delta: _Wire, events: MutableSequence[Event]) -> None:
+        """Remove the content from a delta and add it."""
+        if content := pop_as(delta, "content", str):
+            self._add_content(self._tags.feed(content), events)
+
+    def _call_id(self, call_id: str | None) -> str | None:
+        """Return the id of a call as callers receive it."""
+        return call_id
+
+    def _stop(self, reason: str | None) -> MessageStop:
+        return read_stop(reason, blocked=self.blocked)
 
     def _start(self, role: str | None, message_id: Any, events: MutableSequence[Event]) -> None:
         if not self._message_started:
@@ -174,7 +197,7 @@ class OpenAIReader(ChunkReader):
             self._stop_block(events)
             call = self._calls[key] = _Call(self._next_index())
         function = pop_as(wire, "function", _Wire) or {}
-        call.id = pop_as(wire, "id", str) or call.id
+        call.id = self._call_id(pop_as(wire, "id", str)) or call.id
         call.name = pop_as(function, "name", str) or call.name
         fragment = pop_as(function, "arguments", str) or ""
         if not call.started and call.id and call.name:
@@ -200,5 +223,5 @@ class OpenAIReader(ChunkReader):
         for call in self._calls.values():
             self.stop_tool(call.index, events)
             events.append(BlockStop(call.index))
-        events.append(read_stop(reason, blocked=self.blocked))
+        events.append(self._stop(reason))
         self.ended = True

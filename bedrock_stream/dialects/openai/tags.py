@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-__all__ = ("TagSplitter",)
+__all__ = ("PlainText", "TagSplitter")
 
 
 class TagSplitter:
@@ -44,3 +44,17 @@ class TagSplitter:
         """Return the text that was held back, which did not become a tag."""
         held, self._held = self._held, ""
         return ((self._inside, held),) if held else ()
+
+
+class PlainText:
+    """Content of models that do not tag their reasoning: all of it is text, tags too."""
+
+    __slots__ = ()
+
+    def feed(self, text: str) -> Sequence[tuple[bool, str]]:
+        """See `TagSplitter.feed`."""
+        return ((False, text),)
+
+    def finish(self) -> Sequence[tuple[bool, str]]:
+        """See `TagSplitter.finish`. Nothing is held back."""
+        return ()

@@ -205,6 +205,6 @@ def _reasoning(part: _ReasoningPart) -> Iterator[Reasoning]:
         case {"bedrock": {"signature": str(text)}}:
             signature = text or None
     if redacted:
-        yield Reasoning(redacted=redacted)
+        yield Reasoning(part.text or "", redacted=redacted)
     elif part.text or signature is not None:
         yield Reasoning(part.text, signature)

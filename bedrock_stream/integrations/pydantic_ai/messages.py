@@ -176,5 +176,5 @@ def _reasoning(part: ThinkingPart, message: ModelResponse, model: Model[Any], fa
         return [own.Reasoning(part.content, family=own_family)] if part.content.strip() else []
     if part.id in _REDACTED_IDS:
         data = b64decode(part.signature) if part.id == REDACTED_BASE64 else part.signature.encode()
-        return [own.Reasoning(redacted=data, family=family)]
+        return [own.Reasoning(part.content, redacted=data, family=family)]
     return [own.Reasoning(part.content, part.signature, family=family)]

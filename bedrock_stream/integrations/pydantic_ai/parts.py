@@ -74,7 +74,7 @@ def _part(block: own.Block, system: str) -> ModelResponsePart | None:
             return TextPart(block.text, provider_name=system, provider_details=_citations(citations))
         case own.Reasoning(redacted=bytes(data)):
             signature, part_id = _redacted(data)
-            return ThinkingPart("", id=part_id, signature=signature, provider_name=system)
+            return ThinkingPart(block.text, id=part_id, signature=signature, provider_name=system)
         case own.Reasoning(text=text, signature=signature):
             return ThinkingPart(text, signature=signature, provider_name=system if signature else None)
         case own.ToolCall(server=False):

@@ -45,7 +45,8 @@ def normalize_conversation(
     is_plain = is_plain_text(messages)
     if not is_plain:
         check_turns(messages)
-        check_results(messages)
+        if options.previous_response_id is None:  # else the calls may be in what the service keeps
+            check_results(messages)
         check_attachments(messages)
         check_tool_blocks(messages, facts, refusals)
         messages = fit_content(messages, facts, refusals)
@@ -59,7 +60,8 @@ def normalize_conversation(
         messages = with_safe_ids(messages, facts.tool_id, refusals)
     if not facts.final_white_space:
         messages = strip_last_text(messages, refusals)
-    if not is_plain and not options.tools and uses_tools(messages) and "toolConfig" not in options.extra:
+    needs_tools = not is_plain and not options.tools and options.previous_response_id is None
+    if needs_tools and uses_tools(messages) and "toolConfig" not in options.extra:
         # Tool blocks in the history require a `toolConfig`, even if no tool may be called again.
         options = msgspec.structs.replace(options, tools=tuple(_stubs(messages)))
         refusals.changed("the tools of earlier calls were added, marked as not available: the service requires them")

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from ...types.messages import Block, CachePoint, CitedText, Message, Raw, Reasoning, Text, ToolCall, ToolResult
 
 __all__ = (
-    "all_blocks", "call_id", "call_name", "is_blank", "is_kind", "is_plain_text", "is_point", "is_reasoning",
+    "all_blocks", "call_id", "call_name", "is_blank", "is_item", "is_kind", "is_plain_text", "is_point", "is_reasoning",
     "is_result", "is_text", "is_tool_block", "result_id", "with_content",
 )  # fmt: skip
 
@@ -90,6 +91,18 @@ def is_reasoning(block: Block) -> bool:
     if isinstance(block, Raw):
         return "reasoningContent" in block.value or block.value.get("type") in ("thinking", "redacted_thinking")
     return isinstance(block, Reasoning)
+
+
+# Of tools that the service runs, and of the caller's own that are not functions; no type of Claude's ends like this.
+_ITEM = re.compile(r"\w+_(call|call_output|list_tools|approval_request|approval_response)")
+
+
+def is_item(block: Block) -> bool:
+    """Return whether a raw block is an item of the Responses API that has no typed form."""
+    kind = block.value.get("type") if isinstance(block, Raw) else None
+    if kind == "compaction":  # Claude has a block of this type as well, with readable content
+        return isinstance(block, Raw) and "encrypted_content" in block.value
+    return isinstance(kind, str) and _ITEM.fullmatch(kind) is not None
 
 
 def is_text(block: Block) -> bool:

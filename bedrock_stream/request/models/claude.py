@@ -105,6 +105,13 @@ _CLAUDE_2 = row(
     max_output=8191,
 )
 
+# As Opus 5.5, but thinking may be switched off, which is done by leaving it out. Each fact holds for every Claude since
+# 4.7 or for the newest; a field that is refused costs a call, and a missing one costs little.
+_NEWER = changed(_FIVE, thinking_off="omit", count_tokens=None, **_UNFORCED)
+
+# Converse does not serve it.
+_MYTHOS = changed(_ALWAYS, mantle="messages")
+
 CLAUDE: tuple[Row, ...] = (
     _CLAUDE_2,
     row(_OLD, "Claude 3.5 Haiku", f"{_ID}3-5-haiku", max_output=8192, cache_min_tokens=2048, count_tokens=True),
@@ -144,14 +151,9 @@ CLAUDE: tuple[Row, ...] = (
         **_UNFORCED,
     ),
     row(_ALWAYS, "Claude Fable 5", f"{_ID}fable-5"),
-    row(_ALWAYS, "Claude Mythos Preview", f"{_ID}mythos-preview"),
-    row(_ALWAYS, "Claude Mythos 5.1 and 5.2", f"{_ID}mythos-5-1", f"{_ID}mythos-5-2", **_UNFORCED),
-    row(_ALWAYS, "Claude Mythos 5", f"{_ID}mythos-5"),
-    # As Opus 5.5, but thinking may be switched off, which is done by leaving it out. Each fact holds for every Claude
-    # since 4.7 or for the newest; a field that is refused costs a call, and a missing one costs little.
-    Row(
-        ("anthropic.claude",),
-        changed(_FIVE, name="a newer Claude", thinking_off="omit", count_tokens=None, **_UNFORCED),
-        known=False,
-    ),
+    row(_MYTHOS, "Claude Mythos Preview", f"{_ID}mythos-preview"),
+    row(_MYTHOS, "Claude Mythos 5.1 and 5.2", f"{_ID}mythos-5-1", f"{_ID}mythos-5-2", **_UNFORCED),
+    row(_MYTHOS, "Claude Mythos 5", f"{_ID}mythos-5"),
+    Row((f"{_ID}mythos",), changed(_NEWER, name="a newer Claude Mythos", mantle="messages"), known=False),
+    Row(("anthropic.claude",), changed(_NEWER, name="a newer Claude"), known=False),
 )

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from ...types.model_facts import ModelFacts
 from .table import ROWS, Row
 
-__all__ = ("COLUMNS", "render")
+__all__ = ("COLUMNS", "is_served", "render")
 
 _HEAD = """\
 # What each model family takes
@@ -21,6 +21,7 @@ refused. `unsupported="send"` lets the service decide about everything, `unsuppo
 Ids are shown without geo prefix (`us.`, `global.`, ...) and as their common beginning. A row that begins with "a newer"
 or "another" stands for models that the table does not know.
 
+- *formats*: the model's own by InvokeModel, and Converse. bedrock-mantle serves plain ids, and Converse then profiles.
 - *reasoning*: the values of `reasoning=`, then how it is switched off with `"none"`.
 - *sampling*: what is refused of temperature, top_p, top_k and stop sequences.
 - *tools*: the forms of `tool_choice` that are taken, beside "none".
@@ -54,14 +55,16 @@ def render() -> str:
     """Return the page in Markdown: a table for each maker."""
     parts = [_HEAD]
     for vendor, rows in _by_maker().items():
-        served = [row for row in rows if row.facts.refused is None]
+        served = [row for row in rows if is_served(row.facts)]
         parts.append(f"## {_MAKERS[vendor]}\n")
         if served:
             lines = [f"| {' | '.join(COLUMNS)} |", "|---" * len(COLUMNS) + "|"]
             lines += [f"| {' | '.join(column(row) for column in COLUMNS.values())} |" for row in served]
             parts.append("\n".join(lines) + "\n")
         lines = [
-            f"Each model of {row.facts.name} ({_ids(row)}) {row.facts.refused}." for row in rows if row.facts.refused
+            f"Each model of {row.facts.name} ({_ids(row)}) {row.facts.refused}."
+            for row in rows
+            if not is_served(row.facts)
         ]
         parts += [f"{line}\n" for line in lines]
     return "\n".join(parts)
@@ -78,8 +81,18 @@ def _ids(row: Row) -> str:
     return ", ".join(f"`{start}`" for start in row.ids)
 
 
+def is_served(facts: ModelFacts) -> bool:
+    """Return whether a conversation reaches the models of a row."""
+    return facts.refused is None or facts.mantle is not None
+
+
+_MANTLE = {"messages": "Messages on mantle", "chat": "Chat on mantle", "responses": "Responses on mantle"}
+
+
 def _route(facts: ModelFacts) -> str:
-    return "native, Converse" if facts.native else "Converse"
+    routes = {"native": facts.native, "Converse": True} if facts.refused is None else {}
+    names = [name for name, is_there in routes.items() if is_there]
+    return ", ".join([*names, _MANTLE[facts.mantle]] if facts.mantle else names)
 
 
 def _reasoning(facts: ModelFacts) -> str:

@@ -25,6 +25,7 @@ __all__ = (
     "check_models",
     "check_reachable",
     "describe",
+    "is_plain",
     "needs_profile",
     "normalize",
     "profiles_for",
@@ -187,6 +188,11 @@ def needs_profile(model: Model) -> bool:
     Models that only some regions serve without a profile are not known here; the service's refusal tells.
     """
     return _is_bare(model) and (_is_newer(model) or model.base.startswith(_PROFILE_ONLY))
+
+
+def is_plain(model: Model) -> bool:
+    """Return whether an id is that of a model alone: neither an ARN nor an inference profile."""
+    return model.geo is None and model.arn_kind is None
 
 
 def _is_bare(model: Model) -> bool:

@@ -1,4 +1,6 @@
-"""OpenAI's models: GPT on Converse, which always reasons and takes no sampling parameters, and gpt-oss.
+"""OpenAI's models: GPT, which always reasons and takes no sampling parameters, and gpt-oss.
+
+Converse serves GPT by inference profiles alone, bedrock-mantle serves its plain ids.
 
 Sources: OpenAI's and AWS's model pages; live answers of the service.
 """
@@ -10,11 +12,15 @@ from .rows import Row, changed, row, unknown_row
 
 __all__ = ("MANTLE", "OPENAI")
 
-MANTLE = "is served by the endpoint bedrock-mantle only; use a model that Converse supports, such as {}"
+MANTLE = (
+    "is served by the endpoint bedrock-mantle only; "
+    'use its plain id with endpoint="mantle", or a model that Converse supports, such as {}'
+)
 """Why a model is refused that bedrock-runtime does not serve."""
 
 _GPT = ModelFacts(
     family="gpt",
+    mantle="responses",
     thinking="effort",
     thinking_default=True,
     thinking_off="none",
@@ -51,13 +57,17 @@ _OSS = ModelFacts(
     citations=False,
 )
 
-_MANTLE = ModelFacts(family="gpt", refused=MANTLE.format("openai.gpt-6-sol"))
-
 _ASTRA = changed(_GPT, thinking_off="never")
 
 _ROWS: tuple[Row, ...] = (
-    row(_MANTLE, "GPT-5.4 and 5.5", "openai.gpt-5.4", "openai.gpt-5.5"),
-    row(_MANTLE, "GPT-5.6 Cyber and Daybreak", "openai.gpt-5.6-cyber", "openai.gpt-daybreak"),
+    row(_GPT, "GPT-5.4 and 5.5", "openai.gpt-5.4", "openai.gpt-5.5"),
+    row(
+        _GPT,
+        "GPT-5.6 Cyber and Daybreak",
+        "openai.gpt-5.6-cyber",
+        "openai.gpt-daybreak",
+        refused=MANTLE.format("us.openai.gpt-6-sol"),
+    ),
     row(_GPT, "GPT-5.6 Sol, Terra and Luna", "openai.gpt-5.6-sol", "openai.gpt-5.6-terra", "openai.gpt-5.6-luna"),
     row(_ASTRA, "GPT-6 Astra and GPT-6.1 Sol", "openai.gpt-6-astra", "openai.gpt-6.1-sol"),
     row(_GPT, "GPT-6.1 Terra", "openai.gpt-6.1-terra"),

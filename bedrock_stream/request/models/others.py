@@ -35,7 +35,18 @@ _GROK = changed(
     min_max_tokens=16,
 )
 _GROK_ROWS: tuple[Row, ...] = (
-    row(ModelFacts(family="grok", refused=MANTLE.format("xai.grok-4.7")), "Grok 4.3", "xai.grok-4.3"),
+    # Only what is known of all: neither page nor answer settles what this one refuses.
+    row(
+        _GROK,
+        "Grok 4.3",
+        "xai.grok-4.3",
+        mantle="chat",
+        refused=MANTLE.format("xai.grok-4.7"),
+        temperature="any",
+        top_p=True,
+        stop_sequences=True,
+        min_max_tokens=1,
+    ),
     row(_GROK, "Grok 4.6", "xai.grok-4.6", max_output=500_000),
     row(_GROK, "Grok 4.7", "xai.grok-4.7", native_schema=True, max_output=524_288),
 )
@@ -211,7 +222,13 @@ _GEMMA = changed(
 _GEMMA_ROWS: tuple[Row, ...] = (
     row(_GEMMA, "Gemma 3 4B", "google.gemma-3-4b"),
     row(_GEMMA, "Gemma 3 12B and 27B", "google.gemma-3-12b", "google.gemma-3-27b", native_schema=True),
-    row(ModelFacts(family="gemma", refused=MANTLE.format("google.gemma-3-27b-it")), "Gemma 4", "google.gemma-4"),
+    row(
+        ModelFacts(family="gemma", cache=False, citations=False),
+        "Gemma 4",
+        "google.gemma-4",
+        mantle="chat",
+        refused=MANTLE.format("google.gemma-3-27b-it"),
+    ),
 )
 
 # --------------------------------------------------------------------------------- Cohere, AI21, Writer, TwelveLabs

@@ -12,7 +12,12 @@ from typing import Any, NamedTuple
 from ..steps import Metadata, Reasoning, Step, Stop, Text, ToolUse
 from .tokens import count_input
 
-__all__ = ("FIRST_TOKEN_MS", "Cached", "Facts", "count_tokens", "last_metadata", "stop_of")
+__all__ = (
+    "CREATED", "FIRST_TOKEN_MS", "Cached", "Facts", "count_tokens", "last_metadata", "reasoning_tokens", "stop_of",
+)  # fmt: skip
+
+CREATED = 1751371200
+"""The time of every answer, 2025-07-01T12:00:00Z; a constant, so that answers repeat exactly."""
 
 _COUNTED = ("messages", "system", "toolConfig")
 _ECHOED = ("performanceConfig", "serviceTier")
@@ -91,6 +96,11 @@ def count_tokens(step: Step) -> int:
         case ToolUse():
             return len(step.fragments)
     return 0
+
+
+def reasoning_tokens(steps: Sequence[Step]) -> int:
+    """Return the output tokens of the reasoning."""
+    return sum(count_tokens(step) for step in steps if isinstance(step, Reasoning))
 
 
 def last_metadata(steps: Sequence[Step]) -> Metadata:

@@ -6,18 +6,31 @@ The checksums are computed by crcmod. The library's decoder uses zlib, so that t
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 
 from ...errors import ConfigurationError
 from ...eventstream import Frame, encode_frame
+from ..steps import RawFrame, Step, StreamError, UnmodeledError
 
-__all__ = ("FrameWriter", "independent_crc")
+__all__ = ("EVENT_STREAM", "FrameWriter", "Writer", "independent_crc")
+
+EVENT_STREAM = "application/vnd.amazon.eventstream"
 
 # Bedrock pads each payload with a prefix of this text, of random length, to hide the tokens' lengths in the traffic.
 _PADDING = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
 _MIN_PADDING, _MAX_PADDING = 2, 61  # characters, as seen in recorded streams
+
+
+class Writer(Protocol):
+    """The encoding of one answer's stream."""
+
+    def event(self, name: str, payload: dict[str, Any] | bytes) -> bytes:
+        """Encode an event: a dict as JSON, bytes unchanged."""
+
+    def step(self, step: Step) -> bytes | None:
+        """Encode a step that stands beside the message; None for any other step."""
 
 
 def independent_crc() -> Callable[[bytes], int]:
@@ -39,29 +52,38 @@ class FrameWriter:
         self._crc = crc
         self._written = 0
 
-    def raw(self, frame: Frame) -> bytes:
-        """Encode any frame, with correct checksums."""
-        return encode_frame(frame, crc=self._crc)
+    def step(self, step: Step) -> bytes | None:
+        """See `Writer`."""
+        match step:
+            case StreamError():
+                return self._exception(step.code, step.message, step.extra)
+            case UnmodeledError():
+                # It has headers only.
+                return self._encode(
+                    Frame({":error-code": step.code, ":error-message": step.message, ":message-type": "error"})
+                )
+            case RawFrame():
+                return self._encode(step.frame)
+        return None
 
     def event(self, name: str, payload: dict[str, Any] | bytes) -> bytes:
         """Encode an event: a dict as JSON with padding, bytes unchanged."""
         if not isinstance(payload, bytes):
             payload = msgspec.json.encode({**payload, "p": self._padding()})
-        return self.raw(
+        return self._encode(
             Frame({":event-type": name, ":content-type": "application/json", ":message-type": "event"}, payload)
         )
 
-    def exception(self, code: str, message: str, extra: dict[str, Any]) -> bytes:
-        """Encode a modelled exception. Streams name it by its union member, whose first letter is lower-case."""
+    def _encode(self, frame: Frame) -> bytes:
+        return encode_frame(frame, crc=self._crc)
+
+    def _exception(self, code: str, message: str, extra: dict[str, Any]) -> bytes:
+        # Streams name a modelled exception by its union member, whose first letter is lower-case.
         payload = msgspec.json.encode({"message": message, **extra})
         name = code[:1].lower() + code[1:]
-        return self.raw(
+        return self._encode(
             Frame({":exception-type": name, ":content-type": "application/json", ":message-type": "exception"}, payload)
         )
-
-    def error(self, code: str, message: str) -> bytes:
-        """Encode an error that is not in the service model; it has headers only."""
-        return self.raw(Frame({":error-code": code, ":error-message": message, ":message-type": "error"}))
 
     def _padding(self) -> str:
         self._written += 1

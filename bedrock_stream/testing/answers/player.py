@@ -7,7 +7,7 @@ positions. aiohttp cancels the handler's task when the client disconnects, which
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -17,22 +17,23 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
+from ...eventstream import encode_frame
 from .. import steps as s
-from ..recording import Recording
+from ..recording import RecordedFrame, RecordedPiece, Recording
 from ..service.account_quota import Admission
 from ..service.body import BodyEnded, Ending, ResponseBody, pause, reset_connection
 from ..service.refusal import Refusal, pascal_name, status_of
 from ..service.verification import check_date
 from .facts import Facts, last_metadata
-from .frames import FrameWriter
+from .frames import EVENT_STREAM, Writer
 from .rendering import Composer, Form, WireEvent
 
-__all__ = ("EVENT_STREAM", "Exchange", "play_document", "play_stream")
+__all__ = ("EVENT_STREAM", "Exchange", "play_as_asked", "play_document", "play_stream")
 
-EVENT_STREAM = "application/vnd.amazon.eventstream"
-
+# Steps that end the body.
+_LAST = (s.StreamError, s.UnmodeledError, s.TypelessError, s.ResponseFailed)
 # Steps after which an answer is not whole.
-_BROKEN = (s.Cut, s.Reset, s.StreamError, s.UnmodeledError, s.GarbageChunk, s.Replay, s.Recorded)
+_BROKEN = (s.Cut, s.Reset, *_LAST, s.GarbageChunk, s.Replay, s.Recorded)
 _ENDINGS = {False: Ending.CLEAN, True: Ending.TORN, "chunk": Ending.TORN_CHUNK}
 
 
@@ -46,7 +47,8 @@ class Exchange:
     steps: Sequence[s.Step]
     form: Form
     facts: Facts
-    frames: FrameWriter
+    writer: Writer
+    checksum: Callable[[bytes], int]
     pace: float
     """Seconds between deltas."""
     now: datetime
@@ -62,13 +64,18 @@ class Exchange:
         return usage
 
 
+async def play_as_asked(exchange: Exchange) -> web.StreamResponse:
+    """Send the answer as a stream or as one JSON document, as the request's body says."""
+    return await (play_stream if exchange.form.streamed else play_document)(exchange)
+
+
 async def play_stream(exchange: Exchange) -> web.StreamResponse:
-    """Send the answer as an event stream."""
+    """Send the answer as a stream of events."""
     headers = await _prepare_headers(exchange)
     if (replacement := _replacement(exchange, headers)) is not None:
         return replacement
     response = web.StreamResponse(
-        headers={"Content-Type": EVENT_STREAM, **dict(exchange.form.stream_headers), **headers}
+        headers={"Content-Type": exchange.form.content_type, **dict(exchange.form.stream_headers), **headers}
     )
     # Bedrock streams with chunked encoding; the end of the HTTP body is the end of the stream.
     response.enable_chunked_encoding()
@@ -102,6 +109,8 @@ async def play_document(exchange: Exchange) -> web.StreamResponse:
                 raise Refusal(status_of(step.code), pascal_name(step.code), step.message)
             case s.UnmodeledError():
                 raise Refusal(500, step.code, step.message)
+            case s.TypelessError():
+                raise Refusal(500, None, step.message)
             case s.Recorded():
                 raise Refusal(
                     501,
@@ -222,33 +231,35 @@ async def _apply_fault(step: s.Step, body: ResponseBody) -> bool:
 
 async def _send_step(step: s.Step, exchange: Exchange, composer: Composer, body: ResponseBody) -> None:
     match step:
-        case s.StreamError():
-            await body.write(exchange.frames.exception(step.code, step.message, step.extra))
-        case s.UnmodeledError():
-            await body.write(exchange.frames.error(step.code, step.message))
-        case s.RawFrame():
-            await body.write(exchange.frames.raw(step.frame))
         case s.Replay():
             await body.write(step.body)
         case s.Recorded():
             await _replay(step, exchange, body)
+        case _ if (data := exchange.writer.step(step)) is not None:
+            if data:  # some steps only change what comes next
+                await body.write(data)
         case _:
             for event in composer.compose(step):
                 await _send(event, exchange, body)
-    # An exception or error frame is the last one; the body then ends cleanly.
-    if isinstance(step, s.StreamError | s.UnmodeledError):
+    # An error is the last event; the body then ends cleanly.
+    if isinstance(step, _LAST):
         await body.end()
         raise BodyEnded
 
 
 async def _replay(step: s.Recorded, exchange: Exchange, body: ResponseBody) -> None:
     previous_ms = 0
-    for recorded in step.recording.frames:
+    recording = step.recording
+    received: tuple[RecordedFrame | RecordedPiece, ...] = (*recording.frames, *recording.pieces)
+    for recorded in received:
         if step.paced:
             await body.flush()
             await asyncio.sleep((recorded.ms - previous_ms) / 1000)
             previous_ms = recorded.ms
-        await body.write(exchange.frames.raw(recorded.frame))
+        if isinstance(recorded, RecordedPiece):
+            await body.write(recorded.data)
+        else:
+            await body.write(encode_frame(recorded.frame, crc=exchange.checksum))
     if step.recording.cut is not None:
         await body.end(Ending.TORN)
         raise BodyEnded
@@ -262,4 +273,4 @@ async def _send(event: WireEvent, exchange: Exchange, body: ResponseBody) -> Non
         await asyncio.sleep(exchange.pace)
         if exchange.admission is not None:
             exchange.admission.wrote()
-    await body.write(exchange.frames.event(event.name, event.payload))
+    await body.write(exchange.writer.event(event.name, event.payload))

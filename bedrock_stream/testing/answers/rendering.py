@@ -11,12 +11,37 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple, Protocol
 
 from ..service.refusal import Refusal
-from ..steps import Citation, Content, EndBlock, Event, Metadata, Reasoning, Start, Step, Stop, Text, ToolUse
+from ..steps import (
+    Citation,
+    Comment,
+    Content,
+    EndBlock,
+    Event,
+    LineEnds,
+    Metadata,
+    NoDone,
+    RawFrame,
+    RawLines,
+    Reasoning,
+    ResponseFailed,
+    Start,
+    Step,
+    Stop,
+    Text,
+    ToolUse,
+    TypelessError,
+)
 from .facts import Facts, last_metadata, stop_of
+from .frames import EVENT_STREAM, FrameWriter, Writer
 
 __all__ = ("CONVERSE", "Composer", "EventComposer", "Form", "WireEvent", "answer_document", "check_supported")
 
-_SCRIPT_NAMES = {Citation: "citation", Reasoning: "reasoning", ToolUse: "tool_call"}
+_SCRIPT_NAMES = {
+    Citation: "citation", Comment: "comment", LineEnds: "line_ends", NoDone: "no_done", RawFrame: "raw_frame",
+    RawLines: "raw_lines", Reasoning: "reasoning", ResponseFailed: "response_failed", ToolUse: "tool_call",
+    TypelessError: "typeless_error",
+}  # fmt: skip
+_OF_SSE = (Comment, LineEnds, NoDone, RawLines, ResponseFailed, TypelessError)
 
 
 class WireEvent(NamedTuple):
@@ -51,12 +76,21 @@ class Form(NamedTuple):
     """Additional response headers of the stream."""
     unsupported: Callable[[Step], bool] = lambda step: False
     """Return True for a step that the format cannot express."""
+    writer: Callable[[Callable[[bytes], int]], Writer] = FrameWriter
+    """Create the writer of the stream from a function that computes checksums."""
+    content_type: str = EVENT_STREAM
+    """The content type of the stream."""
+    streamed: bool = False
+    """True if the body asks for a stream, on a path that has streams and documents."""
+    prepare: Callable[[list[Step]], list[Step]] = lambda steps: steps
+    """Return the steps with what only this format decides."""
 
 
 def check_supported(steps: Sequence[Step], form: Form, operation: str, model: str) -> None:
     """Check that the form can express every step. Raises `Refusal`."""
     for step in steps:
-        if form.unsupported(step):
+        foreign = RawFrame if form.content_type != EVENT_STREAM else _OF_SSE
+        if isinstance(step, foreign) or form.unsupported(step):
             name = _SCRIPT_NAMES[type(step)]
             message = f"the script contains {name}(...), which {model} does not support in {operation}"
             # 501: the script is wrong, so clients must not retry.

@@ -24,12 +24,15 @@ class ReceivedRequest:
     json: Any = field(repr=False)
     """The parsed body, None if it is not JSON."""
     operation: str | None
-    """The operation's name in the service model, as `ConverseStream`; None if the target is unknown."""
+    """The operation's name in the service model, as `ConverseStream`, or `Messages`, `ChatCompletions`, `Responses`,
+    `CountMessageTokens`; None if the target is unknown."""
     model: str | None
-    """The model id, percent-decoded."""
+    """The model id of the path, percent-decoded, or of the body."""
     auth: Literal["sigv4", "bearer"] | None
     """The kind of authentication, None if it failed."""
     access_key_id: str | None = None
     """The access key of a valid signature."""
     region: str | None = None
     """The region in the credential scope of a valid signature."""
+    service: str | None = None
+    """The service in the credential scope of a valid signature."""

@@ -45,16 +45,19 @@ class Refusal(Exception):
         *,
         headers: Mapping[str, str] | None = None,
         member: str = "message",
+        param: str | None = None,
     ) -> None:
         super().__init__(message)
         self.status = status
         self.code = code
-        """The error name for `x-amzn-ErrorType`; None omits the header."""
+        """AWS's name of the error, for `x-amzn-ErrorType`, or a vendor's own word; None omits the header."""
         self.message = message
         self.headers: dict[str, str] = dict(headers or {})
         """Additional response headers."""
         self.member = member
         """The message's key in the body. The check of bearer keys spells it `Message`."""
+        self.param = param
+        """The member of the request that is refused; only OpenAI's form has it."""
 
 
 def invalid(message: str) -> Refusal:

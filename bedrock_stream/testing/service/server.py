@@ -27,17 +27,20 @@ from ..answers.answering import answer
 from ..answers.caching import PromptCache
 from ..answers.chances import fill
 from ..answers.facts import Facts
-from ..answers.frames import FrameWriter, independent_crc
+from ..answers.frames import independent_crc
 from ..answers.player import Exchange
 from ..answers.rendering import check_supported
 from ..steps import Answer, ExpiredSignature, HttpError, Step
 from .account_quota import AccountQuota, Admission, read_quota
+from .asked import Asked, Endpoint, meant_endpoint
 from .front import Front
 from .loopback import check_origin
-from .operations import Operation, find_operation
+from .operations import Operation, find_operation, has_path, vendor_of
 from .received import ReceivedRequest
 from .refusal import ERROR_TYPE_SUFFIX, Refusal, invalid
+from .stored import StoredResponses
 from .validation import MAX_BODY_COST, parse_body
+from .vendor_errors import FRONT_DOOR, UNKNOWN_OPERATION, Vendor, error_document
 from .verification import Guard, Identity, IncomingRequest, Keys
 
 __all__ = ("ACCESS_KEY_ID", "API_KEY", "CREDENTIALS", "REGION", "SECRET_ACCESS_KEY", "Emulator")
@@ -50,6 +53,7 @@ API_KEY = "bedrock-api-key-example"
 """The bearer key that an emulator accepts by default."""
 REGION = "us-east-1"
 
+_MANTLE = "bedrock-mantle"  # the service name of its signatures
 _MAX_HEADER_SIZE = 64 * 1024  # bytes; session tokens can exceed aiohttp's default of 8190
 # Settings of a native request that Bedrock repeats in the response headers.
 _ECHOED = ("X-Amzn-Bedrock-PerformanceConfig-Latency", "X-Amzn-Bedrock-Service-Tier")
@@ -65,6 +69,9 @@ class Emulator:
     request always gets the same answer. With a script it plays the script's steps (see `bedrock_stream.testing.script`)
     on every route.
 
+    On the paths of Bedrock Runtime and Bedrock Mantle it serves Anthropic's Messages with its count, OpenAI's Chat
+    Completions and Responses, and the lists of models, to any client of Anthropic or OpenAI.
+
     - `credentials`, `api_key`: the accepted access key and bearer key; None disables that kind of authentication. The
       defaults are public, so they are not accepted on a `host` that is not loopback: pass your own.
     - `region`: the region that signatures must be scoped to.
@@ -77,6 +84,10 @@ class Emulator:
     - `keep_requests`: the number of requests kept in `requests`; None means all.
     - `quota`: the account's quota of each model, beyond which requests are throttled: an `AccountQuota`, a dict of its
       settings, or any object with `rpm` and `tpm`, such as a `Quota`.
+    - `endpoint`: "runtime" or "mantle" to have the paths and models of that endpoint alone; None for both. With None, a
+      signature for `bedrock-mantle` and a path that only Mantle has tell that a request is meant for Mantle, where each
+      model is on one path. On a path that neither has, a request signed for `bedrock` gets Runtime's HTTP 200 with an
+      error document, any other request 404.
 
     Raises `ConfigurationError` if crcmod is not installed: `pip install "bedrock-stream[testing]"`.
     """
@@ -96,7 +107,10 @@ class Emulator:
         ssl: ssl_module.SSLContext | None = None,
         keep_requests: int | None = 1000,
         quota: Any = None,
+        endpoint: Endpoint | None = None,
     ) -> None:
+        if endpoint not in (None, "runtime", "mantle"):
+            raise ConfigurationError("endpoint", f"expected 'runtime', 'mantle' or None, got {endpoint!r}")
         self._crc = independent_crc()
         self._host, self._port = host, port
         self._local = is_loopback(host)
@@ -118,7 +132,9 @@ class Emulator:
         self._keep_requests, self._request_count = keep_requests, 0
         self._active: set[asyncio.Task[Any]] = set()
         self._state_changed = asyncio.Event()
+        self._endpoint = endpoint
         self._cache = PromptCache()
+        self._stored = StoredResponses()
         self._quota = read_quota(quota)
         self._runner: web.ServerRunner | None = None
 
@@ -156,8 +172,9 @@ class Emulator:
     @property
     def environ(self) -> dict[str, str]:
         """The environment variables that point an AWS client to this emulator: endpoint, region and credentials."""
-        endpoint = {"AWS_ENDPOINT_URL_BEDROCK_RUNTIME": self.url, "AWS_REGION": self._region}
-        return {**endpoint, "AWS_DEFAULT_REGION": self._region, **self._guard.environ}
+        names = ("AWS_ENDPOINT_URL_BEDROCK_RUNTIME", "AWS_ENDPOINT_URL_BEDROCK_MANTLE")
+        region = {"AWS_REGION": self._region, "AWS_DEFAULT_REGION": self._region}
+        return {**dict.fromkeys(names, self.url), **region, **self._guard.environ}
 
     def script(self, *steps: Step) -> None:
         """Append one answer, made of these steps, to the queue of scripted answers."""
@@ -217,23 +234,26 @@ class Emulator:
     async def _serve(self, http: web.BaseRequest) -> web.StreamResponse:
         now = self._clock()
         headers = {"x-amzn-RequestId": str(uuid4()), "Date": format_datetime(now.astimezone(UTC), usegmt=True)}
+        vendor = vendor_of(http.raw_path)
+        if vendor != "aws":
+            headers["x-request-id"] = headers["x-amzn-RequestId"]
         try:
             # With TLS the certificate already prevents DNS rebinding.
             if self._local and self._ssl is None:
                 check_origin(http)
             return await self._answer(http, headers, now)
         except Refusal as refusal:
-            return _refuse(refusal, headers)
+            return _refuse(refusal, vendor, headers)
 
     async def _answer(self, http: web.BaseRequest, headers: dict[str, str], now: datetime) -> web.StreamResponse:
         request = IncomingRequest(http.method, http.raw_path, http.headers, await _read_body(http))
-        received, operation, model = self._receive(request, now)
-        body = parse_body(request.body)
-        if self._models is not None and model not in self._models:
-            raise invalid("The provided model identifier is invalid.")
+        received, operation = self._receive(request, now)
+        body = parse_body(request.body) if request.method == "POST" else {}
+        model = received.model or ""
+        self._check_exists(operation, model)
         with _bounded_depth():
             try:
-                converse, form = operation.read(body, model)
+                converse, form = operation.read(self._asked(received, operation, body))
                 unscripted = answer(converse, model)
             except (AttributeError, KeyError, TypeError, ValueError) as error:
                 # A member that no check covers has an unexpected type.
@@ -242,29 +262,52 @@ class Emulator:
         # A throttled request gets no answer of the script, and never reaches the model and its prompt cache.
         with self._admit(operation, converse, facts) as admission:
             scripted = self._next_answer(received)
-            steps = unscripted if scripted is None else list(fill(scripted, unscripted))
+            steps = form.prepare(unscripted if scripted is None else list(fill(scripted, unscripted)))
             check_supported(steps, form, operation.name, model)
-            headers |= {name: request.headers[name] for name in _ECHOED if name in request.headers}
+            if operation.vendor == "aws":
+                headers |= {name: request.headers[name] for name in _ECHOED if name in request.headers}
             # Neither does a request that ends in an HTTP error.
             is_refused = any(isinstance(step, HttpError | ExpiredSignature) for step in steps)
             if operation.uses_cache and not is_refused:
                 with _bounded_depth():
                     facts = facts._replace(cached=self._cache.update(converse, model))
-            exchange = Exchange(http, headers, steps, form, facts, FrameWriter(self._crc), self._pace, now, admission)
+            writer = form.writer(self._crc)
+            exchange = Exchange(http, headers, steps, form, facts, writer, self._crc, self._pace, now, admission)
             return await self._play(operation, exchange)
 
-    def _receive(self, request: IncomingRequest, now: datetime) -> tuple[ReceivedRequest, Operation, str]:
-        """Check who calls, and return the record of the request, its operation and its model."""
+    def _receive(self, request: IncomingRequest, now: datetime) -> tuple[ReceivedRequest, Operation]:
+        """Check who calls, and return the record of the request and its operation."""
         route = find_operation(request.method, request.target)
+        vendor = vendor_of(request.target)
+        both = vendor != "aws" and self._endpoint != "runtime"
         # Refused requests are recorded too.
         try:
-            received = self._record(request, route, self._guard.verify(request, now))
+            identity = self._guard.verify(
+                request, now, other_service=_MANTLE if both else None, by_api_key=vendor == "anthropic"
+            )
         except Refusal:
             self._record(request, route, None)
             raise
-        if route is None:
-            raise Refusal(404, "UnknownOperationException", "The operation does not exist.")
-        return received, *route
+        received = self._record(request, route, identity)
+        if route is not None and has_path(self._endpoint, route[0]):
+            return received, route[0]
+        runtime = self._endpoint == "runtime" or (self._endpoint is None and identity.service == "bedrock")
+        # bedrock-runtime answers so with HTTP 200.
+        raise Refusal(
+            200 if vendor != "aws" and runtime else 404, "UnknownOperationException", "The operation does not exist."
+        )
+
+    def _check_exists(self, operation: Operation, model: str) -> None:
+        if self._models is None or model in self._models or not model:
+            return
+        if operation.vendor == "aws":
+            raise invalid("The provided model identifier is invalid.")
+        raise Refusal(404, "ResourceNotFoundException", f"The model '{model}' does not exist.", param="model")
+
+    def _asked(self, received: ReceivedRequest, operation: Operation, body: dict[str, Any]) -> Asked:
+        path = received.target.partition("?")[0]
+        endpoint = meant_endpoint(received.service, self._endpoint, only_mantle=operation.only_mantle)
+        return Asked(body, received.model or "", path, received.headers, endpoint, self._stored, self._models)
 
     def _admit(
         self, operation: Operation, converse: dict[str, Any], facts: Facts
@@ -299,6 +342,9 @@ class Emulator:
         with suppress(ValueError, RecursionError):
             check_cost(request.body, MAX_BODY_COST)
             parsed = msgspec.json.decode(request.body)
+        model = route[1] if route else None
+        if model == "" and isinstance(parsed, dict) and isinstance(parsed.get("model"), str):
+            model = parsed["model"]
         received = ReceivedRequest(
             method=request.method,
             target=request.target,
@@ -306,10 +352,11 @@ class Emulator:
             body=request.body,
             json=parsed,
             operation=route[0].name if route else None,
-            model=route[1] if route else None,
+            model=model,
             auth=identity.auth if identity else None,
             access_key_id=identity.access_key_id if identity else None,
             region=identity.region if identity else None,
+            service=identity.service if identity else None,
         )
         self._requests.append(received)
         self._request_count += 1
@@ -363,10 +410,13 @@ def _bounded_depth() -> Iterator[None]:
         raise Refusal(400, "SerializationException", "The request body is nested too deeply.") from None
 
 
-def _refuse(refusal: Refusal, headers: dict[str, str]) -> web.Response:
-    kind = {} if refusal.code is None else {"x-amzn-ErrorType": refusal.code + ERROR_TYPE_SUFFIX}
+def _refuse(refusal: Refusal, vendor: Vendor, headers: dict[str, str]) -> web.Response:
+    document = error_document(vendor, refusal, headers["x-amzn-RequestId"])
+    # AWS's own authentication is in front of every path; the vendors' errors have no such header.
+    has_type = refusal.code is not None and (vendor == "aws" or refusal.code in FRONT_DOOR)
+    kind = {"x-amzn-ErrorType": f"{refusal.code}{ERROR_TYPE_SUFFIX}"} if has_type else {}
     return web.Response(
         status=refusal.status,
-        body=msgspec.json.encode({refusal.member: refusal.message}),
+        body=UNKNOWN_OPERATION if refusal.status == 200 else msgspec.json.encode(document),
         headers={"Content-Type": "application/json", **headers, **kind, **refusal.headers},
     )

@@ -46,6 +46,8 @@ class Identity:
     auth: Literal["sigv4", "bearer"]
     access_key_id: str | None = None
     region: str | None = None
+    service: str | None = None
+    """The service that a signature is scoped to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,10 +101,17 @@ class Guard:
         }
         return {**pair, **({"AWS_SESSION_TOKEN": self._keys.session_token} if self._keys.session_token else {})}
 
-    def verify(self, request: IncomingRequest, now: datetime) -> Identity:
-        """Authenticate a request at the time `now`. Raises `Refusal` (403)."""
+    def verify(
+        self, request: IncomingRequest, now: datetime, *, other_service: str | None = None, by_api_key: bool = False
+    ) -> Identity:
+        """Authenticate a request at the time `now`. Raises `Refusal` (403).
+
+        A signature may be scoped to `other_service` too. With `by_api_key` the bearer key may be in `x-api-key`.
+        """
         header = request.headers.get("Authorization", "").strip()
         scheme, _, rest = header.partition(" ")
+        if not header and by_api_key and "x-api-key" in request.headers:
+            return self._verify_bearer(request.header("x-api-key"))
         if not header:
             raise Refusal(403, "MissingAuthenticationTokenException", "Missing Authentication Token")
         if scheme.lower() == "bearer":
@@ -111,11 +120,11 @@ class Guard:
             raise _incomplete(f"Unsupported Authorization header: scheme {scheme!r} is not {_ALGORITHM}.")
         authorization = _parse(rest)
         keys = self._find_keys(authorization, request)
-        self._check_scope(authorization, request)
+        self._check_scope(authorization, request, (self._service, other_service))
         check_date(request.header("x-amz-date"), now)
         _check_signed_headers(authorization, request.headers)
         _check_signature(authorization, request, keys)
-        return Identity("sigv4", authorization.access_key_id, authorization.region)
+        return Identity("sigv4", authorization.access_key_id, authorization.region, authorization.service)
 
     def _verify_bearer(self, key: str) -> Identity:
         # This error has no type header, and its body spells `Message`.
@@ -132,11 +141,13 @@ class Guard:
             raise Refusal(403, "UnrecognizedClientException", "The security token included in the request is invalid.")
         return keys
 
-    def _check_scope(self, authorization: _Authorization, request: IncomingRequest) -> None:
+    def _check_scope(
+        self, authorization: _Authorization, request: IncomingRequest, services: tuple[str | None, ...]
+    ) -> None:
         # Credential scope: date/region/service/aws4_request, with the date of `X-Amz-Date`.
         if authorization.region != self._region:
             raise _bad_signature(f"Credential should be scoped to a valid region, not '{authorization.region}'. ")
-        if authorization.service != self._service:
+        if authorization.service not in services:
             raise _bad_signature(f"Credential should be scoped to correct service: '{self._service}'. ")
         sent = request.header("x-amz-date")
         if authorization.date != sent[:8]:

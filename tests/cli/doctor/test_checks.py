@@ -150,7 +150,8 @@ def test_proxies() -> None:
         ("arn:aws:bedrock:us-east-1:123456789012:provisioned-model/abc", "us-east-1", "ok", "base_model"),
         ("arn:aws:bedrock:us-east-1:123456789012:agent/abc", "us-east-1", "failed", "bedrock-agent-runtime"),
         ("arn:aws:bedrock:eu-west-1:123456789012:prompt/abc", "us-east-1", "failed", "pass --region eu-west-1"),
-        ("xai.grok-4.3", "us-east-1", "failed", "bedrock-mantle"),
+        ("us.xai.grok-4.3", "us-east-1", "failed", "bedrock-mantle"),
+        ("xai.grok-4.3", "us-east-1", "ok", "served by bedrock-mantle with the API chat"),
     ],
 )
 def test_models(model: str, region: str, status: str, words: str) -> None:

@@ -96,7 +96,7 @@ async def test_everything_is_fine(examine: Examine, emulator: Emulator) -> None:
 
 
 async def test_the_call_has_the_fewest_tokens_that_the_model_takes(examine: Examine, emulator: Emulator) -> None:
-    assert (await examine("openai.gpt-6-sol", endpoint_url=emulator.url)).code == 0
+    assert (await examine("us.openai.gpt-6-sol", endpoint_url=emulator.url)).code == 0
     assert emulator.requests[-1].json["inferenceConfig"] == {"maxTokens": 16}
 
 

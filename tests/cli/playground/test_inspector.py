@@ -96,3 +96,12 @@ def test_a_large_frame_is_shown_in_part() -> None:
     assert len(shown.raw) < 100_000
     assert shown.message_crc is not None
     assert shown.message_crc.matches
+
+
+def test_server_sent_events_are_no_frames() -> None:
+    views: list[FrameView] = []
+    inspector = FrameInspector(views.append, 1)
+    inspector.responded(200, {"Content-Type": "text/event-stream; charset=utf-8"})
+    inspector.received(b'data: {"type":"message_stop"}\n\n' * 3)
+    inspector.finish()
+    assert views == []

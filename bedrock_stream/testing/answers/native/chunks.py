@@ -47,12 +47,17 @@ class ChunkComposer(ABC):
         """Yield the documents that are still pending at the end of a step."""
         yield from ()
 
+    def wire(self, document: dict[str, Any], *, is_delta: bool = False, name: str | None = None) -> WireEvent:
+        """Return the event that carries a document; `name` is that of a script."""
+        # The document is a blob, which the JSON payload carries as base64.
+        return WireEvent("chunk", {"bytes": b64encode(msgspec.json.encode(document)).decode()}, is_delta)
+
     def compose(self, step: Step) -> Iterator[WireEvent]:
         """See `Composer`."""
         # Every document of a native stream is a `chunk` event. Bytes are the payload of an event with the given name.
         if isinstance(step, Event) and isinstance(step.payload, dict):
             self._events.note(self.names.get(step.name, step.name))
-            yield _chunk(step.payload)
+            yield self.wire(step.payload, name=step.name)
         else:
             yield from self._chunks(self._events.compose(step))
 
@@ -65,13 +70,9 @@ class ChunkComposer(ABC):
             if isinstance(event.payload, bytes):
                 yield event
             else:
-                yield from (_chunk(document, event.is_delta) for document in self.translate(event.name, event.payload))
-        yield from map(_chunk, self.flush())
-
-
-def _chunk(document: dict[str, Any], is_delta: bool = False) -> WireEvent:
-    # The document is a blob, which the JSON payload carries as base64.
-    return WireEvent("chunk", {"bytes": b64encode(msgspec.json.encode(document)).decode()}, is_delta)
+                documents = self.translate(event.name, event.payload)
+                yield from (self.wire(document, is_delta=event.is_delta) for document in documents)
+        yield from map(self.wire, self.flush())
 
 
 def metrics(metadata: dict[str, Any]) -> dict[str, Any]:

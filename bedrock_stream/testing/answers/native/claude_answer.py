@@ -17,7 +17,7 @@ from ..facts import Facts, last_metadata
 from ..rendering import Form, answer_document
 from .chunks import STREAM_HEADERS, ChunkComposer, count_headers, extras, metrics
 
-__all__ = ("form",)
+__all__ = ("Chunks", "document", "form", "is_unsupported")
 
 _REVISION = re.compile(r"-v\d+(:\d+)?$")
 # A kind of Converse location -> Claude's kind, the name of its index, and the pattern of its start and end.
@@ -32,14 +32,15 @@ _WEB = "web"  # a Converse location with a URL instead of a range
 
 def form(_body: dict[str, Any]) -> Form:
     """Return the form of Claude's answers."""
-    return Form(_Chunks, _document, count_headers, STREAM_HEADERS, _is_unsupported)
+    return Form(Chunks, document, count_headers, STREAM_HEADERS, is_unsupported)
 
 
 def _location_kind(members: dict[str, Any]) -> str | None:
     return next(iter(members.get("location") or {}), None)
 
 
-def _is_unsupported(step: Step) -> bool:
+def is_unsupported(step: Step) -> bool:
+    """Return True for a citation that Claude's format cannot express."""
     return isinstance(step, Citation) and _location_kind(step.members) not in (None, _WEB, *_LOCATIONS)
 
 
@@ -94,7 +95,9 @@ def _citation(members: dict[str, Any]) -> dict[str, Any]:
     return {"type": name, "cited_text": cited, index: position, **named, **span}
 
 
-class _Chunks(ChunkComposer):
+class Chunks(ChunkComposer):
+    """The composer of Claude's stream."""
+
     names: ClassVar[dict[str, str]] = {
         "message_start": "messageStart", "message_delta": "messageStop", "message_stop": "metadata",
     }  # fmt: skip
@@ -105,6 +108,7 @@ class _Chunks(ChunkComposer):
         self._pinged = False
 
     def translate(self, name: str, payload: dict[str, Any]) -> Iterator[dict[str, Any]]:
+        """See `ChunkComposer`."""
         match name:
             case "messageStart":
                 # The output count here is preliminary; `message_delta` has the final one.
@@ -184,7 +188,8 @@ def _empty_block(kind: str, delta: dict[str, Any]) -> dict[str, Any]:
 # ---------------------------------------------------------------------------------------------------------- document
 
 
-def _document(steps: Sequence[Step], facts: Facts) -> dict[str, Any]:
+def document(steps: Sequence[Step], facts: Facts) -> dict[str, Any]:
+    """Build Claude's message."""
     facts = _with_call_prefix(facts)
     answer = answer_document(steps, facts)
     usage = {**_input_usage(answer["usage"]), "output_tokens": answer["usage"].get("outputTokens", 0)}

@@ -124,6 +124,13 @@ def _check_block(block: dict[str, Any], path: str) -> None:
 
 
 def _check_results(messages: list[dict[str, Any]], *, offered: bool) -> None:
+    seen: set[str] = set()
+    for position, message in enumerate(messages):
+        for index, block in enumerate(block for block in message["content"] if "cachePoint" not in block):
+            identity = block.get("toolUse", {}).get("toolUseId")
+            if identity in seen:
+                raise invalid(f"messages.{position}.content.{index}: `tool_use` ids must be unique")
+            seen |= {identity} - {None}
     for kind, position, calls in unpaired(messages):
         ids = ", ".join(calls)
         if kind == "missing":

@@ -12,17 +12,17 @@ from functools import partial
 from typing import Any
 
 from ...steps import Citation, Reasoning, Step
-from ..facts import Facts, last_metadata
+from ..facts import CREATED, Facts, last_metadata
 from ..rendering import Form, answer_document
 from .chunks import STREAM_HEADERS, ChunkComposer, count_headers, extras, metrics
 
-__all__ = ("form",)
+__all__ = ("FINISH", "call_of", "form")
 
-_CREATED = 1751371200  # 2025-07-01T12:00:00Z; a constant, so that answers repeat exactly
-_FINISH = {
+FINISH = {
     "end_turn": "stop", "stop_sequence": "stop", "max_tokens": "length", "tool_use": "tool_calls",
     "content_filtered": "content_filter", "guardrail_intervened": "content_filter",
 }  # fmt: skip
+"""The finish reasons of Chat Completions, by Converse's stop reasons."""
 
 
 def form(body: dict[str, Any]) -> Form:
@@ -41,7 +41,7 @@ def _with_call_prefix(facts: Facts) -> Facts:
 
 def _envelope(kind: str, facts: Facts, choices: list[dict[str, Any]]) -> dict[str, Any]:
     identity = {"id": f"chatcmpl-{facts.message_id()}", "model": facts.model, "object": kind, "service_tier": "auto"}
-    return {"choices": choices, "created": _CREATED, **identity}
+    return {"choices": choices, "created": CREATED, **identity}
 
 
 def _usage(metadata: dict[str, Any]) -> dict[str, int]:
@@ -75,7 +75,7 @@ class _Chunks(ChunkComposer):
                 # The metrics are in this chunk unless the usage has a chunk of its own.
                 without_metrics = self._include_usage or self.scripted_metadata.absent
                 counts = {} if without_metrics else metrics(self.metadata)
-                reason = _FINISH.get(payload["stopReason"], payload["stopReason"])
+                reason = FINISH.get(payload["stopReason"], payload["stopReason"])
                 yield {**self._chunk({}, reason), **counts}
             case "metadata" if self._include_usage:
                 chunk = _envelope("chat.completion.chunk", self.facts, [])
@@ -114,9 +114,9 @@ def _document(steps: Sequence[Step], facts: Facts) -> dict[str, Any]:
     answer = answer_document(steps, facts)
     blocks = answer["output"]["message"]["content"]
     message: dict[str, Any] = {"content": "".join(map(_text_of, blocks)) or None, "role": "assistant"}
-    if calls := [_call(block["toolUse"]) for block in blocks if "toolUse" in block]:
+    if calls := [call_of(block["toolUse"]) for block in blocks if "toolUse" in block]:
         message["tool_calls"] = calls
-    reason = _FINISH.get(answer["stopReason"], answer["stopReason"])
+    reason = FINISH.get(answer["stopReason"], answer["stopReason"])
     document = _envelope("chat.completion", facts, [{"finish_reason": reason, "index": 0, "message": message}])
     metadata = facts.metadata(steps, last_metadata(steps))
     return {**document, "usage": _usage(metadata), **extras(metadata)}
@@ -128,6 +128,7 @@ def _text_of(block: dict[str, Any]) -> str:
     return str(block.get("text", ""))
 
 
-def _call(call: dict[str, Any]) -> dict[str, Any]:
+def call_of(call: dict[str, Any]) -> dict[str, Any]:
+    """Return a call of a tool, from Converse's form."""
     raw = call["input"] if isinstance(call["input"], str) else json.dumps(call["input"], ensure_ascii=False)
     return {"id": call["toolUseId"], "type": "function", "function": {"name": call["name"], "arguments": raw}}

@@ -8,7 +8,7 @@ from typing import Any
 from ...service.refusal import extraneous, invalid
 from ..turns import unpaired
 
-__all__ = ("read",)
+__all__ = ("check_pairs", "output_config", "read", "to_converse", "tool_spec")
 
 _TOP_LEVEL = frozenset(
     {"frequency_penalty", "max_completion_tokens", "max_tokens", "messages", "metadata", "model", "n"}
@@ -27,7 +27,13 @@ def read(body: dict[str, Any], _model: str) -> dict[str, Any]:
     if not body.get("messages"):
         raise invalid("messages: Field required")
     _check_settings(body)
-    converse = _to_converse(body)
+    converse = to_converse(body)
+    check_pairs(converse)
+    return converse
+
+
+def check_pairs(converse: dict[str, Any]) -> None:
+    """Check that every call of a tool has its result, and every result its call. Raises `Refusal`."""
     for kind, position, calls in unpaired(converse["messages"]):
         if kind == "missing":
             raise invalid(
@@ -38,7 +44,6 @@ def read(body: dict[str, Any], _model: str) -> dict[str, Any]:
             f"messages.{position}: messages with role 'tool' must be a response to a preceding message with "
             "'tool_calls'."
         )
-    return converse
 
 
 def _check_settings(body: dict[str, Any]) -> None:
@@ -66,38 +71,44 @@ def _limit(body: dict[str, Any]) -> Any:
 # ------------------------------------------------------------------------------------------------------- conversion
 
 
-def _to_converse(body: dict[str, Any]) -> dict[str, Any]:
+def to_converse(body: dict[str, Any], *, media: bool = False) -> dict[str, Any]:
+    """Return the Converse body of a conversation, of a model that takes text alone unless `media` is true."""
     stops = body.get("stop") or []
     config: dict[str, Any] = {"stopSequences": [stops] if isinstance(stops, str) else stops}
     if (limit := _limit(body)) is not None:
         config["maxTokens"] = limit
     converse: dict[str, Any] = {"messages": [], "system": [], "inferenceConfig": config}
     for position, message in enumerate(body["messages"]):
-        _add(message, converse, f"messages.{position}")
+        _add(message, converse, f"messages.{position}", media=media)
     if body.get("tools"):
         converse["toolConfig"] = _tools(body["tools"], body.get("tool_choice"))
     if "reasoning_effort" in body:
         converse["additionalModelRequestFields"] = {"reasoning_effort": body["reasoning_effort"]}
     form = body.get("response_format") or {}
     if form.get("type") == "json_schema":
-        schema = {"schema": json.dumps(form["json_schema"]["schema"])}
-        converse["outputConfig"] = {"textFormat": {"type": "json_schema", "structure": {"jsonSchema": schema}}}
+        converse["outputConfig"] = output_config(form["json_schema"]["schema"])
     return converse
 
 
-def _add(message: dict[str, Any], converse: dict[str, Any], path: str) -> None:
+def output_config(schema: Any) -> dict[str, Any]:
+    """Return Converse's form of an output schema."""
+    structure = {"jsonSchema": {"schema": json.dumps(schema)}}
+    return {"textFormat": {"type": "json_schema", "structure": structure}}
+
+
+def _add(message: dict[str, Any], converse: dict[str, Any], path: str, *, media: bool) -> None:
     role = message["role"]
-    blocks = _texts(message.get("content"), path)
+    blocks = _blocks(message.get("content"), path, media=media)
     match role:
         case "system" | "developer":
             converse["system"] += blocks
         case "user":
-            if not blocks or not all(block["text"] for block in blocks):
+            if not blocks or not all(block.get("text", "image") for block in blocks):
                 raise invalid(f"{path}.content: text must not be empty")
             converse["messages"].append({"role": role, "content": blocks})
         case "assistant":
             calls = [_tool_use(call) for call in message.get("tool_calls") or ()]
-            texts = [block for block in blocks if block["text"]]
+            texts = [block for block in blocks if block.get("text")]
             converse["messages"].append({"role": role, "content": texts + calls})
         case "tool":
             # Some clients send the tool's name here; Bedrock refuses it.
@@ -117,14 +128,23 @@ def _add_result(messages: list[dict[str, Any]], result: dict[str, Any]) -> None:
     last.append({"toolResult": result})
 
 
-def _texts(content: Any, path: str) -> list[dict[str, Any]]:
+def _blocks(content: Any, path: str, *, media: bool) -> list[dict[str, Any]]:
     if content is None:
         return []
     parts = [{"type": "text", "text": content}] if isinstance(content, str) else content
+    blocks: list[dict[str, Any]] = []
     for number, part in enumerate(parts):
-        if part["type"] != "text":
-            raise invalid(f"{path}.content.{number}: this model does not support {part['type']} content")
-    return [{"text": part["text"]} for part in parts]
+        match part["type"]:
+            case "text":
+                blocks.append({"text": part["text"]})
+            case "image_url" if media:
+                blocks.append({"image": {"format": "png", "source": {"bytes": part["image_url"]["url"]}}})
+            case "file" if media:
+                source = {"bytes": part["file"]["file_data"]}
+                blocks.append({"document": {"format": "pdf", "name": "document", "source": source}})
+            case kind:
+                raise invalid(f"{path}.content.{number}: this model does not support {kind} content")
+    return blocks
 
 
 def _tool_use(call: dict[str, Any]) -> dict[str, Any]:
@@ -133,12 +153,14 @@ def _tool_use(call: dict[str, Any]) -> dict[str, Any]:
 
 
 def _tools(tools: list[dict[str, Any]], choice: Any) -> dict[str, Any]:
-    specs = []
-    for tool in tools:
-        function = tool["function"]
-        description = {"description": function["description"]} if function.get("description") else {}
-        schema = {"inputSchema": {"json": function.get("parameters") or {"type": "object"}}}
-        specs.append({"toolSpec": {"name": function["name"], **description, **schema}})
+    specs = [tool_spec(tool["function"]) for tool in tools]
     if isinstance(choice, dict):
         return {"tools": specs, "toolChoice": {"tool": {"name": choice["function"]["name"]}}}
     return {"tools": specs, "toolChoice": {"any" if choice == "required" else choice or "auto": {}}}
+
+
+def tool_spec(function: dict[str, Any]) -> dict[str, Any]:
+    """Return Converse's form of a function."""
+    description = {"description": function["description"]} if function.get("description") else {}
+    schema = {"inputSchema": {"json": function.get("parameters") or {"type": "object"}}}
+    return {"toolSpec": {"name": function["name"], **description, **schema}}
