@@ -20,11 +20,12 @@ from ..client.attempts import Attempts
 from ..client.base_stream import BaseStream
 from ..client.document import DocumentStream, response_parser
 from ..client.pricing import cost_of, price_for
-from ..client.state import ClientState
+from ..client.state import ClientState, FindDestination
 from ..client.stream import Stream
 from ..errors import BedrockStreamError, ConfigurationError, RowInvalid, UnsupportedOperation
 from ..observing import Attempt
 from ..request.call import Destination
+from ..request.endpoints import Service
 from ..request.models import describe
 from ..request.output_schema import OutputSchema
 from ..transport.quota import BaseQuota, QuotaLike
@@ -64,7 +65,7 @@ class Calls(Protocol):
         """Return the options that arguments are. Raises `ConfigurationError`."""
 
     def prompt(
-        self, model: str, prompt: Any, options: Options, *, streaming: bool, destination: Destination | None = None
+        self, model: str, prompt: Any, options: Options, *, streaming: bool, find: FindDestination | None = None
     ) -> Attempts:
         """Return the call of a prompt. Raises `ConfigurationError`."""
 
@@ -138,6 +139,7 @@ class Asker:
         "_arguments",
         "_calls",
         "_each",
+        "_found",
         "_model",
         "_on_retry",
         "_options",
@@ -145,7 +147,6 @@ class Asker:
         "_policy",
         "_quota",
         "_streaming",
-        "_there",
         "_timeouts",
     )
 
@@ -174,7 +175,7 @@ class Asker:
         self._quota = quota
         self._policy = self._patient(options.retry or calls.state.settings.retry)
         self._timeouts = _unpooled(options.timeouts or calls.state.settings.timeouts)
-        self._there: tuple[float, Destination] | None = None  # with the time at which it was found
+        self._found: dict[str, tuple[float, Destination]] = {}  # by service, with the time
         self._options = msgspec.structs.replace(options, retry=self._policy, timeouts=self._timeouts)
 
     @property
@@ -255,11 +256,11 @@ class Asker:
         model = ask.model or self._model
         if ask.body is None:
             if policy is None and not ask.options:
-                options, there = self._options, self._destination()
+                options, find = self._options, self._find
             else:
-                options, there = self._calls.read(self._own(ask, policy)), None
+                options, find = self._calls.read(self._own(ask, policy)), None
             streaming = self._streams(options)
-            return self._calls.prompt(model, ask.prompt, options, streaming=streaming, destination=there)
+            return self._calls.prompt(model, ask.prompt, options, streaming=streaming, find=find)
         kept = {*_OF_A_BODY, *ask.options, "retry", "timeouts"}
         arguments = {name: value for name, value in self._own(ask, policy).items() if name in kept}
         described = describe(model, self.state.settings.models.get(model))
@@ -267,12 +268,13 @@ class Asker:
         streaming = is_streamed(described, ask.body, converse=ask.converse, wanted=wanted)
         return self._calls.body(model, ask.body, arguments, streaming=streaming, converse=ask.converse)
 
-    def _destination(self) -> Destination:
+    def _find(self, service: Service) -> Destination:
         """Return where rows without options of their own are sent. The environment is looked at once a second."""
         now = monotonic()
-        if self._there is None or now - self._there[0] >= _LOOK_SECONDS:
-            self._there = now, self._calls.state.destination(self._options)
-        return self._there[1]
+        found = self._found.get(service.name)
+        if found is None or now - found[0] >= _LOOK_SECONDS:
+            found = self._found[service.name] = now, self.state.destination(self._options, service=service)
+        return found[1]
 
     def _own(self, ask: Ask, policy: RetryPolicy | None) -> dict[str, Any]:
         """Return the arguments of a row's call."""

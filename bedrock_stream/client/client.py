@@ -11,8 +11,6 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Unpack
 
-import msgspec
-
 from ..auth.credentials import without_frames
 from ..auth.key_store import KeyLike
 from ..auth.lookup import client_key_source
@@ -21,7 +19,7 @@ from ..auth.sources import ApiKeySource, KeySource, Provider
 from ..dialects.payloads import decode_response
 from ..errors import ConfigurationError
 from ..observing import Observer
-from ..request.call import Call, Destination, plan_call, plan_count, plan_raw
+from ..request.call import Call, plan_call, plan_count, plan_raw
 from ..request.models import check_models, describe
 from ..request.surfaces import choose_count, choose_surface
 from ..request.unsupported import Unsupported
@@ -40,8 +38,8 @@ from .document import receive_document, response_parser, token_count
 from .late_calls import BatchCalls, BotoCalls
 from .logs import LogLines
 from .pricing import Price, check_prices
-from .reports import Explanation, Stats
-from .state import ClientSettings, ClientState
+from .reports import Explanation, Stats, explain_call
+from .state import ClientSettings, ClientState, FindDestination
 from .stream import RawStream, Stream
 
 if TYPE_CHECKING:
@@ -227,34 +225,18 @@ class Client(AsyncWith, BatchCalls, BotoCalls):
 
         With `endpoint="mantle"`, Claude's Messages API counts, also for models that CountTokens does not take.
         """
-        read, state = _read_options(options), self._state
-        known = state.settings.models.get(model)
+        read, known = _read_options(options), self._state.settings.models.get(model)
         surface, _ = choose_count(describe(model, read.base_model or known), read)
-        call = plan_count(model, prompt, read, state.served_by(state.destination(read), surface.service), known)
-        return await receive_document(Attempts(state, [call]), lambda call, body, _id: token_count(call, body))
+        call = plan_count(model, prompt, read, self._state.destination(read, service=surface.service), known)
+        return await receive_document(Attempts(self._state, [call]), lambda call, body, _id: token_count(call, body))
 
     def explain(self, model: str, prompt: Prompt, **options: Unpack[CallOptions]) -> Explanation:
         """Return what `stream` would send, where and why, secrets masked. Sends nothing and fetches no credentials."""
 
         read = _read_options(options)
-        state = self._state
-        call = self._plan(model, prompt, read, state.destination(read), state.unsupported(read, None), streaming=True)
-        key_source, request = self._resolver.key_source(call.destination.key_source), call.request
-        masked = "Bearer ..." if key_source.scheme == "bearer" else "AWS4-HMAC-SHA256 Credential=..., Signature=..."
-        return Explanation(
-            model=call.model.id,
-            family=call.model.family,
-            route=call.dialect.route,
-            reason=call.route.reason,
-            region=call.region,
-            method=request.method,
-            url=request.url,
-            endpoint_source=call.destination.endpoint.source,
-            auth=f"{key_source.scheme}, {key_source.name}",
-            headers={**dict(request.headers), "Authorization": masked},
-            body=msgspec.json.decode(request.body.data),
-            changes=call.changes,
-        )
+        call = self._plan(model, prompt, read, streaming=True)
+        key_source = self._resolver.key_source(call.destination.key_source)
+        return explain_call(call, key_source.scheme, key_source.name)
 
     def facts(self, model: str) -> ModelFacts:
         """Return what a model takes, as the capability table or `models` has it. Raises `ConfigurationError`."""
@@ -321,27 +303,23 @@ class Client(AsyncWith, BatchCalls, BotoCalls):
         return ClientState(settings, self._resolver, self._transports, quotas=quotas)
 
     def _attempts(
-        self, model: str, prompt: Prompt, options: Options, *, streaming: bool, destination: Destination | None = None
+        self, model: str, prompt: Prompt, options: Options, *, streaming: bool, find: FindDestination | None = None
     ) -> Attempts:
-        """Return the attempts of a call, planned for each target, the first one with a `destination` that may be known.
+        """Return the attempts of a call, planned for each target. Raises `ConfigurationError` for any of them.
 
-        Raises `ConfigurationError` for any of them.
+        `find` returns the first destination, if the caller knows it.
         """
         if options.show_retries and not streaming:
             raise ConfigurationError("show_retries", "generate() delivers no events", "use stream()")
         state = self._state
         failover = state.settings.failover if options.failover is None else options.failover
         if failover:
-            from ..types.target_options import check_targets, options_at  # rarely needed
+            from ..types.target_options import check_targets  # rarely needed
 
             check_targets(failover)
             prompt = read_prompt(prompt)  # it may be an iterator, and is read for each target
-        there, mode = destination or state.destination(options), state.unsupported(options, None)
-        calls = [self._plan(model, prompt, options, there, mode, streaming=streaming)]
-        for target in failover:
-            own = options_at(target, options)
-            there, mode = state.destination(own, target), state.unsupported(own, target)
-            calls += [self._plan(target.model or model, prompt, own, there, mode, streaming=streaming)]
+        calls = [self._plan(model, prompt, options, streaming=streaming, find=find)]
+        calls += [self._plan(model, prompt, options, target, streaming=streaming) for target in failover]
         return Attempts(state, calls)
 
     def _plans(self, options: Any) -> tuple[_Calls, Options, _Arguments]:
@@ -349,13 +327,33 @@ class Client(AsyncWith, BatchCalls, BotoCalls):
         return _Calls(self._state, _read_options, self._attempts, self._raw_attempts), _read_options(options), held
 
     def _plan(
-        self, model: str, prompt: Prompt, options: Options, there: Destination, mode: Unsupported, *, streaming: bool
+        self,
+        model: str,
+        prompt: Prompt,
+        options: Options,
+        target: Target | None = None,
+        *,
+        streaming: bool,
+        find: FindDestination | None = None,
     ) -> Call:
+        """Return the call to a target, or to what `find` returns. Raises `ConfigurationError`."""
+        if target is not None:
+            model = target.model or model
+            from ..types.target_options import options_at
+
+            options = options_at(target, options)
         state = self._state
         known = state.settings.models.get(model)
-        service = choose_surface(describe(model, options.base_model or known), options).service
-        there = state.served_by(there, service)
-        call = plan_call(model, prompt, options, there, streaming=streaming, known=known, unsupported=mode)
+        surface = choose_surface(describe(model, options.base_model or known), options)
+        call = plan_call(
+            model,
+            prompt,
+            options,
+            state.destination(options, target, surface.service) if find is None else find(surface.service),
+            streaming=streaming,
+            known=known,
+            unsupported=state.unsupported(options, target),
+        )
         return state.prefixes.known(call)
 
     def _raw_attempts(

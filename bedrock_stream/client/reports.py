@@ -13,7 +13,7 @@ from ..request.call import Call
 if TYPE_CHECKING:  # a client without quotas does not load them
     from ..transport.quota import QuotaStats
 
-__all__ = ("Explanation", "Stats", "subject_of")
+__all__ = ("Explanation", "Stats", "explain_call", "subject_of")
 
 
 class Stats(msgspec.Struct, frozen=True, kw_only=True):
@@ -60,6 +60,26 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
     body: dict[str, Any]
     changes: tuple[str, ...] = ()
     """What was changed of the caller's arguments, in sentences: options left out, history normalized."""
+
+
+def explain_call(call: Call, scheme: str, source: str) -> Explanation:
+    """Return what a call sends; `scheme` and `source` are those of its credentials."""
+    request = call.request
+    masked = "Bearer ..." if scheme == "bearer" else "AWS4-HMAC-SHA256 Credential=..., Signature=..."
+    return Explanation(
+        model=call.model.id,
+        family=call.model.family,
+        route=call.dialect.route,
+        reason=call.route.reason,
+        region=call.region,
+        method=request.method,
+        url=request.url,
+        endpoint_source=call.destination.endpoint.source,
+        auth=f"{scheme}, {source}",
+        headers={**dict(request.headers), "Authorization": masked},
+        body=msgspec.json.decode(request.body.data),
+        changes=call.changes,
+    )
 
 
 def subject_of(call: Call) -> Subject:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Hashable, Mapping
 from time import monotonic
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import msgspec
 
@@ -29,7 +29,10 @@ if TYPE_CHECKING:
     from ..transport.quota import QuotaLike
     from .quotas import ClientQuotas
 
-__all__ = ("ClientSettings", "ClientState")
+__all__ = ("ClientSettings", "ClientState", "FindDestination")
+
+FindDestination: TypeAlias = Callable[[Service], Destination]
+"""Returns where a call to a service is sent."""
 
 _MAX_BREAKERS = 1024  # targets that are passed call by call must not pile up
 
@@ -95,8 +98,10 @@ class ClientState:
         if settings.endpoint_url is not None:  # a bad one is reported here, not at the first call
             self._endpoint(settings.region or DEFAULT_REGION, None, resolver.profile.settings)
 
-    def destination(self, options: Options, target: Target | None = None) -> Destination:
-        """Return where a call with these options is sent on bedrock-runtime. Raises `ConfigurationError`."""
+    def destination(
+        self, options: Options, target: Target | None = None, service: Service = BEDROCK_RUNTIME
+    ) -> Destination:
+        """Return where a call with these options is sent. Raises `ConfigurationError`."""
         settings, profile = self.settings, self.resolver.profile.settings
         key_source = call_key_source(
             options.api_key, options.access_key_id, options.secret_access_key, options.session_token
@@ -109,19 +114,12 @@ class ClientState:
         region = resolve_region(region, os.environ, profile)
         return Destination(
             region=region,
-            endpoint=self._endpoint(region, endpoint_url, profile),
-            origin=endpoint_url,
+            endpoint=self._endpoint(region, endpoint_url, profile, service),
+            service=service,
             key_source=key_source,
             timeouts=options.timeouts or settings.timeouts,
             retry=options.retry or settings.retry,
         )
-
-    def served_by(self, there: Destination, service: Service) -> Destination:
-        """Return the same destination on the endpoint of another service. Raises `ConfigurationError`."""
-        if there.service is service:
-            return there
-        endpoint = self._endpoint(there.region, there.origin, self.resolver.profile.settings, service)
-        return msgspec.structs.replace(there, endpoint=endpoint, service=service)
 
     def unsupported(self, options: Options, target: Target | None) -> Unsupported:
         """Return what happens to an option that the model refuses. Failover targets drop what only others take."""

@@ -56,8 +56,6 @@ class Destination(msgspec.Struct, frozen=True, kw_only=True):
     region: str
     endpoint: Endpoint
     service: Service = BEDROCK_RUNTIME
-    origin: str | None = None
-    """The `endpoint_url` of its target, for the endpoint of every service."""
     key_source: Any = None
     """The call's or the target's own `auth.sources.KeySource`, opaque here; None for the client's."""
     timeouts: Timeouts
