@@ -55,12 +55,15 @@ class RayMetrics:
             boundaries=_WAIT_BUCKETS,
             tag_keys=("model",),
         )
-        self.reserved, self.settled = (
-            ray.Counter(f"bedrock_stream_batch_quota_{name}_tokens", description=description, tag_keys=("model",))
-            for name, description in (
-                ("reserved", "Tokens that requests reserved of their quotas."),
-                ("settled", "Tokens of quotas that requests used."),
-            )
+        self.reserved: Any = ray.Counter(
+            "bedrock_stream_batch_quota_reserved_tokens",
+            description="Tokens that requests reserved of their quotas.",
+            tag_keys=("model",),
+        )
+        self.settled: Any = ray.Counter(
+            "bedrock_stream_batch_quota_settled_tokens",
+            description="Tokens of quotas that requests used.",
+            tag_keys=("model",),
         )
 
     def watch(self, subject: Subject) -> Observation | None:
