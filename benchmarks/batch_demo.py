@@ -1,4 +1,6 @@
-"""5,000 prompts on an emulator with 30 % faults and a quota: killed twice, finished. Its output is in `docs/batch.md`.
+"""5,000 prompts on an emulator with 30 % faults and a quota: killed twice, finished.
+
+Its output is in `docs/guides/batch.md`.
 
     python -m benchmarks.batch_demo
 

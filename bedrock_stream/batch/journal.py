@@ -45,7 +45,7 @@ class Journal(msgspec.Struct, frozen=True):
 
     A JSON object a line: the first one tells model and options, and each other one a row with its key. Only one batch
     at a time may have it. Raises `ConfigurationError` for invalid values. Using it raises `JournalBusy`,
-    `JournalDamaged`, `JournalMismatch` and `OSError`. See `docs/batch.md` for what it promises.
+    `JournalDamaged`, `JournalMismatch` and `OSError`. See `docs/guides/batch.md` for what it promises.
     """
 
     path: str | os.PathLike[str]

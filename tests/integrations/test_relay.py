@@ -373,9 +373,9 @@ async def test_an_unknown_protocol_is_not_resumed(chat: Chat) -> None:
         await resume_response(Request({"type": "http", "headers": []}), chat.relay, "c", chat.protocol)
 
 
-async def test_the_program_in_the_readme(emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
-    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
-    (program,) = [code for code in re.findall(r"```python\n(.*?)```", readme, re.DOTALL) if "messages_from_ui" in code]
+async def test_the_program_in_the_guide(emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "guides" / "backends.md").read_text(encoding="utf-8")
+    (program,) = [code for code in re.findall(r"```python\n(.*?)```", page, re.DOTALL) if "messages_from_ui" in code]
     monkeypatch.setenv("AWS_ENDPOINT_URL_BEDROCK_RUNTIME", emulator.url)
     monkeypatch.setenv("AWS_BEARER_TOKEN_BEDROCK", API_KEY)
     namespace: dict[str, Any] = {}

@@ -13,7 +13,7 @@ import pytest
 
 from bedrock_stream.errors import ConfigurationError
 
-DOCS = Path(__file__).parents[2] / "docs"
+DOCS = Path(__file__).parents[2] / "docs" / "guides"
 ALLOWED = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT  # parts of a program that runs in a coroutine
 
 

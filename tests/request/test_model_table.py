@@ -18,7 +18,7 @@ from bedrock_stream.types.model_facts import ModelFacts
 from tests.support.planning import plan
 from tests.support.refusals import refused
 
-PAGE = Path(__file__).parents[2] / "docs" / "families.md"
+PAGE = Path(__file__).parents[2] / "docs" / "guides" / "families.md"
 
 # One id at least for each row. A new model is one row of the table and one line here.
 GENERATIONS = {
@@ -306,7 +306,7 @@ def test_the_service_decides_about_such_a_model_if_told_so() -> None:
 
 
 def test_the_page_shows_the_table() -> None:
-    """If this fails: `python -m bedrock_stream.request.models.families > docs/families.md`."""
+    """If this fails: `python -m bedrock_stream.request.models.families > docs/guides/families.md`."""
     assert PAGE.read_text(encoding="utf-8") == render()
 
 

@@ -1,6 +1,6 @@
-"""Renders the capability table as `docs/families.md`.
+"""Renders the capability table as `docs/guides/families.md`.
 
-python -m bedrock_stream.request.models.families > docs/families.md
+python -m bedrock_stream.request.models.families > docs/guides/families.md
 """
 
 from __future__ import annotations
@@ -15,9 +15,10 @@ __all__ = ("COLUMNS", "is_served", "render")
 _HEAD = """\
 # What each model family takes
 
-This page is generated from the library's table: `python -m bedrock_stream.request.models.families > docs/families.md`.
-It states what is known to be refused or needed; what a page or a live answer of the service does not settle is not
-refused. `unsupported="send"` lets the service decide about everything, `unsupported="drop"` leaves refused options out.
+This page is generated from the library's table: `python -m bedrock_stream.request.models.families >
+docs/guides/families.md`. It states what is known to be refused or needed; what a page or a live answer of the service
+does not settle is not refused. `unsupported="send"` lets the service decide about everything, `unsupported="drop"`
+leaves refused options out.
 Ids are shown without geo prefix (`us.`, `global.`, ...) and as their common beginning. A row that begins with "a newer"
 or "another" stands for models that the table does not know.
 
