@@ -62,9 +62,9 @@ def _script(request: ReceivedRequest) -> Any:
     )
 
 
-async def demo(pace: float) -> None:
-    """Run the demo on stdout, with `pace` seconds between deltas."""
-    console = make_console(sys.stdout)
+async def demo(pace: float, console: Console | None = None) -> None:
+    """Run the demo on this console or on stdout, with `pace` seconds between deltas."""
+    console = console or make_console(sys.stdout)
     async with local_bedrock(pace=pace, script=_script) as (emulator, client):
         console.print(_introduction(emulator.url))
         _print_row(console, "you", Text(_QUESTION, "bold"))

@@ -9,6 +9,7 @@ from types import FrameType
 import bedrock_stream
 from bedrock_stream import Client, Credentials
 from bedrock_stream.testing import ACCESS_KEY_ID, SECRET_ACCESS_KEY, Emulator
+from tests.docs import draw_demo
 from tests.docs.draw_pictures import PICTURES, STEPS, draw_layers, draw_request
 
 ROOT = Path(bedrock_stream.__file__).parent
@@ -22,6 +23,12 @@ def test_the_picture_of_the_layers_is_up_to_date() -> None:
 def test_the_picture_of_a_request_is_up_to_date() -> None:
     """If this fails: `python -m tests.docs.draw_pictures`."""
     assert (PICTURES / "request.svg").read_text(encoding="utf-8") == draw_request()
+
+
+def test_the_picture_of_the_demo_loads_nothing() -> None:
+    picture = draw_demo.draw()
+    assert "Do&#160;I&#160;need&#160;an&#160;umbrella?" in picture
+    assert "url(" not in picture.replace("url(#", "")
 
 
 async def test_a_stream_takes_the_way_of_the_picture() -> None:
