@@ -4,54 +4,26 @@ from __future__ import annotations
 
 import ast
 import importlib
-import os
-import subprocess
-import sys
-from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
 from bedrock_stream.errors import ConfigurationError
-from bedrock_stream.testing import API_KEY, REGION, ThreadedEmulator
-from tests.support.doc_pages import README, ROOT, blocks, name_of, pages
+from bedrock_stream.testing import ThreadedEmulator
+from tests.support.doc_pages import README, blocks, name_of, pages
+from tests.support.doc_runs import environment, run_python, run_tests
 
 # README's programs are complete, each by itself: see tests/promises/test_readme.py.
 PAGES = [page for page in pages() if page != README and any(block.runs for block in blocks(page))]
 PYTHON = {
     f"{name_of(page)}:{block.line}": block for page in pages() for block in blocks(page) if block.language == "python"
 }
-PYTEST = ["-m", "pytest", "-q", "-p", "pytest_asyncio.plugin", "-p", "bedrock_stream.testing.plugin"]
-PYTEST += ["-o", "asyncio_mode=auto", "-o", "asyncio_default_fixture_loop_scope=function"]
-
-
-def run(arguments: list[str], folder: Path, **more: str) -> subprocess.CompletedProcess[str]:
-    environ = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "PYTEST_"))}
-    environ |= {
-        "AWS_CONFIG_FILE": os.devnull,
-        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
-        "PYTHONPATH": str(ROOT),
-        **more,
-    }
-    command = [sys.executable, "-X", "dev", "-W", "error", *arguments]
-    return subprocess.run(  # noqa: S603 - our own programs
-        command, cwd=folder, env=environ, capture_output=True, text=True, timeout=55
-    )
-
-
-def settings(emulator: ThreadedEmulator) -> Mapping[str, str]:
-    """Return the environment in which a program finds the emulator, as the reader finds AWS."""
-    return {
-        "AWS_ENDPOINT_URL_BEDROCK_RUNTIME": emulator.url,
-        "AWS_BEARER_TOKEN_BEDROCK": API_KEY,
-        "AWS_REGION": REGION,
-    }
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_the_programs_of_a_page_run_in_order(page: Path, tmp_path: Path) -> None:
     with ThreadedEmulator() as emulator:
-        done = run(["-m", "tests.docs.run_page", str(page)], tmp_path, **settings(emulator))
+        done = run_python(["-m", "tests.docs.run_page", str(page)], tmp_path, environment(emulator.url))
     # asyncio's debug mode warns of slow callbacks, which depend on how busy the machine is.
     warned = [line for line in done.stderr.splitlines() if not line.startswith("Executing <")]
     assert done.returncode == 0, done.stderr
@@ -60,8 +32,7 @@ def test_the_programs_of_a_page_run_in_order(page: Path, tmp_path: Path) -> None
 
 @pytest.mark.parametrize("place", [place for place, block in PYTHON.items() if block.tests and block.runs])
 def test_the_tests_of_a_page_pass_as_printed(place: str, tmp_path: Path) -> None:
-    (tmp_path / "test_page.py").write_text(PYTHON[place].code, encoding="utf-8")
-    done = run([*PYTEST, "test_page.py"], tmp_path, PYTEST_DISABLE_PLUGIN_AUTOLOAD="1")
+    done = run_tests(PYTHON[place].code, tmp_path)
     assert done.returncode == 0, done.stdout
     assert " passed" in done.stdout
 
