@@ -42,6 +42,12 @@ def app(emulator: Emulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     return runpy.run_path("app.py")["app"]
 
 
+def test_the_first_page_sets_the_emulators_own_settings() -> None:
+    page = (DOCS / "tutorial" / "first-stream.md").read_text(encoding="utf-8")
+    for setting in (f"AWS_BEARER_TOKEN_BEDROCK={API_KEY}", f"AWS_REGION={REGION}"):
+        assert f"export {setting}\n" in page
+
+
 async def test_it_remembers_calls_a_tool_and_goes_on_after_a_stop(app: Any, emulator: Emulator) -> None:
     async with serving(app) as url, httpx.AsyncClient(base_url=url, timeout=20) as http:
         assert (await http.get("/")).text == FILES["chat.html"]
