@@ -14,7 +14,7 @@ import importlib.util
 import inspect
 import sys
 from pathlib import Path
-from types import CodeType
+from types import CodeType, ModuleType
 from typing import Any
 
 from tests.support.doc_pages import Block, blocks
@@ -38,7 +38,8 @@ def missing(block: Block) -> list[str]:
 
 
 def run(page: Path) -> None:
-    # `__main__` itself, so that type hints and pickles of a block's classes find their module.
+    # A module that is empty, so that a block has no name but its page's, and is imported as the program's own.
+    sys.modules["__main__"] = ModuleType("__main__")
     namespace: dict[str, Any] = sys.modules["__main__"].__dict__
     with asyncio.Runner() as runner:
         for block in blocks(page):

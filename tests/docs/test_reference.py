@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import importlib
+import importlib.util
 import re
+import tomllib
 from typing import Any
 
 import pytest
 
 import bedrock_stream
 from bedrock_stream import CallOptions, errors
-from tests.support.doc_pages import DOCS
+from tests.support.doc_pages import DOCS, ROOT
 
 API = DOCS / "reference" / "api"
 DIRECTIVES = {
@@ -43,6 +44,15 @@ def load(name: str) -> Any:
         return importlib.import_module(name)
     except (ImportError, errors.ConfigurationError) as error:
         pytest.skip(str(error))
+
+
+def test_each_extra_is_on_the_page_of_the_installation_and_its_module_in_the_reference() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    extras = project["optional-dependencies"]
+    page = (DOCS / "install.md").read_text(encoding="utf-8")
+    assert [name for name in extras if f"`{name}`" not in page] == []
+    adapters = {f"bedrock_stream.integrations.{name.replace('-', '_')}" for name in extras}
+    assert {name for name in adapters if importlib.util.find_spec(name)} <= {*MODULES}
 
 
 def error_classes() -> list[str]:
