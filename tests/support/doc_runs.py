@@ -23,6 +23,7 @@ def environment(url: str) -> dict[str, str]:
     return environ | {
         "AWS_BEARER_TOKEN_BEDROCK": API_KEY,
         "AWS_CONFIG_FILE": os.devnull,
+        "AWS_ENDPOINT_URL_BEDROCK_MANTLE": url,
         "AWS_ENDPOINT_URL_BEDROCK_RUNTIME": url,
         "AWS_REGION": REGION,
         "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
