@@ -31,7 +31,7 @@ class RawOptions(TypedDict, total=False):
     """Keyword arguments of `invoke_stream` and `invoke`, whose body is the caller's own. None means omitted."""
 
     api_key: str | None
-    """Bedrock API key for this call, in place of the client's credentials. Source: userguide/api-keys.html."""
+    """Bedrock API key for this call. Default: the client's credentials. Source: userguide/api-keys.html."""
     region: str | None
     """AWS region for this call, such as `us-east-1`. Default: the client's; see `Client`."""
     access_key_id: str | None
@@ -41,10 +41,10 @@ class RawOptions(TypedDict, total=False):
     session_token: str | None
     """AWS session token, which temporary credentials need beside the two keys."""
     timeouts: Timeouts | None
-    """Time limits in seconds, in place of the client's: `Timeouts(total=30)`. Those that are left out have the defaults
-    of `Timeouts`, not the client's values."""
+    """Time limits in seconds: `Timeouts(total=30)`. Those that are left out have the defaults of `Timeouts`, not the
+    client's values. Default: the client's."""
     retry: RetryPolicy | None
-    """Retry policy, in place of the client's: `RetryPolicy(max_attempts=1)` sends a request once."""
+    """Retry policy: `RetryPolicy(max_attempts=1)` sends a request once. Default: the client's."""
     project: str | None
     """Id of the Bedrock project that the call is billed to; on `mantle`, also of Claude's workspace. Default: none."""
     provider_options: Mapping[str, Any] | None
@@ -138,8 +138,8 @@ class PlainOptions(RawOptions, total=False):
     """Targets to use in this order if the first one fails before any of its response was delivered, in place of the
     client's. Default: the client's; an empty list means no failover."""
     keep: bool | None
-    """True, the default, assembles a `Response`. False keeps the memory of a stream constant; `response()` and
-    `partial` are not available then."""
+    """True assembles a `Response`. False keeps the memory of a stream constant; `response()` and `partial` are not
+    available then. Default: True."""
     show_retries: bool | None
     """True makes a stream yield a `Retrying` event before it waits for another attempt; `generate` refuses it.
     Default: False."""
