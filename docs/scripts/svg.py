@@ -9,7 +9,8 @@ __all__ = ("circle", "document", "line", "rect", "text")
 
 _STYLE = """
 text { font: 13px system-ui, sans-serif; fill: #24292f } .small { font-size: 12px; fill: #57606a }
-.code { font-family: ui-monospace, monospace; font-size: 12px } .title { font-weight: 600 } .middle { text-anchor: middle }
+.code { font-family: ui-monospace, monospace; font-size: 12px } .title { font-weight: 600 }
+.middle { text-anchor: middle }
 .pure { fill: #0969da } .io { fill: #8c959f } .on { fill: #ffffff; font-weight: 600 }
 .grid { stroke: #d0d7de } .way { stroke: #0969da; stroke-width: 2; fill: none } .band { fill: #8c959f; opacity: .13 }
 @media (prefers-color-scheme: dark) { text { fill: #e6edf3 } .small { fill: #9198a1 } .pure { fill: #1f6feb }
