@@ -119,8 +119,8 @@ def _values(node: ast.expr) -> str:
             return "a dict"
         case ast.Subscript(ast.Name("Callable"), _):
             return "a function"
-        case ast.Name("Effort" | "Ttl" | "Unsupported" as name):
-            return ", ".join(_word(word) for word in get_args(getattr(call_options, name)))
+        case ast.Name(name) if _words_of(name):  # such as `Effort`
+            return ", ".join(map(_word, _words_of(name)))
         case ast.Name(name) if name in _IN_WORDS:
             return _IN_WORDS[name]
     return f"`{ast.unparse(node).replace('ssl_module.', 'ssl.')}`"
@@ -145,6 +145,12 @@ def _alternatives(node: ast.expr) -> list[ast.expr]:
 def _either(parts: Iterable[str]) -> str:
     *most, last = parts
     return f"{', '.join(most)} or {last}" if most else last
+
+
+def _words_of(name: str) -> tuple[str, ...]:
+    """Return the words of an alias of a `Literal`; none for any other name."""
+    words = get_args(getattr(call_options, name, None))
+    return words if all(isinstance(word, str) for word in words) else ()
 
 
 def _word(value: object) -> str:

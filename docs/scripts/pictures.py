@@ -27,9 +27,9 @@ STEPS: dict[str, list[tuple[str, str]]] = {
     "At the call: nothing is sent": [
         ("client.client.Client.stream", "takes the arguments"),
         ("types.options.read_options", "checks each option"),
+        ("request.models.ids.describe", "looks up what the model takes"),
         ("request.endpoints.resolve_endpoint", "chooses the endpoint of the region"),
         ("request.call.plan_call", "turns the arguments into one request"),
-        ("request.models.ids.describe", "looks up what the model takes"),
         ("request.supported.check_options", "refuses or drops what the model refuses"),
         ("request.conversation.normalize_conversation", "makes the history one that the model accepts"),
         ("request.route.choose_route", "chooses the API, and so the dialect"),
