@@ -8,7 +8,7 @@ import pytest
 
 from bedrock_stream import CallOptions, Client, RetryPolicy, Target, Timeouts
 from bedrock_stream.types.call_options import RawOptions
-from docs.scripts.options import render
+from tests.docs.write_options import render
 from tests.support.page_tables import DOCS, code_names, section, table_rows
 
 PAGE = (DOCS / "reference" / "options.md").read_text(encoding="utf-8")
@@ -20,7 +20,7 @@ def rows_of(title: str) -> dict[str, dict[str, str]]:
 
 
 def test_the_page_is_up_to_date() -> None:
-    """If this fails: `python -m docs.scripts.options > docs/reference/options.md`."""
+    """If this fails: `python -m tests.docs.write_options > docs/reference/options.md`."""
     assert render() == PAGE
 
 

@@ -9,18 +9,18 @@ from types import FrameType
 import bedrock_stream
 from bedrock_stream import Client, Credentials
 from bedrock_stream.testing import ACCESS_KEY_ID, SECRET_ACCESS_KEY, Emulator
-from docs.scripts.pictures import PICTURES, STEPS, draw_layers, draw_request
+from tests.docs.draw_pictures import PICTURES, STEPS, draw_layers, draw_request
 
 ROOT = Path(bedrock_stream.__file__).parent
 
 
 def test_the_picture_of_the_layers_is_up_to_date() -> None:
-    """If this fails: `python -m docs.scripts.pictures`."""
+    """If this fails: `python -m tests.docs.draw_pictures`."""
     assert (PICTURES / "layers.svg").read_text(encoding="utf-8") == draw_layers()
 
 
 def test_the_picture_of_a_request_is_up_to_date() -> None:
-    """If this fails: `python -m docs.scripts.pictures`."""
+    """If this fails: `python -m tests.docs.draw_pictures`."""
     assert (PICTURES / "request.svg").read_text(encoding="utf-8") == draw_request()
 
 

@@ -1,6 +1,6 @@
 """Draw the two pictures of `docs/architecture.md` from the code.
 
-python -m docs.scripts.pictures
+python -m tests.docs.draw_pictures
 
 `layers.svg` shows what each layer is and which ones it imports. `request.svg` shows the way of one request through
 them; `STEPS` names the functions, and a test compares them with the calls of a real stream.
@@ -12,14 +12,14 @@ import ast
 import re
 import textwrap
 from functools import cache
-from pathlib import Path
 
-from docs.scripts.svg import circle, document, line, rect, text
+from tests.docs.svg import circle, document, line, rect, text
 from tests.promises.test_architecture import FOREIGN_TO_PURE, LAYERS, MODULES, ROOT, imports, layer_of, own_imports
+from tests.support.page_tables import DOCS
 
 __all__ = ("PICTURES", "STEPS", "draw_layers", "draw_request")
 
-PICTURES = Path(__file__).parents[1] / "pictures"
+PICTURES = DOCS / "pictures"
 
 _NAMED = [layer for layer in LAYERS if not layer.startswith("_")]
 

@@ -1,6 +1,6 @@
 """Write `docs/reference/options.md` from the docstrings of the options.
 
-python -m docs.scripts.options > docs/reference/options.md
+python -m tests.docs.write_options > docs/reference/options.md
 
 Names, values, defaults and meanings are the code's. Only what the code does not know is here: the guide that an option
 belongs to, and the units of numbers.
@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from docs.scripts.docstrings import Field, client_fields, option_fields, settings_fields
+from tests.docs.option_docstrings import Field, client_fields, option_fields, settings_fields
 
 __all__ = ("GUIDES", "render")
 
@@ -33,7 +33,8 @@ GUIDES: dict[str, str] = {
     **dict.fromkeys(("base_model", "models", "prompt_variables"), "surfaces"),
     **dict.fromkeys(("unsupported", "temperature", "top_p", "top_k", "stop_sequences", "max_tokens"), "families"),
     **dict.fromkeys(("additional_model_request_fields", "response_field_paths", "extra"), "surfaces"),
-    **dict.fromkeys(("max_connections", "keep", "performance", "service_tier"), "performance"),
+    **dict.fromkeys(("performance", "service_tier"), "surfaces"),
+    **dict.fromkeys(("max_connections", "keep"), "performance"),
     **dict.fromkeys(("observers", "request_metadata", "prices"), "tracing"),
     **dict.fromkeys(("guardrail", "system", "provider_options"), "messages"),
     "output_schema": "structured-output",
@@ -59,8 +60,8 @@ class _Table(NamedTuple):
 _HEAD = """\
 # Options
 
-This page is generated from the docstrings: `python -m docs.scripts.options > docs/reference/options.md`. Editors show
-the same texts. An unknown option raises `ConfigurationError`, which names the most similar one, and so does an invalid
+This page is generated from the docstrings, by `python -m tests.docs.write_options > docs/reference/options.md`.
+Editors show the same texts. An unknown option raises `ConfigurationError`, which names the most similar one, and so does an invalid
 value; None is the same as left out.
 """
 _CALL = """\

@@ -1,1 +1,0 @@
-"""The documentation; a package only so that tests can import its scripts."""
