@@ -61,8 +61,8 @@ _HEAD = """\
 # Options
 
 This page is generated from the docstrings, by `python -m tests.docs.write_options > docs/reference/options.md`.
-Editors show the same texts. An unknown option raises `ConfigurationError`, which names the most similar one, and so does an invalid
-value; None is the same as left out.
+Editors show the same texts. An unknown option raises `ConfigurationError`, which names the most similar one, and so
+does an invalid value; None is the same as left out.
 """
 _CALL = """\
 Keyword arguments of `stream`, `generate`, `Client.run_tools`, `Client.map`, `Client.explain` and `Client.count_tokens`,
