@@ -9,11 +9,11 @@ from bedrock_stream.client.retry import Breaker, Budget, Retries
 from bedrock_stream.errors import codes
 from bedrock_stream.integrations.http_errors import error_details
 from bedrock_stream.types.settings import RetryPolicy
-from tests.support.page_tables import DOCS, code_names, table_rows
+from tests.support.page_tables import DOCS, code_names, first_name, table_rows
 
 PAGE = (DOCS / "reference" / "errors.md").read_text(encoding="utf-8")
 TABLES = table_rows(PAGE)
-ROWS = {code_names(row["Class"])[0]: row for row in TABLES if "Retried" in row}
+ROWS = {first_name(row["Class"]): row for row in TABLES if "Retried" in row}
 NAMES = [name for name in errors.__all__ if isinstance(getattr(errors, name), type)]
 
 

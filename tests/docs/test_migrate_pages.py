@@ -51,6 +51,7 @@ def test_a_page_has_as_many_programs_before_as_after(page: str) -> None:
     assert len(titles) - len(before) >= len(TOPICS)
 
 
+@pytest.mark.filterwarnings("default")  # an import of another library may warn
 @pytest.mark.parametrize("page", PAGES)
 def test_what_a_page_imports_is_there(page: str) -> None:
     absent = set()

@@ -9,14 +9,14 @@ import pytest
 from bedrock_stream import CallOptions, Client, RetryPolicy, Target, Timeouts
 from bedrock_stream.types.call_options import RawOptions
 from tests.docs.write_options import render
-from tests.support.page_tables import DOCS, code_names, section, table_rows
+from tests.support.page_tables import DOCS, first_name, section, table_rows
 
 PAGE = (DOCS / "reference" / "options.md").read_text(encoding="utf-8")
 ARGUMENTS = {name: default.default for name, default in inspect.signature(Client).parameters.items()}
 
 
 def rows_of(title: str) -> dict[str, dict[str, str]]:
-    return {code_names(row["Option"])[0]: row for row in table_rows(section(PAGE, title))}
+    return {first_name(row["Option"]): row for row in table_rows(section(PAGE, title))}
 
 
 def test_the_page_is_up_to_date() -> None:

@@ -58,6 +58,11 @@ class _Table(NamedTuple):
 
 
 _HEAD = """\
+---
+hide:
+  - toc
+---
+
 # Options
 
 This page is generated from the docstrings, by `python -m tests.docs.write_options > docs/reference/options.md`.
@@ -110,7 +115,7 @@ def _row(field: Field, table: _Table) -> str:
     guide = table.guide or GUIDES[field.name]
     meaning = _SOURCE.sub(_link, field.meaning)
     link = f"[{guide}](../guides/{guide}.md)"
-    return f"| `{field.name}`{mark} | {values} | {field.default} | {meaning} | {link} |"
+    return f"| **{field.name}**{mark} | {values} | {field.default} | {meaning} | {link} |"
 
 
 _SOURCE = re.compile(r" Source: (\S+\.html)\.")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-__all__ = ("DOCS", "code_names", "section", "table_rows")
+__all__ = ("DOCS", "code_names", "first_name", "section", "table_rows")
 
 DOCS = Path(__file__).parents[2] / "docs"
 
@@ -39,3 +39,10 @@ def section(text: str, heading: str) -> str:
 def code_names(cell: str) -> list[str]:
     """Return what is in backticks."""
     return re.findall(r"`([^`]+)`", cell)
+
+
+def first_name(cell: str) -> str:
+    """Return the first name in a cell, whatever it is set in."""
+    found = re.search(r"\w+", cell)
+    assert found is not None, f"no name in {cell!r}"
+    return found[0]
