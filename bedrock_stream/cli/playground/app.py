@@ -14,11 +14,14 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from ..._version import __version__
+from ...errors import ConfigurationError
 from .backend import Backend, Opening, on_emulator
-from .chat import Chat
+from .chat import Chat, answer_code
+from .errors import describe_error
 from .guard import Guard
 from .models import MODELS
 from .scenes import STARTERS
+from .takes import takes_of
 
 __all__ = ("create_app", "end_answers")
 
@@ -46,6 +49,8 @@ def create_app(*, token: str, opening: Opening | None = None) -> Starlette:
         Route("/", show_file),
         Route("/page/{name}", show_file),
         Route("/settings", _settings),
+        Route("/takes", _takes),
+        Route("/code", answer_code, methods=["POST"]),
         Route("/chat", Chat(), methods=["POST"]),
     ]
     return Starlette(routes=routes, middleware=[Middleware(Guard, token=token)], lifespan=lifespan)
@@ -76,3 +81,13 @@ async def _settings(request: Request) -> Response:
             "starters": msgspec.to_builtins(STARTERS) if backend.place == "emulator" else [],
         }
     )
+
+
+async def _takes(request: Request) -> Response:
+    """Answer with the options that the model of the query takes."""
+    backend: Backend = request.app.state.backend
+    try:
+        takes = takes_of(backend.client, request.query_params.get("model", ""))
+    except ConfigurationError as error:
+        return JSONResponse(msgspec.to_builtins(describe_error(error)), 400)
+    return JSONResponse(msgspec.to_builtins(takes))

@@ -29,6 +29,8 @@ class Backend(msgspec.Struct, frozen=True):
     client: Client
     place: Literal["emulator", "aws"]
     region: str
+    endpoint_url: str | None = None
+    """The emulator's address; None for AWS."""
 
 
 Opening: TypeAlias = Callable[[], AbstractAsyncContextManager[Backend]]
@@ -54,7 +56,7 @@ def on_emulator(emulator: Emulator | None = None) -> Opening:
                 use_dual_stack=False,
             ) as client,
         ):
-            yield Backend(client, "emulator", REGION)
+            yield Backend(client, "emulator", REGION, service.url)
 
     return open_backend
 

@@ -15,10 +15,12 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from ...errors import ConfigurationError
+from .code import show_code
 from .errors import describe_error
-from .session import Question, answer, read_question
+from .question import Question, read_question
+from .session import answer
 
-__all__ = ("MAX_BODY", "Chat")
+__all__ = ("MAX_BODY", "Chat", "answer_code")
 
 MAX_BODY = 1_000_000
 """Size limit of a question in bytes, including the conversation history."""
@@ -36,11 +38,24 @@ class Chat:
         except ClientDisconnect:
             return
         except ConfigurationError as error:
-            status = 413 if isinstance(error, _BodyTooLarge) else 400
-            response = Response(msgspec.json.encode(describe_error(error)), status, media_type="application/json")
-            await response(scope, receive, send)
+            await _rejection(error)(scope, receive, send)
             return
         await _stream(request, question, receive, send)
+
+
+async def answer_code(request: Request) -> Response:
+    """Answer `POST /code`: a question as JSON in, the code that reproduces its response out."""
+    try:
+        question = read_question(await _read_body(request))
+        view = show_code(request.app.state.backend, question)
+    except ConfigurationError as error:
+        return _rejection(error)
+    return Response(msgspec.json.encode(view), media_type="application/json")
+
+
+def _rejection(error: ConfigurationError) -> Response:
+    status = 413 if isinstance(error, _BodyTooLarge) else 400
+    return Response(msgspec.json.encode(describe_error(error)), status, media_type="application/json")
 
 
 class _BodyTooLarge(ConfigurationError):

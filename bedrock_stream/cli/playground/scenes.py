@@ -1,15 +1,18 @@
 """Scripted answers of the emulator for the page, including faults.
 
-A scene is chosen by the prompt of a starter, which the page offers on an empty chat. Any other prompt gets the
-emulator's default answer.
+A scene is chosen by the prompt of a starter. Any other prompt gets the emulator's default answer, which calls a tool
+only if the prompt asks for what the tool does.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+
+from .tools import TOOLS
 
 if TYPE_CHECKING:
     from ...testing import ReceivedRequest, Step
@@ -79,13 +82,38 @@ INCOMPLETE = (
 )
 
 
+_ASKS = re.compile(
+    r"\b(weather|umbrella|forecast|what time|the time in|current time|time zone|what day|get_weather|get_time)\b",
+    re.IGNORECASE,
+)
+
+
 def play_scene(request: ReceivedRequest) -> Sequence[Step] | None:
     """Return the steps for a request of the page; None for the emulator's default answer."""
     body = request.json if isinstance(request.json, dict) else {}
     if results := _tool_results(body):
         return _after_weather(results[-1])
-    prompt = _last_text(body).lower()
-    return next((scene() for phrase, scene in _SCENES.items() if phrase in prompt), None)
+    prompt = _last_text(body)
+    scene = next((scene for phrase, scene in _SCENES.items() if phrase in prompt.lower()), None)
+    if scene is not None:
+        return scene()
+    return _without_tools(body, prompt, request.model) if _offers_tools(body) and not _ASKS.search(prompt) else None
+
+
+def _offers_tools(body: dict[str, Any]) -> bool:
+    """Return whether a request has the page's tools, and not only the tool that a structured output is."""
+    offered = str(body.get("toolConfig") or body.get("tools") or "")
+    return any(tool.name in offered for tool in TOOLS)
+
+
+def _without_tools(body: dict[str, Any], prompt: str, model: str | None) -> Sequence[Step]:
+    """Return the emulator's default answer to the prompt without tools, one of which any common word would call."""
+    from ...testing.answers.answering import answer
+
+    asked: dict[str, Any] = {
+        name: body[name] for name in ("inferenceConfig", "additionalModelRequestFields") if name in body
+    }
+    return answer({**asked, "messages": [{"role": "user", "content": [{"text": prompt}]}]}, model or "the model")
 
 
 def _after_weather(weather: Any) -> Sequence[Step] | None:

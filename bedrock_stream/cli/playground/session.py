@@ -3,58 +3,39 @@
 round       a request begins: its API and the service's id of it
 frame       a frame, before the events that it holds
 ...         an event, or a tool's result
+snapshot    a structured answer, as far as it was received
 measures    the time to the first content, and tokens per second
 error       the end of a question that failed
-done        the end of any other, with the messages that join the history
+done        the end of any other, with the messages that join the history, and the cost if it is known
 """
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Awaitable, Callable
-from typing import Any, Literal, TypeAlias
+from math import inf
+from typing import Any, TypeAlias
 
 import msgspec
+from anyio import create_memory_object_stream, create_task_group
 
 from ...client.client import Client
 from ...client.stream import Stream
 from ...client.tool_loop import ToolRun, ToolRunEvent
-from ...errors import BedrockStreamError, ConfigurationError
+from ...errors import BedrockStreamError
 from ...types.events import Metadata
 from ...types.messages import Message, ToolResult, read_prompt
-from ...types.options import CallOptions
 from ..meter import Meter
 from .errors import describe_error
 from .inspector import FrameView, inspect
+from .question import MAX_ROUNDS, Question, with_tools
+from .snapshots import EventObserver, SnapshotReader, SnapshotView
 from .tools import TOOLS
 
-__all__ = ("Question", "Send", "answer", "read_question")
-
-_ROUNDS = 6  # the limit of requests for one question: on AWS each costs money
-_USE_CONVERSE = {"auto": None, "converse": True, "native": False}
+__all__ = ("Send", "answer")
 
 Send: TypeAlias = Callable[[Any], Awaitable[None]]
 """Sends the next line; it is passed a value that becomes JSON."""
-
-
-class Question(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The body of a request of the page: the whole conversation, and its options."""
-
-    model: str
-    messages: tuple[Message, ...]
-    route: Literal["auto", "converse", "native"] = "auto"
-    system: str = ""
-    max_tokens: int | None = None
-    reasoning: Literal["", "low", "medium", "high"] = ""
-    tools: bool = False
-
-
-def read_question(body: bytes) -> Question:
-    """Parse the question in a request's body. Raises `ConfigurationError`."""
-    try:
-        return msgspec.json.decode(body, type=Question)
-    except (ValueError, RecursionError) as error:
-        raise ConfigurationError("question", str(error), "reload the page") from None
 
 
 class _Round(msgspec.Struct, frozen=True, tag_field="type", tag="round"):
@@ -71,6 +52,8 @@ class _Measures(msgspec.Struct, frozen=True, tag_field="type", tag="measures"):
 
 class _Done(msgspec.Struct, frozen=True, tag_field="type", tag="done"):
     messages: tuple[Message, ...]
+    cost: float | None
+    """In US dollars: the playground has no price table of its own."""
 
 
 async def answer(client: Client, question: Question, send: Send) -> None:
@@ -97,11 +80,30 @@ class _Session:
     async def run(self) -> None:
         """Send all lines."""
         asked = read_prompt(self._question.messages)
-        async with ToolRun(self._start, asked, TOOLS if self._question.tools else (), _ROUNDS) as run:
+        if self._question.output_schema is not None:
+            await self._run_structured(asked)
+            return
+        async with ToolRun(self._start, asked, TOOLS if self._question.tools else (), MAX_ROUNDS) as run:
             async for event in run:
                 await self._send_event(event)
         await self.send_frames()
-        await self._send(_Done(run.messages[len(asked) :]))
+        await self._send(_Done(run.messages[len(asked) :], run.cost))
+
+    async def _run_structured(self, asked: tuple[Message, ...]) -> None:
+        """Send the events of a structured answer as they are received, and between them its snapshots."""
+        sending, receiving = create_memory_object_stream[Any](inf)
+        async with self._start(asked) as stream:
+            stream.observe(EventObserver(sending.send_nowait))
+            reader = SnapshotReader(stream, sending)
+            async with receiving, create_task_group() as group:
+                group.start_soon(reader.read)
+                async for line in receiving:
+                    await (self._send(line) if isinstance(line, SnapshotView) else self._send_event(line))
+            if reader.failure is not None:
+                raise reader.failure
+            await self.send_frames()
+            response = await stream.response()
+        await self._send(_Done(response.to_history(), response.cost))
 
     async def send_frames(self) -> None:
         """Send the frames that were received and not sent yet."""
@@ -109,7 +111,7 @@ class _Session:
             await self._send(self._frames.popleft())
 
     def _start(self, messages: tuple[Message, ...]) -> Stream:
-        stream = self._client.stream(self._question.model, messages, **_options(self._question))
+        stream = self._client.stream(self._question.model, messages, **with_tools(self._question))
         self._rounds += 1
         inspect(stream, self._frames.append, self._rounds)
         self._stream, self._meter = stream, Meter()
@@ -129,18 +131,3 @@ class _Session:
         await self._send(event)
         if isinstance(event, Metadata) or (waiting and self._meter.first_content is not None):
             await self._send(_Measures(self._meter.first_content, self._meter.tokens_per_second))
-
-
-def _options(question: Question) -> CallOptions:
-    options: CallOptions = {}
-    if (use_converse := _USE_CONVERSE[question.route]) is not None:
-        options["use_converse"] = use_converse
-    if question.system.strip():
-        options["system"] = question.system
-    if question.max_tokens is not None:
-        options["max_tokens"] = question.max_tokens
-    if question.reasoning:
-        options["reasoning"] = question.reasoning
-    if question.tools:
-        options["tools"] = TOOLS
-    return options
