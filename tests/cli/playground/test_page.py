@@ -11,7 +11,7 @@ from itertools import pairwise
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, ConsoleMessage, Page, expect
+from playwright.async_api import Browser, Page, expect
 
 from bedrock_stream.cli.playground.scenes import MARKUP, STARTERS, play_scene
 from bedrock_stream.testing import (
@@ -26,7 +26,7 @@ from bedrock_stream.testing import (
     tool_call,
 )
 from tests.support.browser import launched
-from tests.support.playground_server import TOKEN, served
+from tests.support.playground_page import TIMEOUT, ended, opened_page, ready, send
 
 # One event loop and one browser serve all tests of this module; each test has a page and a server of its own.
 pytestmark = [
@@ -34,7 +34,6 @@ pytestmark = [
     pytest.mark.timeout(120),  # a browser on a busy machine
 ]
 
-TIMEOUT = 30_000  # milliseconds
 expect.set_options(timeout=TIMEOUT)
 
 
@@ -52,38 +51,8 @@ def emulator() -> Emulator:
 
 @pytest_asyncio.fixture(loop_scope="module")
 async def page(browser: Browser, emulator: Emulator) -> AsyncIterator[Page]:
-    """Yield the loaded page. Any error or warning of the browser fails the test."""
-    problems: list[str] = []
-
-    def record(message: ConsoleMessage) -> None:
-        if message.type in ("error", "warning"):
-            problems.append(message.text)
-
-    async with served(emulator) as address:
-        opened = await browser.new_page()  # with cookies and storage of its own
-        opened.set_default_timeout(TIMEOUT)
-        opened.on("console", record)
-        opened.on("pageerror", lambda error: problems.append(str(error)))
-        await opened.goto(f"{address}/?token={TOKEN}")
-        await ready(opened)
-        yield opened
-        await opened.close()
-    assert not problems
-
-
-async def ready(page: Page) -> None:
-    await page.wait_for_selector("[data-ready]")
-
-
-async def send(page: Page, prompt: str) -> None:
-    await page.get_by_label("Your message").fill(prompt)
-    await page.keyboard.press("Enter")
-
-
-async def ended(page: Page) -> None:
-    # `expect` alone would notice up to a second late: it polls less and less often.
-    await page.wait_for_function("() => !document.getElementById('send').hidden")
-    await expect(page.get_by_role("button", name="Send", exact=True)).to_be_visible()
+    async with opened_page(browser, emulator) as page:
+        yield page
 
 
 # ----------------------------------------------------------------------------------------------------------- streaming
@@ -264,7 +233,7 @@ MARKDOWN = {
     "# C ## #": "<h1>C ##</h1>",
     "#": "<p>#</p>",
     "~~~~ py\nx\n~~~\n~~~~\ny": (
-        '<pre tabindex="0" role="group" aria-label="Code, py"><code>x\n~~~</code></pre><p>y</p>'
+        '<pre data-language="py" tabindex="0" role="group" aria-label="Code, py"><code>x\n~~~</code></pre><p>y</p>'
     ),
     "``a`b``": "<p><code>a`b</code></p>",
     "|a|b|\n|-|-|\n|1|": (

@@ -1,9 +1,9 @@
 // The frame inspector: a row for each frame, which opens to show its contents.
 
 import { byId, make } from "./dom.js";
+import { chunkOf, parseJson, payloadOf, rawOf } from "./payloads.js";
 
 const MAX_ROWS = 2000; // the oldest rows are removed first
-const utf8 = new TextDecoder("utf-8", { fatal: true });
 
 export class Frames {
   constructor() {
@@ -19,20 +19,21 @@ export class Frames {
 
   /** Add a heading for a new request. */
   request(round) {
-    const row = make("li", "request", `${round.route === "converse" ? "ConverseStream" : "InvokeModelWithResponseStream"}`);
-    row.append(make("span", "", round.request_id ?? ""));
-    this.list.append(row);
+    this.list.append(make("li", "request", round.route === "converse" ? "ConverseStream" : "InvokeModelWithResponseStream"));
   }
 
+  /** Add a frame. Return its row. */
   add(frame) {
     const follow = this.isAtEnd();
-    this.list.append(row(frame));
+    const added = row(frame);
+    this.list.append(added);
     if (this.list.childElementCount > MAX_ROWS) this.list.firstElementChild.remove();
     this.count += 1;
     this.bytes += frame.size;
     if (frame.problem) this.broken += 1;
     this.update();
     if (follow) this.scrollToEnd();
+    return added;
   }
 
   update() {
@@ -125,25 +126,6 @@ function pre(text) {
   return element;
 }
 
-// ---------------------------------------------------------------------------------------------------------- payloads
-
-const bytesOf = (base64) => Uint8Array.from(atob(base64), (character) => character.charCodeAt(0));
-const rawOf = (frame) => bytesOf(frame.raw);
-
-function payloadOf(frame) {
-  if (!frame.payload_length) return null;
-  const start = 12 + frame.headers_length; // after the prelude and its checksum
-  return rawOf(frame).subarray(start, start + frame.payload_length);
-}
-
-function parseJson(bytes) {
-  try {
-    return JSON.parse(utf8.decode(bytes));
-  } catch {
-    return undefined;
-  }
-}
-
 /** Return the sections of a payload: its JSON and, for InvokeModel, the chunk inside it. */
 function payloadSections(payload) {
   const value = parseJson(payload);
@@ -152,16 +134,6 @@ function payloadSections(payload) {
   const chunk = chunkOf(value);
   if (chunk !== undefined) sections.push(["Decoded chunk", JSON.stringify(chunk, null, 2)]);
   return sections;
-}
-
-/** Parse the chunk of an InvokeModel payload: base64 in the member `bytes`. */
-function chunkOf(value) {
-  if (typeof value?.bytes !== "string") return undefined;
-  try {
-    return parseJson(bytesOf(value.bytes));
-  } catch {
-    return undefined;
-  }
 }
 
 /** Return a short excerpt of the payload, for the row of the frame. */

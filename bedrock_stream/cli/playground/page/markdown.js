@@ -3,6 +3,7 @@
 // of a source from each of its characters, the length of emphasis is limited, and so is the depth of nested blocks.
 
 import { make } from "./dom.js";
+import { highlight } from "./highlight.js";
 
 const FENCE = /^ {0,3}(`{3,}|~{3,})/;
 const HEADING = /^(#{1,6})\s/;
@@ -150,8 +151,9 @@ function headingText(text) {
 
 function code(lines, fence) {
   const closed = lines.length > 1 && closes(lines.at(-1), fence.mark);
-  const inner = make("code", "", lines.slice(1, closed ? -1 : undefined).join("\n"));
+  const inner = make("code", "", highlight(lines.slice(1, closed ? -1 : undefined).join("\n"), fence.language));
   const outer = make("pre", "", inner);
+  if (fence.language) outer.dataset.language = fence.language; // shown by the style sheet
   return scrolling(outer, fence.language ? `Code, ${fence.language}` : "Code");
 }
 

@@ -1,18 +1,27 @@
 // One response on the page, built block by block from its events.
 
+import { Call } from "./call.js";
 import { fact, make } from "./dom.js";
+import { SchemaForm } from "./form.js";
 import { Markdown } from "./markdown.js";
+import { Measures } from "./measures.js";
+
+const SCHEMA_TOOL = "structured_output"; // the tool that a schema is for models without a field for it
 
 export class Turn {
-  constructor(element) {
+  /** `schema` is that of a structured answer; `replayed` marks a response of an earlier page. */
+  constructor(element, { schema = null, replayed = false } = {}) {
     this.element = element;
+    this.replayed = replayed;
     this.text = ""; // of all rounds, for the history if the response is stopped
     this.round = 0;
     this.blocks = new Map();
     this.calls = new Map();
-    this.usage = { input_tokens: null, output_tokens: null };
-    this.facts = {};
-    this.deltas = 0;
+    this.measures = new Measures();
+    this.error = null;
+    this.form = schema && new SchemaForm(schema);
+    if (this.form) element.append(this.form.element);
+    element.append(this.measures.element); // the style sheet keeps it below the blocks
     element.classList.add("waiting");
   }
 
@@ -24,28 +33,33 @@ export class Turn {
 
   on_round(line) {
     this.round = line.number;
-    Object.assign(this.facts, { route: line.route, request: line.request_id });
+    this.measures.beginRound(line);
   }
 
   on_text_delta({ index, text }) {
     this.text += text;
-    this.countDelta();
-    this.block(index, () => this.prose("prose")).add(text);
+    this.measures.countDelta();
+    if (this.form) this.form.add(text);
+    else this.block(index, () => this.prose("prose")).add(text);
   }
 
   on_reasoning_delta({ index, text }) {
-    this.countDelta();
+    this.measures.countDelta();
     if (text) this.block(index, () => this.thought()).add(text);
   }
 
   on_tool_call_start({ index, id, name }) {
+    if (this.form && name === SCHEMA_TOOL) {
+      this.blocks.set(this.key(index), this.form);
+      return;
+    }
     const call = new Call(name);
     this.calls.set(id, call);
     this.block(index, () => (this.element.append(call.element), call));
   }
 
   on_tool_call_delta({ index, input_json }) {
-    this.countDelta();
+    this.measures.countDelta();
     this.blocks.get(this.key(index))?.add(input_json);
   }
 
@@ -57,28 +71,32 @@ export class Turn {
     this.calls.get(line.id)?.showResult(line);
   }
 
+  on_snapshot(line) {
+    this.form?.fill(line);
+  }
+
   on_block_stop({ index }) {
     this.blocks.get(this.key(index))?.close?.();
   }
 
   on_message_stop({ stop_reason }) {
-    this.facts.stop = stop_reason;
+    this.measures.set("stop", stop_reason);
   }
 
   on_metadata({ usage }) {
-    for (const name of Object.keys(this.usage)) {
-      if (usage?.[name] != null) this.usage[name] = (this.usage[name] ?? 0) + usage[name];
-    }
+    this.measures.addUsage(usage);
   }
 
-  on_measures({ first_content, tokens_per_second }) {
-    this.facts.first ??= first_content;
-    this.facts.rate = tokens_per_second ?? this.facts.rate;
-    this.showMeasures();
+  on_measures(line) {
+    this.measures.addTimes(line);
+  }
+
+  on_done({ cost }) {
+    this.measures.set("cost", cost);
   }
 
   on_error(line) {
-    delete this.facts.request; // shown with the error instead
+    this.error = line;
     const facts = make("dl", "");
     const values = { code: line.code, "HTTP status": line.status, "request id": line.request_id };
     for (const [term, value] of Object.entries(values)) if (value != null) facts.append(fact(term, String(value)));
@@ -92,13 +110,15 @@ export class Turn {
     this.element.append(card);
   }
 
-  /** Finish the response: no more lines follow. */
-  end(note = "") {
+  /** Finish the response: no more lines follow. `actions` is what can be done with it. */
+  end({ stopped = false, note = "", actions = null } = {}) {
     this.element.classList.remove("waiting");
     for (const block of this.blocks.values()) block.close?.();
     for (const call of this.calls.values()) call.finish();
+    this.form?.finish();
+    if (stopped) this.measures.set("stop", "Stopped");
     if (note) this.element.append(make("p", "note", note));
-    this.showMeasures();
+    this.element.append(this.measures.element, ...(actions ? [actions] : [])); // last in the order of reading, too
   }
 
   // ---------------------------------------------------------------------------------------------------------- parts
@@ -126,74 +146,9 @@ export class Turn {
     const markdown = new Markdown(element);
     const started = performance.now();
     markdown.close = () => {
-      label.textContent = `Thought for ${((performance.now() - started) / 1000).toFixed(1)} s`;
+      label.textContent = this.replayed ? "Thought" : `Thought for ${((performance.now() - started) / 1000).toFixed(1)} s`;
       markdown.close = undefined;
     };
     return markdown;
-  }
-
-  /** Count a delta and estimate the output rate from it until the service reports token usage. */
-  countDelta() {
-    this.started ??= performance.now();
-    this.deltas += 1;
-    const seconds = (performance.now() - this.started) / 1000;
-    if (seconds > 0.3) this.facts.estimate = (this.deltas - 1) / seconds;
-    if (this.deltas % 8 === 0) this.showMeasures();
-  }
-
-  showMeasures() {
-    const { first, rate, estimate, stop, route, request } = this.facts;
-    const speed = rate != null ? rate.toFixed(0) : estimate != null ? `about ${estimate.toFixed(0)}` : null;
-    const values = {
-      "first token": first == null ? null : `${(first * 1000).toFixed(0)} ms`,
-      "tokens/s": speed,
-      "input tokens": this.usage.input_tokens,
-      "output tokens": this.usage.output_tokens,
-      "stop reason": stop,
-      route,
-      "request id": request,
-    };
-    this.measures ??= make("dl", "measures");
-    this.measures.replaceChildren(
-      ...Object.entries(values).filter(([, value]) => value != null).map(([term, value]) => fact(term, String(value))),
-    );
-    if (this.measures.childElementCount) this.element.append(this.measures); // stays the last element
-  }
-}
-
-/** A tool call: its input as it arrives, its state, and its result. */
-class Call {
-  constructor(name) {
-    this.state = make("span", "state");
-    this.input = make("pre", "input");
-    this.result = make("pre", "result");
-    const head = make("div", "tool-head", make("code", "", name), this.state);
-    this.element = make("section", "tool", head, this.input, this.result);
-    this.element.setAttribute("role", "group"); // not a landmark, because several may have the same name
-    this.element.setAttribute("aria-label", `Tool call ${name}`);
-    this.setState("writing", "receiving input");
-  }
-
-  add(fragment) {
-    this.input.append(make("span", "fragment", fragment));
-  }
-
-  inputComplete(valid) {
-    if (valid) this.setState("running", "running");
-    else this.setState("failed", "input is not a JSON object");
-  }
-
-  showResult({ status, content }) {
-    this.setState(status === "error" ? "failed" : "done", status === "error" ? "failed" : "done");
-    this.result.textContent = content.map((item) => item.text ?? JSON.stringify(item.value)).join("\n");
-  }
-
-  finish() {
-    if (["writing", "running"].includes(this.state.dataset.state)) this.setState("left", "not finished");
-  }
-
-  setState(state, label) {
-    this.state.dataset.state = state;
-    this.state.textContent = label;
   }
 }
