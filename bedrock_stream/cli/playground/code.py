@@ -84,7 +84,6 @@ def _main(backend: Backend, question: Question) -> str:
             f"    async with Client({', '.join(arguments)}) as client:",
             f"        async with client.{method}({_arguments(['MODEL', 'MESSAGES', *options])}) as answer:",
             *(f"            {line}" for line in loop),
-            "",
         ]
     )
 

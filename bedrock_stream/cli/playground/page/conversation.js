@@ -116,6 +116,7 @@ export class Conversation {
   save() {
     const last = this.turns.at(-1);
     if (!this.running || !last) return;
+    this.running = null; // what the response still does in the page that is left does not count
     const text = last.lines.filter(({ type }) => type === "text_delta").map((line) => line.text).join("");
     saveTurns([...this.turns.slice(0, -1), { ...last, stopped: true, added: partialAnswer({ text }) }]);
   }
