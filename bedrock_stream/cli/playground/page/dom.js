@@ -15,3 +15,13 @@ export function make(tag, className = "", ...children) {
 export function fact(term, value) {
   return make("div", "", make("dt", "", term), make("dd", "", value));
 }
+
+/** Scroll a box to its end. */
+export function scrollDown(box) {
+  box.scrollTop = box.scrollHeight;
+  // Rows that have not been drawn have an estimated height, so the end moves once they are.
+  requestAnimationFrame(() => {
+    box.scrollTop = box.scrollHeight;
+    requestAnimationFrame(() => (box.scrollTop = box.scrollHeight));
+  });
+}

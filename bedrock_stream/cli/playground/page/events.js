@@ -1,6 +1,6 @@
 // The list of events. Each is linked to the frame that it was decoded from.
 
-import { byId, make } from "./dom.js";
+import { byId, make, scrollDown } from "./dom.js";
 import { describe } from "./payloads.js";
 
 const MAX_ROWS = 2000; // the oldest rows are removed first
@@ -82,8 +82,7 @@ export class Events {
   }
 
   scrollToEnd() {
-    const box = byId("events-scroll");
-    box.scrollTop = box.scrollHeight;
+    scrollDown(byId("events-scroll"));
   }
 }
 

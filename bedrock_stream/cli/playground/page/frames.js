@@ -1,6 +1,6 @@
 // The frame inspector: a row for each frame, which opens to show its contents.
 
-import { byId, make } from "./dom.js";
+import { byId, make, scrollDown } from "./dom.js";
 import { chunkOf, parseJson, payloadOf, rawOf } from "./payloads.js";
 
 const MAX_ROWS = 2000; // the oldest rows are removed first
@@ -49,8 +49,7 @@ export class Frames {
   }
 
   scrollToEnd() {
-    const box = byId("frames-scroll");
-    box.scrollTop = box.scrollHeight;
+    scrollDown(byId("frames-scroll"));
   }
 }
 
