@@ -22,6 +22,7 @@ from ..testing import ReceivedRequest, reasoning, text, tool_call
 from ..types.events import BlockStop, Event, ReasoningDelta, TextDelta, ToolCallDelta, ToolCallEnd, ToolCallStart
 from ..types.messages import Message, ToolCall, ToolResult
 from ..types.response import Response
+from .command import play_command
 from .emulator import local_bedrock
 from .meter import Meter
 from .terminal import Cleaner, make_console
@@ -29,6 +30,7 @@ from .terminal import Cleaner, make_console
 __all__ = ("demo",)
 
 _MODEL = "us.anthropic.claude-sonnet-4-5-20250929-v1:0"
+_DOCS = "https://github.com/bedrock-stream/bedrock-stream/blob/main/docs/index.md"
 _QUESTION = "I am going for a walk along the harbour in Oslo. Do I need an umbrella?"
 
 
@@ -72,7 +74,7 @@ async def demo(pace: float) -> None:
         history += [first.message, Message.user(*results)]
         _, answer_meter = await _stream_response(client, history, console)
     console.print(_usage_table({"tool call": call_meter, "answer": answer_meter}))
-    console.print(_next_steps())
+    console.print(_next_steps(), soft_wrap=True)  # three lines, which can be copied
 
 
 async def _stream_response(client: Client, history: list[Message], console: Console) -> tuple[Response, Meter]:
@@ -193,10 +195,12 @@ def _usage_table(meters: dict[str, Meter]) -> RenderableType:
 
 
 def _next_steps() -> RenderableType:
-    lines = Text("This demo ran on the local emulator. To use Amazon Bedrock, set\n")
-    lines.append("  AWS_BEARER_TOKEN_BEDROCK", "cyan").append("  or  ")
-    lines.append("AWS_ACCESS_KEY_ID", "cyan").append(" and ").append("AWS_SECRET_ACCESS_KEY\n", "cyan")
-    lines.append("  AWS_REGION", "cyan").append("                the region of your models, such as us-east-1\n")
-    lines.append("and run:\n")
-    lines.append(f'  bedrock-stream ask {_MODEL} "Hello"', "bold")
-    return Padding(lines, (0, 0, 1, 2), expand=False)
+    lines = {
+        "On this machine": Text(play_command(), "bold"),
+        "On Amazon Bedrock": Text.assemble(
+            "set ", ("AWS_REGION", "cyan"), " and ", ("AWS_BEARER_TOKEN_BEDROCK", "cyan"), ", or ",
+            ("AWS_ACCESS_KEY_ID", "cyan"), " and ", ("AWS_SECRET_ACCESS_KEY", "cyan"),
+        ),
+        "Documentation": Text(_DOCS),
+    }  # fmt: skip
+    return Text("\n").join(Text(f"{name:<19}", "dim").append_text(line) for name, line in lines.items())

@@ -23,9 +23,17 @@ def test_completes(options: tuple[str, ...], capsys: pytest.CaptureFixture[str])
         "local emulator of Amazon Bedrock", "reasoning",
         'get_weather {"city": "Oslo", "units": "celsius"}', "fragments", "get_weather(city='Oslo', units='celsius')",
         "It is 11 degrees in Oslo", "usage", "first token", "tokens/s",
-        "AWS_BEARER_TOKEN_BEDROCK", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_REGION", "bedrock-stream ask",
     ):  # fmt: skip
         assert part in output.out
+
+
+def test_ends_with_three_lines_about_what_is_next(capsys: pytest.CaptureFixture[str]) -> None:
+    assert invoke(["demo", "--no-pace"]) == 0
+    here, aws, docs = capsys.readouterr().out.splitlines()[-3:]
+    assert here.endswith("bedrock-stream play")
+    for name in ("AWS_REGION", "AWS_BEARER_TOKEN_BEDROCK", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        assert name in aws
+    assert docs.split()[-1].startswith("https://")
 
 
 def test_blocks_are_redrawn_as_they_grow(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -43,13 +51,13 @@ async def test_in_a_process_regardless_of_the_environment() -> None:
     environ = {"AWS_USE_FIPS_ENDPOINT": "true", "AWS_REGION": "no region", "HTTP_PROXY": "http://127.0.0.1:9"}
     completed = await run("demo", "--no-pace", env=environ)
     assert (completed.code, completed.err) == (0, "")
-    assert "bedrock-stream ask" in completed.out
+    assert completed.out.splitlines()[-1].startswith("Documentation")
 
 
 async def test_on_a_terminal() -> None:
     with Terminal() as terminal:
         async with started("demo", "--pace", "0", env=_XTERM, out=terminal.end, err=terminal.end) as process:
-            await terminal.until(b"Hello")
+            await terminal.until(b"Documentation")
             assert await process.wait() == 0
         shown = terminal.read()
     assert shown.rindex(b"\x1b[?25h") > shown.rindex(b"\x1b[?25l")  # the cursor is visible again
