@@ -16,7 +16,7 @@ _NAME = "bedrock-stream"
 def command_name() -> str:
     """Return the command as it was typed: a script that is not on the PATH with its folder."""
     typed = Path(sys.argv[0])
-    if typed.name == "__main__.py":
+    if typed.name == "__main__.py" and "bedrock_stream" in typed.parts:
         return f"{_shown(Path(sys.executable))} -m bedrock_stream"
     found = shutil.which(_NAME)
     if typed.name != _NAME or (found is not None and Path(found).resolve() == typed.resolve()):

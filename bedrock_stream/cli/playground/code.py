@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from inspect import getsource
 from typing import Any
 
@@ -11,12 +11,12 @@ import msgspec
 from ...client.reports import Explanation
 from ...types.messages import Message, Text
 from .backend import Backend
+from .literals import WIDTH, indented, literal, quoted
 from .question import MAX_ROUNDS, Question, call_options, with_tools
 from .tools import FUNCTIONS
 
 __all__ = ("CodeView", "show_code")
 
-_WIDTH = 100
 _TOOL_IMPORTS = """\
 from datetime import datetime
 from typing import Annotated, Any, Literal
@@ -49,7 +49,7 @@ def _request(explanation: Explanation) -> dict[str, Any]:
 
 def _program(backend: Backend, question: Question) -> str:
     names: set[str] = set()
-    messages = _literal([_plain(message) for message in question.messages], names)
+    messages = literal([_plain(message) for message in question.messages], names)
     local = backend.endpoint_url is not None
     imports = ["import asyncio\n"]
     if question.tools:
@@ -58,7 +58,7 @@ def _program(backend: Backend, question: Question) -> str:
     if local:
         imports.append("from bedrock_stream.testing import API_KEY\n")
     sources = [f"\n\n{getsource(function)}" for function in FUNCTIONS] if question.tools else []
-    head = f'MODEL = "{question.model}"\nMESSAGES = {messages}\n'
+    head = f"MODEL = {quoted(question.model)}\nMESSAGES = {messages}\n"
     return f"{''.join(imports)}{''.join(sources)}\n\n{head}\n\n{_main(backend, question)}\n\nasyncio.run(main())\n"
 
 
@@ -68,7 +68,7 @@ def _main(backend: Backend, question: Question) -> str:
     if backend.endpoint_url is not None:
         note = "The playground's emulator, while it runs. For AWS, leave out endpoint_url and api_key."
         arguments += [f'endpoint_url="{backend.endpoint_url}"', "api_key=API_KEY"]
-    options = [f"{name}={_literal(value, set(), 12)}" for name, value in call_options(question).items()]
+    options = [f"{name}={literal(value, set(), 12)}" for name, value in call_options(question).items()]
     method = "stream"
     if question.tools:
         method, functions = "run_tools", ", ".join(function.__name__ for function in FUNCTIONS)
@@ -90,9 +90,9 @@ def _main(backend: Backend, question: Question) -> str:
 
 def _arguments(items: Sequence[str]) -> str:
     flat = ", ".join(items)
-    if len(flat) <= _WIDTH - 50 and "\n" not in flat:
+    if len(flat) <= WIDTH - 50 and "\n" not in flat:
         return flat
-    return _indented(items, 8)
+    return indented(items, 8)
 
 
 def _plain(message: Message) -> Any:
@@ -101,62 +101,3 @@ def _plain(message: Message) -> Any:
     if len(content) == 1 and isinstance(content[0], Text) and content[0] == Text(content[0].text):
         return {"role": message.role, "content": content[0].text}
     return message
-
-
-def _literal(value: Any, names: set[str], indent: int = 0) -> str:
-    """Return a value as Python. The names of classes that it needs are added to `names`."""
-    flat = _join(value, [_literal(part, names) for part in _parts(value)], names)
-    if len(flat) + indent <= _WIDTH or not _parts(value):
-        return flat
-    return _join(value, [_literal(part, names, indent + 4) for part in _parts(value)], names, indent)
-
-
-def _parts(value: Any) -> list[Any]:
-    match value:
-        case msgspec.Struct():
-            return list(_set_fields(value).values())
-        case dict():
-            return list(value.values())
-        case list() | tuple():
-            return list(value)
-    return []
-
-
-def _join(value: Any, parts: list[str], names: set[str], indent: int | None = None) -> str:
-    match value:
-        case msgspec.Struct():
-            names.add(type(value).__name__)
-            fields = [f"{name}={part}" for name, part in zip(_set_fields(value), parts, strict=True)]
-            return f"{type(value).__name__}({_row(fields, indent)})"
-        case dict():
-            return f"{{{_row((f'{_quoted(name)}: {part}' for name, part in zip(value, parts, strict=True)), indent)}}}"
-        case list() | tuple():
-            return f"[{_row(parts, indent)}]"
-        case str():
-            return _quoted(value)
-    return repr(value)
-
-
-def _quoted(text: str) -> str:
-    """Return a string literal with double quotes, unless that needs more escapes."""
-    return repr(text) if '"' in text or "'" in text or "\\" in repr(text) else f'"{text}"'
-
-
-def _row(items: Iterable[str], indent: int | None) -> str:
-    return ", ".join(items) if indent is None else _indented(items, indent)
-
-
-def _indented(items: Iterable[str], indent: int) -> str:
-    inner = " " * (indent + 4)
-    return "\n" + "".join(f"{inner}{item},\n" for item in items) + " " * indent
-
-
-def _set_fields(value: msgspec.Struct) -> dict[str, Any]:
-    """Return the fields of a struct that differ from their defaults."""
-    kept = {}
-    for field in msgspec.structs.fields(type(value)):
-        current = getattr(value, field.name)
-        default = field.default_factory() if field.default_factory is not msgspec.NODEFAULT else field.default
-        if default is msgspec.NODEFAULT or current != default:
-            kept[field.name] = current
-    return kept

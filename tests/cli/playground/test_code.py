@@ -13,8 +13,12 @@ from typing import Any
 import aiohttp
 import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import bedrock_stream
+from bedrock_stream import Message, Reasoning, Text, ToolCall
+from bedrock_stream.cli.playground.literals import WIDTH, literal
 from bedrock_stream.cli.playground.scenes import STARTERS, play_scene
 from bedrock_stream.testing import API_KEY, SECRET_ACCESS_KEY, Emulator, cut, text
 from tests.support.playground_server import TOKEN, served
@@ -113,6 +117,34 @@ async def test_the_program_has_the_history_with_its_tool_calls(
     program = (await code_of(browser, second))["python"]
     await to_thread(run_program, program)
     assert emulator.requests[-1].json == sent
+
+
+_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    lambda values: st.lists(values, max_size=4) | st.dictionaries(st.text(), values, max_size=4),
+    max_leaves=12,
+)
+_MESSAGES = st.builds(
+    Message.assistant,
+    st.builds(Text, st.text(min_size=1)),
+    st.builds(Reasoning, st.text(min_size=1), signature=st.none() | st.text()),
+    st.builds(ToolCall, st.just("id"), st.just("name"), st.dictionaries(st.text(), _JSON, max_size=3)),
+)
+
+
+@given(st.lists(_MESSAGES, max_size=2), _JSON)
+def test_a_value_is_written_as_python(messages: list[Message], value: Any) -> None:
+    names: set[str] = set()
+    for shown in (messages, value):
+        source = literal(shown, names)
+        assert eval(source, vars(bedrock_stream) | {name: getattr(bedrock_stream, name) for name in names}) == shown  # noqa: S307
+
+
+def test_a_long_value_is_broken_into_lines() -> None:
+    value = {"names": ["a" * 20, "b" * 20, "c" * 20], "empty": [], "nested": {"deep": ["d" * 60, "e" * 60]}}
+    lines = literal(value, set()).splitlines()
+    assert max(map(len, lines)) <= WIDTH
+    assert lines[1:3] == [f'    "names": ["{"a" * 20}", "{"b" * 20}", "{"c" * 20}"],', '    "empty": [],']
 
 
 async def test_the_code_has_no_secrets(browser: aiohttp.ClientSession) -> None:

@@ -170,6 +170,15 @@ async def test_a_reload_keeps_the_conversation(page: Page, emulator: Emulator) -
     await expect(page.locator(".turn")).to_have_count(0)
 
 
+async def test_a_conversation_that_another_version_has_saved_is_forgotten(page: Page) -> None:
+    for saved in ("{", "[1]", '[{"message": {}}]', "{}"):
+        await page.evaluate("saved => sessionStorage.setItem('conversation', saved)", saved)
+        await page.reload()
+        await ready(page)
+        await expect(page.locator(".turn")).to_have_count(0)
+        await expect(page.get_by_role("button", name="Call a tool")).to_be_visible()
+
+
 async def test_the_conversation_is_exported(page: Page, tmp_path: Path) -> None:
     await page.get_by_role("button", name="Call a tool").click()
     await ended(page)

@@ -101,9 +101,17 @@ export class Conversation {
     this.send(turn.message.content[0].text);
   }
 
-  /** Show the turns that were saved before a reload. */
+  /** Show the turns that were saved before a reload; none if another version of the page has saved them. */
   restore() {
-    for (const turn of savedTurns()) {
+    try {
+      this.showSaved(savedTurns());
+    } catch {
+      this.startNew();
+    }
+  }
+
+  showSaved(turns) {
+    for (const turn of turns) {
       this.turns.push(turn);
       const view = new Turn(this.draw(turn), { schema: turn.options.output_schema, replayed: true });
       for (const line of turn.lines) view.show(line);

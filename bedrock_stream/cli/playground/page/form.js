@@ -44,8 +44,10 @@ export class SchemaForm {
 function fields(value, schema, depth) {
   const known = schema?.properties ?? {};
   const names = new Set([...Object.keys(known), ...Object.keys(value ?? {})]);
-  return [...names].map((name) => field(name, value?.[name], known[name], depth));
+  return [...names].map((name) => field(name, own(value, name), own(known, name), depth));
 }
+
+const own = (object, name) => (object && Object.hasOwn(object, name) ? object[name] : undefined);
 
 function field(name, value, schema, depth) {
   const nested = Array.isArray(value) || (typeof value === "object" && value !== null) || schema?.properties;

@@ -4,6 +4,7 @@ import { byId, make, scrollDown } from "./dom.js";
 import { chunkOf, parseJson, payloadOf, rawOf } from "./payloads.js";
 
 const MAX_ROWS = 2000; // the oldest rows are removed first
+const OPERATIONS = { converse: "ConverseStream", invoke: "InvokeModelWithResponseStream" };
 
 export class Frames {
   constructor() {
@@ -19,7 +20,7 @@ export class Frames {
 
   /** Add a heading for a new request. */
   request(round) {
-    this.list.append(make("li", "request", round.route === "converse" ? "ConverseStream" : "InvokeModelWithResponseStream"));
+    this.list.append(make("li", "request", OPERATIONS[round.route] ?? round.route));
   }
 
   /** Add a frame. Return its row. */

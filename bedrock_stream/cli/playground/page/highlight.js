@@ -13,17 +13,17 @@ const PYTHON = [HASH, words("and as assert async await break case class continue
 const SCRIPT = [SLASH, words("abstract as async await bool boolean break case catch char class const continue default do double else enum export extends false final finally float fn for from func function go if impl implements import in int interface let long match mut namespace new nil null of package private protected pub public return self static string struct super switch this throw throws true try type typeof undefined use var void while yield")];
 const SHELL = [HASH, words("case do done elif else esac export fi for function if in local return then while")];
 const DATA = [HASH, words("true false null yes no")];
-const LANGUAGES = {
+const LANGUAGES = new Map(Object.entries({
   python: PYTHON, py: PYTHON,
   javascript: SCRIPT, js: SCRIPT, jsx: SCRIPT, typescript: SCRIPT, ts: SCRIPT, tsx: SCRIPT, java: SCRIPT, c: SCRIPT,
   cpp: SCRIPT, "c++": SCRIPT, csharp: SCRIPT, go: SCRIPT, rust: SCRIPT, rs: SCRIPT, swift: SCRIPT, kotlin: SCRIPT,
   bash: SHELL, sh: SHELL, shell: SHELL, zsh: SHELL,
   json: DATA, yaml: DATA, yml: DATA, toml: DATA,
-};
+}));
 
 /** Return the nodes of a piece of code. */
 export function highlight(source, language) {
-  const [tokens, keywords] = LANGUAGES[language?.toLowerCase()] ?? [];
+  const [tokens, keywords] = LANGUAGES.get(language?.toLowerCase()) ?? [];
   if (!tokens || source.length > MAX_LENGTH) return [source];
   const nodes = [];
   let at = 0;

@@ -33,11 +33,9 @@ function submit(event) {
 
 function addListeners() {
   const talk = byId("talk");
-  let height = talk.clientHeight;
-  new ResizeObserver(() => {
-    if (isAtEnd(80 + height - talk.clientHeight)) scrollToEnd(); // a growing prompt shrinks the conversation
-    height = talk.clientHeight;
-  }).observe(talk);
+  let follows = true;
+  talk.addEventListener("scroll", () => (follows = isAtEnd()));
+  new ResizeObserver(() => follows && scrollToEnd()).observe(talk); // a growing prompt or a panel shrinks it
   byId("composer").addEventListener("submit", submit);
   byId("stop").addEventListener("click", () => conversation.stop());
   byId("new-chat").addEventListener("click", () => {
@@ -48,7 +46,7 @@ function addListeners() {
     if (event.key === "Enter" && !event.shiftKey && !event.isComposing) submit(event);
   });
   addEventListener("keydown", (event) => {
-    if (event.key === "Escape" && !document.querySelector("dialog[open]") && !closeCoveringPanel()) conversation.stop();
+    if (event.key === "Escape" && !document.querySelector("dialog[open], :popover-open") && !closeCoveringPanel()) conversation.stop();
   });
   addEventListener("pagehide", () => conversation.save());
 }

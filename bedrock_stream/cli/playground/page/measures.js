@@ -13,6 +13,7 @@ export class Measures {
     this.list = make("dl", "");
     this.details = make("dl", "");
     this.more = make("details", "more", make("summary", "", "Details"), this.details);
+    this.more.addEventListener("toggle", () => this.more.open && this.more.scrollIntoView({ block: "nearest" }));
     this.element = make("div", "measures", this.list, this.more);
     this.update();
   }
