@@ -99,6 +99,15 @@ async def test_a_turn_is_copied(page: Page) -> None:
     assert copied.startswith("## The AWS event stream\n")
 
 
+async def test_the_texts_of_two_rounds_are_copied_as_two_paragraphs(page: Page) -> None:
+    await page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    await page.get_by_role("button", name="Call a tool").click()
+    await ended(page)
+    await page.get_by_role("button", name="Copy").click()
+    await expect(page.get_by_role("button", name="Copied")).to_be_visible()
+    assert "for that.\n\nIt is **" in await page.evaluate("navigator.clipboard.readText()")
+
+
 async def test_a_turn_is_asked_again_with_the_selected_options(page: Page, emulator: Emulator) -> None:
     for prompt in ("First question", "Second question"):
         await send(page, prompt)
@@ -252,6 +261,24 @@ async def test_a_piece_of_text_leads_to_its_frame(page: Page, emulator: Emulator
     await expect(frame.locator("summary")).to_be_focused()
     linked = page.locator("#event-list button")
     assert await linked.count() == await page.locator("#event-list > li").count()
+
+
+async def test_the_text_of_a_turn_leads_to_its_frames(page: Page, emulator: Emulator) -> None:
+    emulator.script(text(["**One", "**", " two\n", "\nthree"]))
+    await send(page, "Hello")
+    await ended(page)
+    await page.get_by_role("button", name="Pieces").click()
+    pieces = page.get_by_role("group", name="Pieces of the text").get_by_role("button")
+    assert await pieces.all_text_contents() == ["**One", "**", " two\n", "\nthree"]
+    assert await accessibility_problems(page) == []
+    await pieces.nth(2).click()
+    frame = page.locator(".frame[open]")
+    await expect(frame).to_contain_text('" two\\n"')
+    await expect(frame).to_be_in_viewport()
+    await expect(frame.locator("summary")).to_be_focused()
+    await close_panel(page, "Frames")
+    await page.get_by_role("button", name="Pieces").click()
+    await expect(pieces).to_have_count(0)
 
 
 # --------------------------------------------------------------------------------------------------------- the options

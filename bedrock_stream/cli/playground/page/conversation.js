@@ -5,6 +5,7 @@ import { copyText } from "./clipboard.js";
 import { showCode } from "./code.js";
 import { byId, make } from "./dom.js";
 import { ask } from "./lines.js";
+import { Pieces } from "./pieces.js";
 import { keepLine, savedTurns, saveTurns } from "./storage.js";
 import { Turn } from "./turn.js";
 import { showWelcome } from "./welcome.js";
@@ -37,6 +38,7 @@ export class Conversation {
     const controller = (this.running = new AbortController());
     this.showRunning(true);
     const view = new Turn(element, { schema: turn.options.output_schema });
+    view.pieces = new Pieces((row) => this.inspector.openFrame(row));
     const outcome = await this.read(turn, view, controller.signal);
     if (this.running !== controller) return; // a new chat has been started meanwhile
     turn.added ??= partialAnswer(view);
@@ -53,7 +55,8 @@ export class Conversation {
     let outcome = "End of response.";
     const take = (line) => {
       keepLine(turn.lines, line);
-      this.inspector.add(line);
+      const frame = this.inspector.add(line);
+      if (line.type === "text_delta") view.pieces.add(line.text, frame, view.round);
       if (line.type === "text_delta") this.announcer.add(line.text);
       if (line.type === "tool_call_start") this.announcer.announce(`The model calls the tool ${line.name}.`);
       if (line.type === "error") outcome = `Error: ${line.kind}. ${line.message}`;
@@ -153,11 +156,16 @@ export class Conversation {
       button.title = title;
       button.addEventListener("click", () => act(button));
       list.append(button);
+      return button;
     };
     const text = view.text || view.form?.source.textContent;
     if (text) add("Copy", (button) => copyText(text, button), "Copy the text of this response");
     add("Retry", () => this.retry(turn), "Ask again with the selected options; later turns are removed");
     add("Show code", () => showCode(this.questionOf(turn)), "The program and the request that reproduce this response");
+    if (view.pieces && view.text) {
+      const button = add("Pieces", () => view.pieces.toggle(button), "The text as it was received, piece by piece, with the frames");
+      button.setAttribute("aria-expanded", "false");
+    }
     return list;
   }
 

@@ -45,13 +45,16 @@ export class Events {
     this.frames.push({ number: frame.number, row, ...describe(frame) });
   }
 
+  /** Add an event. Return its frame, if it is known. */
   add(event) {
-    if (!SHOWN.has(event.type)) return;
+    if (!SHOWN.has(event.type)) return null;
     const follow = this.isAtEnd();
-    this.list.append(make("li", "", this.row(event, this.frameOf(event))));
+    const frame = this.frameOf(event);
+    this.list.append(make("li", "", this.row(event, frame)));
     if (this.list.childElementCount > MAX_ROWS) this.list.firstElementChild.remove();
     byId("events-hint").hidden = true;
     if (follow) this.scrollToEnd();
+    return frame;
   }
 
   frameOf(event) {

@@ -3,6 +3,7 @@
 import { byId } from "./dom.js";
 import { Events } from "./events.js";
 import { Frames } from "./frames.js";
+import { showPanel } from "./panels.js";
 import { selectTab, setUpTabs } from "./tabs.js";
 
 export class Inspector {
@@ -12,16 +13,17 @@ export class Inspector {
     setUpTabs(byId("inspector-tabs"), () => this.scrollToEnd());
   }
 
+  /** Add a line. Return the frame that an event was decoded from, if it is known. */
   add(line) {
     if (line.type === "frame") {
       this.events.addFrame(line, this.frames.add(line));
-      return;
+      return null;
     }
     if (line.type === "round") {
       this.frames.request(line);
       this.events.request();
     }
-    this.events.add(line);
+    return this.events.add(line);
   }
 
   clear() {
@@ -37,6 +39,7 @@ export class Inspector {
 
   /** Show a frame: its row is opened on its tab. */
   openFrame(row) {
+    showPanel("frames", true, true);
     selectTab(byId("tab-frames"));
     const details = row.firstElementChild;
     details.open = true;

@@ -23,7 +23,8 @@ export function setUpPanels(whenShown) {
   }
 }
 
-export function showPanel(name, visible) {
+/** Show or hide a panel. With `isQuiet`, the caller decides what it shows and where the focus is. */
+export function showPanel(name, visible, isQuiet = false) {
   for (const other of NAMES) {
     if (other !== name && (wide.matches || !visible)) continue;
     const open = other === name && visible;
@@ -31,7 +32,7 @@ export function showPanel(name, visible) {
     byId(`toggle-${other}`).setAttribute("aria-expanded", String(open));
   }
   updateInert();
-  if (!visible) return;
+  if (!visible || isQuiet) return;
   shown[name]?.();
   if (narrow.matches) document.querySelector(`[data-closes="${name}"]`).focus();
 }

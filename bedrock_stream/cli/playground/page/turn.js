@@ -37,6 +37,8 @@ export class Turn {
   }
 
   on_text_delta({ index, text }) {
+    if (this.text && this.textRound !== this.round) this.text += "\n\n"; // of an earlier round
+    this.textRound = this.round;
     this.text += text;
     this.measures.countDelta();
     if (this.form) this.form.add(text);
