@@ -19,7 +19,7 @@ from .hold import Hold
 from .http_protocol import ConnectionDropped, ResponseProtocol, WriteSide
 from .tls_buffer import shrink_tls_buffer
 
-__all__ = ("Address", "Connector", "IdleProtocol", "OpenConnection", "StreamResponse", "open_socket")
+__all__ = ("Address", "Connector", "IdleProtocol", "OpenConnection", "StreamResponse", "abort", "open_socket")
 
 _READ_SIZE = 64 * 1024  # bytes; asyncio asks for 256 KiB, which malloc may map and unmap for every event
 
@@ -111,8 +111,7 @@ class OpenConnection:
             return
         if self.protocol.upload is not None:
             self.protocol.upload.cancel()
-        _shut_down(self.transport)
-        self.transport.abort()
+        abort(self.transport)
         self.protocol.stop()
         self._connection.close()
         self._end()
@@ -177,8 +176,7 @@ class IdleProtocol(asyncio.Protocol):
     def discard(self) -> None:
         """Close the connection; it is not used again."""
         self.leave()
-        _shut_down(self.transport)
-        self.transport.abort()
+        abort(self.transport)
 
     def data_received(self, data: bytes) -> None:
         """Close the connection: these bytes must not become the response to the next request."""
@@ -248,6 +246,15 @@ def _is_readable(transport: Any) -> bool:
     poll = select.poll()
     poll.register(number, select.POLLIN)
     return bool(poll.poll(0))
+
+
+def abort(transport: asyncio.Transport) -> None:
+    """Close the connection at once, without waiting for unsent bytes."""
+    shared = transport.get_extra_info("socket")
+    # asyncio's `abort` raises for a connection that was closed while bytes were unsent, once these are sent.
+    if shared is None or shared.fileno() >= 0:
+        _shut_down(transport)
+        transport.abort()
 
 
 def _shut_down(transport: asyncio.Transport) -> None:

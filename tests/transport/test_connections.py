@@ -19,6 +19,7 @@ import trustme
 
 from bedrock_stream import Client, Response, RetryPolicy, Timeouts, errors
 from bedrock_stream.eventstream import encode_frame
+from bedrock_stream.transport.connections import abort
 from tests.support.clients import ONCE, client_of, collect, connected
 from tests.support.forked import forked_child
 from tests.support.http_answers import ROUTES, Form, Route, answer, joined, stream_body
@@ -168,6 +169,29 @@ async def test_a_dead_idle_connection_leaves_open_streams_alone() -> None:
             assert (await ask(client, route)).text == "Hello world"
             finish.set()
             assert (await open_stream.response()).text == "Hello world"
+
+
+async def test_a_connection_that_closed_with_unsent_bytes_can_be_aborted() -> None:
+    """Once these are sent, asyncio's own `abort` raises an `AttributeError`."""
+    lost = asyncio.Event()
+
+    class Sender(asyncio.Protocol):
+        def connection_lost(self, exc: Exception | None) -> None:
+            lost.set()
+
+    loop = asyncio.get_running_loop()
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.setblocking(False)
+        transport, _ = await loop.create_connection(Sender, *listener.getsockname())
+        peer, _ = await loop.sock_accept(listener)
+        with peer:
+            transport.write(bytes(16 << 20))
+            transport.close()
+            while await loop.sock_recv(peer, 1 << 20):
+                pass
+            await lost.wait()
+    abort(transport)
+    assert transport.is_closing()
 
 
 async def test_a_new_connection_that_is_dropped_is_a_failed_attempt() -> None:
