@@ -96,7 +96,8 @@ def test_bodies_are_sent_as_they_are(ray: Any, service: CountingThread) -> None:
     items.append({"id": 3, "body": "{"})
     texts = ["answer=0;", "answer=1;", "answer=2;", None]
     rows = ask(ray.data.from_items(items), model=CLAUDE, body="body", workers=1, response="json").take_all()
-    assert [row["text"] for row in sorted(rows, key=lambda row: row["id"])] == texts
+    rows.sort(key=lambda row: row["id"])
+    assert [row["text"] for row in rows] == texts
     assert {row["error_type"] for row in rows} == {None, "RowInvalid"}
     assert (rows[0]["input_tokens"], rows[0]["output_tokens"]) == (5, 7)
 
