@@ -12,7 +12,7 @@ import pytest
 
 from tests.support.counting_thread import CountingThread
 
-RECIPES = Path(__file__).parents[2] / "docs" / "recipes.md"
+RECIPES = Path(__file__).parents[2] / "docs" / "guides" / "recipes.md"
 
 
 @pytest.fixture

@@ -37,7 +37,15 @@ _NEWER_CLAUDE = frozenset(
         "Claude Sonnet 5", "Claude Opus 5", "Claude Mythos 5.1 and 5.2", "Claude Mythos 5",
     }
 )  # fmt: skip
-_GPT = frozenset({"GPT-5.6 Sol, Terra and Luna", "GPT-6 Astra and GPT-6.1 Sol", "GPT-6.1 Terra", "GPT-6 Sol and Luna"})
+_GPT = frozenset(
+    {
+        "GPT-5.4 and 5.5",
+        "GPT-5.6 Sol, Terra and Luna",
+        "GPT-6 Astra and GPT-6.1 Sol",
+        "GPT-6.1 Terra",
+        "GPT-6 Sol and Luna",
+    }
+)
 
 # The library avoids what some source says to be refused; the emulator accepts what some source says to be taken.
 DIFFERENCES: dict[str, tuple[Difference, ...]] = {

@@ -213,7 +213,7 @@ _ROWS: tuple[tuple[str, Rules], ...] = (
     (r"amazon\.titan-text-lite", replace(_TITAN, max_tokens=4000)),
     (r"amazon\.titan-text-express", replace(_TITAN, max_tokens=8000)),
     (r"amazon\.titan-text", replace(_TITAN, content=_MEDIA | {"document"}, max_tokens=32_000)),
-    (r"openai\.gpt-(5\.6-(sol|terra|luna)|6-(sol|luna)|6\.1-terra)", _GPT),
+    (r"openai\.gpt-(5\.[45]|5\.6-(sol|terra|luna)|6-(sol|luna)|6\.1-terra)", _GPT),
     (r"openai\.gpt-(6-astra|6\.1-sol)", _GPT_THINKING),
     (r"openai\.gpt-oss-safeguard", replace(_GPT_OSS, fields=_NOTHING, schema="subset", replay="any", max_tokens=None)),
     (r"openai\.gpt-oss-(20b|120b)", _GPT_OSS),
