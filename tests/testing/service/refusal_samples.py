@@ -36,7 +36,7 @@ LLAMA_4 = "us.meta.llama4-scout-17b-instruct-v1:0"
 MISTRAL_7B, MISTRAL_2402 = "mistral.mistral-7b-instruct-v0:2", "mistral.mistral-large-2402-v1:0"
 MISTRAL_3, PIXTRAL = "mistral.mistral-large-3-675b-instruct", "us.mistral.pixtral-large-2502-v1:0"
 WRITER, JAMBA, NEMOTRON = "us.writer.palmyra-x5-v1:0", "ai21.jamba-1-5-large-v1:0", "nvidia.nemotron-super-3-120b"
-GPT_55 = "openai.gpt-5.5"
+GPT_NEXT = "openai.gpt-7-next"
 UNKNOWN = "arn:aws:bedrock:us-east-1:123456789012:application-inference-profile/abc"
 
 CLAUDES = "The model returned the following errors: "

@@ -13,7 +13,7 @@ from tests.testing.service.refusal_samples import (
     DEEPSEEK,
     DEEPSEEK_R1,
     GPT_6,
-    GPT_55,
+    GPT_NEXT,
     GPT_OSS,
     IMAGE,
     KIMI_3,
@@ -248,7 +248,7 @@ async def test_converse_refuses_and_takes(case: str, operation: str) -> None:
 
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize(
-    "model", [UNKNOWN, NEWER_CLAUDE, GPT_55, "moonshotai.kimi-k9", "us.openai.gpt-8", "acme.one-v1"]
+    "model", [UNKNOWN, NEWER_CLAUDE, GPT_NEXT, "moonshotai.kimi-k9", "us.openai.gpt-8", "acme.one-v1"]
 )
 async def test_models_without_a_row_take_everything(model: str, shape: str) -> None:
     async with Emulator() as emulator:
