@@ -45,10 +45,8 @@ class LocatedEvent(msgspec.Struct, frozen=True):
     event: ServerSentEvent
 
 
-class FrameRecording:
-    """Iterator over the frames of a file. After an error, `offset` is the start of the broken frame."""
-
-    noun = "frame"
+class _Body:
+    """A recorded body while it is read; `head` was read before."""
 
     def __init__(self, file: BinaryIO, head: bytes) -> None:
         self._file = file
@@ -56,6 +54,12 @@ class FrameRecording:
         self.rest: bytearray = bytearray()
         self.offset: int = 0
         self.count: int = 0
+
+
+class FrameRecording(_Body):
+    """Iterator over the frames of a file. After an error, `offset` is the start of the broken frame."""
+
+    noun = "frame"
 
     def __iter__(self) -> Iterator[LocatedFrame]:
         decoder = Decoder()
@@ -77,17 +81,10 @@ class FrameRecording:
         return located
 
 
-class EventRecording:
+class EventRecording(_Body):
     """Iterator over the server-sent events of a file. After an error, `offset` is the start of the broken event."""
 
     noun = "event"
-
-    def __init__(self, file: BinaryIO, head: bytes) -> None:
-        self._file = file
-        self._head = head
-        self.rest: bytearray = bytearray()
-        self.offset: int = 0
-        self.count: int = 0
 
     def __iter__(self) -> Iterator[LocatedEvent]:
         decoder = SSEDecoder()
