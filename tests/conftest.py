@@ -91,13 +91,11 @@ class _ErrorLog(logging.Handler):
             self.messages.append(message)
 
 
-@pytest.fixture(scope="session", autouse=True)
-def _freeze_collected_objects() -> Iterator[None]:
-    """Exempt what exists after collection from garbage collection, so that `gc.collect` in a test is fast."""
+@pytest.fixture(scope="module", autouse=True)
+def _freeze_collected_objects() -> None:
+    """Exempt what modules before left behind from garbage collection, so that `gc.collect` in a test is fast."""
     gc.collect()
     gc.freeze()
-    yield
-    gc.unfreeze()
 
 
 @pytest.fixture(autouse=True)

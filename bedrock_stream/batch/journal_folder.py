@@ -111,8 +111,8 @@ class FolderRecords(Records):
         with self._lock:
             for name in sorted(os.listdir(folder)):
                 if name.endswith(SUFFIX) and name not in self._names:
-                    self._names.add(name)
                     self._files.append(_Followed(os.path.join(folder, name)))
+                    self._names.add(name)
             for number, file in enumerate(self._files):
                 self._read_news(number, file)
 

@@ -6,14 +6,16 @@ and every few seconds. The parts of others are copied into that folder, where th
 
 from __future__ import annotations
 
+import asyncio
 import os
+import shutil
 import tempfile
 from threading import Lock
 from typing import Any
 
 import msgspec
 
-from ...batch.journal import Journal
+from ...batch.journal import Journal, JournalFailed
 from ...batch.journal_folder import SUFFIX, FolderJournal, FolderRecords
 from ...batch.records import Header, encode_header
 from .need import need
@@ -40,7 +42,7 @@ class PartsJournal(FolderJournal):
 class _PartsRecords(FolderRecords):
     """The open folder of one run; `store` is a file system of PyArrow."""
 
-    __slots__ = ("_count", "_folder", "_name", "_sending", "_sent", "_store", "_stored")
+    __slots__ = ("_copying", "_count", "_folder", "_name", "_sending", "_sent", "_store", "_stored")
 
     def __init__(self, settings: Journal, header: Header, store: Any, folder: str) -> None:
         super().__init__(settings, header)
@@ -48,6 +50,7 @@ class _PartsRecords(FolderRecords):
         self._folder = folder
         self._name = ""  # of its own parts
         self._stored: set[str] = set()  # parts that are here
+        self._copying = Lock()  # two blocks may begin at once
         self._sent = 0  # bytes of its own file
         self._count = 0  # parts
         self._sending = Lock()
@@ -57,11 +60,12 @@ class _PartsRecords(FolderRecords):
         fs = need("pyarrow.fs")
         if self._file is not None:
             self._name = os.path.basename(self._file.path).removesuffix(SUFFIX)
-        for part in self._store.get_file_info(fs.FileSelector(self._folder, allow_not_found=True)):
-            name = part.base_name
-            if name.endswith(SUFFIX) and name not in self._stored and not name.startswith(self._name):
-                self._copy(part.path, name)
-                self._stored.add(name)
+        with self._copying:
+            for part in self._store.get_file_info(fs.FileSelector(self._folder, allow_not_found=True)):
+                name = part.base_name
+                if name.endswith(SUFFIX) and name not in self._stored and not name.startswith(self._name):
+                    self._copy(part.path, name)
+                    self._stored.add(name)
         super().follow()
 
     def sync(self) -> None:
@@ -83,8 +87,18 @@ class _PartsRecords(FolderRecords):
                 part.write(start + lines)
             self._sent += len(lines)
 
+    async def aclose(self) -> None:
+        """Store the last part, and remove the folder of this machine. See `Records.aclose`."""
+        try:
+            await asyncio.get_running_loop().run_in_executor(None, self.sync)
+        except OSError as error:  # the folder stays: it has what was not stored
+            raise JournalFailed(error) from None
+        finally:
+            await super().aclose()
+        shutil.rmtree(self._journal.path, ignore_errors=True)
+
     def _copy(self, path: str, name: str) -> None:
-        """Copy a part; it appears at once and whole, as blocks may read the folder meanwhile."""
+        """Copy a part; it appears at once and whole, as another block may read the folder meanwhile."""
         target = os.path.join(os.fspath(self._journal.path), name)
         with self._store.open_input_stream(path) as part, open(f"{target}.new", "wb") as file:
             file.write(part.read())

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -22,7 +25,7 @@ from tests.support.counting_thread import CountingThread
 
 pytest.importorskip("ray")
 
-from bedrock_stream import Journal
+from bedrock_stream import Client, Journal
 from bedrock_stream.errors import ConfigurationError
 from bedrock_stream.integrations.ray import Asker, RayQuota, ask
 from bedrock_stream.integrations.ray.columns import COLUMNS
@@ -161,12 +164,42 @@ def test_a_journal_in_a_store_of_objects_has_a_part_for_each_block(
     told = {**TOLD, "concurrency": 10, "journal": f"file://{tmp_path}/run"}
     check_rows(ask(dataset(ray, 100, 5), **told).take_all(), 100)
     parts = sorted((tmp_path / "run").iterdir())
-    assert 2 <= len(parts) <= 5
+    assert 2 <= len(parts) < 100
     lines = [line for part in parts for line in part.read_text().splitlines()]
     assert sum(line.startswith('{"key"') for line in lines) == 100
     assert all(part.read_text().startswith('{"journal"') for part in parts)
     check_rows(ask(dataset(ray, 110, 4), **told).take_all(), 110)
     assert service.total == 110
+
+
+def test_blocks_that_begin_at_once_copy_each_part_once(
+    ray: Any, service: CountingThread, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pyarrow: Any = pytest.importorskip("pyarrow")
+
+    copies = tmp_path / "copies"
+    copies.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(copies))
+    told = {**TOLD, "journal": f"file://{tmp_path}/run"}
+    check_rows(ask(dataset(ray, 10, 1), **told, workers=1).take_all(), 10)
+    (part,) = (tmp_path / "run").iterdir()
+    for index in range(200):
+        shutil.copy(part, part.with_name(f"other-{index:03d}.jsonl"))
+
+    async def block(asker: Asker, first: int) -> list[dict[str, Any]]:
+        rows = [{"id": f"r{index}", "question": f"item={index} hello"} for index in (first, first + 1)]
+        return [row async for block in asker(pyarrow.Table.from_pylist(rows)) for row in block.to_pylist()]
+
+    async def main() -> list[dict[str, Any]]:
+        asker = Asker(**told, client=lambda: Client(api_key="other", endpoint_url=service.url))
+        blocks = await asyncio.gather(*(block(asker, first) for first in range(0, 20, 2)))
+        return [row for rows in blocks for row in rows]
+
+    check_rows(asyncio.run(main()), 20)
+    assert service.total == 20
+    assert len(list((tmp_path / "run").iterdir())) > 201
+    gc.collect()  # the actor ends with its object
+    assert not any(copies.iterdir())
 
 
 def test_what_is_pickled_has_no_key(ray: Any, service: CountingThread) -> None:
