@@ -55,16 +55,26 @@ class _Body:
         self.offset: int = 0
         self.count: int = 0
 
+    def _number(self) -> int:
+        """Return the number of the next part, and count it."""
+        self.count += 1
+        return self.count - 1
+
+    def _pass(self, size: int) -> None:
+        """Pass over the next `size` bytes."""
+        del self.rest[:size]
+        self.offset += size
+
 
 class FrameRecording(_Body):
     """Iterator over the frames of a file. After an error, `offset` is the start of the broken frame."""
 
-    noun = "frame"
+    noun: str = "frame"
 
     def __iter__(self) -> Iterator[LocatedFrame]:
         decoder = Decoder()
         for data in _pieces(self._file, self._head):
-            self.rest += data
+            self.rest.extend(data)
             for frame in decoder.feed(data):
                 yield self._locate(frame)
             if decoder.error is not None:
@@ -74,31 +84,26 @@ class FrameRecording(_Body):
     def _locate(self, frame: Frame) -> LocatedFrame:
         total, headers_length, prelude_crc = _PRELUDE.unpack_from(self.rest)
         (message_crc,) = _CRC.unpack_from(self.rest, total - 4)  # the last four bytes of a frame
-        located = LocatedFrame(self.count, self.offset, total, headers_length, prelude_crc, message_crc, frame)
-        del self.rest[:total]
-        self.offset += total
-        self.count += 1
+        located = LocatedFrame(self._number(), self.offset, total, headers_length, prelude_crc, message_crc, frame)
+        self._pass(total)
         return located
 
 
 class EventRecording(_Body):
     """Iterator over the server-sent events of a file. After an error, `offset` is the start of the broken event."""
 
-    noun = "event"
+    noun: str = "event"
 
     def __iter__(self) -> Iterator[LocatedEvent]:
         decoder = SSEDecoder()
         for data in _pieces(self._file, self._head):
             # Fed line by line, so that the offset of each event is known. `splitlines` of bytes knows LF, CR and CRLF.
             for line in data.splitlines(keepends=True):
-                self.rest += line
+                self.rest.extend(line)
                 for event in decoder.feed(line):
-                    yield LocatedEvent(self.count, self.offset, len(self.rest), event)
-                    self.count += 1
+                    yield LocatedEvent(self._number(), self.offset, len(self.rest), event)
                 if not decoder.pending:
-                    # Comments and blank lines between events belong to none.
-                    self.offset += len(self.rest)
-                    self.rest.clear()
+                    self._pass(len(self.rest))  # comments and blank lines between events belong to none
         decoder.finish()
 
 
