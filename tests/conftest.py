@@ -74,6 +74,12 @@ def pytest_configure() -> None:
     logging.getLogger("asyncio").addFilter(lambda record: not str(record.msg).startswith("Executing %s took"))
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """Return one worker more than cores: many tests wait for a child process, a browser or a time limit."""
+    return (os.cpu_count() or 1) + 1
+
+
 # Logged in debug mode by a server whose certificate the client rejected.
 _REJECTED_CERTIFICATE = "Error on transport creation for incoming connection"
 

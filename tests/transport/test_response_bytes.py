@@ -34,8 +34,8 @@ from tests.support.http_answers import (
 )
 from tests.support.socket_server import Connection, SocketServer
 
-SPLITTINGS = exhaustive(whole=3_000, part=720)
-MUTATIONS = exhaustive(whole=10_000, part=2_400)
+SPLITTINGS = exhaustive(whole=3_000, part=240)
+MUTATIONS = exhaustive(whole=10_000, part=720)
 LOOPS = ("asyncio", "uvloop")
 KINDS = [(loop, route, framing) for loop in LOOPS for route in ROUTES for framing in FRAMINGS]
 HANGS = 20.0

@@ -402,6 +402,7 @@ async def test_the_header_is_one_row(page: Page) -> None:
         await expect(page.get_by_role("button", name="Theme")).to_be_in_viewport(ratio=1)
 
 
+@pytest.mark.skipif(not exhaustive(whole=1, part=0), reason="takes long: runs where EXHAUSTIVE is set")
 async def test_every_view_is_accessible(page: Page) -> None:
     assert await accessibility_problems(page) == []
     for starter in ("Call a tool", "Write Markdown", "Damage a frame"):
