@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.doc_pages import DOCS, ROOT, anchors, links, name_of, pages
+from tests.support.doc_pages import DOCS, README, ROOT, anchors, links, name_of, pages
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
 SITE = tomllib.loads((ROOT / "zensical.toml").read_text("utf-8"))["project"]
@@ -74,6 +74,11 @@ def test_a_page_links_to_other_pages_by_relative_paths_inside_the_documentation(
         if not re.match(r"[a-z][a-z+.-]*:", path):
             assert (page.parent / path).resolve().is_relative_to(DOCS), link
         assert not path.startswith(SITE["site_url"]), link
+
+
+def test_the_readme_is_complete_on_other_sites() -> None:
+    """PyPI shows it too, where a relative path leads nowhere."""
+    assert [link for link in links(README) if not re.match(r"https://|#", link)] == []
 
 
 def test_each_page_has_one_place_in_the_navigation() -> None:

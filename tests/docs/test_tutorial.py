@@ -94,6 +94,7 @@ async def test_its_page_shows_tools_stops_and_goes_on_after_a_reload(app: Any) -
     assert shown == [
         "What is the weather in Oslo?",
         "Let me look. ",
+        'get_weather({"city":"Oslo"})',
         "It rains in Oslo.",
         "Tell me a story",
         "Once upon a time",

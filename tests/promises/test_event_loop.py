@@ -1,4 +1,4 @@
-"""The test setup: event loops in debug mode, warnings as errors, and failures for errors that are only logged."""
+"""The test setup: warnings as errors, failures for errors that are only logged, and in CI event loops in debug mode."""
 
 from __future__ import annotations
 
@@ -8,7 +8,10 @@ import warnings
 
 import pytest
 
+from tests.support.exhaustive import exhaustive
 
+
+@pytest.mark.skipif(not exhaustive(whole=1, part=0), reason="takes long: set where EXHAUSTIVE is")
 async def test_the_loop_is_in_debug_mode() -> None:
     assert asyncio.get_running_loop().get_debug()
 
