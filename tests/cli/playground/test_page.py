@@ -311,6 +311,41 @@ async def test_the_end_of_a_response_stays_visible_while_the_prompt_grows(page: 
     assert await page.evaluate("document.documentElement.scrollHeight <= innerHeight")  # only the conversation scrolls
 
 
+async def test_the_prompt_grows_while_the_end_is_scrolled_to(page: Page) -> None:
+    await page.get_by_role("button", name="Write Markdown").click()
+    await ended(page)
+    await page.evaluate(
+        """async () => {
+            const frame = () => new Promise(requestAnimationFrame);
+            const talk = document.getElementById("talk");
+            talk.scrollTop -= 20;
+            await frame();
+            await new Promise((resolve) => setTimeout(resolve)); // between two frames
+            talk.scrollTop = talk.scrollHeight; // its event comes after the prompt has grown
+            document.getElementById("prompt").value = "1\\n2\\n3\\n4\\n5\\n6\\n7\\n8";
+        }"""
+    )
+    await expect(page.locator(".measures").last).to_be_in_viewport(ratio=1)
+
+
+async def test_a_reader_who_scrolled_up_stays_there(page: Page) -> None:
+    await page.get_by_role("button", name="Write Markdown").click()
+    await ended(page)
+    top = await page.evaluate(
+        """async () => {
+            const frame = () => new Promise(requestAnimationFrame);
+            const talk = document.getElementById("talk");
+            talk.scrollTop = 0;
+            await frame();
+            await frame();
+            document.getElementById("prompt").value = "1\\n2\\n3\\n4\\n5\\n6\\n7\\n8";
+            for (let count = 0; count < 5; count++) await frame();
+            return talk.scrollTop;
+        }"""
+    )
+    assert top == 0
+
+
 async def test_everything_is_reachable_by_keyboard(page: Page) -> None:
     await page.set_viewport_size({"width": 800, "height": 600})  # the prompt is not focused on load at this width
     await page.reload()

@@ -4,6 +4,7 @@ import { Announcer } from "./announcer.js";
 import { copyText } from "./clipboard.js";
 import { showCode } from "./code.js";
 import { byId, make } from "./dom.js";
+import { Follower } from "./follower.js";
 import { ask } from "./lines.js";
 import { Pieces } from "./pieces.js";
 import { keepLine, savedTurns, saveTurns } from "./storage.js";
@@ -18,6 +19,7 @@ export class Conversation {
     this.options = options;
     this.inspector = inspector;
     this.announcer = new Announcer();
+    this.follower = new Follower(talk);
     this.turns = []; // {options, message, lines, added, stopped}; `added` is null if the history is without the turn
     this.running = null; // the AbortController of the response that is being read
   }
@@ -29,7 +31,7 @@ export class Conversation {
     const turn = { options, message: { role: "user", content: [{ type: "text", text }] }, lines: [], added: null, stopped: false };
     this.turns.push(turn);
     const element = this.draw(turn);
-    scrollToEnd();
+    this.follower.toEnd();
     this.run(turn, element);
     return true;
   }
@@ -44,7 +46,7 @@ export class Conversation {
     turn.added ??= partialAnswer(view);
     view.end({ stopped: turn.stopped, note: noteOf(turn), actions: this.actions(turn, view) });
     this.announcer.end(outcome);
-    if (isAtEnd(200)) scrollToEnd();
+    this.follower.follow();
     this.running = null;
     this.showRunning(false);
     saveTurns(this.turns);
@@ -66,9 +68,8 @@ export class Conversation {
     try {
       for await (const line of ask(this.questionOf(turn), signal)) {
         if (signal.aborted) break;
-        const follow = isAtEnd();
         take(line);
-        if (follow) scrollToEnd();
+        this.follower.follow();
       }
     } catch (error) {
       if (!signal.aborted) {
@@ -120,7 +121,7 @@ export class Conversation {
       for (const line of turn.lines) view.show(line);
       view.end({ stopped: turn.stopped, note: noteOf(turn), actions: this.actions(turn, view) });
     }
-    if (this.turns.length) scrollToEnd();
+    this.follower.toEnd();
   }
 
   /** Save the turns when the page is left; a response under way is stopped by that. */
@@ -188,6 +189,3 @@ const noteOf = ({ added, stopped }) =>
 
 /** Create a heading with the speaker for screen readers; on screen, position and style show who speaks. */
 const heading = (speaker) => make("h2", "unseen", speaker);
-
-export const isAtEnd = (slack = 80) => talk.scrollHeight - talk.scrollTop - talk.clientHeight < slack;
-export const scrollToEnd = () => requestAnimationFrame(() => (talk.scrollTop = talk.scrollHeight));

@@ -1,7 +1,7 @@
 // The start of the page: what listens to what.
 
 import { setUpCode } from "./code.js";
-import { Conversation, isAtEnd, scrollToEnd } from "./conversation.js";
+import { Conversation } from "./conversation.js";
 import { byId } from "./dom.js";
 import { setUpExport } from "./export.js";
 import { Inspector } from "./inspector.js";
@@ -32,10 +32,6 @@ function submit(event) {
 }
 
 function addListeners() {
-  const talk = byId("talk");
-  let follows = true;
-  talk.addEventListener("scroll", () => (follows = isAtEnd()));
-  new ResizeObserver(() => follows && scrollToEnd()).observe(talk); // a growing prompt or a panel shrinks it
   byId("composer").addEventListener("submit", submit);
   byId("stop").addEventListener("click", () => conversation.stop());
   byId("new-chat").addEventListener("click", () => {
