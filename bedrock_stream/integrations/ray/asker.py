@@ -130,7 +130,7 @@ class _Rows:
             closing.result(_CLOSE_SECONDS)
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(_CLOSE_SECONDS)
-        if not self._thread.is_alive():
+        if closing.done() and not self._thread.is_alive():
             self._loop.close()
 
     async def _close(self) -> None:
