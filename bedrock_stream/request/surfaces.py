@@ -53,6 +53,7 @@ _STORED = ("store", "previous_response_id")
 # those of Grok do not. Plain ids without a version are bedrock-mantle's.
 _ON_RUNTIME = {"messages": ("claude",), "chat": ("gpt-oss", "grok")}
 _VERSIONED = re.compile(r"-(v\d+|v?\d+:\d+)$")
+_DATE_AND_VERSION = re.compile(r"(-\d{8})?-(v\d+|v?\d+:\d+)$")
 
 
 class Surface(msgspec.Struct, frozen=True):
@@ -154,7 +155,8 @@ def _check_mantle(model: Model, options: Options) -> None:
     if not is_plain(model):
         kind = "ARNs" if model.arn_kind is not None else "inference profiles"
         problem = f"bedrock-mantle does not take {kind}, got {model.id!r}"
-        remedy = 'use endpoint="runtime"' if model.base == model.id else f'use {model.base!r}, or endpoint="runtime"'
+        plain = _DATE_AND_VERSION.sub("", model.base)  # ids of bedrock-mantle have neither
+        remedy = 'use endpoint="runtime"' if model.base == model.id else f'use {plain!r}, or endpoint="runtime"'
         raise UnsupportedOperation("model", problem, remedy)
     if options.guardrail is not None:
         raise UnsupportedOperation("guardrail", "bedrock-mantle has no guardrails", 'use endpoint="runtime"')

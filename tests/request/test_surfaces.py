@@ -17,6 +17,7 @@ from tests.support.refusals import refused
 
 CLAUDE = "anthropic.claude-opus-5-5"
 PROFILE = f"us.{CLAUDE}"
+DATED = "us.anthropic.claude-haiku-4-5-20251001-v1:0"
 ARN = f"arn:aws:bedrock:us-west-2:123456789012:inference-profile/{PROFILE}"
 APP_ARN = "arn:aws:bedrock:us-west-2:123456789012:application-inference-profile/abc"
 GPT, GPT_PROFILE = "openai.gpt-6-sol", "global.openai.gpt-6-sol"
@@ -218,6 +219,7 @@ def test_a_target_has_an_api_of_its_own() -> None:
         (ARN, {"endpoint": "mantle"}, "model", "does not take ARNs", f"use '{CLAUDE}'"),
         (APP_ARN, {"endpoint": "mantle"}, "model", "does not take ARNs", 'use endpoint="runtime"'),
         (PROFILE, {"endpoint": "mantle"}, "model", "does not take inference profiles", f"use '{CLAUDE}'"),
+        (DATED, {"endpoint": "mantle"}, "model", f"got '{DATED}'", "use 'anthropic.claude-haiku-4-5', or"),
         (CLAUDE, {"endpoint": "mantle", "guardrail": GUARDRAIL}, "guardrail", "no guardrails", "runtime"),
         (GPT, {"guardrail": GUARDRAIL}, "guardrail", "no guardrails", "runtime"),
         (GPT_PROFILE, {"api": "responses", "guardrail": GUARDRAIL}, "guardrail", "does not apply", "chat"),
