@@ -112,6 +112,8 @@ def ask(
     schema: o.Schema = None,
     image: o.Images = None,
     document: o.Documents = None,
+    api: o.Api = None,
+    endpoint: o.Endpoint = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print each event as one line of JSON.")] = False,
     emulator: Annotated[bool, typer.Option("--emulator", help="Use a local emulator instead of AWS.")] = False,
     region: o.Region = None,
@@ -132,7 +134,7 @@ def ask(
         question = read_question(
             model, prompt, system=system, max_tokens=max_tokens, temperature=temperature, top_p=top_p,
             stop_sequences=stop, schema=schema, images=image or (), documents=document or (),
-            emulator=emulator, region=region, profile=profile, endpoint_url=endpoint_url,
+            api=api, endpoint=endpoint, emulator=emulator, region=region, profile=profile, endpoint_url=endpoint_url,
         )  # fmt: skip
         return run(ask(question, as_json=as_json, verbose=verbose))
 
@@ -195,6 +197,8 @@ def explain(
     schema: o.Schema = None,
     image: o.Images = None,
     document: o.Documents = None,
+    api: o.Api = None,
+    endpoint: o.Endpoint = None,
     region: o.Region = None,
     profile: o.Profile = None,
     endpoint_url: o.EndpointUrl = None,
@@ -209,7 +213,7 @@ def explain(
         question = read_question(
             model, prompt, system=system, max_tokens=max_tokens, temperature=temperature, top_p=top_p,
             stop_sequences=stop, schema=schema, images=image or (), documents=document or (),
-            region=region, profile=profile, endpoint_url=endpoint_url,
+            api=api, endpoint=endpoint, region=region, profile=profile, endpoint_url=endpoint_url,
         )  # fmt: skip
         return run(explain(question, as_json=as_json))
 

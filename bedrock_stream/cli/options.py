@@ -8,8 +8,10 @@ from typing import Annotated, TypeAlias
 import typer
 
 __all__ = (
+    "Api",
     "AsJson",
     "Documents",
+    "Endpoint",
     "EndpointUrl",
     "Images",
     "MaxTokens",
@@ -54,6 +56,13 @@ Documents: TypeAlias = Annotated[
     list[str] | None, typer.Option("--document", metavar="FILE", help="Document to send along; repeatable.")
 ]
 
+Api: TypeAlias = Annotated[
+    str | None,
+    typer.Option(metavar="API", help="converse, invoke, messages, chat or responses; default: by the model."),
+]
+Endpoint: TypeAlias = Annotated[
+    str | None, typer.Option(metavar="ENDPOINT", help="runtime or mantle; default: by the model and the API.")
+]
 Region: TypeAlias = Annotated[str | None, typer.Option(help="AWS region.")]
 Profile: TypeAlias = Annotated[str | None, typer.Option(help="Profile of the shared AWS files.")]
 EndpointUrl: TypeAlias = Annotated[str | None, typer.Option(help="URL to use instead of the region's endpoint.")]

@@ -46,6 +46,19 @@ def test_json(capsys: pytest.CaptureFixture[str]) -> None:
     assert explanation["body"]["inferenceConfig"] == {"stopSequences": ["a", "b"]}
 
 
+def test_the_api_and_the_endpoint_are_chosen(capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["--api", "responses", "--endpoint", "mantle", "--region", "us-west-2"]
+    assert invoke(["explain", "openai.gpt-oss-120b", "Hello", *arguments]) == 0
+    output = capsys.readouterr().out
+    assert "route     responses: api='responses', endpoint='mantle'\n" in output
+    assert "request   POST https://bedrock-mantle.us-west-2.api.aws/v1/responses\n" in output
+
+
+def test_an_unknown_api(capsys: pytest.CaptureFixture[str]) -> None:
+    assert invoke(["explain", CLAUDE, "Hello", "--api", "completions"]) == 2
+    assert capsys.readouterr().err.startswith("bedrock-stream: --api: expected one of converse, invoke, ")
+
+
 def test_changes_are_listed(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BEDROCK_STREAM_UNSUPPORTED", "drop")
     assert invoke(["explain", "us.anthropic.claude-opus-4-8", "Hello", "--top-p", "0.5"]) == 0
