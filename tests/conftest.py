@@ -16,6 +16,7 @@ import pytest
 from bedrock_stream import Client, Credentials, RetryPolicy
 from bedrock_stream.testing import ACCESS_KEY_ID, REGION, SECRET_ACCESS_KEY, Emulator
 from tests.support.debug_mode import record_cheaply
+from tests.support.exhaustive import exhaustive
 
 # Hundreds of child processes would each compile the package again where the environment forbids to write bytecode.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
@@ -76,8 +77,11 @@ def pytest_configure() -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int:
-    """Return one worker more than cores: many tests wait for a child process, a browser or a time limit."""
-    return (os.cpu_count() or 1) + 1
+    """Return one worker more than cores: many tests wait for a child process, a browser or a time limit.
+
+    Where all cases are tried, the cores are busy without it.
+    """
+    return (os.cpu_count() or 1) + exhaustive(whole=0, part=1)
 
 
 # Logged in debug mode by a server whose certificate the client rejected.
