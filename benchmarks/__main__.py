@@ -39,7 +39,7 @@ QUESTIONS = (
     "quota",
     "batch",
 )
-PICTURE = Path(__file__).with_name("burst.svg")
+PICTURE = Path(__file__).parents[1] / "docs" / "pictures" / "burst.svg"
 
 
 def main() -> None:
@@ -76,7 +76,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=5, help="how often each contender runs (default: %(default)s)")
     figures = Path(tempfile.gettempdir()) / "bedrock-stream-benchmarks.json"
     parser.add_argument("--json", type=Path, default=figures, help="file for the results (default: %(default)s)")
-    parser.add_argument("--plot", action="store_true", help=f"draw the chart of the README, {PICTURE.name}")
+    parser.add_argument("--plot", action="store_true", help=f"draw the chart of the documentation, {PICTURE.name}")
     arguments = parser.parse_args()
     if unknown := set(arguments.questions) - set(QUESTIONS):
         parser.error(f"unknown question: {', '.join(sorted(unknown))}; known are {', '.join(QUESTIONS)}")

@@ -1,4 +1,4 @@
-"""Draw the bar chart of the README as SVG, without a plotting library.
+"""Draw the bar chart of the documentation as SVG, without a plotting library.
 
 It shows the results of `burst`: CPU time per event of whole clients. Bars have a linear scale that starts at zero, and
 each bar has its figure as a label. Colours follow the light or dark theme of the reader.

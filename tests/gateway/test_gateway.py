@@ -28,6 +28,7 @@ from bedrock_stream.testing import (
     text,
     tool_call,
 )
+from tests.support.soon import soon
 from tests.support.web_app import serving
 
 NOVA = "amazon.nova-lite-v1:0"
@@ -42,7 +43,6 @@ WEATHER: Any = {
         "parameters": {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]},
     },
 }
-SOON = 0.25
 
 
 @asynccontextmanager
@@ -445,4 +445,4 @@ async def test_a_disconnect_closes_the_stream(
     await emulator.wait_for_streams(1)
     task.cancel()
     await asyncio.wait([task])
-    await emulator.wait_for_streams(0, timeout=SOON)
+    await soon(emulator.wait_for_streams(0, timeout=None))

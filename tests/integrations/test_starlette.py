@@ -63,13 +63,13 @@ from bedrock_stream.testing import (
     tool_call,
 )
 from tests.conftest import KEYS
+from tests.support.soon import soon
 from tests.support.web_app import parts, serving
 
 ONCE = RetryPolicy(max_attempts=1)
 MODEL = "amazon.nova-lite-v1:0"
 CLAUDE = "anthropic.claude-3-haiku-20240307-v1:0"
 PROTOCOLS: tuple[Protocol, ...] = ("events", "openai", "ui-message")
-SOON = 0.25  # seconds within which Bedrock must see the stream closed
 
 Handler = Callable[[Request], Response]
 
@@ -394,7 +394,7 @@ async def test_an_exception_in_the_app_closes_the_stream(emulator: Emulator, cli
     app = Outermost(starlette_app(lambda request: EventResponse(client.stream(MODEL, "Hi"), Broken())))
     async with serving(app) as url, httpx.AsyncClient() as browser:
         assert (await browser.get(f"{url}/chat")).status_code == 500
-        await emulator.wait_for_streams(0, timeout=SOON)
+        await soon(emulator.wait_for_streams(0, timeout=None))
     assert [str(error) for error in raised] == ["a bug"]
 
 
@@ -512,7 +512,7 @@ async def test_a_disconnect_closes_the_stream(
         elif stage == "backpressure":
             await asyncio.wait_for(pressure.wait_until_blocked(), 10)
         await leave(writer)
-        await emulator.wait_for_streams(0, timeout=SOON)
+        await soon(emulator.wait_for_streams(0, timeout=None))
     assert [record.message for record in caplog.records if record.levelname not in ("DEBUG", "INFO")] == []
 
 
@@ -530,7 +530,7 @@ async def test_an_os_error_from_send_is_a_disconnect(emulator: Emulator, client:
     emulator.script(text("Hello"), stall())
     response = event_response(client.stream(MODEL, "Hi"))
     await response({"type": "http", "method": "GET"}, receive, send)
-    await emulator.wait_for_streams(0, timeout=SOON)
+    await soon(emulator.wait_for_streams(0, timeout=None))
 
 
 async def test_a_disconnect_cancels_a_running_tool(emulator: Emulator, client: Client) -> None:
@@ -549,7 +549,7 @@ async def test_a_disconnect_cancels_a_running_tool(emulator: Emulator, client: C
         _, writer = await connect(url)
         await asyncio.wait_for(began.wait(), 5)
         await leave(writer)
-        await asyncio.wait_for(ended.wait(), SOON)
+        await soon(ended.wait())
         await emulator.wait_for_streams(0)
 
 
@@ -569,7 +569,7 @@ async def test_other_streaming_responses_also_close_the_stream(
         await reader.readuntil(b"Hello")
         assert emulator.open_streams == 1
         await leave(writer)
-        await emulator.wait_for_streams(0, timeout=SOON)
+        await soon(emulator.wait_for_streams(0, timeout=None))
 
 
 @pytest.mark.parametrize("make", [starlette_app, fastapi_app])

@@ -54,6 +54,7 @@ from bedrock_stream.transport.http_response import HttpResponse
 from tests.conftest import KEYS
 from tests.support.leftovers import nothing_left
 from tests.support.reading import partial_of
+from tests.support.soon import soon
 
 CLAUDE = "anthropic.claude-3-sonnet-20240229-v1:0"
 ONCE = RetryPolicy(max_attempts=1)
@@ -243,7 +244,7 @@ async def answering(*steps: Step) -> AsyncIterator[Client]:
         nothing_left(kept=1),
     ):
         yield client
-        await emulator.wait_until_idle(0.25)
+        await soon(emulator.wait_until_idle(None))
         assert client.stats().open_streams == client.stats().waiting == 0
 
 

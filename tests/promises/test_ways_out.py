@@ -19,11 +19,11 @@ import pytest
 from bedrock_stream import Client, MessageStart, Stream, Timeouts, errors
 from tests.conftest import KEYS
 from tests.support.socket_server import END, START, Connection, SocketServer, begin_and_wait, silence, text
+from tests.support.soon import soon
 
 MODEL = "amazon.nova-lite-v1:0"
 SLOTS = 3
 ROUNDS = 10 * SLOTS
-SOON = 0.25  # seconds in which the server must see the socket close
 
 
 class Boom(Exception):
@@ -193,8 +193,7 @@ async def client(server: SocketServer) -> AsyncIterator[Client]:
 
 
 async def all_closed(server: SocketServer) -> None:
-    async with asyncio.timeout(SOON):
-        await server.deserted()
+    await soon(server.deserted())
 
 
 async def all_slots_are_free(server: SocketServer, client: Client) -> None:

@@ -10,10 +10,9 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import NamedTuple
 
-__all__ = ("SOON", "Open", "nothing_left", "open_sockets")
+from .soon import SOON
 
-SOON = 0.25
-"""Seconds within which everything must be closed."""
+__all__ = ("Open", "nothing_left", "open_sockets")
 
 _LOOKS = 50
 """How often at least it is looked within this time: on a busy machine, this process may hardly have run in it."""

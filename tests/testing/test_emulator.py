@@ -46,6 +46,7 @@ from tests.support.emulator_client import (
     signed_headers,
     target,
 )
+from tests.support.soon import soon
 
 WEATHER: dict[str, Any] = {
     "tools": [
@@ -224,7 +225,7 @@ async def test_open_streams_decreases_when_a_client_disconnects(
         connection.writer.transport.abort()
     else:
         await connection.close()
-    await emulator.wait_until_idle(0.25)
+    await soon(emulator.wait_until_idle(None))
 
 
 async def test_open_streams_decreases_when_a_client_disconnects_during_a_long_answer() -> None:
@@ -234,7 +235,7 @@ async def test_open_streams_decreases_when_a_client_disconnects_during_a_long_an
         await connection.read_head(response)
         await connection.read_chunk(response)
         connection.writer.transport.abort()
-        await emulator.wait_until_idle(0.5)
+        await soon(emulator.wait_until_idle(None), 0.5)
 
 
 async def test_many_streams_at_once(emulator: Emulator) -> None:

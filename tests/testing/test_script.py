@@ -41,6 +41,7 @@ from bedrock_stream.testing import (
     unmodeled_error,
 )
 from tests.support.emulator_client import HELLO, Connection, RawResponse, open_request, play, post, request_bytes
+from tests.support.soon import soon
 
 START = ("messageStart", {"role": "assistant"})
 USAGE = {"inputTokens": 1, "outputTokens": 2, "totalTokens": 3}
@@ -273,7 +274,7 @@ async def test_hanging_before_the_headers_ends_when_the_client_disconnects() -> 
         connection = await open_request(emulator)
         await emulator.wait_for_streams(1)
         await connection.close()
-        await emulator.wait_until_idle(0.25)
+        await soon(emulator.wait_until_idle(None))
         assert (await post(emulator)).events[-2] == STOP
 
 
@@ -360,7 +361,7 @@ async def test_a_stall_lasts_until_the_client_disconnects() -> None:
             await asyncio.wait_for(connection.read_chunk(response), 0.05)
         assert emulator.open_streams == 1
         await connection.close()
-        await emulator.wait_until_idle(0.25)
+        await soon(emulator.wait_until_idle(None))
 
 
 @pytest.mark.parametrize("operation", ["converse", "converse-stream"])

@@ -25,8 +25,8 @@ from tests.support.forked import forked_child
 from tests.support.http_answers import ROUTES, Form, Route, answer, joined, stream_body
 from tests.support.reading import partial_of, raw_chunk
 from tests.support.socket_server import STREAM_HEAD, Connection, SocketServer
+from tests.support.soon import soon
 
-SOON = 0.5
 """Seconds within which the other side must see that a connection is closed."""
 AT_ONCE = 5.0
 """Seconds for what must not wait for a time limit of the client, which has minutes."""
@@ -225,8 +225,7 @@ async def test_a_connection_that_the_server_will_close_is_not_used_again(route: 
     async with connected(serve, retry=ONCE) as (server, client):
         for _ in range(3):
             await ask(client, route)
-            async with asyncio.timeout(SOON):
-                await server.deserted()
+            await soon(server.deserted(), 0.5)
         assert len({connection.peer for connection in server.connections}) == 3
 
 
@@ -245,8 +244,7 @@ async def test_bytes_on_an_idle_connection_close_it(route: Route, what: str) -> 
     async with connected(answer_well, retry=ONCE) as (server, client):
         await ask(client, route)
         server.connections[0].write(_foreign_bytes(route)[what])
-        async with asyncio.timeout(SOON):
-            await server.deserted()
+        await soon(server.deserted(), 0.5)
         response = await ask(client, route)
         assert (response.text, response.request_id) == ("Hello world", "own")
         assert server.connections[0].peer != server.connections[1].peer
@@ -413,8 +411,7 @@ async def test_what_is_left_ends_for_the_server_though_a_forked_child_has_inheri
     ):
         with ExitStack() as children:
             await leave(client, lambda: children.enter_context(forked_child()))
-            async with asyncio.timeout(SOON):
-                await server.deserted()
+            await soon(server.deserted(), 0.5)
 
 
 # ---------------------------------------------------------------------------------------------------------------- heads
@@ -454,8 +451,7 @@ async def refusal_of(data: bytes, route: Route) -> errors.BedrockStreamError:
         with pytest.raises(errors.BedrockStreamError) as caught:
             async with asyncio.timeout(5):
                 await ask(client, route)
-        async with asyncio.timeout(SOON):
-            await server.deserted()
+        await soon(server.deserted(), 0.5)
     return caught.value
 
 
@@ -587,8 +583,7 @@ async def test_damage_inside_a_stream_is_told_at_once_with_all_that_came(
         with pytest.raises(errors.StreamInterrupted) as caught:
             async with asyncio.timeout(AT_ONCE):
                 await collect(stream, events)
-        async with asyncio.timeout(SOON):
-            await server.deserted()
+        await soon(server.deserted(), 0.5)
     error = caught.value
     assert "".join(getattr(event, "text", "") for event in events) == partial_of(error).text == "Hello"
     assert (error.request_id, error.retryable, error.events_received) == ("own", True, len(events))
@@ -682,8 +677,7 @@ async def test_damage_inside_a_stream_of_another_family(model: str, raw: bool, s
         with pytest.raises(errors.StreamInterrupted) as caught:
             async with asyncio.timeout(AT_ONCE):
                 await collect(stream, events)
-        async with asyncio.timeout(SOON):
-            await server.deserted()
+        await soon(server.deserted(), 0.5)
     assert caught.value.request_id == "request-1"
     if raw:
         assert events == documents
