@@ -22,6 +22,7 @@ _NAMES = {
     "pydantic_ai": "pydantic-ai",
     "anthropic": "AsyncAnthropicBedrock",
 }
+_FORMS = {"native": ", native format", "messages": ", Messages", "chat": ", Chat Completions"}
 _STYLE = """
 text { font: 13px system-ui, sans-serif; fill: #24292f } .small { font-size: 12px; fill: #57606a }
 .title { font-weight: 600 }
@@ -56,8 +57,7 @@ def _bar(index: int, value: float, longest: float, row: Row) -> str:
     top = _TOP + index * (_BAR + _GAP)
     width = max(1.0, value / longest * (_WIDTH - _LABELS - _FIGURES))
     kind = ' class="ours"' if row.contender == OURS else ""
-    form = ", native format" if row.case == "native" else ""
-    label = escape(_NAMES.get(row.contender, row.contender) + form)
+    label = escape(_NAMES.get(row.contender, row.contender) + _FORMS.get(row.case, ""))
     text = f"{value:.1f}" if value < 100 else f"{value:.0f}"
     return (
         f'<text x="{_LABELS - 8}" y="{top + 13}" text-anchor="end">{label}</text>'

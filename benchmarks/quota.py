@@ -6,8 +6,8 @@ part three processes of fifty workers share one quota of the account: with a `Re
 each, and with learned concurrency alone. "Used" is what the service answered in the steady part, in percent of the
 quota; "throttled" is the part of all requests that it refused.
 
-The cost is that of one reservation and its settlement, with nobody waiting. The cases with Redis need a `redis-server`.
-Each case runs once.
+The cost is that of one reservation and its settlement, with nobody waiting. The cases with Redis need redis-py and a
+`redis-server`. Each case runs once.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from importlib.util import find_spec
 from typing import Any
 
 import msgspec
@@ -40,7 +41,7 @@ _SECONDS = {False: (4.0, 15.0), True: (0.2, 0.3)}  # warm-up and steady part, by
 
 def ask(lab: Lab) -> None:
     """Run all cases."""
-    has_redis = shutil.which("redis-server") is not None
+    has_redis = shutil.which("redis-server") is not None and find_spec("redis") is not None
     quick = int(lab.quick)
     for kind in ("memory", "redis")[: 1 + has_redis]:
         sample = lab.trial("quota", Setting(case=f"cost {kind}", events=lab.pick(20_000, 100)))
