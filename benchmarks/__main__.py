@@ -52,19 +52,27 @@ def main() -> None:
     with serving() as servers:
         report = _progress if sys.stderr.isatty() else _no_progress
         lab = Lab(servers, rounds=arguments.rounds, quick=arguments.quick, report=report)
-        for question in questions:
-            module = importlib.import_module(f"benchmarks.{question}")
-            printed = len(lab.rows)
-            module.ask(lab)
-            _progress("")
-            title = f"{question}: {_first_paragraph(module.__doc__)}"
-            print("\n".join(["", title, *lines(lab.rows[printed:])]), flush=True)
+        try:
+            for question in questions:
+                _ask(lab, question)
+        finally:  # one that fails does not cost the figures of the others
+            results = {**facts, "rows": msgspec.to_builtins(lab.rows)}
+            arguments.json.write_text(json.dumps(results, indent=2), encoding="utf-8")
     print(f"\n{time.monotonic() - start:.0f} seconds, medians of {lab.rounds} rounds")
-    arguments.json.write_text(json.dumps({**facts, "rows": msgspec.to_builtins(lab.rows)}, indent=2), encoding="utf-8")
     print(f"results written to {arguments.json}")
     if arguments.plot:
         PICTURE.write_text(draw(lab.rows), encoding="utf-8")
         print(f"chart written to {PICTURE}")
+
+
+def _ask(lab: Lab, question: str) -> None:
+    """Ask one question, and print its figures."""
+    module = importlib.import_module(f"benchmarks.{question}")
+    printed = len(lab.rows)
+    module.ask(lab)
+    _progress("")
+    title = f"{question}: {_first_paragraph(module.__doc__)}"
+    print("\n".join(["", title, *lines(lab.rows[printed:])]), flush=True)
 
 
 def _arguments() -> argparse.Namespace:
