@@ -314,6 +314,7 @@ async def cancel(stream: Stream) -> None:
 
 
 async def run_out_of_time(stream: Stream) -> None:
+    await anext(stream)
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0.05):
             await stream.response()
