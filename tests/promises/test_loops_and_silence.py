@@ -98,7 +98,7 @@ async def test_a_limit_of_the_stream_in_this_silence_is_not_taken_for_its_end() 
         connection.chunk(START + text("Hello") + STOP)
         await connection.closed.wait()
 
-    async with connected(answer, timeouts=Timeouts(after_end=20, total=0.05)) as (_, client):
+    async with connected(answer, timeouts=Timeouts(after_end=20, total=0.5)) as (_, client):
         with pytest.raises(TimeoutError) as caught:
             await client.stream(MODEL, "Hi").response()
     assert isinstance(caught.value, errors.TotalTimeout)
