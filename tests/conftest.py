@@ -103,7 +103,7 @@ class _ErrorLog(logging.Handler):
 
 @pytest.fixture(scope="module", autouse=True)
 def _freeze_collected_objects() -> None:
-    """Exempt what modules before left behind from garbage collection, so that `gc.collect` in a test is fast."""
+    """Exempt what earlier test modules left from garbage collection, so that `gc.collect` in a test is fast."""
     gc.collect()
     gc.freeze()
 

@@ -109,6 +109,7 @@ class FolderRecords(Records):
         """Read what was appended to any file; blocks."""
         folder = os.fspath(self._journal.path)
         with self._lock:
+            self._fetch()
             for name in sorted(os.listdir(folder)):
                 if name.endswith(SUFFIX) and name not in self._names:
                     self._files.append(_Followed(os.path.join(folder, name)))
@@ -146,6 +147,9 @@ class FolderRecords(Records):
                 file.close()
 
     # ------------------------------------------------------------------------------------------------------- internals
+
+    def _fetch(self) -> None:
+        """Bring what others have written into the folder; nothing to do in one that all share."""
 
     def _open_file(self) -> JournalFile:
         folder = os.fspath(self._journal.path)

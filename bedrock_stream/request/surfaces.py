@@ -53,7 +53,7 @@ _STORED = ("store", "previous_response_id")
 # those of Grok do not. Plain ids without a version are bedrock-mantle's.
 _ON_RUNTIME = {"messages": ("claude",), "chat": ("gpt-oss", "grok")}
 _VERSIONED = re.compile(r"-(v\d+|v?\d+:\d+)$")
-_DATE_AND_VERSION = re.compile(r"(-\d{8})?-(v\d+|v?\d+:\d+)$")
+_DATE_AND_VERSION = re.compile(r"(-\d{8})?" + _VERSIONED.pattern)
 
 
 class Surface(msgspec.Struct, frozen=True):

@@ -19,13 +19,13 @@ from benchmarks.plot import draw
 from benchmarks.servers import Servers, serving
 from benchmarks.sustained import Received
 from benchmarks.table import lines
-from tests.support.exhaustive import exhaustive
+from tests.support.exhaustive import takes_long
 
 ROOT = Path(__file__).parents[2]
 
 
 @pytest.mark.timeout(300)  # each contender of each question, on a busy machine
-@pytest.mark.skipif(not exhaustive(whole=1, part=0), reason="takes a minute: runs where EXHAUSTIVE is set")
+@takes_long
 def test_every_question_is_answered_by_contenders_that_agree(tmp_path: Path) -> None:
     file = tmp_path / "figures.json"
     command = [sys.executable, "-m", "benchmarks", "--quick", "--json", str(file)]

@@ -8,10 +8,10 @@ import warnings
 
 import pytest
 
-from tests.support.exhaustive import exhaustive
+from tests.support.exhaustive import takes_long
 
 
-@pytest.mark.skipif(not exhaustive(whole=1, part=0), reason="takes long: set where EXHAUSTIVE is")
+@takes_long
 async def test_the_loop_is_in_debug_mode() -> None:
     assert asyncio.get_running_loop().get_debug()
 

@@ -35,7 +35,7 @@ from tests.conftest import KEYS, QUICK_RETRIES
 from tests.programs.agent import Agent
 from tests.programs.chat import create_app
 from tests.programs.worker import classify
-from tests.support.exhaustive import exhaustive
+from tests.support.exhaustive import takes_long
 from tests.support.web_app import parts, serving
 
 ROOT = Path(bedrock_stream.__file__).parents[1]
@@ -69,7 +69,7 @@ def test_pyright_accepts_the_programs() -> None:
 
 
 @pytest.mark.timeout(180)
-@pytest.mark.skipif(not exhaustive(whole=1, part=0), reason="takes long: runs where EXHAUSTIVE is set")
+@takes_long
 def test_pyright_knows_the_type_of_every_public_name() -> None:
     report = json.loads(pyright("--ignoreexternal", "--verifytypes", "bedrock_stream"))
     completeness = report["typeCompleteness"]

@@ -27,6 +27,7 @@ from tests.support.reading import partial_of, raw_chunk
 from tests.support.socket_server import STREAM_HEAD, Connection, SocketServer
 from tests.support.soon import soon
 
+SOON = 0.5
 """Seconds within which the other side must see that a connection is closed."""
 AT_ONCE = 5.0
 """Seconds for what must not wait for a time limit of the client, which has minutes."""
@@ -225,7 +226,7 @@ async def test_a_connection_that_the_server_will_close_is_not_used_again(route: 
     async with connected(serve, retry=ONCE) as (server, client):
         for _ in range(3):
             await ask(client, route)
-            await soon(server.deserted(), 0.5)
+            await soon(server.deserted(), SOON)
         assert len({connection.peer for connection in server.connections}) == 3
 
 
@@ -244,7 +245,7 @@ async def test_bytes_on_an_idle_connection_close_it(route: Route, what: str) -> 
     async with connected(answer_well, retry=ONCE) as (server, client):
         await ask(client, route)
         server.connections[0].write(_foreign_bytes(route)[what])
-        await soon(server.deserted(), 0.5)
+        await soon(server.deserted(), SOON)
         response = await ask(client, route)
         assert (response.text, response.request_id) == ("Hello world", "own")
         assert server.connections[0].peer != server.connections[1].peer
@@ -411,7 +412,7 @@ async def test_what_is_left_ends_for_the_server_though_a_forked_child_has_inheri
     ):
         with ExitStack() as children:
             await leave(client, lambda: children.enter_context(forked_child()))
-            await soon(server.deserted(), 0.5)
+            await soon(server.deserted(), SOON)
 
 
 # ---------------------------------------------------------------------------------------------------------------- heads
@@ -451,7 +452,7 @@ async def refusal_of(data: bytes, route: Route) -> errors.BedrockStreamError:
         with pytest.raises(errors.BedrockStreamError) as caught:
             async with asyncio.timeout(5):
                 await ask(client, route)
-        await soon(server.deserted(), 0.5)
+        await soon(server.deserted(), SOON)
     return caught.value
 
 
@@ -583,7 +584,7 @@ async def test_damage_inside_a_stream_is_told_at_once_with_all_that_came(
         with pytest.raises(errors.StreamInterrupted) as caught:
             async with asyncio.timeout(AT_ONCE):
                 await collect(stream, events)
-        await soon(server.deserted(), 0.5)
+        await soon(server.deserted(), SOON)
     error = caught.value
     assert "".join(getattr(event, "text", "") for event in events) == partial_of(error).text == "Hello"
     assert (error.request_id, error.retryable, error.events_received) == ("own", True, len(events))
@@ -677,7 +678,7 @@ async def test_damage_inside_a_stream_of_another_family(model: str, raw: bool, s
         with pytest.raises(errors.StreamInterrupted) as caught:
             async with asyncio.timeout(AT_ONCE):
                 await collect(stream, events)
-        await soon(server.deserted(), 0.5)
+        await soon(server.deserted(), SOON)
     assert caught.value.request_id == "request-1"
     if raw:
         assert events == documents

@@ -42,7 +42,7 @@ class PartsJournal(FolderJournal):
 class _PartsRecords(FolderRecords):
     """The open folder of one run; `store` is a file system of PyArrow."""
 
-    __slots__ = ("_copying", "_count", "_folder", "_name", "_sending", "_sent", "_store", "_stored")
+    __slots__ = ("_count", "_folder", "_name", "_sending", "_sent", "_store", "_stored")
 
     def __init__(self, settings: Journal, header: Header, store: Any, folder: str) -> None:
         super().__init__(settings, header)
@@ -50,23 +50,9 @@ class _PartsRecords(FolderRecords):
         self._folder = folder
         self._name = ""  # of its own parts
         self._stored: set[str] = set()  # parts that are here
-        self._copying = Lock()  # two blocks may begin at once
         self._sent = 0  # bytes of its own file
         self._count = 0  # parts
         self._sending = Lock()
-
-    def follow(self) -> None:
-        """Copy the new parts of others, and read them; blocks."""
-        fs = need("pyarrow.fs")
-        if self._file is not None:
-            self._name = os.path.basename(self._file.path).removesuffix(SUFFIX)
-        with self._copying:
-            for part in self._store.get_file_info(fs.FileSelector(self._folder, allow_not_found=True)):
-                name = part.base_name
-                if name.endswith(SUFFIX) and name not in self._stored and not name.startswith(self._name):
-                    self._copy(part.path, name)
-                    self._stored.add(name)
-        super().follow()
 
     def sync(self) -> None:
         """Store what was written since the last part; blocks."""
@@ -97,8 +83,19 @@ class _PartsRecords(FolderRecords):
             await super().aclose()
         shutil.rmtree(self._journal.path, ignore_errors=True)
 
+    def _fetch(self) -> None:
+        """Copy the new parts of others."""
+        fs = need("pyarrow.fs")
+        if self._file is not None:
+            self._name = os.path.basename(self._file.path).removesuffix(SUFFIX)
+        for part in self._store.get_file_info(fs.FileSelector(self._folder, allow_not_found=True)):
+            name = part.base_name
+            if name.endswith(SUFFIX) and name not in self._stored and not name.startswith(self._name):
+                self._copy(part.path, name)
+                self._stored.add(name)
+
     def _copy(self, path: str, name: str) -> None:
-        """Copy a part; it appears at once and whole, as another block may read the folder meanwhile."""
+        """Copy a part; it appears at once and whole, so that one that was cut off is never read."""
         target = os.path.join(os.fspath(self._journal.path), name)
         with self._store.open_input_stream(path) as part, open(f"{target}.new", "wb") as file:
             file.write(part.read())

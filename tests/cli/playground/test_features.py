@@ -14,7 +14,7 @@ from bedrock_stream.cli.playground.scenes import STARTERS, play_scene
 from bedrock_stream.testing import Emulator, stall, text, tool_call
 from tests.support.axe import accessibility_problems
 from tests.support.browser import launched
-from tests.support.exhaustive import exhaustive
+from tests.support.exhaustive import exhaustive, takes_long
 from tests.support.playground_page import TIMEOUT, ended, opened_page, ready, send
 
 # One event loop and one browser serve all tests of this module; each test has a page and a server of its own.
@@ -402,7 +402,7 @@ async def test_the_header_is_one_row(page: Page) -> None:
         await expect(page.get_by_role("button", name="Theme")).to_be_in_viewport(ratio=1)
 
 
-@pytest.mark.skipif(not exhaustive(whole=1, part=0), reason="takes long: runs where EXHAUSTIVE is set")
+@takes_long
 async def test_every_view_is_accessible(page: Page) -> None:
     assert await accessibility_problems(page) == []
     for starter in ("Call a tool", "Write Markdown", "Damage a frame"):

@@ -121,7 +121,7 @@ export class Conversation {
       for (const line of turn.lines) view.show(line);
       view.end({ stopped: turn.stopped, note: noteOf(turn), actions: this.actions(turn, view) });
     }
-    this.follower.toEnd();
+    if (this.turns.length) this.follower.toEnd();
   }
 
   /** Save the turns when the page is left; a response under way is stopped by that. */

@@ -24,7 +24,7 @@ export class Follower {
     });
   }
 
-  // The event of a scroll to the end may come after more content: only a way up is the reader's.
+  // The event of a scroll to the end may come after more content was added: only the reader scrolls up.
   scrolled() {
     const { scrollTop, scrollHeight, clientHeight } = this.box;
     if (scrollHeight - scrollTop - clientHeight < SLACK) this.follows = true;
